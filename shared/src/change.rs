@@ -1,0 +1,130 @@
+//! What one message says about one contact, freed from the format it came in.
+
+use jiff::Timestamp;
+
+use crate::{
+    ids::{ContactId, OrganizationId},
+    version::Version,
+};
+
+/// The pipeline messages of Dataverse that can reach us, as far as they mean something different here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// A contact was created (`Create`, `Upsert` of a new row, an item of `CreateMultiple`).
+    Create,
+    /// Columns of a contact changed (`Update`, `Upsert` of an existing row, an item of `UpdateMultiple`).
+    Update,
+    /// A contact was deleted; there is nothing to write.
+    Delete,
+    /// Another contact was merged into this one; `UpdateContent` holds the columns that changed.
+    Merge,
+    /// State or owner changed (`SetState`, `SetStateDynamicEntity`, `Assign`); no column of ours can have.
+    Administrative,
+}
+
+/// A value of one column, reduced to what a mapping can use.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Value {
+    /// The column was cleared, or is empty in an image.
+    Null,
+    /// Text, and everything that reads as text: GUIDs, numbers and dates as written on the wire.
+    Text(Box<str>),
+    /// A two-option column.
+    Bool(bool),
+    /// A choice column: its number, and the label in the user's language where the message carried one.
+    Choice {
+        /// Number of the option.
+        value: i64,
+        /// Display text of the option, from the formatted values.
+        label: Option<Box<str>>,
+    },
+    /// A kind of value that no mapping can use (lookups, files, lists); named for error texts.
+    Unsupported(&'static str),
+}
+
+/// Columns and their values, by logical name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Columns(Vec<(Box<str>, Value)>);
+
+impl Columns {
+    /// The value of a column, if the message holds that column at all.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        let found = self.0.binary_search_by(|(column, _)| (**column).cmp(name)).ok()?;
+        Some(&self.0[found].1)
+    }
+
+    /// All columns, ordered by name.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (&**name, value))
+    }
+
+    /// How many columns there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<N: Into<Box<str>>> FromIterator<(N, Value)> for Columns {
+    /// The last of several values for one name wins, as it does when Dataverse applies them.
+    fn from_iter<I: IntoIterator<Item = (N, Value)>>(columns: I) -> Self {
+        let mut columns: Vec<_> = columns.into_iter().map(|(name, value)| (name.into(), value)).collect();
+        // Stable, so that equal names keep their order and the later one can win. Sorting rather than
+        // searching keeps a message with very many columns from costing quadratic time.
+        columns.sort_by(|(a, _), (b, _)| a.cmp(b));
+        columns.dedup_by(|later, kept| {
+            let same = later.0 == kept.0;
+            if same {
+                std::mem::swap(later, kept);
+            }
+            same
+        });
+        Self(columns)
+    }
+}
+
+/// Where a change came from, for filters, logs and traces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// User on whose behalf the request was made.
+    pub initiating_user: Option<uuid::Uuid>,
+    /// Correlation id of the top-level request.
+    pub correlation: Option<uuid::Uuid>,
+    /// Id of the system job that posted the message; repeated when the job is retried.
+    pub operation: Option<uuid::Uuid>,
+    /// Nesting depth of the request, 1 for a direct one.
+    pub depth: Option<i32>,
+    /// When Dataverse recorded the event, in UTC.
+    pub created: Option<Timestamp>,
+}
+
+/// One contact's change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Organization that posted the message.
+    pub organization: Option<OrganizationId>,
+    /// The contact.
+    pub contact: ContactId,
+    /// What happened to it.
+    pub operation: Operation,
+    /// Where this change stands among the changes of its contact; `None` if the message itself does not tell.
+    pub version: Option<Version>,
+    /// Columns that this change set.
+    pub columns: Columns,
+    /// Columns before the change, all registered pre images together.
+    pub before: Columns,
+    /// Columns after the change, all registered post images together.
+    pub after: Columns,
+    /// Whether the size limit of the sender removed columns and images.
+    pub truncated: bool,
+    /// Where it came from.
+    pub origin: Origin,
+}

@@ -1,0 +1,1 @@
+//! Bytes to a [`Change`](crate::change::Change).

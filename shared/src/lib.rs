@@ -1,0 +1,10 @@
+//! The pure core of contactsync: from the bytes of a message to the write that Graph should get, and from
+//! what Graph answered to what becomes of the message.
+//!
+//! Nothing here does I/O, spawns, sleeps, logs or reads a clock; the manifest proves it. The modules stand
+//! in the order in which a message meets them.
+
+pub mod change;
+pub mod decode;
+pub mod ids;
+pub mod version;
