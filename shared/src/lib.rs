@@ -4,7 +4,10 @@
 //! Nothing here does I/O, spawns, sleeps, logs or reads a clock; the manifest proves it. The modules stand
 //! in the order in which a message meets them.
 
-pub mod change;
 pub mod decode;
+
+pub mod change;
+pub mod class;
 pub mod ids;
+pub mod reason;
 pub mod version;

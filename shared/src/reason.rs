@@ -1,0 +1,154 @@
+//! Why a message was dead-lettered: a closed list, and the text that goes with it.
+
+use std::fmt;
+
+/// Stable reasons. Their strings are a contract with operators: alerts, replay filters and the headings of
+/// `deploy/runbook.md` use them, so none is ever renamed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DeadLetterReason {
+    /// The body is none of the formats Dataverse sends, or is damaged.
+    BodyUndecodable,
+    /// The message is about another table than contact.
+    WrongEntity,
+    /// The message comes from an organization that the filter does not accept.
+    ForeignOrganization,
+    /// The sender removed columns and images because of its size limit.
+    ContextTruncated,
+    /// The link column is in no place of the message, so nobody can tell which user is meant.
+    UserLinkUnknown,
+    /// The link column holds something that is not an object id.
+    UserLinkInvalid,
+    /// Graph knows no such user, also after the time that a new one may take to appear.
+    UserNotFound,
+    /// A value would be refused by Graph: too long, empty where it must not be, of the wrong kind.
+    ValueInvalid,
+    /// A value belongs to another object of the directory already.
+    IdentityConflict,
+    /// Graph refused this one user or value for good.
+    GraphRefused,
+    /// It was tried again and again until its time was over.
+    RetryBudgetExhausted,
+    /// Our own code failed on this message.
+    InternalError,
+}
+
+impl DeadLetterReason {
+    /// All reasons, in the order of the runbook.
+    pub const ALL: [Self; 12] = [
+        Self::BodyUndecodable,
+        Self::WrongEntity,
+        Self::ForeignOrganization,
+        Self::ContextTruncated,
+        Self::UserLinkUnknown,
+        Self::UserLinkInvalid,
+        Self::UserNotFound,
+        Self::ValueInvalid,
+        Self::IdentityConflict,
+        Self::GraphRefused,
+        Self::RetryBudgetExhausted,
+        Self::InternalError,
+    ];
+
+    /// The text in `DeadLetterReason`, in metrics and in filters.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BodyUndecodable => "BodyUndecodable",
+            Self::WrongEntity => "WrongEntity",
+            Self::ForeignOrganization => "ForeignOrganization",
+            Self::ContextTruncated => "ContextTruncated",
+            Self::UserLinkUnknown => "UserLinkUnknown",
+            Self::UserLinkInvalid => "UserLinkInvalid",
+            Self::UserNotFound => "UserNotFound",
+            Self::ValueInvalid => "ValueInvalid",
+            Self::IdentityConflict => "IdentityConflict",
+            Self::GraphRefused => "GraphRefused",
+            Self::RetryBudgetExhausted => "RetryBudgetExhausted",
+            Self::InternalError => "InternalError",
+        }
+    }
+}
+
+impl fmt::Display for DeadLetterReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The description beside a reason: what happened and what a person can do. Never holds values of a contact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetterText(Box<str>);
+
+impl DeadLetterText {
+    /// Longest text in bytes. Service Bus allows 4,096 characters; we stay below it in any encoding.
+    pub const MAX_LEN: usize = 4_000;
+
+    /// Cuts what is too long, on a character boundary.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text[..text.floor_char_boundary(Self::MAX_LEN)].into())
+    }
+
+    /// Walks an error's chain of causes into one line.
+    #[must_use]
+    pub fn of_error(error: &dyn std::error::Error) -> Self {
+        Self::new(&chain(error))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why one message is taken out of the queue for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The stable reason.
+    pub reason: DeadLetterReason,
+    /// What happened here and what can be done.
+    pub description: DeadLetterText,
+}
+
+impl DeadLetter {
+    /// A dead letter with a description in words.
+    #[must_use]
+    pub fn new(reason: DeadLetterReason, description: &str) -> Self {
+        Self { reason, description: DeadLetterText::new(description) }
+    }
+}
+
+/// An error and its causes as one line, outermost first. The one place that prints a cause.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(": ");
+        line.push_str(&error.to_string());
+        cause = error.source();
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_text_of_its_own() {
+        let mut texts: Vec<_> = DeadLetterReason::ALL.iter().map(|reason| reason.as_str()).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        assert_eq!(texts.len(), DeadLetterReason::ALL.len());
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        let text = DeadLetterText::new(&"é".repeat(DeadLetterText::MAX_LEN));
+        assert_eq!(text.as_str().len(), DeadLetterText::MAX_LEN);
+        let text = DeadLetterText::new(&format!("x{}", "é".repeat(DeadLetterText::MAX_LEN)));
+        assert_eq!(text.as_str().len(), DeadLetterText::MAX_LEN - 1);
+    }
+}
