@@ -1,1 +1,5 @@
 //! placeholder
+
+pub mod ca;
+pub(crate) mod clock;
+pub mod graph;
