@@ -1,0 +1,57 @@
+//! What a user shall look like afterwards: a non-empty set of properties with absolute values.
+
+use crate::property::Property;
+
+/// The value a property shall have. Absolute, so that writing it twice is harmless.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PropertyValue {
+    /// Empty: `null` for a scalar, `[]` for a collection.
+    Clear,
+    /// A text.
+    Text(Box<str>),
+    /// A collection with this one element.
+    Single(Box<str>),
+    /// Yes or no.
+    Bool(bool),
+}
+
+/// Properties and their new values, never none, each once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserPatch(Vec<(Property, PropertyValue)>);
+
+impl UserPatch {
+    /// A patch of these entries; `None` if there is none. The last of two values for one property wins.
+    #[must_use]
+    pub fn new(entries: impl IntoIterator<Item = (Property, PropertyValue)>) -> Option<Self> {
+        let mut patch: Vec<(Property, PropertyValue)> = Vec::new();
+        // A handful of entries: looking through them is quicker than hashing.
+        for (property, value) in entries {
+            match patch.iter_mut().find(|(known, _)| *known == property) {
+                Some(slot) => slot.1 = value,
+                None => patch.push((property, value)),
+            }
+        }
+        (!patch.is_empty()).then_some(Self(patch))
+    }
+
+    /// The entries.
+    #[must_use]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Property, &PropertyValue)> {
+        self.0.iter().map(|(property, value)| (property, value))
+    }
+
+    /// The value a property shall have, if the patch sets it.
+    #[must_use]
+    pub fn get(&self, property: &Property) -> Option<&PropertyValue> {
+        self.0.iter().find(|(known, _)| known == property).map(|(_, value)| value)
+    }
+}
+
+impl IntoIterator for UserPatch {
+    type Item = (Property, PropertyValue);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}

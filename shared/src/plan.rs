@@ -1,0 +1,361 @@
+//! From a change to the write it asks for. A plan leaves no choice to whoever carries it out, and can be
+//! shown before it is.
+
+use crate::{
+    change::{Change, Columns, Operation, Value},
+    ids::{OrganizationId, UserId},
+    mapping::Mapping,
+    patch::UserPatch,
+    reason::{DeadLetter, DeadLetterReason},
+};
+
+/// What a change asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Bring this user to these values.
+    Write {
+        /// The user.
+        user: UserId,
+        /// The properties to set.
+        patch: UserPatch,
+    },
+    /// No write is needed.
+    Nothing(Needless),
+    /// It cannot be done, now or later.
+    Impossible(DeadLetter),
+}
+
+/// Why a change needs no write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Needless {
+    /// The contact has no portal user: the link column is there and empty.
+    NotAPortalUser,
+    /// No mapped column changed.
+    NothingMapped,
+    /// Every mapped column has the value it had before, by the registered pre image.
+    SameAsBefore,
+    /// The operation never touches a user (delete, state, owner).
+    OperationIgnored,
+    /// A filter of the settings leaves it out.
+    Filtered,
+}
+
+impl Needless {
+    /// Stable text for logs, metrics and `plan`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotAPortalUser => "not-a-portal-user",
+            Self::NothingMapped => "nothing-mapped",
+            Self::SameAsBefore => "same-as-before",
+            Self::OperationIgnored => "operation-ignored",
+            Self::Filtered => "filtered",
+        }
+    }
+}
+
+/// Everything that planning depends on besides the change itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planner {
+    /// Column that holds the user's object id.
+    pub link_column: Box<str>,
+    /// The table of columns and properties.
+    pub mapping: Mapping,
+    /// Organizations accepted; empty means any.
+    pub organizations: Vec<OrganizationId>,
+}
+
+impl Planner {
+    /// Column in which a Power Pages portal keeps the user's id.
+    pub const DEFAULT_LINK_COLUMN: &'static str = "adx_identity_username";
+
+    /// A planner with a mapping and everything else as most installations have it.
+    #[must_use]
+    pub fn new(mapping: Mapping) -> Self {
+        Self { link_column: Self::DEFAULT_LINK_COLUMN.into(), mapping, organizations: Vec::new() }
+    }
+
+    /// Plans one change.
+    #[must_use]
+    pub fn plan(&self, change: &Change) -> Plan {
+        self.try_plan(change).unwrap_or_else(Plan::Impossible)
+    }
+
+    fn try_plan(&self, change: &Change) -> Result<Plan, DeadLetter> {
+        self.check_organization(change)?;
+        match change.operation {
+            Operation::Create | Operation::Update | Operation::Merge => {}
+            Operation::Delete | Operation::Administrative => {
+                return Ok(Plan::Nothing(Needless::OperationIgnored));
+            }
+        }
+        if change.truncated {
+            return Err(DeadLetter::new(
+                DeadLetterReason::ContextTruncated,
+                "Dataverse removed the columns because the message exceeded 192 KB; register fewer image \
+                 columns, then save the contact again",
+            ));
+        }
+        let mapped = self.mapped(change);
+        if mapped.is_empty() {
+            return Ok(Plan::Nothing(Needless::NothingMapped));
+        }
+        let Some(user) = self.user(change)? else { return Ok(Plan::Nothing(Needless::NotAPortalUser)) };
+        if mapped.iter().all(|(column, value)| change.before.get(column) == Some(value)) {
+            return Ok(Plan::Nothing(Needless::SameAsBefore));
+        }
+        match UserPatch::new(self.entries(change, &mapped)?) {
+            Some(patch) => Ok(Plan::Write { user, patch }),
+            None => Ok(Plan::Nothing(Needless::NothingMapped)),
+        }
+    }
+
+    fn check_organization(&self, change: &Change) -> Result<(), DeadLetter> {
+        let accepted = self.organizations.is_empty()
+            || change.organization.is_some_and(|organization| self.organizations.contains(&organization));
+        if accepted {
+            return Ok(());
+        }
+        let organization = change.organization.map_or_else(|| "none".to_owned(), |id| id.to_string());
+        Err(DeadLetter::new(
+            DeadLetterReason::ForeignOrganization,
+            &format!("organization {organization} is not listed in filter.organizations"),
+        ))
+    }
+
+    fn mapped<'c>(&self, change: &'c Change) -> Vec<(&'c str, &'c Value)> {
+        change.columns.iter().filter(|(column, _)| self.mapping.fed_by(column).next().is_some()).collect()
+    }
+
+    /// The user meant, or `None` if the contact has no portal user.
+    fn user(&self, change: &Change) -> Result<Option<UserId>, DeadLetter> {
+        let places: [&Columns; 3] = [&change.columns, &change.after, &change.before];
+        let Some(link) = places.iter().find_map(|columns| columns.get(&self.link_column)) else {
+            return self.user_unknown(change);
+        };
+        let text = match link {
+            Value::Null => return Ok(None),
+            Value::Text(text) if text.trim().is_empty() => return Ok(None),
+            Value::Text(text) => text,
+            Value::Bool(_) | Value::Choice { .. } | Value::Unsupported(_) => return Err(self.link_invalid()),
+        };
+        UserId::parse(text).map(Some).ok_or_else(|| self.link_invalid())
+    }
+
+    fn user_unknown(&self, change: &Change) -> Result<Option<UserId>, DeadLetter> {
+        // A column left out at creation is empty: there is no earlier value that it could have kept.
+        if change.operation == Operation::Create {
+            return Ok(None);
+        }
+        Err(DeadLetter::new(
+            DeadLetterReason::UserLinkUnknown,
+            &format!(
+                "{} is neither in the target nor in an image; register a post image with that column on the step",
+                self.link_column
+            ),
+        ))
+    }
+
+    fn link_invalid(&self) -> DeadLetter {
+        DeadLetter::new(
+            DeadLetterReason::UserLinkInvalid,
+            &format!(
+                "{} is not the object id of a user (a GUID); set it to the object id, or clear it if the \
+                 contact does not sign in through this directory",
+                self.link_column
+            ),
+        )
+    }
+
+    fn entries(
+        &self,
+        change: &Change,
+        mapped: &[(&str, &Value)],
+    ) -> Result<Vec<(crate::property::Property, crate::patch::PropertyValue)>, DeadLetter> {
+        let mut entries = Vec::with_capacity(mapped.len());
+        for &(column, value) in mapped {
+            // What the change did not really change need not be written: the column has this value already.
+            if change.before.get(column) == Some(value) {
+                continue;
+            }
+            for row in self.mapping.fed_by(column) {
+                let converted = row.convert(value).map_err(|invalid| {
+                    DeadLetter::new(
+                        DeadLetterReason::ValueInvalid,
+                        &format!("{column}, mapped to {}, {invalid}; correct the contact", row.property),
+                    )
+                })?;
+                entries.extend(converted.map(|value| (row.property.clone(), value)));
+            }
+        }
+        Ok(entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{change::Origin, ids::ContactId, patch::PropertyValue};
+
+    const USER: &str = "11111111-2222-4333-8444-aaaaaaaaaaaa";
+    const ORGANIZATION: OrganizationId = OrganizationId(Uuid::from_u128(7));
+
+    fn columns(columns: &[(&str, Option<&str>)]) -> Columns {
+        columns
+            .iter()
+            .map(|(name, value)| (*name, value.map_or(Value::Null, |text| Value::Text(text.into()))))
+            .collect()
+    }
+
+    fn update(target: &[(&str, Option<&str>)], after: &[(&str, Option<&str>)]) -> Change {
+        Change {
+            organization: Some(ORGANIZATION),
+            contact: ContactId(Uuid::from_u128(1)),
+            operation: Operation::Update,
+            version: None,
+            columns: columns(target),
+            before: Columns::default(),
+            after: columns(after),
+            truncated: false,
+            origin: Origin::default(),
+        }
+    }
+
+    fn planner() -> Planner {
+        Planner::new(Mapping::preset_default())
+    }
+
+    #[track_caller]
+    fn check_write(change: &Change, expected: &[(&str, PropertyValue)]) {
+        let Plan::Write { user, patch } = planner().plan(change) else { panic!("no write planned") };
+        assert_eq!(user.to_string(), USER);
+        let entries: Vec<_> =
+            patch.iter().map(|(property, value)| (property.name(), value.clone())).collect();
+        assert_eq!(entries, expected);
+    }
+
+    #[track_caller]
+    fn check_nothing(change: &Change, expected: Needless) {
+        assert_eq!(planner().plan(change), Plan::Nothing(expected));
+    }
+
+    #[track_caller]
+    fn check_impossible(change: &Change, reason: DeadLetterReason, text: &str) {
+        let Plan::Impossible(letter) = planner().plan(change) else { panic!("planned after all") };
+        assert_eq!((letter.reason, letter.description.as_str()), (reason, text));
+    }
+
+    fn text(text: &str) -> PropertyValue {
+        PropertyValue::Text(text.into())
+    }
+
+    #[test]
+    fn mapped_columns_are_written_to_the_user_of_the_link_column() {
+        let link = ("adx_identity_username", Some(USER));
+        let changed = [("firstname", Some("Ada")), ("lastname", None), ("telephone1", Some("1")), link];
+        check_write(&update(&changed, &[]), &[("givenName", text("Ada")), ("surname", PropertyValue::Clear)]);
+        check_write(&update(&[("emailaddress1", Some("a@b.c"))], &[link]), &[("mail", text("a@b.c"))]);
+    }
+
+    #[test]
+    fn the_link_may_come_from_a_pre_image() {
+        let mut change = update(&[("firstname", Some("Ada"))], &[]);
+        change.before = columns(&[("adx_identity_username", Some(USER))]);
+        check_write(&change, &[("givenName", text("Ada"))]);
+    }
+
+    #[test]
+    fn a_contact_without_a_portal_user_needs_nothing() {
+        for empty in [None, Some(""), Some("  ")] {
+            check_nothing(
+                &update(&[("firstname", Some("Ada"))], &[("adx_identity_username", empty)]),
+                Needless::NotAPortalUser,
+            );
+        }
+        let mut created = update(&[("firstname", Some("Ada"))], &[]);
+        created.operation = Operation::Create;
+        check_nothing(&created, Needless::NotAPortalUser);
+    }
+
+    #[test]
+    fn a_sign_in_that_touches_no_mapped_column_needs_nothing() {
+        check_nothing(&update(&[("adx_identity_lastsuccessfullogin", None)], &[]), Needless::NothingMapped);
+    }
+
+    #[test]
+    fn values_equal_to_the_pre_image_are_not_written_again() {
+        let link = ("adx_identity_username", Some(USER));
+        let mut change = update(&[("firstname", Some("Ada")), ("lastname", Some("King"))], &[link]);
+        change.before = columns(&[("firstname", Some("Ada")), ("lastname", Some("Byron"))]);
+        check_write(&change, &[("surname", text("King"))]);
+        change.before = columns(&[("firstname", Some("Ada")), ("lastname", Some("King"))]);
+        check_nothing(&change, Needless::SameAsBefore);
+    }
+
+    #[test]
+    fn an_emptied_mail_is_left_alone_because_graph_cannot_empty_it() {
+        let link = ("adx_identity_username", Some(USER));
+        check_nothing(&update(&[("emailaddress1", None)], &[link]), Needless::NothingMapped);
+    }
+
+    #[test]
+    fn deletes_and_changes_of_state_need_nothing() {
+        for operation in [Operation::Delete, Operation::Administrative] {
+            let mut change = update(&[("firstname", Some("Ada"))], &[]);
+            change.operation = operation;
+            check_nothing(&change, Needless::OperationIgnored);
+        }
+    }
+
+    #[test]
+    fn an_update_without_any_link_names_the_image_to_register() {
+        check_impossible(
+            &update(&[("firstname", Some("Ada"))], &[]),
+            DeadLetterReason::UserLinkUnknown,
+            "adx_identity_username is neither in the target nor in an image; register a post image with that \
+             column on the step",
+        );
+    }
+
+    #[test]
+    fn a_link_that_is_no_guid_is_refused_without_being_repeated() {
+        let change = update(&[("firstname", Some("Ada"))], &[("adx_identity_username", Some("../me"))]);
+        check_impossible(
+            &change,
+            DeadLetterReason::UserLinkInvalid,
+            "adx_identity_username is not the object id of a user (a GUID); set it to the object id, or clear \
+             it if the contact does not sign in through this directory",
+        );
+    }
+
+    #[test]
+    fn a_value_graph_would_refuse_names_column_and_property_but_not_the_value() {
+        let link = ("adx_identity_username", Some(USER));
+        check_impossible(
+            &update(&[("firstname", Some(&"x".repeat(65))), link], &[]),
+            DeadLetterReason::ValueInvalid,
+            "firstname, mapped to givenName, is 65 characters long and Graph takes 64; correct the contact",
+        );
+    }
+
+    #[test]
+    fn a_stripped_message_is_impossible_rather_than_empty() {
+        let mut change = update(&[], &[]);
+        change.truncated = true;
+        let Plan::Impossible(letter) = planner().plan(&change) else { panic!("planned after all") };
+        assert_eq!(letter.reason, DeadLetterReason::ContextTruncated);
+    }
+
+    #[test]
+    fn only_listed_organizations_are_served() {
+        let change = update(&[("firstname", Some("Ada"))], &[("adx_identity_username", Some(USER))]);
+        let mut planner = planner();
+        planner.organizations = vec![OrganizationId(Uuid::from_u128(8))];
+        let Plan::Impossible(letter) = planner.plan(&change) else { panic!("planned after all") };
+        assert_eq!(letter.reason, DeadLetterReason::ForeignOrganization);
+        planner.organizations.push(ORGANIZATION);
+        assert!(matches!(planner.plan(&change), Plan::Write { .. }));
+    }
+}

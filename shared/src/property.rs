@@ -1,0 +1,176 @@
+//! The properties of a Graph user that a mapping may write, and what Graph demands of each.
+//!
+//! Source: Microsoft's "Update user" and "Azure AD B2C user profile attributes" pages. A value that breaks a
+//! rule here would make Graph refuse the whole PATCH, so it is found before the call.
+
+use std::{fmt, sync::Arc};
+
+/// A writable property of a user.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Property(Name);
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Name {
+    /// Index into [`CATALOGUE`].
+    Known(u8),
+    /// A directory extension, `extension_{app id}_{name}`.
+    Extension(Arc<str>),
+}
+
+/// What Graph accepts for a property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Kind of value.
+    pub kind: Kind,
+    /// Whether Graph lets it be emptied (null for a scalar, an empty list for a collection).
+    pub clearable: bool,
+}
+
+/// Kind of value a property holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text of at most `max` characters.
+    Text {
+        /// Longest text, in characters.
+        max: usize,
+    },
+    /// An SMTP address without accented characters, at most `max` characters.
+    Address {
+        /// Longest address, in characters.
+        max: usize,
+    },
+    /// A list of at most `items` texts; ours always has one element or none.
+    List {
+        /// Longest element, in characters.
+        max: usize,
+        /// Whether the elements are SMTP addresses.
+        addresses: bool,
+    },
+    /// Two upper-case letters of ISO 3166.
+    Country,
+    /// A culture code such as `en-US`.
+    Culture,
+    /// Yes or no.
+    Bool,
+}
+
+const fn text(max: usize) -> Rules {
+    Rules { kind: Kind::Text { max }, clearable: true }
+}
+
+/// Every property that can be mapped, but for extensions.
+const CATALOGUE: [(&str, Rules); 35] = [
+    ("accountEnabled", Rules { kind: Kind::Bool, clearable: false }),
+    ("businessPhones", Rules { kind: Kind::List { max: 64, addresses: false }, clearable: true }),
+    ("city", text(128)),
+    ("companyName", text(64)),
+    ("country", text(128)),
+    ("department", text(64)),
+    ("displayName", Rules { kind: Kind::Text { max: 256 }, clearable: false }),
+    ("employeeId", text(16)),
+    ("extensionAttribute1", text(1024)),
+    ("extensionAttribute10", text(1024)),
+    ("extensionAttribute11", text(1024)),
+    ("extensionAttribute12", text(1024)),
+    ("extensionAttribute13", text(1024)),
+    ("extensionAttribute14", text(1024)),
+    ("extensionAttribute15", text(1024)),
+    ("extensionAttribute2", text(1024)),
+    ("extensionAttribute3", text(1024)),
+    ("extensionAttribute4", text(1024)),
+    ("extensionAttribute5", text(1024)),
+    ("extensionAttribute6", text(1024)),
+    ("extensionAttribute7", text(1024)),
+    ("extensionAttribute8", text(1024)),
+    ("extensionAttribute9", text(1024)),
+    ("givenName", text(64)),
+    ("jobTitle", text(128)),
+    // Also updates `proxyAddresses`; a B2C account takes ten distinct values in its life.
+    ("mail", Rules { kind: Kind::Address { max: 254 }, clearable: false }),
+    ("mobilePhone", text(64)),
+    ("officeLocation", text(128)),
+    ("otherMails", Rules { kind: Kind::List { max: 250, addresses: true }, clearable: true }),
+    ("postalCode", text(40)),
+    ("preferredLanguage", Rules { kind: Kind::Culture, clearable: true }),
+    ("state", text(128)),
+    ("streetAddress", text(1024)),
+    ("surname", text(64)),
+    ("usageLocation", Rules { kind: Kind::Country, clearable: false }),
+];
+
+/// What the b2c-extensions-app allows for a directory extension.
+const EXTENSION: Rules = text(256);
+
+impl Property {
+    /// The property of that name, exactly as Graph spells it; `None` if it cannot be written by a mapping.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        if let Ok(index) = CATALOGUE.binary_search_by(|(known, _)| (*known).cmp(name)) {
+            return Some(Self(Name::Known(u8::try_from(index).ok()?)));
+        }
+        is_extension(name).then(|| Self(Name::Extension(name.into())))
+    }
+
+    /// The name as Graph spells it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match &self.0 {
+            Name::Known(index) => CATALOGUE[usize::from(*index)].0,
+            Name::Extension(name) => name,
+        }
+    }
+
+    /// What Graph accepts for it.
+    #[must_use]
+    pub fn rules(&self) -> Rules {
+        match &self.0 {
+            Name::Known(index) => CATALOGUE[usize::from(*index)].1,
+            Name::Extension(_) => EXTENSION,
+        }
+    }
+
+    /// Names of all properties that are not extensions, for help and suggestions.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        CATALOGUE.iter().map(|(name, _)| *name)
+    }
+}
+
+impl fmt::Display for Property {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// `extension_{32 hex digits}_{name}`.
+fn is_extension(name: &str) -> bool {
+    let Some((app, rest)) = name.strip_prefix("extension_").and_then(|rest| rest.split_once('_')) else {
+        return false;
+    };
+    app.len() == 32
+        && app.bytes().all(|b| b.is_ascii_hexdigit())
+        && !rest.is_empty()
+        && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_catalogue_is_sorted_so_that_every_property_is_found_by_name() {
+        for name in Property::names() {
+            assert_eq!(Property::named(name).as_ref().map(Property::name), Some(name));
+        }
+    }
+
+    #[test]
+    fn an_extension_is_known_by_its_shape() {
+        let name = "extension_0123456789abcdef0123456789abcdef_loyaltyNumber";
+        assert_eq!(Property::named(name).as_ref().map(Property::name), Some(name));
+        for wrong in
+            ["extension_1_x", "extension_0123456789abcdef0123456789abcdef_", "id", "Mail", "mail ", ""]
+        {
+            assert_eq!(Property::named(wrong), None, "{wrong}");
+        }
+    }
+}
