@@ -6,8 +6,21 @@
 
 pub mod decode;
 
+pub mod plan;
+
+pub mod lanes;
+
+pub mod gate;
+pub mod pace;
+
+pub mod backoff;
 pub mod change;
 pub mod class;
 pub mod ids;
+pub mod mapping;
+pub mod moment;
+pub mod patch;
+pub mod property;
 pub mod reason;
+pub mod register;
 pub mod version;

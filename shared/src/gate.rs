@@ -1,0 +1,278 @@
+//! When the pool as a whole may write to Graph: one gate for every lane, so that they do not discover a
+//! throttled or broken service one by one.
+//!
+//! Four things can hold writes back, each with a life of its own: the **throttle** (Graph asked everyone to
+//! wait), the **pace** (the write budget), the **breaker** (many users failed in a row) and the **pause**
+//! (the installation is at fault and a person has to mend it).
+
+use std::{collections::HashSet, time::Duration};
+
+use crate::{backoff::Backoff, ids::UserId, moment::Moment, pace::Pace};
+
+/// When the breaker opens and how probing backs off.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Different users that must fail in a row before the breaker opens.
+    pub breaker_users: usize,
+    /// Delays between probes, while the breaker is open or intake is paused.
+    pub probe: Backoff,
+    /// Wait after a 429 without a `Retry-After`.
+    pub throttle: Backoff,
+    /// Longest wait that a `Retry-After` may ask for; a mistaken header must not stop the worker for a day.
+    pub longest_wait: Duration,
+}
+
+/// What holds writes back now, for readiness and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nothing does.
+    Open,
+    /// Graph asked for time until then.
+    Throttled(Moment),
+    /// Many users failed in a row; one probe at a time.
+    BreakerOpen,
+    /// The installation is at fault; nothing is written until a probe succeeds.
+    Paused,
+}
+
+/// The gate.
+#[derive(Debug)]
+pub struct Gate {
+    limits: Limits,
+    pace: Pace,
+    closed_until: Moment,
+    throttles_in_a_row: u32,
+    failed_users: HashSet<UserId>,
+    breaker: Option<Probing>,
+    pause: Option<Probing>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Probing {
+    failures: u32,
+    next: Moment,
+    under_way: bool,
+}
+
+/// Whether a write may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permit {
+    /// Start it now.
+    Now,
+    /// Ask again then.
+    At(Moment),
+    /// Ask again when a write that is under way has ended.
+    AfterProbe,
+}
+
+impl Gate {
+    /// An open gate.
+    #[must_use]
+    pub fn new(limits: Limits, pace: Pace) -> Self {
+        Self {
+            limits,
+            pace,
+            closed_until: Moment::START,
+            throttles_in_a_row: 0,
+            failed_users: HashSet::new(),
+            breaker: None,
+            pause: None,
+        }
+    }
+
+    /// What holds writes back at this moment.
+    #[must_use]
+    pub fn state(&self, now: Moment) -> State {
+        if self.pause.is_some() {
+            State::Paused
+        } else if self.breaker.is_some() {
+            State::BreakerOpen
+        } else if self.closed_until > now {
+            State::Throttled(self.closed_until)
+        } else {
+            State::Open
+        }
+    }
+
+    /// Whether intake is paused.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.pause.is_some()
+    }
+
+    /// Writes per second that the pace allows now.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.pace.rate()
+    }
+
+    /// Asks to start a write, and takes one from the budget if the answer is [`Permit::Now`].
+    pub fn ask(&mut self, now: Moment) -> Permit {
+        if self.closed_until > now {
+            return Permit::At(self.closed_until);
+        }
+        let Some(probing) = self.pause.as_mut().or(self.breaker.as_mut()) else {
+            return self.pace.take(now).map_or(Permit::Now, Permit::At);
+        };
+        if probing.under_way {
+            return Permit::AfterProbe;
+        }
+        if probing.next > now {
+            return Permit::At(probing.next);
+        }
+        if let Some(later) = self.pace.take(now) {
+            return Permit::At(later);
+        }
+        probing.under_way = true;
+        Permit::Now
+    }
+
+    /// A write, or a probe, was answered in a way that shows that Graph is well: accepted, or refused for a
+    /// fault of its own.
+    pub fn succeeded(&mut self, now: Moment) {
+        self.throttles_in_a_row = 0;
+        self.failed_users.clear();
+        self.breaker = None;
+        self.pause = None;
+        self.pace.succeeded(now);
+    }
+
+    /// Graph asked everyone to wait.
+    pub fn throttled(&mut self, retry_after: Option<Duration>, now: Moment, share: f64) {
+        self.throttles_in_a_row += 1;
+        let wait = retry_after.map_or_else(
+            // At least half of the ceiling: hammering while throttled postpones recovery.
+            || self.limits.throttle.delay(self.throttles_in_a_row, 0.5 + share / 2.0),
+            |asked| asked.min(self.limits.longest_wait),
+        );
+        self.closed_until = self.closed_until.max(now + wait);
+        self.pace.throttled(now);
+        self.end_probe(now, share, false);
+    }
+
+    /// A write of this user failed in a way that may pass.
+    pub fn failed(&mut self, user: UserId, now: Moment, share: f64) {
+        self.failed_users.insert(user);
+        if self.breaker.is_none() && self.failed_users.len() >= self.limits.breaker_users {
+            self.breaker = Some(Probing { failures: 0, next: now, under_way: true });
+        }
+        self.end_probe(now, share, true);
+    }
+
+    /// The installation is at fault: pause until a probe succeeds.
+    pub fn pause(&mut self, now: Moment, share: f64) {
+        if self.pause.is_none() {
+            self.pause = Some(Probing { failures: 0, next: now, under_way: true });
+        }
+        self.end_probe(now, share, true);
+    }
+
+    /// A write that had been permitted was not needed after all; gives it back.
+    pub fn unused(&mut self) {
+        self.pace.give_back();
+        if let Some(probing) = self.pause.as_mut().or(self.breaker.as_mut()) {
+            probing.under_way = false;
+        }
+    }
+
+    fn end_probe(&mut self, now: Moment, share: f64, failed: bool) {
+        let Some(probing) = self.pause.as_mut().or(self.breaker.as_mut()) else { return };
+        if !probing.under_way {
+            return;
+        }
+        probing.under_way = false;
+        if failed {
+            probing.failures += 1;
+            probing.next = now + self.limits.probe.delay(probing.failures, 0.5 + share / 2.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn gate() -> Gate {
+        let delays = Backoff::new(Duration::from_secs(1), Duration::from_mins(1)).expect("valid");
+        let limits = Limits {
+            breaker_users: 3,
+            probe: delays,
+            throttle: delays,
+            longest_wait: Duration::from_mins(5),
+        };
+        Gate::new(limits, Pace::unlimited())
+    }
+
+    fn at(seconds: u64) -> Moment {
+        Moment::after_start(Duration::from_secs(seconds))
+    }
+
+    fn user(n: u128) -> UserId {
+        UserId(Uuid::from_u128(n))
+    }
+
+    #[test]
+    fn a_throttled_gate_opens_when_the_time_asked_for_is_over() {
+        let mut gate = gate();
+        gate.throttled(Some(Duration::from_secs(7)), at(0), 0.0);
+        assert_eq!(gate.ask(at(6)), Permit::At(at(7)));
+        assert_eq!(gate.ask(at(7)), Permit::Now);
+    }
+
+    #[test]
+    fn a_shorter_wait_never_opens_a_gate_early() {
+        let mut gate = gate();
+        gate.throttled(Some(Duration::from_secs(9)), at(0), 0.0);
+        gate.throttled(Some(Duration::from_secs(1)), at(1), 0.0);
+        assert_eq!(gate.ask(at(5)), Permit::At(at(9)));
+    }
+
+    #[test]
+    fn an_absurd_wait_is_bounded() {
+        let mut gate = gate();
+        gate.throttled(Some(Duration::from_hours(24)), at(0), 0.0);
+        assert_eq!(gate.ask(at(1)), Permit::At(at(300)));
+    }
+
+    #[test]
+    fn one_user_failing_again_and_again_does_not_open_the_breaker() {
+        let mut gate = gate();
+        for second in 0..20 {
+            gate.failed(user(1), at(second), 1.0);
+        }
+        assert_eq!(gate.state(at(20)), State::Open);
+    }
+
+    #[test]
+    fn an_open_breaker_lets_one_probe_through_at_a_time_and_closes_on_success() {
+        let mut gate = gate();
+        for n in 0..3 {
+            gate.failed(user(n), at(0), 1.0);
+        }
+        assert_eq!(gate.state(at(0)), State::BreakerOpen);
+        assert_eq!(gate.ask(at(0)), Permit::At(at(1)));
+        assert_eq!(gate.ask(at(1)), Permit::Now);
+        assert_eq!(gate.ask(at(1)), Permit::AfterProbe);
+        gate.failed(user(9), at(1), 1.0);
+        assert_eq!(gate.ask(at(2)), Permit::At(at(3)), "the second wait is twice the first");
+        assert_eq!(gate.ask(at(3)), Permit::Now);
+        gate.succeeded(at(3));
+        assert_eq!(gate.state(at(3)), State::Open);
+    }
+
+    #[test]
+    fn a_pause_outlives_other_failures_and_ends_with_a_success() {
+        let mut gate = gate();
+        gate.pause(at(0), 1.0);
+        assert!(gate.is_paused());
+        assert_eq!(gate.ask(at(0)), Permit::At(at(1)));
+        assert_eq!(gate.ask(at(1)), Permit::Now);
+        gate.pause(at(1), 1.0);
+        assert_eq!(gate.ask(at(1)), Permit::At(at(3)));
+        assert_eq!(gate.ask(at(3)), Permit::Now);
+        gate.succeeded(at(4));
+        assert_eq!(gate.state(at(4)), State::Open);
+    }
+}

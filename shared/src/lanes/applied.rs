@@ -1,0 +1,76 @@
+//! What this replica has written lately: per user, the newest version of each property.
+//!
+//! It is what keeps an old change from overwriting a newer one, and what lets a message whose lock was lost
+//! after its write be completed on redelivery without a second write: such a message changes nothing any
+//! more. Bounded: the user written longest ago is forgotten first.
+
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+
+use crate::{
+    ids::UserId,
+    patch::{PropertyValue, UserPatch},
+    property::Property,
+    register::{Register, Stamp},
+};
+
+/// The newest value of each property of one user.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Known(Vec<(Property, Register<PropertyValue>)>);
+
+impl Known {
+    /// Takes a change in.
+    pub(super) fn add(&mut self, stamp: Stamp, patch: &UserPatch) {
+        for (property, value) in patch.iter() {
+            self.register(property).set(stamp, value.clone());
+        }
+    }
+
+    /// The patch that brings a user from what `before` knew to what is known now.
+    pub(super) fn since(&self, before: &Self) -> Option<UserPatch> {
+        UserPatch::new(self.0.iter().filter_map(|(property, register)| {
+            let (stamp, value) = register.newest()?;
+            let unchanged = before.newest(property) == Some((stamp, value));
+            (!unchanged).then(|| (property.clone(), value.clone()))
+        }))
+    }
+
+    /// Whether the newest value of some property of this patch came with this stamp.
+    pub(super) fn holds(&self, stamp: Stamp, patch: &UserPatch) -> bool {
+        patch.iter().any(|(property, _)| self.newest(property).is_some_and(|(newest, _)| *newest == stamp))
+    }
+
+    fn newest(&self, property: &Property) -> Option<(&Stamp, &PropertyValue)> {
+        self.0.iter().find(|(known, _)| known == property).and_then(|(_, register)| register.newest())
+    }
+
+    fn register(&mut self, property: &Property) -> &mut Register<PropertyValue> {
+        let index = self.0.iter().position(|(known, _)| known == property).unwrap_or_else(|| {
+            self.0.push((property.clone(), Register::default()));
+            self.0.len() - 1
+        });
+        &mut self.0[index].1
+    }
+}
+
+/// The memory of all users.
+#[derive(Debug)]
+pub(super) struct Applied(LruCache<UserId, Known>);
+
+impl Applied {
+    /// A memory of at most so many users.
+    pub(super) fn new(users: NonZeroUsize) -> Self {
+        Self(LruCache::new(users))
+    }
+
+    /// What is known of a user.
+    pub(super) fn get(&mut self, user: UserId) -> Known {
+        self.0.get(&user).cloned().unwrap_or_default()
+    }
+
+    /// A write succeeded.
+    pub(super) fn put(&mut self, user: UserId, known: Known) {
+        self.0.put(user, known);
+    }
+}

@@ -1,0 +1,116 @@
+//! The changes of one user: waiting, merged into one write, or taken apart after a refusal.
+
+use std::collections::VecDeque;
+
+use super::{Ticket, Work, applied::Known};
+use crate::{moment::Moment, patch::UserPatch};
+
+/// One user's lane.
+#[derive(Debug)]
+pub(super) struct Lane<T> {
+    /// Not yet in a write; in order of arrival.
+    waiting: Vec<Work<T>>,
+    /// Left over from a merged write that was refused; applied one by one, oldest first, before all else.
+    apart: VecDeque<Work<T>>,
+    /// In the write that is under way.
+    flying: Vec<Work<T>>,
+    /// What will be known when that write has succeeded.
+    pub(super) pending: Known,
+    /// Failed tries of the present write, for backoff.
+    pub(super) failures: u32,
+    /// When the present write was first tried.
+    pub(super) tried_since: Option<Moment>,
+}
+
+impl<T> Default for Lane<T> {
+    fn default() -> Self {
+        Self {
+            waiting: Vec::new(),
+            apart: VecDeque::new(),
+            flying: Vec::new(),
+            pending: Known::default(),
+            failures: 0,
+            tried_since: None,
+        }
+    }
+}
+
+impl<T: Ticket> Lane<T> {
+    pub(super) fn push(&mut self, work: Work<T>) {
+        self.waiting.push(work);
+    }
+
+    pub(super) fn is_flying(&self) -> bool {
+        !self.flying.is_empty()
+    }
+
+    pub(super) fn flying_len(&self) -> usize {
+        self.flying.len()
+    }
+
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty() || !self.apart.is_empty()
+    }
+
+    /// Puts together the next write from what waits. `None` if nothing waits, or everything that waits is
+    /// older than what is known; then [`Lane::landed`] has what can be settled.
+    pub(super) fn take_off(&mut self, known: &Known) -> Option<UserPatch> {
+        match self.apart.pop_front() {
+            Some(work) => self.flying.push(work),
+            None => self.flying.append(&mut self.waiting),
+        }
+        self.pending = known.clone();
+        for work in &self.flying {
+            self.pending.add(work.stamp, &work.patch);
+        }
+        self.pending.since(known)
+    }
+
+    /// Ends the write that is under way and hands out what was in it.
+    pub(super) fn landed(&mut self) -> Vec<Work<T>> {
+        self.failures = 0;
+        self.tried_since = None;
+        std::mem::take(&mut self.flying)
+    }
+
+    /// The write did not happen, or nobody knows: what was in it waits again. What has come meanwhile joins
+    /// it, unless the write was one of those taken apart.
+    pub(super) fn turn_back(&mut self) {
+        let flying = std::mem::take(&mut self.flying);
+        if self.apart.is_empty() {
+            let newer = std::mem::replace(&mut self.waiting, flying);
+            self.waiting.extend(newer);
+        } else {
+            for work in flying.into_iter().rev() {
+                self.apart.push_front(work);
+            }
+        }
+    }
+
+    /// A merged write was refused: its changes are applied one by one, so that only the guilty one pays.
+    /// Returns the only change of a write that was not merged.
+    pub(super) fn take_apart(&mut self) -> Option<Work<T>> {
+        let mut refused = self.landed();
+        if refused.len() <= 1 {
+            return refused.pop();
+        }
+        refused.sort_by_key(|work| work.stamp.order());
+        self.apart.extend(refused);
+        None
+    }
+
+    /// Removes everything that waits.
+    pub(super) fn drain_waiting(&mut self) -> impl Iterator<Item = Work<T>> {
+        self.apart.drain(..).chain(self.waiting.drain(..))
+    }
+
+    /// Removes what waits and has lost its lock: it will come again, and must not be applied twice.
+    pub(super) fn drop_lost(&mut self) -> Vec<Work<T>> {
+        let mut lost: Vec<_> = self.waiting.extract_if(.., |work| work.ticket.is_lost()).collect();
+        let (gone, kept) = self.apart.drain(..).partition(|work| work.ticket.is_lost());
+        self.apart = kept;
+        let gone: VecDeque<_> = gone;
+        lost.extend(gone);
+        lost
+    }
+}

@@ -1,0 +1,366 @@
+//! A small world around the scheduler: a directory that fails at random, and a model of what must come out.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    gate, ids::SequenceNumber, pace::Pace, patch::PropertyValue, property::Property, register::Register,
+    version::Version,
+};
+
+const PROPERTIES: [&str; 3] = ["givenName", "mail", "surname"];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Message {
+    id: usize,
+    lost: bool,
+}
+
+impl Ticket for Message {
+    fn is_lost(&self) -> bool {
+        self.lost
+    }
+}
+
+fn delays(millis: u64) -> Backoff {
+    Backoff::new(Duration::from_millis(millis), Duration::from_secs(5)).expect("valid")
+}
+
+fn limits() -> Limits {
+    Limits {
+        concurrency: 2,
+        messages: 100,
+        remembered_users: NonZeroUsize::new(100).expect("not zero"),
+        tries_in_place: 3,
+        backoff: delays(100),
+    }
+}
+
+fn lanes() -> Lanes<Message> {
+    let gate_limits = gate::Limits {
+        breaker_users: 3,
+        probe: delays(500),
+        throttle: delays(500),
+        longest_wait: Duration::from_mins(1),
+    };
+    Lanes::new(limits(), Gate::new(gate_limits, Pace::unlimited()))
+}
+
+fn user(n: u8) -> UserId {
+    UserId(Uuid::from_u128(u128::from(n) + 1))
+}
+
+fn property(name: &str) -> Property {
+    Property::named(name).expect("known")
+}
+
+fn stamp(version: i64, arrival: usize) -> Stamp {
+    Stamp {
+        version: Version::at(Timestamp::from_second(version).expect("small")),
+        arrival: SequenceNumber(i64::try_from(arrival).expect("small")),
+    }
+}
+
+fn work(id: usize, to: u8, version: i64, values: &[(&str, &str)]) -> Work<Message> {
+    let entries = values.iter().map(|(name, value)| (property(name), PropertyValue::Text((*value).into())));
+    Work {
+        user: user(to),
+        stamp: stamp(version, id),
+        patch: UserPatch::new(entries).expect("not empty"),
+        deadline: at(3600),
+        ticket: Message { id, lost: false },
+    }
+}
+
+fn at(seconds: u64) -> Moment {
+    Moment::after_start(Duration::from_secs(seconds))
+}
+
+fn failure(class: Class) -> Outcome {
+    let dead_letter = DeadLetter::new(DeadLetterReason::GraphRefused, "refused in a test");
+    Outcome::Failed(Failure { class, dead_letter, grace: None })
+}
+
+#[track_caller]
+fn expect_write(next: Next<Message>, to: u8, values: &[(&str, &str)], messages: usize) {
+    let Next::Write { user: written, patch, changes } = next else { panic!("{next:?} is no write") };
+    assert_eq!((written, changes), (user(to), messages));
+    let mut entries: Vec<_> =
+        patch.iter().map(|(property, value)| (property.name(), value.clone())).collect();
+    entries.sort_by_key(|(name, _)| *name);
+    let expected: Vec<_> =
+        values.iter().map(|(name, value)| (*name, PropertyValue::Text((*value).into()))).collect();
+    assert_eq!(entries, expected);
+}
+
+fn verdicts(settled: &[(Work<Message>, Verdict)]) -> Vec<(usize, &Verdict)> {
+    settled.iter().map(|(work, verdict)| (work.ticket.id, verdict)).collect()
+}
+
+#[test]
+fn changes_of_one_user_that_wait_together_become_one_write_of_the_newest_values() {
+    let mut lanes = lanes();
+    lanes.push(work(1, 0, 20, &[("givenName", "new")]));
+    lanes.push(work(2, 0, 10, &[("givenName", "old"), ("surname", "kept")]));
+    expect_write(lanes.next(at(0)), 0, &[("givenName", "new"), ("surname", "kept")], 2);
+    let settled = lanes.finished(user(0), Outcome::Applied, at(0), 0.5);
+    assert_eq!(verdicts(&settled), [(2, &Verdict::Applied), (1, &Verdict::Applied)]);
+    assert_eq!((lanes.held(), lanes.in_flight()), (0, 0));
+}
+
+#[test]
+fn a_change_older_than_what_was_written_is_stale_and_costs_no_write() {
+    let mut lanes = lanes();
+    lanes.push(work(1, 0, 20, &[("givenName", "new")]));
+    expect_write(lanes.next(at(0)), 0, &[("givenName", "new")], 1);
+    lanes.finished(user(0), Outcome::Applied, at(0), 0.5);
+    lanes.push(work(2, 0, 10, &[("givenName", "old")]));
+    let Next::Settle(settled) = lanes.next(at(1)) else { panic!("nothing settled") };
+    assert_eq!(verdicts(&settled), [(2, &Verdict::Stale)]);
+}
+
+#[test]
+fn a_message_delivered_again_after_its_write_is_completed_without_a_second_write() {
+    let mut lanes = lanes();
+    lanes.push(work(1, 0, 20, &[("givenName", "new")]));
+    expect_write(lanes.next(at(0)), 0, &[("givenName", "new")], 1);
+    lanes.finished(user(0), Outcome::Applied, at(0), 0.5);
+    lanes.push(work(1, 0, 20, &[("givenName", "new")]));
+    assert!(matches!(lanes.next(at(1)), Next::Settle(_)));
+}
+
+#[test]
+fn only_one_write_of_a_user_is_under_way_while_others_go_on() {
+    let mut lanes = lanes();
+    lanes.push(work(1, 0, 1, &[("mail", "a")]));
+    expect_write(lanes.next(at(0)), 0, &[("mail", "a")], 1);
+    lanes.push(work(2, 0, 2, &[("mail", "b")]));
+    lanes.push(work(3, 1, 1, &[("mail", "c")]));
+    expect_write(lanes.next(at(0)), 1, &[("mail", "c")], 1);
+    assert_eq!(lanes.next(at(0)), Next::Wait(None));
+    lanes.finished(user(0), Outcome::Applied, at(0), 0.5);
+    expect_write(lanes.next(at(0)), 0, &[("mail", "b")], 1);
+}
+
+#[test]
+fn of_a_refused_merged_write_only_the_guilty_change_is_dead_lettered() {
+    let mut lanes = lanes();
+    lanes.push(work(1, 0, 1, &[("surname", "good")]));
+    lanes.push(work(2, 0, 2, &[("mail", "bad")]));
+    expect_write(lanes.next(at(0)), 0, &[("mail", "bad"), ("surname", "good")], 2);
+    assert_eq!(lanes.finished(user(0), failure(Class::Permanent), at(0), 0.5), []);
+    expect_write(lanes.next(at(0)), 0, &[("surname", "good")], 1);
+    assert_eq!(verdicts(&lanes.finished(user(0), Outcome::Applied, at(0), 0.5)), [(1, &Verdict::Applied)]);
+    expect_write(lanes.next(at(0)), 0, &[("mail", "bad")], 1);
+    let settled = lanes.finished(user(0), failure(Class::Permanent), at(0), 0.5);
+    assert!(matches!(&settled[..], [(_, Verdict::DeadLetter(_))]));
+}
+
+#[test]
+fn a_write_that_keeps_failing_is_handed_back_and_after_its_deadline_dead_lettered() {
+    for (deadline, exhausted) in [(3600, false), (1, true)] {
+        let mut lanes = lanes();
+        lanes.push(Work { deadline: at(deadline), ..work(1, 0, 1, &[("mail", "a")]) });
+        let mut settled = Vec::new();
+        for second in (0..).step_by(10).take(3) {
+            assert!(settled.is_empty());
+            assert!(matches!(lanes.next(at(second)), Next::Write { .. }));
+            settled = lanes.finished(user(0), failure(Class::Transient), at(second), 1.0);
+        }
+        match &settled[..] {
+            [(_, Verdict::RetryLater(_))] => assert!(!exhausted),
+            [(_, Verdict::DeadLetter(letter))] => {
+                assert!(exhausted);
+                assert_eq!(letter.reason, DeadLetterReason::RetryBudgetExhausted);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_user_who_may_be_too_new_is_tried_for_the_grace_time_and_then_dead_lettered() {
+    let mut lanes = lanes();
+    lanes.push(work(1, 0, 1, &[("mail", "a")]));
+    let missing = Outcome::Failed(Failure {
+        class: Class::Transient,
+        dead_letter: DeadLetter::new(DeadLetterReason::UserNotFound, "no such user"),
+        grace: Some(Duration::from_secs(25)),
+    });
+    for second in [0, 10, 20] {
+        assert!(matches!(lanes.next(at(second)), Next::Write { .. }));
+        assert_eq!(lanes.finished(user(0), missing.clone(), at(second), 1.0), []);
+    }
+    assert!(matches!(lanes.next(at(30)), Next::Write { .. }));
+    let settled = lanes.finished(user(0), missing, at(30), 1.0);
+    assert!(
+        matches!(&settled[..], [(_, Verdict::DeadLetter(letter))] if letter.reason == DeadLetterReason::UserNotFound)
+    );
+}
+
+#[test]
+fn a_throttled_write_waits_for_the_time_asked_and_counts_no_try() {
+    let mut lanes = lanes();
+    lanes.push(work(1, 0, 1, &[("mail", "a")]));
+    for round in 0..10 {
+        assert!(matches!(lanes.next(at(round * 10)), Next::Write { .. }));
+        let throttled = failure(Class::Throttled { retry_after: Some(Duration::from_secs(5)) });
+        assert_eq!(lanes.finished(user(0), throttled, at(round * 10), 0.5), []);
+        assert_eq!(lanes.next(at(round * 10)), Next::Wait(Some(at(round * 10 + 5))));
+    }
+}
+
+#[test]
+fn a_fault_of_the_installation_pauses_and_everything_can_be_given_back() {
+    let mut lanes = lanes();
+    lanes.push(work(1, 0, 1, &[("mail", "a")]));
+    lanes.push(work(2, 1, 1, &[("mail", "b")]));
+    assert!(matches!(lanes.next(at(0)), Next::Write { .. }));
+    assert_eq!(lanes.finished(user(0), failure(Class::Installation), at(0), 0.5), []);
+    assert!(lanes.gate().is_paused());
+    let mut released = lanes.release_waiting();
+    released.sort_by_key(|(work, _)| work.ticket.id);
+    assert_eq!(verdicts(&released), [(1, &Verdict::Release), (2, &Verdict::Release)]);
+    assert_eq!(lanes.held(), 0);
+}
+
+#[test]
+fn a_change_whose_lock_is_lost_before_its_write_is_dropped() {
+    let mut lanes = lanes();
+    let mut lost = work(1, 0, 1, &[("mail", "a")]);
+    lost.ticket.lost = true;
+    lanes.push(lost);
+    lanes.push(work(2, 0, 2, &[("surname", "b")]));
+    let Next::Settle(settled) = lanes.next(at(0)) else { panic!("nothing settled") };
+    assert_eq!(verdicts(&settled), [(1, &Verdict::Forget)]);
+    expect_write(lanes.next(at(0)), 0, &[("surname", "b")], 1);
+}
+
+/// One step of the random world.
+#[derive(Clone, Debug)]
+enum Step {
+    Arrive { user: u8, version: i64, property: usize, poison: bool },
+    Start,
+    Finish { which: usize, how: u8 },
+    Later,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (0_u8..4, 0_i64..30, 0_usize..3, prop::bool::weighted(0.1))
+            .prop_map(|(user, version, property, poison)| Step::Arrive { user, version, property, poison }),
+        3 => Just(Step::Start),
+        3 => (0_usize..4, 0_u8..10).prop_map(|(which, how)| Step::Finish { which, how }),
+        1 => Just(Step::Later),
+    ]
+}
+
+#[derive(Default)]
+struct World {
+    now: u64,
+    directory: HashMap<(UserId, Property), PropertyValue>,
+    expected: HashMap<(UserId, Property), Register<PropertyValue>>,
+    arrived: Vec<Work<Message>>,
+    flying: Vec<(UserId, UserPatch)>,
+    settled: HashMap<usize, Verdict>,
+}
+
+impl World {
+    fn arrive(&mut self, lanes: &mut Lanes<Message>, to: u8, version: i64, name: usize, poison: bool) {
+        let id = self.arrived.len();
+        let value = format!("{}{id}", if poison { "poison" } else { "v" });
+        let work = work(id, to, version, &[(PROPERTIES[name], &value)]);
+        self.arrived.push(work.clone());
+        lanes.push(work);
+    }
+
+    fn start(&mut self, lanes: &mut Lanes<Message>) {
+        match lanes.next(at(self.now)) {
+            Next::Write { user, patch, .. } => {
+                assert!(self.flying.iter().all(|(other, _)| *other != user), "two writes of one user");
+                self.flying.push((user, patch));
+            }
+            Next::Settle(settled) => self.settle(settled),
+            Next::Wait(_) => {}
+        }
+    }
+
+    fn finish(&mut self, lanes: &mut Lanes<Message>, which: usize, how: u8) {
+        if self.flying.is_empty() {
+            return;
+        }
+        let (user, patch) = self.flying.remove(which % self.flying.len());
+        let poisoned =
+            patch.iter().any(|(_, value)| matches!(value, PropertyValue::Text(t) if t.starts_with("poison")));
+        let outcome = match how {
+            0 => failure(Class::Transient),
+            1 => failure(Class::Throttled { retry_after: None }),
+            _ if poisoned => failure(Class::Permanent),
+            _ => {
+                for (property, value) in patch.iter() {
+                    self.directory.insert((user, property.clone()), value.clone());
+                }
+                Outcome::Applied
+            }
+        };
+        let settled = lanes.finished(user, outcome, at(self.now), 0.5);
+        self.settle(settled);
+    }
+
+    fn settle(&mut self, settled: Vec<(Work<Message>, Verdict)>) {
+        for (work, verdict) in settled {
+            assert!(self.settled.insert(work.ticket.id, verdict).is_none(), "settled twice");
+        }
+    }
+
+    /// What the directory must hold: the newest of the values that were not refused or handed back.
+    fn check(mut self) {
+        assert_eq!(self.settled.len(), self.arrived.len(), "a message has no verdict");
+        for work in &self.arrived {
+            if matches!(self.settled[&work.ticket.id], Verdict::Applied | Verdict::Stale) {
+                for (property, value) in work.patch.iter() {
+                    let register = self.expected.entry((work.user, property.clone())).or_default();
+                    register.set(work.stamp, value.clone());
+                }
+            }
+        }
+        for (key, register) in &self.expected {
+            assert_eq!(self.directory.get(key), register.newest().map(|(_, value)| value), "{key:?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn whatever_happens_every_message_gets_one_verdict_and_the_newest_value_stands(
+        steps in prop::collection::vec(step(), 1..120),
+    ) {
+        let (mut lanes, mut world) = (lanes(), World::default());
+        for step in steps {
+            match step {
+                Step::Arrive { user, version, property, poison } => {
+                    world.arrive(&mut lanes, user, version, property, poison);
+                }
+                Step::Start => world.start(&mut lanes),
+                Step::Finish { which, how } => world.finish(&mut lanes, which, how),
+                Step::Later => world.now += 1,
+            }
+            prop_assert!(lanes.in_flight() <= limits().concurrency);
+        }
+        for _ in 0..2_000 {
+            world.now += 10;
+            world.start(&mut lanes);
+            world.finish(&mut lanes, 0, 9);
+            if lanes.held() == 0 {
+                break;
+            }
+        }
+        prop_assert_eq!(lanes.held(), 0);
+        world.check();
+    }
+}

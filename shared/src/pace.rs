@@ -1,0 +1,153 @@
+//! The write budget of one replica: a token bucket whose rate adapts.
+//!
+//! Graph's quota is shared by all replicas and by other programs, and nobody tells us what is left of it. So
+//! the rate is halved on a 429 and creeps up while writes succeed, up to the configured ceiling: additive
+//! increase and multiplicative decrease bring several replicas to a fair share without talking to each other.
+
+use std::time::Duration;
+
+use crate::moment::Moment;
+
+/// The bucket.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    ceiling: f64,
+    rate: f64,
+    burst: f64,
+    tokens: f64,
+    counted: Moment,
+    /// Last halving: one burst of 429s, all from the same moment, must not halve the rate many times.
+    halved: Option<Moment>,
+}
+
+/// Never slower than this, or recovery would take for ever.
+const FLOOR: f64 = 0.5;
+/// 429s within this time belong to the same event.
+const SAME_EVENT: Duration = Duration::from_secs(1);
+/// Time to climb from nothing to the ceiling.
+const CLIMB: f64 = 30.0;
+
+impl Pace {
+    /// At most `writes_per_second`, and `burst` at once after a quiet time. Both must be at least one.
+    #[must_use]
+    pub fn new(writes_per_second: f64, burst: f64) -> Self {
+        let (ceiling, burst) = (writes_per_second.max(1.0), burst.max(1.0));
+        Self { ceiling, rate: ceiling, burst, tokens: burst, counted: Moment::START, halved: None }
+    }
+
+    /// No budget at all, for tests and stand-ins without a quota.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self::new(f64::INFINITY, f64::INFINITY)
+    }
+
+    /// Writes per second now.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.rate
+    }
+
+    /// Takes one write; otherwise says when to ask again.
+    pub fn take(&mut self, now: Moment) -> Option<Moment> {
+        self.refill(now);
+        if self.tokens >= 1.0 {
+            self.tokens -= 1.0;
+            return None;
+        }
+        let missing = (1.0 - self.tokens) / self.rate;
+        Some(now + Duration::from_secs_f64(missing).max(Duration::from_micros(100)))
+    }
+
+    /// Returns a write that was taken and not made.
+    pub fn give_back(&mut self) {
+        self.tokens = (self.tokens + 1.0).min(self.burst);
+    }
+
+    /// A write was accepted.
+    pub fn succeeded(&mut self, now: Moment) {
+        self.refill(now);
+        if self.rate < self.ceiling {
+            // One step per write; at `rate` writes a second this adds `ceiling / CLIMB` each second.
+            self.rate = (self.rate + self.ceiling / CLIMB / self.rate.max(1.0)).min(self.ceiling);
+        }
+    }
+
+    /// Graph answered 429.
+    pub fn throttled(&mut self, now: Moment) {
+        self.refill(now);
+        self.tokens = self.tokens.min(0.0);
+        if self.halved.is_some_and(|last| now - last < SAME_EVENT) || self.rate.is_infinite() {
+            return;
+        }
+        self.halved = Some(now);
+        self.rate = (self.rate / 2.0).max(FLOOR);
+    }
+
+    fn refill(&mut self, now: Moment) {
+        let passed = (now - self.counted).as_secs_f64();
+        self.counted = self.counted.max(now);
+        if passed > 0.0 {
+            self.tokens = (self.tokens + passed * self.rate).min(self.burst);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Moment {
+        Moment::after_start(Duration::from_millis(millis))
+    }
+
+    /// How many writes a caller gets that asks whenever it is told to, in that many seconds.
+    fn writes_in(pace: &mut Pace, from: u64, seconds: u64) -> u32 {
+        let (mut now, end, mut writes) = (at(from * 1000), at((from + seconds) * 1000), 0);
+        while now < end {
+            match pace.take(now) {
+                None => writes += 1,
+                Some(later) => now = later,
+            }
+        }
+        writes
+    }
+
+    #[test]
+    fn the_rate_holds_after_the_burst() {
+        let mut pace = Pace::new(20.0, 5.0);
+        assert_eq!(writes_in(&mut pace, 0, 10), 204);
+    }
+
+    #[test]
+    fn a_quiet_time_saves_up_no_more_than_the_burst() {
+        let mut pace = Pace::new(20.0, 5.0);
+        writes_in(&mut pace, 0, 1);
+        assert_eq!(writes_in(&mut pace, 3600, 1), 24);
+    }
+
+    #[test]
+    fn a_burst_of_429s_halves_the_rate_once_and_success_brings_it_back() {
+        let mut pace = Pace::new(20.0, 1.0);
+        for millis in 0..50 {
+            pace.throttled(at(millis));
+        }
+        assert!((pace.rate() - 10.0).abs() < f64::EPSILON);
+        pace.throttled(at(5_000));
+        assert!((pace.rate() - 5.0).abs() < f64::EPSILON);
+        let mut now = at(6_000);
+        while now < at(60_000) {
+            match pace.take(now) {
+                None => pace.succeeded(now),
+                Some(later) => now = later,
+            }
+        }
+        assert!((pace.rate() - 20.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn without_a_budget_nothing_is_held_back() {
+        let mut pace = Pace::unlimited();
+        pace.throttled(at(0));
+        assert!((0..10_000).all(|_| pace.take(at(1)).is_none()));
+    }
+}
