@@ -1,1 +1,148 @@
-//! Bytes to a [`Change`](crate::change::Change).
+//! Bytes to the [`Change`]s they report.
+//!
+//! A body goes through four steps, each in a module of its own: the legacy wrappers come off and the format is
+//! recognized, a reader of that format turns it into one lossless [`Context`], and [`Message`] keeps what
+//! matters of it. All of it is defensive: a body can come from anybody who may send to the queue.
+
+mod columns;
+pub mod context;
+mod contract;
+pub mod datetime;
+mod error;
+mod extract;
+mod json;
+pub mod limits;
+mod namespace;
+mod number;
+pub mod value;
+
+use std::borrow::Cow;
+
+pub use self::{
+    context::Context,
+    error::{Error, Path, Problem, Step},
+};
+use crate::{
+    change::{Change, Origin},
+    ids::OrganizationId,
+};
+
+/// How a body is spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// JSON, by `DataContractJsonSerializer`.
+    Json,
+    /// XML text, by `DataContractSerializer`.
+    Xml,
+    /// .NET binary XML, by `DataContractSerializer`.
+    Binary,
+}
+
+/// What a message reports, freed from the format it came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The format it came in.
+    pub format: Format,
+    /// Name of the pipeline message: `Create`, `Update`, ...
+    pub name: Box<str>,
+    /// Organization that posted it.
+    pub organization: Option<OrganizationId>,
+    /// Whether the size limit of the sender removed columns and images.
+    pub truncated: bool,
+    /// Where it came from.
+    pub origin: Origin,
+    /// What it is about.
+    pub subject: Subject,
+}
+
+/// What a message is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Contacts changed: at least one, more only for `CreateMultiple` and `UpdateMultiple`.
+    Contact(Vec<Change>),
+    /// Contacts changed, but the size limit of the sender removed even which.
+    Stripped,
+    /// A contact is concerned, but none of its columns: `Associate`, a custom message, an empty `UpdateMultiple`.
+    NoChange,
+    /// A record of another table.
+    OtherEntity {
+        /// Logical name of the table.
+        name: Box<str>,
+    },
+}
+
+impl Message {
+    /// The changes of contacts; none unless the [subject](Self::subject) is contacts.
+    #[must_use]
+    pub fn changes(&self) -> &[Change] {
+        match &self.subject {
+            Subject::Contact(changes) => changes,
+            Subject::Stripped | Subject::NoChange | Subject::OtherEntity { .. } => &[],
+        }
+    }
+
+    /// Notes that the message carried the property with which the sender marks a context it has cut.
+    pub fn mark_truncated(&mut self) {
+        self.truncated = true;
+        if let Subject::Contact(changes) = &mut self.subject {
+            for change in changes {
+                change.truncated = true;
+            }
+        }
+    }
+
+    /// Whether a key of a message's application properties is that marker. Where it stands in the key is not
+    /// documented, so it may stand anywhere.
+    #[must_use]
+    pub fn is_truncation_marker(property: &str) -> bool {
+        property.contains("MessageMaxSizeExceeded")
+    }
+}
+
+/// A body without its wrappers, whose format is known.
+#[derive(Clone, Debug)]
+pub struct Payload<'b> {
+    format: Format,
+    body: Cow<'b, [u8]>,
+}
+
+impl Payload<'_> {
+    /// The format of what was wrapped, or of the body itself.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// All that the body says, without loss. Borrows from the body wherever the format allows it.
+    pub fn context(&self) -> Result<Context<'_>, Error> {
+        match self.format {
+            Format::Json => json::context(text(&self.body)?).map(|context| *context),
+            Format::Xml | Format::Binary => Err(Error::new(Problem::UnknownFormat, 0)),
+        }
+    }
+
+    /// What the body reports.
+    pub fn message(&self) -> Result<Message, Error> {
+        extract::message(&self.context()?, self.format)
+    }
+}
+
+/// Recognizes the format and removes the wrappers of old senders. The bytes decide, the content type is only a hint.
+pub fn open<'b>(body: &'b [u8], _content_type: Option<&str>) -> Result<Payload<'b>, Error> {
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        None => Err(Error::of_document(Problem::Empty)),
+        Some(b'{') => Ok(Payload { format: Format::Json, body: Cow::Borrowed(body) }),
+        Some(_) => Err(Error::new(Problem::UnknownFormat, 0)),
+    }
+}
+
+/// Decodes a body to what it reports.
+pub fn decode(body: &[u8], content_type: Option<&str>) -> Result<Message, Error> {
+    open(body, content_type)?.message()
+}
+
+/// The body as text.
+fn text(body: &[u8]) -> Result<&str, Error> {
+    std::str::from_utf8(body).map_err(|error| Error::new(Problem::Encoding("UTF-8"), error.valid_up_to()))
+}

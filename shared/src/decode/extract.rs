@@ -1,0 +1,288 @@
+//! From the lossless context to the changes it reports: the one place that knows what the messages mean.
+
+use std::borrow::Cow;
+
+use uuid::Uuid;
+
+use super::{
+    Format, Message, Subject,
+    columns::{attribute, columns, guid, unsigned},
+    context::{Context, Images},
+    error::{Error, Problem},
+    value::{Entities, Entity, Member, Value},
+};
+use crate::{
+    change::{Change, Columns, Operation, Origin},
+    ids::{ContactId, OrganizationId},
+    version::Version,
+};
+
+/// The table whose changes we look for.
+const CONTACT: &str = "contact";
+/// Column of its primary key.
+const CONTACT_ID: &str = "contactid";
+/// Image that the asynchronous service adds without anybody having registered it.
+const AUTOMATIC_IMAGE: &str = "AsynchronousStepPrimaryName";
+
+/// What a pipeline message does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pipeline {
+    One(Operation),
+    Upsert,
+    Several(Operation),
+    /// Leaves the columns of the table alone.
+    Other,
+}
+
+impl Pipeline {
+    fn of(message: &str) -> Self {
+        match message {
+            "Create" => Self::One(Operation::Create),
+            "Update" => Self::One(Operation::Update),
+            "Delete" => Self::One(Operation::Delete),
+            "Merge" => Self::One(Operation::Merge),
+            "SetState" | "SetStateDynamicEntity" | "Assign" => Self::One(Operation::Administrative),
+            "Upsert" => Self::Upsert,
+            "CreateMultiple" => Self::Several(Operation::Create),
+            "UpdateMultiple" => Self::Several(Operation::Update),
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What a context reports.
+pub(super) fn message(context: &Context<'_>, format: Format) -> Result<Message, Error> {
+    let name = context.message_name.text().ok_or_else(|| missing("MessageName"))?;
+    let parts =
+        Parts { context, origin: origin(context), stripped: context.input_parameters.items().is_empty() };
+    Ok(Message {
+        format,
+        name: name.into(),
+        organization: parts.organization(),
+        truncated: parts.truncated(name),
+        subject: parts.subject(name)?,
+        origin: parts.origin,
+    })
+}
+
+fn missing(what: &'static str) -> Error {
+    Error::of_document(Problem::Missing(what))
+}
+
+fn origin(context: &Context<'_>) -> Origin {
+    Origin {
+        initiating_user: known(&context.initiating_user_id),
+        correlation: known(&context.correlation_id),
+        operation: known(&context.operation_id),
+        depth: context.depth.get().copied(),
+        created: context.operation_created_on.get().and_then(|date| date.as_lost_utc()),
+    }
+}
+
+/// An id that is neither missing nor all zero.
+fn known(id: &Member<Uuid>) -> Option<Uuid> {
+    id.get().copied().filter(|id| !id.is_nil())
+}
+
+/// A context with what is worked out once for all of its changes.
+struct Parts<'c, 'a> {
+    context: &'c Context<'a>,
+    origin: Origin,
+    /// Whether there are no input parameters, which only the size limit can be the reason of.
+    stripped: bool,
+}
+
+impl<'c, 'a> Parts<'c, 'a> {
+    fn organization(&self) -> Option<OrganizationId> {
+        known(&self.context.organization_id).map(OrganizationId)
+    }
+
+    fn truncated(&self, name: &str) -> bool {
+        self.stripped && Pipeline::of(name) != Pipeline::Other
+    }
+
+    fn input(&self, key: &str) -> Option<&'c Value<'a>> {
+        attribute(&self.context.input_parameters, key)
+    }
+
+    fn output(&self, key: &str) -> Option<&'c Value<'a>> {
+        attribute(&self.context.output_parameters, key)
+    }
+
+    /// What the message was about, whatever the message calls it.
+    fn target(&self) -> Option<&'c Value<'a>> {
+        self.input("Target").or_else(|| self.input("EntityMoniker")).or_else(|| self.input("Targets"))
+    }
+
+    fn subject(&self, name: &str) -> Result<Subject, Error> {
+        let table = self.table()?;
+        if table != CONTACT {
+            return Ok(Subject::OtherEntity { name: table.into() });
+        }
+        match Pipeline::of(name) {
+            Pipeline::One(operation) => self.one(operation).map(|change| Subject::Contact(vec![change])),
+            Pipeline::Upsert => self.upsert().map(|change| Subject::Contact(vec![change])),
+            Pipeline::Several(_) if self.stripped => Ok(Subject::Stripped),
+            Pipeline::Several(operation) => self.several(operation),
+            Pipeline::Other => Ok(Subject::NoChange),
+        }
+    }
+
+    /// The table: messages about two records leave the primary one unnamed.
+    fn table(&self) -> Result<&'c str, Error> {
+        let named = |name: &&str| !name.is_empty() && *name != "none";
+        let primary = self.context.primary_entity_name.text();
+        let target = match self.target() {
+            Some(Value::Entity(entity)) => entity.logical_name.text(),
+            Some(Value::Reference(reference)) => reference.logical_name.text(),
+            Some(Value::Entities(entities)) => entities.entity_name.text(),
+            _ => None,
+        };
+        primary.filter(named).or(target.filter(named)).or(primary).ok_or_else(|| missing("PrimaryEntityName"))
+    }
+
+    /// The one change of a message about one record.
+    fn one(&self, operation: Operation) -> Result<Change, Error> {
+        let target = match self.target() {
+            Some(Value::Entity(entity)) => Some(&**entity),
+            _ => None,
+        };
+        let content = match operation {
+            Operation::Merge => match self.input("UpdateContent") {
+                Some(Value::Entity(content)) => Some(&**content),
+                _ => None,
+            },
+            Operation::Create | Operation::Update => {
+                if target.is_none() && !self.stripped {
+                    return Err(missing("Target"));
+                }
+                target
+            }
+            Operation::Delete | Operation::Administrative => None,
+        };
+        Ok(self.change(operation, self.contact(self.target())?, content))
+    }
+
+    /// An upsert does not say what it became, except in its results.
+    fn upsert(&self) -> Result<Change, Error> {
+        let created = matches!(self.output("RecordCreated"), Some(Value::Bool(true)));
+        let operation = if created { Operation::Create } else { Operation::Update };
+        let content = match self.input("Target") {
+            Some(Value::Entity(entity)) => Some(&**entity),
+            _ if self.stripped => None,
+            _ => return Err(missing("Target")),
+        };
+        let contact = self.contact(self.input("Target")).or_else(|error| match self.output("Target") {
+            Some(result) if error.problem != Problem::IdsDisagree => self.contact(Some(result)),
+            _ => Err(error),
+        })?;
+        Ok(self.change(operation, contact, content))
+    }
+
+    /// The changes of a message about several records; created ones get their ids from the results.
+    fn several(&self, operation: Operation) -> Result<Subject, Error> {
+        let Some(Value::Entities(targets)) = self.input("Targets") else { return Err(missing("Targets")) };
+        let created = match self.output("Ids") {
+            Some(Value::Array(ids) | Value::List(ids)) if operation == Operation::Create => ids.as_slice(),
+            _ => &[],
+        };
+        let changes = entities(targets)
+            .enumerate()
+            .map(|(position, entity)| {
+                let id = own_id(entity).or_else(|| created.get(position).and_then(guid));
+                let id = id.ok_or_else(|| missing("id of a contact among the Targets"))?;
+                Ok(self.change(operation, ContactId(id), Some(entity)))
+            })
+            .collect::<Result<Vec<_>, Error>>()?;
+        Ok(if changes.is_empty() { Subject::NoChange } else { Subject::Contact(changes) })
+    }
+
+    /// Which contact: the primary id, checked against the target's own.
+    fn contact(&self, target: Option<&Value<'_>>) -> Result<ContactId, Error> {
+        let primary = known(&self.context.primary_entity_id);
+        let own = match target {
+            Some(Value::Entity(entity)) => own_id(entity),
+            Some(Value::Reference(reference)) => known(&reference.id),
+            _ => None,
+        };
+        let created = || self.output("id").and_then(guid);
+        match (primary, own) {
+            (Some(primary), Some(own)) if primary != own => Err(Error::of_document(Problem::IdsDisagree)),
+            (Some(id), _) | (None, Some(id)) => Ok(ContactId(id)),
+            (None, None) => created().map(ContactId).ok_or_else(|| missing("id of the contact")),
+        }
+    }
+
+    fn change(&self, operation: Operation, contact: ContactId, content: Option<&Entity<'_>>) -> Change {
+        let after: Vec<_> = images(&self.context.post_entity_images, contact).collect();
+        Change {
+            organization: self.organization(),
+            contact,
+            operation,
+            version: self.version(content, &after),
+            columns: content.map(|entity| columns([entity])).unwrap_or_else(|| self.state()),
+            before: columns(images(&self.context.pre_entity_images, contact)),
+            after: columns(after),
+            truncated: self.stripped,
+            origin: self.origin.clone(),
+        }
+    }
+
+    /// The columns behind the parameters of the old messages that set a state.
+    fn state(&self) -> Columns {
+        [("State", "statecode"), ("Status", "statuscode")]
+            .into_iter()
+            .filter_map(|(parameter, column)| match self.input(parameter) {
+                Some(Value::OptionSet(value)) => {
+                    let value = crate::change::Value::Choice { value: (*value).into(), label: None };
+                    Some((column, value))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Where the change stands among those of its contact. An image is newer than what the target says of itself,
+    /// whose row version is the one the caller had read.
+    fn version(&self, content: Option<&Entity<'_>>, after: &[&Entity<'_>]) -> Option<Version> {
+        let column = |name| {
+            let places = content.into_iter().chain(after.iter().copied());
+            places.filter_map(move |entity| attribute(&entity.attributes, name))
+        };
+        let of_record = |entity: &Entity<'_>| entity.row_version.text().and_then(|text| text.parse().ok());
+        let row = column("versionnumber")
+            .find_map(unsigned)
+            .or_else(|| after.iter().copied().find_map(of_record))
+            .or_else(|| content.and_then(of_record));
+        let modified = || {
+            column("modifiedon").find_map(|value| match value {
+                Value::DateTime(date) => date.as_instant(),
+                _ => None,
+            })
+        };
+        Some(Version { row, at: self.origin.created.or_else(modified)? })
+    }
+}
+
+/// The id of a record, else the one in its primary key column.
+fn own_id(entity: &Entity<'_>) -> Option<Uuid> {
+    known(&entity.id).or_else(|| attribute(&entity.attributes, CONTACT_ID).and_then(guid))
+}
+
+/// Records of a collection that are contacts, or do not say otherwise.
+fn entities<'e, 'a>(collection: &'e Entities<'a>) -> impl Iterator<Item = &'e Entity<'a>> {
+    let contact = |entity: &&Entity<'_>| entity.logical_name.text().is_none_or(|name| name == CONTACT);
+    collection.entities.items().iter().filter(contact)
+}
+
+/// The registered images of a contact.
+fn images<'i, 'a>(
+    images: &'i Member<Images<'a>>,
+    contact: ContactId,
+) -> impl Iterator<Item = &'i Entity<'a>> {
+    let registered = |(alias, image): &'i (Cow<'a, str>, Option<Entity<'a>>)| {
+        image.as_ref().filter(|_| alias != AUTOMATIC_IMAGE)
+    };
+    let own = move |entity: &&Entity<'_>| own_id(entity).is_none_or(|id| id == contact.0);
+    images.items().iter().filter_map(registered).filter(own)
+}
