@@ -1,1 +1,29 @@
-//! A local Microsoft Graph.
+//! A local Microsoft Graph for users, and the authority that issues its tokens.
+
+mod handle;
+mod options;
+
+mod access;
+mod call;
+mod core;
+mod directory;
+mod identities;
+mod journal;
+mod property;
+mod read;
+mod refusal;
+mod reply;
+mod server;
+mod state;
+mod token;
+mod user;
+
+pub use directory::{AddError, Change};
+pub use handle::{Graph, StartError, TimedOut};
+pub use journal::{Counters, Entry, Kind};
+pub use options::{Options, Profile, RetryAfterForm, Size, Tenant, Throttle};
+pub use token::{App, Audience, DEFAULT_CLIENT_ID, DEFAULT_SECRET, Grant, Secret};
+pub use user::{Identity, User};
+
+#[cfg(test)]
+mod tests;

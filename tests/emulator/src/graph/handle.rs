@@ -1,0 +1,284 @@
+//! The handle by which a test starts, steers and watches a local Graph.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+use uuid::Uuid;
+
+use super::core::Core;
+use super::directory::AddError;
+use super::journal::{Counters, Entry};
+use super::options::{Options, Tenant};
+use super::refusal::Refusal;
+use super::state::State;
+use super::token::{App, Audience, Grant};
+use super::user::User;
+use super::{Change, server};
+use crate::ca::{self, Ca};
+
+/// Names that clients may know the servers by, when a test redirects Microsoft's hosts to this machine.
+const NAMES: [&str; 5] =
+    ["localhost", "127.0.0.1", "::1", "graph.microsoft.com", "login.microsoftonline.com"];
+
+/// Why the servers could not be started.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The certificate could not be made.
+    #[error("prepare the certificate of the local Graph")]
+    Certificate(#[from] ca::Error),
+    /// The port is taken, or not ours to take.
+    #[error("listen on {address} for the local Graph")]
+    Listen {
+        /// Where it should have listened.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// What was waited for did not come.
+#[derive(Debug, Error)]
+#[error("nothing of the kind within {within:?}; so far {counters:?}")]
+pub struct TimedOut {
+    /// How long the wait was.
+    pub within: Duration,
+    /// What had happened until then.
+    pub counters: Counters,
+}
+
+/// A running local Graph with its token endpoint. Dropping it stops it.
+#[derive(Debug)]
+pub struct Graph {
+    core: Arc<Core>,
+    http: SocketAddr,
+    https: SocketAddr,
+    ca_pem: String,
+    stop: watch::Sender<bool>,
+    listeners: Vec<JoinHandle<()>>,
+}
+
+impl Graph {
+    /// Starts both listeners with a certificate authority made for the occasion.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        Self::start_with_ca(options, &Ca::new()?).await
+    }
+
+    /// Starts both listeners with a certificate authority that other servers share.
+    pub async fn start_with_ca(options: Options, ca: &Ca) -> Result<Self, StartError> {
+        let mut names: Vec<String> = NAMES.map(str::to_owned).into();
+        names.extend(options.names.iter().cloned());
+        let mut tls = (*ca.server_config(&names)?).clone();
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let (plain, http) = bind(options.http).await?;
+        let (secure, https) = bind(options.https).await?;
+        let core = Arc::new(Core::new(State::new(&options, Instant::now())));
+        let (stop, stopped) = watch::channel(false);
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let listeners = vec![
+            tokio::spawn(server::listen(plain, None, Arc::clone(&core), stopped.clone())),
+            tokio::spawn(server::listen(secure, Some(acceptor), Arc::clone(&core), stopped)),
+        ];
+        Ok(Self { core, http, https, ca_pem: ca.pem(), stop, listeners })
+    }
+
+    /// `http://127.0.0.1:port`: the authority, and with `/v1.0` the root of Graph.
+    #[must_use]
+    pub fn http_url(&self) -> String {
+        format!("http://{}", self.http)
+    }
+
+    /// `https://localhost:port`: the same over TLS.
+    #[must_use]
+    pub fn https_url(&self) -> String {
+        format!("https://localhost:{}", self.https.port())
+    }
+
+    /// The certificate to trust for HTTPS.
+    #[must_use]
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// The tenant that lives here.
+    #[must_use]
+    pub fn tenant(&self) -> Tenant {
+        self.core.lock().directory.tenant.clone()
+    }
+
+    /// Stops listening, drops every connection and returns when no new one can be made.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        for listener in self.listeners.drain(..) {
+            if let Err(error) = listener.await {
+                tracing::warn!(%error, "a listener of the local Graph had failed");
+            }
+        }
+    }
+
+    /// Adds a user, or replaces the one of the same id.
+    pub fn add_user(&self, user: User) -> Result<(), AddError> {
+        let mut state = self.core.lock();
+        let visible_from = Instant::now() + state.visible_after;
+        state.directory.add(user, visible_from)
+    }
+
+    /// A user as it is now, whatever reads may still show; deleted ones included.
+    #[must_use]
+    pub fn user(&self, id: Uuid) -> Option<User> {
+        self.core.lock().directory.get(id).cloned()
+    }
+
+    /// All users, deleted ones included, in the order of their arrival.
+    #[must_use]
+    pub fn users(&self) -> Vec<User> {
+        self.core.lock().directory.all().cloned().collect()
+    }
+
+    /// Writes to a user as somebody else would, past permissions, quota and journal.
+    ///
+    /// # Panics
+    ///
+    /// If the directory refuses the write: then the test is wrong.
+    pub fn write_user(&self, id: Uuid, properties: Map<String, Value>) -> Vec<Change> {
+        let written = self.core.lock().directory.patch(id, properties, Instant::now());
+        written.unwrap_or_else(|Refusal { message, .. }| panic!("the directory refuses the write: {message}"))
+    }
+
+    /// Puts a user into the bin: calls answer 404, its addresses stay taken. False if there is none.
+    pub fn delete_user(&self, id: Uuid) -> bool {
+        self.core.lock().directory.delete(id)
+    }
+
+    /// Removes a user for good. False if there is none.
+    pub fn purge_user(&self, id: Uuid) -> bool {
+        self.core.lock().directory.purge(id)
+    }
+
+    /// The journal as far as it is kept, oldest entry first.
+    #[must_use]
+    pub fn journal(&self) -> Vec<Entry> {
+        self.journal_since(0)
+    }
+
+    /// The entries after the given number.
+    #[must_use]
+    pub fn journal_since(&self, number: u64) -> Vec<Entry> {
+        self.core.lock().journal.since(number).cloned().collect()
+    }
+
+    /// The totals.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.core.lock().journal.counters
+    }
+
+    /// Waits until the totals are as wanted, and returns them.
+    pub async fn wait_for_counters(
+        &self,
+        within: Duration,
+        wanted: impl Fn(&Counters) -> bool,
+    ) -> Result<Counters, TimedOut> {
+        self.wait(within, |state| Some(state.journal.counters).filter(&wanted)).await
+    }
+
+    /// Waits for a journal entry, which may be there already, and returns the first that is as wanted.
+    pub async fn wait_for_entry(
+        &self,
+        within: Duration,
+        wanted: impl Fn(&Entry) -> bool,
+    ) -> Result<Entry, TimedOut> {
+        self.wait(within, |state| state.journal.since(0).find(|entry| wanted(entry)).cloned()).await
+    }
+
+    /// Waits until a user is as wanted, and returns it.
+    pub async fn wait_for_user(
+        &self,
+        id: Uuid,
+        within: Duration,
+        wanted: impl Fn(&User) -> bool,
+    ) -> Result<User, TimedOut> {
+        self.wait(within, |state| state.directory.get(id).filter(|user| wanted(user)).cloned()).await
+    }
+
+    async fn wait<T>(&self, within: Duration, look: impl Fn(&State) -> Option<T>) -> Result<T, TimedOut> {
+        let mut news = self.core.news.subscribe();
+        let seen = async {
+            loop {
+                news.mark_unchanged();
+                if let Some(found) = look(&self.core.lock()) {
+                    return found;
+                }
+                // The sender lives as long as `self`, so there is always another round.
+                if news.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        let outcome = tokio::time::timeout(within, seen).await;
+        outcome.map_err(|_| TimedOut { within, counters: self.counters() })
+    }
+
+    /// How long every answer takes at least, from now on.
+    pub fn set_latency(&self, latency: Duration) {
+        self.core.lock().latency = latency;
+    }
+
+    /// For how long reads may show what was there before a write, from the next write on.
+    pub fn set_stale_reads(&self, lag: Duration) {
+        self.core.lock().directory.lag = lag;
+    }
+
+    /// For how long users added from now on answer 404.
+    pub fn set_visible_after(&self, delay: Duration) {
+        self.core.lock().visible_after = delay;
+    }
+
+    /// How long tokens issued from now on are good.
+    pub fn set_token_lifetime(&self, lifetime: Duration) {
+        self.core.lock().tokens.lifetime = lifetime;
+    }
+
+    /// Makes every token issued so far worthless.
+    pub fn revoke_tokens(&self) {
+        self.core.lock().tokens.revoke();
+    }
+
+    /// The same, with a claims challenge in the 401.
+    pub fn revoke_tokens_with_challenge(&self) {
+        self.core.lock().tokens.revoke_with_challenge();
+    }
+
+    /// Changes an app: its secrets, its permissions, whether it is disabled. False if there is none.
+    pub fn edit_app(&self, id: Uuid, edit: impl FnOnce(&mut App)) -> bool {
+        self.core.lock().tokens.apps.get_mut(&id).map(edit).is_some()
+    }
+
+    /// What stands behind an access token that is good now and opens `audience`.
+    #[must_use]
+    pub fn look_up_token(&self, token: &str, audience: Audience) -> Option<Grant> {
+        let grant = self.core.lock().tokens.look_up(token, Instant::now())?;
+        (grant.audience == audience).then(|| (*grant).clone())
+    }
+}
+
+impl Drop for Graph {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}

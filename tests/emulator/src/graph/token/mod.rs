@@ -1,0 +1,233 @@
+//! Who may ask for a token, and which tokens are good.
+
+mod endpoint;
+mod errors;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hyper::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::time::Instant;
+use uuid::{Uuid, uuid};
+
+use super::call::Call;
+use super::options::Tenant;
+use super::refusal::Refusal;
+use crate::clock;
+
+pub(super) use endpoint::answer;
+pub(super) use errors::refuse;
+
+/// The application id of [`App::default`].
+pub const DEFAULT_CLIENT_ID: Uuid = uuid!("0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d");
+/// The secret of [`App::default`].
+pub const DEFAULT_SECRET: &str = "local-secret";
+
+/// An application registered in the tenant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    /// Its application (client) id.
+    pub id: Uuid,
+    /// Its secrets; any one that has not expired opens the door.
+    #[serde(default)]
+    pub secrets: Vec<Secret>,
+    /// Names of the application permissions that were consented.
+    #[serde(default = "default_roles")]
+    pub roles: BTreeSet<String>,
+    /// Whether the service principal holds a directory role that lets it write to administrators.
+    #[serde(default)]
+    pub directory_role: bool,
+    /// Whether the app has been switched off.
+    #[serde(default)]
+    pub disabled: bool,
+}
+
+/// A client secret.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secret {
+    /// The text that the client sends.
+    pub value: String,
+    /// Whether it is past its date.
+    #[serde(default)]
+    pub expired: bool,
+}
+
+impl Secret {
+    /// A secret that is good.
+    #[must_use]
+    pub fn new(value: &str) -> Self {
+        Self { value: value.to_owned(), expired: false }
+    }
+}
+
+fn default_roles() -> BTreeSet<String> {
+    ["User.ReadWrite.All", "User.ManageIdentities.All"].map(str::to_owned).into()
+}
+
+impl Default for App {
+    fn default() -> Self {
+        Self {
+            id: DEFAULT_CLIENT_ID,
+            secrets: vec![Secret::new(DEFAULT_SECRET)],
+            roles: default_roles(),
+            directory_role: false,
+            disabled: false,
+        }
+    }
+}
+
+/// What a token opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// Microsoft Graph, in any of its clouds or here.
+    Graph,
+    /// Azure Service Bus.
+    ServiceBus,
+}
+
+/// What stands behind an access token. Permissions are those of the moment it was issued.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The app it was issued to.
+    pub app: Uuid,
+    /// What it opens.
+    pub audience: Audience,
+    /// Until when it is good.
+    pub expires: Instant,
+    /// The app's permissions.
+    pub roles: BTreeSet<String>,
+    /// Whether the app may write to administrators.
+    pub directory_role: bool,
+    standing: Standing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Good,
+    Revoked,
+    /// Revoked by continuous access evaluation, which says so in a challenge.
+    Challenged,
+}
+
+/// The apps, and every token that was issued.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    pub(super) apps: HashMap<Uuid, App>,
+    pub(super) lifetime: Duration,
+    grants: HashMap<String, Arc<Grant>>,
+}
+
+impl Tokens {
+    pub(super) fn new(apps: Vec<App>, lifetime: Duration) -> Self {
+        let apps = apps.into_iter().map(|app| (app.id, app)).collect();
+        Self { apps, lifetime, grants: HashMap::new() }
+    }
+
+    /// Issues a token to an app that has proved itself.
+    fn issue(
+        &mut self,
+        app: &App,
+        audience: Audience,
+        resource: &str,
+        tenant: &Tenant,
+        now: Instant,
+    ) -> String {
+        let at = clock::now().as_second();
+        let life = i64::try_from(self.lifetime.as_secs()).unwrap_or(i64::MAX);
+        let header = json!({ "typ": "JWT", "alg": "RS256" });
+        let claims = json!({
+            "aud": resource, "iss": format!("https://sts.windows.net/{}/", tenant.id), "tid": tenant.id,
+            "iat": at, "nbf": at, "exp": at.saturating_add(life), "appid": app.id, "roles": app.roles,
+        });
+        let part = |text: String| URL_SAFE_NO_PAD.encode(text);
+        // Clients must treat a token as opaque; the last part is a random handle, not a signature.
+        let handle = URL_SAFE_NO_PAD.encode(Uuid::new_v4().as_bytes());
+        let token = format!("{}.{}.{handle}", part(header.to_string()), part(claims.to_string()));
+        let grant = Grant {
+            app: app.id,
+            audience,
+            expires: now + self.lifetime,
+            roles: app.roles.clone(),
+            directory_role: app.directory_role,
+            standing: Standing::Good,
+        };
+        self.grants.insert(token.clone(), Arc::new(grant));
+        token
+    }
+
+    /// What stands behind a token that is good at `now`.
+    pub(super) fn look_up(&self, token: &str, now: Instant) -> Option<Arc<Grant>> {
+        let grant = self.grants.get(token)?;
+        (grant.standing == Standing::Good && grant.expires > now).then(|| Arc::clone(grant))
+    }
+
+    /// Admits a call to Graph, or says why not.
+    pub(super) fn admit(&self, call: &Call, now: Instant) -> Result<Arc<Grant>, Refusal> {
+        let invalid = |message: &str| {
+            let origin = call.origin();
+            let challenge = format!(
+                "Bearer realm=\"\", authorization_uri=\"{origin}/common/oauth2/authorize\", \
+                 client_id=\"00000003-0000-0000-c000-000000000000\""
+            );
+            Refusal::new(StatusCode::UNAUTHORIZED, "InvalidAuthenticationToken", message)
+                .with_header("www-authenticate", &challenge)
+        };
+        let header = call.header("authorization").unwrap_or_default();
+        let (scheme, token) = header.split_once(' ').unwrap_or_default();
+        if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
+            return Err(invalid("Access token is empty."));
+        }
+        let Some(grant) = self.grants.get(token) else {
+            return Err(invalid("CompactToken parsing failed with error code: 80049217"));
+        };
+        if grant.audience != Audience::Graph {
+            return Err(invalid("Access token validation failure. Invalid audience."));
+        }
+        if grant.expires <= now {
+            return Err(invalid("Lifetime validation failed, the token is expired."));
+        }
+        match grant.standing {
+            Standing::Good => Ok(Arc::clone(grant)),
+            Standing::Revoked => Err(invalid("Access token has been revoked.")),
+            Standing::Challenged => Err(Self::challenge(invalid(
+                "Continuous access evaluation resulted in challenge with result: InteractionRequired and code: \
+                 TokenIssuedBeforeRevocationTimestamp",
+            ))),
+        }
+    }
+
+    fn challenge(mut refusal: Refusal) -> Refusal {
+        let at = clock::now().as_second();
+        let claims = json!({ "access_token": { "nbf": { "essential": true, "value": at.to_string() } } });
+        let claims = base64::engine::general_purpose::STANDARD.encode(claims.to_string());
+        refusal.headers.clear();
+        refusal.with_header(
+            "www-authenticate",
+            &format!("Bearer realm=\"\", error=\"insufficient_claims\", claims=\"{claims}\""),
+        )
+    }
+
+    /// Makes every token issued so far worthless, without a reason that a client could read.
+    pub(super) fn revoke(&mut self) {
+        self.set_standing(Standing::Revoked);
+    }
+
+    /// Makes every token issued so far worthless; the 401 carries a claims challenge.
+    pub(super) fn revoke_with_challenge(&mut self) {
+        self.set_standing(Standing::Challenged);
+    }
+
+    fn set_standing(&mut self, standing: Standing) {
+        for grant in self.grants.values_mut() {
+            Arc::make_mut(grant).standing = standing;
+        }
+    }
+}
