@@ -1,0 +1,209 @@
+//! One connection to a namespace, and the namespace that makes connections anew as needed.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fe2o3_amqp::connection::ConnectionHandle;
+use fe2o3_amqp::sasl_profile::SaslProfile;
+use fe2o3_amqp::session::SessionHandle;
+use fe2o3_amqp::{Connection as Wire, Session};
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+use uuid::Uuid;
+
+use super::claims::Claims;
+use super::faults::Doing;
+use super::recovery::Failure;
+use super::rpc::Rpc;
+use super::transport::Transport;
+use super::{Settings, Timing};
+use crate::bus::error::Error;
+use crate::bus::token::TokenSource;
+
+/// Silence after which the peer counts as dead. The library announces half of it, so a healthy peer sends
+/// something at least twice in that time.
+const IDLE: Duration = Duration::from_mins(1);
+/// Transfers the service may have under way in one session. The library announces the window anew at half.
+const WINDOW: u32 = 5_000;
+/// After a failed attempt others are turned away for this long instead of each trying on its own.
+const AFTER_FAILURE: Duration = Duration::from_millis(250);
+
+/// One open connection.
+pub(super) struct Connection {
+    host: Box<str>,
+    /// How tokens name the namespace.
+    resource_root: Box<str>,
+    handle: Mutex<ConnectionHandle<()>>,
+    claims: Arc<Claims>,
+    renewal: JoinHandle<()>,
+}
+
+impl Connection {
+    async fn open(namespace: &Namespace) -> Result<Self, Failure> {
+        let host = namespace.transport.authority();
+        let doing = Doing { what: "opening the connection", host: &host };
+        let stream = namespace.transport.open().await.map_err(Failure::connection)?;
+        // "amqp" because TLS, if any, is inside the stream already.
+        let handle = Wire::builder()
+            .container_id(format!("contactsync-{}", Uuid::new_v4()))
+            .hostname(namespace.transport.host())
+            .scheme("amqp")
+            .idle_time_out(u32::try_from(IDLE.as_millis()).unwrap_or(u32::MAX))
+            .sasl_profile(SaslProfile::Anonymous)
+            .open_with_stream(stream)
+            .await
+            .map_err(|error| doing.open(error))?;
+        let handle = Mutex::new(handle);
+        let session = begin(&handle, doing).await?;
+        let rpc = Rpc::attach_in(session, &host, "$cbs").await?;
+        let source = Arc::clone(&namespace.tokens);
+        let claims = Arc::new(Claims::new(rpc, source, namespace.clock, namespace.timing.request));
+        let renewal = tokio::spawn(renew(Arc::clone(&claims)));
+        let resource_root = namespace.resource_root.clone();
+        Ok(Self { host, resource_root, handle, claims, renewal })
+    }
+
+    /// Host and port, for messages.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// A new session. Every link or pair of links has its own, so that one that is slow to take its transfers
+    /// holds up no other, and one that is dropped in a hurry takes no other down.
+    pub(super) async fn session(&self) -> Result<SessionHandle<()>, Failure> {
+        begin(&self.handle, Doing { what: "beginning a session", host: &self.host }).await
+    }
+
+    /// Makes sure that we may use the address.
+    pub(super) async fn authorize(&self, address: &str) -> Result<(), Failure> {
+        self.claims.ensure(&self.resource(address)).await
+    }
+
+    /// Forgets a token that the service no longer takes.
+    pub(super) async fn doubt(&self, address: &str) {
+        self.claims.doubt(&self.resource(address)).await;
+    }
+
+    fn resource(&self, address: &str) -> String {
+        format!("{}{address}", self.resource_root)
+    }
+
+    /// Whether it is certain that nothing can be done with it any more.
+    async fn is_closed(&self) -> bool {
+        self.handle.lock().await.is_closed()
+    }
+
+    async fn close(&self, limit: Duration) {
+        // The peer may be gone, and the library waits for its answer without end.
+        let closed = async { self.handle.lock().await.close().await };
+        if timeout(limit, closed).await.is_err() {
+            tracing::debug!(host = %self.host, "service bus did not answer our close");
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.renewal.abort();
+    }
+}
+
+async fn begin(handle: &Mutex<ConnectionHandle<()>>, doing: Doing<'_>) -> Result<SessionHandle<()>, Failure> {
+    let mut handle = handle.lock().await;
+    Session::builder()
+        .incoming_window(WINDOW)
+        .outgoing_window(WINDOW)
+        .begin(&mut handle)
+        .await
+        .map_err(|error| doing.begin(error))
+}
+
+async fn renew(claims: Arc<Claims>) {
+    loop {
+        sleep(claims.renew().await).await;
+    }
+}
+
+/// A namespace: what is needed to connect to it, and the connection if there is one.
+pub(super) struct Namespace {
+    transport: Transport,
+    resource_root: Box<str>,
+    tokens: Arc<dyn TokenSource>,
+    pub(super) clock: fn() -> Timestamp,
+    pub(super) timing: Timing,
+    current: Mutex<Current>,
+}
+
+#[derive(Default)]
+struct Current {
+    connection: Option<Arc<Connection>>,
+    failed: Option<Instant>,
+    closed: bool,
+}
+
+impl Namespace {
+    pub(super) fn new(settings: &Settings, extra_ca: Option<&Path>) -> Result<Self, Error> {
+        let endpoint = settings.endpoint.clone();
+        Ok(Self {
+            resource_root: format!("sb://{}/", endpoint.host).into(),
+            transport: Transport::new(endpoint, extra_ca)?,
+            tokens: Arc::clone(&settings.tokens),
+            clock: settings.clock,
+            timing: settings.timing,
+            current: Mutex::default(),
+        })
+    }
+
+    /// The connection, made if there is none. Callers that come while it is being made wait for it.
+    pub(super) async fn connection(&self) -> Result<Arc<Connection>, Failure> {
+        let mut current = self.current.lock().await;
+        if current.closed {
+            return Err(Failure::connection(Error::Closed));
+        }
+        if let Some(connection) = &current.connection
+            && !connection.is_closed().await
+        {
+            return Ok(Arc::clone(connection));
+        }
+        current.connection = None;
+        let doing = Doing { what: "opening the connection", host: &self.transport.authority() };
+        if current.failed.is_some_and(|failed| failed.elapsed() < AFTER_FAILURE) {
+            return Err(doing.connection_ended("another attempt failed a moment ago"));
+        }
+        let limit = self.timing.connect;
+        let opened = timeout(limit, Connection::open(self)).await;
+        let timed_out = || Failure::connection(Error::Timeout { doing: doing.what, after: limit });
+        match opened.unwrap_or_else(|_| Err(timed_out())) {
+            Ok(connection) => {
+                current.failed = None;
+                let connection = Arc::new(connection);
+                current.connection = Some(Arc::clone(&connection));
+                Ok(connection)
+            }
+            Err(failure) => {
+                current.failed = Some(Instant::now());
+                Err(failure)
+            }
+        }
+    }
+
+    /// Puts a connection away that turned out to be useless, unless it was replaced already.
+    pub(super) async fn discard(&self, connection: &Arc<Connection>) {
+        let mut current = self.current.lock().await;
+        if current.connection.as_ref().is_some_and(|current| Arc::ptr_eq(current, connection)) {
+            current.connection = None;
+        }
+    }
+
+    /// Closes the connection; no other will be made.
+    pub(super) async fn close(&self) {
+        let mut current = self.current.lock().await;
+        current.closed = true;
+        if let Some(connection) = current.connection.take() {
+            connection.close(self.timing.close).await;
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! The sending link.
+
+use std::time::Duration;
+
+use fe2o3_amqp::Sender;
+use fe2o3_amqp::session::SessionHandle;
+use fe2o3_amqp_types::messaging::Outcome;
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::connection::Connection;
+use super::faults::Doing;
+use super::recovery::Failure;
+use super::slot::Attach;
+use super::wire;
+use crate::bus::error::Error;
+use crate::bus::message::Outgoing;
+
+const DOING: &str = "sending a message";
+
+/// A link to send messages to one entity.
+pub(super) struct SendLink {
+    host: Box<str>,
+    sender: Mutex<Sender>,
+    // Dropping the handle ends the session, so it lives as long as the link.
+    _session: SessionHandle<()>,
+}
+
+impl Attach for SendLink {
+    async fn attach(connection: &Connection, address: &str) -> Result<Self, Failure> {
+        let mut session = connection.session().await?;
+        let id = Uuid::new_v4();
+        let sender = Sender::builder()
+            .name(format!("{address}-out-{id}"))
+            .source(format!("sender-{id}"))
+            .target(address)
+            .attach(&mut session)
+            .await
+            .map_err(|error| Doing { what: DOING, host: connection.host() }.sender_attach(error))?;
+        Ok(Self { host: connection.host().into(), sender: Mutex::new(sender), _session: session })
+    }
+}
+
+impl SendLink {
+    /// Sends and waits until the service has taken the message over. A copy may arrive twice when the answer is
+    /// lost and the caller tries again; duplicates are harmless here.
+    pub(super) async fn send(
+        &self,
+        message: &Outgoing,
+        at: Option<Timestamp>,
+        limit: Duration,
+    ) -> Result<(), Failure> {
+        let doing = Doing { what: DOING, host: &self.host };
+        let sent = timeout(limit, async {
+            // Only the hand-over is serialized; many messages may wait for their acknowledgement together.
+            let outcome = {
+                let mut sender = self.sender.lock().await;
+                let message = wire::outgoing(message, at);
+                sender.send_batchable(message).await.map_err(|error| doing.send(error))?
+            };
+            outcome.await.map_err(|error| doing.send(error))
+        });
+        match sent.await {
+            Ok(Ok(Outcome::Accepted(_))) => Ok(()),
+            Ok(Ok(Outcome::Rejected(rejected))) => Err(match &rejected.error {
+                Some(error) => Failure::amqp(DOING, error),
+                None => doing.link_ended("the message was rejected without a reason"),
+            }),
+            Ok(Ok(Outcome::Released(_) | Outcome::Modified(_))) => {
+                Err(doing.link_ended("the service did not take the message"))
+            }
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => Err(Failure::link(Error::Timeout { doing: DOING, after: limit })),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The way of a settlement: over the link the message came on if it still stands, else by lock token.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fe2o3_amqp::link::delivery::DeliveryInfo;
+use jiff::Timestamp;
+use shared::class::Class;
+use shared::ids::LockToken;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+
+use super::backoff::Backoff;
+use super::management::Management;
+use crate::bus::delivery::{SettleError, Settlement, Settler};
+use crate::bus::error::Error;
+
+/// What the task that owns the link is asked to do.
+pub(super) enum Command {
+    /// Settle over the link, or say that this cannot be done there.
+    Settle { lock: LockToken, outcome: LinkOutcome, reply: oneshot::Sender<OnLink> },
+    /// The message was settled in another way or dropped; nothing more will come for it.
+    Forget { lock: LockToken, how: Forgotten },
+    /// The lock holds longer.
+    Renewed { lock: LockToken, until: Timestamp },
+    /// End everything.
+    Close { reply: oneshot::Sender<()> },
+}
+
+/// The outcomes that go over the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LinkOutcome {
+    Complete,
+    Abandon,
+    Release,
+}
+
+/// Whether the link could do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnLink {
+    /// The disposition is on its way under a lock that holds.
+    Done,
+    /// The link is gone, or the lock may have lapsed; the lock held until then as far as we know.
+    Elsewhere { locked_until: Option<Timestamp> },
+}
+
+/// Why a delivery is out of the engine's hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Forgotten {
+    /// The service confirmed a settlement by lock token.
+    Settled,
+    /// It was dropped, or it could not be settled: the lock is left to lapse.
+    LeftToLapse,
+}
+
+/// A delivery under lock, as the task that owns the link remembers it.
+pub(super) struct Held {
+    /// Which link it came on.
+    pub(super) epoch: u64,
+    /// How the link names it.
+    pub(super) info: DeliveryInfo,
+    /// Until when its lock holds as far as we know.
+    pub(super) locked_until: Timestamp,
+}
+
+/// All deliveries under lock.
+pub(super) type Locks = HashMap<LockToken, Held>;
+
+/// What every delivery of this client settles with.
+pub(super) struct AmqpSettler {
+    pub(super) commands: mpsc::UnboundedSender<Command>,
+    pub(super) management: Arc<Management>,
+    pub(super) clock: fn() -> Timestamp,
+    /// Deliveries that were dropped unsettled.
+    pub(super) dropped: AtomicU64,
+}
+
+#[async_trait]
+impl Settler for AmqpSettler {
+    async fn settle(&self, lock: LockToken, settlement: Settlement) -> Result<(), SettleError> {
+        let outcome = match &settlement {
+            Settlement::Complete => Some(LinkOutcome::Complete),
+            Settlement::Abandon => Some(LinkOutcome::Abandon),
+            Settlement::Release => Some(LinkOutcome::Release),
+            // The library does not tell what the service answered to a disposition, and a dead letter must be
+            // certain: its reason is what a person acts on.
+            Settlement::DeadLetter(_) => None,
+        };
+        let mut locked_until = None;
+        if let Some(outcome) = outcome {
+            match self.over_link(lock, outcome).await {
+                OnLink::Done => return Ok(()),
+                OnLink::Elsewhere { locked_until: until } => locked_until = until,
+            }
+        }
+        let result = self.by_token(lock, &settlement, locked_until).await;
+        // The link still holds the delivery as unsettled, here and at the service, until told otherwise.
+        let how = match result {
+            Ok(()) | Err(SettleError::LockLost) => Forgotten::Settled,
+            Err(SettleError::Failed(_)) => Forgotten::LeftToLapse,
+        };
+        drop(self.commands.send(Command::Forget { lock, how }));
+        result
+    }
+
+    fn dropped(&self, lock: LockToken) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        drop(self.commands.send(Command::Forget { lock, how: Forgotten::LeftToLapse }));
+    }
+}
+
+impl AmqpSettler {
+    async fn over_link(&self, lock: LockToken, outcome: LinkOutcome) -> OnLink {
+        let (reply, answer) = oneshot::channel();
+        let elsewhere = OnLink::Elsewhere { locked_until: None };
+        if self.commands.send(Command::Settle { lock, outcome, reply }).is_err() {
+            return elsewhere;
+        }
+        answer.await.unwrap_or(elsewhere)
+    }
+
+    /// Tries until it works, the service says no, or the lock has lapsed for certain.
+    async fn by_token(
+        &self,
+        lock: LockToken,
+        settlement: &Settlement,
+        locked_until: Option<Timestamp>,
+    ) -> Result<(), SettleError> {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+        let last = locked_until.unwrap_or_else(|| self.a_while_from_now());
+        loop {
+            let failure = match self.management.settle(lock, settlement).await {
+                Ok(()) => return Ok(()),
+                Err(failure) if failure.is_lock_lost() => return Err(SettleError::LockLost),
+                Err(failure) => failure,
+            };
+            let delay = match failure.error.class() {
+                Class::Throttled { retry_after } => retry_after.unwrap_or(Duration::from_secs(4)),
+                Class::Transient => backoff.draw(),
+                Class::Permanent | Class::Installation => return Err(SettleError::Failed(failure.error)),
+            };
+            if matches!(failure.error, Error::Closed) || (self.clock)() >= last {
+                return Err(SettleError::Failed(failure.error));
+            }
+            sleep(delay).await;
+        }
+    }
+
+    /// How long to try when it is not known until when the lock holds: the usual length of a lock.
+    fn a_while_from_now(&self) -> Timestamp {
+        let now = (self.clock)();
+        now.checked_add(jiff::SignedDuration::from_mins(1)).unwrap_or(now)
+    }
+}

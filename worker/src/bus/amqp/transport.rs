@@ -1,0 +1,104 @@
+//! The stream under AMQP. A single function opens it, so that another way, such as a WebSocket, can be added
+//! here without a change elsewhere.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls_platform_verifier::Verifier;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::bus::connection_string::Endpoint;
+use crate::bus::error::Error;
+
+/// A stream to the service, encrypted or not.
+pub(super) trait Stream: AsyncRead + AsyncWrite + std::fmt::Debug + Send + Sync + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + std::fmt::Debug + Send + Sync + Unpin> Stream for S {}
+
+/// Everything needed to open streams to one endpoint.
+#[derive(Clone)]
+pub(super) struct Transport {
+    endpoint: Endpoint,
+    tls: Option<(TlsConnector, ServerName<'static>)>,
+}
+
+impl Transport {
+    /// Prepares TLS with the certificates that the operating system trusts, and those of `extra_ca` (PEM).
+    pub(super) fn new(endpoint: Endpoint, extra_ca: Option<&Path>) -> Result<Self, Error> {
+        if !endpoint.tls {
+            return Ok(Self { endpoint, tls: None });
+        }
+        let name = ServerName::try_from(endpoint.host.to_string()).map_err(|cause| Error::Settings {
+            what: format!("the host name {} cannot be checked against a certificate", endpoint.host).into(),
+            cause: Some(cause.into()),
+        })?;
+        let config = tls_config(extra_ca)?;
+        Ok(Self { endpoint, tls: Some((TlsConnector::from(Arc::new(config)), name)) })
+    }
+
+    /// Host and port, for messages.
+    pub(super) fn authority(&self) -> Box<str> {
+        self.endpoint.authority().into()
+    }
+
+    /// Host alone, as AMQP's `open` wants it.
+    pub(super) fn host(&self) -> &str {
+        &self.endpoint.host
+    }
+
+    /// Opens a stream.
+    pub(super) async fn open(&self) -> Result<Box<dyn Stream>, Error> {
+        let failed = |cause: std::io::Error| Error::Connection {
+            doing: "connecting",
+            host: self.authority(),
+            cause: cause.into(),
+        };
+        let tcp = TcpStream::connect((&*self.endpoint.host, self.endpoint.port)).await.map_err(failed)?;
+        // Settlements and credit are small frames that must not wait for each other's acknowledgement.
+        tcp.set_nodelay(true).map_err(failed)?;
+        let Some((connector, name)) = &self.tls else {
+            return Ok(Box::new(tcp));
+        };
+        match connector.connect(name.clone(), tcp).await {
+            Ok(stream) => Ok(Box::new(stream)),
+            // A certificate problem is reported as invalid data; anything else is the network's.
+            Err(cause) if cause.kind() == std::io::ErrorKind::InvalidData => {
+                Err(Error::Tls { host: self.authority(), cause: cause.into() })
+            }
+            Err(cause) => Err(failed(cause)),
+        }
+    }
+}
+
+fn tls_config(extra_ca: Option<&Path>) -> Result<rustls::ClientConfig, Error> {
+    let settings = |what: String, cause: crate::bus::error::Cause| Error::Settings {
+        what: what.into(),
+        cause: Some(cause),
+    };
+    let mut roots = Vec::new();
+    if let Some(path) = extra_ca {
+        let unreadable = || format!("the ca file {} cannot be read as pem certificates", path.display());
+        let certificates = CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|cause| settings(unreadable(), cause.into()))?;
+        if certificates.is_empty() {
+            let what = format!("the ca file {} holds no certificate", path.display());
+            return Err(Error::Settings { what: what.into(), cause: None });
+        }
+        roots = certificates;
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider))
+        .map_err(|cause| settings("the trusted certificates cannot be loaded".into(), cause.into()))?;
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|cause| settings("tls cannot be set up".into(), cause.into()))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    Ok(config)
+}

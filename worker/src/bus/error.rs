@@ -1,0 +1,157 @@
+//! What can go wrong with Service Bus, and what it means for us.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::class::Class;
+
+/// A cause from another crate.
+pub type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// A failure of Service Bus or of the way to it. The engine looks only at [`Error::class`].
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The queue was closed by us.
+    #[error("the connection to service bus is closed")]
+    Closed,
+    /// The host could not be reached, or the connection broke.
+    #[error("{doing}: the connection to {host} failed")]
+    Connection {
+        /// What was being done.
+        doing: &'static str,
+        /// Host and port.
+        host: Box<str>,
+        /// What the lower layer said.
+        #[source]
+        cause: Cause,
+    },
+    /// The certificate of the host is not trusted, or TLS failed otherwise.
+    #[error("the tls handshake with {host} failed; check the host name and the trusted certificates")]
+    Tls {
+        /// Host and port.
+        host: Box<str>,
+        /// What the TLS library said.
+        #[source]
+        cause: Cause,
+    },
+    /// The settings cannot work, whatever the service says.
+    #[error("{what}")]
+    Settings {
+        /// What is wrong and what to do.
+        what: Box<str>,
+        /// What a lower layer said, if it did.
+        #[source]
+        cause: Option<Cause>,
+    },
+    /// No token could be had for the entity.
+    #[error("no token could be had for {audience}")]
+    Token {
+        /// What the token was for.
+        audience: Box<str>,
+        /// Whether waiting can help.
+        class: Class,
+        /// What the source of tokens said.
+        #[source]
+        cause: Cause,
+    },
+    /// The service refused and said why.
+    #[error("{doing}: service bus answered {condition}: {description}")]
+    Refused {
+        /// What was being done.
+        doing: &'static str,
+        /// The condition, as the service names it.
+        condition: Box<str>,
+        /// The service's words.
+        description: Box<str>,
+        /// What the condition means for us.
+        class: Class,
+    },
+    /// No answer in time; whether the service did what it was asked is not known.
+    #[error("{doing}: no answer within {after:?}")]
+    Timeout {
+        /// What was being done.
+        doing: &'static str,
+        /// How long we waited.
+        after: Duration,
+    },
+    /// The service answered something that the protocol does not allow.
+    #[error("{doing}: the answer of service bus makes no sense: {what}")]
+    Protocol {
+        /// What was being done.
+        doing: &'static str,
+        /// What was wrong with the answer.
+        what: Box<str>,
+    },
+}
+
+impl Error {
+    /// What the failure means for what we do next.
+    #[must_use]
+    pub const fn class(&self) -> Class {
+        match self {
+            Self::Refused { class, .. } | Self::Token { class, .. } => *class,
+            Self::Closed | Self::Connection { .. } | Self::Timeout { .. } | Self::Protocol { .. } => {
+                Class::Transient
+            }
+            Self::Tls { .. } | Self::Settings { .. } => Class::Installation,
+        }
+    }
+}
+
+/// Why a lock was not extended.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RenewError {
+    /// The lock had lapsed, or the message was settled. Its work should stop; it will come again.
+    #[error("the lock of the message was lost")]
+    LockLost,
+    /// The request failed; the lock still holds until the time known before.
+    #[error("the lock could not be renewed")]
+    Failed(#[source] Arc<Error>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_has_its_class() {
+        let host: Box<str> = "ns:5671".into();
+        let cause = || -> Cause { "broken".into() };
+        let installation = Class::Installation;
+        let throttled = Class::Throttled { retry_after: Some(Duration::from_secs(4)) };
+        for (error, class) in [
+            (Error::Closed, Class::Transient),
+            (Error::Connection { doing: "opening", host: host.clone(), cause: cause() }, Class::Transient),
+            (Error::Tls { host, cause: cause() }, installation),
+            (Error::Settings { what: "no key".into(), cause: None }, installation),
+            (Error::Token { audience: "q".into(), class: installation, cause: cause() }, installation),
+            (
+                Error::Refused {
+                    doing: "sending",
+                    condition: "busy".into(),
+                    description: "wait".into(),
+                    class: throttled,
+                },
+                throttled,
+            ),
+            (Error::Timeout { doing: "sending", after: Duration::from_secs(1) }, Class::Transient),
+            (Error::Protocol { doing: "sending", what: "no status".into() }, Class::Transient),
+        ] {
+            assert_eq!(error.class(), class, "{error}");
+        }
+    }
+
+    #[test]
+    fn the_cause_is_not_printed_twice() {
+        let error = Error::Connection {
+            doing: "opening",
+            host: "ns:5671".into(),
+            cause: "connection refused".into(),
+        };
+        assert_eq!(error.to_string(), "opening: the connection to ns:5671 failed");
+        assert_eq!(
+            shared::reason::chain(&error),
+            "opening: the connection to ns:5671 failed: connection refused"
+        );
+    }
+}

@@ -1,0 +1,230 @@
+//! What a message carries, without a word about how it travels.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use shared::ids::{DeliveryCount, SequenceNumber};
+use uuid::Uuid;
+
+/// A message as it lies in the queue.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// Its number in this queue.
+    pub sequence: SequenceNumber,
+    /// How many earlier deliveries failed.
+    pub delivery_count: DeliveryCount,
+    /// When the queue took it in.
+    pub enqueued: Option<Timestamp>,
+    /// The sender's id, on which duplicate detection works. Ids that are not text are written as text.
+    pub message_id: Option<Box<str>>,
+    /// The sender's correlation id, which Dataverse sets to the id of the operation.
+    pub correlation_id: Option<Box<str>>,
+    /// Media type of the body, as far as the sender told.
+    pub content_type: Option<Box<str>>,
+    /// Subject, also called label.
+    pub subject: Option<Box<str>>,
+    /// Session the message belongs to.
+    pub session_id: Option<Box<str>>,
+    /// Application properties.
+    pub properties: Properties,
+    /// The bytes that the sender sent, or why there are none that we can read.
+    pub body: Result<Bytes, UnreadableBody>,
+}
+
+impl Default for Message {
+    fn default() -> Self {
+        Self {
+            sequence: SequenceNumber::default(),
+            delivery_count: DeliveryCount::default(),
+            enqueued: None,
+            message_id: None,
+            correlation_id: None,
+            content_type: None,
+            subject: None,
+            session_id: None,
+            properties: Properties::default(),
+            body: Ok(Bytes::new()),
+        }
+    }
+}
+
+/// Why a message has no bytes for us. Such a message can be settled like any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnreadableBody {
+    /// The body is a sequence of values.
+    #[error("the body is a sequence of values where bytes were expected")]
+    Sequence,
+    /// The body is a value that is neither bytes nor text.
+    #[error("the body is a typed value where bytes were expected")]
+    Value,
+    /// The message does not follow the format of messages, so nothing of it is known but its lock.
+    #[error("the message is damaged and cannot be taken apart")]
+    Message,
+}
+
+/// Application properties in the order of the sender.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Properties(Vec<(Box<str>, Property)>);
+
+impl Properties {
+    /// The value under a name; names are told apart by case.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Property> {
+        self.0.iter().find(|(key, _)| &**key == name).map(|(_, value)| value)
+    }
+
+    /// The text under a name, or nothing if there is none or it is not text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.get(name)? {
+            Property::Text(text) | Property::Symbol(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Sets a value, in place if the name is taken.
+    pub fn set(&mut self, name: impl Into<Box<str>>, value: Property) {
+        let name = name.into();
+        match self.0.iter_mut().find(|(key, _)| *key == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    /// Takes a value out.
+    pub fn remove(&mut self, name: &str) -> Option<Property> {
+        let at = self.0.iter().position(|(key, _)| &**key == name)?;
+        Some(self.0.remove(at).1)
+    }
+
+    /// All of them, in order.
+    #[must_use]
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Property)> {
+        self.0.iter().map(|(name, value)| (&**name, value))
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<N: Into<Box<str>>> FromIterator<(N, Property)> for Properties {
+    fn from_iter<I: IntoIterator<Item = (N, Property)>>(iter: I) -> Self {
+        let mut properties = Self::default();
+        for (name, value) in iter {
+            properties.set(name, value);
+        }
+        properties
+    }
+}
+
+/// A simple value. The widths are kept, so that a copy of a message carries what the original carried.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Property {
+    /// No value.
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// 8 bits, unsigned.
+    U8(u8),
+    /// 16 bits, unsigned.
+    U16(u16),
+    /// 32 bits, unsigned.
+    U32(u32),
+    /// 64 bits, unsigned.
+    U64(u64),
+    /// 8 bits, signed.
+    I8(i8),
+    /// 16 bits, signed.
+    I16(i16),
+    /// 32 bits, signed.
+    I32(i32),
+    /// 64 bits, signed.
+    I64(i64),
+    /// Single precision.
+    F32(f32),
+    /// Double precision.
+    F64(f64),
+    /// Decimal floating point of 32, 64 or 128 bits, as its bytes.
+    Decimal(Bytes),
+    /// One character.
+    Char(char),
+    /// Milliseconds since 1970; kept as the number because senders write numbers outside the calendar.
+    Time(i64),
+    /// A GUID.
+    Uuid(Uuid),
+    /// Bytes.
+    Binary(Bytes),
+    /// Text.
+    Text(Box<str>),
+    /// A symbolic name.
+    Symbol(Box<str>),
+    /// A typed value of some platform, such as a time span or a URI of .NET, as it was encoded.
+    Described(Bytes),
+}
+
+impl From<&str> for Property {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+/// A message to be sent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outgoing {
+    /// Id for duplicate detection. A copy of a message needs one of its own, or the queue may drop it silently.
+    pub message_id: Option<Box<str>>,
+    /// Correlation id.
+    pub correlation_id: Option<Box<str>>,
+    /// Media type of the body.
+    pub content_type: Option<Box<str>>,
+    /// Subject, also called label.
+    pub subject: Option<Box<str>>,
+    /// Session, for queues that require one.
+    pub session_id: Option<Box<str>>,
+    /// Application properties.
+    pub properties: Properties,
+    /// The body, sent as one run of bytes.
+    pub body: Bytes,
+}
+
+/// A message seen without taking its lock.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Peeked {
+    /// The message.
+    pub message: Message,
+    /// Whether it waits for a consumer or for something else.
+    pub state: PeekedState,
+    /// For a scheduled message: when it becomes visible.
+    pub scheduled_for: Option<Timestamp>,
+}
+
+/// Where in its life a peeked message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeekedState {
+    /// Waiting for a consumer, or locked by one.
+    Active,
+    /// Set aside by a consumer.
+    Deferred,
+    /// Invisible until its time comes.
+    Scheduled,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn setting_a_property_twice_keeps_its_place() {
+        let mut properties: Properties =
+            [("a", Property::I32(1)), ("b", Property::Null), ("a", "2".into())].into_iter().collect();
+        properties.set("c", Property::Bool(true));
+        let names: Vec<_> = properties.iter().map(|(name, _)| name.to_owned()).collect();
+        assert_eq!(names, ["a", "b", "c"]);
+        assert_eq!(properties.text("a"), Some("2"));
+        assert_eq!(properties.text("b"), None);
+        assert_eq!(properties.remove("b"), Some(Property::Null));
+        assert_eq!(properties.get("b"), None);
+    }
+}
