@@ -1,5 +1,17 @@
-//! placeholder
+//! A local Azure Service Bus and Microsoft Graph, faithful enough for Microsoft's own clients.
+//!
+//! It speaks only the wire and imports nothing of the product that it tests, so that it can disagree with it.
+//! Start reading at [`bus`] (what a test starts), go on with [`broker`] (what a queue does, without input or
+//! output) and end with [`amqp`] (how that looks on the wire).
 
+pub mod broker;
+pub mod bus;
+
+pub mod amqp;
 pub mod ca;
 pub(crate) mod clock;
+pub mod faults;
+pub mod hub;
+pub mod journal;
+
 pub mod graph;

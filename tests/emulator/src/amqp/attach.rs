@@ -1,0 +1,415 @@
+//! Attach and detach: which link may be had, and how it is refused.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde_amqp::Value;
+use serde_amqp::primitives::Symbol;
+use tokio::time::Instant;
+
+use super::condition::{self, Failure, known};
+use super::connection::Connection;
+use super::frame::{Performative, code};
+use super::link::{Answering, Kind, Link, Node, Receiving};
+use super::value::{described, elements, entry, fields, number, string, symbol, text, undescribe};
+use crate::broker::{Error, Mode, Target, Time, entity_path};
+use crate::faults::{Action, Point};
+use crate::journal::{Event, Role};
+
+const SESSION_FILTER: &str = "com.microsoft:session-filter";
+const MANAGEMENT: &str = "/$management";
+
+/// Descriptor codes of the two ends of a link.
+const SOURCE: u64 = 0x28;
+const TARGET: u64 = 0x29;
+
+/// How long a receiver waits for the next free session if it does not say.
+const SESSION_WAIT: Duration = Duration::from_secs(65);
+
+/// An attach as received.
+#[derive(Clone, Debug)]
+pub(crate) struct Attach {
+    name: String,
+    handle: u32,
+    /// Whether the client is the receiver.
+    receiver: bool,
+    send_mode: Value,
+    receive_mode: Value,
+    source: Value,
+    target: Value,
+    initial_count: u32,
+    properties: Value,
+}
+
+impl Attach {
+    fn read(mut attach: Performative) -> Self {
+        Self {
+            name: attach.text(0).unwrap_or_default().to_owned(),
+            handle: attach.u32(1).unwrap_or(0),
+            receiver: attach.bool(2),
+            send_mode: attach.take(3),
+            receive_mode: attach.take(4),
+            source: attach.take(5),
+            target: attach.take(6),
+            // The specification demands it of senders, but not all clients give it.
+            initial_count: attach.u32(9).unwrap_or(0),
+            properties: attach.take(13),
+        }
+    }
+
+    /// The address that the link is about, as the client wrote it.
+    fn address(&self) -> String {
+        let terminus = if self.receiver { &self.source } else { &self.target };
+        terminus_address(terminus).unwrap_or_default()
+    }
+
+    fn mode(&self) -> Mode {
+        if number(&self.send_mode) == Some(1) { Mode::ReceiveAndDelete } else { Mode::PeekLock }
+    }
+
+    /// The session filter: the session wanted, or null for the next one, and whether it is described.
+    fn session_filter(&self) -> Option<(Option<String>, Option<u64>)> {
+        let (_, source) = undescribe(self.source.clone())?;
+        let filters = fields(source).into_iter().nth(7)?;
+        let Value::Map(filters) = filters else { return None };
+        let (_, value) =
+            filters.into_inner().into_iter().find(|(key, _)| text(key) == Some(SESSION_FILTER))?;
+        match value {
+            Value::Described(_) => {
+                let (code, value) = undescribe(value)?;
+                Some((text(&value).map(str::to_owned), Some(code)))
+            }
+            value => Some((text(&value).map(str::to_owned), None)),
+        }
+    }
+
+    fn session_wait(&self) -> Duration {
+        let millis = entry(&self.properties, "com.microsoft:timeout").and_then(number);
+        millis.and_then(|millis| u64::try_from(millis).ok()).map_or(SESSION_WAIT, Duration::from_millis)
+    }
+}
+
+fn terminus_address(terminus: &Value) -> Option<String> {
+    let (_, list) = undescribe(terminus.clone())?;
+    elements(&list).first().and_then(text).map(str::to_owned)
+}
+
+/// A receiver that waits for a session to become free.
+#[derive(Debug)]
+pub(crate) struct PendingAttach {
+    pub(crate) channel: u16,
+    pub(crate) until: Instant,
+    target: Target,
+    attach: Attach,
+}
+
+/// What a link that may be had is like.
+struct Granted {
+    kind: Kind,
+    max_message_size: u64,
+    /// Session and until when it is locked.
+    session: Option<(String, Time)>,
+}
+
+/// Whether a link may be had.
+enum Answer {
+    Yes(Box<Granted>),
+    /// No session is free yet.
+    Wait(Target),
+    No(Failure),
+}
+
+impl Connection {
+    pub(crate) fn on_attach(&mut self, channel: u16, attach: Performative) {
+        let attach = Attach::read(attach);
+        if !self.sessions.contains_key(&channel) {
+            return;
+        }
+        if let Some(failure) = self.attach_fault(&attach) {
+            self.refuse(channel, &attach, &failure);
+            return;
+        }
+        let id = self.hub.next_id();
+        match self.grant(channel, &attach, id) {
+            Answer::Yes(granted) => self.accept_link(channel, &attach, id, *granted),
+            Answer::No(failure) => self.refuse(channel, &attach, &failure),
+            Answer::Wait(target) => {
+                self.hub.wait_at(target, &self.handle);
+                let until = Instant::now() + attach.session_wait();
+                self.pending.push(PendingAttach { channel, until, target, attach });
+            }
+        }
+    }
+
+    fn attach_fault(&mut self, attach: &Attach) -> Option<Failure> {
+        let address = attach.address();
+        if entity_path(&address).starts_with('$') {
+            return None;
+        }
+        let action = self.hub.faults.strike(Point::Attach, &[&address])?;
+        self.hub.journal.record([Event::Fault { what: format!("attach: {action:?}") }]);
+        match action {
+            Action::Refuse(condition) | Action::Detach(condition) => {
+                Some(Failure::scripted(known(&condition)))
+            }
+            Action::Disconnect => {
+                self.cut();
+                None
+            }
+            Action::Withhold | Action::DelayMillis(_) | Action::LapseLock => None,
+        }
+    }
+
+    fn grant(&mut self, _channel: u16, attach: &Attach, id: u64) -> Answer {
+        let address = attach.address();
+        let path = entity_path(&address);
+        let granted = if path == "$cbs" {
+            Ok(Self::node(attach, Node::Cbs))
+        } else if path.ends_with(MANAGEMENT) {
+            self.management(attach, &path)
+        } else if attach.receiver {
+            return self.receiving(attach, &address, id);
+        } else {
+            self.taking(&address)
+        };
+        match granted {
+            Ok(granted) => Answer::Yes(Box::new(granted)),
+            Err(failure) => Answer::No(failure),
+        }
+    }
+
+    fn node(attach: &Attach, node: Node) -> Granted {
+        let kind = if attach.receiver {
+            let reply_to = terminus_address(&attach.target);
+            Kind::Answering(Answering { node, reply_to, waiting: VecDeque::new() })
+        } else {
+            Kind::Asking(node)
+        };
+        Granted { kind, max_message_size: u64::MAX, session: None }
+    }
+
+    fn management(&mut self, attach: &Attach, path: &str) -> Result<Granted, Failure> {
+        let entity = path.strip_suffix(MANAGEMENT).unwrap_or(path);
+        let target = self.resolve(entity)?;
+        Ok(Self::node(attach, Node::Management(target)))
+    }
+
+    fn taking(&mut self, address: &str) -> Result<Granted, Failure> {
+        let target = self.resolve(address)?;
+        let options = self.hub.run(|broker, _| broker.options(target).cloned())?;
+        if !options.enabled {
+            return Err(Error::Disabled(address.to_owned()).into());
+        }
+        let max_message_size = options.max_message_size;
+        Ok(Granted { kind: Kind::Taking(target), max_message_size, session: None })
+    }
+
+    fn receiving(&mut self, attach: &Attach, address: &str, id: u64) -> Answer {
+        let filter = attach.session_filter();
+        let checked = self.resolve(address).and_then(|target| {
+            self.hub.run(|broker, _| broker.check_receiver(target, filter.is_some()))?;
+            let options = self.hub.run(|broker, _| broker.options(target).cloned())?;
+            Ok((target, options.max_message_size))
+        });
+        let (target, max_message_size) = match checked {
+            Ok(checked) => checked,
+            Err(failure) => return Answer::No(failure),
+        };
+        let session = match filter {
+            None => None,
+            Some((wanted, _)) => {
+                let wanted = wanted.as_deref();
+                match self.hub.run(|broker, now| broker.accept_session(target, wanted, id, now)) {
+                    Ok(Some(session)) => Some(session),
+                    Ok(None) => return Answer::Wait(target),
+                    Err(error) => return Answer::No(error.into()),
+                }
+            }
+        };
+        let held = session.as_ref().map(|(id, _)| id.clone());
+        let receiving = Receiving { target, mode: attach.mode(), session: held, idle: false };
+        Answer::Yes(Box::new(Granted { kind: Kind::Receiving(receiving), max_message_size, session }))
+    }
+
+    /// Finds an entity; the refusal names it as the service does.
+    pub(crate) fn resolve(&self, address: &str) -> Result<Target, Failure> {
+        self.hub.run(|broker, _| broker.resolve(address)).map_err(|_| {
+            let entity = entity_path(address);
+            let text = format!("The messaging entity 'sb://localhost/{entity}' could not be found.");
+            Failure::new(condition::NOT_FOUND, text)
+        })
+    }
+
+    fn accept_link(&mut self, channel: u16, attach: &Attach, id: u64, granted: Granted) {
+        let address = attach.address();
+        let mut link = Link::new(id, &attach.name, &address, granted.kind);
+        link.delivery_count = if attach.receiver { 0 } else { attach.initial_count };
+        let data = link.is_data();
+        let properties = match &granted.session {
+            None => Value::Null,
+            Some((_, until)) => super::value::map([(
+                // A long of ticks, not a timestamp: clients read the raw eight bytes.
+                symbol("com.microsoft:locked-until-utc"),
+                Value::Long(until.ticks()),
+            )]),
+        };
+        let source = match (&granted.session, attach.session_filter()) {
+            (Some((session, _)), Some((_, code))) => with_session(&attach.source, session, code),
+            _ => attach.source.clone(),
+        };
+        let fields = vec![
+            string(&attach.name),
+            Value::Uint(attach.handle),
+            Value::Bool(!attach.receiver),
+            attach.send_mode.clone(),
+            attach.receive_mode.clone(),
+            non_null(source, SOURCE),
+            non_null(attach.target.clone(), TARGET),
+            Value::Null,
+            Value::Null,
+            if attach.receiver { Value::Uint(0) } else { Value::Null },
+            Value::Ulong(granted.max_message_size),
+            Value::Null,
+            Value::Null,
+            properties,
+        ];
+        self.emit(channel, code::ATTACH, fields);
+        if let Some(session) = self.sessions.get_mut(&channel) {
+            session.links.insert(attach.handle, link);
+        }
+        self.top_up(channel, attach.handle);
+        if data {
+            let role = if attach.receiver { Role::Receiver } else { Role::Sender };
+            self.hub.journal.record([Event::Attached { connection: self.id, address, role }]);
+        }
+    }
+
+    /// Refuses a link: an attach whose own end is null, then a detach that says why.
+    fn refuse(&mut self, channel: u16, attach: &Attach, failure: &Failure) {
+        let address = attach.address();
+        let condition = failure.condition;
+        self.hub.journal.record([Event::Refused { connection: self.id, address, condition }]);
+        let (source, target) = if attach.receiver {
+            (Value::Null, non_null(attach.target.clone(), TARGET))
+        } else {
+            (non_null(attach.source.clone(), SOURCE), Value::Null)
+        };
+        let fields = vec![
+            string(&attach.name),
+            Value::Uint(attach.handle),
+            Value::Bool(!attach.receiver),
+            attach.send_mode.clone(),
+            attach.receive_mode.clone(),
+            source,
+            target,
+            Value::Null,
+            Value::Null,
+            if attach.receiver { Value::Uint(0) } else { Value::Null },
+        ];
+        self.emit(channel, code::ATTACH, fields);
+        let detach = vec![Value::Uint(attach.handle), Value::Bool(true), failure.to_value()];
+        self.emit(channel, code::DETACH, detach);
+    }
+
+    /// Tries again what waits for a free session.
+    pub(crate) fn retry_pending(&mut self) {
+        let now = Instant::now();
+        for pending in std::mem::take(&mut self.pending) {
+            let id = self.hub.next_id();
+            match self.receiving(&pending.attach, &pending.attach.address(), id) {
+                Answer::Yes(granted) => self.accept_link(pending.channel, &pending.attach, id, *granted),
+                Answer::No(failure) => self.refuse(pending.channel, &pending.attach, &failure),
+                Answer::Wait(_) if pending.until <= now => {
+                    let text = "The operation did not complete within the allotted time: no session is free.";
+                    let failure = Failure::new(condition::TIMEOUT, text);
+                    self.refuse(pending.channel, &pending.attach, &failure);
+                }
+                Answer::Wait(_) => {
+                    self.hub.wait_at(pending.target, &self.handle);
+                    self.pending.push(pending);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn on_detach(&mut self, channel: u16, detach: &Performative) {
+        let handle = detach.u32(0).unwrap_or(0);
+        let waiting = self.pending.len();
+        self.pending.retain(|pending| pending.channel != channel || pending.attach.handle != handle);
+        let Some(session) = self.sessions.get_mut(&channel) else { return };
+        let link = session.links.remove(&handle);
+        if link.is_none() && waiting == self.pending.len() {
+            // The answer to a detach of ours.
+            return;
+        }
+        session.unsettled.retain(|_, unsettled| unsettled.handle != handle);
+        session.flush(&mut self.out);
+        self.emit(channel, code::DETACH, vec![Value::Uint(handle), Value::Bool(detach.bool(1))]);
+        if let Some(link) = link {
+            self.release(&link);
+            self.note_detached(&link, None);
+        }
+    }
+
+    /// Ends a link from this side.
+    pub(crate) fn force_detach(&mut self, channel: u16, handle: u32, failure: &Failure) {
+        let Some(session) = self.sessions.get_mut(&channel) else { return };
+        let Some(link) = session.links.remove(&handle) else { return };
+        session.unsettled.retain(|_, unsettled| unsettled.handle != handle);
+        session.flush(&mut self.out);
+        let detach = vec![Value::Uint(handle), Value::Bool(true), failure.to_value()];
+        self.emit(channel, code::DETACH, detach);
+        self.release(&link);
+        self.note_detached(&link, Some(failure.condition));
+    }
+
+    /// Ends the data links of an entity, or all.
+    pub(crate) fn detach_data(&mut self, target: Option<Target>, condition: &'static str) {
+        let failure = Failure::new(condition, "The link was detached by the service.");
+        let meant: Vec<(u16, u32)> = self
+            .sessions
+            .iter()
+            .flat_map(|(channel, session)| {
+                session.links.iter().map(|(handle, link)| (*channel, *handle, link))
+            })
+            .filter(|(_, _, link)| link.is_data() && (target.is_none() || link.entity() == target))
+            .map(|(channel, handle, _)| (channel, handle))
+            .collect();
+        for (channel, handle) in meant {
+            self.force_detach(channel, handle, &failure);
+        }
+    }
+
+    fn note_detached(&self, link: &Link, condition: Option<&'static str>) {
+        if link.is_data() {
+            let address = link.address.clone();
+            self.hub.journal.record([Event::Detached { connection: self.id, address, condition }]);
+        }
+    }
+
+    /// Gives back what a link that is gone held: its session. Locks of messages run their time.
+    pub(crate) fn release(&self, link: &Link) {
+        if let Kind::Receiving(Receiving { target, session: Some(session), .. }) = &link.kind {
+            self.hub.run(|broker, now| broker.release_session(*target, session, link.id, now)).ok();
+        }
+    }
+}
+
+/// A terminus that is not null, because null means refusal.
+fn non_null(terminus: Value, code: u64) -> Value {
+    if terminus == Value::Null { described(code, Value::List(Vec::new())) } else { terminus }
+}
+
+/// The source with the session that was locked in its filter, in the form in which the client asked.
+fn with_session(source: &Value, session: &str, descriptor: Option<u64>) -> Value {
+    let Some((code, list)) = undescribe(source.clone()) else { return source.clone() };
+    let mut list = fields(list);
+    if let Some(Value::Map(filters)) = list.get_mut(7) {
+        let value = match descriptor {
+            None => string(session),
+            Some(code) => described(code, string(session)),
+        };
+        filters.insert(Value::Symbol(Symbol::from(SESSION_FILTER)), value);
+    }
+    described(code, Value::List(list))
+}

@@ -1,0 +1,341 @@
+//! One connection: the loop between the socket and the books, and the frames that concern all of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use serde_amqp::Value;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::Instant;
+
+use super::attach::PendingAttach;
+use super::condition::{self, Failure};
+use super::frame::{self, Frame, MAX_FRAME, Performative, code, performative};
+use super::reply::LateAnswer;
+use super::sasl;
+use super::session::{Session, WINDOW};
+use super::value::string;
+use crate::hub::{Handle, Hub, Order};
+use crate::journal::Event;
+
+/// Output beyond which nothing more is handed out until the client has read some.
+pub(crate) const HIGH_WATER: usize = 1 << 20;
+
+/// Output beyond which nothing more is read: answers must not pile up without bound.
+const FULL: usize = 16 << 20;
+
+/// After this long without a frame the service gives a connection up.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(240);
+
+/// Why a connection ended.
+#[derive(Debug, Error)]
+pub(crate) enum Ended {
+    /// The socket failed.
+    #[error("the socket failed")]
+    Io(#[from] std::io::Error),
+    /// The client left without closing.
+    #[error("the client left without closing the connection")]
+    Left,
+    /// Bytes that are no AMQP frames.
+    #[error("the client sent something that is not a frame")]
+    Frame(#[from] frame::Error),
+    /// The greeting failed.
+    #[error("{0}")]
+    Greeting(&'static str),
+    /// Either side closed in good form.
+    #[error("closed")]
+    Closed,
+    /// Cut on order.
+    #[error("cut by a fault")]
+    Cut,
+    /// Nothing came for too long.
+    #[error("nothing came from the client for too long")]
+    Silent,
+}
+
+/// How far a connection has come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// The last frame is written or waits to be written.
+    Closing,
+    /// To be dropped at once.
+    Cut,
+}
+
+/// What a fault can hold back.
+#[derive(Debug)]
+pub(crate) enum Late {
+    /// A frame body for a channel.
+    Frame(u16, Vec<u8>),
+    /// An answer to a request.
+    Answer(LateAnswer),
+}
+
+/// Something that a fault holds back.
+#[derive(Debug)]
+pub(crate) struct Delayed {
+    pub(crate) at: Instant,
+    pub(crate) what: Late,
+}
+
+/// The books of one connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) id: u64,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) handle: Handle,
+    pub(crate) out: Vec<u8>,
+    pub(crate) sessions: BTreeMap<u16, Session>,
+    pub(crate) pending: Vec<PendingAttach>,
+    pub(crate) delayed: Vec<Delayed>,
+    pub(crate) max_frame: u32,
+    heartbeat: Option<Duration>,
+    last_sent: Instant,
+    last_heard: Instant,
+    phase: Phase,
+}
+
+/// Serves one connection until it ends.
+pub(crate) async fn serve<S>(stream: S, hub: Arc<Hub>, id: u64, handle: Handle)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin,
+{
+    let mut connection = Connection::new(Arc::clone(&hub), id, handle);
+    let why = connection.run(stream).await;
+    connection.release_all();
+    hub.leave(id);
+    let why = why.err().unwrap_or(Ended::Closed);
+    tracing::debug!(connection.id = id, %why, "connection ended");
+    hub.journal.record([Event::Closed { connection: id, why: why.to_string() }]);
+}
+
+impl Connection {
+    fn new(hub: Arc<Hub>, id: u64, handle: Handle) -> Self {
+        let now = Instant::now();
+        Self {
+            id,
+            hub,
+            handle,
+            out: Vec::new(),
+            sessions: BTreeMap::new(),
+            pending: Vec::new(),
+            delayed: Vec::new(),
+            max_frame: 512,
+            heartbeat: None,
+            last_sent: now,
+            last_heard: now,
+            phase: Phase::Running,
+        }
+    }
+
+    async fn run<S>(&mut self, mut stream: S) -> Result<(), Ended>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin,
+    {
+        let mut input = BytesMut::with_capacity(2 * MAX_FRAME as usize);
+        sasl::greet(&mut stream, &mut input).await?;
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let mut written = 0;
+        loop {
+            while self.phase == Phase::Running
+                && self.out.len() < FULL
+                && let Some(frame) = frame::read(&mut input).inspect_err(|error| self.complain(error))?
+            {
+                self.last_heard = Instant::now();
+                self.on_frame(frame);
+            }
+            self.work();
+            if self.phase == Phase::Cut {
+                return Err(Ended::Cut);
+            }
+            if self.phase == Phase::Closing && self.out.is_empty() {
+                writer.shutdown().await?;
+                return Ok(());
+            }
+            let deadline = self.deadline();
+            input.reserve(MAX_FRAME as usize);
+            tokio::select! {
+                biased;
+                count = writer.write(&self.out[written..]), if !self.out.is_empty() => {
+                    written += count?;
+                    if written == self.out.len() {
+                        self.out.clear();
+                        written = 0;
+                        self.last_sent = Instant::now();
+                        writer.flush().await?;
+                    }
+                }
+                count = reader.read_buf(&mut input), if self.out.len() < FULL => {
+                    if count? == 0 {
+                        return if self.phase == Phase::Closing { Ok(()) } else { Err(Ended::Left) };
+                    }
+                }
+                () = self.handle.woken() => self.look_again(),
+                () = tokio::time::sleep_until(deadline) => self.on_time()?,
+            }
+        }
+    }
+
+    /// What has to be done whenever anything happened.
+    fn work(&mut self) {
+        for order in self.handle.take_orders() {
+            self.obey(&order);
+        }
+        if self.phase != Phase::Running {
+            return;
+        }
+        self.retry_pending();
+        self.pump();
+        for session in self.sessions.values_mut() {
+            session.flush(&mut self.out);
+        }
+    }
+
+    fn obey(&mut self, order: &Order) {
+        match order {
+            Order::Cut => self.cut(),
+            Order::Detach { target, condition } => self.detach_data(*target, condition),
+            Order::Close(condition) => {
+                self.close(&Failure::new(condition, "The connection was closed by the service."));
+            }
+        }
+    }
+
+    /// Ends the connection without a word.
+    pub(crate) fn cut(&mut self) {
+        self.phase = Phase::Cut;
+    }
+
+    /// Closes the connection with a reason.
+    pub(crate) fn close(&mut self, failure: &Failure) {
+        if self.phase == Phase::Running {
+            self.emit(0, code::CLOSE, vec![failure.to_value()]);
+            self.phase = Phase::Closing;
+        }
+    }
+
+    fn complain(&mut self, error: &frame::Error) {
+        tracing::debug!(connection.id = self.id, %error, "broken frame");
+    }
+
+    /// Appends a frame to what is sent next.
+    pub(crate) fn emit(&mut self, channel: u16, code: u64, fields: Vec<Value>) {
+        frame::write(&mut self.out, 0, channel, &performative(code, fields), &[]);
+    }
+
+    /// Appends a frame now or, if a fault says so, later.
+    pub(crate) fn emit_after(&mut self, delay: Option<Duration>, channel: u16, body: Vec<u8>) {
+        match delay {
+            None => frame::write(&mut self.out, 0, channel, &body, &[]),
+            Some(delay) => {
+                self.delayed.push(Delayed { at: Instant::now() + delay, what: Late::Frame(channel, body) });
+            }
+        }
+    }
+
+    fn on_frame(&mut self, frame: Frame) {
+        let Some(performative) = frame.performative else { return };
+        let channel = frame.channel;
+        match performative.code {
+            code::OPEN => self.on_open(&performative),
+            code::BEGIN => self.on_begin(channel, &performative),
+            code::ATTACH => self.on_attach(channel, performative),
+            code::FLOW => self.on_flow(channel, &performative),
+            code::TRANSFER => self.on_transfer(channel, &performative, frame.payload),
+            code::DISPOSITION => self.on_disposition(channel, performative),
+            code::DETACH => self.on_detach(channel, &performative),
+            code::END => self.on_end(channel),
+            code::CLOSE => {
+                if self.phase == Phase::Running {
+                    self.emit(0, code::CLOSE, Vec::new());
+                }
+                self.phase = Phase::Closing;
+            }
+            other => {
+                let text = format!("Descriptor {other:#x} is not a performative.");
+                self.close(&Failure::new(condition::FRAMING_ERROR, text));
+            }
+        }
+    }
+
+    fn on_open(&mut self, open: &Performative) {
+        self.max_frame = open.u32(2).unwrap_or(MAX_FRAME).clamp(512, MAX_FRAME);
+        let idle = open.u32(4).filter(|millis| *millis > 0);
+        self.heartbeat = idle.map(|millis| Duration::from_millis(u64::from(millis)) / 2);
+        let container = open.text(0).unwrap_or_default().to_owned();
+        self.hub.journal.record([Event::Opened { connection: self.id, container }]);
+        let idle = u32::try_from(IDLE_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
+        let fields = vec![
+            string("contactsync-emulator"),
+            Value::Null,
+            Value::Uint(MAX_FRAME),
+            Value::Ushort(4_999),
+            Value::Uint(idle),
+        ];
+        self.emit(0, code::OPEN, fields);
+    }
+
+    fn on_begin(&mut self, channel: u16, begin: &Performative) {
+        let session = Session::new(channel, begin.u32(1).unwrap_or(0), begin.u32(2).unwrap_or(0));
+        self.sessions.insert(channel, session);
+        let fields = vec![
+            Value::Ushort(channel),
+            Value::Uint(0),
+            Value::Uint(WINDOW),
+            Value::Uint(WINDOW),
+            Value::Uint(u32::from(u8::MAX)),
+        ];
+        self.emit(channel, code::BEGIN, fields);
+    }
+
+    fn on_end(&mut self, channel: u16) {
+        if let Some(mut session) = self.sessions.remove(&channel) {
+            session.flush(&mut self.out);
+            self.pending.retain(|pending| pending.channel != channel);
+            for link in session.links.values() {
+                self.release(link);
+            }
+            self.emit(channel, code::END, Vec::new());
+        }
+    }
+
+    fn release_all(&mut self) {
+        for session in std::mem::take(&mut self.sessions).into_values() {
+            for link in session.links.values() {
+                self.release(link);
+            }
+        }
+    }
+
+    /// When there is something to do even if nothing comes in.
+    fn deadline(&self) -> Instant {
+        let heartbeat = self.heartbeat.map(|interval| self.last_sent + interval);
+        let delayed = self.delayed.iter().map(|delayed| delayed.at);
+        let pending = self.pending.iter().map(|pending| pending.until);
+        let silence = [self.last_heard + IDLE_TIMEOUT];
+        heartbeat.into_iter().chain(delayed).chain(pending).chain(silence).min().unwrap_or(self.last_heard)
+    }
+
+    fn on_time(&mut self) -> Result<(), Ended> {
+        let now = Instant::now();
+        if self.last_heard + IDLE_TIMEOUT <= now {
+            return Err(Ended::Silent);
+        }
+        if self.heartbeat.is_some_and(|interval| self.last_sent + interval <= now) {
+            frame::write(&mut self.out, 0, 0, &[], &[]);
+        }
+        let (due, waiting) = std::mem::take(&mut self.delayed).into_iter().partition(|frame| frame.at <= now);
+        self.delayed = waiting;
+        let due: Vec<Delayed> = due;
+        for delayed in due {
+            match delayed.what {
+                Late::Frame(channel, body) => frame::write(&mut self.out, 0, channel, &body, &[]),
+                Late::Answer(answer) => self.give(answer),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,184 @@
+//! `$management` of an entity: what cannot be said with links and transfers.
+
+mod locks;
+mod messages;
+mod rules;
+mod sessions;
+
+use std::time::Duration;
+
+use serde_amqp::Value;
+use uuid::Uuid;
+
+use super::condition::{self, Failure};
+use super::connection::Connection;
+use super::message::Request;
+use super::reply::Answer;
+use super::value::{as_uuid, bytes, elements, entry, map, number, string, symbol, text};
+use crate::broker::{Broker, Sequence, Target, Time};
+use crate::faults::{Action, Point};
+use crate::journal::Event;
+
+/// Prefix of all operations.
+const PREFIX: &str = "com.microsoft:";
+
+/// What an operation gives back: entries of the body map, or nothing found.
+pub(super) enum Done {
+    /// 200 with these entries.
+    Body(Vec<(&'static str, Value)>),
+    /// 204: the request was fine, but there is nothing.
+    Nothing,
+}
+
+/// What an operation returns.
+pub(super) type Result<T = Done> = std::result::Result<T, Failure>;
+
+/// An operation on its entity, at a moment.
+pub(super) struct Operation<'a> {
+    pub(super) broker: &'a mut Broker,
+    pub(super) target: Target,
+    pub(super) now: Time,
+    pub(super) body: &'a Value,
+}
+
+impl Operation<'_> {
+    fn run(mut self, name: &str) -> Result {
+        match name {
+            "renew-lock" => self.renew_lock(),
+            "update-disposition" => self.update_disposition(),
+            "peek-message" => self.peek(),
+            "schedule-message" => self.schedule(),
+            "cancel-scheduled-message" => self.cancel(),
+            "receive-by-sequence-number" => self.receive_deferred(),
+            "batch-delete-messages" => self.delete(),
+            "renew-session-lock" => self.renew_session(),
+            "set-session-state" => self.set_session_state(),
+            "get-session-state" => self.session_state(),
+            "get-message-sessions" => self.list_sessions(),
+            "add-rule" => self.add_rule(),
+            "remove-rule" => self.remove_rule(),
+            "enumerate-rules" => self.enumerate_rules(),
+            other => Err(Failure::new(
+                condition::NOT_IMPLEMENTED,
+                format!("The operation '{other}' is not supported."),
+            )),
+        }
+    }
+
+    fn field(&self, name: &str) -> Option<&Value> {
+        entry(self.body, name)
+    }
+
+    fn need(&self, name: &str) -> Result<&Value> {
+        self.field(name).ok_or_else(|| missing(name))
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.field(name).and_then(text)
+    }
+
+    fn session(&self) -> Option<&str> {
+        self.text("session-id")
+    }
+
+    fn count(&self, name: &str) -> Result<usize> {
+        let count = number(self.need(name)?).ok_or_else(|| missing(name))?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
+    fn bytes(&self, name: &str) -> Option<&[u8]> {
+        self.field(name).and_then(bytes)
+    }
+
+    fn tokens(&self) -> Result<Vec<Uuid>> {
+        Ok(elements(self.need("lock-tokens")?).iter().filter_map(as_uuid).collect())
+    }
+
+    fn sequences(&self) -> Result<Vec<Sequence>> {
+        Ok(elements(self.need("sequence-numbers")?).iter().filter_map(number).collect())
+    }
+}
+
+fn missing(name: &str) -> Failure {
+    Failure::new(condition::ARGUMENT_ERROR, format!("The field '{name}' is missing or of a wrong type."))
+}
+
+impl Connection {
+    pub(crate) fn manage(
+        &mut self,
+        channel: u16,
+        handle: u32,
+        target: Target,
+        request: &Request,
+    ) -> Option<Answer> {
+        let operation = request.property("operation").unwrap_or_default();
+        let name = operation.strip_prefix(PREFIX).unwrap_or(operation).to_owned();
+        let address = self.link(channel, handle).map(|link| link.address.clone()).unwrap_or_default();
+        let entity = address.strip_suffix("/$management").unwrap_or(&address).to_owned();
+        let mut scripted = None;
+        match self.request_fault(Point::Request, &entity, &name) {
+            Some(Action::Disconnect) => {
+                self.cut();
+                return None;
+            }
+            Some(Action::Withhold) => return None,
+            Some(Action::Refuse(condition) | Action::Detach(condition)) => {
+                scripted = Some(Failure::scripted(&condition));
+            }
+            Some(Action::LapseLock) => {
+                self.hub.run(|broker, now| broker.lapse(target, None, now)).ok();
+            }
+            None | Some(Action::DelayMillis(_)) => {}
+        }
+        let result = match scripted {
+            Some(failure) => Err(failure),
+            None => {
+                self.hub.run(|broker, now| Operation { broker, target, now, body: &request.body }.run(&name))
+            }
+        };
+        let mut answer = to_answer(result, request);
+        let status = answer.status;
+        self.hub.journal.record([Event::Request { connection: self.id, operation: name.clone(), status }]);
+        match self.request_fault(Point::Reply, &entity, &name) {
+            Some(Action::Disconnect) => {
+                self.cut();
+                return None;
+            }
+            Some(Action::Withhold) => return None,
+            Some(Action::DelayMillis(millis)) => answer.answer.delay = Some(Duration::from_millis(millis)),
+            None | Some(Action::Refuse(_) | Action::Detach(_) | Action::LapseLock) => {}
+        }
+        Some(answer.answer)
+    }
+
+    fn request_fault(&self, at: Point, entity: &str, operation: &str) -> Option<Action> {
+        let action = self.hub.faults.strike(at, &[entity, operation])?;
+        self.hub.journal.record([Event::Fault { what: format!("{at:?} {operation}: {action:?}") }]);
+        Some(action)
+    }
+}
+
+struct Answered {
+    status: i32,
+    answer: Answer,
+}
+
+fn to_answer(result: Result, request: &Request) -> Answered {
+    let (status, text, failure, body) = match result {
+        Ok(Done::Body(entries)) => {
+            let body = map(entries.into_iter().map(|(key, value)| (string(key), value)));
+            (200, "OK".to_owned(), None, body)
+        }
+        Ok(Done::Nothing) => (204, "No Content".to_owned(), None, map([])),
+        Err(failure) => (failure.status(), failure.description.clone(), Some(failure.condition), map([])),
+    };
+    let mut properties =
+        vec![(string("statusCode"), Value::Int(status)), (string("statusDescription"), Value::String(text))];
+    if let Some(condition) = failure {
+        properties.push((string("errorCondition"), symbol(condition)));
+    }
+    if let Some(tracking) = request.property("com.microsoft:tracking-id") {
+        properties.push((string("com.microsoft:tracking-id"), string(tracking)));
+    }
+    Answered { status, answer: Answer { properties, body: Some(body), delay: None } }
+}

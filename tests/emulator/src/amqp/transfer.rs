@@ -1,0 +1,141 @@
+//! What clients send: messages for entities and requests for nodes.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use super::condition::{self, Failure, known};
+use super::connection::Connection;
+use super::frame::{Performative, code};
+use super::link::{Incoming, Kind, Link, Node, Partial};
+use super::message::decode_transfer;
+use super::session::{Outcome, disposition};
+use crate::broker::Target;
+use crate::faults::{Action, Point};
+use crate::journal::Event;
+
+impl Connection {
+    pub(crate) fn on_transfer(&mut self, channel: u16, transfer: &Performative, payload: Bytes) {
+        let Some(session) = self.sessions.get_mut(&channel) else { return };
+        session.next_incoming_id = session.next_incoming_id.wrapping_add(1);
+        session.incoming_window = session.incoming_window.saturating_sub(1);
+        let handle = transfer.u32(0).unwrap_or(0);
+        let Some(link) = session.links.get_mut(&handle) else { return };
+        let incoming = assemble(link, transfer, payload);
+        let destination = match &link.kind {
+            Kind::Taking(target) => Some(Destination::Entity(*target)),
+            Kind::Asking(node) => Some(Destination::Node(*node)),
+            Kind::Receiving(_) | Kind::Answering(_) => None,
+        };
+        self.widen(channel);
+        let (Some(incoming), Some(destination)) = (incoming, destination) else { return };
+        match destination {
+            Destination::Entity(target) => self.take_message(channel, handle, target, incoming),
+            Destination::Node(node) => {
+                if !incoming.settled {
+                    self.answer(channel, incoming.delivery, Outcome::Plain(code::ACCEPTED));
+                }
+                self.on_request(channel, handle, node, &incoming.bytes);
+            }
+        }
+        self.top_up(channel, handle);
+    }
+
+    fn answer(&mut self, channel: u16, delivery: u32, outcome: Outcome) {
+        if let Some(session) = self.sessions.get_mut(&channel) {
+            session.accept(&mut self.out, delivery, outcome);
+        }
+    }
+
+    fn take_message(&mut self, channel: u16, handle: u32, target: Target, incoming: Incoming) {
+        let address = self.link(channel, handle).map(|link| link.address.clone()).unwrap_or_default();
+        let mut delay = None;
+        let mut withheld = false;
+        if let Some(action) = self.hub.faults.strike(Point::Send, &[&address]) {
+            self.hub.journal.record([Event::Fault { what: format!("send: {action:?}") }]);
+            match action {
+                Action::Disconnect => return self.cut(),
+                Action::Detach(condition) => {
+                    let failure = Failure::scripted(known(&condition));
+                    return self.force_detach(channel, handle, &failure);
+                }
+                Action::Refuse(condition) => {
+                    let failure = Failure::scripted(known(&condition));
+                    return self.answer(channel, incoming.delivery, Outcome::Failed(failure));
+                }
+                Action::Withhold => withheld = true,
+                Action::DelayMillis(millis) => delay = Some(Duration::from_millis(millis)),
+                Action::LapseLock => {}
+            }
+        }
+        let outcome = match self.store(target, &incoming) {
+            Ok(()) => Outcome::Plain(code::ACCEPTED),
+            Err(failure) => Outcome::Failed(failure),
+        };
+        if incoming.settled || withheld {
+            return;
+        }
+        match delay {
+            None => self.answer(channel, incoming.delivery, outcome),
+            Some(_) => {
+                let body = disposition(true, incoming.delivery, incoming.delivery, &outcome);
+                self.emit_after(delay, channel, body);
+            }
+        }
+    }
+
+    fn store(&mut self, target: Target, incoming: &Incoming) -> Result<(), Failure> {
+        let size = incoming.bytes.len() as u64;
+        let limit =
+            self.hub.run(|broker, _| broker.options(target).map(|options| options.max_message_size))?;
+        if size > limit {
+            return Err(crate::broker::Error::TooLarge { size, limit }.into());
+        }
+        let messages = decode_transfer(incoming.format, &incoming.bytes)
+            .map_err(|error| Failure::new(condition::DECODE_ERROR, error.to_string()))?;
+        self.hub.run(|broker, now| broker.send(target, messages, now))?;
+        Ok(())
+    }
+
+    /// A link by session and handle.
+    pub(crate) fn link(&self, channel: u16, handle: u32) -> Option<&Link> {
+        self.sessions.get(&channel)?.links.get(&handle)
+    }
+}
+
+/// Where a delivery goes.
+enum Destination {
+    Entity(Target),
+    Node(Node),
+}
+
+/// Adds a transfer frame to what came before; a whole delivery comes out with its last frame.
+fn assemble(link: &mut Link, transfer: &Performative, payload: Bytes) -> Option<Incoming> {
+    let more = transfer.bool(5);
+    let aborted = transfer.bool(9);
+    let Some(mut partial) = link.partial.take() else {
+        let delivery = transfer.u32(1).unwrap_or(0);
+        let format = transfer.u32(3).unwrap_or(0);
+        let settled = transfer.bool(4);
+        link.spend();
+        if aborted {
+            return None;
+        }
+        if !more {
+            return Some(Incoming { delivery, format, settled, bytes: payload });
+        }
+        link.partial = Some(Partial { delivery, format, settled, bytes: BytesMut::from(payload) });
+        return None;
+    };
+    if aborted {
+        return None;
+    }
+    partial.bytes.extend_from_slice(&payload);
+    partial.settled |= transfer.bool(4);
+    if more {
+        link.partial = Some(partial);
+        return None;
+    }
+    let Partial { delivery, format, settled, bytes } = partial;
+    Some(Incoming { delivery, format, settled, bytes: bytes.freeze() })
+}

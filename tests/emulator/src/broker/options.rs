@@ -1,0 +1,49 @@
+//! How an entity is set up: what the portal, a template or `Config.json` would say.
+
+use std::time::Duration;
+
+/// Settings of a queue, topic or subscription.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EntityOptions {
+    /// How long a delivery stays locked.
+    pub lock_duration: Duration,
+    /// Failed deliveries after which a message is dead-lettered.
+    pub max_delivery_count: u32,
+    /// Cap and default of the time to live; none means endless.
+    pub default_ttl: Option<Duration>,
+    /// Whether expired messages are dead-lettered instead of dropped.
+    pub dead_letter_on_expiry: bool,
+    /// How long message ids are remembered, if duplicates are to be dropped.
+    pub duplicate_window: Option<Duration>,
+    /// Whether messages are received by session only.
+    pub requires_session: bool,
+    /// Name of the entity that gets every message instead of this one.
+    pub forward_to: Option<String>,
+    /// Name of the entity that gets the dead letters.
+    pub forward_dead_letters_to: Option<String>,
+    /// Bytes that the entity may hold, dead letters included.
+    pub max_size: u64,
+    /// Largest message in bytes.
+    pub max_message_size: u64,
+    /// A disabled entity refuses links and messages.
+    pub enabled: bool,
+}
+
+impl Default for EntityOptions {
+    /// The cloud's defaults, except for the quota, which is the one of the official emulator (100 MB).
+    fn default() -> Self {
+        Self {
+            lock_duration: Duration::from_secs(60),
+            max_delivery_count: 10,
+            default_ttl: None,
+            dead_letter_on_expiry: false,
+            duplicate_window: None,
+            requires_session: false,
+            forward_to: None,
+            forward_dead_letters_to: None,
+            max_size: 100 * 1024 * 1024,
+            max_message_size: 256 * 1024,
+            enabled: true,
+        }
+    }
+}

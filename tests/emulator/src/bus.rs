@@ -1,0 +1,265 @@
+//! The local Service Bus as a test starts it: options, address, connection string and a look inside.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use emulator::bus::{Options, ServiceBus};
+//!
+//! let bus = ServiceBus::start(Options::default().queue("contacts")).await?;
+//! println!("{}", bus.connection_string());
+//! # Ok(())
+//! # }
+//! ```
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::amqp::condition::known;
+use crate::amqp::listener;
+use crate::broker::{self, Broker, Counts, EntityOptions, Sequence, Time, View};
+use crate::faults::Faults;
+use crate::hub::{Hub, Order};
+use crate::journal::Journal;
+
+/// Why the service could not be started.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The port is taken, or may not be used.
+    #[error("listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// An entity of the options cannot be made.
+    #[error("make the entity '{name}'")]
+    Entity {
+        /// Which.
+        name: String,
+        /// Why not.
+        #[source]
+        source: broker::Error,
+    },
+}
+
+/// An entity to be made at the start.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entity {
+    /// A queue.
+    Queue(EntityOptions),
+    /// A topic with its subscriptions.
+    Topic(EntityOptions, Vec<Subscription>),
+}
+
+/// A subscription to be made at the start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subscription {
+    /// Its name below the topic.
+    pub name: String,
+    /// Its settings.
+    pub options: EntityOptions,
+    /// What it lets in; everything if empty.
+    pub rules: Vec<broker::Rule>,
+}
+
+/// How the service is started.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Port of plain AMQP on the loopback; 0 takes a free one.
+    pub port: u16,
+    /// Entities to be made, by name.
+    pub entities: Vec<(String, Entity)>,
+    /// Decides lock tokens and made-up message ids.
+    pub seed: u64,
+}
+
+impl Default for Options {
+    /// A free port and no entities.
+    fn default() -> Self {
+        Self { port: 0, entities: Vec::new(), seed: rand::random() }
+    }
+}
+
+impl Options {
+    /// Uses this port.
+    #[must_use]
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Adds a queue with default settings.
+    #[must_use]
+    pub fn queue(self, name: &str) -> Self {
+        self.queue_with(name, EntityOptions::default())
+    }
+
+    /// Adds a queue.
+    #[must_use]
+    pub fn queue_with(mut self, name: &str, options: EntityOptions) -> Self {
+        self.entities.push((name.to_owned(), Entity::Queue(options)));
+        self
+    }
+
+    /// Adds a topic with subscriptions.
+    #[must_use]
+    pub fn topic(mut self, name: &str, subscriptions: Vec<Subscription>) -> Self {
+        self.entities.push((name.to_owned(), Entity::Topic(EntityOptions::default(), subscriptions)));
+        self
+    }
+}
+
+/// Name and key that the official emulator uses, and so do we.
+const KEY_NAME: &str = "RootManageSharedAccessKey";
+const KEY: &str = "SAS_KEY_VALUE";
+
+/// A running local Service Bus. It ends when it is dropped.
+#[derive(Debug)]
+pub struct ServiceBus {
+    hub: Arc<Hub>,
+    address: SocketAddr,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl ServiceBus {
+    /// Starts the service on 127.0.0.1. It takes connections when this returns.
+    pub async fn start(options: Options) -> Result<Self, Error> {
+        let hub = Arc::new(Hub::new(options.seed));
+        for (name, entity) in &options.entities {
+            hub.run(|broker, now| make(broker, name, entity, now))
+                .map_err(|source| Error::Entity { name: name.clone(), source })?;
+        }
+        let (listener, address) = bind(options.port).await?;
+        let clock = Arc::clone(&hub);
+        let tasks = vec![
+            tokio::spawn(async move { clock.keep_time().await }),
+            tokio::spawn(listener::listen(listener, Arc::clone(&hub))),
+        ];
+        Ok(Self { hub, address, tasks })
+    }
+
+    /// Where plain AMQP is spoken.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A connection string for Microsoft's SDKs and for the product.
+    #[must_use]
+    pub fn connection_string(&self) -> String {
+        format!(
+            "Endpoint=sb://localhost:{};SharedAccessKeyName={KEY_NAME};SharedAccessKey={KEY};\
+             UseDevelopmentEmulator=true;",
+            self.address.port()
+        )
+    }
+
+    /// What happened so far, and a way to wait for what is to happen.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.hub.journal
+    }
+
+    /// Scripted faults.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.hub.faults
+    }
+
+    /// Runs an operation on the broker itself, past the wire: to seed, to inspect, to settle.
+    pub fn broker<R>(&self, operation: impl FnOnce(&mut Broker, Time) -> R) -> R {
+        self.hub.run(operation)
+    }
+
+    /// How many messages an entity or sub-queue holds, by state.
+    pub fn counts(&self, address: &str) -> Result<Counts, broker::Error> {
+        self.hub.run(|broker, _| broker.counts(broker.resolve(address)?))
+    }
+
+    /// All messages of an entity or sub-queue in order, without locking them.
+    pub fn contents(&self, address: &str) -> Result<Vec<View>, broker::Error> {
+        self.hub.run(|broker, _| broker.contents(broker.resolve(address)?))
+    }
+
+    /// Numbers of the connections that are open.
+    #[must_use]
+    pub fn connections(&self) -> Vec<u64> {
+        self.hub.connections()
+    }
+
+    /// Pushes the service's clock forward: locks lapse, messages expire and scheduled ones appear.
+    pub fn skip_time(&self, duration: Duration) {
+        self.hub.skip(duration);
+    }
+
+    /// Lets locks lapse right now: of one message, or of all at the address. Returns how many.
+    pub fn lapse_locks(&self, address: &str, sequence: Option<Sequence>) -> Result<usize, broker::Error> {
+        self.hub.run(|broker, now| broker.lapse(broker.resolve(address)?, sequence, now))
+    }
+
+    /// Cuts all connections without a word.
+    pub fn drop_connections(&self) {
+        self.hub.order(&Order::Cut);
+    }
+
+    /// Closes all connections in good form with an AMQP condition, for example `amqp:connection:forced`.
+    pub fn close_connections(&self, condition: &str) {
+        self.hub.order(&Order::Close(known(condition)));
+    }
+
+    /// Detaches all data links at an address with an AMQP condition, for example `amqp:link:detach-forced`.
+    pub fn detach_links(&self, address: &str, condition: &str) -> Result<(), broker::Error> {
+        let target = Some(self.hub.run(|broker, _| broker.resolve(address))?);
+        self.hub.order(&Order::Detach { target, condition: known(condition) });
+        Ok(())
+    }
+
+    /// Plays dead: cuts all connections and takes none for a while.
+    pub fn go_away(&self, duration: Duration) {
+        self.hub.go_away(duration);
+    }
+
+    /// Ends the service and all its connections, and returns when they are gone.
+    pub async fn stop(mut self) {
+        for task in std::mem::take(&mut self.tasks) {
+            task.abort();
+            // Aborted on purpose: the error only says so.
+            drop(task.await);
+        }
+    }
+}
+
+impl Drop for ServiceBus {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+async fn bind(port: u16) -> Result<(TcpListener, SocketAddr), Error> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let listen = |source| Error::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(listen)?;
+    let bound = listener.local_addr().map_err(listen)?;
+    Ok((listener, bound))
+}
+
+fn make(broker: &mut Broker, name: &str, entity: &Entity, now: Time) -> Result<(), broker::Error> {
+    match entity {
+        Entity::Queue(options) => broker.add_queue(name, options.clone(), now),
+        Entity::Topic(options, subscriptions) => {
+            broker.add_topic(name, options.clone(), now)?;
+            for Subscription { name: subscription, options, rules } in subscriptions {
+                broker.add_subscription(name, subscription, options.clone(), rules.clone(), now)?;
+            }
+            Ok(())
+        }
+    }
+}

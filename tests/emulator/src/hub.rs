@@ -1,0 +1,250 @@
+//! The one shared broker of all connections: time, wake-ups, the journal and the faults around it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::broker::{Broker, Target, Time};
+use crate::faults::Faults;
+use crate::journal::{Event, Journal};
+
+/// The present moment on the broker's scale, which tests may push forward.
+#[derive(Debug)]
+struct Clock {
+    start: Time,
+    began: Instant,
+    skipped: AtomicI64,
+}
+
+impl Clock {
+    fn start() -> Self {
+        let start = Time::from_millis(crate::clock::now().as_millisecond());
+        Self { start, began: Instant::now(), skipped: AtomicI64::new(0) }
+    }
+
+    fn now(&self) -> Time {
+        let skipped = u64::try_from(self.skipped.load(Ordering::Relaxed)).unwrap_or(0);
+        self.start + self.began.elapsed() + Duration::from_millis(skipped)
+    }
+
+    fn instant(&self, at: Time) -> Instant {
+        Instant::now() + self.now().until(at)
+    }
+}
+
+/// An order from outside to a connection.
+#[derive(Clone, Debug)]
+pub(crate) enum Order {
+    /// End without a word.
+    Cut,
+    /// Detach the data links of an entity, or all of them, with a condition.
+    Detach {
+        /// Which; all if absent.
+        target: Option<Target>,
+        /// The AMQP condition.
+        condition: &'static str,
+    },
+    /// Close in good form, with a condition.
+    Close(&'static str),
+}
+
+/// What others may do to a connection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Handle {
+    orders: Arc<Mutex<Vec<Order>>>,
+    wake: Arc<Notify>,
+}
+
+impl Handle {
+    fn orders(&self) -> MutexGuard<'_, Vec<Order>> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give(&self, order: Order) {
+        self.orders().push(order);
+        self.wake.notify_one();
+    }
+
+    /// Takes the orders that came in.
+    pub(crate) fn take_orders(&self) -> Vec<Order> {
+        std::mem::take(&mut *self.orders())
+    }
+
+    /// Completes when there are orders or news from the broker.
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+}
+
+/// Who waits at which place.
+type Waiting = HashMap<Target, Vec<Arc<Notify>>>;
+
+/// The broker and all that surrounds it.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    broker: Mutex<Broker>,
+    clock: Clock,
+    waiting: Mutex<Waiting>,
+    connections: Mutex<HashMap<u64, Handle>>,
+    next_id: AtomicU64,
+    timer: Notify,
+    /// For when the timer is set, in milliseconds.
+    armed: AtomicI64,
+    away_until: Mutex<Option<Instant>>,
+    pub(crate) journal: Journal,
+    pub(crate) faults: Faults,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Hub {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            broker: Mutex::new(Broker::new(seed)),
+            clock: Clock::start(),
+            waiting: Mutex::default(),
+            connections: Mutex::default(),
+            next_id: AtomicU64::new(1),
+            timer: Notify::new(),
+            armed: AtomicI64::new(i64::MAX),
+            away_until: Mutex::new(None),
+            journal: Journal::default(),
+            faults: Faults::default(),
+        }
+    }
+
+    /// Runs an operation on the broker and tells everybody whom it concerns.
+    pub(crate) fn run<R>(&self, operation: impl FnOnce(&mut Broker, Time) -> R) -> R {
+        let mut broker = lock(&self.broker);
+        let result = operation(&mut broker, self.clock.now());
+        let wakes = broker.take_wakes();
+        let events = broker.take_events();
+        // Recorded under the lock: the order in the journal is the order in the broker.
+        self.journal.record(events.into_iter().map(Event::Broker));
+        let earlier = |deadline: Time| deadline.millis() < self.armed.load(Ordering::Acquire);
+        if wakes.deadline.is_some_and(earlier) {
+            self.timer.notify_one();
+        }
+        drop(broker);
+        if !wakes.targets.is_empty() {
+            let mut waiting = lock(&self.waiting);
+            for target in wakes.targets {
+                for waiter in waiting.remove(&target).into_iter().flatten() {
+                    waiter.notify_one();
+                }
+            }
+        }
+        result
+    }
+
+    /// The present moment on the broker's scale.
+    pub(crate) fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// When a point on the broker's scale comes on tokio's clock.
+    pub(crate) fn instant(&self, at: Time) -> Instant {
+        self.clock.instant(at)
+    }
+
+    /// Pushes the broker's time forward.
+    pub(crate) fn skip(&self, duration: Duration) {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        self.clock.skipped.fetch_add(millis, Ordering::Relaxed);
+        self.run(Broker::advance);
+        self.wake_all();
+    }
+
+    /// Wakes this connection once when something becomes ready at `target`.
+    ///
+    /// The caller looks again after registering: what became ready in between would be missed otherwise.
+    pub(crate) fn wait_at(&self, target: Target, handle: &Handle) {
+        let mut waiting = lock(&self.waiting);
+        let line = waiting.entry(target).or_default();
+        if !line.iter().any(|known| Arc::ptr_eq(known, &handle.wake)) {
+            line.push(Arc::clone(&handle.wake));
+        }
+    }
+
+    /// Lets time work on the broker for as long as the service runs.
+    pub(crate) async fn keep_time(&self) {
+        loop {
+            let next = {
+                // Set under the lock, so that no operation can fall between looking and setting.
+                let broker = lock(&self.broker);
+                let next = broker.next_deadline();
+                self.armed.store(next.map_or(i64::MAX, Time::millis), Ordering::Release);
+                next
+            };
+            let due = async {
+                match next {
+                    Some(at) => tokio::time::sleep_until(self.clock.instant(at)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => self.run(Broker::advance),
+                () = self.timer.notified() => {}
+            }
+        }
+    }
+
+    /// A number that was not given out before, for connections and links.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Enters a connection; nothing if the service plays dead.
+    pub(crate) fn enter(&self, connection: u64) -> Option<Handle> {
+        let mut away = lock(&self.away_until);
+        if away.is_some_and(|until| until > Instant::now()) {
+            return None;
+        }
+        *away = None;
+        let handle = Handle::default();
+        lock(&self.connections).insert(connection, handle.clone());
+        Some(handle)
+    }
+
+    /// Strikes a connection off.
+    pub(crate) fn leave(&self, connection: u64) {
+        if let Some(handle) = lock(&self.connections).remove(&connection) {
+            let mut waiting = lock(&self.waiting);
+            for line in waiting.values_mut() {
+                line.retain(|waiter| !Arc::ptr_eq(waiter, &handle.wake));
+            }
+        }
+    }
+
+    /// Numbers of the connections that are open.
+    pub(crate) fn connections(&self) -> Vec<u64> {
+        let mut open: Vec<u64> = lock(&self.connections).keys().copied().collect();
+        open.sort_unstable();
+        open
+    }
+
+    /// Gives all connections an order.
+    pub(crate) fn order(&self, order: &Order) {
+        for handle in lock(&self.connections).values() {
+            handle.give(order.clone());
+        }
+    }
+
+    fn wake_all(&self) {
+        for handle in lock(&self.connections).values() {
+            handle.wake.notify_one();
+        }
+    }
+
+    /// Plays dead: cuts all connections and takes no new ones for a while.
+    pub(crate) fn go_away(&self, duration: Duration) {
+        *lock(&self.away_until) = Some(Instant::now() + duration);
+        self.order(&Order::Cut);
+    }
+}
