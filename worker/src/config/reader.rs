@@ -1,0 +1,116 @@
+//! Typed access to the settings, which notes every mistake and goes on.
+
+use std::{cell::RefCell, fmt::Display, time::Duration};
+
+use jiff::SignedDuration;
+use reqwest::Url;
+use shared::backoff::Backoff;
+use toml::Value;
+
+use super::{Entries, Problem};
+
+/// Reads values by key.
+pub(super) struct Reader<'a> {
+    entries: &'a Entries,
+    problems: RefCell<Vec<Problem>>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(entries: &'a Entries, problems: Vec<Problem>) -> Self {
+        Self { entries, problems: RefCell::new(problems) }
+    }
+
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems.into_inner()
+    }
+
+    /// Notes what is wrong with a key. Always `None`, so that a caller can return it.
+    pub(super) fn wrong<T>(&self, key: &str, text: impl Display) -> Option<T> {
+        self.problems.borrow_mut().push(Problem::new(key, &text.to_string()));
+        None
+    }
+
+    pub(super) fn value(&self, key: &str) -> Option<&'a Value> {
+        match self.entries.get(key) {
+            Some(entry) => Some(&entry.value),
+            None => self.wrong(key, "is missing from the defaults; this is a fault in contactsync"),
+        }
+    }
+
+    /// A text; empty if nobody set it.
+    pub(super) fn text(&self, key: &str) -> Option<&'a str> {
+        self.value(key)?.as_str().map(str::trim)
+    }
+
+    /// A text that must be set.
+    pub(super) fn required(&self, key: &str, what: &str) -> Option<&'a str> {
+        match self.text(key)? {
+            "" => self.wrong(key, format!("is required: {what}")),
+            text => Some(text),
+        }
+    }
+
+    /// A text that may be left out.
+    pub(super) fn optional(&self, key: &str) -> Option<&'a str> {
+        self.text(key).filter(|text| !text.is_empty())
+    }
+
+    pub(super) fn count(&self, key: &str, least: usize, most: usize) -> Option<usize> {
+        let number = self.value(key)?.as_integer()?;
+        match usize::try_from(number) {
+            Ok(number) if (least..=most).contains(&number) => Some(number),
+            _ => self.wrong(key, format!("must be from {least} to {most}, and is {number}")),
+        }
+    }
+
+    pub(super) fn number(&self, key: &str, least: f64, most: f64) -> Option<f64> {
+        let number = self.value(key)?.as_float()?;
+        if (least..=most).contains(&number) {
+            return Some(number);
+        }
+        self.wrong(key, format!("must be from {least} to {most}, and is {number}"))
+    }
+
+    pub(super) fn duration(&self, key: &str, least: Duration, most: Duration) -> Option<Duration> {
+        let text = self.text(key)?;
+        let parsed =
+            text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+        match parsed {
+            Some(duration) if (least..=most).contains(&duration) => Some(duration),
+            Some(_) => self.wrong(key, format!("must be from {least:?} to {most:?}, and is {text}")),
+            None => self.wrong(key, "must be a duration such as 500ms, 30s, 5m or 2h"),
+        }
+    }
+
+    /// Two durations that belong together, the first of which is not the longer one.
+    pub(super) fn backoff(&self, first: &str, longest: &str) -> Option<Backoff> {
+        let range = (Duration::from_millis(1), Duration::from_hours(24));
+        let (min, max) = (self.duration(first, range.0, range.1), self.duration(longest, range.0, range.1));
+        match Backoff::new(min?, max?) {
+            Ok(backoff) => Some(backoff),
+            Err(_) => self.wrong(first, format!("must not be longer than {longest}")),
+        }
+    }
+
+    /// An address that starts with https, or with http on this machine only: anything else would carry
+    /// secrets in the open.
+    pub(super) fn url(&self, key: &str, what: &str) -> Option<Url> {
+        let Ok(url) = Url::parse(self.required(key, what)?) else {
+            return self.wrong(key, "must be an address that starts with https://");
+        };
+        let loopback = match url.host() {
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            Some(url::Host::Domain(name)) => name == "localhost",
+            None => false,
+        };
+        match url.scheme() {
+            "https" => Some(url),
+            "http" if loopback => Some(url),
+            "http" => {
+                self.wrong(key, "must start with https://; plain http is accepted for this machine only")
+            }
+            _ => self.wrong(key, "must be an address that starts with https://"),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! One function per section of the settings.
+
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+
+use reqwest::Url;
+use shared::{
+    backoff::Backoff,
+    ids::OrganizationId,
+    mapping::{Mapping, OnNull, Row},
+    plan::Planner,
+    property::Property,
+};
+use toml::Value;
+use uuid::Uuid;
+
+use super::reader::Reader;
+use crate::{bus::ConnectionString, identity::ClientSecret};
+
+/// The queue.
+pub struct Bus {
+    /// Where the namespace is and how to authenticate.
+    pub connection: ConnectionString,
+    /// Name of the queue.
+    pub queue: Box<str>,
+}
+
+/// Graph.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// Root without a version.
+    pub root: Url,
+    /// Longest time for a call.
+    pub request_timeout: Duration,
+    /// Longest time for a connection.
+    pub connect_timeout: Duration,
+    /// Extra certificate.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Concurrency and bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Pool {
+    /// Writes under way at once.
+    pub concurrency: usize,
+    /// Messages held at once.
+    pub messages: usize,
+    /// Time to finish after SIGTERM.
+    pub grace: Duration,
+    /// Users remembered.
+    pub remembered_users: NonZeroUsize,
+}
+
+/// Patience.
+#[derive(Clone, Copy, Debug)]
+pub struct Retry {
+    /// Tries in place.
+    pub tries: u32,
+    /// Waits between them.
+    pub delays: Backoff,
+    /// Waits before a message that was handed back comes again.
+    pub returns: Backoff,
+    /// Age after which a failing message is dead-lettered.
+    pub max_age: Duration,
+    /// Patience with unknown users.
+    pub not_found_grace: Duration,
+}
+
+/// Write budget, breaker and probes.
+#[derive(Clone, Copy, Debug)]
+pub struct Throttle {
+    /// Ceiling of the write rate.
+    pub writes_per_second: f64,
+    /// Writes at once after a quiet time.
+    pub burst: f64,
+    /// Longest wait for a `Retry-After`.
+    pub longest_wait: Duration,
+    /// Users that must fail in a row to open the breaker.
+    pub breaker_users: usize,
+    /// Waits between probes.
+    pub probes: Backoff,
+}
+
+/// Logs.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// Form of the log.
+    pub log_format: LogFormat,
+    /// Filter of the log.
+    pub log_level: Box<str>,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// Text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+const DAY: Duration = Duration::from_hours(24);
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(super) fn bus(r: &Reader<'_>) -> Option<Bus> {
+    let key = "service_bus.connection_string";
+    let text = r.required(key, "the connection string of a rule with the rights Listen and Send");
+    let queue = r.optional("service_bus.queue");
+    let connection = match ConnectionString::parse(text?) {
+        Ok(connection) => connection,
+        Err(error) => return r.wrong(key, shared::reason::chain(&error)),
+    };
+    match queue.or(connection.entity_path.as_deref()) {
+        Some(queue) => {
+            let queue = queue.into();
+            Some(Bus { connection, queue })
+        }
+        None => r.wrong("service_bus.queue", "is required: the name of the queue that Dataverse posts to"),
+    }
+}
+
+pub(super) fn graph(r: &Reader<'_>) -> Option<Graph> {
+    let root = r.url("graph.root", "the root of Microsoft Graph");
+    let request_timeout = r.duration("graph.request_timeout", SECOND, Duration::from_mins(5));
+    let connect_timeout = r.duration("graph.connect_timeout", SECOND, Duration::from_mins(1));
+    let ca_file = r.optional("graph.ca_file").map(PathBuf::from);
+    Some(Graph { root: root?, request_timeout: request_timeout?, connect_timeout: connect_timeout?, ca_file })
+}
+
+pub(super) fn identity(r: &Reader<'_>) -> Option<ClientSecret> {
+    let authority = r.url("identity.authority", "the login host of the cloud");
+    let tenant = r.required("identity.tenant", "the id or domain of the tenant that holds the users");
+    let client_id = r.required("identity.client_id", "the application id of the app registration");
+    let secret = r.required("identity.client_secret", "the value of the app's client secret");
+    Some(ClientSecret {
+        authority: authority?,
+        tenant: tenant?.into(),
+        client_id: client_id?.into(),
+        secret: secret?.into(),
+    })
+}
+
+pub(super) fn planner(r: &Reader<'_>) -> Option<Planner> {
+    let link = r.required("mapping.link_column", "the column that holds the user's object id");
+    let organizations = organizations(r);
+    let rows = rows(r);
+    let mapping = match r.text("mapping.preset")? {
+        "default" if rows.as_ref().is_some_and(|rows| !rows.is_empty()) => {
+            r.wrong("mapping.rows", "are not used with preset = \"default\"; set preset = \"custom\"")
+        }
+        "default" => Some(Mapping::preset_default()),
+        "custom" => match Mapping::new(rows?) {
+            Ok(mapping) => Some(mapping),
+            Err(error) => r.wrong("mapping.rows", error),
+        },
+        _ => r.wrong("mapping.preset", "must be \"default\" or \"custom\""),
+    };
+    Some(Planner { link_column: link?.into(), mapping: mapping?, organizations: organizations? })
+}
+
+fn organizations(r: &Reader<'_>) -> Option<Vec<OrganizationId>> {
+    let key = "filter.organizations";
+    let parse = |value: &Value| value.as_str().and_then(|text| Uuid::try_parse(text.trim()).ok());
+    let ids: Option<Vec<_>> =
+        r.value(key)?.as_array()?.iter().map(|value| parse(value).map(OrganizationId)).collect();
+    ids.or_else(|| r.wrong(key, "must be a list of organization ids (GUIDs in quotes)"))
+}
+
+fn rows(r: &Reader<'_>) -> Option<Vec<Row>> {
+    let rows = r.value("mapping.rows")?.as_array()?;
+    let parsed: Vec<_> = rows.iter().enumerate().map(|(index, value)| row(r, index + 1, value)).collect();
+    parsed.into_iter().collect()
+}
+
+fn row(r: &Reader<'_>, number: usize, value: &Value) -> Option<Row> {
+    let place = format!("mapping.rows, entry {number}");
+    let Some(table) = value.as_table() else {
+        return r.wrong(&place, "must look like { column = \"jobtitle\", property = \"jobTitle\" }");
+    };
+    if let Some(key) = table.keys().find(|key| !matches!(key.as_str(), "column" | "property" | "on_null")) {
+        return r.wrong(&place, format!("{key} is unknown; an entry has column, property and on_null"));
+    }
+    let text = |key: &str| table.get(key).and_then(Value::as_str);
+    let (Some(column), Some(property)) = (text("column"), text("property")) else {
+        return r.wrong(&place, "needs both column and property");
+    };
+    let on_null = match table.get("on_null").map(Value::as_str) {
+        None | Some(Some("clear")) => OnNull::Clear,
+        Some(Some("keep")) => OnNull::Keep,
+        Some(_) => return r.wrong(&place, "on_null must be \"clear\" or \"keep\""),
+    };
+    match Property::named(property) {
+        Some(property) => Some(Row { column: column.into(), property, on_null }),
+        None => r.wrong(&place, no_such_property(property)),
+    }
+}
+
+fn no_such_property(name: &str) -> String {
+    let nearest = Property::names()
+        .map(|known| (strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase()), known))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((likeness, known)) if likeness > 0.8 => {
+            format!("{name} is not a property that can be written; did you mean {known}?")
+        }
+        _ => format!("{name} is not a property of a user that can be written"),
+    }
+}
+
+pub(super) fn pool(r: &Reader<'_>) -> Option<Pool> {
+    let concurrency = r.count("pool.concurrency", 1, 1_000);
+    // Service Bus allows 5,000 messages to be received from one entity at once.
+    let messages = r.count("pool.messages", 1, 5_000);
+    let grace = r.duration("pool.grace", SECOND, Duration::from_hours(1));
+    let remembered = r.count("pool.remembered_users", 1, 10_000_000);
+    Some(Pool {
+        concurrency: concurrency?,
+        messages: messages?,
+        grace: grace?,
+        remembered_users: NonZeroUsize::new(remembered?)?,
+    })
+}
+
+pub(super) fn retry(r: &Reader<'_>) -> Option<Retry> {
+    let tries = r.count("retry.tries", 1, 100);
+    let delays = r.backoff("retry.first_delay", "retry.longest_delay");
+    let returns = r.backoff("retry.first_return", "retry.longest_return");
+    let max_age = r.duration("retry.max_age", SECOND, 30 * DAY);
+    let not_found_grace = r.duration("retry.not_found_grace", Duration::ZERO, DAY);
+    Some(Retry {
+        tries: u32::try_from(tries?).ok()?,
+        delays: delays?,
+        returns: returns?,
+        max_age: max_age?,
+        not_found_grace: not_found_grace?,
+    })
+}
+
+pub(super) fn throttle(r: &Reader<'_>) -> Option<Throttle> {
+    let writes_per_second = r.number("throttle.writes_per_second", 1.0, 100_000.0);
+    let burst = r.number("throttle.burst", 1.0, 100_000.0);
+    let longest_wait = r.duration("throttle.longest_wait", SECOND, DAY);
+    let breaker_users = r.count("throttle.breaker_users", 2, 1_000);
+    let probes = r.backoff("throttle.first_probe", "throttle.longest_probe");
+    Some(Throttle {
+        writes_per_second: writes_per_second?,
+        burst: burst?,
+        longest_wait: longest_wait?,
+        breaker_users: breaker_users?,
+        probes: probes?,
+    })
+}
+
+pub(super) fn telemetry(r: &Reader<'_>) -> Option<Telemetry> {
+    let log_format = match r.text("telemetry.log_format")? {
+        "auto" => Some(LogFormat::Auto),
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => r.wrong("telemetry.log_format", "must be \"auto\", \"text\" or \"json\""),
+    };
+    let log_level = r.required("telemetry.log_level", "a level such as info");
+    Some(Telemetry { log_format: log_format?, log_level: log_level?.into() })
+}

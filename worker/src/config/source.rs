@@ -1,0 +1,207 @@
+//! Where settings come from: the defaults, one file, the environment. The only place that knows the
+//! environment.
+//!
+//! The embedded defaults name every key and, by their values, its type; so unknown keys and wrong types are
+//! found here, for file and environment alike.
+
+use std::{collections::BTreeMap, fmt, path::Path};
+
+use toml::{Table, Value};
+
+use super::Problem;
+
+/// Every key with its default, as the user reads it.
+pub const DEFAULTS: &str = include_str!("../../config.default.toml");
+
+const PREFIX: &str = "CONTACTSYNC__";
+const FILE_SUFFIX: &str = "_FILE";
+
+/// Where the value of a key was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// The settings file.
+    File(Box<str>),
+    /// An environment variable, or the file it names.
+    Environment(Box<str>),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path) => f.write_str(path),
+            Self::Environment(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A value and where it came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The value, of the same type as the default.
+    pub value: Value,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// All keys, as `section.key`.
+pub type Entries = BTreeMap<String, Entry>;
+
+/// Puts the three layers together. What cannot be used is left out and reported.
+pub(super) fn layers(
+    file: Option<(&Path, &str)>,
+    environment: impl IntoIterator<Item = (String, String)>,
+    problems: &mut Vec<Problem>,
+) -> Entries {
+    let defaults: Table = DEFAULTS.parse().unwrap_or_default();
+    let mut entries: Entries = flatten(&defaults)
+        .into_iter()
+        .map(|(key, value)| (key, Entry { value, origin: Origin::Default }))
+        .collect();
+    if let Some((path, text)) = file {
+        let name: Box<str> = path.display().to_string().into();
+        match text.parse::<Table>() {
+            Ok(table) => {
+                for (key, value) in flatten(&table) {
+                    set(&mut entries, &key, Ok(value), Origin::File(name.clone()), problems);
+                }
+            }
+            Err(error) => problems.push(Problem::new(&name, &not_toml(&error, text))),
+        }
+    }
+    for (variable, text) in environment {
+        from_environment(&mut entries, &variable, text, problems);
+    }
+    entries
+}
+
+/// The process environment, as far as it is meant for us.
+#[must_use]
+pub fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.starts_with(PREFIX))
+        .collect()
+}
+
+fn from_environment(entries: &mut Entries, variable: &str, text: String, problems: &mut Vec<Problem>) {
+    let Some(name) = variable.strip_prefix(PREFIX) else { return };
+    let key = name.to_ascii_lowercase().replace("__", ".");
+    let origin = Origin::Environment(variable.into());
+    // `graph.ca_file` ends like a file reference and is none, so keys that exist come first.
+    let reference =
+        key.strip_suffix(&FILE_SUFFIX.to_ascii_lowercase()).filter(|_| !entries.contains_key(&key));
+    let Some(key_of_file) = reference else {
+        set(entries, &key, Err(text), origin, problems);
+        return;
+    };
+    match std::fs::read_to_string(&text) {
+        // Editors and `kubectl create secret` leave a line end; no setting ends with one on purpose.
+        Ok(content) => {
+            let content = content.trim_end_matches(['\r', '\n']).to_owned();
+            set(entries, key_of_file, Err(content), origin, problems);
+        }
+        Err(error) => {
+            problems.push(Problem::new(variable, &format!("the file it names cannot be read: {error}")));
+        }
+    }
+}
+
+/// Sets a key to a typed value, or to text that has to be read as what the key wants.
+fn set(
+    entries: &mut Entries,
+    key: &str,
+    value: Result<Value, String>,
+    origin: Origin,
+    problems: &mut Vec<Problem>,
+) {
+    let Some(entry) = entries.get_mut(key) else {
+        problems.push(Problem::new(&place(key, &origin), &unknown(key, entries.keys())));
+        return;
+    };
+    let typed = match value {
+        Ok(value) => coerce(&entry.value, value),
+        Err(text) => read(&entry.value, text),
+    };
+    match typed {
+        Some(value) => *entry = Entry { value, origin },
+        None => problems.push(Problem::new(&place(key, &origin), &format!("must be {}", kind(&entry.value)))),
+    }
+}
+
+fn coerce(default: &Value, value: Value) -> Option<Value> {
+    match (default, value) {
+        #[expect(clippy::cast_precision_loss, reason = "rates are small numbers")]
+        (Value::Float(_), Value::Integer(whole)) => Some(Value::Float(whole as f64)),
+        (default, value) => (default.type_str() == value.type_str()).then_some(value),
+    }
+}
+
+fn read(default: &Value, text: String) -> Option<Value> {
+    match default {
+        Value::String(_) => Some(Value::String(text)),
+        Value::Integer(_) => text.trim().parse().ok().map(Value::Integer),
+        Value::Float(_) => text.trim().parse().ok().map(Value::Float),
+        Value::Boolean(_) => text.trim().parse().ok().map(Value::Boolean),
+        Value::Array(_) => match format!("value = {text}").parse::<Table>() {
+            Ok(mut table) => table.remove("value").filter(Value::is_array),
+            // A plain list is what people write into an environment file.
+            Err(_) => Some(Value::Array(
+                text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect(),
+            )),
+        },
+        Value::Datetime(_) | Value::Table(_) => None,
+    }
+}
+
+fn kind(default: &Value) -> &'static str {
+    match default {
+        Value::String(_) => "a text in quotes",
+        Value::Integer(_) => "a whole number",
+        Value::Float(_) => "a number",
+        Value::Boolean(_) => "true or false",
+        Value::Array(_) => "a list in brackets",
+        Value::Datetime(_) | Value::Table(_) => "of another kind",
+    }
+}
+
+fn place(key: &str, origin: &Origin) -> String {
+    match origin {
+        Origin::Default => key.to_owned(),
+        Origin::File(path) => format!("{key} in {path}"),
+        Origin::Environment(variable) => variable.to_string(),
+    }
+}
+
+fn unknown<'k>(key: &str, known: impl Iterator<Item = &'k String>) -> String {
+    let nearest =
+        known.map(|known| (strsim::jaro_winkler(key, known), known)).max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((likeness, known)) if likeness > 0.8 => {
+            format!("there is no such setting; did you mean {known}?")
+        }
+        _ => "there is no such setting; `contactsync check --list` shows them all".to_owned(),
+    }
+}
+
+/// The parser's message without the excerpt: the line may hold a secret.
+fn not_toml(error: &toml::de::Error, text: &str) -> String {
+    let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    format!("line {line} is not valid TOML: {}", error.message())
+}
+
+/// `section.key` for every key; arrays are values.
+fn flatten(table: &Table) -> Vec<(String, Value)> {
+    let mut flat = Vec::new();
+    for (section, value) in table {
+        match value {
+            Value::Table(keys) => {
+                flat.extend(keys.iter().map(|(key, value)| (format!("{section}.{key}"), value.clone())));
+            }
+            value => flat.push((section.clone(), value.clone())),
+        }
+    }
+    flat
+}

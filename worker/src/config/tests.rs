@@ -1,0 +1,137 @@
+//! Bad settings and what is said about them; the defaults and what they must be.
+
+use std::path::Path;
+
+use super::*;
+
+const GOOD: &str = r#"
+[service_bus]
+connection_string = "Endpoint=sb://localhost:5672;SharedAccessKeyName=k;SharedAccessKey=secret-key;UseDevelopmentEmulator=true"
+queue = "contacts"
+[identity]
+tenant = "contoso.onmicrosoft.com"
+client_id = "app"
+client_secret = "secret-value"
+"#;
+
+fn parse_text(text: &str, environment: &[(&str, &str)]) -> Result<Settings, Problems> {
+    let environment =
+        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    parse(Some((Path::new("contactsync.toml"), text)), environment)
+}
+
+#[track_caller]
+fn check(extra: &str, environment: &[(&str, &str)], expected: &[&str]) {
+    let problems = match parse_text(&format!("{GOOD}{extra}"), environment) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.0.iter().map(ToString::to_string).collect(),
+    };
+    assert_eq!(problems, expected);
+}
+
+#[test]
+fn the_defaults_need_only_what_nobody_can_know() {
+    check("", &[], &[]);
+    let Err(problems) = parse(None, Vec::new()) else { panic!("settings without a queue") };
+    let missing: Vec<_> = problems.0.iter().map(|problem| &*problem.place).collect();
+    assert_eq!(
+        missing,
+        ["service_bus.connection_string", "identity.tenant", "identity.client_id", "identity.client_secret"]
+    );
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_with_what_to_do() {
+    check(
+        r#"
+[pool]
+concurrency = 0
+grace = "soon"
+[retry]
+first_delay = "10s"
+longest_delay = "1s"
+[graph]
+root = "http://graph.example"
+[mapping]
+presett = "default"
+"#,
+        &[("CONTACTSYNC__POOL__MESSAGES", "many")],
+        &[
+            "mapping.presett in contactsync.toml: there is no such setting; did you mean mapping.preset?",
+            "CONTACTSYNC__POOL__MESSAGES: must be a whole number",
+            "graph.root: must start with https://; plain http is accepted for this machine only",
+            "pool.concurrency: must be from 1 to 1000, and is 0",
+            "pool.grace: must be a duration such as 500ms, 30s, 5m or 2h",
+            "retry.first_delay: must not be longer than retry.longest_delay",
+        ],
+    );
+}
+
+#[test]
+fn a_mapping_that_cannot_work_is_told_row_by_row() {
+    let rows = r#"
+[mapping]
+preset = "custom"
+rows = [
+  { column = "jobtitle", property = "jobtitle" },
+  { column = "emailaddress1", property = "mail", on_null = "erase" },
+  { column = "x" },
+]
+"#;
+    check(
+        rows,
+        &[],
+        &[
+            "mapping.rows, entry 1: jobtitle is not a property that can be written; did you mean jobTitle?",
+            "mapping.rows, entry 2: on_null must be \"clear\" or \"keep\"",
+            "mapping.rows, entry 3: needs both column and property",
+        ],
+    );
+    check(
+        "[mapping]\npreset = \"custom\"\nrows = [{ column = \"emailaddress1\", property = \"mail\" }]\n",
+        &[],
+        &["mapping.rows: mail cannot be emptied in Graph; give the row of emailaddress1 on_null = \"keep\""],
+    );
+}
+
+#[test]
+fn the_environment_wins_and_files_can_hold_secrets() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "from-file\n").expect("written");
+    let path = file.path().display().to_string();
+    let settings = parse_text(
+        GOOD,
+        &[
+            ("CONTACTSYNC__POOL__CONCURRENCY", "3"),
+            ("CONTACTSYNC__THROTTLE__BURST", "7"),
+            ("CONTACTSYNC__IDENTITY__CLIENT_SECRET_FILE", &path),
+            ("CONTACTSYNC__FILTER__ORGANIZATIONS", "11111111-2222-4333-8444-aaaaaaaaaaaa"),
+        ],
+    );
+    let Ok(settings) = settings else { panic!("refused") };
+    assert_eq!(settings.pool.concurrency, 3);
+    assert!((settings.throttle.burst - 7.0).abs() < f64::EPSILON);
+    assert_eq!(settings.planner.organizations.len(), 1);
+    assert_eq!(settings.entries["identity.client_secret"].value.as_str(), Some("from-file"));
+    assert_eq!(
+        settings.entries["pool.concurrency"].origin,
+        Origin::Environment("CONTACTSYNC__POOL__CONCURRENCY".into())
+    );
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_told_by_line_without_its_text() {
+    let Err(problems) = parse_text("[identity]\nclient_secret = top-secret\n", &[]) else {
+        panic!("accepted")
+    };
+    let first = problems.0[0].to_string();
+    assert!(first.starts_with("contactsync.toml: line 2 is not valid TOML"), "{first}");
+    assert!(!problems.to_string().contains("top-secret"), "{problems}");
+}
+
+#[test]
+fn a_secret_is_in_no_message() {
+    let text = GOOD.replace("Endpoint=sb://localhost:5672", "Endpoint=nonsense");
+    let Err(problems) = parse_text(&text, &[]) else { panic!("accepted") };
+    assert!(!problems.to_string().contains("secret-key"), "{problems}");
+}
