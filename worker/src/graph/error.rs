@@ -1,0 +1,155 @@
+//! Failures of Graph and of the way to it, each with its remedy.
+
+use std::{fmt, time::Duration};
+
+use shared::{
+    class::Class,
+    lanes::Failure,
+    reason::{DeadLetter, DeadLetterReason},
+};
+
+use super::answer::{Answer, Handling};
+use crate::identity;
+
+/// A call to Graph failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Graph refused.
+    #[error("graph answered {answer}")]
+    Refused {
+        /// What it said.
+        answer: Answer,
+        /// Whether a call of this process has succeeded before, so that the installation is known to work.
+        proven: bool,
+    },
+    /// Graph was not reached, or the connection broke; whether the write happened is unknown.
+    #[error("graph could not be reached")]
+    Unreachable(#[source] reqwest::Error),
+    /// There is no token.
+    #[error("there is no token for graph")]
+    Token(#[source] identity::Error),
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.status.fmt(f)?;
+        for (lead, part) in [(" ", &self.code), (" for ", &self.target), (", request-id ", &self.request_id)]
+        {
+            if let Some(part) = part {
+                write!(f, "{lead}{part}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How long something that may pass is worth waiting for before the message is taken out.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// With a user whom Graph does not know yet.
+    pub not_found: Duration,
+    /// With a conflict or overload that Graph reports for one write.
+    pub brief: Duration,
+}
+
+impl Error {
+    /// What kind of failure this is.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Unreachable(_) => Class::Transient,
+            Self::Token(error) => error.class(),
+            Self::Refused { answer, proven } => match answer.handling() {
+                Handling::Retry | Handling::NotFoundYet | Handling::RetryBriefly => Class::Transient,
+                Handling::Gate => Class::Throttled { retry_after: answer.retry_after },
+                // The client has already tried with a fresh token when this gets out.
+                Handling::Renew | Handling::Stop => Class::Installation,
+                Handling::StopUnlessProven if !proven => Class::Installation,
+                Handling::StopUnlessProven | Handling::DeadLetter(_) => Class::Permanent,
+            },
+        }
+    }
+
+    /// The failure as the scheduler wants it.
+    #[must_use]
+    pub fn failure(&self, patience: Patience) -> Failure {
+        Failure { class: self.class(), dead_letter: self.dead_letter(), grace: self.grace(patience) }
+    }
+
+    fn grace(&self, patience: Patience) -> Option<Duration> {
+        let Self::Refused { answer, .. } = self else { return None };
+        match answer.handling() {
+            Handling::NotFoundYet => Some(patience.not_found),
+            Handling::RetryBriefly => Some(patience.brief),
+            _ => None,
+        }
+    }
+
+    fn dead_letter(&self) -> DeadLetter {
+        let (reason, remedy) = match self {
+            Self::Refused { answer, .. } => match answer.handling() {
+                Handling::NotFoundYet => (
+                    DeadLetterReason::UserNotFound,
+                    "the user was deleted or belongs to another tenant; correct the link of the contact",
+                ),
+                Handling::DeadLetter(DeadLetterReason::IdentityConflict) => (
+                    DeadLetterReason::IdentityConflict,
+                    "the value belongs to another user of the directory; decide which of the two keeps it",
+                ),
+                Handling::StopUnlessProven => (
+                    DeadLetterReason::GraphRefused,
+                    "the app may not write this user, most likely because it holds an administrator role",
+                ),
+                _ => {
+                    (DeadLetterReason::GraphRefused, "correct the contact, or report a fault in contactsync")
+                }
+            },
+            Self::Unreachable(_) | Self::Token(_) => {
+                (DeadLetterReason::GraphRefused, "replay the message when Graph can be reached")
+            }
+        };
+        DeadLetter::new(reason, &format!("{}; {remedy}", shared::reason::chain(self)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, code: &str, proven: bool) -> Error {
+        let answer = Answer {
+            status,
+            code: Some(code.into()),
+            target: Some("givenName".into()),
+            request_id: Some("r-1".into()),
+            ..Answer::default()
+        };
+        Error::Refused { answer, proven }
+    }
+
+    #[test]
+    fn a_refusal_says_status_code_property_and_request_and_what_to_do() {
+        let patience = Patience { not_found: Duration::from_mins(1), brief: Duration::from_secs(5) };
+        let failure = refused(400, "Request_BadRequest", true).failure(patience);
+        assert_eq!(failure.class, Class::Permanent);
+        assert_eq!(
+            failure.dead_letter.description.as_str(),
+            "graph answered 400 Request_BadRequest for givenName, request-id r-1; correct the contact, or \
+             report a fault in contactsync"
+        );
+    }
+
+    #[test]
+    fn a_denied_first_call_is_the_installation_and_a_later_one_is_that_user() {
+        assert_eq!(refused(403, "Authorization_RequestDenied", false).class(), Class::Installation);
+        assert_eq!(refused(403, "Authorization_RequestDenied", true).class(), Class::Permanent);
+    }
+
+    #[test]
+    fn a_missing_user_is_waited_for_as_long_as_the_settings_say() {
+        let patience = Patience { not_found: Duration::from_mins(1), brief: Duration::from_secs(5) };
+        let failure = refused(404, "Request_ResourceNotFound", true).failure(patience);
+        assert_eq!((failure.class, failure.grace), (Class::Transient, Some(Duration::from_mins(1))));
+        assert_eq!(failure.dead_letter.reason, DeadLetterReason::UserNotFound);
+    }
+}

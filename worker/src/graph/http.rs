@@ -1,0 +1,143 @@
+//! Graph over HTTP.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use reqwest::{
+    Response, StatusCode, Url,
+    header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
+};
+use shared::{ids::UserId, patch::UserPatch, retry_after};
+use uuid::Uuid;
+
+use super::{Answer, Directory, Error, answer::Handling, wire};
+use crate::{clock, identity::TokenProvider};
+
+/// What the client needs to know.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Root of Graph, without version: `https://graph.microsoft.com`.
+    pub root: Url,
+}
+
+/// The directory behind Graph's `users`.
+pub struct GraphClient {
+    http: reqwest::Client,
+    tokens: Arc<dyn TokenProvider>,
+    /// `{root}/v1.0/users/`; a user's id is joined to it.
+    users: Url,
+    /// Whether any write has succeeded: until then a denial is a fault of the installation.
+    proven: AtomicBool,
+}
+
+/// Error bodies are small; nothing longer is read.
+const LONGEST_ERROR_BODY: usize = 64 * 1024;
+
+impl GraphClient {
+    /// A client that authenticates with these tokens.
+    #[must_use]
+    pub fn new(http: reqwest::Client, tokens: Arc<dyn TokenProvider>, options: &Options) -> Self {
+        let mut users = options.root.clone();
+        let path = format!("{}/v1.0/users/", options.root.path().trim_end_matches('/'));
+        users.set_path(&path);
+        Self { http, tokens, users, proven: AtomicBool::new(false) }
+    }
+
+    /// The id is a GUID by its type, so nothing in it can leave the path.
+    fn url(&self, user: UserId) -> Url {
+        let mut url = self.users.clone();
+        url.set_path(&format!("{}{user}", self.users.path()));
+        url
+    }
+
+    /// Sends with a token; once more with a fresh one if the first was refused.
+    async fn send(&self, request: impl Fn() -> reqwest::RequestBuilder) -> Result<Response, Error> {
+        let token = self.tokens.token().await.map_err(Error::Token)?;
+        let response = self.send_with(&request, token.authorization()).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let answer = self.read_answer(response).await;
+        if answer.handling() != Handling::Renew {
+            return Err(self.refused(answer));
+        }
+        let fresh = self.tokens.renew(&token).await.map_err(Error::Token)?;
+        self.send_with(&request, fresh.authorization()).await
+    }
+
+    async fn send_with(
+        &self,
+        request: impl Fn() -> reqwest::RequestBuilder,
+        authorization: HeaderValue,
+    ) -> Result<Response, Error> {
+        request()
+            .header(reqwest::header::AUTHORIZATION, authorization)
+            .header("client-request-id", Uuid::new_v4().to_string())
+            .send()
+            .await
+            .map_err(|error| Error::Unreachable(error.without_url()))
+    }
+
+    async fn read_answer(&self, mut response: Response) -> Answer {
+        let status = response.status().as_u16();
+        let request_id = text(response.headers(), "request-id").map(str::to_owned);
+        let retry_after = asked_wait(response.headers());
+        let mut body = Vec::new();
+        // A body that breaks off is as good as none: the status decides.
+        while let Ok(Some(chunk)) = response.chunk().await {
+            body.extend_from_slice(&chunk);
+            if body.len() > LONGEST_ERROR_BODY {
+                break;
+            }
+        }
+        wire::answer(status, &body, request_id.as_deref(), retry_after)
+    }
+
+    fn refused(&self, answer: Answer) -> Error {
+        Error::Refused { answer, proven: self.proven.load(Ordering::Relaxed) }
+    }
+}
+
+#[async_trait]
+impl Directory for GraphClient {
+    async fn apply(&self, user: UserId, patch: &UserPatch) -> Result<(), Error> {
+        // Our own types always serialize; a fault here would be a bug, and Graph would name it.
+        let body = bytes::Bytes::from(serde_json::to_vec(&wire::Body(patch)).unwrap_or_default());
+        let url = self.url(user);
+        let response = self
+            .send(|| self.http.patch(url.clone()).header(CONTENT_TYPE, "application/json").body(body.clone()))
+            .await?;
+        if response.status().is_success() {
+            self.proven.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
+        let answer = self.read_answer(response).await;
+        Err(self.refused(answer))
+    }
+
+    async fn probe(&self) -> Result<(), Error> {
+        // A user who cannot exist: "not found" proves that the token, the permission to read and Graph work.
+        let mut url = self.url(UserId(Uuid::max()));
+        url.set_query(Some("$select=id"));
+        let response = self.send(|| self.http.get(url.clone())).await?;
+        if response.status().is_success() || response.status() == StatusCode::NOT_FOUND {
+            return Ok(());
+        }
+        let answer = self.read_answer(response).await;
+        Err(self.refused(answer))
+    }
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
+    text(headers, RETRY_AFTER.as_str()).and_then(|value| retry_after::parse(value, clock::now()))
+}

@@ -1,0 +1,70 @@
+//! The one HTTP client of the process: keep-alive, time-outs, no redirects, an extra CA if one is given.
+//!
+//! Graph and the token endpoint share it. Only `graph::http`, `identity` and this file know the library.
+
+use std::{path::Path, time::Duration};
+
+/// The client cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file with the extra certificate cannot be read.
+    #[error("{path} cannot be read; graph.ca_file must name a PEM file with a certificate")]
+    Unreadable {
+        /// The file.
+        path: Box<str>,
+        /// Why.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// It is no certificate.
+    #[error("{path} holds no certificate in PEM form")]
+    NoCertificate {
+        /// The file.
+        path: Box<str>,
+        /// Why, if the parser said.
+        #[source]
+        cause: Option<reqwest::Error>,
+    },
+    /// The library refused.
+    #[error("the http client cannot be made")]
+    Build(#[source] reqwest::Error),
+}
+
+/// How long calls may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// To establish a connection.
+    pub connect: Duration,
+    /// For a whole call.
+    pub request: Duration,
+}
+
+/// Builds the client.
+pub fn build(timeouts: Timeouts, ca_file: Option<&Path>) -> Result<reqwest::Client, Error> {
+    // Ignoring the result: somebody else having installed the provider first is fine.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("contactsync/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(timeouts.connect)
+        .timeout(timeouts.request)
+        // Graph closes idle connections after a few minutes; a connection that is never older than this
+        // does not meet its close.
+        .pool_idle_timeout(Duration::from_secs(90))
+        .tcp_nodelay(true)
+        // Neither Graph nor the token endpoint redirects; following one would send the token elsewhere.
+        .redirect(reqwest::redirect::Policy::none());
+    if let Some(path) = ca_file {
+        builder = builder.tls_certs_merge(certificates(path)?);
+    }
+    builder.build().map_err(Error::Build)
+}
+
+fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, Error> {
+    let name: Box<str> = path.display().to_string().into();
+    let pem = std::fs::read(path).map_err(|cause| Error::Unreadable { path: name.clone(), cause })?;
+    match reqwest::Certificate::from_pem_bundle(&pem) {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) => Err(Error::NoCertificate { path: name, cause: None }),
+        Err(cause) => Err(Error::NoCertificate { path: name, cause: Some(cause) }),
+    }
+}
