@@ -1,4 +1,19 @@
 //! The shell around the pure core: everything that talks to the outside.
+//!
+//! [`cli`] and [`commands`] are the way in; [`pipeline`] is the path of a message, with [`pool`] around it;
+//! [`bus`], [`graph`] and [`identity`] each know one thing outside.
+
+pub mod cli;
+pub mod commands;
+
+pub mod pipeline;
+pub mod pool;
 
 pub mod bus;
+pub mod graph;
+pub mod identity;
+
 pub mod clock;
+pub mod config;
+pub mod http_client;
+pub mod logging;

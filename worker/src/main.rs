@@ -1,2 +1,7 @@
-//! p
-fn main() {}
+//! `contactsync`, the command line.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    worker::cli::main()
+}

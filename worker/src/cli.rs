@@ -1,0 +1,71 @@
+//! The command line: what there is, and which exit code a failure gets.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{commands, config};
+
+/// Exit code for settings that cannot be used (`EX_CONFIG` of sysexits).
+pub const BAD_SETTINGS: u8 = 78;
+
+/// Keeps the users of Azure AD B2C and Entra External ID in step with their contacts in Dataverse.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    /// The settings file. Without this, contactsync.toml is read if it is there; the environment
+    /// (`CONTACTSYNC__SECTION__KEY`) always wins.
+    #[arg(short, long, global = true, value_name = "FILE", env = "CONTACTSYNC_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Take messages from the queue and bring the users up to date, until told to stop.
+    Run,
+    /// Say whether the settings can work, and everything that is wrong with them.
+    Check(commands::check::Args),
+}
+
+/// Parses the arguments, does what they say and turns the result into an exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        Command::Run => commands::run::run(&cli),
+        Command::Check(args) => commands::check::run(&cli, args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            commands::print_error(&error);
+            let bad_settings = error.downcast_ref::<config::Problems>().is_some();
+            ExitCode::from(if bad_settings { BAD_SETTINGS } else { 1 })
+        }
+    }
+}
+
+impl Cli {
+    /// The settings from all their places.
+    pub fn settings(&self) -> Result<config::Settings, config::Problems> {
+        let named = self.config.is_some();
+        let path = self.config.clone().unwrap_or_else(|| PathBuf::from("contactsync.toml"));
+        config::load(&path, named, config::environment())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,56 @@
+//! `contactsync check`: whether the settings can work.
+
+use std::{fmt::Write, process::ExitCode};
+
+use crate::{
+    cli::Cli,
+    commands::print,
+    config::{Entries, Entry},
+};
+
+/// Options of `check`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Also list every setting with its value and where it comes from; secrets stay hidden.
+    #[arg(long)]
+    list: bool,
+}
+
+/// Reads the settings and says what it found.
+pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
+    let settings = cli.settings()?;
+    if args.list {
+        print(&list(&settings.entries))?;
+    }
+    let mapping: Vec<_> = settings
+        .planner
+        .mapping
+        .rows()
+        .iter()
+        .map(|row| format!("{} to {}", row.column, row.property))
+        .collect();
+    print(&format!(
+        "The settings are good: queue {}, tenant {}, {}.\n",
+        settings.bus.queue,
+        settings.identity.tenant,
+        mapping.join(", ")
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn list(entries: &Entries) -> String {
+    let width = entries.keys().map(String::len).max().unwrap_or(0);
+    entries.iter().fold(String::new(), |mut text, (key, entry)| {
+        // Writing to a string cannot fail.
+        let _infallible = writeln!(text, "{key:width$} = {}   # {}", shown(key, entry), entry.origin);
+        text
+    })
+}
+
+fn shown(key: &str, entry: &Entry) -> String {
+    let secret = ["service_bus.connection_string", "identity.client_secret"].contains(&key);
+    match entry.value.as_str() {
+        Some(text) if secret && !text.is_empty() => "(hidden)".to_owned(),
+        _ => entry.value.to_string(),
+    }
+}

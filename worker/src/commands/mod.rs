@@ -1,0 +1,20 @@
+//! One file per subcommand: the only places that build concrete parts.
+
+pub mod check;
+pub mod run;
+
+use std::io::Write;
+
+/// The one way in which a command says that it failed.
+pub fn print_error(error: &anyhow::Error) {
+    // Nothing is left to be done if standard error is closed.
+    drop(writeln!(std::io::stderr().lock(), "contactsync: {error:#}"));
+}
+
+/// Prints to standard output; a reader that has gone away, such as `head`, is no failure.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
+}

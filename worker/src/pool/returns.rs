@@ -1,0 +1,148 @@
+//! Handing a message back for later: a copy that becomes visible after a while, confirmed before the
+//! original is completed.
+//!
+//! The copy never travels under the original's message-id: with duplicate detection the queue would accept
+//! and silently drop it, and completing the original would then lose the change. It carries what is needed
+//! to treat it like the original: how often it came back, when it was first seen, and its place in the order.
+
+use jiff::Timestamp;
+use shared::ids::SequenceNumber;
+use uuid::Uuid;
+
+use crate::bus::{Message, Outgoing, Property};
+
+/// How often the message has come back.
+const ATTEMPT: &str = "contactsync-attempt";
+/// When its original reached the queue, in milliseconds since 1970.
+const FIRST_SEEN: &str = "contactsync-first-seen";
+/// Sequence number of its original.
+const SEQUENCE: &str = "contactsync-sequence";
+/// Message-id of its original.
+const ORIGINAL_ID: &str = "contactsync-original-id";
+
+/// Makes ids of copies: version-5 GUIDs in a space of our own.
+const COPIES: Uuid = Uuid::from_u128(0x7b0b_3c5e_2f51_4d0e_9a35_c0f1_6d3a_9b21);
+
+/// What a message tells about its own past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// How often it came back; 0 for an original.
+    pub attempt: u32,
+    /// When its original reached the queue.
+    pub first_seen: Option<Timestamp>,
+    /// Its original's place in the order of the queue.
+    pub arrival: SequenceNumber,
+}
+
+impl Past {
+    /// Reads it. Properties that are not ours, or damaged, count as absent.
+    #[must_use]
+    pub fn of(message: &Message) -> Self {
+        let number = |name| match message.properties.get(name) {
+            Some(Property::I64(number)) => Some(*number),
+            Some(Property::I32(number)) => Some(i64::from(*number)),
+            _ => None,
+        };
+        let first_seen = number(FIRST_SEEN).and_then(|millis| Timestamp::from_millisecond(millis).ok());
+        Self {
+            attempt: number(ATTEMPT).and_then(|attempt| u32::try_from(attempt).ok()).unwrap_or(0),
+            first_seen: first_seen.or(message.enqueued),
+            arrival: number(SEQUENCE).map_or(message.sequence, SequenceNumber),
+        }
+    }
+}
+
+/// The copy of a message that comes back. `None` if its body cannot be carried along.
+#[must_use]
+pub fn copy(message: &Message, now: Timestamp) -> Option<Outgoing> {
+    let past = Past::of(message);
+    let attempt = past.attempt.saturating_add(1);
+    let original = message
+        .properties
+        .text(ORIGINAL_ID)
+        .or(message.message_id.as_deref())
+        .map_or_else(|| past.arrival.to_string(), str::to_owned);
+    let mut properties = message.properties.clone();
+    properties.set(ATTEMPT, Property::I64(i64::from(attempt)));
+    properties.set(FIRST_SEEN, Property::I64(past.first_seen.unwrap_or(now).as_millisecond()));
+    properties.set(SEQUENCE, Property::I64(past.arrival.0));
+    // The same copy made twice, by two replicas say, gets the same id, and so is one copy to a queue that
+    // detects duplicates.
+    let id = Uuid::new_v5(&COPIES, format!("{original}/{}/{attempt}", past.arrival).as_bytes());
+    properties.set(ORIGINAL_ID, Property::from(&*original));
+    Some(Outgoing {
+        message_id: Some(id.to_string().into()),
+        correlation_id: message.correlation_id.clone(),
+        content_type: message.content_type.clone(),
+        subject: message.subject.clone(),
+        session_id: message.session_id.clone(),
+        properties,
+        body: message.body.as_ref().ok()?.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn message() -> Message {
+        Message {
+            sequence: SequenceNumber(42),
+            enqueued: Some(Timestamp::from_second(1_000).expect("small")),
+            message_id: Some("m-1".into()),
+            content_type: Some("application/json".into()),
+            properties: [("who", Property::from("dataverse"))].into_iter().collect(),
+            body: Ok(Bytes::from_static(b"{}")),
+            ..Message::default()
+        }
+    }
+
+    /// What the queue makes of a copy.
+    fn delivered(copy: Outgoing, sequence: i64) -> Message {
+        Message {
+            sequence: SequenceNumber(sequence),
+            enqueued: Some(Timestamp::from_second(9_999).expect("small")),
+            message_id: copy.message_id,
+            content_type: copy.content_type,
+            properties: copy.properties,
+            body: Ok(copy.body),
+            ..Message::default()
+        }
+    }
+
+    #[test]
+    fn a_copy_carries_everything_and_never_the_same_id() {
+        let now = Timestamp::from_second(2_000).expect("small");
+        let first = copy(&message(), now).expect("has a body");
+        assert_eq!(first.body, Bytes::from_static(b"{}"));
+        assert_eq!(first.content_type.as_deref(), Some("application/json"));
+        assert_eq!(first.properties.text("who"), Some("dataverse"));
+        let again = delivered(first.clone(), 50);
+        let second = copy(&again, now).expect("has a body");
+        let ids = [message().message_id, first.message_id.clone(), second.message_id.clone()];
+        assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
+        assert_eq!(copy(&message(), now).expect("has a body").message_id, first.message_id, "deterministic");
+        assert_eq!(
+            Past::of(&delivered(second, 60)),
+            Past { attempt: 2, first_seen: message().enqueued, arrival: SequenceNumber(42) }
+        );
+    }
+
+    #[test]
+    fn an_original_is_its_own_past() {
+        assert_eq!(
+            Past::of(&message()),
+            Past { attempt: 0, first_seen: message().enqueued, arrival: SequenceNumber(42) }
+        );
+    }
+
+    #[test]
+    fn properties_that_somebody_else_filled_with_nonsense_are_ignored() {
+        let mut strange = message();
+        strange.properties.set(ATTEMPT, Property::from("many"));
+        strange.properties.set(FIRST_SEEN, Property::I64(i64::MAX));
+        assert_eq!(Past::of(&strange), Past::of(&message()));
+    }
+}
