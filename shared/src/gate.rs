@@ -33,6 +33,8 @@ pub enum State {
     BreakerOpen,
     /// The installation is at fault; nothing is written until a probe succeeds.
     Paused,
+    /// A probe succeeded after a pause; one write at a time until one of them succeeds, too.
+    Trial,
 }
 
 /// The gate.
@@ -45,6 +47,8 @@ pub struct Gate {
     failed_users: HashSet<UserId>,
     breaker: Option<Probing>,
     pause: Option<Probing>,
+    /// Whether a probe has succeeded since the pause began.
+    trial: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +81,7 @@ impl Gate {
             failed_users: HashSet::new(),
             breaker: None,
             pause: None,
+            trial: false,
         }
     }
 
@@ -84,7 +89,7 @@ impl Gate {
     #[must_use]
     pub fn state(&self, now: Moment) -> State {
         if self.pause.is_some() {
-            State::Paused
+            if self.trial { State::Trial } else { State::Paused }
         } else if self.breaker.is_some() {
             State::BreakerOpen
         } else if self.closed_until > now {
@@ -94,10 +99,10 @@ impl Gate {
         }
     }
 
-    /// Whether intake is paused.
+    /// When to probe whether the installation works again; `None` unless it is at fault.
     #[must_use]
-    pub fn is_paused(&self) -> bool {
-        self.pause.is_some()
+    pub fn probe_due(&self) -> Option<Moment> {
+        self.pause.as_ref().filter(|_| !self.trial).map(|probing| probing.next)
     }
 
     /// Writes per second that the pace allows now.
@@ -108,6 +113,9 @@ impl Gate {
 
     /// Asks to start a write, and takes one from the budget if the answer is [`Permit::Now`].
     pub fn ask(&mut self, now: Moment) -> Permit {
+        if self.pause.is_some() && !self.trial {
+            return Permit::AfterProbe;
+        }
         if self.closed_until > now {
             return Permit::At(self.closed_until);
         }
@@ -134,6 +142,7 @@ impl Gate {
         self.failed_users.clear();
         self.breaker = None;
         self.pause = None;
+        self.trial = false;
         self.pace.succeeded(now);
     }
 
@@ -159,12 +168,22 @@ impl Gate {
         self.end_probe(now, share, true);
     }
 
-    /// The installation is at fault: pause until a probe succeeds.
+    /// The installation is at fault: nothing goes out until a probe says that it works again.
     pub fn pause(&mut self, now: Moment, share: f64) {
-        if self.pause.is_none() {
-            self.pause = Some(Probing { failures: 0, next: now, under_way: true });
-        }
+        let pause = self.pause.get_or_insert(Probing { failures: 0, next: now, under_way: true });
+        // Writes that were under way when the pause began fail too; they are not probes that failed.
+        pause.under_way |= self.trial || pause.next <= now;
+        self.trial = false;
         self.end_probe(now, share, true);
+    }
+
+    /// A probe succeeded: one write at a time may show whether that is all it takes.
+    pub fn begin_trial(&mut self, now: Moment) {
+        if let Some(pause) = &mut self.pause {
+            pause.next = now;
+            pause.under_way = false;
+            self.trial = true;
+        }
     }
 
     /// A write that had been permitted was not needed after all; gives it back.
@@ -263,16 +282,23 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_outlives_other_failures_and_ends_with_a_success() {
+    fn a_pause_ends_by_a_probe_and_a_write_that_succeed() {
         let mut gate = gate();
         gate.pause(at(0), 1.0);
-        assert!(gate.is_paused());
-        assert_eq!(gate.ask(at(0)), Permit::At(at(1)));
-        assert_eq!(gate.ask(at(1)), Permit::Now);
+        assert_eq!((gate.state(at(0)), gate.probe_due()), (State::Paused, Some(at(1))));
+        gate.pause(at(0), 1.0);
+        assert_eq!(gate.probe_due(), Some(at(1)), "a write that was under way is no failed probe");
+        assert_eq!(gate.ask(at(1)), Permit::AfterProbe);
         gate.pause(at(1), 1.0);
-        assert_eq!(gate.ask(at(1)), Permit::At(at(3)));
-        assert_eq!(gate.ask(at(3)), Permit::Now);
-        gate.succeeded(at(4));
-        assert_eq!(gate.state(at(4)), State::Open);
+        assert_eq!(gate.probe_due(), Some(at(3)), "the second wait is twice the first");
+        gate.begin_trial(at(3));
+        assert_eq!((gate.state(at(3)), gate.probe_due()), (State::Trial, None));
+        assert_eq!((gate.ask(at(3)), gate.ask(at(3))), (Permit::Now, Permit::AfterProbe));
+        gate.pause(at(4), 1.0);
+        assert_eq!((gate.state(at(4)), gate.probe_due()), (State::Paused, Some(at(8))));
+        gate.begin_trial(at(8));
+        assert_eq!(gate.ask(at(8)), Permit::Now);
+        gate.succeeded(at(9));
+        assert_eq!(gate.state(at(9)), State::Open);
     }
 }

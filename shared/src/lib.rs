@@ -23,4 +23,5 @@ pub mod patch;
 pub mod property;
 pub mod reason;
 pub mod register;
+pub mod retry_after;
 pub mod version;

@@ -81,6 +81,12 @@ impl Planner {
         self.try_plan(change).unwrap_or_else(Plan::Impossible)
     }
 
+    /// What becomes of a message that its sender stripped, even of what it is about.
+    #[must_use]
+    pub fn truncated(&self) -> DeadLetter {
+        truncated()
+    }
+
     fn try_plan(&self, change: &Change) -> Result<Plan, DeadLetter> {
         self.check_organization(change)?;
         match change.operation {
@@ -90,11 +96,7 @@ impl Planner {
             }
         }
         if change.truncated {
-            return Err(DeadLetter::new(
-                DeadLetterReason::ContextTruncated,
-                "Dataverse removed the columns because the message exceeded 192 KB; register fewer image \
-                 columns, then save the contact again",
-            ));
+            return Err(truncated());
         }
         let mapped = self.mapped(change);
         if mapped.is_empty() {
@@ -190,6 +192,14 @@ impl Planner {
         }
         Ok(entries)
     }
+}
+
+fn truncated() -> DeadLetter {
+    DeadLetter::new(
+        DeadLetterReason::ContextTruncated,
+        "Dataverse removed the columns because the message exceeded 192 KB; register fewer image columns, then \
+         save the contact again",
+    )
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Ticket, Work, applied::Known};
+use super::{Work, applied::Known};
 use crate::{moment::Moment, patch::UserPatch};
 
 /// One user's lane.
@@ -35,7 +35,7 @@ impl<T> Default for Lane<T> {
     }
 }
 
-impl<T: Ticket> Lane<T> {
+impl<T> Lane<T> {
     pub(super) fn push(&mut self, work: Work<T>) {
         self.waiting.push(work);
     }
@@ -104,13 +104,12 @@ impl<T: Ticket> Lane<T> {
         self.apart.drain(..).chain(self.waiting.drain(..))
     }
 
-    /// Removes what waits and has lost its lock: it will come again, and must not be applied twice.
-    pub(super) fn drop_lost(&mut self) -> Vec<Work<T>> {
-        let mut lost: Vec<_> = self.waiting.extract_if(.., |work| work.ticket.is_lost()).collect();
-        let (gone, kept) = self.apart.drain(..).partition(|work| work.ticket.is_lost());
+    /// Removes what waits under such a ticket.
+    pub(super) fn withdraw(&mut self, is: impl Fn(&T) -> bool) -> Vec<Work<T>> {
+        let mut withdrawn: Vec<_> = self.waiting.extract_if(.., |work| is(&work.ticket)).collect();
+        let (gone, kept): (VecDeque<_>, _) = self.apart.drain(..).partition(|work| is(&work.ticket));
         self.apart = kept;
-        let gone: VecDeque<_> = gone;
-        lost.extend(gone);
-        lost
+        withdrawn.extend(gone);
+        withdrawn
     }
 }

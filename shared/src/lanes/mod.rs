@@ -27,12 +27,6 @@ use crate::{
     register::Stamp,
 };
 
-/// What the shell holds for one message.
-pub trait Ticket {
-    /// Whether its lock is known to be lost, so that it will be delivered again.
-    fn is_lost(&self) -> bool;
-}
-
 /// A planned change on its way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Work<T> {
@@ -96,8 +90,6 @@ pub enum Verdict {
     DeadLetter(DeadLetter),
     /// Give it back untouched; no attempt of it is counted.
     Release,
-    /// Its lock is lost; it will be delivered again.
-    Forget,
 }
 
 /// What to do next.
@@ -124,7 +116,7 @@ pub struct Lanes<T> {
     limits: Limits,
     gate: Gate,
     users: HashMap<UserId, Lane<T>>,
-    /// Lanes with something to write, in the order of their turn. A lane is in here once or not at all.
+    /// Lanes with something to write, in the order of their turn.
     ready: VecDeque<UserId>,
     /// Lanes that wait for another try.
     delayed: BTreeSet<(Moment, UserId)>,
@@ -133,7 +125,7 @@ pub struct Lanes<T> {
     in_flight: usize,
 }
 
-impl<T: Ticket> Lanes<T> {
+impl<T> Lanes<T> {
     /// An idle scheduler.
     #[must_use]
     pub fn new(limits: Limits, gate: Gate) -> Self {
@@ -230,9 +222,19 @@ impl<T: Ticket> Lanes<T> {
         settled
     }
 
-    /// The installation's fault has been mended, as far as a probe can tell: the next write shows.
-    pub fn probe_succeeded(&mut self, now: Moment) {
-        self.gate.succeeded(now);
+    /// When to probe next, while a fault of the installation keeps everything closed.
+    #[must_use]
+    pub fn probe_due(&self) -> Option<Moment> {
+        self.gate.probe_due()
+    }
+
+    /// A probe that was made outside of any lane ended.
+    pub fn probed(&mut self, well: bool, now: Moment, share: f64) {
+        if well {
+            self.gate.begin_trial(now);
+        } else {
+            self.gate.pause(now, share);
+        }
     }
 
     /// Takes out everything that is not under way, to be given back: at shutdown, and when intake pauses.
@@ -246,6 +248,15 @@ impl<T: Ticket> Lanes<T> {
         });
         self.held -= released.len();
         released
+    }
+
+    /// Takes out what waits for this user under such a ticket: its lock is lost, so it will be delivered
+    /// again and must not be applied twice. What is under way already is left to its end.
+    pub fn withdraw(&mut self, user: UserId, is: impl Fn(&T) -> bool) -> Vec<Work<T>> {
+        let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
+        let withdrawn = lane.withdraw(is);
+        self.held -= withdrawn.len();
+        withdrawn
     }
 
     fn wake(&mut self, now: Moment) {
@@ -262,12 +273,10 @@ impl<T: Ticket> Lanes<T> {
     fn start_next(&mut self, now: Moment) -> Option<Next<T>> {
         let user = self.ready.pop_front()?;
         let lane = self.users.get_mut(&user)?;
-        let lost = lane.drop_lost();
-        if !lost.is_empty() {
-            self.gate.unused();
-            self.held -= lost.len();
-            self.rest(user);
-            return Some(Next::Settle(lost.into_iter().map(|work| (work, Verdict::Forget)).collect()));
+        // A lane can stand in the queue a second time after all that waited in it was withdrawn.
+        if lane.is_flying() || !lane.has_waiting() {
+            self.drop_if_idle(user);
+            return None;
         }
         let known = self.applied.get(user);
         if let Some(patch) = lane.take_off(&known) {
@@ -390,12 +399,18 @@ impl<T: Ticket> Lanes<T> {
         }
     }
 
+    fn drop_if_idle(&mut self, user: UserId) {
+        if self.users.get(&user).is_some_and(|lane| !lane.is_flying() && !lane.has_waiting()) {
+            self.users.remove(&user);
+        }
+    }
+
     /// After a write: another turn for a lane that still has something, none for an empty one.
     fn rest(&mut self, user: UserId) {
         if self.users.get(&user).is_some_and(Lane::has_waiting) {
             self.ready.push_back(user);
         } else {
-            self.users.remove(&user);
+            self.drop_if_idle(user);
         }
     }
 }

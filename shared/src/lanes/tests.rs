@@ -17,13 +17,6 @@ const PROPERTIES: [&str; 3] = ["givenName", "mail", "surname"];
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Message {
     id: usize,
-    lost: bool,
-}
-
-impl Ticket for Message {
-    fn is_lost(&self) -> bool {
-        self.lost
-    }
 }
 
 fn delays(millis: u64) -> Backoff {
@@ -72,7 +65,7 @@ fn work(id: usize, to: u8, version: i64, values: &[(&str, &str)]) -> Work<Messag
         stamp: stamp(version, id),
         patch: UserPatch::new(entries).expect("not empty"),
         deadline: at(3600),
-        ticket: Message { id, lost: false },
+        ticket: Message { id },
     }
 }
 
@@ -221,7 +214,7 @@ fn a_fault_of_the_installation_pauses_and_everything_can_be_given_back() {
     lanes.push(work(2, 1, 1, &[("mail", "b")]));
     assert!(matches!(lanes.next(at(0)), Next::Write { .. }));
     assert_eq!(lanes.finished(user(0), failure(Class::Installation), at(0), 0.5), []);
-    assert!(lanes.gate().is_paused());
+    assert_eq!(lanes.gate().state(at(0)), gate::State::Paused);
     let mut released = lanes.release_waiting();
     released.sort_by_key(|(work, _)| work.ticket.id);
     assert_eq!(verdicts(&released), [(1, &Verdict::Release), (2, &Verdict::Release)]);
@@ -229,15 +222,40 @@ fn a_fault_of_the_installation_pauses_and_everything_can_be_given_back() {
 }
 
 #[test]
-fn a_change_whose_lock_is_lost_before_its_write_is_dropped() {
+fn a_change_whose_lock_is_lost_before_its_write_is_withdrawn() {
     let mut lanes = lanes();
-    let mut lost = work(1, 0, 1, &[("mail", "a")]);
-    lost.ticket.lost = true;
-    lanes.push(lost);
+    lanes.push(work(1, 0, 1, &[("mail", "a")]));
     lanes.push(work(2, 0, 2, &[("surname", "b")]));
-    let Next::Settle(settled) = lanes.next(at(0)) else { panic!("nothing settled") };
-    assert_eq!(verdicts(&settled), [(1, &Verdict::Forget)]);
+    let withdrawn = lanes.withdraw(user(0), |message| message.id == 1);
+    assert_eq!(withdrawn.len(), 1);
     expect_write(lanes.next(at(0)), 0, &[("surname", "b")], 1);
+    assert!(lanes.withdraw(user(0), |message| message.id == 2).is_empty(), "it is under way");
+}
+
+#[test]
+fn a_lane_emptied_by_withdrawing_has_nothing_to_do_and_stays_usable() {
+    let mut lanes = lanes();
+    lanes.push(work(1, 0, 1, &[("mail", "a")]));
+    lanes.withdraw(user(0), |_| true);
+    assert_eq!((lanes.next(at(0)), lanes.held()), (Next::Wait(None), 0));
+    lanes.push(work(2, 0, 2, &[("mail", "b")]));
+    expect_write(lanes.next(at(0)), 0, &[("mail", "b")], 1);
+}
+
+#[test]
+fn after_a_pause_one_write_at_a_time_is_tried_until_one_succeeds() {
+    let mut lanes = lanes();
+    lanes.push(work(1, 0, 1, &[("mail", "a")]));
+    lanes.push(work(2, 1, 1, &[("mail", "b")]));
+    assert!(matches!(lanes.next(at(0)), Next::Write { .. }));
+    lanes.finished(user(0), failure(Class::Installation), at(0), 0.5);
+    assert_eq!(lanes.next(at(100)), Next::Wait(None), "writes wait for a probe");
+    assert!(lanes.probe_due().is_some_and(|due| due < at(1)));
+    lanes.probed(true, at(100), 0.5);
+    assert!(matches!(lanes.next(at(100)), Next::Write { .. }));
+    assert_eq!(lanes.next(at(100)), Next::Wait(None));
+    lanes.finished(user(0), Outcome::Applied, at(100), 0.5);
+    assert!(matches!(lanes.next(at(100)), Next::Write { .. }));
 }
 
 /// One step of the random world.
