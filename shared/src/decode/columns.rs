@@ -79,8 +79,9 @@ fn reduce(name: &str, value: &Value<'_>, labels: &mut Labels<'_, '_>) -> change:
     let text = |text: &str| change::Value::Text(text.into());
     match value {
         Value::Null => change::Value::Null,
-        Value::Text(value) | Value::Decimal(value) | Value::Money(value) => text(value),
-        Value::Number(literal) => text(literal),
+        Value::Text(value) | Value::Decimal(value) | Value::Money(value) | Value::Number(value) => {
+            text(value)
+        }
         Value::Bool(value) => change::Value::Bool(*value),
         Value::Int(number) => text(&number.to_string()),
         Value::Long(number) => text(&number.to_string()),

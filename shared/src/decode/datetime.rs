@@ -2,12 +2,15 @@
 
 use std::fmt;
 
-use jiff::{Timestamp, civil, tz::Offset as ZoneOffset};
+use jiff::{Timestamp, civil};
 
 /// Ticks of 100 ns in a second.
 const TICKS: i64 = 10_000_000;
 /// Seconds from 0001-01-01 to 1970-01-01.
 const EPOCH: i64 = 62_135_596_800;
+/// Midnight before the first day of .NET. Clock readings are counted from it, because instants of the last two
+/// days of the year 9999 are beyond what a `Timestamp` holds.
+const FIRST: civil::DateTime = civil::DateTime::constant(1, 1, 1, 0, 0, 0, 0);
 /// The last tick of the year 9999.
 const MAX_TICKS: i64 = 3_155_378_975_999_999_999;
 /// What .NET can express, in milliseconds from 1970-01-01.
@@ -109,8 +112,7 @@ impl DateTime {
         let time =
             civil::Time::new(number(11, 13)? as i8, number(14, 16)? as i8, number(17, 19)? as i8, 0).ok()?;
         let (fraction, zone) = fraction(bytes.get(19..)?)?;
-        let clock = ZoneOffset::UTC.to_timestamp(date.to_datetime(time)).ok()?.as_second();
-        let ticks = (clock + EPOCH) * TICKS + fraction;
+        let ticks = date.to_datetime(time).duration_since(FIRST).as_secs() * TICKS + fraction;
         let (kind, shift) = match zone {
             b"" => (Kind::Unspecified, 0),
             b"Z" => (Kind::Utc, 0),
@@ -136,6 +138,18 @@ impl DateTime {
         }
     }
 
+    /// The value as the JSON serializer writes it on a server in UTC.
+    #[must_use]
+    pub fn in_json(self) -> Self {
+        match self {
+            Self::Clock { kind, ticks } => {
+                let offset = (kind != Kind::Utc).then_some(Offset(*b"+0000"));
+                Self::Json { millis: millis(ticks), offset }
+            }
+            Self::Json { .. } => self,
+        }
+    }
+
     /// The instant as the value itself tells it: JSON milliseconds are one, whatever the offset.
     #[must_use]
     pub fn as_instant(self) -> Option<Timestamp> {
@@ -152,20 +166,19 @@ impl fmt::Display for DateTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (millis, zone) = match *self {
             Self::Clock { kind, ticks } => {
-                // Toward zero, seen from 1970, because that is how the JSON serializer truncates.
-                let millis = (ticks - EPOCH * TICKS) / (TICKS / 1000);
-                (millis, if kind == Kind::Unspecified { None } else { Some(0) })
+                (millis(ticks), if kind == Kind::Unspecified { None } else { Some(0) })
             }
             Self::Json { millis, offset } => {
                 let minutes = offset.map_or(0, Offset::minutes);
                 (millis + minutes * 60_000, Some(minutes))
             }
         };
-        let Ok(clock) = Timestamp::from_millisecond(millis) else { return Err(fmt::Error) };
-        let clock = ZoneOffset::UTC.to_datetime(clock);
-        write_clock(f, clock)?;
-        if clock.millisecond() != 0 {
-            write!(f, ".{:03}", clock.millisecond())?;
+        // Milliseconds are zero or more once they are counted from the first day.
+        let since_first = millis + EPOCH * 1000;
+        write_clock(f, since_first.div_euclid(1000))?;
+        match since_first.rem_euclid(1000) {
+            0 => {}
+            fraction => write!(f, ".{fraction:03}")?,
         }
         match zone {
             None => Ok(()),
@@ -178,17 +191,40 @@ impl fmt::Display for DateTime {
     }
 }
 
-/// Writes ticks as a clock reading with all seven fraction digits.
-pub(super) fn write_ticks(f: &mut impl fmt::Write, ticks: i64) -> fmt::Result {
-    let Ok(second) = Timestamp::from_second(ticks.div_euclid(TICKS) - EPOCH) else { return Err(fmt::Error) };
-    write_clock(f, ZoneOffset::UTC.to_datetime(second))?;
-    write!(f, ".{:07}", ticks.rem_euclid(TICKS))
+/// Ticks as a clock reading with all seven fraction digits.
+pub(super) fn clock(ticks: i64) -> String {
+    let mut text = String::with_capacity(27);
+    // Ticks are checked when a date is made, and a string takes whatever is written to it.
+    if write_clock(&mut text, ticks.div_euclid(TICKS)).is_ok() {
+        text.push_str(&format!(".{:07}", ticks.rem_euclid(TICKS)));
+    }
+    text
 }
 
-fn write_clock(f: &mut impl fmt::Write, clock: civil::DateTime) -> fmt::Result {
-    let (date, time) = (clock.date(), clock.time());
-    write!(f, "{:04}-{:02}-{:02}", date.year(), date.month(), date.day())?;
-    write!(f, "T{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())
+/// Writes the clock reading at a second counted from the first day.
+fn write_clock(f: &mut impl fmt::Write, second: i64) -> fmt::Result {
+    let (days, second) = (second.div_euclid(86_400), second.rem_euclid(86_400));
+    let (year, month, day) = date_at(days);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+}
+
+/// The date some days behind 0001-01-01, in the Gregorian calendar as if it had always been in use. Years are
+/// counted from March here, so that the leap day is the last one and all months before it have fixed places.
+fn date_at(days: i64) -> (i64, i64, i64) {
+    let days = days + 306;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, turn) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (era * 400 + year + turn, month, day)
+}
+
+/// Milliseconds since 1970, truncated toward zero as the JSON serializer does.
+fn millis(ticks: i64) -> i64 {
+    (ticks - EPOCH * TICKS) / (TICKS / 1000)
 }
 
 fn instant(ticks: i64) -> Option<Timestamp> {
@@ -217,4 +253,79 @@ fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
 fn zone_minutes(zone: &[u8]) -> Option<i64> {
     let [sign, h1, h2, b':', m1, m2] = *zone else { return None };
     Offset::parse(&[sign, h1, h2, m1, m2]).map(Offset::minutes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_day_of_dotnet_has_the_date_that_the_calendar_gives_it() {
+        let mut date = FIRST.date();
+        for days in 0..MAX_TICKS / TICKS / 86_400 {
+            let expected = (i64::from(date.year()), i64::from(date.month()), i64::from(date.day()));
+            assert_eq!(date_at(days), expected);
+            date = date.tomorrow().expect("a day before the last one");
+        }
+    }
+
+    #[track_caller]
+    fn check(xml: &str, shown: &str) {
+        let date = DateTime::parse_xml(xml);
+        assert_eq!(date.map(|date| date.to_string()).as_deref(), Some(shown), "{xml}");
+    }
+
+    #[test]
+    fn xml_dates_are_shown_with_what_is_known_of_their_zone() {
+        check("2024-02-29T23:59:59Z", "2024-02-29T23:59:59Z");
+        check("2024-02-29T23:59:59.1234567Z", "2024-02-29T23:59:59.123Z");
+        check("2024-03-14T12:26:53", "2024-03-14T12:26:53");
+        check("2024-03-14T12:26:53.5+03:00", "2024-03-14T09:26:53.500Z");
+        check("9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59.999Z");
+        check("0001-01-01T00:00:00+03:00", "0001-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn what_is_no_date_is_refused() {
+        for text in [
+            "",
+            "2024-02-30T00:00:00Z",
+            "2024-02-29 00:00:00Z",
+            "2024-02-29T24:00:00Z",
+            "2024-02-29T00:00:00.Z",
+            "2024-02-29T00:00:00.12345678Z",
+            "2024-02-29T00:00:00+3",
+            "2024-02-29T00:00:00+15:00",
+            "+024-02-29T00:00:00Z",
+            "0000-02-29T00:00:00Z",
+        ] {
+            assert_eq!(DateTime::parse_xml(text), None, "{text}");
+        }
+    }
+
+    #[track_caller]
+    fn json(text: &str) -> DateTime {
+        DateTime::parse_json(text).unwrap_or_else(|| panic!("{text} is a date"))
+    }
+
+    #[test]
+    fn a_json_date_is_shown_at_the_clock_of_its_offset() {
+        assert_eq!(json("1710408413000)").to_string(), "2024-03-14T09:26:53Z");
+        assert_eq!(json("1710408413000+0000)").to_string(), "2024-03-14T09:26:53Z");
+        assert_eq!(json("1710397613500+0300)").to_string(), "2024-03-14T09:26:53.500+03:00");
+        assert_eq!(json("-1000)").to_string(), "1969-12-31T23:59:59Z");
+        for text in ["", ")", "1", "+1)", "1+3)", "1+9900)", "253402300800000)", "1e3)", "1.5)"] {
+            assert_eq!(DateTime::parse_json(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_lost_utc_reading_is_found_again_by_adding_the_offset() {
+        let expected: Timestamp = "2024-03-14T09:26:53Z".parse().expect("a time");
+        for text in ["1710408413000)", "1710408413000+0000)", "1710433613000-0700)", "1710397613000+0300)"] {
+            assert_eq!(json(text).as_lost_utc(), Some(expected), "{text}");
+        }
+        let unspecified = DateTime::parse_xml("2024-03-14T09:26:53").expect("a date");
+        assert_eq!(unspecified.as_lost_utc(), Some(expected));
+    }
 }

@@ -4,23 +4,36 @@
 //! recognized, a reader of that format turns it into one lossless [`Context`], and [`Message`] keeps what
 //! matters of it. All of it is defensive: a body can come from anybody who may send to the queue.
 
+mod binary;
 mod columns;
 pub mod context;
 mod contract;
 pub mod datetime;
 mod error;
 mod extract;
+mod infoset;
 mod json;
 pub mod limits;
 mod namespace;
 mod number;
+mod open;
+mod render;
 pub mod value;
+mod xml;
 
 use std::borrow::Cow;
 
+use self::{
+    binary::BinaryTokens,
+    contract::Source as _,
+    infoset::{Cursor, Tokens},
+    namespace::Namespace,
+    xml::XmlTokens,
+};
 pub use self::{
     context::Context,
     error::{Error, Path, Problem, Step},
+    render::View,
 };
 use crate::{
     change::{Change, Origin},
@@ -115,10 +128,12 @@ impl Payload<'_> {
 
     /// All that the body says, without loss. Borrows from the body wherever the format allows it.
     pub fn context(&self) -> Result<Context<'_>, Error> {
-        match self.format {
-            Format::Json => json::context(text(&self.body)?).map(|context| *context),
-            Format::Xml | Format::Binary => Err(Error::new(Problem::UnknownFormat, 0)),
-        }
+        let context = match self.format {
+            Format::Json => json::context(text(&self.body)?)?,
+            Format::Xml => document(XmlTokens::new(text(&self.body)?))?,
+            Format::Binary => document(BinaryTokens::new(&self.body))?,
+        };
+        Ok(*context)
     }
 
     /// What the body reports.
@@ -128,13 +143,9 @@ impl Payload<'_> {
 }
 
 /// Recognizes the format and removes the wrappers of old senders. The bytes decide, the content type is only a hint.
-pub fn open<'b>(body: &'b [u8], _content_type: Option<&str>) -> Result<Payload<'b>, Error> {
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        None => Err(Error::of_document(Problem::Empty)),
-        Some(b'{') => Ok(Payload { format: Format::Json, body: Cow::Borrowed(body) }),
-        Some(_) => Err(Error::new(Problem::UnknownFormat, 0)),
-    }
+pub fn open<'b>(body: &'b [u8], content_type: Option<&str>) -> Result<Payload<'b>, Error> {
+    let (format, body) = open::open(body, content_type)?;
+    Ok(Payload { format, body })
 }
 
 /// Decodes a body to what it reports.
@@ -145,4 +156,16 @@ pub fn decode(body: &[u8], content_type: Option<&str>) -> Result<Message, Error>
 /// The body as text.
 fn text(body: &[u8]) -> Result<&str, Error> {
     std::str::from_utf8(body).map_err(|error| Error::new(Problem::Encoding("UTF-8"), error.valid_up_to()))
+}
+
+/// The context that an XML document in whichever spelling holds.
+fn document<'a, T: Tokens<'a>>(tokens: T) -> Result<Box<Context<'a>>, Error> {
+    let mut cursor = Cursor::new(tokens)?;
+    let root = cursor.element();
+    if (root.namespace, root.name) != (Some(Namespace::Xrm), "RemoteExecutionContext") {
+        return Err(cursor.fail(Problem::Expected("a RemoteExecutionContext")));
+    }
+    let context = contract::boxed_context(&mut cursor)?;
+    cursor.end()?;
+    Ok(context)
 }

@@ -1,6 +1,6 @@
 //! The values a context can hold, without loss: section 4 of the contract, order kept.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use uuid::Uuid;
 
@@ -78,7 +78,7 @@ pub enum Value<'a> {
     /// A floating-point number.
     Double(f64),
     /// The literal of a JSON number.
-    Number(&'a str),
+    Number(Cow<'a, str>),
     /// A GUID.
     Guid(Uuid),
     /// A date.
@@ -131,6 +131,12 @@ pub struct TypeName<'a> {
     pub namespace: Cow<'a, str>,
     /// Name within the namespace; empty for a JSON object that does not name its type.
     pub name: Cow<'a, str>,
+}
+
+impl fmt::Display for TypeName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{{}}}{}", self.namespace, self.name)
+    }
 }
 
 /// A name of an enumeration, which JSON gives as its number.

@@ -82,7 +82,7 @@ impl<'a> Source<'a> for Reader<'a> {
         match self.peek()? {
             Kind::Null => self.null().map(|_| Value::Null),
             Kind::Bool => Reader::boolean(self).map(Value::Bool),
-            Kind::Number => self.number().map(Value::Number),
+            Kind::Number => self.number().map(|literal| Value::Number(Cow::Borrowed(literal))),
             Kind::Text => self.raw().map(text_or_date),
             Kind::List => contract::list(self, Self::any).map(Value::List),
             Kind::Object => object(self),
