@@ -1,4 +1,4 @@
-//! The way of one request: delay, carry out, answer.
+//! The way of one request: a delay, the operation, the answer, and the faults in between.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +15,8 @@ pub(super) enum Verdict {
     Reply(Reply),
     /// The connection ends with a reset.
     Reset,
+    /// There is no answer, ever.
+    Hang,
 }
 
 /// What the listeners and the handle share.
@@ -36,19 +38,36 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells those who wait that something happened.
-    pub(super) fn announce(&self) {
-        let last = self.lock().journal.last();
-        self.news.send_replace(last);
+    /// Answers a request after whatever delay is due.
+    pub(super) async fn answer(&self, call: Call) -> Verdict {
+        let (strike, delay, early) = {
+            let mut state = self.lock();
+            let strike = state.strike(&call, Instant::now());
+            let delay = state.latency + strike.as_ref().map(|strike| strike.delay).unwrap_or_default();
+            let apply_first = strike.as_ref().is_some_and(|strike| strike.apply);
+            let early = (apply_first || delay.is_zero())
+                .then(|| state.answer(&call, strike.as_ref(), Instant::now()));
+            (strike, delay, early)
+        };
+        if !delay.is_zero() {
+            if early.is_some() {
+                self.announce();
+            }
+            tokio::time::sleep(delay).await;
+        }
+        let verdict = match early {
+            Some(verdict) => verdict,
+            None => self.lock().answer(&call, strike.as_ref(), Instant::now()),
+        };
+        self.announce();
+        verdict
     }
 
-    pub(super) async fn answer(&self, call: Call) -> Verdict {
-        let latency = self.lock().latency;
-        if !latency.is_zero() {
-            tokio::time::sleep(latency).await;
+    /// Tells those who wait that something happened.
+    pub(super) fn announce(&self) {
+        if self.news.receiver_count() > 0 {
+            let last = self.lock().journal.last();
+            self.news.send_replace(last);
         }
-        let reply = self.lock().answer(&call, Instant::now());
-        self.announce();
-        Verdict::Reply(reply)
     }
 }

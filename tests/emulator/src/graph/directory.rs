@@ -302,6 +302,25 @@ impl Directory {
         Ok(())
     }
 
+    /// Creates a user from the body of a POST. A password is accepted and forgotten.
+    pub(super) fn create(
+        &mut self,
+        body: Map<String, Value>,
+        visible_from: Instant,
+    ) -> Result<Uuid, Refusal> {
+        let mut user = User::new(Uuid::new_v4());
+        for (name, value) in body.into_iter().filter(|(name, _)| !name.contains('@')) {
+            match name.as_str() {
+                "passwordProfile" | "passwordPolicies" => {}
+                "identities" => user.identities = identities::first(&value, &self.tenant.domain)?,
+                _ => self.set(&mut user, &name, value)?,
+            }
+        }
+        let id = user.id;
+        let added = self.add(user, visible_from);
+        added.map(|()| id).map_err(|AddError::Taken { name, owner, .. }| Refusal::conflict(name, owner))
+    }
+
     /// Puts a user into the bin.
     pub(super) fn delete(&mut self, id: Uuid) -> bool {
         match self.records.get_mut(&id) {

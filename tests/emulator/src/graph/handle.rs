@@ -16,10 +16,12 @@ use uuid::Uuid;
 
 use super::core::Core;
 use super::directory::AddError;
+use super::faults::Fault;
 use super::journal::{Counters, Entry};
-use super::options::{Options, Tenant};
+use super::options::{Options, Tenant, Throttle};
 use super::refusal::Refusal;
 use super::state::State;
+use super::throttle::{Level, Quota};
 use super::token::{App, Audience, Grant};
 use super::user::User;
 use super::{Change, server};
@@ -126,9 +128,13 @@ impl Graph {
 
     /// Adds a user, or replaces the one of the same id.
     pub fn add_user(&self, user: User) -> Result<(), AddError> {
-        let mut state = self.core.lock();
-        let visible_from = Instant::now() + state.visible_after;
-        state.directory.add(user, visible_from)
+        let added = {
+            let mut state = self.core.lock();
+            let visible_from = Instant::now() + state.visible_after;
+            state.directory.add(user, visible_from)
+        };
+        self.core.announce();
+        added
     }
 
     /// A user as it is now, whatever reads may still show; deleted ones included.
@@ -150,6 +156,7 @@ impl Graph {
     /// If the directory refuses the write: then the test is wrong.
     pub fn write_user(&self, id: Uuid, properties: Map<String, Value>) -> Vec<Change> {
         let written = self.core.lock().directory.patch(id, properties, Instant::now());
+        self.core.announce();
         written.unwrap_or_else(|Refusal { message, .. }| panic!("the directory refuses the write: {message}"))
     }
 
@@ -245,6 +252,44 @@ impl Graph {
     /// How long tokens issued from now on are good.
     pub fn set_token_lifetime(&self, lifetime: Duration) {
         self.core.lock().tokens.lifetime = lifetime;
+    }
+
+    /// Scripts a fault and returns its number, by which the journal calls it.
+    pub fn script(&self, fault: Fault) -> u64 {
+        self.core.lock().script.add(fault, Instant::now())
+    }
+
+    /// The faults that are still to come.
+    #[must_use]
+    pub fn pending_faults(&self) -> Vec<(u64, Fault)> {
+        self.core.lock().script.pending().map(|(number, fault)| (number, fault.clone())).collect()
+    }
+
+    /// Forgets all faults that are still to come.
+    pub fn clear_faults(&self) {
+        self.core.lock().script.clear();
+    }
+
+    /// Sets another quota; all its buckets begin full.
+    pub fn set_throttle(&self, throttle: Throttle) {
+        let mut state = self.core.lock();
+        state.quota = Quota::new(throttle, state.directory.tenant.clone(), Instant::now());
+    }
+
+    /// Uses up writes of an app's own quota, as another replica would.
+    pub fn drain_app(&self, app: Uuid, writes: u32) {
+        self.core.lock().quota.drain_app(app, writes, Instant::now());
+    }
+
+    /// Uses up writes of the tenant's quota, as other apps would.
+    pub fn drain_tenant(&self, writes: u32) {
+        self.core.lock().quota.drain_tenant(writes, Instant::now());
+    }
+
+    /// The buckets of the quota as they stood at their last use.
+    #[must_use]
+    pub fn quota(&self) -> Vec<Level> {
+        self.core.lock().quota.levels()
     }
 
     /// Makes every token issued so far worthless.

@@ -19,14 +19,19 @@ pub(super) fn replacement(
     present: &[Identity],
     domain: &str,
 ) -> Result<Vec<Identity>, Refusal> {
+    let wanted = first(value, domain)?;
+    check_whole(&wanted, present)?;
+    Ok(wanted)
+}
+
+/// Reads the list of a user that is about to be created.
+pub(super) fn first(value: &Value, domain: &str) -> Result<Vec<Identity>, Refusal> {
     let elements = value.as_array().ok_or_else(|| Refusal::invalid_value(PROPERTY))?;
     if elements.len() > MOST {
         let message = format!("The number of values for property '{PROPERTY}' exceeds the limit of {MOST}.");
         return Err(Refusal::about(PROPERTY, message));
     }
-    let wanted = elements.iter().map(|element| read(element, domain)).collect::<Result<Vec<_>, _>>()?;
-    check_whole(&wanted, present)?;
-    Ok(wanted)
+    elements.iter().map(|element| read(element, domain)).collect()
 }
 
 fn read(element: &Value, domain: &str) -> Result<Identity, Refusal> {

@@ -4,24 +4,32 @@ mod handle;
 mod options;
 
 mod access;
+mod batch;
 mod call;
 mod core;
 mod directory;
+mod faults;
+mod filter;
 mod identities;
 mod journal;
+mod list;
 mod property;
 mod read;
 mod refusal;
 mod reply;
+mod route;
 mod server;
 mod state;
+mod throttle;
 mod token;
 mod user;
 
 pub use directory::{AddError, Change};
+pub use faults::{Answer, ErrorAnswer, Fault, Page, RetryAfter, Scope};
 pub use handle::{Graph, StartError, TimedOut};
 pub use journal::{Counters, Entry, Kind};
 pub use options::{Options, Profile, RetryAfterForm, Size, Tenant, Throttle};
+pub use throttle::Level;
 pub use token::{App, Audience, DEFAULT_CLIENT_ID, DEFAULT_SECRET, Grant, Secret};
 pub use user::{Identity, User};
 

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::call::Call;
 use super::property::{self, DEFAULT};
 use super::refusal::Refusal;
 use super::user::User;
@@ -27,9 +26,9 @@ pub(super) fn show(user: &User, selection: &[String]) -> Map<String, Value> {
 }
 
 /// A single user as the body of an answer.
-pub(super) fn single(call: &Call, user: &User, selection: &[String]) -> Value {
+pub(super) fn single(origin: &str, user: &User, selection: &[String]) -> Value {
     let mut body = Map::new();
-    let context = format!("{}/v1.0/$metadata#users/$entity", call.origin());
+    let context = format!("{origin}/v1.0/$metadata#users/$entity");
     body.insert("@odata.context".to_owned(), json!(context));
     body.extend(show(user, selection));
     Value::Object(body)

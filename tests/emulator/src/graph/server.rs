@@ -124,6 +124,7 @@ async fn respond(
             cut.now();
             std::future::pending().await
         }
+        Verdict::Hang => std::future::pending().await,
     }
 }
 

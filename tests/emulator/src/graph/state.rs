@@ -2,25 +2,28 @@
 
 use std::time::Duration;
 
-use hyper::{Method, StatusCode};
-use serde_json::{Map, Value};
+use hyper::StatusCode;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::call::{Call, Place};
+use super::core::Verdict;
 use super::directory::{Change, Directory};
+use super::faults::{Answer, Script, Strike};
 use super::journal::{Entry, Journal, Kind};
 use super::options::Options;
 use super::refusal::Refusal;
 use super::reply::{Ids, Reply};
-use super::token::{self, Grant, Tokens};
-use super::{access, read};
+use super::throttle::Quota;
+use super::token::{self, Tokens};
 
 /// The state of one local Graph.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) directory: Directory,
     pub(super) tokens: Tokens,
+    pub(super) quota: Quota,
+    pub(super) script: Script,
     pub(super) journal: Journal,
     pub(super) latency: Duration,
     pub(super) visible_after: Duration,
@@ -39,19 +42,21 @@ pub(super) struct Handled {
 }
 
 impl Handled {
-    fn new(kind: Kind, reply: Reply) -> Self {
+    pub(super) fn new(kind: Kind, reply: Reply) -> Self {
         Self { reply, kind, user: None, app: None, applied: false, changes: Vec::new() }
     }
 }
 
 impl State {
     pub(super) fn new(options: &Options, now: Instant) -> Self {
-        let (tenant, extensions) = (options.tenant.clone(), options.extensions.clone());
-        let mut directory = Directory::new(tenant, options.profile, extensions);
+        let tenant = options.tenant.clone();
+        let mut directory = Directory::new(tenant.clone(), options.profile, options.extensions.clone());
         directory.lag = options.stale_reads;
         Self {
             directory,
             tokens: Tokens::new(options.apps.clone(), options.token_lifetime),
+            quota: Quota::new(options.throttle, tenant, now),
+            script: Script::default(),
             journal: Journal::new(options.journal_capacity),
             latency: options.latency,
             visible_after: options.visible_after,
@@ -59,15 +64,41 @@ impl State {
         }
     }
 
-    /// Carries out a call, writes it down, and gives the answer.
-    pub(super) fn answer(&mut self, call: &Call, now: Instant) -> Reply {
-        let ids = Ids::of(&call.headers);
-        let handled = self.handle(call, &ids, now);
-        self.record(call, &ids, &handled, now);
-        handled.reply.stamp(&ids)
+    /// The fault that strikes a call, if any.
+    pub(super) fn strike(&mut self, call: &Call, now: Instant) -> Option<Strike> {
+        let user = self.user_of(call);
+        self.script.strike(call, user, now)
     }
 
-    fn record(&mut self, call: &Call, ids: &Ids, handled: &Handled, now: Instant) {
+    /// Carries out a call, unless its fault forbids that, writes it down, and gives the answer.
+    pub(super) fn answer(&mut self, call: &Call, strike: Option<&Strike>, now: Instant) -> Verdict {
+        let ids = Ids::of(&call.headers);
+        let answer = strike.and_then(|strike| strike.answer.as_ref().map(|answer| (answer, strike.apply)));
+        let mut handled = match answer {
+            Some((_, false)) => self.not_handled(call),
+            _ => self.handle(call, &ids, now),
+        };
+        let mut verdict = None;
+        match answer {
+            None => {}
+            Some((Answer::Error(error), _)) => handled.reply = error.reply(&ids),
+            Some((Answer::TokenError(number), _)) => handled.reply = token::refuse(*number),
+            Some((Answer::Reset, _)) => verdict = Some(Verdict::Reset),
+            Some((Answer::Hang, _)) => verdict = Some(Verdict::Hang),
+        }
+        self.record(call, &ids, &mut handled, strike.map(|strike| strike.number), verdict.is_none(), now);
+        verdict.unwrap_or_else(|| Verdict::Reply(handled.reply.stamp(&ids)))
+    }
+
+    fn record(
+        &mut self,
+        call: &Call,
+        ids: &Ids,
+        handled: &mut Handled,
+        fault: Option<u64>,
+        answered: bool,
+        now: Instant,
+    ) {
         let elapsed = now.saturating_duration_since(self.started).as_millis();
         self.journal.push(Entry {
             number: 0,
@@ -76,14 +107,14 @@ impl State {
             method: call.method.to_string(),
             path: call.uri.path_and_query().map_or_else(String::new, ToString::to_string),
             user: handled.user,
-            status: Some(handled.reply.status.as_u16()),
-            code: handled.reply.code.clone(),
+            status: answered.then_some(handled.reply.status.as_u16()),
+            code: handled.reply.code.take().filter(|_| answered),
             applied: handled.applied,
-            changes: handled.changes.clone(),
+            changes: std::mem::take(&mut handled.changes),
             app: handled.app,
             client_request_id: ids.client.clone(),
             retry_attempt: call.header("retry-attempt").map(str::to_owned),
-            fault: None,
+            fault,
         });
     }
 
@@ -98,75 +129,22 @@ impl State {
         Handled::new(Kind::Graph, refusal.into_reply(ids))
     }
 
-    fn graph(&mut self, call: &Call, place: &Place, ids: &Ids, now: Instant) -> Handled {
-        let grant = match self.tokens.admit(call, now) {
-            Ok(grant) => grant,
-            Err(refusal) => return Handled::new(Kind::Graph, refusal.into_reply(ids)),
+    /// What the journal says about a call that a fault stopped.
+    fn not_handled(&self, call: &Call) -> Handled {
+        let kind = match call.place() {
+            None => Kind::Token,
+            Some(Place::Batch) => Kind::Batch,
+            Some(_) if call.item.is_some() => Kind::BatchItem,
+            Some(_) => Kind::Graph,
         };
-        let user = match place {
-            Place::User(key) => self.directory.resolve(key),
-            _ => None,
-        };
-        let mut handled = match self.admitted(call, place, &grant, now) {
-            Ok(handled) => handled,
-            Err(refusal) => Handled::new(Kind::Graph, refusal.into_reply(ids)),
-        };
-        handled.user = handled.user.or(user);
-        handled.app = Some(grant.app);
-        handled.reply.set("x-ms-resource-unit", "1");
-        handled
+        let reply = Reply::empty(StatusCode::INTERNAL_SERVER_ERROR);
+        Handled { user: self.user_of(call), ..Handled::new(kind, reply) }
     }
 
-    fn admitted(
-        &mut self,
-        call: &Call,
-        place: &Place,
-        grant: &Grant,
-        now: Instant,
-    ) -> Result<Handled, Refusal> {
-        match (place, &call.method) {
-            (Place::User(key), &Method::GET) => self.read_one(call, key, grant, now),
-            (Place::User(key), &Method::PATCH) => self.patch(call, key, grant, now),
-            (Place::Nowhere, _) => {
-                let message = format!("Resource not found for the segment '{}'.", call.uri.path());
-                Err(Refusal::new(StatusCode::NOT_FOUND, "BadRequest", message))
-            }
-            _ => {
-                let message = "The HTTP method is not supported for this resource.";
-                Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Request_BadRequest", message))
-            }
+    fn user_of(&self, call: &Call) -> Option<Uuid> {
+        match call.place() {
+            Some(Place::User(key)) => self.directory.resolve(&key),
+            _ => None,
         }
     }
-
-    fn read_one(&self, call: &Call, key: &str, grant: &Grant, now: Instant) -> Result<Handled, Refusal> {
-        access::may_read(grant)?;
-        let selection = read::selection(call.option("select").as_deref(), &self.directory.extensions)?;
-        let found = self.directory.resolve(key).and_then(|id| self.directory.seen(id, now));
-        let user = found.ok_or_else(|| Refusal::not_found(key))?;
-        let reply = Reply::json(StatusCode::OK, read::single(call, user, &selection));
-        Ok(Handled { user: Some(user.id), ..Handled::new(Kind::Graph, reply) })
-    }
-
-    fn patch(&mut self, call: &Call, key: &str, grant: &Grant, now: Instant) -> Result<Handled, Refusal> {
-        let body = object(call)?;
-        let user = self.directory.target(key, now)?;
-        access::may_write(grant, user, &body)?;
-        let id = user.id;
-        let changes = self.directory.patch(id, body, now)?;
-        let reply = Reply::empty(StatusCode::NO_CONTENT);
-        Ok(Handled { user: Some(id), applied: true, changes, ..Handled::new(Kind::Graph, reply) })
-    }
-}
-
-/// The body of a write, which must be a JSON object that says that it is one.
-fn object(call: &Call) -> Result<Map<String, Value>, Refusal> {
-    if !call.is_json() {
-        return Err(Refusal::unreadable("Entity only allows writes with a JSON Content-Type header."));
-    }
-    serde_json::from_slice(&call.body).map_err(|_| {
-        Refusal::unreadable(
-            "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of \
-             valid JSON format.",
-        )
-    })
 }

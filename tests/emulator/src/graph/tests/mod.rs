@@ -1,6 +1,11 @@
 //! The servers as a client sees them.
 
+mod batch;
 mod client;
+mod faults;
+mod lists;
+mod throttling;
+mod uniqueness;
 mod users;
 
 use std::time::Duration;

@@ -23,6 +23,11 @@ use crate::clock;
 pub(super) use endpoint::answer;
 pub(super) use errors::refuse;
 
+/// Whether a call asks for the token of a managed identity.
+pub(super) fn is_managed(call: &Call) -> bool {
+    matches!(call.uri.path(), "/metadata/identity/oauth2/token" | "/msi/token")
+}
+
 /// The application id of [`App::default`].
 pub const DEFAULT_CLIENT_ID: Uuid = uuid!("0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d");
 /// The secret of [`App::default`].

@@ -1,0 +1,123 @@
+//! Reads of many users: pages, filters, reads by id.
+
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::call::Call;
+use super::directory::Directory;
+use super::filter::{self, Filter};
+use super::property;
+use super::read;
+use super::refusal::Refusal;
+use super::route::collection;
+use super::user::User;
+
+const DEFAULT_PAGE: usize = 100;
+const LARGEST_PAGE: usize = 999;
+const MOST_IDS: usize = 1_000;
+
+/// A page of `GET /users`.
+pub(super) fn page(directory: &Directory, call: &Call, now: Instant) -> Result<Value, Refusal> {
+    refuse_advanced(call)?;
+    let select = call.option("select");
+    let selection = read::selection(select.as_deref(), &directory.extensions)?;
+    let top = match call.option("top") {
+        None => DEFAULT_PAGE,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|top| (1..=LARGEST_PAGE).contains(top))
+            .ok_or_else(|| Refusal::bad_request(format!("Invalid page size specified: '{text}'.")))?,
+    };
+    let skip: usize = call.option("skiptoken").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let matching: Vec<&User> = match call.option("filter") {
+        None => directory.all_seen(now).skip(skip).take(top + 1).collect(),
+        Some(text) => filtered(directory, &filter::parse(&text)?, now)?.skip(skip).take(top + 1).collect(),
+    };
+    let values = matching.iter().take(top).map(|user| Value::Object(read::show(user, &selection))).collect();
+    let mut body = collection(&call.origin(), "users", values);
+    if matching.len() > top {
+        body.insert("@odata.nextLink".to_owned(), json!(next_link(call, skip + top)));
+    }
+    Ok(Value::Object(body))
+}
+
+/// `POST /directoryObjects/getByIds`.
+pub(super) fn by_ids(
+    directory: &Directory,
+    call: &Call,
+    body: &Map<String, Value>,
+    now: Instant,
+) -> Result<Value, Refusal> {
+    let selection = read::selection(call.option("select").as_deref(), &directory.extensions)?;
+    let ids =
+        body.get("ids").and_then(Value::as_array).ok_or_else(|| Refusal::bad_request("ids is missing."))?;
+    if ids.len() > MOST_IDS {
+        return Err(Refusal::bad_request("The number of ids exceeds the limit of 1000."));
+    }
+    let wanted = ids.iter().filter_map(|id| id.as_str()?.parse::<Uuid>().ok());
+    let show = |user: &User| {
+        let mut shown = read::show(user, &selection);
+        shown.insert("@odata.type".to_owned(), json!("#microsoft.graph.user"));
+        Value::Object(shown)
+    };
+    let values = wanted.filter_map(|id| directory.seen(id, now)).map(show).collect();
+    Ok(Value::Object(collection(&call.origin(), "directoryObjects", values)))
+}
+
+/// Advanced queries are not to be had in B2C, and whether External ID has them is not known.
+fn refuse_advanced(call: &Call) -> Result<(), Refusal> {
+    for name in ["search", "count", "orderby"] {
+        if call.option(name).is_some() {
+            return Err(Refusal::unsupported_query(format!("The query option '${name}' is not supported.")));
+        }
+    }
+    Ok(())
+}
+
+fn filtered<'a>(
+    directory: &'a Directory,
+    filter: &Filter,
+    now: Instant,
+) -> Result<Box<dyn Iterator<Item = &'a User> + 'a>, Refusal> {
+    Ok(match filter.clone() {
+        Filter::Ids(ids) => {
+            let ids = ids.into_iter().filter_map(|id| id.parse::<Uuid>().ok());
+            Box::new(ids.filter_map(move |id| directory.seen(id, now)))
+        }
+        Filter::SignIn { issuer, assigned } => {
+            let found = directory.by_identity(&issuer, &assigned).and_then(|id| directory.seen(id, now));
+            Box::new(found.into_iter())
+        }
+        Filter::OtherMail(address) => Box::new(directory.all_seen(now).filter(move |user| {
+            let list = user.get("otherMails");
+            let is_it = |one: &Value| one.as_str().is_some_and(|one| one.eq_ignore_ascii_case(&address));
+            list.as_array().is_some_and(|list| list.iter().any(is_it))
+        })),
+        Filter::Equals(name, value) => {
+            if property::rule(&name, &directory.extensions).is_none() {
+                return Err(Refusal::unsupported_query(
+                    "Unsupported or invalid query filter clause specified.",
+                ));
+            }
+            let same = move |user: &&User| {
+                user.get(&name).as_str().is_some_and(|text| text.to_lowercase() == value.to_lowercase())
+            };
+            Box::new(directory.all_seen(now).filter(same))
+        }
+    })
+}
+
+/// The same query from further on.
+fn next_link(call: &Call, skip: usize) -> String {
+    let query = call.uri.query().unwrap_or_default();
+    let mut next = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        if !name.ends_with("skiptoken") {
+            next.append_pair(&name, &value);
+        }
+    }
+    next.append_pair("$skiptoken", &skip.to_string());
+    format!("{}{}?{}", call.origin(), call.uri.path(), next.finish())
+}
