@@ -10,7 +10,8 @@ use secrecy::ExposeSecret;
 use serde_amqp::Value;
 use tokio::sync::Mutex;
 
-use super::recovery::Failure;
+use super::connection::Sessions;
+use super::recovery::{Failure, Recovery};
 use super::rpc::{Request, Rpc};
 use crate::bus::token::{TokenKind, TokenSource};
 
@@ -21,23 +22,25 @@ const RETRY_PAUSE: Duration = Duration::from_secs(10);
 
 /// The tokens of one connection.
 pub(super) struct Claims {
-    rpc: Rpc,
+    sessions: Arc<Sessions>,
     source: Arc<dyn TokenSource>,
     clock: fn() -> Timestamp,
     limit: Duration,
     /// For each resource, when its token is to be renewed. The lock is held over the exchange, so that two
     /// links of one entity do not fetch two tokens.
     due: Mutex<HashMap<Box<str>, Timestamp>>,
+    /// The links to `$cbs`. Between two tokens they are idle for so long that the service may close them.
+    node: Mutex<Option<Rpc>>,
 }
 
 impl Claims {
     pub(super) fn new(
-        rpc: Rpc,
+        sessions: Arc<Sessions>,
         source: Arc<dyn TokenSource>,
         clock: fn() -> Timestamp,
         limit: Duration,
     ) -> Self {
-        Self { rpc, source, clock, limit, due: Mutex::default() }
+        Self { sessions, source, clock, limit, due: Mutex::default(), node: Mutex::default() }
     }
 
     /// Makes sure that a token for `resource` is in force; a token that is already is left alone.
@@ -88,18 +91,39 @@ impl Claims {
             TokenKind::Sas => "servicebus.windows.net:sastoken",
             TokenKind::Bearer => "jwt",
         };
-        let request = Request {
+        let secret = token.secret.expose_secret();
+        let request = || Request {
             doing: "putting a token",
             properties: vec![
                 ("operation", SimpleValue::String("put-token".into())),
                 ("type", SimpleValue::String(kind.into())),
                 ("name", SimpleValue::String(resource.into())),
             ],
-            body: Value::String(token.secret.expose_secret().to_owned()),
+            body: Value::String(secret.to_owned()),
         };
-        self.rpc.ask(request, self.limit).await.map_err(Failure::at_attach)?;
+        self.ask(request).await.map_err(Failure::at_attach)?;
         tracing::debug!(%resource, expires = %token.expires, "service bus took the token");
         let life = token.expires.duration_since(now);
         Ok(now.checked_add(life * 3 / 4).unwrap_or(token.expires))
+    }
+
+    /// Asks over the links there are, and over new ones if those turn out to be gone.
+    async fn ask(&self, request: impl Fn() -> Request) -> Result<(), Failure> {
+        let mut node = self.node.lock().await;
+        if let Some(rpc) = node.take() {
+            match rpc.ask(request(), self.limit).await {
+                Ok(_) => {
+                    *node = Some(rpc);
+                    return Ok(());
+                }
+                // The links had ended in the meantime.
+                Err(failure) if failure.condition.is_none() && failure.recovery == Recovery::Link => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        let rpc = Rpc::attach_in(self.sessions.begin().await?, self.sessions.host(), "$cbs").await?;
+        rpc.ask(request(), self.limit).await?;
+        *node = Some(rpc);
+        Ok(())
     }
 }

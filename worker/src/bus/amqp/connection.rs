@@ -9,7 +9,7 @@ use fe2o3_amqp::sasl_profile::SaslProfile;
 use fe2o3_amqp::session::SessionHandle;
 use fe2o3_amqp::{Connection as Wire, Session};
 use jiff::Timestamp;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
@@ -17,7 +17,6 @@ use uuid::Uuid;
 use super::claims::Claims;
 use super::faults::Doing;
 use super::recovery::Failure;
-use super::rpc::Rpc;
 use super::transport::Transport;
 use super::{Settings, Timing};
 use crate::bus::error::Error;
@@ -31,12 +30,37 @@ const WINDOW: u32 = 5_000;
 /// After a failed attempt others are turned away for this long instead of each trying on its own.
 const AFTER_FAILURE: Duration = Duration::from_millis(250);
 
+/// What every link needs of a connection: a session.
+pub(super) struct Sessions {
+    host: Box<str>,
+    handle: Mutex<ConnectionHandle<()>>,
+}
+
+impl Sessions {
+    /// Host and port, for messages.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// A new session. Every link or pair of links has its own, so that one that is slow to take its transfers
+    /// holds up no other, and one that is dropped in a hurry takes no other down.
+    pub(super) async fn begin(&self) -> Result<SessionHandle<()>, Failure> {
+        let doing = Doing { what: "beginning a session", host: &self.host };
+        let mut handle = self.handle.lock().await;
+        Session::builder()
+            .incoming_window(WINDOW)
+            .outgoing_window(WINDOW)
+            .begin(&mut handle)
+            .await
+            .map_err(|error| doing.begin(error))
+    }
+}
+
 /// One open connection.
 pub(super) struct Connection {
-    host: Box<str>,
+    sessions: Arc<Sessions>,
     /// How tokens name the namespace.
     resource_root: Box<str>,
-    handle: Mutex<ConnectionHandle<()>>,
     claims: Arc<Claims>,
     renewal: JoinHandle<()>,
 }
@@ -56,25 +80,23 @@ impl Connection {
             .open_with_stream(stream)
             .await
             .map_err(|error| doing.open(error))?;
-        let handle = Mutex::new(handle);
-        let session = begin(&handle, doing).await?;
-        let rpc = Rpc::attach_in(session, &host, "$cbs").await?;
+        let sessions = Arc::new(Sessions { host, handle: Mutex::new(handle) });
         let source = Arc::clone(&namespace.tokens);
-        let claims = Arc::new(Claims::new(rpc, source, namespace.clock, namespace.timing.request));
+        let limit = namespace.timing.request;
+        let claims = Arc::new(Claims::new(Arc::clone(&sessions), source, namespace.clock, limit));
         let renewal = tokio::spawn(renew(Arc::clone(&claims)));
         let resource_root = namespace.resource_root.clone();
-        Ok(Self { host, resource_root, handle, claims, renewal })
+        Ok(Self { sessions, resource_root, claims, renewal })
     }
 
     /// Host and port, for messages.
     pub(super) fn host(&self) -> &str {
-        &self.host
+        self.sessions.host()
     }
 
-    /// A new session. Every link or pair of links has its own, so that one that is slow to take its transfers
-    /// holds up no other, and one that is dropped in a hurry takes no other down.
+    /// A new session.
     pub(super) async fn session(&self) -> Result<SessionHandle<()>, Failure> {
-        begin(&self.handle, Doing { what: "beginning a session", host: &self.host }).await
+        self.sessions.begin().await
     }
 
     /// Makes sure that we may use the address.
@@ -93,14 +115,14 @@ impl Connection {
 
     /// Whether it is certain that nothing can be done with it any more.
     async fn is_closed(&self) -> bool {
-        self.handle.lock().await.is_closed()
+        self.sessions.handle.lock().await.is_closed()
     }
 
     async fn close(&self, limit: Duration) {
         // The peer may be gone, and the library waits for its answer without end.
-        let closed = async { self.handle.lock().await.close().await };
+        let closed = async { self.sessions.handle.lock().await.close().await };
         if timeout(limit, closed).await.is_err() {
-            tracing::debug!(host = %self.host, "service bus did not answer our close");
+            tracing::debug!(host = self.host(), "service bus did not answer our close");
         }
     }
 }
@@ -109,16 +131,6 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.renewal.abort();
     }
-}
-
-async fn begin(handle: &Mutex<ConnectionHandle<()>>, doing: Doing<'_>) -> Result<SessionHandle<()>, Failure> {
-    let mut handle = handle.lock().await;
-    Session::builder()
-        .incoming_window(WINDOW)
-        .outgoing_window(WINDOW)
-        .begin(&mut handle)
-        .await
-        .map_err(|error| doing.begin(error))
 }
 
 async fn renew(claims: Arc<Claims>) {
@@ -135,13 +147,14 @@ pub(super) struct Namespace {
     pub(super) clock: fn() -> Timestamp,
     pub(super) timing: Timing,
     current: Mutex<Current>,
+    /// Ends attempts that are under way, so that closing does not wait for them.
+    closed: watch::Sender<bool>,
 }
 
 #[derive(Default)]
 struct Current {
     connection: Option<Arc<Connection>>,
     failed: Option<Instant>,
-    closed: bool,
 }
 
 impl Namespace {
@@ -154,13 +167,14 @@ impl Namespace {
             clock: settings.clock,
             timing: settings.timing,
             current: Mutex::default(),
+            closed: watch::Sender::new(false),
         })
     }
 
     /// The connection, made if there is none. Callers that come while it is being made wait for it.
     pub(super) async fn connection(&self) -> Result<Arc<Connection>, Failure> {
         let mut current = self.current.lock().await;
-        if current.closed {
+        if *self.closed.borrow() {
             return Err(Failure::connection(Error::Closed));
         }
         if let Some(connection) = &current.connection
@@ -174,7 +188,11 @@ impl Namespace {
             return Err(doing.connection_ended("another attempt failed a moment ago"));
         }
         let limit = self.timing.connect;
-        let opened = timeout(limit, Connection::open(self)).await;
+        let mut closed = self.closed.subscribe();
+        let opened = tokio::select! {
+            opened = timeout(limit, Connection::open(self)) => opened,
+            _ = closed.wait_for(|closed| *closed) => return Err(Failure::connection(Error::Closed)),
+        };
         let timed_out = || Failure::connection(Error::Timeout { doing: doing.what, after: limit });
         match opened.unwrap_or_else(|_| Err(timed_out())) {
             Ok(connection) => {
@@ -200,8 +218,8 @@ impl Namespace {
 
     /// Closes the connection; no other will be made.
     pub(super) async fn close(&self) {
+        self.closed.send_replace(true);
         let mut current = self.current.lock().await;
-        current.closed = true;
         if let Some(connection) = current.connection.take() {
             connection.close(self.timing.close).await;
         }

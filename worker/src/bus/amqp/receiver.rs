@@ -77,7 +77,7 @@ impl Task {
             match self.attach().await {
                 Ok(link) => self.attached(link),
                 Err(End::Lost(failure)) => {
-                    let delay = backoff.draw();
+                    let delay = backoff.draw().max(failure.retry_after());
                     self.report(failure, delay);
                     match self.wait(delay).await {
                         Some(reply) => break Some(reply),

@@ -200,6 +200,14 @@ impl Failure {
         Self { error, recovery: Recovery::Link, condition: None }
     }
 
+    /// How long the service asked us to wait at least.
+    pub(super) fn retry_after(&self) -> Duration {
+        match self.error.class() {
+            Class::Throttled { retry_after } => retry_after.unwrap_or(BUSY),
+            Class::Transient | Class::Permanent | Class::Installation => Duration::ZERO,
+        }
+    }
+
     /// Whether the message is simply not ours any more.
     pub(super) fn is_lock_lost(&self) -> bool {
         matches!(
