@@ -1,2 +1,7 @@
-//! p
-fn main() {}
+//! The one integration binary.
+
+mod decode;
+
+mod delivery;
+
+mod demo;

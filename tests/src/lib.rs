@@ -1,1 +1,16 @@
-//! placeholder
+//! What the demo and the integration tests share: a small world of local services, messages in the shape that
+//! Dataverse gives them, what must come of them, and the audit that finds what is missing.
+//!
+//! Reading order: [`message`] makes a body, [`scenario`] a mix of them with the expected result, [`world`]
+//! starts the services and the real worker, [`audit`] compares.
+
+pub mod message;
+
+pub mod scenario;
+
+pub mod world;
+
+pub mod demo;
+
+pub mod audit;
+pub mod binary;

@@ -1,0 +1,59 @@
+//! From the queue to Graph, by the worker's real binary over TCP.
+
+use std::time::Duration;
+
+use tests::{
+    audit::audit,
+    scenario::{Mix, Scenario},
+    world::{Options, World},
+};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Fast enough for a test, with a grace for unknown users that a test can wait for.
+const SETTINGS: &str = r#"
+[throttle]
+writes_per_second = 500.0
+burst = 50.0
+[retry]
+not_found_grace = "300ms"
+first_delay = "20ms"
+longest_delay = "100ms"
+"#;
+
+const MIX: Mix =
+    Mix { users: 40, changes: 200, strangers: 10, sign_ins: 10, garbage: 2, ghosts: 1, bad_links: 1, bad_values: 1 };
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_reach_their_users_and_bad_messages_the_dead_letter_queue() -> anyhow::Result<()> {
+    let scenario = Scenario::mixed(MIX, 1);
+    let world = World::start(Options::default()).await?;
+    world.add_users(&scenario)?;
+    world.post(&scenario, |_| {}).await?;
+    let worker = world.start_worker(&world.settings(SETTINGS)?)?;
+    world.drained(PATIENCE).await?;
+    let log = worker.stop().await?;
+    let findings = audit(&world, &scenario)?;
+    assert_eq!(findings.faults, [], "{log}");
+    assert!(log.contains("stopped: 225 received"), "{log}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_killed_in_the_middle_is_followed_by_one_that_reaches_the_same_state() -> anyhow::Result<()> {
+    let scenario = Scenario::mixed(MIX, 2);
+    let world = World::start(Options { lock: Duration::from_secs(5), ..Options::default() }).await?;
+    world.add_users(&scenario)?;
+    world.post(&scenario, |_| {}).await?;
+    // Slow enough to be caught in the middle: every call takes a while, and few run at once.
+    world.graph.set_latency(Duration::from_millis(20));
+    let settings = world.settings(&format!("{SETTINGS}[pool]\nconcurrency = 4\nmessages = 50\n"))?;
+    let first = world.start_worker(&settings)?;
+    world.graph.wait_for_counters(PATIENCE, |counters| counters.writes >= 15).await?;
+    first.kill().await?;
+    let second = world.start_worker(&settings)?;
+    world.drained(PATIENCE).await?;
+    let log = second.stop().await?;
+    assert_eq!(audit(&world, &scenario)?.faults, [], "{log}");
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! A small world on this machine: a local Service Bus, a local Graph, and the real worker between them.
+
+use std::{
+    fmt::Write as _,
+    fs::File,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context, bail, ensure};
+use emulator::{
+    broker::EntityOptions,
+    bus::{self, ServiceBus},
+    graph::{self, Graph, User},
+};
+use tempfile::TempDir;
+use tokio::{
+    process::{Child, Command},
+    time::{Instant, sleep},
+};
+use worker::bus::{ConnectionString, Outgoing, Queue, amqp};
+
+use crate::{binary, scenario::Scenario};
+
+/// Name of the queue.
+pub const QUEUE: &str = "contacts";
+
+/// Name of its dead-letter queue.
+pub const DEAD_LETTERS: &str = "contacts/$DeadLetterQueue";
+
+/// The services, and a folder for what belongs to them.
+pub struct World {
+    /// The local Service Bus.
+    pub bus: ServiceBus,
+    /// The local Graph.
+    pub graph: Graph,
+    folder: TempDir,
+}
+
+/// How a world differs from the usual.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long a delivery stays locked.
+    pub lock: Duration,
+    /// The local Graph.
+    pub graph: graph::Options,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        // A profile without the rule of ten mail addresses: scenarios change an address more often than that.
+        let graph = graph::Options { profile: graph::Profile::ExternalId, ..graph::Options::default() };
+        Self { lock: Duration::from_secs(30), graph }
+    }
+}
+
+impl World {
+    /// Starts the services on free ports.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let queue = EntityOptions { lock_duration: options.lock, ..EntityOptions::default() };
+        let bus = ServiceBus::start(bus::Options::default().queue_with(QUEUE, queue)).await?;
+        let graph = Graph::start(options.graph).await?;
+        let folder = TempDir::new()?;
+        std::fs::write(folder.path().join("ca.pem"), graph.ca_pem())?;
+        Ok(Self { bus, graph, folder })
+    }
+
+    /// A folder that lives as long as the world.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Adds the users of a scenario as they are before it.
+    pub fn add_users(&self, scenario: &Scenario) -> anyhow::Result<()> {
+        for (id, person) in &scenario.before {
+            let user = person
+                .properties()
+                .into_iter()
+                .fold(User::new(*id).with("displayName", "Portal user"), |user, (name, value)| user.with(name, value));
+            self.graph.add_user(user)?;
+        }
+        Ok(())
+    }
+
+    /// Opens the queue for sending, as a client over TCP.
+    pub fn sender(&self) -> anyhow::Result<amqp::AmqpQueue> {
+        let connection = ConnectionString::parse(&self.bus.connection_string())?;
+        let settings = amqp::Settings::from_connection_string(&connection, QUEUE, worker::clock::now);
+        Ok(amqp::AmqpQueue::open_without_intake(&settings, None)?)
+    }
+
+    /// Posts the messages of a scenario in order, telling `progress` after each.
+    pub async fn post(&self, scenario: &Scenario, mut progress: impl FnMut(usize)) -> anyhow::Result<()> {
+        let sender = self.sender()?;
+        for (number, posting) in scenario.postings.iter().enumerate() {
+            let message = Outgoing {
+                message_id: Some(uuid::Uuid::new_v4().to_string().into()),
+                content_type: Some(posting.content_type.into()),
+                body: posting.body.clone().into(),
+                ..Outgoing::default()
+            };
+            sender.send(message).await.context("a message could not be posted")?;
+            progress(number + 1);
+        }
+        sender.close().await;
+        Ok(())
+    }
+
+    /// Writes a settings file for the worker; `extra` is appended as it is.
+    pub fn settings(&self, extra: &str) -> anyhow::Result<PathBuf> {
+        let mut text = String::new();
+        write!(
+            text,
+            r#"[service_bus]
+connection_string = "{}"
+queue = "{QUEUE}"
+[graph]
+root = "{}"
+ca_file = "{}"
+[identity]
+authority = "{}"
+tenant = "{}"
+client_id = "{}"
+client_secret = "{}"
+{extra}"#,
+            self.bus.connection_string(),
+            self.graph.http_url(),
+            self.folder().join("ca.pem").display(),
+            self.graph.https_url(),
+            self.graph.tenant().id,
+            graph::DEFAULT_CLIENT_ID,
+            graph::DEFAULT_SECRET,
+        )?;
+        let path = self.folder().join(format!("contactsync-{}.toml", uuid::Uuid::new_v4()));
+        std::fs::write(&path, text)?;
+        Ok(path)
+    }
+
+    /// Starts the worker's real binary with these settings. Its log goes to a file of the world's folder.
+    pub fn start_worker(&self, settings: &Path) -> anyhow::Result<Worker> {
+        let log = settings.with_extension("log");
+        let child = Command::new(binary::contactsync()?)
+            .args(["run", "--config"])
+            .arg(settings)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::options().create(true).append(true).open(&log)?)
+            .kill_on_drop(true)
+            .spawn()
+            .context("the worker cannot be started")?;
+        Ok(Worker { child, log })
+    }
+
+    /// Waits until the queue itself is empty: nothing waiting, locked or scheduled.
+    pub async fn drained(&self, patience: Duration) -> anyhow::Result<()> {
+        self.until(patience, "the queue is empty", |world| {
+            let counts = world.bus.counts(QUEUE)?;
+            Ok((counts.active + counts.scheduled + counts.deferred == 0, format!("{counts:?}")))
+        })
+        .await
+    }
+
+    /// Polls until a condition holds; if it never does, says what was seen last.
+    pub async fn until(
+        &self,
+        patience: Duration,
+        what: &str,
+        mut holds: impl FnMut(&Self) -> anyhow::Result<(bool, String)>,
+    ) -> anyhow::Result<()> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let (done, seen) = holds(self)?;
+            if done {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "not within {patience:?}: {what}; last seen: {seen}");
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// A running worker. It is killed when this is dropped.
+pub struct Worker {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Worker {
+    /// Asks it to stop, and waits until it has; fails unless it says that all is well.
+    pub async fn stop(mut self) -> anyhow::Result<String> {
+        let Some(id) = self.child.id() else { bail!("the worker ended by itself:\n{}", self.log()?) };
+        let asked = Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
+        ensure!(asked.success(), "the worker is gone");
+        let status = self.child.wait().await?;
+        ensure!(status.success(), "the worker ended with {status}:\n{}", self.log()?);
+        self.log()
+    }
+
+    /// Ends it as a power cut would.
+    pub async fn kill(mut self) -> anyhow::Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(&self.log)?)
+    }
+}
