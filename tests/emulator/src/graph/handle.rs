@@ -292,6 +292,11 @@ impl Graph {
         self.core.lock().quota.levels()
     }
 
+    /// Adds `refresh_in`, a hint to renew early, to tokens issued from now on, or leaves it out.
+    pub fn set_token_refresh_in(&self, hint: Option<Duration>) {
+        self.core.lock().tokens.refresh_in = hint;
+    }
+
     /// Makes every token issued so far worthless.
     pub fn revoke_tokens(&self) {
         self.core.lock().tokens.revoke();

@@ -30,7 +30,10 @@ pub use handle::{Graph, StartError, TimedOut};
 pub use journal::{Counters, Entry, Kind};
 pub use options::{Options, Profile, RetryAfterForm, Size, Tenant, Throttle};
 pub use throttle::Level;
-pub use token::{App, Audience, DEFAULT_CLIENT_ID, DEFAULT_SECRET, Grant, Secret};
+pub use token::{
+    App, Audience, DEFAULT_CLIENT_ID, DEFAULT_SECRET, FederatedCredential, Grant, IDENTITY_HEADER, Issuer,
+    IssuerError, ManagedIdentity, Secret,
+};
 pub use user::{Identity, User};
 
 #[cfg(test)]

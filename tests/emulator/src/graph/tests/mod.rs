@@ -5,6 +5,7 @@ mod client;
 mod faults;
 mod lists;
 mod throttling;
+mod tokens;
 mod uniqueness;
 mod users;
 

@@ -5,16 +5,21 @@ use std::collections::HashMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::{Method, StatusCode};
+use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::app::App;
 use super::errors::refuse;
-use super::{App, Audience, Tokens};
+use super::{Audience, Tokens, assertion, managed};
+use crate::clock;
 use crate::graph::call::Call;
 use crate::graph::options::Tenant;
-use crate::graph::reply::Reply;
+use crate::graph::reply::{Body, Reply};
+
+const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// Answers a call to the authority; none if the path is not one of the authority's.
 pub(in crate::graph) fn answer(
@@ -26,6 +31,9 @@ pub(in crate::graph) fn answer(
     let path = call.uri.path();
     if path == "/common/discovery/instance" {
         return Some((instances(call), None));
+    }
+    if managed::is_managed(call) {
+        return Some(managed::answer(tokens, tenant, call, now));
     }
     let (name, rest) = path.strip_prefix('/')?.split_once('/')?;
     let reply = match rest {
@@ -103,7 +111,15 @@ fn redeem(
         return Err(7_000_112);
     }
     let secret = field("client_secret").or(basic.as_ref().map(|(_, secret)| secret.as_str()));
-    check_secret(&app, secret.ok_or(7_000_216_u32)?)?;
+    match (field("client_assertion_type"), field("client_assertion"), secret) {
+        (Some(ASSERTION), Some(signed), _) => {
+            let seconds = std::time::Duration::try_from(clock::now().duration_since(Timestamp::UNIX_EPOCH));
+            assertion::verify(&app, tenant, signed, seconds.unwrap_or_default().as_secs_f64())?;
+        }
+        (None, None, Some(secret)) => check_secret(&app, secret)?,
+        (None, None, None) => return Err(7_000_216),
+        _ => return Err(900_144),
+    }
     let resource = scope.strip_suffix("/.default").filter(|one| !one.contains(' ')).ok_or(70_011_u32)?;
     let audience = audience(resource, call).ok_or(500_011_u32)?;
     let life = tokens.lifetime.as_secs();
@@ -112,6 +128,9 @@ fn redeem(
         StatusCode::OK,
         json!({ "token_type": "Bearer", "expires_in": life, "ext_expires_in": life, "access_token": token }),
     );
+    if let (Some(hint), Body::Json(body)) = (tokens.refresh_in, &mut reply.body) {
+        body["refresh_in"] = json!(hint.as_secs());
+    }
     reply.set("cache-control", "no-store, no-cache");
     Ok((reply, id))
 }

@@ -43,7 +43,7 @@ const TABLE: [Known; 19] = [
         "Client is public so neither 'client_assertion' nor 'client_secret' should be presented.",
     ),
     known(
-        &[700_027, 700_030],
+        &[700_027, 700_030, 700_021, 700_023, 700_024, 50_027, 50_013],
         401,
         "invalid_client",
         "The certificate with identifier used to sign the client assertion is not registered on application, or the assertion is not valid.",

@@ -1,7 +1,11 @@
 //! Who may ask for a token, and which tokens are good.
 
+mod app;
+mod assertion;
 mod endpoint;
 mod errors;
+mod issuer;
+mod managed;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -10,83 +14,23 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hyper::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
-use uuid::{Uuid, uuid};
+use uuid::Uuid;
 
 use super::call::Call;
 use super::options::Tenant;
 use super::refusal::Refusal;
 use crate::clock;
 
+pub use app::{App, DEFAULT_CLIENT_ID, DEFAULT_SECRET, FederatedCredential, ManagedIdentity, Secret};
+pub use issuer::{Issuer, IssuerError};
+pub use managed::IDENTITY_HEADER;
+
 pub(super) use endpoint::answer;
 pub(super) use errors::refuse;
-
-/// Whether a call asks for the token of a managed identity.
-pub(super) fn is_managed(call: &Call) -> bool {
-    matches!(call.uri.path(), "/metadata/identity/oauth2/token" | "/msi/token")
-}
-
-/// The application id of [`App::default`].
-pub const DEFAULT_CLIENT_ID: Uuid = uuid!("0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d");
-/// The secret of [`App::default`].
-pub const DEFAULT_SECRET: &str = "local-secret";
-
-/// An application registered in the tenant.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct App {
-    /// Its application (client) id.
-    pub id: Uuid,
-    /// Its secrets; any one that has not expired opens the door.
-    #[serde(default)]
-    pub secrets: Vec<Secret>,
-    /// Names of the application permissions that were consented.
-    #[serde(default = "default_roles")]
-    pub roles: BTreeSet<String>,
-    /// Whether the service principal holds a directory role that lets it write to administrators.
-    #[serde(default)]
-    pub directory_role: bool,
-    /// Whether the app has been switched off.
-    #[serde(default)]
-    pub disabled: bool,
-}
-
-/// A client secret.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Secret {
-    /// The text that the client sends.
-    pub value: String,
-    /// Whether it is past its date.
-    #[serde(default)]
-    pub expired: bool,
-}
-
-impl Secret {
-    /// A secret that is good.
-    #[must_use]
-    pub fn new(value: &str) -> Self {
-        Self { value: value.to_owned(), expired: false }
-    }
-}
-
-fn default_roles() -> BTreeSet<String> {
-    ["User.ReadWrite.All", "User.ManageIdentities.All"].map(str::to_owned).into()
-}
-
-impl Default for App {
-    fn default() -> Self {
-        Self {
-            id: DEFAULT_CLIENT_ID,
-            secrets: vec![Secret::new(DEFAULT_SECRET)],
-            roles: default_roles(),
-            directory_role: false,
-            disabled: false,
-        }
-    }
-}
+pub(super) use managed::is_managed;
 
 /// What a token opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -127,13 +71,15 @@ enum Standing {
 pub(super) struct Tokens {
     pub(super) apps: HashMap<Uuid, App>,
     pub(super) lifetime: Duration,
+    /// The hint in `refresh_in`, if one is given.
+    pub(super) refresh_in: Option<Duration>,
     grants: HashMap<String, Arc<Grant>>,
 }
 
 impl Tokens {
     pub(super) fn new(apps: Vec<App>, lifetime: Duration) -> Self {
         let apps = apps.into_iter().map(|app| (app.id, app)).collect();
-        Self { apps, lifetime, grants: HashMap::new() }
+        Self { apps, lifetime, refresh_in: None, grants: HashMap::new() }
     }
 
     /// Issues a token to an app that has proved itself.
