@@ -30,8 +30,7 @@ pub(super) fn unsigned(value: &Value<'_>) -> Option<u64> {
     match value {
         Value::Int(number) => u64::try_from(*number).ok(),
         Value::Long(number) => u64::try_from(*number).ok(),
-        Value::Number(text) => text.parse().ok(),
-        Value::Text(text) => text.parse().ok(),
+        Value::Number(text) | Value::Text(text) => text.parse().ok(),
         _ => None,
     }
 }
@@ -95,14 +94,15 @@ fn reduce(name: &str, value: &Value<'_>, labels: &mut Labels<'_, '_>) -> change:
         Value::Enum(named) => text(&named.1),
         Value::IllFormedText => change::Value::Unsupported("text with half of a surrogate pair"),
         Value::Reference(_) => change::Value::Unsupported("lookup"),
-        Value::Bytes(_) => change::Value::Unsupported("file"),
+
         Value::Entity(_) => change::Value::Unsupported("record"),
-        // JSON tells these no better apart than this.
-        Value::OptionSets(_)
+        // JSON tells these no better apart than this, and a change must read the same in every format.
+        Value::Bytes(_)
+        | Value::OptionSets(_)
         | Value::References(_)
         | Value::StringMap(_)
         | Value::Array(_)
-        | Value::List(_) => change::Value::Unsupported("list"),
+        | Value::List(_) => change::Value::Unsupported("list or file"),
         Value::Entities(_) => change::Value::Unsupported("records"),
         Value::Aliased(_) => change::Value::Unsupported("value of a linked table"),
         Value::Relationship(_) | Value::TextPair(_) | Value::Pair(_) | Value::Other(_) => {

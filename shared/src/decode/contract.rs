@@ -285,19 +285,27 @@ pub(super) fn option_set<'a, S: Source<'a>>(source: &mut S) -> Result<i32, Error
     value_member(source, "number of a choice", S::int)
 }
 
+/// Reads something large straight into a box. The frames between two levels of nesting must stay small.
+fn boxed<'a, S: Source<'a>, T>(
+    source: &mut S,
+    read: impl FnOnce(&mut S) -> Result<T, Error>,
+) -> Result<Box<T>, Error> {
+    read(source).map(Box::new)
+}
+
 /// A value of one of the structures that the contract defines, by the local name of its type; `None` with nothing
 /// taken for any other name.
 pub(super) fn structure<'a, S: Source<'a>>(source: &mut S, name: &str) -> Result<Option<Value<'a>>, Error> {
     Ok(Some(match name {
-        "Entity" => Value::Entity(Box::new(entity(source)?)),
-        "EntityReference" => Value::Reference(Box::new(reference(source)?)),
+        "Entity" => Value::Entity(boxed(source, entity)?),
+        "EntityReference" => Value::Reference(boxed(source, reference)?),
         "OptionSetValue" => Value::OptionSet(option_set(source)?),
         "Money" => Value::Money(value_member(source, "amount of money", S::decimal)?),
-        "EntityCollection" => Value::Entities(Box::new(entities(source)?)),
+        "EntityCollection" => Value::Entities(boxed(source, entities)?),
         "EntityReferenceCollection" => Value::References(list(source, reference)?),
-        "AliasedValue" => Value::Aliased(Box::new(aliased(source)?)),
-        "BooleanManagedProperty" => Value::ManagedBool(Box::new(managed_bool(source)?)),
-        "Relationship" => Value::Relationship(Box::new(relationship(source)?)),
+        "AliasedValue" => Value::Aliased(boxed(source, aliased)?),
+        "BooleanManagedProperty" => Value::ManagedBool(boxed(source, managed_bool)?),
+        "Relationship" => Value::Relationship(boxed(source, relationship)?),
         _ => return Ok(None),
     }))
 }

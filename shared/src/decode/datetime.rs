@@ -1,6 +1,6 @@
 //! Dates as the three formats write them.
 
-use std::fmt;
+use std::{fmt, ops::Range};
 
 use jiff::{Timestamp, civil};
 
@@ -103,14 +103,13 @@ impl DateTime {
     #[must_use]
     pub fn parse_xml(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
-        let number = |from: usize, to: usize| digits(bytes.get(from..to)?);
         let separators = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
         if !separators.iter().all(|&(at, byte)| bytes.get(at) == Some(&byte)) {
             return None;
         }
-        let date = civil::Date::new(number(0, 4)? as i16, number(5, 7)? as i8, number(8, 10)? as i8).ok()?;
+        let date = civil::Date::new(part(bytes, 0..4)?, part(bytes, 5..7)?, part(bytes, 8..10)?).ok()?;
         let time =
-            civil::Time::new(number(11, 13)? as i8, number(14, 16)? as i8, number(17, 19)? as i8, 0).ok()?;
+            civil::Time::new(part(bytes, 11..13)?, part(bytes, 14..16)?, part(bytes, 17..19)?, 0).ok()?;
         let (fraction, zone) = fraction(bytes.get(19..)?)?;
         let ticks = date.to_datetime(time).duration_since(FIRST).as_secs() * TICKS + fraction;
         let (kind, shift) = match zone {
@@ -192,17 +191,17 @@ impl fmt::Display for DateTime {
 }
 
 /// Ticks as a clock reading with all seven fraction digits.
-pub(super) fn clock(ticks: i64) -> String {
-    let mut text = String::with_capacity(27);
-    // Ticks are checked when a date is made, and a string takes whatever is written to it.
-    if write_clock(&mut text, ticks.div_euclid(TICKS)).is_ok() {
-        text.push_str(&format!(".{:07}", ticks.rem_euclid(TICKS)));
+pub(super) struct Clock(pub(super) i64);
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_clock(f, self.0.div_euclid(TICKS))?;
+        write!(f, ".{:07}", self.0.rem_euclid(TICKS))
     }
-    text
 }
 
 /// Writes the clock reading at a second counted from the first day.
-fn write_clock(f: &mut impl fmt::Write, second: i64) -> fmt::Result {
+fn write_clock(f: &mut fmt::Formatter<'_>, second: i64) -> fmt::Result {
     let (days, second) = (second.div_euclid(86_400), second.rem_euclid(86_400));
     let (year, month, day) = date_at(days);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
@@ -230,6 +229,11 @@ fn millis(ticks: i64) -> i64 {
 fn instant(ticks: i64) -> Option<Timestamp> {
     let nanos = i32::try_from(ticks.rem_euclid(TICKS) * 100).ok()?;
     Timestamp::new(ticks.div_euclid(TICKS) - EPOCH, nanos).ok()
+}
+
+/// A number at a fixed place.
+fn part<T: TryFrom<i32>>(text: &[u8], place: Range<usize>) -> Option<T> {
+    digits(text.get(place)?)?.try_into().ok()
 }
 
 /// A number of decimal digits and nothing else.

@@ -220,7 +220,7 @@ impl<'c, 'a> Parts<'c, 'a> {
             contact,
             operation,
             version: self.version(content, &after),
-            columns: content.map(|entity| columns([entity])).unwrap_or_else(|| self.state()),
+            columns: content.map_or_else(|| self.state(), |entity| columns([entity])),
             before: columns(images(&self.context.pre_entity_images, contact)),
             after: columns(after),
             truncated: self.stripped,

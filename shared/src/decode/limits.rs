@@ -9,7 +9,7 @@ pub const LENGTH: usize = 1 << 20;
 
 /// Containers (objects, lists, elements) inside each other. Dataverse stops at a context depth of 8, and eight
 /// parents with a deep insert inside the innermost need about 40.
-pub const DEPTH: usize = 96;
+pub const DEPTH: usize = 64;
 
 /// Values, list items and members of one message, skipped ones included. A 192 KB message cannot hold more,
 /// because each takes at least two bytes.

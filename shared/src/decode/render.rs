@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     context::{Context, with_members},
-    datetime::{self, DateTime, Kind},
+    datetime::{Clock, DateTime, Kind},
     number,
     value::{
         Aliased, Entities, Entity, ManagedBool, Member, Named, Reference, Relationship, TypeName, Value,
@@ -219,7 +219,7 @@ impl Show for DateTime {
                     Kind::Utc => "utc",
                     Kind::Local => "local",
                 };
-                object.with("kind", kind)?.with("v", &*datetime::clock(ticks))?.end()
+                object.with("kind", kind)?.with("v", &*Clock(ticks).to_string())?.end()
             }
             Self::Json { millis, offset } => object
                 .with("ms", &millis)?

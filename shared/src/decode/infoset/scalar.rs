@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use uuid::Uuid;
 
 use crate::decode::{
-    datetime::{DateTime, Kind, clock},
+    datetime::{Clock, DateTime, Kind},
     number,
 };
 
@@ -218,7 +218,7 @@ fn canonical(text: &str) -> Option<Cow<'_, str>> {
 fn date_text(date: DateTime) -> String {
     match date {
         DateTime::Clock { kind, ticks } => {
-            let mut text = clock(ticks);
+            let mut text = Clock(ticks).to_string();
             text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
             text.push_str(if kind == Kind::Unspecified { "" } else { "Z" });
             text
