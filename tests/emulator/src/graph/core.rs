@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::call::Call;
+use super::options::Options;
 use super::reply::Reply;
 use super::state::State;
 
@@ -25,11 +26,14 @@ pub(super) struct Core {
     state: Mutex<State>,
     /// Carries the number of the last journal entry to those who wait for one.
     pub(super) news: watch::Sender<u64>,
+    /// What a reset goes back to.
+    pub(super) options: Options,
+    pub(super) ca_pem: String,
 }
 
 impl Core {
-    pub(super) fn new(state: State) -> Self {
-        Self { state: Mutex::new(state), news: watch::Sender::new(0) }
+    pub(super) fn new(state: State, options: Options, ca_pem: String) -> Self {
+        Self { state: Mutex::new(state), news: watch::Sender::new(0), options, ca_pem }
     }
 
     /// The state; the guard must not live across an `.await`.

@@ -337,13 +337,6 @@ impl Directory {
         true
     }
 
-    /// Removes everybody.
-    pub(super) fn clear(&mut self) {
-        self.records.clear();
-        self.order.clear();
-        self.owners.clear();
-    }
-
     /// Finds users by a sign-in name, without regard to case.
     pub(super) fn by_identity(&self, issuer: &str, assigned: &str) -> Option<Uuid> {
         self.owners.get(&Name::Identity(issuer.to_lowercase(), assigned.to_lowercase())).copied()

@@ -37,6 +37,9 @@ pub enum StartError {
     /// The certificate could not be made.
     #[error("prepare the certificate of the local Graph")]
     Certificate(#[from] ca::Error),
+    /// Two users of the seed claim the same name.
+    #[error("fill the local Graph with its seed")]
+    Seed(#[from] AddError),
     /// The port is taken, or not ours to take.
     #[error("listen on {address} for the local Graph")]
     Listen {
@@ -63,7 +66,6 @@ pub struct Graph {
     core: Arc<Core>,
     http: SocketAddr,
     https: SocketAddr,
-    ca_pem: String,
     stop: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
 }
@@ -82,14 +84,15 @@ impl Graph {
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let (plain, http) = bind(options.http).await?;
         let (secure, https) = bind(options.https).await?;
-        let core = Arc::new(Core::new(State::new(&options, Instant::now())));
+        let state = State::new(&options, Instant::now())?;
+        let core = Arc::new(Core::new(state, options, ca.pem()));
         let (stop, stopped) = watch::channel(false);
         let acceptor = TlsAcceptor::from(Arc::new(tls));
         let listeners = vec![
             tokio::spawn(server::listen(plain, None, Arc::clone(&core), stopped.clone())),
             tokio::spawn(server::listen(secure, Some(acceptor), Arc::clone(&core), stopped)),
         ];
-        Ok(Self { core, http, https, ca_pem: ca.pem(), stop, listeners })
+        Ok(Self { core, http, https, stop, listeners })
     }
 
     /// `http://127.0.0.1:port`: the authority, and with `/v1.0` the root of Graph.
@@ -107,7 +110,7 @@ impl Graph {
     /// The certificate to trust for HTTPS.
     #[must_use]
     pub fn ca_pem(&self) -> &str {
-        &self.ca_pem
+        &self.core.ca_pem
     }
 
     /// The tenant that lives here.
@@ -154,6 +157,7 @@ impl Graph {
     /// # Panics
     ///
     /// If the directory refuses the write: then the test is wrong.
+    #[expect(clippy::must_use_candidate, reason = "few callers want the changes")]
     pub fn write_user(&self, id: Uuid, properties: Map<String, Value>) -> Vec<Change> {
         let written = self.core.lock().directory.patch(id, properties, Instant::now());
         self.core.announce();
@@ -161,11 +165,13 @@ impl Graph {
     }
 
     /// Puts a user into the bin: calls answer 404, its addresses stay taken. False if there is none.
+    #[expect(clippy::must_use_candidate, reason = "a caller knows whom it added")]
     pub fn delete_user(&self, id: Uuid) -> bool {
         self.core.lock().directory.delete(id)
     }
 
     /// Removes a user for good. False if there is none.
+    #[expect(clippy::must_use_candidate, reason = "a caller knows whom it added")]
     pub fn purge_user(&self, id: Uuid) -> bool {
         self.core.lock().directory.purge(id)
     }
@@ -254,7 +260,15 @@ impl Graph {
         self.core.lock().tokens.lifetime = lifetime;
     }
 
+    /// Goes back to the seed, clears faults, journal and totals, and fills the quota. Tokens stay good.
+    pub fn reset(&self) -> Result<(), AddError> {
+        let reset = self.core.lock().reset(&self.core.options, Instant::now());
+        self.core.announce();
+        reset
+    }
+
     /// Scripts a fault and returns its number, by which the journal calls it.
+    #[expect(clippy::must_use_candidate, reason = "few callers want the number")]
     pub fn script(&self, fault: Fault) -> u64 {
         self.core.lock().script.add(fault, Instant::now())
     }

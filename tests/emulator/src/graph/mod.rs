@@ -2,6 +2,7 @@
 
 mod handle;
 mod options;
+mod seed;
 
 mod access;
 mod batch;
@@ -11,6 +12,7 @@ mod directory;
 mod faults;
 mod filter;
 mod identities;
+mod inspect;
 mod journal;
 mod list;
 mod property;
@@ -29,6 +31,7 @@ pub use faults::{Answer, ErrorAnswer, Fault, Page, RetryAfter, Scope};
 pub use handle::{Graph, StartError, TimedOut};
 pub use journal::{Counters, Entry, Kind};
 pub use options::{Options, Profile, RetryAfterForm, Size, Tenant, Throttle};
+pub use seed::{Seed, SeedError};
 pub use throttle::Level;
 pub use token::{
     App, Audience, DEFAULT_CLIENT_ID, DEFAULT_SECRET, FederatedCredential, Grant, IDENTITY_HEADER, Issuer,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use uuid::{Uuid, uuid};
 
+use super::seed::Seed;
 use super::token::App;
 
 /// Everything that can be chosen before the start; most of it can also be changed while running.
@@ -27,6 +28,8 @@ pub struct Options {
     pub throttle: Throttle,
     /// Full names (`extension_{app id without hyphens}_{name}`) of the extension properties that are defined.
     pub extensions: Vec<String>,
+    /// Users, apps and extension properties to begin with; a reset goes back to them.
+    pub seed: Seed,
     /// How long an access token is good for.
     pub token_lifetime: Duration,
     /// How long every answer takes at least.
@@ -51,6 +54,7 @@ impl Default for Options {
             profile: Profile::B2c,
             throttle: Throttle::default(),
             extensions: Vec::new(),
+            seed: Seed::default(),
             token_lifetime: Duration::from_secs(3599),
             latency: Duration::ZERO,
             stale_reads: Duration::ZERO,

@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::call::Call;
 use super::core::{Core, Verdict};
+use super::inspect;
 use super::reply::Reply;
 
 /// No request that makes sense here is larger.
@@ -118,6 +119,9 @@ async fn respond(
         secure,
         item: None,
     };
+    if inspect::is_meant(&call) {
+        return inspect::answer(core, &call).await.into_response();
+    }
     match core.answer(call).await {
         Verdict::Reply(reply) => reply.into_response(),
         Verdict::Reset => {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::call::{Call, Place};
 use super::core::Verdict;
-use super::directory::{Change, Directory};
+use super::directory::{AddError, Change, Directory};
 use super::faults::{Answer, Script, Strike};
 use super::journal::{Entry, Journal, Kind};
 use super::options::Options;
@@ -48,20 +48,36 @@ impl Handled {
 }
 
 impl State {
-    pub(super) fn new(options: &Options, now: Instant) -> Self {
-        let tenant = options.tenant.clone();
-        let mut directory = Directory::new(tenant.clone(), options.profile, options.extensions.clone());
+    pub(super) fn new(options: &Options, now: Instant) -> Result<Self, AddError> {
+        let (tenant, seed) = (options.tenant.clone(), &options.seed);
+        let extensions = [options.extensions.as_slice(), &seed.extensions].concat();
+        let mut directory = Directory::new(tenant.clone(), options.profile, extensions);
         directory.lag = options.stale_reads;
-        Self {
+        for user in &seed.users {
+            directory.add(user.clone(), now)?;
+        }
+        let apps = [options.apps.as_slice(), &seed.apps].concat();
+        Ok(Self {
             directory,
-            tokens: Tokens::new(options.apps.clone(), options.token_lifetime),
+            tokens: Tokens::new(apps, options.token_lifetime),
             quota: Quota::new(options.throttle, tenant, now),
             script: Script::default(),
             journal: Journal::new(options.journal_capacity),
             latency: options.latency,
             visible_after: options.visible_after,
             started: now,
-        }
+        })
+    }
+
+    /// Goes back to the start. Tokens stay good and the numbers of the journal go on, because clients hold both.
+    pub(super) fn reset(&mut self, options: &Options, now: Instant) -> Result<(), AddError> {
+        let mut fresh = Self::new(options, now)?;
+        std::mem::swap(&mut fresh.journal, &mut self.journal);
+        fresh.journal.clear();
+        fresh.tokens.adopt(&mut self.tokens);
+        fresh.started = self.started;
+        *self = fresh;
+        Ok(())
     }
 
     /// The fault that strikes a call, if any.

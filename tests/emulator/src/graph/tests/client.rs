@@ -111,12 +111,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         headers: &[(&str, &str)],
         body: &str,
     ) -> io::Result<Answer> {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        head.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
-        self.stream.write_all(head.as_bytes()).await?;
+        let lines: String = headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect();
+        let length = body.len();
+        let text = format!(
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\n{lines}content-length: {length}\r\n\r\n{body}"
+        );
+        self.stream.write_all(text.as_bytes()).await?;
         self.stream.flush().await?;
         self.receive().await
     }

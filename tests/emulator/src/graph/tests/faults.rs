@@ -199,7 +199,7 @@ async fn a_new_user_is_unknown_for_a_while() {
 async fn reads_lag_behind_writes_by_the_set_time() {
     let graph = started(Options::default()).await;
     let mut client = Client::new(&graph).await;
-    graph.set_stale_reads(Duration::from_secs(60));
+    graph.set_stale_reads(Duration::from_mins(1));
     for city in ["Oslo", "Rome"] {
         assert_eq!(client.patch(&path(ADA), &json!({ "city": city })).await.status, 204);
         assert_eq!(client.get(&format!("{}?$select=city", path(ADA))).await.json()["city"], Value::Null);

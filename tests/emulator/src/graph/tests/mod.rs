@@ -3,6 +3,7 @@
 mod batch;
 mod client;
 mod faults;
+mod inspection;
 mod lists;
 mod throttling;
 mod tokens;

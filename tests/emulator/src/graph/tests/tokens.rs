@@ -158,11 +158,11 @@ fn seconds() -> i64 {
 }
 
 /// A signed assertion.
-fn signed(header: Value, claims: &Value, encoding: &'static dyn RsaEncoding) -> String {
+fn signed(header: &Value, claims: &Value, encoding: &'static dyn RsaEncoding) -> String {
     let der = PrivatePkcs8KeyDer::from_pem_slice(KEY.as_bytes()).unwrap();
     let key = RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).unwrap();
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let text = format!("{}.{}", part(&header), part(claims));
+    let text = format!("{}.{}", part(header), part(claims));
     let mut signature = vec![0; key.public().modulus_len()];
     key.sign(encoding, &SystemRandom::new(), text.as_bytes(), &mut signature).unwrap();
     format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
@@ -203,9 +203,9 @@ async fn a_certificate_opens_the_door_in_the_old_and_the_new_form() {
     fractional["iat"] = json!(exp - 600.0);
     fractional.as_object_mut().unwrap().remove("nbf");
     for assertion in [
-        signed(old, &claims(&graph), &RSA_PKCS1_SHA256),
-        signed(new.clone(), &claims(&graph), &RSA_PSS_SHA256),
-        signed(new, &fractional, &RSA_PSS_SHA256),
+        signed(&old, &claims(&graph), &RSA_PKCS1_SHA256),
+        signed(&new, &claims(&graph), &RSA_PSS_SHA256),
+        signed(&new, &fractional, &RSA_PSS_SHA256),
     ] {
         let answer = assert_as(&graph, &assertion).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
@@ -221,13 +221,13 @@ async fn a_bad_assertion_is_refused() {
         all[name] = value;
         all
     };
-    let sign = |claims: &Value| signed(header.clone(), claims, &RSA_PSS_SHA256);
+    let sign = |claims: &Value| signed(&header, claims, &RSA_PSS_SHA256);
     let other = json!({"typ": "JWT", "alg": "PS256", "x5t#S256": URL_SAFE_NO_PAD.encode([0_u8; 32])});
     let good = sign(&claims(&graph));
     let (body, _) = good.rsplit_once('.').unwrap();
     for (what, assertion, number) in [
-        ("another certificate", signed(other, &claims(&graph), &RSA_PSS_SHA256), 700_027),
-        ("wrong padding", signed(header.clone(), &claims(&graph), &RSA_PKCS1_SHA256), 700_027),
+        ("another certificate", signed(&other, &claims(&graph), &RSA_PSS_SHA256), 700_027),
+        ("wrong padding", signed(&header, &claims(&graph), &RSA_PKCS1_SHA256), 700_027),
         ("no signature", format!("{body}."), 700_027),
         ("expired", sign(&with("exp", json!(seconds() - 301))), 700_024),
         ("not yet valid", sign(&with("nbf", json!(seconds() + 400))), 700_024),
@@ -249,7 +249,7 @@ async fn an_outside_issuer_is_believed_for_its_subject_and_audience() {
     let app = App { federated: vec![credential], ..App::default() };
     let graph = started(Options { apps: vec![app], ..Options::default() }).await;
     let (subject, audience) = ("system:serviceaccount:a:b", "api://AzureADTokenExchange");
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let impostor = Issuer::new("https://issuer.test").unwrap();
     let stranger = Issuer::new("https://stranger.test").unwrap();
     for (assertion, number) in [
