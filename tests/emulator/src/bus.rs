@@ -18,12 +18,16 @@ use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::access::Access;
 use crate::amqp::condition::known;
 use crate::amqp::listener;
+use crate::breakage::{Breakage, Broken};
 use crate::broker::{self, Broker, Counts, EntityOptions, Sequence, Time, View};
 use crate::faults::Faults;
-use crate::hub::{Hub, Order};
+pub use crate::hub::Patience;
+use crate::hub::{Hub, Order, Settings};
 use crate::journal::Journal;
+use crate::sas::Rule;
 
 /// Why the service could not be started.
 #[derive(Debug, Error)]
@@ -77,12 +81,25 @@ pub struct Options {
     pub entities: Vec<(String, Entity)>,
     /// Decides lock tokens and made-up message ids.
     pub seed: u64,
+    /// Keys and tokens.
+    pub access: Access,
+    /// How long the service puts up with what.
+    pub patience: Patience,
+    /// A rule of the dialect to break.
+    pub breakage: Option<Breakage>,
 }
 
 impl Default for Options {
     /// A free port and no entities.
     fn default() -> Self {
-        Self { port: 0, entities: Vec::new(), seed: rand::random() }
+        Self {
+            port: 0,
+            entities: Vec::new(),
+            seed: rand::random(),
+            access: Access::default(),
+            patience: Patience::default(),
+            breakage: None,
+        }
     }
 }
 
@@ -115,22 +132,22 @@ impl Options {
     }
 }
 
-/// Name and key that the official emulator uses, and so do we.
-const KEY_NAME: &str = "RootManageSharedAccessKey";
-const KEY: &str = "SAS_KEY_VALUE";
-
 /// A running local Service Bus. It ends when it is dropped.
 #[derive(Debug)]
 pub struct ServiceBus {
     hub: Arc<Hub>,
     address: SocketAddr,
+    rule: Rule,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl ServiceBus {
     /// Starts the service on 127.0.0.1. It takes connections when this returns.
     pub async fn start(options: Options) -> Result<Self, Error> {
-        let hub = Arc::new(Hub::new(options.seed));
+        let settings =
+            Settings { access: options.access, patience: options.patience, broken: Broken(options.breakage) };
+        let rule = settings.access.rules.first().cloned().unwrap_or_default();
+        let hub = Arc::new(Hub::new(options.seed, settings));
         for (name, entity) in &options.entities {
             hub.run(|broker, now| make(broker, name, entity, now))
                 .map_err(|source| Error::Entity { name: name.clone(), source })?;
@@ -141,7 +158,7 @@ impl ServiceBus {
             tokio::spawn(async move { clock.keep_time().await }),
             tokio::spawn(listener::listen(listener, Arc::clone(&hub))),
         ];
-        Ok(Self { hub, address, tasks })
+        Ok(Self { hub, address, rule, tasks })
     }
 
     /// Where plain AMQP is spoken.
@@ -153,10 +170,17 @@ impl ServiceBus {
     /// A connection string for Microsoft's SDKs and for the product.
     #[must_use]
     pub fn connection_string(&self) -> String {
+        self.connection_string_for(&self.rule)
+    }
+
+    /// A connection string with another rule's key.
+    #[must_use]
+    pub fn connection_string_for(&self, rule: &Rule) -> String {
+        let Rule { name, key, .. } = rule;
+        let port = self.address.port();
         format!(
-            "Endpoint=sb://localhost:{};SharedAccessKeyName={KEY_NAME};SharedAccessKey={KEY};\
-             UseDevelopmentEmulator=true;",
-            self.address.port()
+            "Endpoint=sb://localhost:{port};SharedAccessKeyName={name};SharedAccessKey={key};\
+             UseDevelopmentEmulator=true;"
         )
     }
 

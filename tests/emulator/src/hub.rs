@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::broker::{Broker, Target, Time};
+use crate::access::Access;
+use crate::breakage::{Breakage, Broken};
+use crate::broker::{Broker, Quirks, Target, Time};
 use crate::faults::Faults;
 use crate::journal::{Event, Journal};
 
@@ -80,6 +82,39 @@ impl Handle {
     }
 }
 
+/// How long the service puts up with what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// With a connection on which no token was accepted.
+    pub token: Duration,
+    /// With a new connection that has no link.
+    pub first_link: Duration,
+    /// With a connection that has no link any more.
+    pub no_link: Duration,
+    /// With a link on which nothing happens.
+    pub idle_link: Duration,
+}
+
+impl Default for Patience {
+    /// What the service documents.
+    fn default() -> Self {
+        Self {
+            token: Duration::from_secs(20),
+            first_link: Duration::from_mins(1),
+            no_link: Duration::from_mins(5),
+            idle_link: Duration::from_mins(10),
+        }
+    }
+}
+
+/// What does not change while the service runs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) access: Access,
+    pub(crate) patience: Patience,
+    pub(crate) broken: Broken,
+}
+
 /// Who waits at which place.
 type Waiting = HashMap<Target, Vec<Arc<Notify>>>;
 
@@ -97,6 +132,7 @@ pub(crate) struct Hub {
     away_until: Mutex<Option<Instant>>,
     pub(crate) journal: Journal,
     pub(crate) faults: Faults,
+    pub(crate) settings: Settings,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -104,9 +140,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Hub {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, settings: Settings) -> Self {
+        let mut broker = Broker::new(seed);
+        broker.set_quirks(Quirks {
+            keeps_missing_ids: settings.broken.is(Breakage::NoMessageId),
+            counts_released: settings.broken.is(Breakage::ReleasedCounts),
+        });
         Self {
-            broker: Mutex::new(Broker::new(seed)),
+            broker: Mutex::new(broker),
             clock: Clock::start(),
             waiting: Mutex::default(),
             connections: Mutex::default(),
@@ -116,6 +157,7 @@ impl Hub {
             away_until: Mutex::new(None),
             journal: Journal::default(),
             faults: Faults::default(),
+            settings,
         }
     }
 

@@ -7,11 +7,14 @@
 pub mod broker;
 pub mod bus;
 
+pub mod access;
 pub mod amqp;
+pub mod breakage;
 pub mod ca;
 pub(crate) mod clock;
 pub mod faults;
 pub mod hub;
 pub mod journal;
+pub mod sas;
 
 pub mod graph;

@@ -11,7 +11,9 @@ use super::condition::{self, Failure, known};
 use super::connection::Connection;
 use super::frame::{Performative, code};
 use super::link::{Answering, Kind, Link, Node, Receiving};
-use super::value::{described, elements, entry, fields, number, string, symbol, text, undescribe};
+use super::value::{described, elements, entry, fields, number, string, symbol, text, timestamp, undescribe};
+use crate::access::Use;
+use crate::breakage::Breakage;
 use crate::broker::{Error, Mode, Target, Time, entity_path};
 use crate::faults::{Action, Point};
 use crate::journal::{Event, Role};
@@ -130,7 +132,7 @@ impl Connection {
             return;
         }
         let id = self.hub.next_id();
-        match self.grant(channel, &attach, id) {
+        match self.grant(&attach, id) {
             Answer::Yes(granted) => self.accept_link(channel, &attach, id, *granted),
             Answer::No(failure) => self.refuse(channel, &attach, &failure),
             Answer::Wait(target) => {
@@ -160,9 +162,12 @@ impl Connection {
         }
     }
 
-    fn grant(&mut self, _channel: u16, attach: &Attach, id: u64) -> Answer {
+    fn grant(&mut self, attach: &Attach, id: u64) -> Answer {
         let address = attach.address();
         let path = entity_path(&address);
+        if let Err(failure) = self.authorize(attach, &path) {
+            return Answer::No(failure);
+        }
         let granted = if path == "$cbs" {
             Ok(Self::node(attach, Node::Cbs))
         } else if path.ends_with(MANAGEMENT) {
@@ -176,6 +181,27 @@ impl Connection {
             Ok(granted) => Answer::Yes(Box::new(granted)),
             Err(failure) => Answer::No(failure),
         }
+    }
+
+    /// Whether a token on this connection allows the link.
+    fn authorize(&self, attach: &Attach, path: &str) -> Result<(), Failure> {
+        let wanted = if path.ends_with(MANAGEMENT) {
+            Use::Any
+        } else if attach.receiver {
+            Use::Listen
+        } else {
+            Use::Send
+        };
+        let access = &self.hub.settings.access;
+        if path == "$cbs" || !access.enforced || self.rights.allow(path, wanted, self.hub.now()) {
+            return Ok(());
+        }
+        let claim = if wanted == Use::Send { "Send" } else { "Listen" };
+        let text = format!(
+            "Unauthorized access. '{claim}' claim(s) are required to perform this operation. Resource: \
+             'sb://localhost/{path}'."
+        );
+        Err(Failure::new(condition::UNAUTHORIZED, text))
     }
 
     fn node(attach: &Attach, node: Node) -> Granted {
@@ -245,12 +271,17 @@ impl Connection {
         let mut link = Link::new(id, &attach.name, &address, granted.kind);
         link.delivery_count = if attach.receiver { 0 } else { attach.initial_count };
         let data = link.is_data();
+        let broken = self.hub.settings.broken;
         let properties = match &granted.session {
             None => Value::Null,
             Some((_, until)) => super::value::map([(
                 // A long of ticks, not a timestamp: clients read the raw eight bytes.
                 symbol("com.microsoft:locked-until-utc"),
-                Value::Long(until.ticks()),
+                if broken.is(Breakage::LockedUntilTimestamp) {
+                    timestamp(*until)
+                } else {
+                    Value::Long(until.ticks())
+                },
             )]),
         };
         let source = match (&granted.session, attach.session_filter()) {
@@ -268,7 +299,11 @@ impl Connection {
             Value::Null,
             Value::Null,
             if attach.receiver { Value::Uint(0) } else { Value::Null },
-            Value::Ulong(granted.max_message_size),
+            if broken.is(Breakage::NoMaxMessageSize) {
+                Value::Null
+            } else {
+                Value::Ulong(granted.max_message_size)
+            },
             Value::Null,
             Value::Null,
             properties,
@@ -276,6 +311,7 @@ impl Connection {
         self.emit(channel, code::ATTACH, fields);
         if let Some(session) = self.sessions.get_mut(&channel) {
             session.links.insert(attach.handle, link);
+            self.last_link = Some(Instant::now());
         }
         self.top_up(channel, attach.handle);
         if data {
@@ -307,7 +343,8 @@ impl Connection {
             if attach.receiver { Value::Uint(0) } else { Value::Null },
         ];
         self.emit(channel, code::ATTACH, fields);
-        let detach = vec![Value::Uint(attach.handle), Value::Bool(true), failure.to_value()];
+        let detach =
+            vec![Value::Uint(attach.handle), Value::Bool(true), failure.to_value(self.hub.settings.broken)];
         self.emit(channel, code::DETACH, detach);
     }
 
@@ -338,6 +375,7 @@ impl Connection {
         self.pending.retain(|pending| pending.channel != channel || pending.attach.handle != handle);
         let Some(session) = self.sessions.get_mut(&channel) else { return };
         let link = session.links.remove(&handle);
+        self.last_link = Some(Instant::now());
         if link.is_none() && waiting == self.pending.len() {
             // The answer to a detach of ours.
             return;
@@ -355,9 +393,10 @@ impl Connection {
     pub(crate) fn force_detach(&mut self, channel: u16, handle: u32, failure: &Failure) {
         let Some(session) = self.sessions.get_mut(&channel) else { return };
         let Some(link) = session.links.remove(&handle) else { return };
+        self.last_link = Some(Instant::now());
         session.unsettled.retain(|_, unsettled| unsettled.handle != handle);
         session.flush(&mut self.out);
-        let detach = vec![Value::Uint(handle), Value::Bool(true), failure.to_value()];
+        let detach = vec![Value::Uint(handle), Value::Bool(true), failure.to_value(self.hub.settings.broken)];
         self.emit(channel, code::DETACH, detach);
         self.release(&link);
         self.note_detached(&link, Some(failure.condition));

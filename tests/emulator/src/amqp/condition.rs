@@ -4,6 +4,7 @@ use serde_amqp::Value;
 
 use super::frame::code;
 use super::value::{described, string, symbol};
+use crate::breakage::{Breakage, Broken};
 use crate::broker::Error;
 
 pub(crate) const NOT_FOUND: &str = "amqp:not-found";
@@ -47,11 +48,12 @@ impl Failure {
     }
 
     /// The error as a composite, always with all three fields: clients index into them.
-    pub(crate) fn to_value(&self) -> Value {
-        described(
-            code::ERROR,
-            Value::List(vec![symbol(self.condition), string(&self.description), Value::Null]),
-        )
+    pub(crate) fn to_value(&self, broken: Broken) -> Value {
+        let mut fields = vec![symbol(self.condition), string(&self.description)];
+        if !broken.is(Breakage::TwoFieldErrors) {
+            fields.push(Value::Null);
+        }
+        described(code::ERROR, Value::List(fields))
     }
 
     /// The HTTP-like status of the failure on request nodes.

@@ -17,6 +17,7 @@ use super::reply::LateAnswer;
 use super::sasl;
 use super::session::{Session, WINDOW};
 use super::value::string;
+use crate::access::{Grant, Rights};
 use crate::hub::{Handle, Hub, Order};
 use crate::journal::Event;
 
@@ -27,7 +28,7 @@ pub(crate) const HIGH_WATER: usize = 1 << 20;
 const FULL: usize = 16 << 20;
 
 /// After this long without a frame the service gives a connection up.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(240);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(4);
 
 /// Why a connection ended.
 #[derive(Debug, Error)]
@@ -53,6 +54,9 @@ pub(crate) enum Ended {
     /// Nothing came for too long.
     #[error("nothing came from the client for too long")]
     Silent,
+    /// No token was put in time.
+    #[error("the client put no valid token in time")]
+    NoToken,
 }
 
 /// How far a connection has come to its end.
@@ -92,6 +96,12 @@ pub(crate) struct Connection {
     pub(crate) pending: Vec<PendingAttach>,
     pub(crate) delayed: Vec<Delayed>,
     pub(crate) max_frame: u32,
+    pub(crate) rights: Rights,
+    /// Whether a token was ever accepted.
+    pub(crate) proved: bool,
+    pub(crate) opened: Instant,
+    /// When a link was attached or detached last.
+    pub(crate) last_link: Option<Instant>,
     heartbeat: Option<Duration>,
     last_sent: Instant,
     last_heard: Instant,
@@ -124,6 +134,10 @@ impl Connection {
             pending: Vec::new(),
             delayed: Vec::new(),
             max_frame: 512,
+            rights: Rights::default(),
+            proved: false,
+            opened: now,
+            last_link: None,
             heartbeat: None,
             last_sent: now,
             last_heard: now,
@@ -136,7 +150,9 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Send + Unpin,
     {
         let mut input = BytesMut::with_capacity(2 * MAX_FRAME as usize);
-        sasl::greet(&mut stream, &mut input).await?;
+        if let Some(grant) = sasl::greet(&mut stream, &mut input, &self.hub.settings.access).await? {
+            self.grant_right(grant);
+        }
         let (mut reader, mut writer) = tokio::io::split(stream);
         let mut written = 0;
         loop {
@@ -179,6 +195,12 @@ impl Connection {
         }
     }
 
+    /// Adds a right that was proved.
+    pub(crate) fn grant_right(&mut self, grant: Grant) {
+        self.rights.add(grant);
+        self.proved = true;
+    }
+
     /// What has to be done whenever anything happened.
     fn work(&mut self) {
         for order in self.handle.take_orders() {
@@ -212,7 +234,8 @@ impl Connection {
     /// Closes the connection with a reason.
     pub(crate) fn close(&mut self, failure: &Failure) {
         if self.phase == Phase::Running {
-            self.emit(0, code::CLOSE, vec![failure.to_value()]);
+            let error = failure.to_value(self.hub.settings.broken);
+            self.emit(0, code::CLOSE, vec![error]);
             self.phase = Phase::Closing;
         }
     }
@@ -279,7 +302,12 @@ impl Connection {
     }
 
     fn on_begin(&mut self, channel: u16, begin: &Performative) {
-        let session = Session::new(channel, begin.u32(1).unwrap_or(0), begin.u32(2).unwrap_or(0));
+        let session = Session::new(
+            channel,
+            begin.u32(1).unwrap_or(0),
+            begin.u32(2).unwrap_or(0),
+            self.hub.settings.broken,
+        );
         self.sessions.insert(channel, session);
         let fields = vec![
             Value::Ushort(channel),
@@ -316,7 +344,9 @@ impl Connection {
         let delayed = self.delayed.iter().map(|delayed| delayed.at);
         let pending = self.pending.iter().map(|pending| pending.until);
         let silence = [self.last_heard + IDLE_TIMEOUT];
-        heartbeat.into_iter().chain(delayed).chain(pending).chain(silence).min().unwrap_or(self.last_heard)
+        let patience = self.patience_end();
+        let all = heartbeat.into_iter().chain(delayed).chain(pending).chain(patience).chain(silence);
+        all.min().unwrap_or(self.last_heard)
     }
 
     fn on_time(&mut self) -> Result<(), Ended> {
@@ -324,6 +354,7 @@ impl Connection {
         if self.last_heard + IDLE_TIMEOUT <= now {
             return Err(Ended::Silent);
         }
+        self.lose_patience(now)?;
         if self.heartbeat.is_some_and(|interval| self.last_sent + interval <= now) {
             frame::write(&mut self.out, 0, 0, &[], &[]);
         }

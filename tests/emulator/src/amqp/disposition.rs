@@ -9,6 +9,7 @@ use super::connection::Connection;
 use super::frame::{Performative, code};
 use super::session::{Outcome, Unsettled, disposition};
 use super::value::{entries, fields, text, undescribe};
+use crate::breakage::Breakage;
 use crate::broker::Verb;
 use crate::faults::{Action, Point};
 use crate::journal::Event;
@@ -34,6 +35,9 @@ impl Connection {
         for delivery in meant {
             let Some(session) = self.sessions.get_mut(&channel) else { return };
             let Some(unsettled) = session.unsettled.remove(&delivery) else { continue };
+            if let Some(link) = session.links.get_mut(&unsettled.handle) {
+                link.touch();
+            }
             self.settle(channel, delivery, unsettled, &verb, settled);
         }
     }
@@ -62,12 +66,19 @@ impl Connection {
         }
     }
 
-    fn confirm(&mut self, channel: u16, delivery: u32, unsettled: &Unsettled, outcome: Outcome) {
+    fn confirm(&mut self, channel: u16, delivery: u32, unsettled: &Unsettled, mut outcome: Outcome) {
+        let broken = self.hub.settings.broken;
+        if broken.is(Breakage::EchoWithheld) {
+            return;
+        }
+        if broken.is(Breakage::DeadLetterEchoError) && outcome == Outcome::Plain(code::REJECTED) {
+            outcome = Outcome::Failed(Failure::new(DEAD_LETTER, "The message was dead-lettered."));
+        }
         match self.settle_fault(Point::Echo, channel, unsettled) {
             Some(Action::Disconnect) => self.cut(),
             Some(Action::Withhold) => {}
             Some(Action::DelayMillis(millis)) => {
-                let body = disposition(false, delivery, delivery, &outcome);
+                let body = disposition(false, delivery, delivery, &outcome, self.hub.settings.broken);
                 self.emit_after(Some(Duration::from_millis(millis)), channel, body);
             }
             Some(Action::Detach(condition)) => {

@@ -6,6 +6,7 @@ use super::connection::Connection;
 use super::frame::{Performative, code};
 use super::link::{Kind, Link};
 use super::session::{Session, WINDOW};
+use crate::breakage::Breakage;
 use crate::journal::Event;
 
 /// Credit that a client sender is given.
@@ -29,6 +30,7 @@ impl Connection {
             return;
         };
         let Some(link) = session.links.get_mut(&handle) else { return };
+        link.touch();
         if !link.takes() {
             read_credit(link, flow);
             self.hub.journal.record([Event::Credit {
@@ -65,7 +67,8 @@ impl Connection {
         else {
             return;
         };
-        if link.takes() && link.credit <= SENDER_CREDIT / 2 {
+        let broken = self.hub.settings.broken.is(Breakage::NoSenderCredit) && link.is_data();
+        if link.takes() && link.credit <= SENDER_CREDIT / 2 && !broken {
             link.credit = SENDER_CREDIT;
             self.emit_link_flow(channel, handle, false);
         }

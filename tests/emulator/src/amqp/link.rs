@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
+use tokio::time::Instant;
 
 use crate::broker::{Mode, Target};
 
@@ -80,6 +81,8 @@ pub(crate) struct Link {
     /// The client wants to be told when there is no more.
     pub(crate) drain: bool,
     pub(crate) partial: Option<Partial>,
+    /// When something last happened on it.
+    pub(crate) last_used: Instant,
 }
 
 impl Link {
@@ -93,6 +96,7 @@ impl Link {
             delivery_count: 0,
             drain: false,
             partial: None,
+            last_used: Instant::now(),
         }
     }
 
@@ -113,6 +117,11 @@ impl Link {
             Kind::Receiving(receiving) => Some(receiving.target),
             Kind::Asking(_) | Kind::Answering(_) => None,
         }
+    }
+
+    /// Notes that the link is in use.
+    pub(crate) fn touch(&mut self) {
+        self.last_used = Instant::now();
     }
 
     /// Uses one credit.

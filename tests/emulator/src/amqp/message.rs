@@ -12,7 +12,8 @@ use super::value::{
     bytes as binary_bytes, described, encode, entries, fields, number, symbol, text, timestamp, undescribe,
     uuid,
 };
-use crate::broker::{Delivery, Hold, Message, Properties, Time, View};
+use crate::breakage::{Breakage, Broken};
+use crate::broker::{Delivery, Hold, Message, Properties, Time, View, id_text};
 
 /// Descriptor codes of the message sections.
 pub(crate) mod section {
@@ -157,8 +158,8 @@ pub(crate) fn data_sections(body: &Bytes) -> Result<Vec<Bytes>, Error> {
 }
 
 /// Encodes a message as it is handed out.
-pub(crate) fn encode_delivery(delivery: &Delivery) -> Vec<u8> {
-    let mut out = encode_header(&delivery.view);
+pub(crate) fn encode_delivery(delivery: &Delivery, broken: Broken) -> Vec<u8> {
+    let mut out = encode_header(&delivery.view, broken);
     let token = [(symbol("x-opt-lock-token"), uuid(delivery.token))];
     append_map(&mut out, section::DELIVERY_ANNOTATIONS, token);
     append_rest(&mut out, &delivery.view);
@@ -166,24 +167,26 @@ pub(crate) fn encode_delivery(delivery: &Delivery) -> Vec<u8> {
 }
 
 /// Encodes a message as a look at it shows it: without lock.
-pub(crate) fn encode_view(view: &View) -> Vec<u8> {
-    let mut out = encode_header(view);
+pub(crate) fn encode_view(view: &View, broken: Broken) -> Vec<u8> {
+    let mut out = encode_header(view, broken);
     append_rest(&mut out, &View { locked_until: None, ..view.clone() });
     out
 }
 
-fn encode_header(view: &View) -> Vec<u8> {
+fn encode_header(view: &View, broken: Broken) -> Vec<u8> {
     let message = &view.message;
     let ttl = view.expires.map(|at| view.enqueued.until(at)).or(message.ttl);
     let ttl = ttl.and_then(|ttl| u32::try_from(ttl.as_millis()).ok());
-    let header = vec![
+    let mut header = vec![
         message.durable.map_or(Value::Null, Value::Bool),
         message.priority.map_or(Value::Null, Value::Ubyte),
         ttl.map_or(Value::Null, Value::Uint),
         Value::Null,
-        // Always there, even when 0: clients read an absent count as unknown.
-        Value::Uint(view.delivery_count),
     ];
+    // Always there, even when 0: clients read an absent count as unknown.
+    if !broken.is(Breakage::NoDeliveryCount) {
+        header.push(Value::Uint(view.delivery_count));
+    }
     encode(&described(section::HEADER, Value::List(header)))
 }
 
@@ -282,7 +285,12 @@ pub(crate) fn encode_answer(
     correlation_id: Value,
     properties: impl IntoIterator<Item = (Value, Value)>,
     body: Option<Value>,
+    broken: Broken,
 ) -> Vec<u8> {
+    let correlation_id = match correlation_id {
+        id if broken.is(Breakage::CorrelationAsString) => Value::String(id_text(&id)),
+        id => id,
+    };
     let mut fields = vec![Value::Null; 5];
     fields.push(correlation_id);
     let mut out = encode(&described(section::PROPERTIES, Value::List(fields)));

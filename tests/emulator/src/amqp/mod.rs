@@ -15,6 +15,7 @@ pub(crate) mod listener;
 pub(crate) mod management;
 pub(crate) mod message;
 pub(crate) mod outgoing;
+pub(crate) mod patience;
 pub(crate) mod reply;
 pub(crate) mod sasl;
 pub(crate) mod session;

@@ -1,10 +1,13 @@
 //! Handing out: as many messages and answers as credit, window and the socket allow.
 
+use uuid::Uuid;
+
 use super::condition::{Failure, known};
 use super::connection::{Connection, HIGH_WATER};
 use super::link::{Kind, Receiving};
 use super::message::encode_delivery;
 use super::session::{Session, Transfer, Unsettled};
+use crate::breakage::{Breakage, Broken};
 use crate::broker::{Broker, Delivery, Error, Mode, Time};
 use crate::faults::{Action, Point};
 use crate::hub::Hub;
@@ -147,6 +150,7 @@ impl Connection {
 
     /// The broker has news: links that had nothing to do look again.
     pub(crate) fn look_again(&mut self) {
+        self.expire_rights();
         let mut lost = Vec::new();
         for (channel, session) in &mut self.sessions {
             for (handle, link) in &mut session.links {
@@ -183,9 +187,8 @@ fn send(
     delivery: &Delivery,
 ) {
     let settled = receiving.mode == Mode::ReceiveAndDelete;
-    let bytes = encode_delivery(delivery);
-    // .NET byte order, in which clients read the tag as the lock token.
-    let tag = delivery.token.to_bytes_le().to_vec();
+    let bytes = encode_delivery(delivery, session.broken);
+    let tag = tag(delivery.token, session.broken);
     let number = session.transfer(out, max_frame, &Transfer { handle, tag, settled, bytes: &bytes });
     if !settled {
         let unsettled = Unsettled { handle, target: receiving.target, token: delivery.token };
@@ -193,5 +196,15 @@ fn send(
     }
     if let Some(link) = session.links.get_mut(&handle) {
         link.spend();
+        link.touch();
+    }
+}
+
+/// The delivery tag: the lock token in .NET byte order, in which clients read it.
+fn tag(token: Uuid, broken: Broken) -> Vec<u8> {
+    match broken.0 {
+        Some(Breakage::TagOrder) => token.as_bytes().to_vec(),
+        Some(Breakage::ShortTags) => token.as_bytes()[..4].to_vec(),
+        _ => token.to_bytes_le().to_vec(),
     }
 }

@@ -42,12 +42,17 @@ impl Connection {
             channel,
             node,
             reply_to: request.reply_to,
-            bytes: encode_answer(request.message_id, answer.properties, answer.body),
+            bytes: encode_answer(
+                request.message_id,
+                answer.properties,
+                answer.body,
+                self.hub.settings.broken,
+            ),
         };
         match answer.delay {
             None => self.give(late),
             Some(delay) => {
-                self.delayed.push(Delayed { at: Instant::now() + delay, what: Late::Answer(late) })
+                self.delayed.push(Delayed { at: Instant::now() + delay, what: Late::Answer(late) });
             }
         }
     }

@@ -9,6 +9,7 @@ use super::condition::Failure;
 use super::frame::{self, HEADER, code, performative};
 use super::link::Link;
 use super::value::{binary, described};
+use crate::breakage::{Breakage, Broken};
 use crate::broker::Target;
 
 /// Transfer frames that a client may send before this server says more.
@@ -32,10 +33,10 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn to_value(&self) -> Value {
+    fn to_value(&self, broken: Broken) -> Value {
         match self {
             Self::Plain(outcome) => described(*outcome, Value::List(Vec::new())),
-            Self::Failed(failure) => described(code::REJECTED, Value::List(vec![failure.to_value()])),
+            Self::Failed(failure) => described(code::REJECTED, Value::List(vec![failure.to_value(broken)])),
         }
     }
 }
@@ -101,10 +102,11 @@ pub(crate) struct Session {
     accepts: Runs,
     /// Confirmations of what the client settled.
     echoes: Runs,
+    pub(crate) broken: Broken,
 }
 
 impl Session {
-    pub(crate) fn new(channel: u16, next_incoming_id: u32, remote_window: u32) -> Self {
+    pub(crate) fn new(channel: u16, next_incoming_id: u32, remote_window: u32, broken: Broken) -> Self {
         Self {
             channel,
             next_incoming_id,
@@ -117,6 +119,7 @@ impl Session {
             blocked: VecDeque::new(),
             accepts: Runs::default(),
             echoes: Runs::default(),
+            broken,
         }
     }
 
@@ -128,7 +131,8 @@ impl Session {
     /// Sends a message in as many frames as it takes and returns its delivery number.
     pub(crate) fn transfer(&mut self, out: &mut Vec<u8>, max_frame: u32, transfer: &Transfer<'_>) -> u32 {
         let delivery = self.next_delivery_id;
-        self.next_delivery_id = delivery.wrapping_add(1);
+        let step = if self.broken.is(Breakage::DeliveryGaps) { 2 } else { 1 };
+        self.next_delivery_id = delivery.wrapping_add(step);
         // Room for the performative in front of the payload; it is never longer than this.
         let room = (max_frame as usize).saturating_sub(HEADER + 64).max(1);
         let chunks = transfer.bytes.len().div_ceil(room).max(1);
@@ -199,21 +203,28 @@ impl Session {
     }
 
     fn dispose(&self, out: &mut Vec<u8>, as_receiver: bool, run: &Run) {
-        let body = disposition(as_receiver, run.first, run.last, &run.outcome);
+        let body = disposition(as_receiver, run.first, run.last, &run.outcome, self.broken);
         frame::write(out, 0, self.channel, &body, &[]);
     }
 }
 
 /// A settled disposition.
-pub(crate) fn disposition(as_receiver: bool, first: u32, last: u32, outcome: &Outcome) -> Vec<u8> {
+pub(crate) fn disposition(
+    as_receiver: bool,
+    first: u32,
+    last: u32,
+    outcome: &Outcome,
+    broken: Broken,
+) -> Vec<u8> {
+    let settled = as_receiver || !broken.is(Breakage::EchoUnsettled);
     performative(
         code::DISPOSITION,
         vec![
             Value::Bool(as_receiver),
             Value::Uint(first),
             Value::Uint(last),
-            Value::Bool(true),
-            outcome.to_value(),
+            Value::Bool(settled),
+            outcome.to_value(broken),
         ],
     )
 }

@@ -21,6 +21,7 @@ impl Connection {
         session.incoming_window = session.incoming_window.saturating_sub(1);
         let handle = transfer.u32(0).unwrap_or(0);
         let Some(link) = session.links.get_mut(&handle) else { return };
+        link.touch();
         let incoming = assemble(link, transfer, payload);
         let destination = match &link.kind {
             Kind::Taking(target) => Some(Destination::Entity(*target)),
@@ -30,7 +31,7 @@ impl Connection {
         self.widen(channel);
         let (Some(incoming), Some(destination)) = (incoming, destination) else { return };
         match destination {
-            Destination::Entity(target) => self.take_message(channel, handle, target, incoming),
+            Destination::Entity(target) => self.take_message(channel, handle, target, &incoming),
             Destination::Node(node) => {
                 if !incoming.settled {
                     self.answer(channel, incoming.delivery, Outcome::Plain(code::ACCEPTED));
@@ -47,7 +48,7 @@ impl Connection {
         }
     }
 
-    fn take_message(&mut self, channel: u16, handle: u32, target: Target, incoming: Incoming) {
+    fn take_message(&mut self, channel: u16, handle: u32, target: Target, incoming: &Incoming) {
         let address = self.link(channel, handle).map(|link| link.address.clone()).unwrap_or_default();
         let mut delay = None;
         let mut withheld = false;
@@ -68,20 +69,19 @@ impl Connection {
                 Action::LapseLock => {}
             }
         }
-        let outcome = match self.store(target, &incoming) {
+        let outcome = match self.store(target, incoming) {
             Ok(()) => Outcome::Plain(code::ACCEPTED),
             Err(failure) => Outcome::Failed(failure),
         };
         if incoming.settled || withheld {
             return;
         }
-        match delay {
-            None => self.answer(channel, incoming.delivery, outcome),
-            Some(_) => {
-                let body = disposition(true, incoming.delivery, incoming.delivery, &outcome);
-                self.emit_after(delay, channel, body);
-            }
+        if delay.is_none() {
+            return self.answer(channel, incoming.delivery, outcome);
         }
+        let number = incoming.delivery;
+        let body = disposition(true, number, number, &outcome, self.hub.settings.broken);
+        self.emit_after(delay, channel, body);
     }
 
     fn store(&mut self, target: Target, incoming: &Incoming) -> Result<(), Failure> {

@@ -195,7 +195,12 @@ pub fn id_text(value: &Value) -> String {
         Value::Symbol(symbol) => symbol.as_str().to_owned(),
         Value::Ulong(number) => number.to_string(),
         Value::Uuid(uuid) => uuid::Uuid::from_bytes(*uuid.as_inner()).to_string(),
-        Value::Binary(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        Value::Binary(bytes) => hex(bytes),
         other => format!("{other:?}"),
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('?');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -48,6 +48,15 @@ pub struct Target {
     pub side: Side,
 }
 
+/// Known ways to misbehave, for proving that a test suite notices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quirks {
+    /// Messages without an id stay without.
+    pub keeps_missing_ids: bool,
+    /// A released message counts as a failed delivery.
+    pub counts_released: bool,
+}
+
 /// All entities of one namespace.
 #[derive(Debug)]
 pub struct Broker {
@@ -57,6 +66,7 @@ pub struct Broker {
     tokens: Tokens,
     events: Vec<Event>,
     touched: BTreeSet<usize>,
+    quirks: Quirks,
 }
 
 impl Broker {
@@ -69,7 +79,13 @@ impl Broker {
             tokens: Tokens::new(seed),
             events: Vec::new(),
             touched: BTreeSet::new(),
+            quirks: Quirks::default(),
         }
+    }
+
+    /// Makes the broker misbehave in known ways.
+    pub fn set_quirks(&mut self, quirks: Quirks) {
+        self.quirks = quirks;
     }
 
     /// Adds a queue.

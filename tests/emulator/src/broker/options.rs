@@ -33,7 +33,7 @@ impl Default for EntityOptions {
     /// The cloud's defaults, except for the quota, which is the one of the official emulator (100 MB).
     fn default() -> Self {
         Self {
-            lock_duration: Duration::from_secs(60),
+            lock_duration: Duration::from_mins(1),
             max_delivery_count: 10,
             default_ttl: None,
             dead_letter_on_expiry: false,

@@ -209,6 +209,7 @@ impl Broker {
     }
 
     /// Until when a session is locked.
+    #[must_use]
     pub fn session_locked_until(&self, target: Target, session: &str) -> Option<Time> {
         self.entity(target).ok()?.sessions.locked_until(session)
     }

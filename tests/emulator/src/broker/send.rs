@@ -77,7 +77,7 @@ impl Broker {
     }
 
     fn accept(&mut self, target: Target, mut message: Message, now: Time) -> Result<Sequence, Error> {
-        if message.properties.message_id().is_none() {
+        if message.properties.message_id().is_none() && !self.quirks.keeps_missing_ids {
             let id = self.new_message_id();
             message.ensure_message_id(|| id);
         }

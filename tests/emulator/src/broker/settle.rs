@@ -41,6 +41,10 @@ pub enum Verb {
 impl Broker {
     /// Settles a delivery by its lock token.
     pub fn settle(&mut self, target: Target, token: Uuid, verb: Verb, now: Time) -> Result<Sequence, Error> {
+        let verb = match verb {
+            Verb::Release if self.quirks.counts_released => Verb::Abandon { properties: Vec::new() },
+            verb => verb,
+        };
         self.within(target, now, |entity, context, _| {
             let sequence = match entity.locked(target.side, token) {
                 Ok(sequence) => sequence,

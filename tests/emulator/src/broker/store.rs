@@ -202,11 +202,6 @@ impl Store {
         locked
     }
 
-    /// How many messages there are, in whatever state.
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     /// How many are ready.
     pub(super) fn ready_count(&self) -> usize {
         self.ready_count

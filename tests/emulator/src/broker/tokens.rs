@@ -13,7 +13,7 @@ impl Tokens {
         Self { state: seed }
     }
 
-    /// SplitMix64: visits every 64-bit value once, so tokens cannot repeat.
+    /// The `SplitMix64` generator: visits every 64-bit value once, so tokens cannot repeat.
     fn word(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut word = self.state;

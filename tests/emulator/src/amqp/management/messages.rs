@@ -21,7 +21,7 @@ impl Operation<'_> {
         let mut size = 0;
         let mut messages = Vec::with_capacity(views.len());
         for view in &views {
-            let encoded = encode_view(view);
+            let encoded = encode_view(view, self.broken);
             size += encoded.len();
             if size > ANSWER_LIMIT && !messages.is_empty() {
                 break;
@@ -61,7 +61,7 @@ impl Operation<'_> {
         let taken =
             self.broker.receive_deferred(self.target, &sequences, session.as_deref(), mode, self.now)?;
         let messages = taken.iter().map(|delivery| {
-            let mut entries = vec![(string("message"), binary(encode_delivery(delivery)))];
+            let mut entries = vec![(string("message"), binary(encode_delivery(delivery, self.broken)))];
             if mode == Mode::PeekLock {
                 entries.push((string("lock-token"), uuid(delivery.token)));
             }

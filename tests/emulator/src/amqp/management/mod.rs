@@ -12,9 +12,11 @@ use uuid::Uuid;
 
 use super::condition::{self, Failure};
 use super::connection::Connection;
+use super::link::Link;
 use super::message::Request;
 use super::reply::Answer;
 use super::value::{as_uuid, bytes, elements, entry, map, number, string, symbol, text};
+use crate::breakage::Broken;
 use crate::broker::{Broker, Sequence, Target, Time};
 use crate::faults::{Action, Point};
 use crate::journal::Event;
@@ -39,6 +41,7 @@ pub(super) struct Operation<'a> {
     pub(super) target: Target,
     pub(super) now: Time,
     pub(super) body: &'a Value,
+    pub(super) broken: Broken,
 }
 
 impl Operation<'_> {
@@ -115,6 +118,10 @@ impl Connection {
         let name = operation.strip_prefix(PREFIX).unwrap_or(operation).to_owned();
         let address = self.link(channel, handle).map(|link| link.address.clone()).unwrap_or_default();
         let entity = address.strip_suffix("/$management").unwrap_or(&address).to_owned();
+        if let Some(link) = request.property("associated-link-name") {
+            self.touch_link(link);
+        }
+        let broken = self.hub.settings.broken;
         let mut scripted = None;
         match self.request_fault(Point::Request, &entity, &name) {
             Some(Action::Disconnect) => {
@@ -132,9 +139,9 @@ impl Connection {
         }
         let result = match scripted {
             Some(failure) => Err(failure),
-            None => {
-                self.hub.run(|broker, now| Operation { broker, target, now, body: &request.body }.run(&name))
-            }
+            None => self
+                .hub
+                .run(|broker, now| Operation { broker, target, now, body: &request.body, broken }.run(&name)),
         };
         let mut answer = to_answer(result, request);
         let status = answer.status;
@@ -149,6 +156,12 @@ impl Connection {
             None | Some(Action::Refuse(_) | Action::Detach(_) | Action::LapseLock) => {}
         }
         Some(answer.answer)
+    }
+
+    /// A request that names a link counts as use of it.
+    fn touch_link(&mut self, name: &str) {
+        let links = self.sessions.values_mut().flat_map(|session| session.links.values_mut());
+        links.filter(|link| link.name == name).for_each(Link::touch);
     }
 
     fn request_fault(&self, at: Point, entity: &str, operation: &str) -> Option<Action> {
