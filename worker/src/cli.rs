@@ -29,6 +29,8 @@ pub enum Command {
     Run,
     /// Say whether the settings can work, and everything that is wrong with them.
     Check(commands::check::Args),
+    /// Show what a captured message body says, as JSON.
+    Decode(commands::decode::Args),
 }
 
 /// Parses the arguments, does what they say and turns the result into an exit code.
@@ -38,6 +40,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Run => commands::run::run(&cli),
         Command::Check(args) => commands::check::run(&cli, args),
+        Command::Decode(args) => commands::decode::run(args),
     };
     match result {
         Ok(code) => code,

@@ -146,11 +146,8 @@ fn images_are_taken_together_except_the_automatic_one() {
 
 #[test]
 fn a_stripped_context_still_names_its_contact() {
-    for case in ["contact-update-stripped-empty"] {
-        let message = message(case);
-        assert!(message.truncated && message.changes()[0].truncated, "{case}");
-        assert!(message.changes()[0].columns.is_empty(), "{case}");
-    }
+    let empty = message("contact-update-stripped-empty");
+    assert!(empty.truncated && empty.changes()[0].truncated && empty.changes()[0].columns.is_empty());
     // The members may also be missing altogether.
     let body = br#"{"MessageName":"Update","PrimaryEntityName":"contact","OrganizationId":null,
         "PrimaryEntityId":"03d0d059-3dcf-41f2-9e20-57b85dbff932"}"#;

@@ -142,8 +142,10 @@ fn types_that_hide_behind_nested_objects_do_not_cost_quadratic_time() {
 
 #[test]
 fn namespace_declarations_in_scope_are_limited() {
-    let declarations: String = (0..100).map(|number| format!(r#" xmlns:p{number}="urn:p""#)).collect();
-    let body = format!(r#"<RemoteExecutionContext xmlns="urn:x"{declarations}/>"#);
+    let prefixes = ('a'..='z').flat_map(|first| ('a'..='d').map(move |second| format!("{first}{second}")));
+    let declarations: Vec<_> = prefixes.map(|prefix| format!("xmlns:{prefix}=\"urn:p\"")).collect();
+    let declarations = declarations.join(" ");
+    let body = format!(r#"<RemoteExecutionContext xmlns="urn:x" {declarations}/>"#);
     let problem = refused(body.as_bytes(), "application/xml");
     assert!(matches!(problem, Problem::Limit { limit: limits::NAMESPACES, .. }), "{problem}");
 }
@@ -158,7 +160,7 @@ fn wrappers_inside_wrappers_are_limited() {
 #[test]
 fn the_deepest_nesting_allowed_fits_a_small_stack() {
     let parents =
-        (0..limits::DEPTH + 1).fold("null".to_owned(), |inner, _| format!(r#"{{"ParentContext":{inner}}}"#));
+        (0..=limits::DEPTH).fold("null".to_owned(), |inner, _| format!(r#"{{"ParentContext":{inner}}}"#));
     let xml = format!(
         r#"<RemoteExecutionContext xmlns="http://schemas.microsoft.com/xrm/2011/Contracts">{}"#,
         "<ParentContext>".repeat(limits::DEPTH)

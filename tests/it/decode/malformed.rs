@@ -1,19 +1,17 @@
 //! What must be refused is refused, with the place and without a word of the body.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use shared::decode::{self, Problem};
 
-use super::{contexts, files, name};
+use super::{content_type, contexts, files, name};
 
 /// Content type that the notes of the fixtures announce for a file.
 fn announced(file: &str) -> Option<&'static str> {
     match file {
         "no-content-type-plain-text.bin" => None,
         "empty-body.bin" => Some("application/msbin1"),
-        _ if file.ends_with(".xml") => Some("application/xml"),
-        _ if file.ends_with(".msbin1") => Some("application/msbin1"),
-        _ => Some("application/json"),
+        _ => content_type(Path::new(file)).or(Some("application/json")),
     }
 }
 

@@ -235,8 +235,8 @@ fn leaf(name: &str, text: Text) -> Node {
     Node { text: Some(text), ..node(name) }
 }
 
-fn chars(name: &str, text: impl ToString) -> Node {
-    leaf(name, Text::Chars(text.to_string()))
+fn chars(name: &str, text: impl Into<String>) -> Node {
+    leaf(name, Text::Chars(text.into()))
 }
 
 fn parent(name: &str, children: Vec<Node>) -> Node {
@@ -277,7 +277,7 @@ fn cell_node(cell: &Cell) -> Node {
         Cell::Long(number) => value(Text::Int(*number)).simple("long"),
         Cell::Decimal(digits, scale) => value(Text::Decimal(*digits, *scale)).simple("decimal"),
         Cell::Double(number) => value(Text::Double(*number)).simple("double"),
-        Cell::Guid(id) => chars("a:value", id).typed("b:guid").declaring("b", SERIALIZATION),
+        Cell::Guid(id) => chars("a:value", *id).typed("b:guid").declaring("b", SERIALIZATION),
         Cell::Date(millis) => value(date(*millis, true)).simple("dateTime"),
         Cell::Bytes(bytes) => value(Text::Bytes(bytes.clone())).simple("base64Binary"),
         Cell::Choice(number) => {
@@ -297,7 +297,7 @@ fn cell_node(cell: &Cell) -> Node {
         Cell::Lookup(id) => parent(
             "a:value",
             vec![
-                chars("Id", id),
+                chars("Id", *id),
                 node("KeyAttributes").declaring("b", XRM71),
                 chars("LogicalName", "account"),
                 nil("Name"),
@@ -309,10 +309,15 @@ fn cell_node(cell: &Cell) -> Node {
 }
 
 fn record_node(sample: &Sample, record: &Record) -> Node {
-    let pair = |key: &String, value| parent("KeyValuePairOfstringanyType", vec![chars("a:key", key), value]);
+    let pair = |key: &String, value| {
+        parent("KeyValuePairOfstringanyType", vec![chars("a:key", key.as_str()), value])
+    };
     let column = |(name, cell): &(String, Cell)| pair(name, cell_node(cell));
     let label = |(name, label): &(String, String)| {
-        parent("KeyValuePairOfstringstring", vec![chars("a:key", name), chars("a:value", label)])
+        parent(
+            "KeyValuePairOfstringstring",
+            vec![chars("a:key", name.as_str()), chars("a:value", label.as_str())],
+        )
     };
     parent(
         "a:value",
@@ -324,7 +329,9 @@ fn record_node(sample: &Sample, record: &Record) -> Node {
             node("KeyAttributes").declaring("b", XRM71),
             chars("LogicalName", "contact"),
             node("RelatedEntities"),
-            record.row_version.map_or_else(|| nil("RowVersion"), |version| chars("RowVersion", version)),
+            record
+                .row_version
+                .map_or_else(|| nil("RowVersion"), |version| chars("RowVersion", version.to_string())),
         ],
     )
 }
@@ -366,7 +373,7 @@ fn escaped(text: &str) -> String {
             '"' => escaped.push_str("&quot;"),
             '\n' | '\t' => escaped.push(character),
             _ if character.is_control() => {
-                write!(escaped, "&#x{:X};", u32::from(character)).expect("a string takes it")
+                write!(escaped, "&#x{:X};", u32::from(character)).expect("a string takes it");
             }
             _ => escaped.push(character),
         }

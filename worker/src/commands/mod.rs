@@ -1,6 +1,7 @@
 //! One file per subcommand: the only places that build concrete parts.
 
 pub mod check;
+pub mod decode;
 pub mod run;
 
 use std::io::Write;
