@@ -8,7 +8,7 @@ use tests::{
     world::{Options, World},
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Fast enough for a test, with a grace for unknown users that a test can wait for.
 const SETTINGS: &str = r#"
@@ -21,8 +21,16 @@ first_delay = "20ms"
 longest_delay = "100ms"
 "#;
 
-const MIX: Mix =
-    Mix { users: 40, changes: 200, strangers: 10, sign_ins: 10, garbage: 2, ghosts: 1, bad_links: 1, bad_values: 1 };
+const MIX: Mix = Mix {
+    users: 40,
+    changes: 200,
+    strangers: 10,
+    sign_ins: 10,
+    garbage: 2,
+    ghosts: 1,
+    bad_links: 1,
+    bad_values: 1,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_reach_their_users_and_bad_messages_the_dead_letter_queue() -> anyhow::Result<()> {
@@ -40,7 +48,8 @@ async fn changes_reach_their_users_and_bad_messages_the_dead_letter_queue() -> a
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_killed_in_the_middle_is_followed_by_one_that_reaches_the_same_state() -> anyhow::Result<()> {
+async fn a_worker_killed_in_the_middle_is_followed_by_one_that_reaches_the_same_state() -> anyhow::Result<()>
+{
     let scenario = Scenario::mixed(MIX, 2);
     let world = World::start(Options { lock: Duration::from_secs(5), ..Options::default() }).await?;
     world.add_users(&scenario)?;

@@ -5,3 +5,5 @@ mod decode;
 mod delivery;
 
 mod demo;
+
+mod tidy;

@@ -17,7 +17,8 @@ pub fn contactsync() -> anyhow::Result<PathBuf> {
 fn build() -> anyhow::Result<PathBuf> {
     let me = std::env::current_exe().context("where this program is")?;
     // .../target/debug/deps/it-0123 for a test, .../target/debug/demo for a program.
-    let folder = me.ancestors().skip(1).find(|folder| !folder.ends_with("deps")).context("a target folder")?;
+    let folder =
+        me.ancestors().skip(1).find(|folder| !folder.ends_with("deps")).context("a target folder")?;
     let (profile, target) = match (folder.file_name().and_then(|name| name.to_str()), folder.parent()) {
         (Some("debug"), Some(target)) => ("dev", target),
         (Some(profile), Some(target)) => (profile, target),

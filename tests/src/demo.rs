@@ -122,14 +122,16 @@ fn report(
     say(&format!("{}\n", outcomes(scenario, findings)))?;
     say(&format!("{}\n", changed_users(world, scenario)))?;
     say(&format!("{}\n", dead_letters(world)?))?;
-    let portal = Mix::DEMO.changes;
+    let portal = Mix::DEMO.changes as u64;
+    let tenths = portal * 10 / counters.writes.max(1);
     say(&format!(
         "{} messages in {:.1} s. {portal} changes of portal users took {} writes of the quota \
-         ({:.1} changes a write).",
+         ({}.{} changes a write).",
         scenario.postings.len(),
         took.as_secs_f64(),
         counters.writes,
-        portal as f64 / counters.writes.max(1) as f64,
+        tenths / 10,
+        tenths % 10,
     ))
 }
 
@@ -146,7 +148,8 @@ fn outcomes(scenario: &Scenario, findings: &Findings) -> Table {
 /// A few of the users, before and after.
 fn changed_users(world: &World, scenario: &Scenario) -> Table {
     let mut table = table(["user", "before", "after"]);
-    let changed: Vec<_> = scenario.before.iter().filter(|(id, before)| scenario.after.get(id) != Some(before)).collect();
+    let changed: Vec<_> =
+        scenario.before.iter().filter(|(id, before)| scenario.after.get(id) != Some(before)).collect();
     for (id, before) in changed.iter().take(5) {
         let now = world.graph.user(**id);
         let text = |name| now.as_ref().and_then(|user| user.text(name)).unwrap_or("(empty)").to_owned();

@@ -90,12 +90,12 @@ fn pairs(columns: &[(&'static str, Value)]) -> Value {
     columns.iter().map(|(key, value)| json!({"key": key, "value": value})).collect()
 }
 
-/// A moment of a fixed day, so that bodies do not depend on the clock.
+/// So many milliseconds into a fixed day, as milliseconds since 1970, so that bodies do not depend on the clock.
 ///
 /// # Panics
-/// Never; the day exists.
+/// If it is past the end of time.
 #[must_use]
-pub fn moment(millis: i64) -> i64 {
+pub fn moment(millis: usize) -> i64 {
     let day: Timestamp = "2026-03-02T08:00:00Z".parse().expect("a time");
-    day.as_millisecond() + millis
+    day.as_millisecond() + i64::try_from(millis).expect("a moment before the end of time")
 }

@@ -98,7 +98,7 @@ impl Scenario {
         for step in 0..mix.changes {
             let (user, contact, index) = users[rng.random_range(0..users.len())];
             let changed = scenario.change(&mut rng, user, contact, index, step + 1);
-            scenario.postings.push(json_posting(changed));
+            scenario.postings.push(json_posting(&changed));
         }
         for step in (8..scenario.postings.len()).step_by(8) {
             scenario.postings.swap(step - 1, step);
@@ -109,9 +109,16 @@ impl Scenario {
     }
 
     /// A change of one to three columns. The value carries its version, so that a stale one is seen.
-    fn change(&mut self, rng: &mut impl Rng, user: Uuid, contact: Uuid, index: usize, version: usize) -> ContactChange {
+    fn change(
+        &mut self,
+        rng: &mut impl Rng,
+        user: Uuid,
+        contact: Uuid,
+        index: usize,
+        version: usize,
+    ) -> ContactChange {
         let person = person(index, version);
-        let mut change = ContactChange::new(contact, moment(version as i64));
+        let mut change = ContactChange::new(contact, moment(version));
         let after = self.after.entry(user).or_default();
         let which = rng.random_range(1..8_u8);
         if which & 1 != 0 {
@@ -137,17 +144,17 @@ impl Scenario {
 
     fn add_needless(&mut self, mix: Mix, users: &[(Uuid, Uuid, usize)], rng: &mut impl Rng) {
         for step in 0..mix.strangers {
-            let change = ContactChange::new(id(rng), moment(step as i64))
+            let change = ContactChange::new(id(rng), moment(step))
                 .set("firstname", "Nobody")
                 .after("adx_identity_username", Value::Null);
-            self.insert(json_posting(change), rng);
+            self.insert(json_posting(&change), rng);
         }
         for step in 0..mix.sign_ins {
             let (user, contact, _) = users[step % users.len()];
-            let change = ContactChange::new(contact, moment(step as i64))
+            let change = ContactChange::new(contact, moment(step))
                 .set("adx_identity_lastsuccessfullogin", "/Date(1710408412000)/")
                 .after("adx_identity_username", user.to_string());
-            self.insert(json_posting(change), rng);
+            self.insert(json_posting(&change), rng);
         }
     }
 
@@ -160,20 +167,20 @@ impl Scenario {
             let change = ContactChange::new(id(rng), moment(0))
                 .set("firstname", "Ghost")
                 .set("adx_identity_username", id(rng).to_string());
-            self.poison(json_posting(change), "UserNotFound", rng);
+            self.poison(json_posting(&change), "UserNotFound", rng);
         }
         for _ in 0..mix.bad_links {
             let change = ContactChange::new(id(rng), moment(0))
                 .set("firstname", "Local")
                 .set("adx_identity_username", "local.user@example.com");
-            self.poison(json_posting(change), "UserLinkInvalid", rng);
+            self.poison(json_posting(&change), "UserLinkInvalid", rng);
         }
         for step in 0..mix.bad_values {
             let (user, contact, _) = users[step % users.len()];
             let change = ContactChange::new(contact, moment(0))
                 .set("firstname", "x".repeat(65))
                 .set("adx_identity_username", user.to_string());
-            self.poison(json_posting(change), "ValueInvalid", rng);
+            self.poison(json_posting(&change), "ValueInvalid", rng);
         }
     }
 
@@ -209,7 +216,7 @@ impl Person {
     }
 }
 
-fn json_posting(change: ContactChange) -> Posting {
+fn json_posting(change: &ContactChange) -> Posting {
     Posting { body: change.body(), content_type: "application/json" }
 }
 

@@ -78,7 +78,9 @@ impl World {
             let user = person
                 .properties()
                 .into_iter()
-                .fold(User::new(*id).with("displayName", "Portal user"), |user, (name, value)| user.with(name, value));
+                .fold(User::new(*id).with("displayName", "Portal user"), |user, (name, value)| {
+                    user.with(name, value)
+                });
             self.graph.add_user(user)?;
         }
         Ok(())

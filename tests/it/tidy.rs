@@ -1,0 +1,173 @@
+//! Rules of the tree that no compiler keeps.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use shared::reason::DeadLetterReason;
+use tests::binary::workspace;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Every Rust file of ours, with its path in the workspace.
+fn sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders: Vec<PathBuf> = ["shared", "worker", "tests"].map(|name| workspace().join(name)).into();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() && !path.ends_with("target") && !path.ends_with("node_modules") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(workspace()).expect("inside").display().to_string();
+                found.push((name, fs::read_to_string(&path).expect("text")));
+            }
+        }
+    }
+    assert!(found.len() > 50, "the walk finds too little");
+    found
+}
+
+fn dependencies(manifest: &str) -> BTreeSet<String> {
+    let manifest: toml::Table = read(manifest).parse().expect("a manifest");
+    let table = manifest["dependencies"].as_table().expect("a table");
+    table.keys().cloned().collect()
+}
+
+#[track_caller]
+fn check_none(offenders: &[String], rule: &str) {
+    assert!(offenders.is_empty(), "{rule}:\n  {}", offenders.join("\n  "));
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    let silent: Vec<_> =
+        sources().into_iter().filter(|(_, text)| !text.starts_with("//!")).map(|(name, _)| name).collect();
+    check_none(&silent, "these files do not open with //!");
+}
+
+#[test]
+fn no_file_outgrows_what_a_reader_holds_in_the_head() {
+    let long: Vec<_> = sources()
+        .into_iter()
+        .map(|(name, text)| (name, text.lines().count()))
+        .filter(|(_, lines)| *lines > 500)
+        .map(|(name, lines)| format!("{name}: {lines} lines"))
+        .collect();
+    check_none(&long, "split these along the path of the data");
+}
+
+#[test]
+fn the_core_depends_on_nothing_that_acts() {
+    let pure = ["backon", "base64", "jiff", "lru", "quick-xml", "serde", "serde_json", "thiserror", "uuid"];
+    let more: Vec<_> =
+        dependencies("shared/Cargo.toml").into_iter().filter(|name| !pure.contains(&&**name)).collect();
+    check_none(&more, "is this free of I/O, clock and runtime? Then add it to the list here");
+}
+
+#[test]
+fn the_emulator_imports_nothing_of_the_product() {
+    let dependencies = dependencies("tests/emulator/Cargo.toml");
+    assert!(!dependencies.contains("shared") && !dependencies.contains("worker"));
+    assert!(!self::dependencies("worker/Cargo.toml").contains("emulator"));
+}
+
+#[test]
+fn one_place_knows_each_outside_thing() {
+    let rules: [(&str, &[&str]); 3] = [
+        ("fe2o3_amqp", &["worker/src/bus/amqp/", "tests/"]),
+        (
+            "reqwest::",
+            &[
+                "worker/src/graph/http.rs",
+                "worker/src/graph/error.rs",
+                "worker/src/identity/",
+                "worker/src/http_client.rs",
+                "worker/src/config/",
+                "tests/",
+            ],
+        ),
+        ("std::env::", &["worker/src/config/source.rs", "tests/"]),
+    ];
+    let mut offenders = Vec::new();
+    for (name, text) in sources() {
+        for (word, places) in &rules {
+            if text.contains(word) && !places.iter().any(|place| name.starts_with(place)) {
+                offenders.push(format!("{name} knows {word}"));
+            }
+        }
+    }
+    check_none(&offenders, "only one place knows each outside thing");
+}
+
+#[test]
+fn the_pipeline_sees_only_the_seams() {
+    let mut offenders = Vec::new();
+    for (name, text) in sources() {
+        let inner = name.starts_with("worker/src/pool/") || name == "worker/src/pipeline.rs";
+        if inner && ["bus::amqp", "GraphClient", "crate::commands"].iter().any(|word| text.contains(word)) {
+            offenders.push(name.clone());
+        }
+        if name.starts_with("worker/src/bus/") && text.contains("crate::graph") {
+            offenders.push(name);
+        }
+    }
+    check_none(&offenders, "these reach past Queue and Directory");
+}
+
+#[test]
+fn every_dead_letter_reason_has_its_entry_in_the_runbook() {
+    let runbook = read("deploy/runbook.md");
+    let told: BTreeSet<_> = runbook.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    let known: BTreeSet<_> = DeadLetterReason::ALL.iter().map(|reason| reason.as_str()).collect();
+    assert_eq!(told, known);
+}
+
+#[test]
+fn settings_named_in_the_documents_exist() {
+    let defaults: toml::Table = read("worker/config.default.toml").parse().expect("toml");
+    let known = |key: &str| {
+        let (section, key) = key.split_once('.').expect("section.key");
+        defaults.get(section).and_then(|section| section.get(key)).is_some()
+    };
+    let sections: Vec<_> = defaults.keys().map(|section| format!("{section}.")).collect();
+    let mut offenders = Vec::new();
+    for document in ["README.md", "deploy/runbook.md", "ARCHITECTURE.md"] {
+        let text = read(document);
+        let words = text.split('`').skip(1).step_by(2);
+        for word in words.filter(|word| sections.iter().any(|section| word.starts_with(section.as_str()))) {
+            if !word.contains(".rs") && !known(word) {
+                offenders.push(format!("{document} names {word}"));
+            }
+        }
+    }
+    check_none(&offenders, "there are no such settings");
+}
+
+#[test]
+fn the_readme_and_continuous_integration_run_the_same_commands() {
+    let (readme, run) = (read("README.md"), read(".ci/run"));
+    for command in ["cargo demo", "cargo test --workspace"] {
+        assert!(readme.lines().any(|line| line == command), "the README does not give {command}");
+        assert!(run.lines().any(|line| line == format!("step {command}")), ".ci/run does not call {command}");
+    }
+}
+
+#[test]
+fn documents_link_to_files_that_exist() {
+    let mut offenders = Vec::new();
+    for document in ["README.md", "ARCHITECTURE.md", "deploy/runbook.md", "tests/emulator/README.md"] {
+        let text = read(document);
+        let folder = workspace().join(document).parent().map(Path::to_owned).expect("a folder");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if !link.starts_with("http") && !link.starts_with('#') && !folder.join(link).exists() {
+                offenders.push(format!("{document}: {link}"));
+            }
+        }
+    }
+    check_none(&offenders, "these links lead nowhere");
+}
