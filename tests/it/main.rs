@@ -1,5 +1,7 @@
 //! The one integration binary.
 
+mod bus;
+
 mod decode;
 
 mod delivery;

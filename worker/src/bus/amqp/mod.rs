@@ -2,13 +2,16 @@
 //!
 //! From the wire upwards: [`transport`] opens the stream; [`connection`] opens AMQP on it and hands out sessions;
 //! [`claims`] proves who we are over [`rpc`]; [`link`] is the receiving link, owned by the one task in
-//! [`receiver`]; [`intake`] lies between that task and the engine; [`settler`] carries settlements to the task or
-//! to [`management`]; [`sender`] sends. [`recovery`] says what each failure means, [`faults`] digs the condition
+//! [`receiver`], which takes deliveries off it ([`arrival`]) and carries out what it is asked to ([`dispatch`]);
+//! [`intake`] lies between that task and the engine; [`settler`] carries settlements to the task or to
+//! [`management`]; [`sender`] sends. [`recovery`] says what each failure means, [`faults`] digs the condition
 //! out of the library's errors, [`slot`] attaches links on demand, [`wire`] converts messages.
 
+mod arrival;
 mod backoff;
 mod claims;
 mod connection;
+mod dispatch;
 mod faults;
 mod intake;
 mod link;

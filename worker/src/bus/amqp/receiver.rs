@@ -4,25 +4,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fe2o3_amqp::link::RecvError;
-use fe2o3_amqp::link::delivery::{Delivery as WireDelivery, DeliveryInfo};
 use futures_util::FutureExt;
-use jiff::{SignedDuration, Timestamp};
-use shared::ids::LockToken;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
 
 use super::State;
+use super::arrival::{Received, arrive};
 use super::backoff::Backoff;
 use super::connection::Namespace;
+use super::dispatch::answer;
 use super::intake::{Intake, Wanted};
 use super::link::Link;
 use super::recovery::{Failure, Recovery};
-use super::settler::{AmqpSettler, Command, Forgotten, Held, LinkOutcome, Locks, OnLink};
+use super::settler::{AmqpSettler, Command, LinkOutcome, Locks};
 use super::slot::recover;
-use super::wire::{self, WireBody};
+use super::wire::WireBody;
 use crate::bus::delivery::Delivery;
-use crate::bus::message::{Message, UnreadableBody};
 
 /// Most deliveries or commands taken in one go before the other side gets its turn.
 const BURST: usize = 512;
@@ -32,8 +29,6 @@ const QUIET: Duration = Duration::from_millis(100);
 const TICK: Duration = Duration::from_secs(20);
 /// A link that held this long was a success; the next loss is answered at once.
 const STEADY: Duration = Duration::from_secs(5);
-/// The length of a lock when the service does not tell.
-const USUAL_LOCK: SignedDuration = SignedDuration::from_secs(30);
 
 /// The task.
 pub(super) struct Task {
@@ -63,7 +58,7 @@ enum End {
 
 /// What woke the pump.
 enum Wake {
-    Delivery(Box<Result<WireDelivery<WireBody>, RecvError>>),
+    Delivery(Box<Received>),
     Commands,
     Other,
     Tick,
@@ -185,7 +180,7 @@ impl Task {
     }
 
     /// Closes retired links that nothing waits on.
-    fn sweep(&mut self) {
+    pub(super) fn sweep(&mut self) {
         let limit = self.namespace.timing.close;
         for link in self.retired.extract_if(.., |link| link.unsettled == 0) {
             tokio::spawn(link.close(limit));
@@ -231,7 +226,7 @@ impl Task {
     }
 
     /// Takes a delivery and what else is there already.
-    fn take_burst(&mut self, first: Result<WireDelivery<WireBody>, RecvError>) -> Result<(), Failure> {
+    fn take_burst(&mut self, first: Received) -> Result<(), Failure> {
         self.take_delivery(first)?;
         for _ in 1..BURST {
             let Some(link) = &mut self.link else { break };
@@ -241,7 +236,7 @@ impl Task {
         Ok(())
     }
 
-    fn take_delivery(&mut self, delivery: Result<WireDelivery<WireBody>, RecvError>) -> Result<(), Failure> {
+    fn take_delivery(&mut self, delivery: Received) -> Result<(), Failure> {
         let Some(link) = &mut self.link else { return Ok(()) };
         let now = (self.namespace.clock)();
         let Some(arrived) = arrive(link, delivery, now, &mut self.locks)? else { return Ok(()) };
@@ -279,18 +274,6 @@ impl Task {
         Ok(None)
     }
 
-    async fn give_back(&mut self, deliveries: Vec<Delivery>) -> Result<(), Failure> {
-        for delivery in deliveries {
-            let lock = delivery.disarm();
-            if let Some(held) = self.locks.remove(&lock)
-                && let Some(link) = find(&mut self.link, &mut self.retired, held.epoch)
-            {
-                link.dispose(vec![held.info], LinkOutcome::Release).await?;
-            }
-        }
-        Ok(())
-    }
-
     async fn tick(&mut self) -> Result<(), Failure> {
         let now = (self.namespace.clock)();
         for link in &mut self.retired {
@@ -314,80 +297,6 @@ impl Task {
         match &mut self.link {
             Some(link) => link.touch().await,
             None => Ok(()),
-        }
-    }
-
-    /// Carries out commands; settlements of one kind go out together.
-    async fn serve(&mut self, commands: &mut Vec<Command>) -> Option<oneshot::Sender<()>> {
-        let mut closing = None;
-        let mut batch = Batch::default();
-        for command in commands.drain(..) {
-            match command {
-                Command::Settle { lock, outcome, reply } => self.plan(lock, outcome, reply, &mut batch),
-                Command::Renewed { lock, until } => {
-                    if let Some(held) = self.locks.get_mut(&lock) {
-                        held.locked_until = until;
-                    }
-                }
-                Command::Forget { lock, how } => self.forget(lock, how, &mut batch),
-                Command::Close { reply } => closing = Some(reply),
-            }
-        }
-        for group in batch.groups {
-            let Some(link) = find(&mut self.link, &mut self.retired, group.epoch) else { continue };
-            // A link that cannot take it fails for the pump too, which then deals with it.
-            let done = link.dispose(group.infos, group.outcome).await.is_ok();
-            for (lock, locked_until, reply) in group.replies {
-                if !done {
-                    tracing::debug!(%lock, "a settlement goes by lock token because its link is gone");
-                }
-                let elsewhere = OnLink::Elsewhere { locked_until: Some(locked_until) };
-                answer(reply, if done { OnLink::Done } else { elsewhere });
-            }
-        }
-        if !self.retired.is_empty() {
-            self.sweep();
-        }
-        closing
-    }
-
-    fn plan(
-        &mut self,
-        lock: LockToken,
-        outcome: LinkOutcome,
-        reply: oneshot::Sender<OnLink>,
-        batch: &mut Batch,
-    ) {
-        let Some(held) = self.locks.remove(&lock) else {
-            answer(reply, OnLink::Elsewhere { locked_until: None });
-            return;
-        };
-        let link_stands = find(&mut self.link, &mut self.retired, held.epoch).is_some();
-        let lapsed = held.locked_until <= (self.namespace.clock)();
-        if link_stands && !lapsed {
-            let group = batch.group(held.epoch, outcome);
-            group.infos.push(held.info);
-            group.replies.push((lock, held.locked_until, reply));
-            return;
-        }
-        answer(reply, OnLink::Elsewhere { locked_until: Some(held.locked_until) });
-        if link_stands {
-            // Kept until it is forgotten, so that both ends of the link are told then.
-            self.locks.insert(lock, held);
-        }
-    }
-
-    fn forget(&mut self, lock: LockToken, how: Forgotten, batch: &mut Batch) {
-        let Some(held) = self.locks.remove(&lock) else { return };
-        match how {
-            // For the service the message is settled and this changes nothing; it only makes both ends of the
-            // link forget the delivery. "Released" because it could do no harm even if that were not so.
-            Forgotten::Settled => batch.group(held.epoch, LinkOutcome::Release).infos.push(held.info),
-            Forgotten::LeftToLapse => {
-                if let Some(link) = find(&mut self.link, &mut self.retired, held.epoch) {
-                    link.unsettled = link.unsettled.saturating_sub(1);
-                }
-            }
         }
     }
 
@@ -452,82 +361,9 @@ impl Task {
     }
 }
 
-/// Answers one who may have given up waiting.
-fn answer<T>(reply: oneshot::Sender<T>, value: T) {
-    reply.send(value).ok();
-}
-
-async fn receive(link: &mut Option<Link>) -> Result<WireDelivery<WireBody>, RecvError> {
+async fn receive(link: &mut Option<Link>) -> Received {
     match link {
         Some(link) => link.receiver.recv::<WireBody>().await,
         None => std::future::pending().await,
     }
-}
-
-fn find<'a>(link: &'a mut Option<Link>, retired: &'a mut [Link], epoch: u64) -> Option<&'a mut Link> {
-    link.iter_mut().chain(retired).find(|link| link.epoch == epoch)
-}
-
-/// Dispositions to be sent, by link and outcome.
-#[derive(Default)]
-struct Batch {
-    groups: Vec<Group>,
-}
-
-struct Group {
-    epoch: u64,
-    outcome: LinkOutcome,
-    infos: Vec<DeliveryInfo>,
-    replies: Vec<(LockToken, Timestamp, oneshot::Sender<OnLink>)>,
-}
-
-impl Batch {
-    fn group(&mut self, epoch: u64, outcome: LinkOutcome) -> &mut Group {
-        let at = self.groups.iter().position(|group| group.epoch == epoch && group.outcome == outcome);
-        let at = at.unwrap_or_else(|| {
-            self.groups.push(Group { epoch, outcome, infos: Vec::new(), replies: Vec::new() });
-            self.groups.len() - 1
-        });
-        &mut self.groups[at]
-    }
-}
-
-struct Arrived {
-    message: Message,
-    lock: LockToken,
-    locked_until: Timestamp,
-}
-
-/// Takes a delivery over from the library and remembers its lock.
-fn arrive(
-    link: &mut Link,
-    delivery: Result<WireDelivery<WireBody>, RecvError>,
-    now: Timestamp,
-    locks: &mut Locks,
-) -> Result<Option<Arrived>, Failure> {
-    if let Some(drained) = &mut link.drained {
-        *drained = Instant::now();
-    }
-    let (info, wire) = match delivery {
-        Ok(delivery) => {
-            let (info, message) = delivery.into_parts();
-            (info, Some(message))
-        }
-        // The delivery is ours all the same: it has a lock and must be settled like any other.
-        Err(RecvError::MessageDecode(error)) => (error.info, None),
-        Err(error) => return Err(link.doing().recv(error)),
-    };
-    let Some(lock) = wire::lock_token(wire.as_ref(), info.delivery_tag()) else {
-        tracing::warn!("a message came without a lock token; its lock is left to lapse");
-        return Ok(None);
-    };
-    let told = wire.as_ref().and_then(wire::locked_until);
-    let locked_until = told.unwrap_or_else(|| now.checked_add(USUAL_LOCK).unwrap_or(now));
-    let message = match wire {
-        Some(wire) => wire::message(wire),
-        None => Message { body: Err(UnreadableBody::Message), ..Message::default() },
-    };
-    link.unsettled += 1;
-    locks.insert(lock, Held { epoch: link.epoch, info, locked_until });
-    Ok(Some(Arrived { message, lock, locked_until }))
 }

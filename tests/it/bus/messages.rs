@@ -1,0 +1,104 @@
+//! What travels: sending, scheduling, peeking.
+
+use anyhow::Result;
+use bytes::Bytes;
+use emulator::broker;
+use emulator::bus::{Options, ServiceBus};
+use emulator::faults::{Action, Point, Rule};
+use emulator::journal::{Event, Role};
+use jiff::{SignedDuration, Timestamp};
+use shared::class::Class;
+use shared::ids::SequenceNumber;
+use std::time::Duration;
+use worker::bus::amqp::AmqpQueue;
+use worker::bus::{Error, Outgoing, Peeked, PeekedState, Property, Queue, Settlement};
+
+use super::{QUEUE, numbered, receive, receive_one, send, settings, settled, start};
+
+#[tokio::test]
+async fn a_message_sent_is_received_as_it_was_and_gone_when_completed() -> Result<()> {
+    let (bus, queue) = start().await?;
+    let message = Outgoing {
+        message_id: Some("id-1".into()),
+        correlation_id: Some("operation".into()),
+        content_type: Some("application/json".into()),
+        properties: [("attempt", Property::I32(2)), ("origin", "replay".into())].into_iter().collect(),
+        body: Bytes::from_static(b"{\"a\":1}"),
+        ..Outgoing::default()
+    };
+    queue.send(message.clone()).await?;
+    queue.set_credit(1);
+    let delivery = receive_one(&queue).await?;
+    let received = &delivery.message;
+    assert_eq!(received.body, Ok(message.body));
+    assert_eq!(received.message_id, message.message_id);
+    assert_eq!(received.correlation_id, message.correlation_id);
+    assert_eq!(received.content_type, message.content_type);
+    assert_eq!(received.properties, message.properties);
+    assert_eq!((received.sequence, received.delivery_count.0), (SequenceNumber(1), 0));
+    assert!(delivery.locked_until > worker::clock::now());
+    delivery.settle(Settlement::Complete).await?;
+    settled(&bus, broker::Settled::Completed, 1).await?;
+    assert_eq!(bus.counts(QUEUE)?.active, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_scheduled_message_appears_at_its_time() -> Result<()> {
+    let (bus, queue) = start().await?;
+    queue.set_credit(1);
+    let at = worker::clock::now().checked_add(SignedDuration::from_secs(60))?;
+    queue.schedule(numbered(1), at).await?;
+    assert_eq!((bus.counts(QUEUE)?.active, bus.counts(QUEUE)?.scheduled), (0, 1));
+    let peeked = queue.peek(SequenceNumber(1), 10).await?;
+    assert_eq!(peeked.len(), 1);
+    assert_eq!(peeked[0].state, PeekedState::Scheduled);
+    assert_eq!(peeked[0].scheduled_for.map(Timestamp::as_second), Some(at.as_second()));
+    bus.skip_time(Duration::from_secs(61));
+    assert_eq!(receive_one(&queue).await?.message.message_id.as_deref(), Some("m1"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn peeking_shows_locked_and_waiting_messages_from_a_number_on() -> Result<()> {
+    let (_bus, queue) = start().await?;
+    assert_eq!(queue.peek(SequenceNumber(1), 10).await?, []);
+    send(&queue, 4).await?;
+    queue.set_credit(2);
+    let _locked = receive(&queue, 2).await?;
+    let ids = |peeked: &[Peeked]| -> Vec<String> {
+        peeked.iter().filter_map(|peeked| peeked.message.message_id.as_deref().map(str::to_owned)).collect()
+    };
+    assert_eq!(ids(&queue.peek(SequenceNumber(1), 3).await?), ["m0", "m1", "m2"]);
+    assert_eq!(ids(&queue.peek(SequenceNumber(3), 10).await?), ["m2", "m3"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_busy_service_is_reported_as_throttling_and_a_refused_message_is_not_tried_again() -> Result<()> {
+    let (bus, queue) = start().await?;
+    let busy = Action::Refuse("com.microsoft:server-busy".into());
+    bus.faults().add(Rule::new(Point::Send, busy));
+    let error = queue.send(numbered(1)).await.expect_err("busy");
+    assert!(matches!(error.class(), Class::Throttled { retry_after: Some(_) }), "{error}");
+    let body = Bytes::from(vec![0; 300 * 1024]);
+    let error = queue.send(Outgoing { body, ..Outgoing::default() }).await.expect_err("too large");
+    assert_eq!(error.class(), Class::Permanent, "{error}");
+    // The link was none the worse for it.
+    send(&queue, 1).await?;
+    assert_eq!(bus.counts(QUEUE)?.active, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn without_intake_nothing_is_attached_before_it_is_needed() -> Result<()> {
+    let bus = ServiceBus::start(Options::default().queue(QUEUE)).await?;
+    let queue = AmqpQueue::open_without_intake(&settings(&bus)?, None)?;
+    assert!(matches!(queue.receive().await, Err(Error::Closed)));
+    send(&queue, 1).await?;
+    assert_eq!(queue.peek(SequenceNumber(1), 1).await?.len(), 1);
+    queue.close().await;
+    let receiver = |event: &Event| matches!(event, Event::Attached { address, role: Role::Receiver, .. } if address == QUEUE);
+    assert_eq!(bus.journal().count(receiver), 0);
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! Coming back after losses, and what is said in the meantime.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use emulator::broker::{self, EntityOptions};
+use emulator::bus::{Options, ServiceBus};
+use emulator::faults::{Action, Point, Rule};
+use emulator::journal::{Event, Mark};
+use jiff::{SignedDuration, Timestamp};
+use shared::class::Class;
+use shared::reason::{DeadLetter, DeadLetterReason};
+use tokio::time::timeout;
+use worker::bus::amqp::{AmqpQueue, Settings, State};
+use worker::bus::{ConnectionString, Credential, Error, Queue, SasKey, Settlement, Token, TokenSource};
+
+use super::{DEAD, PATIENCE, QUEUE, ready, receive, receive_one, requests, send, settings, settled, start};
+
+#[tokio::test]
+async fn after_a_broken_connection_old_deliveries_are_settled_and_new_ones_come() -> Result<()> {
+    let (bus, queue) = start().await?;
+    send(&queue, 4).await?;
+    queue.set_credit(3);
+    let mut old = receive(&queue, 3).await?;
+    let mark = bus.journal().mark();
+    bus.drop_connections();
+    bus.journal().wait_after(mark, "a new connection", |event| matches!(event, Event::Opened { .. })).await?;
+    let letter = DeadLetter::new(DeadLetterReason::WrongEntity, "test");
+    for settlement in [Settlement::Complete, Settlement::Abandon, Settlement::DeadLetter(letter)] {
+        old.remove(0).settle(settlement).await?;
+    }
+    assert_eq!(requests(&bus, "update-disposition"), 3);
+    assert_eq!((bus.counts(QUEUE)?.active, bus.counts(DEAD)?.active), (2, 1));
+    queue.set_credit(2);
+    for delivery in receive(&queue, 2).await? {
+        delivery.settle(Settlement::Complete).await?;
+    }
+    settled(&bus, broker::Settled::Completed, 3).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_closed_by_the_service_is_opened_again() -> Result<()> {
+    let (bus, queue) = start().await?;
+    ready(&queue).await?;
+    queue.set_credit(1);
+    let mark = bus.journal().mark();
+    bus.close_connections("amqp:connection:forced");
+    bus.journal().wait_after(mark, "a new connection", |event| matches!(event, Event::Opened { .. })).await?;
+    send(&queue, 1).await?;
+    receive_one(&queue).await?.settle(Settlement::Complete).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn while_the_service_is_away_the_state_says_so_and_recovers() -> Result<()> {
+    let (bus, queue) = start().await?;
+    ready(&queue).await?;
+    bus.go_away(Duration::from_millis(500));
+    let mut state = queue.state();
+    timeout(PATIENCE, state.wait_for(|state| matches!(state, State::Failed { .. }))).await??;
+    let error = timeout(PATIENCE, queue.receive()).await?.expect_err("nothing can come");
+    assert_eq!(error.class(), Class::Transient);
+    ready(&queue).await
+}
+
+#[tokio::test]
+async fn a_queue_that_does_not_exist_is_reported_and_picked_up_once_it_does() -> Result<()> {
+    let bus = ServiceBus::start(Options::default()).await?;
+    let queue = AmqpQueue::open(&settings(&bus)?, None)?;
+    let error = timeout(PATIENCE, queue.receive()).await?.expect_err("no such queue");
+    assert_eq!(error.class(), Class::Installation, "{error}");
+    bus.broker(|broker, now| broker.add_queue(QUEUE, EntityOptions::default(), now))?;
+    ready(&queue).await
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_a_fault_of_the_installation() -> Result<()> {
+    let bus = ServiceBus::start(Options::default().queue(QUEUE)).await?;
+    let parsed = ConnectionString::parse(&bus.connection_string().replace("SAS_KEY_VALUE", "wrong"))?;
+    let queue = AmqpQueue::open(&Settings::from_connection_string(&parsed, QUEUE, worker::clock::now), None)?;
+    let error = timeout(PATIENCE, queue.receive()).await?.expect_err("refused");
+    assert_eq!(error.class(), Class::Installation, "{error}");
+    let state = queue.state().borrow().clone();
+    assert!(matches!(state, State::Failed { .. }), "{state:?}");
+    Ok(())
+}
+
+/// Tokens that live for a moment.
+struct ShortLived(SasKey);
+
+#[async_trait::async_trait]
+impl TokenSource for ShortLived {
+    async fn token(&self, resource: &str, now: Timestamp) -> Result<Token, Error> {
+        let token = self.0.token(resource, now).await?;
+        // The signature lasts longer than we are told, so that only our own renewal is seen.
+        let expires = now.checked_add(SignedDuration::from_millis(400)).unwrap_or(token.expires);
+        Ok(Token { expires, ..token })
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_renewed_on_the_same_connection_before_they_end() -> Result<()> {
+    let bus = ServiceBus::start(Options::default().queue(QUEUE)).await?;
+    let mut settings = settings(&bus)?;
+    let parsed = ConnectionString::parse(&bus.connection_string())?;
+    let Credential::Key(key) = parsed.credential else { anyhow::bail!("a key was expected") };
+    settings.tokens = Arc::new(ShortLived(key));
+    let queue = AmqpQueue::open(&settings, None)?;
+    ready(&queue).await?;
+    let token = |event: &Event| matches!(event, Event::Token { status: 202, .. });
+    bus.journal().wait_nth(4, Mark::START, PATIENCE, "four tokens", token).await?;
+    assert_eq!(bus.connections().len(), 1);
+    assert_eq!(bus.journal().count(|event| matches!(event, Event::Detached { .. })), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_send_that_is_cut_off_is_tried_again() -> Result<()> {
+    let (bus, queue) = start().await?;
+    ready(&queue).await?;
+    bus.faults().add(Rule::new(Point::Send, Action::Disconnect));
+    send(&queue, 1).await?;
+    assert_eq!(bus.counts(QUEUE)?.active, 1);
+    Ok(())
+}
