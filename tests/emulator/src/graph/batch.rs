@@ -117,12 +117,10 @@ fn in_order(items: Vec<Item>) -> Result<Vec<Item>, Refusal> {
 fn item_call(envelope: &Call, item: &Item) -> Result<Call, Refusal> {
     let malformed =
         |what: &str| Refusal::unreadable(format!("Invalid {what} in batch request '{}'.", item.id));
-    let root = if envelope.uri.path().starts_with("/beta") { "/beta" } else { "/v1.0" };
-    let slash = if item.url.starts_with('/') { "" } else { "/" };
-    if item.url.trim_start_matches('/').starts_with("$batch") {
+    let uri = item_uri(envelope, &item.url).ok_or_else(|| malformed("url"))?;
+    if uri.path().ends_with("/$batch") {
         return Err(Refusal::unreadable("A batch cannot contain another batch."));
     }
-    let uri: Uri = format!("{root}{slash}{}", item.url).parse().map_err(|_| malformed("url"))?;
     let method: Method = item.method.to_uppercase().parse().map_err(|_| malformed("method"))?;
     let mut headers = HeaderMap::new();
     for (name, value) in &item.headers {
@@ -140,6 +138,19 @@ fn item_call(envelope: &Call, item: &Item) -> Result<Call, Refusal> {
     }
     let body = if item.body.is_null() { String::new() } else { item.body.to_string() };
     Ok(Call { method, uri, headers, body: body.into(), secure: envelope.secure, item: Some(item.id.clone()) })
+}
+
+/// The address of an item, which is relative to the version root of the envelope.
+///
+/// Microsoft's Python library leaves the whole address in place; its scheme and host are ignored.
+fn item_uri(envelope: &Call, url: &str) -> Option<Uri> {
+    if url.contains("://") {
+        let absolute: Uri = url.parse().ok()?;
+        return absolute.path_and_query()?.as_str().parse().ok();
+    }
+    let root = if envelope.uri.path().starts_with("/beta") { "/beta" } else { "/v1.0" };
+    let slash = if url.starts_with('/') { "" } else { "/" };
+    format!("{root}{slash}{url}").parse().ok()
 }
 
 fn dependency_failed() -> Reply {

@@ -101,7 +101,7 @@ pub enum Profile {
 }
 
 /// How calls are rationed. The default is not at all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Throttle {
     /// Whether there is a quota.
@@ -112,10 +112,27 @@ pub struct Throttle {
     pub size: Size,
     /// Writes per window of 150 s in place of 3,000, for tests that want to meet the limit soon.
     pub writes: Option<u32>,
+    /// How deep a bucket can be overdrawn by calls made while throttled, as a share of what it holds. Microsoft
+    /// says that they count, not how far; it bounds the penalty for hammering on.
+    pub overdraft: f64,
     /// How `Retry-After` is written.
     pub retry_after: RetryAfterForm,
     /// Whether `x-ms-throttle-limit-percentage` is sent above 80 % of a limit. A field test never saw it.
     pub percentage_header: bool,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self {
+            on: false,
+            scale: 1.0,
+            size: Size::default(),
+            writes: None,
+            overdraft: 0.1,
+            retry_after: RetryAfterForm::default(),
+            percentage_header: false,
+        }
+    }
 }
 
 impl Throttle {

@@ -51,6 +51,8 @@ struct Bucket {
     /// How much flows in, per second.
     rate: f64,
     left: f64,
+    /// How far below zero it can go.
+    overdraft: f64,
     filled: Instant,
 }
 
@@ -91,22 +93,14 @@ impl Counts {
 }
 
 impl Bucket {
-    fn new(
-        scope: &'static str,
-        counts: Counts,
-        limit: u32,
-        window: Duration,
-        scale: f64,
-        now: Instant,
-    ) -> Self {
+    fn new(kind: Kind, limit: u32, seconds: f64, settings: Throttle, now: Instant) -> Self {
         let limit = f64::from(limit);
-        let rate = limit / window.as_secs_f64() * scale;
-        Self { kind: Kind { scope, counts }, limit, rate, left: limit, filled: now }
+        let scale = if settings.scale > 0.0 { settings.scale } else { 1.0 };
+        let overdraft = limit * settings.overdraft.max(0.0);
+        Self { kind, limit, rate: limit / seconds * scale, left: limit, overdraft, filled: now }
     }
 
     /// Takes the cost out, even if there is not enough, and says how long there will be too little.
-    ///
-    /// A caller who keeps on hammering digs deeper, but never deeper than one full bucket.
     fn take(&mut self, cost: Cost, reserve: f64, now: Instant) -> Option<Duration> {
         let cost = self.kind.counts.of(cost);
         if cost == 0.0 {
@@ -116,7 +110,7 @@ impl Bucket {
         self.left = (self.left + elapsed * self.rate).min(self.limit);
         self.filled = now;
         let enough = self.left - reserve * self.limit >= cost;
-        self.left = (self.left - cost).max(-self.limit);
+        self.left = (self.left - cost).max(-self.overdraft);
         let missing = cost + reserve * self.limit - self.left;
         (!enough).then(|| Duration::from_secs_f64((missing / self.rate).max(0.0)))
     }
@@ -128,9 +122,8 @@ impl Bucket {
 
 impl Quota {
     pub(super) fn new(settings: Throttle, tenant: Tenant, now: Instant) -> Self {
-        let scale = scale(settings);
-        let window = Duration::from_mins(5);
-        let tenant_writes = Bucket::new("Tenant", Counts::Writes, 18_000, window, scale, now);
+        let kind = Kind { scope: "Tenant", counts: Counts::Writes };
+        let tenant_writes = Bucket::new(kind, 18_000, 300.0, settings, now);
         Self { settings, tenant, tenant_writes, apps: HashMap::new() }
     }
 
@@ -211,24 +204,20 @@ impl Quota {
     }
 }
 
-fn scale(settings: Throttle) -> f64 {
-    if settings.scale > 0.0 { settings.scale } else { 1.0 }
-}
-
 fn buckets(settings: Throttle, now: Instant) -> [Bucket; 4] {
-    let scale = scale(settings);
-    let seconds = Duration::from_secs;
     let units = match settings.size {
         Size::S => 3_500,
         Size::M => 5_000,
         Size::L => 8_000,
     };
     let writes = settings.writes.unwrap_or(3_000).max(1);
+    let bucket =
+        |scope, counts, limit, seconds| Bucket::new(Kind { scope, counts }, limit, seconds, settings, now);
     [
-        Bucket::new("Tenant_Application", Counts::Writes, writes, seconds(150), scale, now),
-        Bucket::new("Tenant_Application", Counts::Units, units, seconds(10), scale, now),
-        Bucket::new("Application", Counts::Units, 150_000, seconds(20), scale, now),
-        Bucket::new("Application", Counts::Writes, 35_000, seconds(300), scale, now),
+        bucket("Tenant_Application", Counts::Writes, writes, 150.0),
+        bucket("Tenant_Application", Counts::Units, units, 10.0),
+        bucket("Application", Counts::Units, 150_000, 20.0),
+        bucket("Application", Counts::Writes, 35_000, 300.0),
     ]
 }
 
@@ -298,7 +287,7 @@ mod tests {
         for _ in 0..1_000 {
             wait(&mut quota);
         }
-        assert_eq!(wait(&mut quota), 151, "never longer than the window and one call");
+        assert_eq!(wait(&mut quota), 16, "never longer than the overdraft and one call");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::graph::{DEFAULT_CLIENT_ID, Options, RetryAfterForm, Throttle};
 fn three_writes(scale: f64) -> Options {
     let throttle = Throttle {
         writes: Some(3),
+        overdraft: 1.0,
         retry_after: RetryAfterForm::Fraction,
         percentage_header: true,
         ..Throttle::real_quota(scale)
