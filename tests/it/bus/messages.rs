@@ -9,11 +9,12 @@ use emulator::journal::{Event, Role};
 use jiff::{SignedDuration, Timestamp};
 use shared::class::Class;
 use shared::ids::SequenceNumber;
+use shared::reason::{DeadLetter, DeadLetterReason};
 use std::time::Duration;
 use worker::bus::amqp::AmqpQueue;
-use worker::bus::{Error, Outgoing, Peeked, PeekedState, Property, Queue, Settlement};
+use worker::bus::{Error, Outgoing, Peeked, PeekedState, Property, Queue, Settlement, UnreadableBody};
 
-use super::{QUEUE, numbered, receive, receive_one, send, settings, settled, start};
+use super::{DEAD, QUEUE, numbered, receive, receive_one, send, settings, settled, start};
 
 #[tokio::test]
 async fn a_message_sent_is_received_as_it_was_and_gone_when_completed() -> Result<()> {
@@ -100,5 +101,45 @@ async fn without_intake_nothing_is_attached_before_it_is_needed() -> Result<()> 
     queue.close().await;
     let receiver = |event: &Event| matches!(event, Event::Attached { address, role: Role::Receiver, .. } if address == QUEUE);
     assert_eq!(bus.journal().count(receiver), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_large_message_travels_in_many_frames() -> Result<()> {
+    let (_bus, queue) = start().await?;
+    let body: Vec<u8> = (0..200_000_u32).map(|number| number.to_le_bytes()[0]).collect();
+    for _ in 0..3 {
+        queue.send(Outgoing { body: body.clone().into(), ..Outgoing::default() }).await?;
+    }
+    queue.set_credit(3);
+    for delivery in receive(&queue, 3).await? {
+        assert_eq!(delivery.message.body.as_deref(), Ok(&*body));
+        delivery.settle(Settlement::Complete).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_read_is_handed_over_and_can_be_dead_lettered() -> Result<()> {
+    let (bus, queue) = start().await?;
+    let bodies: [&'static [u8]; 2] = [
+        // A sequence section with an empty list, and a section that does not exist.
+        &[0x00, 0x53, 0x76, 0x45],
+        &[0x00, 0x53, 0x7f, 0x40],
+    ];
+    bus.broker(|broker, now| {
+        let target = broker.resolve(QUEUE)?;
+        let messages =
+            bodies.map(|body| broker::Message { body: Bytes::from_static(body), ..Default::default() });
+        broker.send(target, messages.into(), now)
+    })?;
+    queue.set_credit(2);
+    let expected = [UnreadableBody::Sequence, UnreadableBody::Message];
+    for (delivery, expected) in receive(&queue, 2).await?.into_iter().zip(expected) {
+        assert_eq!(delivery.message.body, Err(expected));
+        let letter = DeadLetter::new(DeadLetterReason::BodyUndecodable, &expected.to_string());
+        delivery.settle(Settlement::DeadLetter(letter)).await?;
+    }
+    assert_eq!((bus.counts(QUEUE)?.active, bus.counts(DEAD)?.active), (0, 2));
     Ok(())
 }

@@ -117,6 +117,20 @@ async fn tokens_are_renewed_on_the_same_connection_before_they_end() -> Result<(
 }
 
 #[tokio::test]
+async fn a_sending_link_that_was_detached_while_idle_is_attached_again() -> Result<()> {
+    let (bus, queue) = start().await?;
+    for count in 1..=5 {
+        send(&queue, 1).await?;
+        assert_eq!(bus.counts(QUEUE)?.active, count);
+        let mark = bus.journal().mark();
+        bus.detach_links(QUEUE, "amqp:link:detach-forced")?;
+        let detached = |event: &Event| matches!(event, Event::Detached { address, .. } if address == QUEUE);
+        bus.journal().wait_after(mark, "a detached link", detached).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_send_that_is_cut_off_is_tried_again() -> Result<()> {
     let (bus, queue) = start().await?;
     ready(&queue).await?;

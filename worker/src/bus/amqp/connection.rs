@@ -9,7 +9,7 @@ use fe2o3_amqp::sasl_profile::SaslProfile;
 use fe2o3_amqp::session::SessionHandle;
 use fe2o3_amqp::{Connection as Wire, Session};
 use jiff::Timestamp;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
@@ -22,6 +22,7 @@ use super::{Settings, Timing};
 use crate::bus::error::Error;
 use crate::bus::token::TokenSource;
 
+const OPENING: &str = "opening the connection";
 /// Silence after which the peer counts as dead. The library announces half of it, so a healthy peer sends
 /// something at least twice in that time.
 const IDLE: Duration = Duration::from_mins(1);
@@ -68,7 +69,7 @@ pub(super) struct Connection {
 impl Connection {
     async fn open(namespace: &Namespace) -> Result<Self, Failure> {
         let host = namespace.transport.authority();
-        let doing = Doing { what: "opening the connection", host: &host };
+        let doing = Doing { what: OPENING, host: &host };
         let stream = namespace.transport.open().await.map_err(Failure::connection)?;
         // "amqp" because TLS, if any, is inside the stream already.
         let handle = Wire::builder()
@@ -172,8 +173,23 @@ impl Namespace {
     }
 
     /// The connection, made if there is none. Callers that come while it is being made wait for it.
+    pub(super) async fn connect(&self) -> Result<Arc<Connection>, Failure> {
+        let current = self.current.lock().await;
+        self.connect_in(current).await
+    }
+
+    /// The same for those who do not mind being turned away when an attempt has just failed, so that many who
+    /// need a connection at once do not queue up to fail one after the other.
     pub(super) async fn connection(&self) -> Result<Arc<Connection>, Failure> {
-        let mut current = self.current.lock().await;
+        let current = self.current.lock().await;
+        if current.failed.is_some_and(|failed| failed.elapsed() < AFTER_FAILURE) {
+            let doing = Doing { what: OPENING, host: &self.transport.authority() };
+            return Err(doing.connection_ended("another attempt failed a moment ago"));
+        }
+        self.connect_in(current).await
+    }
+
+    async fn connect_in(&self, mut current: MutexGuard<'_, Current>) -> Result<Arc<Connection>, Failure> {
         if *self.closed.borrow() {
             return Err(Failure::connection(Error::Closed));
         }
@@ -183,17 +199,13 @@ impl Namespace {
             return Ok(Arc::clone(connection));
         }
         current.connection = None;
-        let doing = Doing { what: "opening the connection", host: &self.transport.authority() };
-        if current.failed.is_some_and(|failed| failed.elapsed() < AFTER_FAILURE) {
-            return Err(doing.connection_ended("another attempt failed a moment ago"));
-        }
         let limit = self.timing.connect;
         let mut closed = self.closed.subscribe();
         let opened = tokio::select! {
             opened = timeout(limit, Connection::open(self)) => opened,
             _ = closed.wait_for(|closed| *closed) => return Err(Failure::connection(Error::Closed)),
         };
-        let timed_out = || Failure::connection(Error::Timeout { doing: doing.what, after: limit });
+        let timed_out = || Failure::connection(Error::Timeout { doing: OPENING, after: limit });
         match opened.unwrap_or_else(|_| Err(timed_out())) {
             Ok(connection) => {
                 current.failed = None;

@@ -87,15 +87,14 @@ impl Task {
 
     fn forget(&mut self, lock: LockToken, how: Forgotten, batch: &mut Batch) {
         let Some(held) = self.locks.remove(&lock) else { return };
-        match how {
-            // For the service the message is settled and this changes nothing; it only makes both ends of the
-            // link forget the delivery. "Released" because it could do no harm even if that were not so.
-            Forgotten::Settled => batch.group(held.epoch, LinkOutcome::Release).infos.push(held.info),
-            Forgotten::LeftToLapse => {
-                if let Some(link) = find(&mut self.link, &mut self.retired, held.epoch) {
-                    link.unsettled = link.unsettled.saturating_sub(1);
-                }
-            }
+        let lapsed = held.locked_until <= (self.namespace.clock)();
+        if how == Forgotten::Settled || lapsed {
+            // For the service there is nothing left to settle; this only makes both ends of the link forget the
+            // delivery. "Released" because it could do no harm even if that were not so.
+            batch.group(held.epoch, LinkOutcome::Release).infos.push(held.info);
+        } else if let Some(link) = find(&mut self.link, &mut self.retired, held.epoch) {
+            // Left alone, so that the lock lapses. The link remembers the delivery for as long as it stands.
+            link.unsettled = link.unsettled.saturating_sub(1);
         }
     }
 }

@@ -62,7 +62,7 @@ impl Link {
         address: Box<str>,
         epoch: u64,
     ) -> Result<Self, Failure> {
-        let connection = namespace.connection().await?;
+        let connection = namespace.connect().await?;
         let limit = namespace.timing.connect;
         let attached = timeout(limit, Self::attach_on(&connection, &address, epoch)).await;
         let timed_out = || Failure::connection(Error::Timeout { doing: ATTACHING, after: limit });

@@ -25,6 +25,7 @@ use uuid::Uuid;
 use super::connection::Connection;
 use super::faults::Doing;
 use super::recovery::{Condition, Failure};
+use super::sender::still_attached;
 use crate::bus::error::Error;
 
 /// Replies the service may have under way to us. It is topped up at half.
@@ -155,6 +156,7 @@ impl Rpc {
         // Only the hand-over is serialized; the acknowledgement is awaited beside the others'.
         let accepted = {
             let mut sender = self.sender.lock().await;
+            still_attached(&mut sender, doing)?;
             sender.send_batchable(message).await.map_err(|error| doing.send(error))?
         };
         let refused = async {

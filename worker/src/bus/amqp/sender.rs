@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use fe2o3_amqp::Sender;
+use fe2o3_amqp::link::SendError;
 use fe2o3_amqp::session::SessionHandle;
 use fe2o3_amqp_types::messaging::Outcome;
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -43,6 +45,15 @@ impl Attach for SendLink {
     }
 }
 
+/// Looks whether the service has detached the link. The library looks too, but tosses a coin when there is
+/// credit as well, and what it sends on a detached link is never answered.
+pub(super) fn still_attached(sender: &mut Sender, doing: Doing<'_>) -> Result<(), Failure> {
+    match sender.on_detach().now_or_never() {
+        Some(error) => Err(doing.send(SendError::Detached(error))),
+        None => Ok(()),
+    }
+}
+
 impl SendLink {
     /// Sends and waits until the service has taken the message over. A copy may arrive twice when the answer is
     /// lost and the caller tries again; duplicates are harmless here.
@@ -57,6 +68,7 @@ impl SendLink {
             // Only the hand-over is serialized; many messages may wait for their acknowledgement together.
             let outcome = {
                 let mut sender = self.sender.lock().await;
+                still_attached(&mut sender, doing)?;
                 let message = wire::outgoing(message, at);
                 sender.send_batchable(message).await.map_err(|error| doing.send(error))?
             };
