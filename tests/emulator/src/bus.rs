@@ -17,12 +17,15 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use crate::access::Access;
+use crate::admin::{self, Diverted};
 use crate::amqp::condition::known;
 use crate::amqp::listener;
 use crate::breakage::{Breakage, Broken};
 use crate::broker::{self, Broker, Counts, EntityOptions, Sequence, Time, View};
+use crate::ca::{self, Ca};
 use crate::faults::Faults;
 pub use crate::hub::Patience;
 use crate::hub::{Hub, Order, Settings};
@@ -41,6 +44,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The certificate cannot be made.
+    #[error("set up TLS for the local Service Bus")]
+    Tls(#[from] ca::Error),
     /// An entity of the options cannot be made.
     #[error("make the entity '{name}'")]
     Entity {
@@ -77,6 +83,10 @@ pub struct Subscription {
 pub struct Options {
     /// Port of plain AMQP on the loopback; 0 takes a free one.
     pub port: u16,
+    /// Port of AMQP over TLS; 0 takes a free one, none leaves TLS out.
+    pub tls_port: Option<u16>,
+    /// Port of the HTTP interface; 0 takes a free one.
+    pub admin_port: u16,
     /// Entities to be made, by name.
     pub entities: Vec<(String, Entity)>,
     /// Decides lock tokens and made-up message ids.
@@ -94,6 +104,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             port: 0,
+            tls_port: None,
+            admin_port: 0,
             entities: Vec::new(),
             seed: rand::random(),
             access: Access::default(),
@@ -108,6 +120,13 @@ impl Options {
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
+        self
+    }
+
+    /// Speaks TLS too, on a free port.
+    #[must_use]
+    pub fn tls(mut self) -> Self {
+        self.tls_port = Some(0);
         self
     }
 
@@ -137,6 +156,9 @@ impl Options {
 pub struct ServiceBus {
     hub: Arc<Hub>,
     address: SocketAddr,
+    tls_address: Option<SocketAddr>,
+    admin_address: SocketAddr,
+    ca_pem: String,
     rule: Rule,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -144,6 +166,11 @@ pub struct ServiceBus {
 impl ServiceBus {
     /// Starts the service on 127.0.0.1. It takes connections when this returns.
     pub async fn start(options: Options) -> Result<Self, Error> {
+        Self::start_with_ca(options, &Ca::new()?).await
+    }
+
+    /// Starts the service with an authority that others use too.
+    pub async fn start_with_ca(options: Options, ca: &Ca) -> Result<Self, Error> {
         let settings =
             Settings { access: options.access, patience: options.patience, broken: Broken(options.breakage) };
         let rule = settings.access.rules.first().cloned().unwrap_or_default();
@@ -153,12 +180,22 @@ impl ServiceBus {
                 .map_err(|source| Error::Entity { name: name.clone(), source })?;
         }
         let (listener, address) = bind(options.port).await?;
+        let (admin, admin_address) = bind(options.admin_port).await?;
+        let (http, diverted) = Diverted::new(admin_address);
         let clock = Arc::clone(&hub);
-        let tasks = vec![
+        let mut tasks = vec![
             tokio::spawn(async move { clock.keep_time().await }),
-            tokio::spawn(listener::listen(listener, Arc::clone(&hub))),
+            tokio::spawn(listener::listen(listener, None, Arc::clone(&hub), http.clone())),
+            tokio::spawn(admin::serve(admin, diverted, Arc::clone(&hub))),
         ];
-        Ok(Self { hub, address, rule, tasks })
+        let mut tls_address = None;
+        if let Some(port) = options.tls_port {
+            let (listener, address) = bind(port).await?;
+            let acceptor = TlsAcceptor::from(ca.server_config(&["localhost", "127.0.0.1"])?);
+            tasks.push(tokio::spawn(listener::listen(listener, Some(acceptor), Arc::clone(&hub), http)));
+            tls_address = Some(address);
+        }
+        Ok(Self { hub, address, tls_address, admin_address, ca_pem: ca.pem(), rule, tasks })
     }
 
     /// Where plain AMQP is spoken.
@@ -182,6 +219,32 @@ impl ServiceBus {
             "Endpoint=sb://localhost:{port};SharedAccessKeyName={name};SharedAccessKey={key};\
              UseDevelopmentEmulator=true;"
         )
+    }
+
+    /// Where AMQP is spoken over TLS, if it is.
+    #[must_use]
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
+    }
+
+    /// A connection string for the TLS port, as for a namespace in the cloud; none without TLS.
+    #[must_use]
+    pub fn tls_connection_string(&self) -> Option<String> {
+        let Rule { name, key, .. } = &self.rule;
+        let port = self.tls_address?.port();
+        Some(format!("Endpoint=sb://localhost:{port};SharedAccessKeyName={name};SharedAccessKey={key}"))
+    }
+
+    /// The certificate that clients of the TLS port have to trust.
+    #[must_use]
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// Base of the HTTP interface: entities, health and this emulator's own controls.
+    #[must_use]
+    pub fn admin_url(&self) -> String {
+        format!("http://localhost:{}", self.admin_address.port())
     }
 
     /// What happened so far, and a way to wait for what is to happen.

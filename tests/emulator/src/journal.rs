@@ -138,6 +138,18 @@ pub struct Mark(u64);
 impl Mark {
     /// Before the first event.
     pub const START: Self = Self(0);
+
+    /// After this many events.
+    #[must_use]
+    pub const fn from_number(events: u64) -> Self {
+        Self(events)
+    }
+
+    /// How many events came before.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
 }
 
 /// The record of what happened. Clones are handles to the same record.

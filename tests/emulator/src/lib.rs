@@ -8,10 +8,12 @@ pub mod broker;
 pub mod bus;
 
 pub mod access;
+pub mod admin;
 pub mod amqp;
 pub mod breakage;
 pub mod ca;
 pub(crate) mod clock;
+pub mod config;
 pub mod faults;
 pub mod hub;
 pub mod journal;

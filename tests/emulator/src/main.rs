@@ -1,25 +1,135 @@
-//! `cargo emulator`: the local Service Bus on this machine, for development and for other languages' tests.
+//! `cargo emulator`: a local Service Bus and a local Graph, for development and for other languages' tests.
 
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser;
+use emulator::access::Entra;
+use emulator::breakage::Breakage;
 use emulator::bus::{Options, ServiceBus};
+use emulator::ca::Ca;
+use emulator::config;
+use emulator::graph::{Audience, Graph};
+use tracing_subscriber::EnvFilter;
+
+/// A local Azure Service Bus and Microsoft Graph. Ctrl-C ends it.
+#[derive(Debug, Parser)]
+#[command(name = "emulator", version)]
+struct Arguments {
+    /// Entities, in the form of the official emulator's Config.json.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// A queue to make with default settings; may be given more than once.
+    #[arg(long = "queue", value_name = "NAME")]
+    queues: Vec<String>,
+    /// Port of plain AMQP; 0 takes a free one.
+    #[arg(long, default_value_t = 5672)]
+    amqp_port: u16,
+    /// Port of AMQP over TLS.
+    #[arg(long, default_value_t = 5671)]
+    tls_port: u16,
+    /// Port of the HTTP interface and of the health check.
+    #[arg(long, default_value_t = 5300)]
+    admin_port: u16,
+    /// Port of Graph over HTTP.
+    #[arg(long, default_value_t = 0)]
+    graph_port: u16,
+    /// Port of Graph and of the token endpoint over HTTPS.
+    #[arg(long, default_value_t = 0)]
+    graph_tls_port: u16,
+    /// Where to write the certificate that clients have to trust.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// A rule of the Service Bus dialect to break, for testing tests.
+    #[arg(long = "break", value_name = "NAME")]
+    breakage: Option<Breakage>,
+    /// Take any Entra token, not only those that the local endpoint issued.
+    #[arg(long)]
+    any_entra_token: bool,
+}
+
+/// The queue that is made if nothing else is asked for.
+const DEFAULT_QUEUE: &str = "contacts";
 
 #[tokio::main]
-#[expect(clippy::print_stdout, reason = "the connection string is for people to paste")]
 async fn main() -> anyhow::Result<()> {
-    let queue = emulator::broker::EntityOptions::default();
-    let session = emulator::broker::EntityOptions { requires_session: true, ..queue.clone() };
-    let short = emulator::broker::EntityOptions {
-        lock_duration: std::time::Duration::from_secs(5),
-        max_delivery_count: 3,
-        ..queue.clone()
-    };
-    let options = Options::default()
-        .port(5672)
-        .queue_with("contacts", queue)
-        .queue_with("sessions", session)
-        .queue_with("short", short);
-    let bus = ServiceBus::start(options).await?;
-    println!("{}", bus.connection_string());
-    tokio::signal::ctrl_c().await?;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let arguments = Arguments::parse();
+    let ca = Ca::new()?;
+    let graph = Arc::new(start_graph(&arguments, &ca).await?);
+    let bus = start_bus(&arguments, &ca, &graph).await?;
+    if let Some(path) = &arguments.ca_file {
+        std::fs::write(path, bus.ca_pem()).with_context(|| format!("write {}", path.display()))?;
+    }
+    print(&bus, &graph, &arguments);
+    tokio::signal::ctrl_c().await.context("wait for Ctrl-C")?;
     bus.stop().await;
     Ok(())
+}
+
+async fn start_graph(arguments: &Arguments, ca: &Ca) -> anyhow::Result<Graph> {
+    let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let options = emulator::graph::Options {
+        http: loopback(arguments.graph_port),
+        https: loopback(arguments.graph_tls_port),
+        ..emulator::graph::Options::default()
+    };
+    Graph::start_with_ca(options, ca).await.context("start Graph")
+}
+
+async fn start_bus(arguments: &Arguments, ca: &Ca, graph: &Arc<Graph>) -> anyhow::Result<ServiceBus> {
+    let mut options = Options {
+        port: arguments.amqp_port,
+        tls_port: Some(arguments.tls_port),
+        admin_port: arguments.admin_port,
+        breakage: arguments.breakage,
+        ..Options::default()
+    };
+    if let Some(path) = &arguments.config {
+        options.entities = config::read(path).with_context(|| format!("use {}", path.display()))?;
+    }
+    for queue in &arguments.queues {
+        options = options.queue(queue);
+    }
+    if options.entities.is_empty() {
+        options = options.queue(DEFAULT_QUEUE);
+    }
+    options.access.entra = if arguments.any_entra_token {
+        Entra::AnyJwt
+    } else {
+        let graph = Arc::clone(graph);
+        Entra::checked(move |token| {
+            let grant = graph.look_up_token(token, Audience::ServiceBus)?;
+            let left = grant.expires.saturating_duration_since(tokio::time::Instant::now());
+            (left > Duration::ZERO).then_some(left)
+        })
+    };
+    ServiceBus::start_with_ca(options, ca).await.context("start Service Bus")
+}
+
+#[expect(clippy::print_stdout, reason = "addresses are for people and scripts to take from the output")]
+fn print(bus: &ServiceBus, graph: &Graph, arguments: &Arguments) {
+    let tenant = graph.tenant();
+    println!("Service Bus");
+    println!("  connection string  {}", bus.connection_string());
+    println!("  over TLS           {}", bus.tls_connection_string().unwrap_or_default());
+    println!("  health             {}/health", bus.admin_url());
+    println!("  controls           {}/$emulator/", bus.admin_url());
+    let names = bus.broker(|broker, _| {
+        let names: Vec<String> = broker.entities().map(|(name, _, _)| name.to_owned()).collect();
+        names.join(", ")
+    });
+    println!("  entities           {names}");
+    println!("Graph");
+    println!("  HTTP               {}", graph.http_url());
+    println!("  HTTPS, authority   {}", graph.https_url());
+    println!("  tenant             {} ({})", tenant.id, tenant.domain);
+    if let Some(path) = &arguments.ca_file {
+        println!("Certificate to trust  {}", path.display());
+    }
+    println!("Ctrl-C ends both.");
 }

@@ -126,9 +126,20 @@ impl Properties {
         self.text(field::TO)
     }
 
-    /// Sets the `to` address.
-    pub fn set_to(&mut self, to: String) {
-        self.set(field::TO, Value::String(to));
+    /// Sets the field that Service Bus calls `name` (in lower case); other names are ignored.
+    pub fn set_named(&mut self, name: &str, value: Value) {
+        let field = match name {
+            "messageid" => field::MESSAGE_ID,
+            "to" => field::TO,
+            "label" | "subject" => field::SUBJECT,
+            "replyto" => field::REPLY_TO,
+            "correlationid" => field::CORRELATION_ID,
+            "contenttype" => field::CONTENT_TYPE,
+            "sessionid" => field::GROUP_ID,
+            "replytosessionid" => field::REPLY_TO_GROUP_ID,
+            _ => return,
+        };
+        self.set(field, value);
     }
 
     /// The `reply-to` address.
@@ -178,6 +189,12 @@ impl Message {
             Some((_, old)) => *old = value,
             None => self.application_properties.push((name.to_owned(), value)),
         }
+    }
+
+    /// Takes an application property away.
+    pub fn remove_property(&mut self, name: &str) {
+        self.encoded = None;
+        self.application_properties.retain(|(known, _)| known != name);
     }
 
     /// An application property by name.

@@ -16,6 +16,7 @@ mod rule;
 mod send;
 mod session;
 mod settle;
+mod sql;
 mod store;
 mod time;
 mod tokens;
@@ -33,6 +34,7 @@ pub use place::{Place, Side, entity_path};
 pub use rule::{Correlation, Filter, Rule};
 pub use session::Holder;
 pub use settle::Verb;
+pub use sql::{SqlAction, SqlError, SqlFilter};
 pub use store::{Hold, Sequence};
 pub use time::Time;
 pub use view::{Counts, Delivery, View};
@@ -46,6 +48,14 @@ pub struct Target {
     entity: usize,
     /// Which store of the entity.
     pub side: Side,
+}
+
+impl Target {
+    /// Another store of the same entity.
+    #[must_use]
+    pub fn on(self, side: Side) -> Self {
+        Self { side, ..self }
+    }
 }
 
 /// Known ways to misbehave, for proving that a test suite notices.

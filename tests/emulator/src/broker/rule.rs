@@ -4,6 +4,7 @@ use serde_amqp::Value;
 
 use super::Message;
 use super::message::id_text;
+use super::sql::{SqlAction, SqlFilter};
 
 /// A named filter of a subscription.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,13 +13,15 @@ pub struct Rule {
     pub name: String,
     /// Which messages it lets in.
     pub filter: Filter,
+    /// What it does to the copies.
+    pub action: Option<SqlAction>,
 }
 
 impl Rule {
     /// The rule that every subscription starts with: everything comes in.
     #[must_use]
     pub fn everything() -> Self {
-        Self { name: "$Default".to_owned(), filter: Filter::True }
+        Self { name: "$Default".to_owned(), filter: Filter::True, action: None }
     }
 }
 
@@ -31,6 +34,8 @@ pub enum Filter {
     False,
     /// Messages whose fields equal all the given ones.
     Correlation(Box<Correlation>),
+    /// Messages of which an expression is true.
+    Sql(SqlFilter),
 }
 
 /// Fields that have to be equal; what is not given is not looked at.
@@ -64,6 +69,7 @@ impl Filter {
             Self::True => true,
             Self::False => false,
             Self::Correlation(correlation) => correlation.matches(message),
+            Self::Sql(filter) => filter.matches(message),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::entity::{Kind, describe};
 use super::place::Side;
 use super::store::{Entry, Hold};
-use super::{Broker, EntityOptions, Error, Event, Message, Sequence, Target, Time};
+use super::{Broker, EntityOptions, Error, Event, Message, Rule, Sequence, Target, Time};
 
 /// Entities that a message may pass through before the service gives up.
 const MOST_HOPS: u32 = 4;
@@ -175,9 +175,9 @@ impl Broker {
         for index in entity.subscriptions.clone() {
             let subscription = Target { entity: index, side: Side::Main };
             let Ok(entity) = self.entity(subscription) else { continue };
-            if entity.rules.iter().any(|rule| rule.filter.matches(&arrival.entry.message)) {
-                let copy = Arrival { entry: arrival.entry.clone(), hops: arrival.hops };
-                self.arrive(subscription, copy, now);
+            for message in copies(&entity.rules, &arrival.entry.message) {
+                let entry = Entry { message, ..arrival.entry.clone() };
+                self.arrive(subscription, Arrival { entry, hops: arrival.hops }, now);
             }
         }
         0
@@ -229,4 +229,24 @@ fn check_message(message: &Message, options: &EntityOptions) -> Result<(), Error
         }
     }
     Ok(())
+}
+
+/// The copies that a subscription gets: one for all rules without an action, and one for each with.
+fn copies(rules: &[Rule], message: &Arc<Message>) -> Vec<Arc<Message>> {
+    let mut copies = Vec::new();
+    let mut plain = false;
+    for rule in rules.iter().filter(|rule| rule.filter.matches(message)) {
+        match &rule.action {
+            None => plain = true,
+            Some(action) => {
+                let mut copy = Message::clone(message);
+                action.apply(&mut copy);
+                copies.push(Arc::new(copy));
+            }
+        }
+    }
+    if plain {
+        copies.push(Arc::clone(message));
+    }
+    copies
 }

@@ -5,11 +5,13 @@ use serde_amqp::Value;
 use super::{Done, Operation, Result, missing};
 use crate::amqp::condition::{self, Failure};
 use crate::amqp::value::{described, entries, entry, map, string, text};
-use crate::broker::{Correlation, Filter, Rule};
+use crate::broker::{Correlation, Filter, Rule, SqlAction, SqlError, SqlFilter};
 
 /// Descriptor codes of a rule and its parts.
 const RULE: u64 = 0x0000_0137_0000_0004;
 const NO_ACTION: u64 = 0x0000_0137_0000_0005;
+const SQL_ACTION: u64 = 0x0000_0137_0000_0006;
+const SQL_FILTER: u64 = 0x0000_0137_0000_0006;
 const TRUE_FILTER: u64 = 0x0000_0137_0000_0007;
 const FALSE_FILTER: u64 = 0x0000_0137_0000_0008;
 const CORRELATION_FILTER: u64 = 0x0000_0137_0000_0009;
@@ -17,8 +19,13 @@ const CORRELATION_FILTER: u64 = 0x0000_0137_0000_0009;
 impl Operation<'_> {
     pub(super) fn add_rule(&mut self) -> Result {
         let name = self.text("rule-name").ok_or_else(|| missing("rule-name"))?.to_owned();
-        let filter = read_filter(self.need("rule-description")?)?;
-        self.broker.add_rule(self.target, Rule { name, filter })?;
+        let description = self.need("rule-description")?;
+        let filter = read_filter(description)?;
+        let action = match entry(description, "sql-rule-action").and_then(expression) {
+            None | Some("") => None,
+            Some(text) => Some(SqlAction::parse(text).map_err(bad_expression)?),
+        };
+        self.broker.add_rule(self.target, Rule { name, filter, action })?;
         Ok(Done::Body(Vec::new()))
     }
 
@@ -44,12 +51,16 @@ fn read_filter(description: &Value) -> Result<Filter> {
         return Ok(Filter::Correlation(Box::new(read_correlation(filter))));
     }
     let Some(filter) = entry(description, "sql-filter") else { return Ok(Filter::True) };
-    // Only the two expressions that the SDKs use for "everything" and "nothing".
-    match entry(filter, "expression").and_then(text).map(str::trim) {
-        Some("1=1") => Ok(Filter::True),
-        Some("1=0") => Ok(Filter::False),
-        _ => Err(Failure::new(condition::NOT_IMPLEMENTED, "This local service has no SQL filters.")),
-    }
+    let text = expression(filter).ok_or_else(|| missing("expression"))?;
+    Ok(Filter::Sql(SqlFilter::parse(text).map_err(bad_expression)?))
+}
+
+fn expression(map: &Value) -> Option<&str> {
+    entry(map, "expression").and_then(text)
+}
+
+fn bad_expression(error: SqlError) -> Failure {
+    Failure::new(condition::ARGUMENT_ERROR, error.to_string())
 }
 
 fn read_correlation(filter: &Value) -> Correlation {
@@ -71,9 +82,13 @@ fn describe(rule: &Rule) -> Value {
     let filter = match &rule.filter {
         Filter::True => described(TRUE_FILTER, Value::List(Vec::new())),
         Filter::False => described(FALSE_FILTER, Value::List(Vec::new())),
+        Filter::Sql(filter) => described(SQL_FILTER, Value::List(vec![string(&filter.text)])),
         Filter::Correlation(correlation) => described(CORRELATION_FILTER, list_correlation(correlation)),
     };
-    let action = described(NO_ACTION, Value::List(Vec::new()));
+    let action = match &rule.action {
+        None => described(NO_ACTION, Value::List(Vec::new())),
+        Some(action) => described(SQL_ACTION, Value::List(vec![string(&action.text)])),
+    };
     let rule = Value::List(vec![filter, action, string(&rule.name)]);
     map([(string("rule-description"), described(RULE, rule))])
 }

@@ -1,0 +1,112 @@
+//! This emulator's own controls over HTTP, for people and for tests in other languages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Refusal;
+use crate::amqp::condition::known;
+use crate::broker::{Side, Target};
+use crate::faults::Rule;
+use crate::hub::{Hub, Order};
+use crate::journal::Mark;
+
+/// Adds one fault or a list of them.
+pub(super) async fn add_faults(
+    State(hub): State<Arc<Hub>>,
+    Json(faults): Json<Value>,
+) -> Result<StatusCode, Refusal> {
+    let faults = if faults.is_array() { faults } else { json!([faults]) };
+    let rules: Vec<Rule> = serde_json::from_value(faults)
+        .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))?;
+    rules.into_iter().for_each(|rule| hub.faults.add(rule));
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Forgets all faults.
+pub(super) async fn clear_faults(State(hub): State<Arc<Hub>>) -> StatusCode {
+    hub.faults.clear();
+    StatusCode::NO_CONTENT
+}
+
+/// Which part of the journal is wanted.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Part {
+    /// Number of events that were seen already.
+    #[serde(default)]
+    after: u64,
+}
+
+/// The journal as lines of text, with the number to ask from next time.
+pub(super) async fn journal(State(hub): State<Arc<Hub>>, Query(part): Query<Part>) -> Json<Value> {
+    let next = hub.journal.mark();
+    let events = hub.journal.since(Mark::from_number(part.after));
+    let events: Vec<String> = events.iter().map(|event| format!("{event:?}")).collect();
+    Json(json!({ "next": next.number(), "events": events }))
+}
+
+/// Counts of all entities.
+pub(super) async fn queues(State(hub): State<Arc<Hub>>) -> Json<Value> {
+    let queues = hub.run(|broker, _| {
+        let targets: Vec<Target> = broker.entities().map(|(_, _, target)| target).collect();
+        let counts = targets.into_iter().flat_map(|target| {
+            [target, target.on(Side::DeadLetter)].map(|target| {
+                let name = broker.place(target).map(|place| place.to_string()).unwrap_or_default();
+                let counts = broker.counts(target).unwrap_or_default();
+                let body = json!({
+                    "active": counts.active, "ready": counts.ready, "locked": counts.locked,
+                    "deferred": counts.deferred, "scheduled": counts.scheduled, "bytes": counts.bytes,
+                });
+                (name, body)
+            })
+        });
+        counts.collect::<serde_json::Map<String, Value>>()
+    });
+    Json(Value::Object(queues))
+}
+
+/// What an action needs to know; each uses its part.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Parameters {
+    #[serde(default)]
+    millis: u64,
+    #[serde(default)]
+    address: Option<String>,
+    #[serde(default)]
+    condition: Option<String>,
+}
+
+/// Does one thing at once: `drop`, `away`, `close`, `detach`, `lapse` or `skip`.
+pub(super) async fn act(
+    State(hub): State<Arc<Hub>>,
+    Path(action): Path<String>,
+    Query(parameters): Query<Parameters>,
+) -> Result<StatusCode, Refusal> {
+    let Parameters { millis, address, condition } = parameters;
+    let duration = Duration::from_millis(millis);
+    let target = match &address {
+        None => None,
+        Some(address) => Some(hub.run(|broker, _| broker.resolve(address))?),
+    };
+    let condition = |default: &'static str| condition.as_deref().map_or(default, known);
+    match (action.as_str(), target) {
+        ("drop", _) => hub.order(&Order::Cut),
+        ("away", _) => hub.go_away(duration),
+        ("close", _) => hub.order(&Order::Close(condition("amqp:connection:forced"))),
+        ("detach", target) => {
+            hub.order(&Order::Detach { target, condition: condition("amqp:link:detach-forced") });
+        }
+        ("lapse", Some(target)) => {
+            hub.run(|broker, now| broker.lapse(target, None, now))?;
+        }
+        ("skip", _) => hub.skip(duration),
+        ("lapse", None) => return Err(Refusal::new(StatusCode::BAD_REQUEST, "address is missing")),
+        _ => return Err(Refusal::new(StatusCode::NOT_FOUND, "there is no such action")),
+    }
+    Ok(StatusCode::NO_CONTENT)
+}

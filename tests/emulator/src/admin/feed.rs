@@ -1,0 +1,233 @@
+//! Entities as Atom entries and feeds, element by element in the order that clients expect.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use quick_xml::escape::escape;
+
+use super::Refusal;
+use crate::broker::{Broker, Counts, EntityOptions, Filter, Kind, Side, Target, Time};
+use crate::hub::Hub;
+
+const ATOM: &str = "http://www.w3.org/2005/Atom";
+const CONNECT: &str = "http://schemas.microsoft.com/netservices/2010/10/servicebus/connect";
+const COUNTS: &str = "http://schemas.microsoft.com/netservices/2011/06/servicebus";
+
+/// What .NET writes for "for ever".
+const FOR_EVER: &str = "P10675199DT2H48M5.4775807S";
+
+/// Which part of a list is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Page {
+    skip: usize,
+    top: usize,
+}
+
+impl Page {
+    pub(super) fn read(query: &str) -> Self {
+        let query = query.replace("%24", "$");
+        let number = |name: &str| {
+            let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            pairs.filter(|(key, _)| *key == name).find_map(|(_, value)| value.parse().ok())
+        };
+        Self { skip: number("$skip").unwrap_or(0), top: number("$top").unwrap_or(100) }
+    }
+}
+
+/// One entity.
+pub(super) fn one(hub: &Hub, base: &str, path: &str) -> Result<String, Refusal> {
+    Ok(hub.run(|broker, _| {
+        let target = broker.resolve(path)?;
+        entry(broker, base, target)
+    })?)
+}
+
+/// The entities that `wanted` picks.
+pub(super) fn list(hub: &Hub, base: &str, page: Page, wanted: impl Fn(&str, Kind) -> bool) -> String {
+    let entries = hub.run(|broker, _| {
+        let targets: Vec<Target> = broker
+            .entities()
+            .filter(|(name, kind, _)| wanted(name, *kind))
+            .map(|(_, _, target)| target)
+            .skip(page.skip)
+            .take(page.top)
+            .collect();
+        let entries = targets.into_iter().filter_map(|target| entry(broker, base, target).ok());
+        entries.collect::<String>()
+    });
+    feed(base, &entries)
+}
+
+fn feed(base: &str, entries: &str) -> String {
+    let base = escape(base);
+    format!("<feed xmlns=\"{ATOM}\"><title type=\"text\">entities</title><id>{base}</id>{entries}</feed>")
+}
+
+/// The rules of a subscription.
+pub(super) fn rules(hub: &Hub, base: &str, path: &str) -> Result<String, Refusal> {
+    let rules = hub.run(|broker, _| {
+        let target = broker.resolve(path)?;
+        broker.rules(target)
+    })?;
+    let mut entries = String::new();
+    for rule in rules {
+        let kind = match rule.filter {
+            Filter::True => "TrueFilter",
+            Filter::False => "FalseFilter",
+            Filter::Correlation(_) => "CorrelationFilter",
+            Filter::Sql(_) => "SqlFilter",
+        };
+        let name = escape(&*rule.name).into_owned();
+        let body = format!(
+            "<RuleDescription xmlns=\"{CONNECT}\" xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\">\
+             <Filter i:type=\"{kind}\"/><Action i:type=\"EmptyRuleAction\"/><Name>{name}</Name></RuleDescription>"
+        );
+        entries += &wrap(base, &format!("{path}/Rules/{}", rule.name), &rule.name, &body, Time::default());
+    }
+    Ok(feed(base, &entries))
+}
+
+/// What the namespace is.
+pub(super) fn namespace(base: &str) -> String {
+    let body = format!(
+        "<NamespaceInfo xmlns=\"{CONNECT}\"><CreatedTime>{0}</CreatedTime><MessagingSKU>Standard</MessagingSKU>\
+         <ModifiedTime>{0}</ModifiedTime><Name>emulator</Name><NamespaceType>Messaging</NamespaceType>\
+         </NamespaceInfo>",
+        date(Time::default())
+    );
+    wrap(base, "$namespaceinfo", "emulator", &body, Time::default())
+}
+
+fn entry(broker: &Broker, base: &str, target: Target) -> Result<String, crate::broker::Error> {
+    let kind = broker.kind(target)?;
+    let options = broker.options(target)?;
+    let created = broker.created(target)?;
+    let name = broker.place(target)?.to_string();
+    let main = broker.counts(target)?;
+    let dead = broker.counts(target.on(Side::DeadLetter))?;
+    let body = description(kind, options, created, main, dead);
+    let title = if kind == Kind::Subscription { name.rsplit('/').next().unwrap_or(&name) } else { &name };
+    Ok(wrap(base, &name, title, &body, created))
+}
+
+fn wrap(base: &str, path: &str, title: &str, body: &str, created: Time) -> String {
+    let id = escape(&format!("{base}/{path}?api-version=2021-05")).into_owned();
+    let (title, date) = (escape(title), date(created));
+    format!(
+        "<entry xmlns=\"{ATOM}\"><id>{id}</id><title type=\"text\">{title}</title><published>{date}</published>\
+         <updated>{date}</updated><author><name>emulator</name></author><link rel=\"self\" href=\"{id}\"/>\
+         <content type=\"application/xml\">{body}</content></entry>"
+    )
+}
+
+/// The settings and counters of an entity.
+fn description(kind: Kind, options: &EntityOptions, created: Time, main: Counts, dead: Counts) -> String {
+    let element = match kind {
+        Kind::Queue => "QueueDescription",
+        Kind::Topic => "TopicDescription",
+        Kind::Subscription => "SubscriptionDescription",
+    };
+    let mut xml =
+        format!("<{element} xmlns=\"{CONNECT}\" xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\">");
+    let mut add = |name: &str, value: &str| {
+        // Writing to a string cannot fail.
+        write!(xml, "<{name}>{}</{name}>", escape(value)).ok();
+    };
+    let flag = |value: bool| if value { "true" } else { "false" };
+    let ttl = options.default_ttl.map_or_else(|| FOR_EVER.to_owned(), duration);
+    let window = duration(options.duplicate_window.unwrap_or(Duration::from_mins(10)));
+    let megabytes = (options.max_size / (1024 * 1024)).to_string();
+    let total = main.active + main.deferred + main.scheduled + dead.active + dead.deferred;
+    let when = date(created);
+    if kind != Kind::Topic {
+        add("LockDuration", &duration(options.lock_duration));
+    }
+    if kind != Kind::Subscription {
+        add("MaxSizeInMegabytes", &megabytes);
+        add("RequiresDuplicateDetection", flag(options.duplicate_window.is_some()));
+    }
+    if kind != Kind::Topic {
+        add("RequiresSession", flag(options.requires_session));
+    }
+    add("DefaultMessageTimeToLive", &ttl);
+    if kind != Kind::Topic {
+        add("DeadLetteringOnMessageExpiration", flag(options.dead_letter_on_expiry));
+    }
+    if kind != Kind::Subscription {
+        add("DuplicateDetectionHistoryTimeWindow", &window);
+    }
+    if kind != Kind::Topic {
+        add("MaxDeliveryCount", &options.max_delivery_count.to_string());
+    }
+    add("EnableBatchedOperations", "true");
+    add("SizeInBytes", &(main.bytes + dead.bytes).to_string());
+    if kind != Kind::Topic {
+        add("MessageCount", &total.to_string());
+    }
+    add("IsAnonymousAccessible", "false");
+    add("Status", if options.enabled { "Active" } else { "Disabled" });
+    if let Some(forward) = &options.forward_to {
+        add("ForwardTo", forward);
+    }
+    for name in ["CreatedAt", "UpdatedAt", "AccessedAt"] {
+        add(name, &when);
+    }
+    add("SupportOrdering", "true");
+    xml += &counters(main, dead);
+    let mut add = |name: &str, value: &str| write!(xml, "<{name}>{}</{name}>", escape(value)).ok();
+    add("AutoDeleteOnIdle", FOR_EVER);
+    add("EnablePartitioning", "false");
+    add("EntityAvailabilityStatus", "Available");
+    if let Some(forward) = &options.forward_dead_letters_to {
+        add("ForwardDeadLetteredMessagesTo", forward);
+    }
+    xml + &format!("</{element}>")
+}
+
+fn counters(main: Counts, dead: Counts) -> String {
+    let mut xml = format!("<CountDetails xmlns:d2p1=\"{COUNTS}\">");
+    for (name, count) in [
+        ("ActiveMessageCount", main.active),
+        ("DeadLetterMessageCount", dead.active + dead.deferred),
+        ("ScheduledMessageCount", main.scheduled),
+        ("TransferMessageCount", 0),
+        ("TransferDeadLetterMessageCount", 0),
+    ] {
+        write!(xml, "<d2p1:{name}>{count}</d2p1:{name}>").ok();
+    }
+    xml + "</CountDetails>"
+}
+
+/// An ISO 8601 duration.
+fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let mut text = String::from("PT");
+    for (size, unit) in [(3_600, 'H'), (60, 'M')] {
+        let count = if size == 3_600 { seconds / size } else { seconds / size % 60 };
+        if count > 0 {
+            write!(text, "{count}{unit}").ok();
+        }
+    }
+    if seconds % 60 > 0 || seconds == 0 {
+        write!(text, "{}S", seconds % 60).ok();
+    }
+    text
+}
+
+fn date(time: Time) -> String {
+    jiff::Timestamp::from_millisecond(time.millis()).unwrap_or_default().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_the_iso_way() {
+        for (seconds, expected) in
+            [(0, "PT0S"), (5, "PT5S"), (60, "PT1M"), (3_600, "PT1H"), (3_725, "PT1H2M5S")]
+        {
+            assert_eq!(duration(Duration::from_secs(seconds)), expected);
+        }
+    }
+}
