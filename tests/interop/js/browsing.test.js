@@ -1,0 +1,58 @@
+// Looking without taking, and sending for later.
+
+import assert from "node:assert/strict";
+import { describe } from "node:test";
+import { assertEmpty, atMost, bodies, judge, receiveOne, rest, send, sleep } from "./support.js";
+
+function soon(seconds) {
+  return new Date(Date.now() + 1000 * seconds);
+}
+
+describe("browsing", { concurrency: true }, () => {
+  judge("peeking locks nothing", async (client, queue) => {
+    await send(client, queue, "one", "two", "three");
+    const peeked = await client.createReceiver(queue).peekMessages(10);
+    assert.deepEqual(bodies(peeked), ["one", "two", "three"]);
+    for (const [index, message] of peeked.entries()) {
+      assert.equal(message.state, "active");
+      assert.ok(index === 0 || message.sequenceNumber.greaterThan(peeked[index - 1].sequenceNumber));
+    }
+    assert.deepEqual(await rest(client, queue), ["one", "two", "three"]);
+  });
+
+  judge("peeking pages through the queue", async (client, queue) => {
+    const wanted = Array.from({ length: 10 }, (_, number) => String(number));
+    await send(client, queue, ...wanted);
+    const receiver = client.createReceiver(queue);
+    const seen = [];
+    for (;;) {
+      const page = await receiver.peekMessages(4);
+      if (page.length === 0) break;
+      seen.push(...bodies(page));
+    }
+    assert.deepEqual(seen, wanted);
+  });
+
+  judge("a scheduled message appears when its time comes", async (client, queue) => {
+    const due = soon(5);
+    const [number] = await client.createSender(queue).scheduleMessages({ body: "later" }, due);
+    const receiver = client.createReceiver(queue);
+    const [peeked] = await receiver.peekMessages(1, { fromSequenceNumber: number });
+    assert.equal(peeked.state, "scheduled");
+    await assertEmpty(receiver);
+    const got = await atMost(8000, () => receiveOne(receiver));
+    assert.equal(got.body, "later");
+    assert.ok(Date.now() >= due.getTime() - 100);
+    await receiver.completeMessage(got);
+  });
+
+  judge("a cancelled message never appears and is not cancelled twice", async (client, queue) => {
+    const sender = client.createSender(queue);
+    const numbers = await sender.scheduleMessages([{ body: "a" }, { body: "b" }], soon(2));
+    assert.equal(numbers.length, 2);
+    await sender.cancelScheduledMessages(numbers);
+    await assert.rejects(sender.cancelScheduledMessages(numbers[0]), { code: "MessageNotFound" });
+    await sleep(2000);
+    assert.deepEqual(await rest(client, queue), []);
+  });
+});

@@ -1,0 +1,98 @@
+// Sessions: who holds one, for how long, and in which order its messages come.
+
+import assert from "node:assert/strict";
+import { describe } from "node:test";
+import { PATIENCE, assertEmpty, atMost, connect, impatient, judge, receiveOne, send, setting, sleep } from "./support.js";
+
+function inSession(sessionId, body) {
+  return { sessionId, body };
+}
+
+describe("sessions", { concurrency: true }, () => {
+  judge("the next free session is given", async (client, queue) => {
+    await send(client, queue, inSession("A", "1"), inSession("B", "2"));
+    const first = await client.acceptNextSession(queue);
+    const second = await client.acceptNextSession(queue);
+    for (const [receiver, session] of [[first, "A"], [second, "B"]]) {
+      assert.equal(receiver.sessionId, session);
+      const got = await receiveOne(receiver);
+      assert.equal(got.sessionId, session);
+      await receiver.completeMessage(got);
+      await receiver.close();
+    }
+  });
+
+  judge("a session is accepted by name", async (client, queue) => {
+    await send(client, queue, inSession("A", "not this"), inSession("B", "this"));
+    const receiver = await client.acceptSession(queue, "B");
+    assert.equal(receiver.sessionId, "B");
+    const got = await receiveOne(receiver);
+    assert.equal(got.body, "this");
+    await receiver.completeMessage(got);
+    await assertEmpty(receiver);
+  });
+
+  judge("messages of a session come in order", async (client, queue) => {
+    const wanted = Array.from({ length: 12 }, (_, number) => String(number));
+    await send(client, queue, ...wanted.map((text) => inSession(Number(text) % 2 ? "A" : "B", text)));
+    const receiver = await client.acceptSession(queue, "A");
+    const odd = wanted.filter((text) => Number(text) % 2);
+    const got = [];
+    while (got.length < odd.length) {
+      const message = await receiveOne(receiver);
+      got.push(message.body);
+      await receiver.completeMessage(message);
+    }
+    assert.deepEqual(got, odd);
+    await assertEmpty(receiver);
+  });
+
+  judge("the state of a session is kept", async (client, queue) => {
+    await send(client, queue, inSession("A", "x"));
+    const first = await client.acceptSession(queue, "A");
+    assert.equal(await first.getSessionState(), null);
+    await first.setSessionState({ done: "half" });
+    await first.close();
+    const second = await client.acceptSession(queue, "A");
+    assert.deepEqual(await second.getSessionState(), { done: "half" });
+    await second.setSessionState(null);
+    assert.equal(await second.getSessionState(), null);
+    await second.completeMessage(await receiveOne(second));
+  });
+
+  judge("the lock of a session is renewed", async (client, queue) => {
+    await send(client, queue, inSession("A", "x"));
+    const receiver = await client.acceptSession(queue, "A", { maxAutoLockRenewalDurationInMs: 0 });
+    const first = receiver.sessionLockedUntilUtc;
+    const locked = first - Date.now();
+    assert.ok(locked > 30_000 && locked < 61_000, `locked for ${locked} ms`);
+    await sleep(1000);
+    const gained = (await receiver.renewSessionLock()) - first;
+    assert.ok(gained > 500 && gained < 10_000, `gained ${gained} ms`);
+    await receiver.completeMessage(await receiveOne(receiver));
+  });
+
+  judge("a held session cannot be locked", async (client, queue) => {
+    await send(client, queue, inSession("A", "x"));
+    const receiver = await client.acceptSession(queue, "A");
+    const held = { code: "SessionCannotBeLocked" };
+    await atMost(PATIENCE, () => assert.rejects(client.acceptSession(queue, "A"), held));
+    await receiver.completeMessage(await receiveOne(receiver));
+  });
+
+  judge("waiting for a free session ends in time", async (_, queue) => {
+    const hasty = connect(setting("BUS"), impatient(3000));
+    await atMost(6000, () => assert.rejects(hasty.acceptNextSession(queue), { code: "ServiceTimeout" }));
+    await hasty.close();
+  });
+
+  judge("a plain receiver on a session queue is refused", async (client, queue) => {
+    const plain = client.createReceiver(queue);
+    const refused = plain.receiveMessages(1, { maxWaitTimeInMs: 1000 });
+    await atMost(PATIENCE, () => assert.rejects(refused, /requires sessions/));
+  });
+
+  judge("a message without a session is refused by a session queue", async (client, queue) => {
+    await atMost(PATIENCE, () => assert.rejects(send(client, queue, "homeless")));
+  });
+});
