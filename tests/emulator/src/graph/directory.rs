@@ -210,11 +210,22 @@ impl Directory {
                 Err(refusal) => faults.push(refusal),
             }
         }
+        faults.extend(self.too_many_extensions(&next, &changes));
         if let Some(all) = faults.into_iter().reduce(Refusal::and) {
             return Err(all);
         }
         self.commit(next, now)?;
         Ok(changes)
+    }
+
+    /// Only the whole write shows how many values a user ends up with: some are removed as others are added.
+    fn too_many_extensions(&self, next: &User, changes: &[Change]) -> Option<Refusal> {
+        let is_extension = |name: &str| name.starts_with("extension_");
+        let added =
+            changes.iter().rev().find(|change| is_extension(&change.property) && !change.after.is_null())?;
+        let count = next.properties.keys().filter(|name| is_extension(name)).count();
+        let full = self.profile == Profile::B2c && count > MOST_EXTENSIONS;
+        full.then(|| Refusal::invalid_value(&added.property))
     }
 
     /// Replaces a user's state, which must not take another user's names.
@@ -258,12 +269,6 @@ impl Directory {
             Rule::Upn => self.set_principal(user, &value)?,
             Rule::Mail => self.remember_address(user, value.as_str().unwrap_or_default())?,
             Rule::NumberedTexts => return set_numbered_texts(user, name, value),
-            Rule::Extension if self.profile == Profile::B2c && !value.is_null() => {
-                let others = user.properties.keys().filter(|k| k.starts_with("extension_") && *k != name);
-                if others.count() >= MOST_EXTENSIONS {
-                    return Err(Refusal::invalid_value(name));
-                }
-            }
             _ => {}
         }
         put(user, name, value);

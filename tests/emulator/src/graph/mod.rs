@@ -1,4 +1,6 @@
 //! A local Microsoft Graph for users, and the authority that issues its tokens.
+//!
+#![doc = include_str!("README.md")]
 
 mod handle;
 mod options;

@@ -77,8 +77,10 @@ async fn connection(
         }
     };
     tokio::select! {
-        () = served => {}
+        // First, so that nothing is answered any more once the server has been stopped.
+        biased;
         _ = stop.changed() => {}
+        () = served => {}
     }
 }
 

@@ -1,7 +1,6 @@
 //! The quota as a client meets it.
 
 use serde_json::json;
-use tokio::time::Instant;
 
 use super::client::Client;
 use super::{ADA, path, started};
@@ -37,19 +36,6 @@ async fn a_429_says_how_long_to_wait_and_which_limit_was_met() {
     assert_eq!(graph.user(ADA).unwrap().text("city"), Some("Oslo"));
     assert_eq!((graph.counters().throttled, graph.counters().writes), (1, 3));
     assert_eq!(client.get(&path(ADA)).await.status, 200, "reads cost no writes");
-}
-
-#[tokio::test]
-async fn who_waits_for_retry_after_is_served() {
-    let graph = started(three_writes(1_000.0)).await;
-    let mut client = Client::new(&graph).await;
-    graph.drain_app(DEFAULT_CLIENT_ID, 3);
-    let answer = client.patch(&path(ADA), &json!({"city": "Oslo"})).await;
-    assert_eq!(answer.status, 429);
-    let wait: f64 = answer.header("retry-after").unwrap().parse().unwrap();
-    let start = Instant::now();
-    tokio::time::sleep_until(start + std::time::Duration::from_secs_f64(wait)).await;
-    assert_eq!(client.patch(&path(ADA), &json!({"city": "Oslo"})).await.status, 204);
 }
 
 #[tokio::test]

@@ -16,8 +16,8 @@ use super::client::{Answer, Client, token_path};
 use super::{ADA, path, started};
 use crate::clock;
 use crate::graph::{
-    App, Audience, DEFAULT_CLIENT_ID, DEFAULT_SECRET, FederatedCredential, Graph, IDENTITY_HEADER, Issuer,
-    ManagedIdentity, Options, Secret,
+    App, Audience, DEFAULT_CLIENT_ID, DEFAULT_SECRET, Fault, FederatedCredential, Graph, IDENTITY_HEADER,
+    Issuer, ManagedIdentity, Options, Page, Scope, Secret,
 };
 
 /// A certificate and its key, made for these tests and used nowhere else.
@@ -275,9 +275,7 @@ async fn a_managed_identity_gets_its_numbers_as_strings() {
     let resource = "resource=https%3A%2F%2Fgraph.microsoft.com";
     let imds = format!("/metadata/identity/oauth2/token?api-version=2018-02-01&{resource}");
     let app_service = format!("/msi/token?api-version=2019-08-01&{resource}");
-    for (target, header) in
-        [(imds, ("metadata", "true")), (app_service, ("x-identity-header", IDENTITY_HEADER))]
-    {
+    for (target, header) in [(imds, IMDS), (app_service, ("x-identity-header", IDENTITY_HEADER))] {
         let answer = managed(&graph, &target, header).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         let json = answer.json();
@@ -290,6 +288,18 @@ async fn a_managed_identity_gets_its_numbers_as_strings() {
         assert_eq!(managed(&graph, &target, ("accept", "*/*")).await.status, 400, "without its header");
     }
 }
+
+#[tokio::test]
+async fn the_metadata_service_is_away_while_it_is_updated() {
+    let graph = started(Options::default()).await;
+    graph.script(Fault::status(410).on(Scope::ManagedIdentity).body(Page::Empty));
+    let target =
+        "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://graph.microsoft.com";
+    let statuses = [managed(&graph, target, IMDS).await.status, managed(&graph, target, IMDS).await.status];
+    assert_eq!(statuses, [410, 200]);
+}
+
+const IMDS: (&str, &str) = ("metadata", "true");
 
 #[tokio::test]
 async fn a_managed_identity_is_chosen_by_any_of_its_names() {
@@ -309,7 +319,7 @@ async fn a_managed_identity_is_chosen_by_any_of_its_names() {
         ("&msi_res_id=/subscriptions/1/x".to_owned(), Some(Uuid::from_u128(8))),
         (format!("&client_id={}", Uuid::from_u128(9)), None),
     ] {
-        let answer = managed(&graph, &format!("{base}{choice}"), ("metadata", "true")).await;
+        let answer = managed(&graph, &format!("{base}{choice}"), IMDS).await;
         assert_eq!(answer.status, if id.is_some() { 200 } else { 400 }, "{choice}");
         assert_eq!(answer.json()["client_id"], id.map_or(Value::Null, |id| json!(id)), "{choice}");
     }

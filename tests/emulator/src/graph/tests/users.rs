@@ -10,7 +10,7 @@ use tokio_rustls::TlsConnector;
 
 use super::client::Client;
 use super::{ADA, BOB, SOON, path, started};
-use crate::graph::{DEFAULT_CLIENT_ID, Kind, Options, Profile};
+use crate::graph::{DEFAULT_CLIENT_ID, Kind, Options, Profile, User};
 
 #[tokio::test]
 async fn a_patch_answers_204_without_a_body_and_is_read_back() {
@@ -228,6 +228,37 @@ async fn a_stopped_server_drops_its_connections_and_takes_no_new_ones() {
     graph.stop().await;
     assert!(client.try_call("GET", &path(ADA), &Value::Null).await.is_err());
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn b2c_keeps_a_hundred_extension_values_for_a_user() {
+    let name = |n: usize| format!("extension_0123456789abcdef0123456789abcdef_v{n}");
+    for (profile, last) in [(Profile::B2c, 400), (Profile::ExternalId, 204)] {
+        let extensions = (0..101).map(name).collect();
+        let graph = started(Options { profile, extensions, ..Options::default() }).await;
+        let mut client = Client::new(&graph).await;
+        let hundred: serde_json::Map<String, Value> = (0..100).map(|n| (name(n), json!("x"))).collect();
+        assert_eq!(client.patch(&path(ADA), &Value::Object(hundred)).await.status, 204);
+        assert_eq!(client.patch(&path(ADA), &json!({ name(0): "y" })).await.status, 204);
+        assert_eq!(client.patch(&path(ADA), &json!({ name(100): "x" })).await.status, last, "{profile:?}");
+        let answer = client.patch(&path(ADA), &json!({ name(1): "z", name(99): null, name(100): "x" })).await;
+        assert_eq!(answer.status, 204);
+    }
+}
+
+#[tokio::test]
+async fn numbered_texts_are_merged_except_for_users_from_on_premises() {
+    let graph = started(Options::default()).await;
+    let mut client = Client::new(&graph).await;
+    let texts = |body: Value| json!({ "onPremisesExtensionAttributes": body });
+    client.patch(&path(ADA), &texts(json!({"extensionAttribute1": "a", "extensionAttribute2": "b"}))).await;
+    client.patch(&path(ADA), &texts(json!({"extensionAttribute1": null, "extensionAttribute3": "c"}))).await;
+    let kept = json!({"extensionAttribute2": "b", "extensionAttribute3": "c"});
+    assert_eq!(graph.user(ADA).unwrap().get("onPremisesExtensionAttributes"), kept);
+    let synchronised = uuid::Uuid::from_u128(9);
+    graph.add_user(User::new(synchronised).with("onPremisesSyncEnabled", true)).unwrap();
+    let answer = client.patch(&path(synchronised), &texts(json!({"extensionAttribute1": "a"}))).await;
+    assert_eq!((answer.status, answer.targets()), (400, vec!["onPremisesExtensionAttributes".to_owned()]));
 }
 
 #[tokio::test]
