@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hyper::StatusCode;
+use hyper::header::HeaderValue;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -16,6 +17,9 @@ use super::refusal::Refusal;
 use super::reply::{Ids, Reply};
 use super::throttle::Quota;
 use super::token::{self, Tokens};
+
+/// What a call cost.
+const UNITS: &str = "x-ms-resource-unit";
 
 /// The state of one local Graph.
 #[derive(Debug)]
@@ -94,6 +98,7 @@ impl State {
             Some((_, false)) => self.not_handled(call),
             _ => self.handle(call, &ids, now),
         };
+        let priced = handled.reply.headers.remove(UNITS);
         let mut verdict = None;
         match answer {
             None => {}
@@ -101,6 +106,11 @@ impl State {
             Some((Answer::TokenError(number), _)) => handled.reply = token::refuse(*number),
             Some((Answer::Reset, _)) => verdict = Some(Verdict::Reset),
             Some((Answer::Hang, _)) => verdict = Some(Verdict::Hang),
+        }
+        if handled.kind != Kind::Token {
+            // Refused and faulty answers carry a price too.
+            let units = priced.unwrap_or(HeaderValue::from_static("1"));
+            handled.reply.headers.insert(UNITS, units);
         }
         self.record(call, &ids, &mut handled, strike.map(|strike| strike.number), verdict.is_none(), now);
         verdict.unwrap_or_else(|| Verdict::Reply(handled.reply.stamp(&ids)))

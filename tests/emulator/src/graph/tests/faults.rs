@@ -82,6 +82,7 @@ async fn gateways_answer_with_html_or_nothing() {
     assert!(html.text.starts_with("<html>"));
     graph.script(Fault::status(504).body(Page::Empty));
     let empty = client.get(&path(ADA)).await;
+    assert_eq!(empty.header("x-ms-resource-unit"), Some("1"));
     assert_eq!((empty.status, empty.text.as_str()), (504, ""));
     graph.script(Fault::status(418).body(Page::Json(json!({"tea": true}))));
     assert_eq!(client.get(&path(ADA)).await.json(), json!({"tea": true}));

@@ -81,7 +81,7 @@ async fn every_answer_carries_the_headers_that_support_asks_for() {
         let headers = [("authorization", bearer), ("client-request-id", "my-own-id")];
         let answer = client.send("GET", &target, &headers, "").await.unwrap();
         assert_eq!(answer.header("client-request-id"), Some("my-own-id"));
-        for name in ["request-id", "x-ms-ags-diagnostic", "date"] {
+        for name in ["request-id", "x-ms-ags-diagnostic", "x-ms-resource-unit", "date"] {
             assert!(answer.header(name).is_some(), "{name} on {}", answer.status);
         }
         if answer.status != 200 {
