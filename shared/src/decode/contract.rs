@@ -129,11 +129,28 @@ fn images<'a, S: Source<'a>>(source: &mut S) -> Result<Images<'a>, Error> {
     list(source, |source| pair(source, S::text, entity))
 }
 
-/// A whole context. Boxed here, so that the frames of the recursion stay small.
-pub(super) fn boxed_context<'a, S: Source<'a>>(source: &mut S) -> Result<Box<Context<'a>>, Error> {
+/// How much of a context to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All of it.
+    All,
+    /// Not what no change is taken from: for asynchronous events, parents are half of the message. They are still
+    /// stepped over with every limit in force.
+    Change,
+}
+
+/// A context. Boxed here, so that the frames of the recursion stay small.
+pub(super) fn context<'a, S: Source<'a>>(source: &mut S, extent: Extent) -> Result<Box<Context<'a>>, Error> {
     let mut context = Box::<Context<'_>>::default();
-    source.members(Xrm, |source, name| member(&mut context, source, name))?;
+    source.members(Xrm, |source, name| match name {
+        "OwningExtension" | "ParentContext" | "SharedVariables" if extent == Extent::Change => source.skip(),
+        _ => member(&mut context, source, name),
+    })?;
     Ok(context)
+}
+
+fn boxed_context<'a, S: Source<'a>>(source: &mut S) -> Result<Box<Context<'a>>, Error> {
+    context(source, Extent::All)
 }
 
 macro_rules! read_member {

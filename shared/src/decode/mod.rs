@@ -25,7 +25,7 @@ use std::borrow::Cow;
 
 use self::{
     binary::BinaryTokens,
-    contract::Source as _,
+    contract::{Extent, Source as _},
     infoset::{Cursor, Tokens},
     namespace::Namespace,
     xml::XmlTokens,
@@ -128,17 +128,20 @@ impl Payload<'_> {
 
     /// All that the body says, without loss. Borrows from the body wherever the format allows it.
     pub fn context(&self) -> Result<Context<'_>, Error> {
-        let context = match self.format {
-            Format::Json => json::context(text(&self.body)?)?,
-            Format::Xml => document(XmlTokens::new(text(&self.body)?))?,
-            Format::Binary => document(BinaryTokens::new(&self.body))?,
-        };
-        Ok(*context)
+        self.read(Extent::All).map(|context| *context)
     }
 
-    /// What the body reports.
+    /// What the body reports. Parents and shared variables have no part in it, so mistakes in them go unnoticed here.
     pub fn message(&self) -> Result<Message, Error> {
-        extract::message(&self.context()?, self.format)
+        extract::message(&*self.read(Extent::Change)?, self.format)
+    }
+
+    fn read(&self, extent: Extent) -> Result<Box<Context<'_>>, Error> {
+        match self.format {
+            Format::Json => json::context(text(&self.body)?, extent),
+            Format::Xml => document(XmlTokens::new(text(&self.body)?), extent),
+            Format::Binary => document(BinaryTokens::new(&self.body), extent),
+        }
     }
 }
 
@@ -159,13 +162,13 @@ fn text(body: &[u8]) -> Result<&str, Error> {
 }
 
 /// The context that an XML document in whichever spelling holds.
-fn document<'a, T: Tokens<'a>>(tokens: T) -> Result<Box<Context<'a>>, Error> {
+fn document<'a, T: Tokens<'a>>(tokens: T, extent: Extent) -> Result<Box<Context<'a>>, Error> {
     let mut cursor = Cursor::new(tokens)?;
     let root = cursor.element();
     if (root.namespace, root.name) != (Some(Namespace::Xrm), "RemoteExecutionContext") {
         return Err(cursor.fail(Problem::Expected("a RemoteExecutionContext")));
     }
-    let context = contract::boxed_context(&mut cursor)?;
+    let context = contract::context(&mut cursor, extent)?;
     cursor.end()?;
     Ok(context)
 }

@@ -101,6 +101,25 @@ impl<'a> Tokens<'a> for XmlTokens<'a> {
         Ok(Token::Text(text))
     }
 
+    fn skip(&mut self) -> Result<(), Error> {
+        let outer = self.frame.depth().saturating_sub(1);
+        let mut ended = std::mem::take(&mut self.ended);
+        while self.frame.depth() > outer {
+            if std::mem::take(&mut ended) {
+                self.frame.close();
+                continue;
+            }
+            // Names and attributes are not looked at; that tags match is the library's concern.
+            match self.event()? {
+                Event::Start(_) => self.frame.enter().map_err(at(self.offset()))?,
+                Event::End(_) => ended = true,
+                Event::Eof => return Err(self.fail(Problem::Truncated)),
+                _ => self.frame.count().map_err(at(self.offset()))?,
+            }
+        }
+        Ok(())
+    }
+
     fn end(&mut self) -> Result<(), Error> {
         loop {
             match self.event()? {

@@ -50,6 +50,11 @@ impl<'a> Bytes<'a> {
 
     /// A `MultiByteInt31`: seven bits a byte, low ones first, the top bit set on all but the last.
     pub(super) fn length(&mut self) -> Result<u32, Error> {
+        // Nearly all lengths fit the first byte.
+        if let Some(byte @ 0..=0x7F) = self.peek() {
+            self.at += 1;
+            return Ok(byte.into());
+        }
         let mut number = 0_u32;
         for shift in [0, 7, 14, 21, 28] {
             let byte = self.byte()?;
@@ -66,9 +71,19 @@ impl<'a> Bytes<'a> {
 
     /// A length-prefixed name, namespace or comment.
     pub(super) fn name(&mut self) -> Result<&'a str, Error> {
-        let length = self.length()?;
-        let length = usize::try_from(length).map_err(|_| self.fail(Problem::Truncated))?;
+        let length = self.name_length()?;
         self.utf8(length)
+    }
+
+    /// Steps over a name, namespace or comment.
+    pub(super) fn skip_name(&mut self) -> Result<(), Error> {
+        let length = self.name_length()?;
+        self.slice(length).map(drop)
+    }
+
+    fn name_length(&mut self) -> Result<usize, Error> {
+        let length = self.length()?;
+        usize::try_from(length).map_err(|_| self.fail(Problem::Truncated))
     }
 
     /// Text of a length in bytes.

@@ -1,6 +1,7 @@
 //! .NET binary XML ([MC-NBFX]) without dictionary and session, which is how Dataverse writes it.
 
 mod bytes;
+mod skip;
 mod text;
 
 use self::bytes::Bytes;
@@ -198,6 +199,10 @@ impl<'a> Tokens<'a> for BinaryTokens<'a> {
                 _ => return Err(self.bytes.fail(Problem::Expected("an element, text or end record"))),
             }
         }
+    }
+
+    fn skip(&mut self) -> Result<(), Error> {
+        self.skip_element()
     }
 
     fn end(&mut self) -> Result<(), Error> {

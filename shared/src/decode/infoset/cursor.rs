@@ -177,15 +177,7 @@ impl<'a, T: Tokens<'a>> Source<'a> for Cursor<'a, T> {
     }
 
     fn skip(&mut self) -> Result<(), Error> {
-        let mut inside = 0_usize;
-        loop {
-            match self.tokens.next()? {
-                Token::Start(_) => inside += 1,
-                Token::Text(_) => {}
-                Token::End if inside == 0 => return Ok(()),
-                Token::End => inside -= 1,
-            }
-        }
+        self.tokens.skip()
     }
 
     fn text(&mut self) -> Result<Cow<'a, str>, Error> {

@@ -27,6 +27,18 @@ pub(super) enum Token<'a> {
 pub(super) trait Tokens<'a> {
     /// What comes next. The end of the document is an error: the cursor knows when the root is complete.
     fn next(&mut self) -> Result<Token<'a>, Error>;
+    /// Steps over the rest of the innermost open element, its end included.
+    fn skip(&mut self) -> Result<(), Error> {
+        let mut inside = 0_usize;
+        loop {
+            match self.next()? {
+                Token::Start(_) => inside += 1,
+                Token::Text(_) => {}
+                Token::End if inside == 0 => return Ok(()),
+                Token::End => inside -= 1,
+            }
+        }
+    }
     /// Makes sure that nothing comes any more.
     fn end(&mut self) -> Result<(), Error>;
     /// Where the reader stands, in bytes.

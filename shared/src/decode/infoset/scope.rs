@@ -45,6 +45,7 @@ pub(in crate::decode) struct Attribute<'a> {
 #[derive(Debug)]
 struct Declaration<'a> {
     depth: usize,
+    key: u64,
     prefix: &'a str,
     namespace: Option<Namespace>,
     uri: Cow<'a, str>,
@@ -83,7 +84,7 @@ impl<'a> Frame<'a> {
             return Err(limit("namespace declarations in scope", limits::NAMESPACES));
         }
         let (depth, namespace) = (self.depth + 1, Namespace::of(&uri));
-        self.declarations.push(Declaration { depth, prefix, namespace, uri });
+        self.declarations.push(Declaration { depth, key: key(prefix), prefix, namespace, uri });
         Ok(())
     }
 
@@ -95,13 +96,19 @@ impl<'a> Frame<'a> {
         attributes: &mut Vec<Attribute<'a>>,
     ) -> Result<Element<'a>, Problem> {
         self.enter()?;
-        let mut element = Element { namespace: self.resolve(prefix)?.0, name, ty: None, nil: false };
+        let mut element = Element {
+            namespace: self.resolve(prefix)?.and_then(|found| found.namespace),
+            name,
+            ty: None,
+            nil: false,
+        };
         for attribute in attributes.drain(..) {
             // An attribute without a prefix is in no namespace.
             if attribute.prefix.is_empty() || attribute.prefix == "xml" {
                 continue;
             }
-            if self.resolve(attribute.prefix)?.0 != Some(Namespace::Instance) {
+            if self.resolve(attribute.prefix)?.and_then(|found| found.namespace) != Some(Namespace::Instance)
+            {
                 continue;
             }
             match attribute.name {
@@ -125,11 +132,15 @@ impl<'a> Frame<'a> {
         true
     }
 
-    fn resolve(&self, prefix: &str) -> Result<(Option<Namespace>, Cow<'a, str>), Problem> {
-        match self.declarations.iter().rev().find(|declaration| declaration.prefix == prefix) {
-            Some(found) => Ok((found.namespace, found.uri.clone())),
-            None if prefix.is_empty() => Ok((None, Cow::Borrowed(""))),
-            None => Err(Problem::UnboundPrefix),
+    /// The declaration in force for a prefix; none for the absence of both.
+    fn resolve(&self, prefix: &str) -> Result<Option<&Declaration<'a>>, Problem> {
+        let wanted = key(prefix);
+        let same = |declaration: &&Declaration<'_>| {
+            declaration.key == wanted && (prefix.len() < 8 || declaration.prefix == prefix)
+        };
+        match self.declarations.iter().rev().find(same) {
+            None if !prefix.is_empty() => Err(Problem::UnboundPrefix),
+            found => Ok(found),
         }
     }
 
@@ -145,9 +156,18 @@ impl<'a> Frame<'a> {
                 (Cow::Owned(prefix.to_owned()), Cow::Owned(name.to_owned()))
             }
         };
-        let (known, uri) = self.resolve(&prefix)?;
+        let (known, uri) = match self.resolve(&prefix)? {
+            Some(found) => (found.namespace, found.uri.clone()),
+            None => (None, Cow::Borrowed("")),
+        };
         Ok(TypeRef { namespace: known, name: TypeName { namespace: uri, name } })
     }
+}
+
+/// Length and first letters of a prefix in one word. Prefixes have a letter or none, for which a call to compare
+/// memory costs more than everything else about an element.
+fn key(prefix: &str) -> u64 {
+    prefix.bytes().take(7).fold(prefix.len() as u64, |key, byte| key << 8 | u64::from(byte))
 }
 
 /// Splits a qualified name into prefix and local name.

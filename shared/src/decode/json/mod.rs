@@ -9,7 +9,7 @@ use uuid::Uuid;
 use self::reader::{Kind, Raw, Reader};
 use super::{
     context::Context,
-    contract::{self, Source},
+    contract::{self, Extent, Source},
     datetime::DateTime,
     error::{Error, Problem, Step},
     namespace::{self, Namespace},
@@ -20,9 +20,9 @@ use super::{
 const XRM: &str = ":http://schemas.microsoft.com/xrm/2011/Contracts";
 
 /// Reads a whole document.
-pub(super) fn context(text: &str) -> Result<Box<Context<'_>>, Error> {
+pub(super) fn context(text: &str, extent: Extent) -> Result<Box<Context<'_>>, Error> {
     let mut reader = Reader::new(text);
-    let context = contract::boxed_context(&mut reader)?;
+    let context = contract::context(&mut reader, extent)?;
     reader.end()?;
     Ok(context)
 }
