@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Span};
 use serde::Deserialize;
 use serde_json::Value as Json;
 use thiserror::Error;
@@ -176,7 +175,7 @@ impl Properties {
         Ok(EntityOptions {
             lock_duration: duration(self.lock_duration, Duration::from_mins(1))?,
             max_delivery_count: self.max_delivery_count.unwrap_or(3),
-            default_ttl: Some(duration(self.default_message_time_to_live, Duration::from_hours(1))?),
+            default_ttl: lifetime(duration(self.default_message_time_to_live, Duration::from_hours(1))?),
             dead_letter_on_expiry: self.dead_lettering_on_message_expiration,
             duplicate_window: self.requires_duplicate_detection.then_some(window),
             requires_session: self.requires_session,
@@ -259,12 +258,38 @@ fn without_comments(text: &str) -> String {
     out
 }
 
-/// An ISO 8601 duration such as `PT1M30S`; none if it is not one, or negative.
+/// An ISO 8601 duration such as `PT1M30S`; none if it is not one. Years and months are not known here.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
-    let span: Span = text.parse().ok()?;
-    let duration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
-    (duration >= SignedDuration::ZERO).then(|| duration.unsigned_abs())
+    let text = text.strip_prefix('P')?;
+    let (days, times) = text.split_once('T').unwrap_or((text, ""));
+    let mut duration = Duration::ZERO;
+    let mut any = false;
+    for (part, units) in [(days, &[('D', 86_400)][..]), (times, &[('H', 3_600), ('M', 60), ('S', 1)])] {
+        let mut rest = part;
+        for (unit, seconds) in units {
+            let Some((number, after)) = rest.split_once(*unit) else { continue };
+            let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+            let whole: u64 = whole.parse().ok()?;
+            duration = duration.checked_add(Duration::from_secs(whole.checked_mul(*seconds)?))?;
+            if !fraction.is_empty() {
+                // Only the precision of the wire counts, which is milliseconds.
+                let millis: String = fraction.chars().chain("00".chars()).take(3).collect();
+                duration += Duration::from_millis(millis.parse().ok()?);
+            }
+            any = true;
+            rest = after;
+        }
+        if !rest.is_empty() {
+            return None;
+        }
+    }
+    any.then_some(duration)
+}
+
+/// A time to live; durations that .NET means as "for ever" are none.
+pub(crate) fn lifetime(duration: Duration) -> Option<Duration> {
+    (duration.as_secs() / 86_400 < 10_000_000).then_some(duration)
 }
 
 #[cfg(test)]
@@ -319,11 +344,14 @@ mod tests {
             ("PT1M", Some(60)),
             ("PT1H2M5S", Some(3_725)),
             ("P1DT1S", Some(86_401)),
+            ("PT0.5S", Some(0)),
+            ("P10675199DT2H48M5.4775807S", Some(922_337_203_685)),
+            ("PT", None),
+            ("PT5", None),
             ("-PT1S", None),
             ("1 minute", None),
         ] {
-            let expected = expected.map(Duration::from_secs);
-            assert_eq!(parse_duration(text).filter(|_| text.starts_with('P')), expected, "{text}");
+            assert_eq!(parse_duration(text).map(|duration| duration.as_secs()), expected, "{text}");
         }
     }
 }

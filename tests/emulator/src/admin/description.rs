@@ -8,7 +8,7 @@ use quick_xml::events::Event;
 
 use super::Refusal;
 use crate::broker::EntityOptions;
-use crate::config::parse_duration;
+use crate::config::{lifetime, parse_duration};
 use crate::hub::Hub;
 
 /// Makes or changes the entity at `path`.
@@ -89,7 +89,9 @@ fn apply(mut options: EntityOptions, elements: &HashMap<String, String>) -> Resu
     if let Some(megabytes) = number("MaxSizeInMegabytes")? {
         options.max_size = megabytes.saturating_mul(1024 * 1024);
     }
-    options.default_ttl = duration("DefaultMessageTimeToLive")?.or(options.default_ttl);
+    if let Some(ttl) = duration("DefaultMessageTimeToLive")? {
+        options.default_ttl = lifetime(ttl);
+    }
     options.dead_letter_on_expiry =
         flag("DeadLetteringOnMessageExpiration").unwrap_or(options.dead_letter_on_expiry);
     options.requires_session = flag("RequiresSession").unwrap_or(options.requires_session);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use quick_xml::escape::escape;
 
 use super::Refusal;
-use crate::broker::{Broker, Counts, EntityOptions, Filter, Kind, Side, Target, Time};
+use crate::broker::{Broker, Correlation, Counts, EntityOptions, Filter, Kind, Side, Target, Time};
 use crate::hub::Hub;
 
 const ATOM: &str = "http://www.w3.org/2005/Atom";
@@ -71,20 +71,48 @@ pub(super) fn rules(hub: &Hub, base: &str, path: &str) -> Result<String, Refusal
     })?;
     let mut entries = String::new();
     for rule in rules {
-        let kind = match rule.filter {
-            Filter::True => "TrueFilter",
-            Filter::False => "FalseFilter",
-            Filter::Correlation(_) => "CorrelationFilter",
-            Filter::Sql(_) => "SqlFilter",
-        };
         let name = escape(&*rule.name).into_owned();
+        let action = match &rule.action {
+            None => "<Action i:type=\"EmptyRuleAction\"/>".to_owned(),
+            Some(action) => format!("<Action i:type=\"SqlRuleAction\">{}</Action>", expression(&action.text)),
+        };
         let body = format!(
             "<RuleDescription xmlns=\"{CONNECT}\" xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\">\
-             <Filter i:type=\"{kind}\"/><Action i:type=\"EmptyRuleAction\"/><Name>{name}</Name></RuleDescription>"
+             {}{action}<Name>{name}</Name></RuleDescription>",
+            filter(&rule.filter)
         );
         entries += &wrap(base, &format!("{path}/Rules/{}", rule.name), &rule.name, &body, Time::default());
     }
     Ok(feed(base, &entries))
+}
+
+fn expression(text: &str) -> String {
+    format!("<SqlExpression>{}</SqlExpression><CompatibilityLevel>20</CompatibilityLevel>", escape(text))
+}
+
+fn filter(filter: &Filter) -> String {
+    let (kind, body) = match filter {
+        Filter::True => ("TrueFilter", expression("1=1")),
+        Filter::False => ("FalseFilter", expression("1=0")),
+        Filter::Sql(filter) => ("SqlFilter", expression(&filter.text)),
+        Filter::Correlation(correlation) => ("CorrelationFilter", correlation_fields(correlation)),
+    };
+    format!("<Filter i:type=\"{kind}\">{body}</Filter>")
+}
+
+fn correlation_fields(correlation: &Correlation) -> String {
+    let fields = [
+        ("CorrelationId", &correlation.correlation_id),
+        ("MessageId", &correlation.message_id),
+        ("To", &correlation.to),
+        ("ReplyTo", &correlation.reply_to),
+        ("Label", &correlation.label),
+        ("SessionId", &correlation.session_id),
+        ("ReplyToSessionId", &correlation.reply_to_session_id),
+        ("ContentType", &correlation.content_type),
+    ];
+    let given = fields.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+    given.map(|(name, value)| format!("<{name}>{}</{name}>", escape(value))).collect()
 }
 
 /// What the namespace is.
@@ -178,6 +206,9 @@ fn description(kind: Kind, options: &EntityOptions, created: Time, main: Counts,
     add("AutoDeleteOnIdle", FOR_EVER);
     add("EnablePartitioning", "false");
     add("EntityAvailabilityStatus", "Available");
+    if kind != Kind::Subscription {
+        add("EnableExpress", "false");
+    }
     if let Some(forward) = &options.forward_dead_letters_to {
         add("ForwardDeadLetteredMessagesTo", forward);
     }
