@@ -10,14 +10,18 @@ pub mod plan;
 
 pub mod lanes;
 
+pub mod reconcile;
+
 pub mod gate;
 pub mod pace;
 
 pub mod backoff;
 pub mod change;
 pub mod class;
+pub mod identities;
 pub mod ids;
 pub mod mapping;
+pub mod mark;
 pub mod moment;
 pub mod patch;
 pub mod property;

@@ -1,6 +1,6 @@
 //! What a user shall look like afterwards: a non-empty set of properties with absolute values.
 
-use crate::property::Property;
+use crate::{ids::UserId, property::Property, register::Stamp};
 
 /// The value a property shall have. Absolute, so that writing it twice is harmless.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,6 +13,13 @@ pub enum PropertyValue {
     Single(Box<str>),
     /// Yes or no.
     Bool(bool),
+    /// The address with which the user signs in.
+    SignIn {
+        /// The new address.
+        address: Box<str>,
+        /// The address before, if a pre image tells: it says which of several to change.
+        previous: Option<Box<str>>,
+    },
 }
 
 /// Properties and their new values, never none, each once.
@@ -54,4 +61,24 @@ impl IntoIterator for UserPatch {
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
     }
+}
+
+/// One property of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The property.
+    pub property: Property,
+    /// The value it shall have.
+    pub value: PropertyValue,
+    /// When that value was set.
+    pub stamp: Stamp,
+}
+
+/// What one user shall look like: the newest values of all changes that were merged, each with its stamp.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserWrite {
+    /// The user.
+    pub user: UserId,
+    /// The properties, never none, each once.
+    pub entries: Vec<Entry>,
 }

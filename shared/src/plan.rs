@@ -4,8 +4,9 @@
 use crate::{
     change::{Change, Columns, Operation, Value},
     ids::{OrganizationId, UserId},
-    mapping::Mapping,
-    patch::UserPatch,
+    mapping::{Mapping, Row, RowError},
+    patch::{PropertyValue, UserPatch},
+    property::Property,
     reason::{DeadLetter, DeadLetterReason},
 };
 
@@ -98,15 +99,21 @@ impl Planner {
         if change.truncated {
             return Err(truncated());
         }
-        let mapped = self.mapped(change);
-        if mapped.is_empty() {
+        let changed: Vec<_> = change.columns.iter().filter(|(column, _)| self.mapping.maps(column)).collect();
+        if changed.is_empty() {
             return Ok(Plan::Nothing(Needless::NothingMapped));
         }
         let Some(user) = self.user(change)? else { return Ok(Plan::Nothing(Needless::NotAPortalUser)) };
-        if mapped.iter().all(|(column, value)| change.before.get(column) == Some(value)) {
+        // What the change did not really change need not be written: the column had this value already.
+        let differing: Vec<_> = changed
+            .into_iter()
+            .filter(|(column, value)| change.before.get(column) != Some(value))
+            .map(|(column, _)| column)
+            .collect();
+        if differing.is_empty() {
             return Ok(Plan::Nothing(Needless::SameAsBefore));
         }
-        match UserPatch::new(self.entries(change, &mapped)?) {
+        match UserPatch::new(self.entries(change, differing)?) {
             Some(patch) => Ok(Plan::Write { user, patch }),
             None => Ok(Plan::Nothing(Needless::NothingMapped)),
         }
@@ -123,10 +130,6 @@ impl Planner {
             DeadLetterReason::ForeignOrganization,
             &format!("organization {organization} is not listed in filter.organizations"),
         ))
-    }
-
-    fn mapped<'c>(&self, change: &'c Change) -> Vec<(&'c str, &'c Value)> {
-        change.columns.iter().filter(|(column, _)| self.mapping.fed_by(column).next().is_some()).collect()
     }
 
     /// The user meant, or `None` if the contact has no portal user.
@@ -169,28 +172,47 @@ impl Planner {
         )
     }
 
-    fn entries(
+    fn entries<'c>(
         &self,
-        change: &Change,
-        mapped: &[(&str, &Value)],
-    ) -> Result<Vec<(crate::property::Property, crate::patch::PropertyValue)>, DeadLetter> {
-        let mut entries = Vec::with_capacity(mapped.len());
-        for &(column, value) in mapped {
-            // What the change did not really change need not be written: the column has this value already.
-            if change.before.get(column) == Some(value) {
-                continue;
-            }
-            for row in self.mapping.fed_by(column) {
-                let converted = row.convert(value).map_err(|invalid| {
-                    DeadLetter::new(
-                        DeadLetterReason::ValueInvalid,
-                        &format!("{column}, mapped to {}, {invalid}; correct the contact", row.property),
-                    )
-                })?;
-                entries.extend(converted.map(|value| (row.property.clone(), value)));
-            }
+        change: &'c Change,
+        differing: Vec<&'c str>,
+    ) -> Result<Vec<(Property, PropertyValue)>, DeadLetter> {
+        // A column that the change did not touch is as the post image shows it.
+        let present = |column: &str| change.columns.get(column).or_else(|| change.after.get(column));
+        let mut entries = Vec::with_capacity(differing.len());
+        for row in self.mapping.fed_by(differing) {
+            let value = row.value(present).map_err(|error| unmappable(row, &error))?;
+            entries.extend(value.map(|value| (row.property.clone(), with_previous(value, row, change))));
         }
         Ok(entries)
+    }
+}
+
+/// The address before, for a sign-in address: it tells which of several to change.
+fn with_previous(value: PropertyValue, row: &Row, change: &Change) -> PropertyValue {
+    let PropertyValue::SignIn { address, .. } = value else { return value };
+    let before = row.value(|column| change.before.get(column));
+    let previous = match before {
+        Ok(Some(PropertyValue::SignIn { address, .. })) => Some(address),
+        _ => None,
+    };
+    PropertyValue::SignIn { address, previous }
+}
+
+fn unmappable(row: &Row, error: &RowError) -> DeadLetter {
+    match error {
+        RowError::Invalid(invalid) => DeadLetter::new(
+            DeadLetterReason::ValueInvalid,
+            &format!("{}, mapped to {}, {invalid}; correct the contact", row.source, row.property),
+        ),
+        RowError::Missing(column) => DeadLetter::new(
+            DeadLetterReason::ColumnMissing,
+            &format!(
+                "{} needs {column}, which is neither in the target nor in a post image; register a post image \
+                 with that column on the step",
+                row.property
+            ),
+        ),
     }
 }
 
@@ -207,7 +229,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{change::Origin, ids::ContactId, patch::PropertyValue};
+    use crate::{change::Origin, ids::ContactId};
 
     const USER: &str = "11111111-2222-4333-8444-aaaaaaaaaaaa";
     const ORGANIZATION: OrganizationId = OrganizationId(Uuid::from_u128(7));

@@ -46,6 +46,13 @@ pub enum Kind {
         /// Whether the elements are SMTP addresses.
         addresses: bool,
     },
+    /// Text of at most `max` characters without `<` and `>`, which B2C refuses.
+    DisplayName {
+        /// Longest text, in characters.
+        max: usize,
+    },
+    /// The address with which a local user signs in: not a property of its own, but one element of `identities`.
+    SignIn,
     /// Two upper-case letters of ISO 3166.
     Country,
     /// A culture code such as `en-US`.
@@ -59,14 +66,14 @@ const fn text(max: usize) -> Rules {
 }
 
 /// Every property that can be mapped, but for extensions.
-const CATALOGUE: [(&str, Rules); 35] = [
+const CATALOGUE: [(&str, Rules); 36] = [
     ("accountEnabled", Rules { kind: Kind::Bool, clearable: false }),
     ("businessPhones", Rules { kind: Kind::List { max: 64, addresses: false }, clearable: true }),
     ("city", text(128)),
     ("companyName", text(64)),
     ("country", text(128)),
     ("department", text(64)),
-    ("displayName", Rules { kind: Kind::Text { max: 256 }, clearable: false }),
+    ("displayName", Rules { kind: Kind::DisplayName { max: 256 }, clearable: false }),
     ("employeeId", text(16)),
     ("extensionAttribute1", text(1024)),
     ("extensionAttribute10", text(1024)),
@@ -92,6 +99,7 @@ const CATALOGUE: [(&str, Rules); 35] = [
     ("otherMails", Rules { kind: Kind::List { max: 250, addresses: true }, clearable: true }),
     ("postalCode", text(40)),
     ("preferredLanguage", Rules { kind: Kind::Culture, clearable: true }),
+    (Property::SIGN_IN, Rules { kind: Kind::SignIn, clearable: false }),
     ("state", text(128)),
     ("streetAddress", text(1024)),
     ("surname", text(64)),
@@ -101,7 +109,13 @@ const CATALOGUE: [(&str, Rules); 35] = [
 /// What the b2c-extensions-app allows for a directory extension.
 const EXTENSION: Rules = text(256);
 
+/// Longest `issuerAssignedId` of an identity, in characters.
+pub const LONGEST_SIGN_IN: usize = 64;
+
 impl Property {
+    /// Our name for the sign-in address, which Graph keeps inside `identities`.
+    pub const SIGN_IN: &'static str = "signInEmail";
+
     /// The property of that name, exactly as Graph spells it; `None` if it cannot be written by a mapping.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

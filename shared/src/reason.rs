@@ -18,10 +18,14 @@ pub enum DeadLetterReason {
     UserLinkUnknown,
     /// The link column holds something that is not an object id.
     UserLinkInvalid,
+    /// A mapped property needs a column that is in no place of the message.
+    ColumnMissing,
     /// Graph knows no such user, also after the time that a new one may take to appear.
     UserNotFound,
     /// A value would be refused by Graph: too long, empty where it must not be, of the wrong kind.
     ValueInvalid,
+    /// The user signs in with several addresses, and nothing tells which of them is meant.
+    SignInAmbiguous,
     /// A value belongs to another object of the directory already.
     IdentityConflict,
     /// Graph refused this one user or value for good.
@@ -34,15 +38,17 @@ pub enum DeadLetterReason {
 
 impl DeadLetterReason {
     /// All reasons, in the order of the runbook.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::BodyUndecodable,
         Self::WrongEntity,
         Self::ForeignOrganization,
         Self::ContextTruncated,
         Self::UserLinkUnknown,
         Self::UserLinkInvalid,
+        Self::ColumnMissing,
         Self::UserNotFound,
         Self::ValueInvalid,
+        Self::SignInAmbiguous,
         Self::IdentityConflict,
         Self::GraphRefused,
         Self::RetryBudgetExhausted,
@@ -59,8 +65,10 @@ impl DeadLetterReason {
             Self::ContextTruncated => "ContextTruncated",
             Self::UserLinkUnknown => "UserLinkUnknown",
             Self::UserLinkInvalid => "UserLinkInvalid",
+            Self::ColumnMissing => "ColumnMissing",
             Self::UserNotFound => "UserNotFound",
             Self::ValueInvalid => "ValueInvalid",
+            Self::SignInAmbiguous => "SignInAmbiguous",
             Self::IdentityConflict => "IdentityConflict",
             Self::GraphRefused => "GraphRefused",
             Self::RetryBudgetExhausted => "RetryBudgetExhausted",

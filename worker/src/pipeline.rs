@@ -13,7 +13,7 @@ use shared::{
     lanes::{self, Failure, Lanes, Next, Outcome, Verdict, Work},
     moment::Moment,
     pace::Pace,
-    patch::UserPatch,
+    patch::{UserPatch, UserWrite},
     plan::Planner,
     reason::{DeadLetter, DeadLetterReason, chain},
     register::Stamp,
@@ -29,7 +29,7 @@ use crate::{
     bus::{self, Delivery, Queue},
     clock,
     config::Settings,
-    graph::{self, Directory, Patience},
+    graph::{self, Applied, Directory, Patience},
     pool::{
         held::{Finished, HeldMessages},
         intake::{Intake, read},
@@ -81,7 +81,7 @@ impl Policy {
     }
 }
 
-type WriteEnded = (UserId, usize, Result<(), Failure>);
+type WriteEnded = (UserId, usize, Result<Applied, Failure>);
 
 /// The worker pool of one replica.
 pub struct Pipeline<Q, D> {
@@ -191,7 +191,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         loop {
             let now = self.now();
             match self.lanes.next(now) {
-                Next::Write { user, patch, changes } => self.apply(user, patch, changes),
+                Next::Write { write, changes } => self.apply(write, changes),
                 Next::Settle(settled) => self.close(settled),
                 Next::Wait(until) => {
                     let probe = self.lanes.probe_due().filter(|_| self.probe.is_empty() && !self.draining);
@@ -207,10 +207,11 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     }
 
     /// apply: one write, beside everything else.
-    fn apply(&mut self, user: UserId, patch: UserPatch, changes: usize) {
+    fn apply(&mut self, write: UserWrite, changes: usize) {
+        let user = write.user;
         let (directory, patience) = (Arc::clone(&self.directory), self.policy.patience);
         self.writes.spawn(async move {
-            let applied = AssertUnwindSafe(directory.apply(user, &patch)).catch_unwind().await;
+            let applied = AssertUnwindSafe(directory.apply(&write)).catch_unwind().await;
             let result = match applied {
                 Ok(result) => result.map_err(|error| {
                     tracing::debug!(user.id = %user, error = %chain(&error), "a write failed");
@@ -227,10 +228,12 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         // The task catches panics itself and is never aborted, so there is always an answer.
         let Ok((user, changes, result)) = ended else { return };
         let outcome = match result {
-            Ok(()) => {
-                self.tally.writes += 1;
-                self.tally.changes_written += changes as u64;
-                Outcome::Applied
+            Ok(Applied { written, superseded }) => {
+                if written {
+                    self.tally.writes += 1;
+                    self.tally.changes_written += changes as u64;
+                }
+                Outcome::Applied { superseded }
             }
             Err(failure) => {
                 self.tally.failed_writes += 1;

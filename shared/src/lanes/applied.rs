@@ -10,7 +10,7 @@ use lru::LruCache;
 
 use crate::{
     ids::UserId,
-    patch::{PropertyValue, UserPatch},
+    patch::{Entry, PropertyValue, UserPatch},
     property::Property,
     register::{Register, Stamp},
 };
@@ -27,18 +27,22 @@ impl Known {
         }
     }
 
-    /// The patch that brings a user from what `before` knew to what is known now.
-    pub(super) fn since(&self, before: &Self) -> Option<UserPatch> {
-        UserPatch::new(self.0.iter().filter_map(|(property, register)| {
+    /// What brings a user from what `before` knew to what is known now; empty if nothing does.
+    pub(super) fn since(&self, before: &Self) -> Vec<Entry> {
+        let differing = self.0.iter().filter_map(|(property, register)| {
             let (stamp, value) = register.newest()?;
             let unchanged = before.newest(property) == Some((stamp, value));
-            (!unchanged).then(|| (property.clone(), value.clone()))
-        }))
+            (!unchanged).then(|| Entry { property: property.clone(), value: value.clone(), stamp: *stamp })
+        });
+        differing.collect()
     }
 
-    /// Whether the newest value of some property of this patch came with this stamp.
-    pub(super) fn holds(&self, stamp: Stamp, patch: &UserPatch) -> bool {
-        patch.iter().any(|(property, _)| self.newest(property).is_some_and(|(newest, _)| *newest == stamp))
+    /// Whether the newest value of some property of this patch, `superseded` ones aside, came with this stamp.
+    pub(super) fn holds(&self, stamp: Stamp, patch: &UserPatch, superseded: &[Property]) -> bool {
+        patch.iter().any(|(property, _)| {
+            !superseded.contains(property)
+                && self.newest(property).is_some_and(|(newest, _)| *newest == stamp)
+        })
     }
 
     fn newest(&self, property: &Property) -> Option<(&Stamp, &PropertyValue)> {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Work, applied::Known};
-use crate::{moment::Moment, patch::UserPatch};
+use crate::{moment::Moment, patch::Entry};
 
 /// One user's lane.
 #[derive(Debug)]
@@ -52,9 +52,9 @@ impl<T> Lane<T> {
         !self.waiting.is_empty() || !self.apart.is_empty()
     }
 
-    /// Puts together the next write from what waits. `None` if nothing waits, or everything that waits is
-    /// older than what is known; then [`Lane::landed`] has what can be settled.
-    pub(super) fn take_off(&mut self, known: &Known) -> Option<UserPatch> {
+    /// Puts together the next write from what waits. Empty if everything that waits is older than what is
+    /// known; then [`Lane::landed`] has what can be settled.
+    pub(super) fn take_off(&mut self, known: &Known) -> Vec<Entry> {
         match self.apart.pop_front() {
             Some(work) => self.flying.push(work),
             None => self.flying.append(&mut self.waiting),

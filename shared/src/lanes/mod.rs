@@ -22,7 +22,8 @@ use crate::{
     gate::{Gate, Permit},
     ids::UserId,
     moment::Moment,
-    patch::UserPatch,
+    patch::{UserPatch, UserWrite},
+    property::Property,
     reason::{DeadLetter, DeadLetterReason},
     register::Stamp,
 };
@@ -61,7 +62,10 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Graph has it.
-    Applied,
+    Applied {
+        /// Properties that were left out because the user's mark shows a newer version.
+        superseded: Vec<Property>,
+    },
     /// It failed.
     Failed(Failure),
 }
@@ -97,10 +101,8 @@ pub enum Verdict {
 pub enum Next<T> {
     /// Write this to the user, and report with [`Lanes::finished`].
     Write {
-        /// The user.
-        user: UserId,
         /// The values.
-        patch: UserPatch,
+        write: UserWrite,
         /// How many messages are merged into it.
         changes: usize,
     },
@@ -212,9 +214,9 @@ impl<T> Lanes<T> {
     ) -> Vec<(Work<T>, Verdict)> {
         self.in_flight = self.in_flight.saturating_sub(1);
         let settled = match outcome {
-            Outcome::Applied => {
+            Outcome::Applied { superseded } => {
                 self.gate.succeeded(now);
-                self.landed(user)
+                self.landed(user, &superseded)
             }
             Outcome::Failed(failure) => self.failed(user, &failure, now, share),
         };
@@ -279,10 +281,11 @@ impl<T> Lanes<T> {
             return None;
         }
         let known = self.applied.get(user);
-        if let Some(patch) = lane.take_off(&known) {
+        let entries = lane.take_off(&known);
+        if !entries.is_empty() {
             lane.tried_since.get_or_insert(now);
             self.in_flight += 1;
-            return Some(Next::Write { user, patch, changes: lane.flying_len() });
+            return Some(Next::Write { write: UserWrite { user, entries }, changes: lane.flying_len() });
         }
         self.gate.unused();
         let stale = lane.landed();
@@ -291,7 +294,7 @@ impl<T> Lanes<T> {
         Some(Next::Settle(stale.into_iter().map(|work| (work, Verdict::Stale)).collect()))
     }
 
-    fn landed(&mut self, user: UserId) -> Vec<(Work<T>, Verdict)> {
+    fn landed(&mut self, user: UserId, superseded: &[Property]) -> Vec<(Work<T>, Verdict)> {
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
         let known = std::mem::take(&mut lane.pending);
         let mut landed = lane.landed();
@@ -300,8 +303,8 @@ impl<T> Lanes<T> {
         let settled = landed
             .into_iter()
             .map(|work| {
-                let verdict =
-                    if known.holds(work.stamp, &work.patch) { Verdict::Applied } else { Verdict::Stale };
+                let held = known.holds(work.stamp, &work.patch, superseded);
+                let verdict = if held { Verdict::Applied } else { Verdict::Stale };
                 (work, verdict)
             })
             .collect();

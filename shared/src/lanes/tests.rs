@@ -73,6 +73,10 @@ fn at(seconds: u64) -> Moment {
     Moment::after_start(Duration::from_secs(seconds))
 }
 
+fn applied() -> Outcome {
+    Outcome::Applied { superseded: Vec::new() }
+}
+
 fn failure(class: Class) -> Outcome {
     let dead_letter = DeadLetter::new(DeadLetterReason::GraphRefused, "refused in a test");
     Outcome::Failed(Failure { class, dead_letter, grace: None })
@@ -80,10 +84,10 @@ fn failure(class: Class) -> Outcome {
 
 #[track_caller]
 fn expect_write(next: Next<Message>, to: u8, values: &[(&str, &str)], messages: usize) {
-    let Next::Write { user: written, patch, changes } = next else { panic!("{next:?} is no write") };
-    assert_eq!((written, changes), (user(to), messages));
+    let Next::Write { write, changes } = next else { panic!("{next:?} is no write") };
+    assert_eq!((write.user, changes), (user(to), messages));
     let mut entries: Vec<_> =
-        patch.iter().map(|(property, value)| (property.name(), value.clone())).collect();
+        write.entries.iter().map(|entry| (entry.property.name(), entry.value.clone())).collect();
     entries.sort_by_key(|(name, _)| *name);
     let expected: Vec<_> =
         values.iter().map(|(name, value)| (*name, PropertyValue::Text((*value).into()))).collect();
@@ -100,7 +104,7 @@ fn changes_of_one_user_that_wait_together_become_one_write_of_the_newest_values(
     lanes.push(work(1, 0, 20, &[("givenName", "new")]));
     lanes.push(work(2, 0, 10, &[("givenName", "old"), ("surname", "kept")]));
     expect_write(lanes.next(at(0)), 0, &[("givenName", "new"), ("surname", "kept")], 2);
-    let settled = lanes.finished(user(0), Outcome::Applied, at(0), 0.5);
+    let settled = lanes.finished(user(0), applied(), at(0), 0.5);
     assert_eq!(verdicts(&settled), [(2, &Verdict::Applied), (1, &Verdict::Applied)]);
     assert_eq!((lanes.held(), lanes.in_flight()), (0, 0));
 }
@@ -110,10 +114,21 @@ fn a_change_older_than_what_was_written_is_stale_and_costs_no_write() {
     let mut lanes = lanes();
     lanes.push(work(1, 0, 20, &[("givenName", "new")]));
     expect_write(lanes.next(at(0)), 0, &[("givenName", "new")], 1);
-    lanes.finished(user(0), Outcome::Applied, at(0), 0.5);
+    lanes.finished(user(0), applied(), at(0), 0.5);
     lanes.push(work(2, 0, 10, &[("givenName", "old")]));
     let Next::Settle(settled) = lanes.next(at(1)) else { panic!("nothing settled") };
     assert_eq!(verdicts(&settled), [(2, &Verdict::Stale)]);
+}
+
+#[test]
+fn a_change_that_the_mark_of_the_user_supersedes_is_stale() {
+    let mut lanes = lanes();
+    lanes.push(work(1, 0, 10, &[("givenName", "old")]));
+    lanes.push(work(2, 0, 20, &[("surname", "new")]));
+    assert!(matches!(lanes.next(at(0)), Next::Write { .. }));
+    let outcome = Outcome::Applied { superseded: vec![property("givenName")] };
+    let settled = lanes.finished(user(0), outcome, at(0), 0.5);
+    assert_eq!(verdicts(&settled), [(1, &Verdict::Stale), (2, &Verdict::Applied)]);
 }
 
 #[test]
@@ -121,7 +136,7 @@ fn a_message_delivered_again_after_its_write_is_completed_without_a_second_write
     let mut lanes = lanes();
     lanes.push(work(1, 0, 20, &[("givenName", "new")]));
     expect_write(lanes.next(at(0)), 0, &[("givenName", "new")], 1);
-    lanes.finished(user(0), Outcome::Applied, at(0), 0.5);
+    lanes.finished(user(0), applied(), at(0), 0.5);
     lanes.push(work(1, 0, 20, &[("givenName", "new")]));
     assert!(matches!(lanes.next(at(1)), Next::Settle(_)));
 }
@@ -135,7 +150,7 @@ fn only_one_write_of_a_user_is_under_way_while_others_go_on() {
     lanes.push(work(3, 1, 1, &[("mail", "c")]));
     expect_write(lanes.next(at(0)), 1, &[("mail", "c")], 1);
     assert_eq!(lanes.next(at(0)), Next::Wait(None));
-    lanes.finished(user(0), Outcome::Applied, at(0), 0.5);
+    lanes.finished(user(0), applied(), at(0), 0.5);
     expect_write(lanes.next(at(0)), 0, &[("mail", "b")], 1);
 }
 
@@ -147,7 +162,7 @@ fn of_a_refused_merged_write_only_the_guilty_change_is_dead_lettered() {
     expect_write(lanes.next(at(0)), 0, &[("mail", "bad"), ("surname", "good")], 2);
     assert_eq!(lanes.finished(user(0), failure(Class::Permanent), at(0), 0.5), []);
     expect_write(lanes.next(at(0)), 0, &[("surname", "good")], 1);
-    assert_eq!(verdicts(&lanes.finished(user(0), Outcome::Applied, at(0), 0.5)), [(1, &Verdict::Applied)]);
+    assert_eq!(verdicts(&lanes.finished(user(0), applied(), at(0), 0.5)), [(1, &Verdict::Applied)]);
     expect_write(lanes.next(at(0)), 0, &[("mail", "bad")], 1);
     let settled = lanes.finished(user(0), failure(Class::Permanent), at(0), 0.5);
     assert!(matches!(&settled[..], [(_, Verdict::DeadLetter(_))]));
@@ -254,7 +269,7 @@ fn after_a_pause_one_write_at_a_time_is_tried_until_one_succeeds() {
     lanes.probed(true, at(100), 0.5);
     assert!(matches!(lanes.next(at(100)), Next::Write { .. }));
     assert_eq!(lanes.next(at(100)), Next::Wait(None));
-    lanes.finished(user(0), Outcome::Applied, at(100), 0.5);
+    lanes.finished(user(0), applied(), at(100), 0.5);
     assert!(matches!(lanes.next(at(100)), Next::Write { .. }));
 }
 
@@ -283,7 +298,7 @@ struct World {
     directory: HashMap<(UserId, Property), PropertyValue>,
     expected: HashMap<(UserId, Property), Register<PropertyValue>>,
     arrived: Vec<Work<Message>>,
-    flying: Vec<(UserId, UserPatch)>,
+    flying: Vec<UserWrite>,
     settled: HashMap<usize, Verdict>,
 }
 
@@ -298,9 +313,9 @@ impl World {
 
     fn start(&mut self, lanes: &mut Lanes<Message>) {
         match lanes.next(at(self.now)) {
-            Next::Write { user, patch, .. } => {
-                assert!(self.flying.iter().all(|(other, _)| *other != user), "two writes of one user");
-                self.flying.push((user, patch));
+            Next::Write { write, .. } => {
+                assert!(self.flying.iter().all(|other| other.user != write.user), "two writes of one user");
+                self.flying.push(write);
             }
             Next::Settle(settled) => self.settle(settled),
             Next::Wait(_) => {}
@@ -311,18 +326,19 @@ impl World {
         if self.flying.is_empty() {
             return;
         }
-        let (user, patch) = self.flying.remove(which % self.flying.len());
-        let poisoned =
-            patch.iter().any(|(_, value)| matches!(value, PropertyValue::Text(t) if t.starts_with("poison")));
+        let UserWrite { user, entries } = self.flying.remove(which % self.flying.len());
+        let poisoned = entries
+            .iter()
+            .any(|entry| matches!(&entry.value, PropertyValue::Text(t) if t.starts_with("poison")));
         let outcome = match how {
             0 => failure(Class::Transient),
             1 => failure(Class::Throttled { retry_after: None }),
             _ if poisoned => failure(Class::Permanent),
             _ => {
-                for (property, value) in patch.iter() {
-                    self.directory.insert((user, property.clone()), value.clone());
+                for entry in entries {
+                    self.directory.insert((user, entry.property), entry.value);
                 }
-                Outcome::Applied
+                applied()
             }
         };
         let settled = lanes.finished(user, outcome, at(self.now), 0.5);

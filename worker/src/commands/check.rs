@@ -27,7 +27,7 @@ pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
         .mapping
         .rows()
         .iter()
-        .map(|row| format!("{} to {}", row.column, row.property))
+        .map(|row| format!("{} to {}", row.source, row.property))
         .collect();
     print(&format!(
         "The settings are good: queue {}, tenant {}, {}.\n",

@@ -51,9 +51,14 @@ fn queue(settings: &Settings) -> anyhow::Result<AmqpQueue> {
 fn directory(settings: &Settings) -> anyhow::Result<GraphClient> {
     let graph = &settings.graph;
     let timeouts = http_client::Timeouts { connect: graph.connect_timeout, request: graph.request_timeout };
+    let options = graph::Options {
+        root: graph.root.clone(),
+        reading: graph.reading.clone(),
+        priority: graph::Priority::Normal,
+    };
     let http = http_client::build(timeouts, graph.ca_file.as_deref())?;
     let tokens = EntraTokens::new(settings.identity.clone(), http.clone(), graph.root.as_str())?;
-    Ok(GraphClient::new(http, Arc::new(tokens), &graph::Options { root: graph.root.clone() }))
+    Ok(GraphClient::new(http, Arc::new(tokens), &options))
 }
 
 /// Turns true on the first SIGTERM or SIGINT; a second one ends the process at once.

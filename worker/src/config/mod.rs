@@ -1,5 +1,6 @@
 //! Settings: read from all places at once, checked once, all mistakes reported together.
 
+mod mapping;
 mod reader;
 mod sections;
 mod source;
@@ -97,12 +98,15 @@ pub fn parse(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) ->
         sections::bus(&reader),
         sections::graph(&reader),
         sections::identity(&reader),
-        sections::planner(&reader),
+        mapping::planner(&reader),
         sections::pool(&reader),
         sections::retry(&reader),
         sections::throttle(&reader),
         sections::telemetry(&reader),
     );
+    if let (Some(graph), Some(planner)) = (&settings.1, &settings.3) {
+        mapping::check_guard(&reader, graph.reading.guard.as_ref(), planner);
+    }
     let problems = reader.into_problems();
     match settings {
         (

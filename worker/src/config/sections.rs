@@ -3,15 +3,7 @@
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use reqwest::Url;
-use shared::{
-    backoff::Backoff,
-    ids::OrganizationId,
-    mapping::{Mapping, OnNull, Row},
-    plan::Planner,
-    property::Property,
-};
-use toml::Value;
-use uuid::Uuid;
+use shared::{backoff::Backoff, property::Property, reconcile::Reading};
 
 use super::reader::Reader;
 use crate::{bus::ConnectionString, identity::ClientSecret};
@@ -35,6 +27,8 @@ pub struct Graph {
     pub connect_timeout: Duration,
     /// Extra certificate.
     pub ca_file: Option<PathBuf>,
+    /// What is read of a user before a write.
+    pub reading: Reading,
 }
 
 /// Concurrency and bounds.
@@ -125,7 +119,33 @@ pub(super) fn graph(r: &Reader<'_>) -> Option<Graph> {
     let request_timeout = r.duration("graph.request_timeout", SECOND, Duration::from_mins(5));
     let connect_timeout = r.duration("graph.connect_timeout", SECOND, Duration::from_mins(1));
     let ca_file = r.optional("graph.ca_file").map(PathBuf::from);
-    Some(Graph { root: root?, request_timeout: request_timeout?, connect_timeout: connect_timeout?, ca_file })
+    let reading = reading(r);
+    Some(Graph {
+        root: root?,
+        request_timeout: request_timeout?,
+        connect_timeout: connect_timeout?,
+        ca_file,
+        reading: reading?,
+    })
+}
+
+fn reading(r: &Reader<'_>) -> Option<Reading> {
+    let diff = match r.text("graph.diff")? {
+        "nothing" => Some(false),
+        "read" => Some(true),
+        _ => r.wrong("graph.diff", "must be \"nothing\" or \"read\""),
+    };
+    let guard = match r.text("guard.attribute")? {
+        "" => Some(None),
+        name => match Property::named(name).filter(|property| property.name().starts_with("extension")) {
+            Some(attribute) => Some(Some(attribute)),
+            None => r.wrong(
+                "guard.attribute",
+                "must be one of extensionAttribute1 to extensionAttribute15, or extension_<app id>_<name>",
+            ),
+        },
+    };
+    Some(Reading { guard: guard?, diff: diff? })
 }
 
 pub(super) fn identity(r: &Reader<'_>) -> Option<ClientSecret> {
@@ -139,73 +159,6 @@ pub(super) fn identity(r: &Reader<'_>) -> Option<ClientSecret> {
         client_id: client_id?.into(),
         secret: secret?.into(),
     })
-}
-
-pub(super) fn planner(r: &Reader<'_>) -> Option<Planner> {
-    let link = r.required("mapping.link_column", "the column that holds the user's object id");
-    let organizations = organizations(r);
-    let rows = rows(r);
-    let mapping = match r.text("mapping.preset")? {
-        "default" if rows.as_ref().is_some_and(|rows| !rows.is_empty()) => {
-            r.wrong("mapping.rows", "are not used with preset = \"default\"; set preset = \"custom\"")
-        }
-        "default" => Some(Mapping::preset_default()),
-        "custom" => match Mapping::new(rows?) {
-            Ok(mapping) => Some(mapping),
-            Err(error) => r.wrong("mapping.rows", error),
-        },
-        _ => r.wrong("mapping.preset", "must be \"default\" or \"custom\""),
-    };
-    Some(Planner { link_column: link?.into(), mapping: mapping?, organizations: organizations? })
-}
-
-fn organizations(r: &Reader<'_>) -> Option<Vec<OrganizationId>> {
-    let key = "filter.organizations";
-    let parse = |value: &Value| value.as_str().and_then(|text| Uuid::try_parse(text.trim()).ok());
-    let ids: Option<Vec<_>> =
-        r.value(key)?.as_array()?.iter().map(|value| parse(value).map(OrganizationId)).collect();
-    ids.or_else(|| r.wrong(key, "must be a list of organization ids (GUIDs in quotes)"))
-}
-
-fn rows(r: &Reader<'_>) -> Option<Vec<Row>> {
-    let rows = r.value("mapping.rows")?.as_array()?;
-    let parsed: Vec<_> = rows.iter().enumerate().map(|(index, value)| row(r, index + 1, value)).collect();
-    parsed.into_iter().collect()
-}
-
-fn row(r: &Reader<'_>, number: usize, value: &Value) -> Option<Row> {
-    let place = format!("mapping.rows, entry {number}");
-    let Some(table) = value.as_table() else {
-        return r.wrong(&place, "must look like { column = \"jobtitle\", property = \"jobTitle\" }");
-    };
-    if let Some(key) = table.keys().find(|key| !matches!(key.as_str(), "column" | "property" | "on_null")) {
-        return r.wrong(&place, format!("{key} is unknown; an entry has column, property and on_null"));
-    }
-    let text = |key: &str| table.get(key).and_then(Value::as_str);
-    let (Some(column), Some(property)) = (text("column"), text("property")) else {
-        return r.wrong(&place, "needs both column and property");
-    };
-    let on_null = match table.get("on_null").map(Value::as_str) {
-        None | Some(Some("clear")) => OnNull::Clear,
-        Some(Some("keep")) => OnNull::Keep,
-        Some(_) => return r.wrong(&place, "on_null must be \"clear\" or \"keep\""),
-    };
-    match Property::named(property) {
-        Some(property) => Some(Row { column: column.into(), property, on_null }),
-        None => r.wrong(&place, no_such_property(property)),
-    }
-}
-
-fn no_such_property(name: &str) -> String {
-    let nearest = Property::names()
-        .map(|known| (strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase()), known))
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    match nearest {
-        Some((likeness, known)) if likeness > 0.8 => {
-            format!("{name} is not a property that can be written; did you mean {known}?")
-        }
-        _ => format!("{name} is not a property of a user that can be written"),
-    }
 }
 
 pub(super) fn pool(r: &Reader<'_>) -> Option<Pool> {

@@ -76,6 +76,11 @@ rows = [
   { column = "jobtitle", property = "jobtitle" },
   { column = "emailaddress1", property = "mail", on_null = "erase" },
   { column = "x" },
+  { property = "city", column = "a", columns = ["b"] },
+  { property = "displayName", template = "{firstname", on_null = "keep" },
+  { property = "state", column = "a", convert = ["shout"] },
+  { property = "country", column = "a", on_null = "keep", default = "x" },
+  { property = "jobTitle", columm = "a" },
 ]
 "#;
     check(
@@ -83,14 +88,21 @@ rows = [
         &[],
         &[
             "mapping.rows, entry 1: jobtitle is not a property that can be written; did you mean jobTitle?",
-            "mapping.rows, entry 2: on_null must be \"clear\" or \"keep\"",
-            "mapping.rows, entry 3: needs both column and property",
+            "mapping.rows, entry 2: on_null must be \"clear\", \"keep\" or \"default\"",
+            "mapping.rows, entry 3: needs a property",
+            "mapping.rows, entry 4: needs one of column, columns and template",
+            "mapping.rows, entry 5: template: a brace at character 1 has no partner; write a column as {firstname}",
+            "mapping.rows, entry 6: convert must be a list of trim, lower, upper, country",
+            "mapping.rows, entry 7: default needs on_null = \"default\"",
+            "mapping.rows, entry 8: columm is unknown; an entry may have column, columns, template, property, convert, on_null, default, on_invalid",
         ],
     );
     check(
         "[mapping]\npreset = \"custom\"\nrows = [{ column = \"emailaddress1\", property = \"mail\" }]\n",
         &[],
-        &["mapping.rows: mail cannot be emptied in Graph; give the row of emailaddress1 on_null = \"keep\""],
+        &[
+            "mapping.rows: mail cannot be emptied in Graph; give the row of emailaddress1 on_null = \"keep\" or a default",
+        ],
     );
 }
 

@@ -25,6 +25,12 @@ pub enum Error {
     /// Graph was not reached, or the connection broke; whether the write happened is unknown.
     #[error("graph could not be reached")]
     Unreachable(#[source] reqwest::Error),
+    /// The answer to a read is no user.
+    #[error("graph's answer to a read is not a user")]
+    Senseless,
+    /// The user has several sign-in addresses.
+    #[error("the user signs in with several e-mail addresses, and nothing tells which one the contact's is")]
+    Ambiguous,
     /// There is no token.
     #[error("there is no token for graph")]
     Token(#[source] identity::Error),
@@ -57,7 +63,8 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Unreachable(_) => Class::Transient,
+            Self::Unreachable(_) | Self::Senseless => Class::Transient,
+            Self::Ambiguous => Class::Permanent,
             Self::Token(error) => error.class(),
             Self::Refused { answer, proven } => match answer.handling() {
                 Handling::Retry | Handling::NotFoundYet | Handling::RetryBriefly => Class::Transient,
@@ -104,7 +111,11 @@ impl Error {
                     (DeadLetterReason::GraphRefused, "correct the contact, or report a fault in contactsync")
                 }
             },
-            Self::Unreachable(_) | Self::Token(_) => {
+            Self::Ambiguous => (
+                DeadLetterReason::SignInAmbiguous,
+                "register a pre image with the e-mail column, and correct this user by hand",
+            ),
+            Self::Unreachable(_) | Self::Senseless | Self::Token(_) => {
                 (DeadLetterReason::GraphRefused, "replay the message when Graph can be reached")
             }
         };

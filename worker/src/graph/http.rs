@@ -9,14 +9,20 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use reqwest::{
     Response, StatusCode, Url,
     header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
 };
-use shared::{ids::UserId, patch::UserPatch, retry_after};
+use shared::{
+    ids::UserId,
+    patch::UserWrite,
+    reconcile::{self, Body, Current, Reading, Reconciled},
+    retry_after,
+};
 use uuid::Uuid;
 
-use super::{Answer, Directory, Error, answer::Handling, wire};
+use super::{Answer, Applied, Directory, Error, answer::Handling, wire};
 use crate::{clock, identity::TokenProvider};
 
 /// What the client needs to know.
@@ -24,6 +30,20 @@ use crate::{clock, identity::TokenProvider};
 pub struct Options {
     /// Root of Graph, without version: `https://graph.microsoft.com`.
     pub root: Url,
+    /// What is read of a user before a write.
+    pub reading: Reading,
+    /// Which of our calls Graph should throttle first.
+    pub priority: Priority,
+}
+
+/// How Graph should rank our calls when it throttles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Priority {
+    /// Like everybody's.
+    #[default]
+    Normal,
+    /// Before others: for work that can wait, such as replays.
+    Low,
 }
 
 /// The directory behind Graph's `users`.
@@ -32,12 +52,14 @@ pub struct GraphClient {
     tokens: Arc<dyn TokenProvider>,
     /// `{root}/v1.0/users/`; a user's id is joined to it.
     users: Url,
+    reading: Reading,
+    priority: Priority,
     /// Whether any write has succeeded: until then a denial is a fault of the installation.
     proven: AtomicBool,
 }
 
-/// Error bodies are small; nothing longer is read.
-const LONGEST_ERROR_BODY: usize = 64 * 1024;
+/// Errors and users with a few properties are small; nothing longer is read.
+const LONGEST_BODY: usize = 256 * 1024;
 
 impl GraphClient {
     /// A client that authenticates with these tokens.
@@ -46,7 +68,8 @@ impl GraphClient {
         let mut users = options.root.clone();
         let path = format!("{}/v1.0/users/", options.root.path().trim_end_matches('/'));
         users.set_path(&path);
-        Self { http, tokens, users, proven: AtomicBool::new(false) }
+        let (reading, priority) = (options.reading.clone(), options.priority);
+        Self { http, tokens, users, reading, priority, proven: AtomicBool::new(false) }
     }
 
     /// The id is a GUID by its type, so nothing in it can leave the path.
@@ -63,7 +86,7 @@ impl GraphClient {
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
-        let answer = self.read_answer(response).await;
+        let answer = read_answer(response).await;
         if answer.handling() != Handling::Renew {
             return Err(self.refused(answer));
         }
@@ -76,27 +99,41 @@ impl GraphClient {
         request: impl Fn() -> reqwest::RequestBuilder,
         authorization: HeaderValue,
     ) -> Result<Response, Error> {
-        request()
+        let mut request = request()
             .header(reqwest::header::AUTHORIZATION, authorization)
-            .header("client-request-id", Uuid::new_v4().to_string())
-            .send()
-            .await
-            .map_err(|error| Error::Unreachable(error.without_url()))
+            .header("client-request-id", Uuid::new_v4().to_string());
+        if self.priority == Priority::Low {
+            request = request.header("x-ms-throttle-priority", "Low");
+        }
+        request.send().await.map_err(|error| Error::Unreachable(error.without_url()))
     }
 
-    async fn read_answer(&self, mut response: Response) -> Answer {
-        let status = response.status().as_u16();
-        let request_id = text(response.headers(), "request-id").map(str::to_owned);
-        let retry_after = asked_wait(response.headers());
-        let mut body = Vec::new();
-        // A body that breaks off is as good as none: the status decides.
-        while let Ok(Some(chunk)) = response.chunk().await {
-            body.extend_from_slice(&chunk);
-            if body.len() > LONGEST_ERROR_BODY {
-                break;
-            }
+    /// Looks at a user before a write. Reads cost nothing of the write quota.
+    async fn read(&self, write: &UserWrite) -> Result<Current, Error> {
+        let mut url = self.url(write.user);
+        url.set_query(Some(&format!("$select={}", wire::selection(write, &self.reading))));
+        let mut response = self.send(|| self.http.get(url.clone())).await?;
+        if !response.status().is_success() {
+            let answer = read_answer(response).await;
+            return Err(self.refused(answer));
         }
-        wire::answer(status, &body, request_id.as_deref(), retry_after)
+        let body = read_body(&mut response).await.map_err(|error| Error::Unreachable(error.without_url()))?;
+        wire::current(&body, write, &self.reading).ok_or(Error::Senseless)
+    }
+
+    async fn patch(&self, user: UserId, body: &Body) -> Result<(), Error> {
+        // Our own types always serialize; a fault here would be a bug, and Graph would name it.
+        let body = Bytes::from(serde_json::to_vec(&wire::Patch(body)).unwrap_or_default());
+        let url = self.url(user);
+        let request =
+            || self.http.patch(url.clone()).header(CONTENT_TYPE, "application/json").body(body.clone());
+        let response = self.send(request).await?;
+        if response.status().is_success() {
+            self.proven.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
+        let answer = read_answer(response).await;
+        Err(self.refused(answer))
     }
 
     fn refused(&self, answer: Answer) -> Error {
@@ -106,19 +143,18 @@ impl GraphClient {
 
 #[async_trait]
 impl Directory for GraphClient {
-    async fn apply(&self, user: UserId, patch: &UserPatch) -> Result<(), Error> {
-        // Our own types always serialize; a fault here would be a bug, and Graph would name it.
-        let body = bytes::Bytes::from(serde_json::to_vec(&wire::Body(patch)).unwrap_or_default());
-        let url = self.url(user);
-        let response = self
-            .send(|| self.http.patch(url.clone()).header(CONTENT_TYPE, "application/json").body(body.clone()))
-            .await?;
-        if response.status().is_success() {
-            self.proven.store(true, Ordering::Relaxed);
-            return Ok(());
-        }
-        let answer = self.read_answer(response).await;
-        Err(self.refused(answer))
+    async fn apply(&self, write: &UserWrite) -> Result<Applied, Error> {
+        let reconciled = if self.reading.is_needed(write) {
+            let current = self.read(write).await?;
+            reconcile::reconcile(write, &current, &self.reading)
+                .map_err(|reconcile::Ambiguous| Error::Ambiguous)?
+        } else {
+            Reconciled { body: Some(reconcile::blind(write)), superseded: Vec::new() }
+        };
+        let Reconciled { body, superseded } = reconciled;
+        let Some(body) = body else { return Ok(Applied { written: false, superseded }) };
+        self.patch(write.user, &body).await?;
+        Ok(Applied { written: true, superseded })
     }
 
     async fn probe(&self) -> Result<(), Error> {
@@ -129,9 +165,28 @@ impl Directory for GraphClient {
         if response.status().is_success() || response.status() == StatusCode::NOT_FOUND {
             return Ok(());
         }
-        let answer = self.read_answer(response).await;
+        let answer = read_answer(response).await;
         Err(self.refused(answer))
     }
+}
+
+async fn read_answer(mut response: Response) -> Answer {
+    let status = response.status().as_u16();
+    let request_id = text(response.headers(), "request-id").map(str::to_owned);
+    let retry_after = asked_wait(response.headers());
+    // A body that breaks off is as good as none: the status decides.
+    let body = read_body(&mut response).await.unwrap_or_default();
+    wire::answer(status, &body, request_id.as_deref(), retry_after)
+}
+
+async fn read_body(response: &mut Response) -> Result<Vec<u8>, reqwest::Error> {
+    let mut body = Vec::new();
+    while body.len() < LONGEST_BODY
+        && let Some(chunk) = response.chunk().await?
+    {
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {

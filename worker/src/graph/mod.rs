@@ -6,17 +6,26 @@ mod http;
 mod wire;
 
 use async_trait::async_trait;
-use shared::{ids::UserId, patch::UserPatch};
+use shared::{patch::UserWrite, property::Property};
 
 pub use answer::{Answer, Handling};
 pub use error::{Error, Patience};
-pub use http::{GraphClient, Options};
+pub use http::{GraphClient, Options, Priority};
+
+/// What became of a write that did not fail.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Whether Graph was written to at all; not if the user was so already.
+    pub written: bool,
+    /// Properties left out because the user's mark shows a newer version.
+    pub superseded: Vec<Property>,
+}
 
 /// Where users are kept.
 #[async_trait]
 pub trait Directory: Send + Sync + 'static {
     /// Gives a user these values. Repeating it is harmless; after an error the outcome may be unknown.
-    async fn apply(&self, user: UserId, patch: &UserPatch) -> Result<(), Error>;
+    async fn apply(&self, write: &UserWrite) -> Result<Applied, Error>;
 
     /// Finds out whether calls can succeed at all, without changing anything. Used while intake is paused.
     async fn probe(&self) -> Result<(), Error>;

@@ -1,40 +1,45 @@
-//! JSON as Graph speaks it: the body of a PATCH, and the body of an error.
+//! JSON as Graph speaks it: the body of a PATCH, a user, and the body of an error.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use serde::{Deserialize, Serialize, ser::SerializeMap};
+use serde_json::Value as Json;
 use shared::{
-    patch::{PropertyValue, UserPatch},
-    property::Property,
+    identities::Identity,
+    patch::{PropertyValue, UserWrite},
+    property::{Kind, Property},
+    reconcile::{Body, Current, Reading},
 };
 
 use super::answer::Answer;
 
-/// A patch in the form Graph takes.
-pub(super) struct Body<'a>(pub(super) &'a UserPatch);
+/// The body of a PATCH in the form Graph takes.
+pub(super) struct Patch<'a>(pub(super) &'a Body);
 
 /// The fifteen attributes that Graph keeps inside an object of their own.
-struct Nested<'a>(&'a UserPatch);
+struct Nested<'a>(&'a [(Property, PropertyValue)]);
 
 struct Value<'a>(&'a Property, &'a PropertyValue);
+
+const NESTED: &str = "onPremisesExtensionAttributes";
 
 fn is_nested(property: &Property) -> bool {
     property.name().starts_with("extensionAttribute")
 }
 
-impl Serialize for Body<'_> {
+impl Serialize for Patch<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let properties = &self.0.properties;
         let mut map = serializer.serialize_map(None)?;
-        let mut nested = false;
-        for (property, value) in self.0.iter() {
-            if is_nested(property) {
-                nested = true;
-            } else {
-                map.serialize_entry(property.name(), &Value(property, value))?;
-            }
+        for (property, value) in properties.iter().filter(|(property, _)| !is_nested(property)) {
+            map.serialize_entry(property.name(), &Value(property, value))?;
         }
-        if nested {
-            map.serialize_entry("onPremisesExtensionAttributes", &Nested(self.0))?;
+        if properties.iter().any(|(property, _)| is_nested(property)) {
+            map.serialize_entry(NESTED, &Nested(properties))?;
+        }
+        if let Some(identities) = &self.0.identities {
+            let identities: Vec<_> = identities.iter().map(WireIdentity::from).collect();
+            map.serialize_entry("identities", &identities)?;
         }
         map.end()
     }
@@ -47,9 +52,89 @@ impl Serialize for Nested<'_> {
     }
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireIdentity<'a> {
+    #[serde(borrow)]
+    sign_in_type: Cow<'a, str>,
+    #[serde(borrow)]
+    issuer: Cow<'a, str>,
+    #[serde(borrow)]
+    issuer_assigned_id: Cow<'a, str>,
+}
+
+impl<'a> From<&'a Identity> for WireIdentity<'a> {
+    fn from(identity: &'a Identity) -> Self {
+        Self {
+            sign_in_type: Cow::Borrowed(&identity.sign_in_type),
+            issuer: Cow::Borrowed(&identity.issuer),
+            issuer_assigned_id: Cow::Borrowed(&identity.issuer_assigned_id),
+        }
+    }
+}
+
+/// The `$select` for a look at a user before this write.
+pub(super) fn selection(write: &UserWrite, reading: &Reading) -> String {
+    let mut names = vec!["id"];
+    for property in write.entries.iter().map(|entry| &entry.property).chain(&reading.guard) {
+        match property.rules().kind {
+            Kind::SignIn => names.extend(["identities", "userPrincipalName"]),
+            _ if is_nested(property) => names.push(NESTED),
+            _ if reading.diff || reading.guard.as_ref() == Some(property) => names.push(property.name()),
+            _ => {}
+        }
+    }
+    names.dedup();
+    names.join(",")
+}
+
+/// Reads a user. What is missing or of an unexpected kind counts as not known.
+pub(super) fn current(body: &[u8], write: &UserWrite, reading: &Reading) -> Option<Current> {
+    let user: serde_json::Map<String, Json> = serde_json::from_slice(body).ok()?;
+    let find = |property: &Property| {
+        let inner = is_nested(property).then(|| user.get(NESTED).and_then(Json::as_object));
+        inner.unwrap_or(Some(&user)).and_then(|object| object.get(property.name()))
+    };
+    let values = write.entries.iter().map(|entry| &entry.property);
+    Some(Current {
+        identities: user
+            .get("identities")
+            .and_then(Json::as_array)
+            .map(|list| identities(list))
+            .unwrap_or_default(),
+        principal_name: user.get("userPrincipalName").and_then(Json::as_str).map(Into::into),
+        values: values.filter_map(|property| Some((property.clone(), known(find(property)?)?))).collect(),
+        mark: reading.guard.as_ref().and_then(find).and_then(Json::as_str).map(Into::into),
+    })
+}
+
+fn identities(list: &[Json]) -> Vec<Identity> {
+    let parsed = list.iter().filter_map(|item| WireIdentity::deserialize(item).ok());
+    parsed
+        .map(|identity| Identity {
+            sign_in_type: identity.sign_in_type.into(),
+            issuer: identity.issuer.into(),
+            issuer_assigned_id: identity.issuer_assigned_id.into(),
+        })
+        .collect()
+}
+
+fn known(value: &Json) -> Option<PropertyValue> {
+    match value {
+        Json::Null => Some(PropertyValue::Clear),
+        Json::Bool(yes) => Some(PropertyValue::Bool(*yes)),
+        Json::String(text) => Some(PropertyValue::Text(text.as_str().into())),
+        Json::Array(list) => match &list[..] {
+            [] => Some(PropertyValue::Clear),
+            [Json::String(text)] => Some(PropertyValue::Single(text.as_str().into())),
+            _ => None,
+        },
+        Json::Number(_) | Json::Object(_) => None,
+    }
+}
+
 impl Serialize for Value<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use shared::property::Kind;
         match (self.1, self.0.rules().kind) {
             // An empty string would be refused: null empties a scalar and an empty list a collection.
             (PropertyValue::Clear, Kind::List { .. }) => serializer.collect_seq::<[&str; 0]>([]),
@@ -57,6 +142,8 @@ impl Serialize for Value<'_> {
             (PropertyValue::Text(text), _) => serializer.serialize_str(text),
             (PropertyValue::Single(text), _) => serializer.collect_seq([text]),
             (PropertyValue::Bool(yes), _) => serializer.serialize_bool(*yes),
+            // Never a property of its own: it has become an element of `identities` by now.
+            (PropertyValue::SignIn { address, .. }, _) => serializer.serialize_str(address),
         }
     }
 }
@@ -120,17 +207,65 @@ fn name(text: &str) -> Option<Box<str>> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+    use shared::{
+        ids::{SequenceNumber, UserId},
+        patch::Entry,
+        register::Stamp,
+        version::Version,
+    };
+    use uuid::Uuid;
+
     use super::*;
 
-    fn patch(entries: &[(&str, PropertyValue)]) -> UserPatch {
-        let named = |name| Property::named(name).expect("known");
-        UserPatch::new(entries.iter().map(|(name, value)| (named(name), value.clone()))).expect("not empty")
+    fn named(name: &str) -> Property {
+        Property::named(name).expect("known")
+    }
+
+    fn body(entries: &[(&str, PropertyValue)]) -> Body {
+        let properties = entries.iter().map(|(name, value)| (named(name), value.clone())).collect();
+        Body { properties, identities: None }
+    }
+
+    fn write(names: &[&str]) -> UserWrite {
+        let stamp = Stamp { version: Version::at(Timestamp::UNIX_EPOCH), arrival: SequenceNumber(0) };
+        let entry = |name: &&str| Entry { property: named(name), value: PropertyValue::Clear, stamp };
+        UserWrite { user: UserId(Uuid::max()), entries: names.iter().map(entry).collect() }
+    }
+
+    #[test]
+    fn a_look_at_a_user_asks_for_what_the_write_needs_and_no_more() {
+        let guarded = Reading { guard: Some(named("extensionAttribute15")), diff: false };
+        assert_eq!(selection(&write(&["mail"]), &guarded), "id,onPremisesExtensionAttributes");
+        let diff = Reading { guard: None, diff: true };
+        assert_eq!(selection(&write(&["mail", "surname"]), &diff), "id,mail,surname");
+        assert_eq!(
+            selection(&write(&["mail", "signInEmail"]), &Reading::default()),
+            "id,identities,userPrincipalName"
+        );
+    }
+
+    #[test]
+    fn a_user_is_read_with_identities_values_and_mark() {
+        let user =
+            br#"{"id":"1","mail":"a@b.c","surname":null,"otherMails":["x@y.z"],"businessPhones":["1","2"],
+            "userPrincipalName":"u@c.d","identities":[{"signInType":"emailAddress","issuer":"c.d",
+            "issuerAssignedId":"a@b.c"},{"odd":1}],
+            "onPremisesExtensionAttributes":{"extensionAttribute15":"cs1|x"}}"#;
+        let reading = Reading { guard: Some(named("extensionAttribute15")), diff: true };
+        let current = current(user, &write(&["mail", "surname", "otherMails", "businessPhones"]), &reading);
+        let current = current.expect("a user");
+        assert_eq!(current.values.len(), 3, "a list of two is not ours");
+        assert_eq!(current.values[1], (named("surname"), PropertyValue::Clear));
+        assert_eq!(current.identities.len(), 1);
+        assert_eq!(current.mark.as_deref(), Some("cs1|x"));
+        assert_eq!(current.principal_name.as_deref(), Some("u@c.d"));
     }
 
     #[test]
     fn a_patch_is_written_as_graph_wants_it() {
         let text = |text: &str| PropertyValue::Text(text.into());
-        let patch = patch(&[
+        let mut body = body(&[
             ("givenName", text("Zoë \"Z\"")),
             ("surname", PropertyValue::Clear),
             ("businessPhones", PropertyValue::Single("1".into())),
@@ -138,9 +273,14 @@ mod tests {
             ("extensionAttribute3", text("x")),
             ("accountEnabled", PropertyValue::Bool(false)),
         ]);
+        body.identities = Some(vec![Identity {
+            sign_in_type: "emailAddress".into(),
+            issuer: "c.d".into(),
+            issuer_assigned_id: "a@b.c".into(),
+        }]);
         assert_eq!(
-            serde_json::to_string(&Body(&patch)).expect("serializes"),
-            r#"{"givenName":"Zoë \"Z\"","surname":null,"businessPhones":["1"],"otherMails":[],"accountEnabled":false,"onPremisesExtensionAttributes":{"extensionAttribute3":"x"}}"#
+            serde_json::to_string(&Patch(&body)).expect("serializes"),
+            r#"{"givenName":"Zoë \"Z\"","surname":null,"businessPhones":["1"],"otherMails":[],"accountEnabled":false,"onPremisesExtensionAttributes":{"extensionAttribute3":"x"},"identities":[{"signInType":"emailAddress","issuer":"c.d","issuerAssignedId":"a@b.c"}]}"#
         );
     }
 

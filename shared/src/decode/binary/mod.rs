@@ -187,7 +187,9 @@ impl<'a> Tokens<'a> for BinaryTokens<'a> {
             return self.close();
         }
         loop {
-            if let Some(token) = self.item()? {
+            if self.array.is_some()
+                && let Some(token) = self.item()?
+            {
                 return Ok(token);
             }
             match self.bytes.byte()? {

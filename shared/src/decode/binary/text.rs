@@ -62,6 +62,18 @@ pub(super) fn scalar<'a>(bytes: &mut Bytes<'a>, record: u8) -> Result<Scalar<'a>
     })
 }
 
+/// Steps over the value of a text record, given its type without the end of the element.
+pub(super) fn skip(bytes: &mut Bytes<'_>, record: u8) -> Result<(), Error> {
+    let first = match record {
+        CHARS8 | CHARS16 | CHARS32 => CHARS8,
+        BYTES8 | BYTES16 | BYTES32 => BYTES8,
+        UNICODE8 | UNICODE16 | UNICODE32 => UNICODE8,
+        _ => return scalar(bytes, record).map(drop),
+    };
+    let length = announced(bytes, record - first)?;
+    bytes.slice(length).map(drop)
+}
+
 /// Records with a blank between each two.
 fn list<'a>(bytes: &mut Bytes<'a>) -> Result<Scalar<'a>, Error> {
     let mut joined = String::new();

@@ -1,0 +1,155 @@
+//! The addresses with which a user signs in. Graph replaces the list as a whole, so a change is: read it,
+//! change one element, write all of it back.
+//!
+//! Source: Microsoft's "objectIdentity resource type" and "Update user", and reports from the field.
+
+/// One element of `identities`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// `emailAddress`, `userName`, `federated`, `userPrincipalName` or a custom name.
+    pub sign_in_type: Box<str>,
+    /// Domain or provider that vouches for the id.
+    pub issuer: Box<str>,
+    /// The id itself: here, the address.
+    pub issuer_assigned_id: Box<str>,
+}
+
+/// What a new address means for the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// Nothing is to be written: the address is there, or the user has none to sign in with (a social account
+    /// cannot be given one).
+    Unchanged,
+    /// The whole list as it must be written.
+    Replace(Vec<Identity>),
+    /// There are several addresses, and nothing tells which one is meant.
+    Ambiguous,
+}
+
+const EMAIL: &str = "emailAddress";
+const PRINCIPAL: &str = "userPrincipalName";
+
+/// Works out the list with the new address in it. `previous` is the contact's address before the change, if
+/// known; `principal_name` is the user's `userPrincipalName`.
+///
+/// With one address there is no doubt which one is meant, even if it is not the previous one: changes that
+/// were merged, and directories that nobody kept in step before, both look like that. With several, only the
+/// previous address tells.
+#[must_use]
+pub fn edit(list: &[Identity], address: &str, previous: Option<&str>, principal_name: Option<&str>) -> Edit {
+    let is_email = |identity: &&Identity| identity.sign_in_type.starts_with(EMAIL);
+    let has = |identity: &Identity, text: &str| identity.issuer_assigned_id.eq_ignore_ascii_case(text);
+    let emails: Vec<_> = list.iter().filter(is_email).collect();
+    if emails.iter().any(|identity| has(identity, address)) {
+        return Edit::Unchanged;
+    }
+    let meant: &Identity = match (&emails[..], previous) {
+        ([], _) => return Edit::Unchanged,
+        ([only], _) => only,
+        (several, Some(previous)) => match several.iter().find(|identity| has(identity, previous)) {
+            Some(meant) => meant,
+            None => return Edit::Ambiguous,
+        },
+        (_, None) => return Edit::Ambiguous,
+    };
+    let mut edited = list.to_vec();
+    for identity in edited.iter_mut().filter(|identity| *identity == meant) {
+        identity.issuer_assigned_id = address.into();
+    }
+    with_principal(edited, principal_name)
+}
+
+/// The element of the principal name must be in the list, or Graph refuses the list.
+fn with_principal(mut list: Vec<Identity>, principal_name: Option<&str>) -> Edit {
+    let there = list.iter().any(|identity| &*identity.sign_in_type == PRINCIPAL);
+    if let (false, Some((name, domain))) =
+        (there, principal_name.and_then(|name| Some((name, name.rsplit_once('@')?.1))))
+    {
+        list.push(Identity {
+            sign_in_type: PRINCIPAL.into(),
+            issuer: domain.into(),
+            issuer_assigned_id: name.into(),
+        });
+    }
+    Edit::Replace(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PRINCIPAL_NAME: &str = "1234@contoso.onmicrosoft.com";
+
+    fn identity(sign_in_type: &str, id: &str) -> Identity {
+        let issuer = if sign_in_type == "federated" { "facebook.com" } else { "contoso.onmicrosoft.com" };
+        Identity { sign_in_type: sign_in_type.into(), issuer: issuer.into(), issuer_assigned_id: id.into() }
+    }
+
+    fn principal() -> Identity {
+        identity("userPrincipalName", PRINCIPAL_NAME)
+    }
+
+    #[track_caller]
+    fn check(list: &[Identity], previous: Option<&str>, expected: &Edit) {
+        assert_eq!(edit(list, "new@example.com", previous, Some(PRINCIPAL_NAME)), *expected);
+    }
+
+    #[test]
+    fn one_element_changes_and_everything_else_is_written_back() {
+        let social = identity("federated", "fb-1");
+        check(
+            &[social.clone(), identity("emailAddress", "old@example.com"), principal()],
+            Some("old@example.com"),
+            &Edit::Replace(vec![social, identity("emailAddress", "new@example.com"), principal()]),
+        );
+    }
+
+    #[test]
+    fn a_missing_principal_name_is_put_into_the_list() {
+        check(
+            &[identity("emailAddress", "old@example.com")],
+            None,
+            &Edit::Replace(vec![identity("emailAddress", "new@example.com"), principal()]),
+        );
+    }
+
+    #[test]
+    fn the_only_address_changes_even_if_it_is_not_the_previous_one() {
+        check(
+            &[identity("emailAddress", "older@example.com"), principal()],
+            Some("old@example.com"),
+            &Edit::Replace(vec![identity("emailAddress", "new@example.com"), principal()]),
+        );
+    }
+
+    #[test]
+    fn an_address_that_is_there_already_in_any_case_needs_no_write() {
+        check(&[identity("emailAddress", "NEW@example.com"), principal()], None, &Edit::Unchanged);
+        let two = [identity("emailAddress", "a@b.c"), identity("emailAddress1", "new@example.com")];
+        check(&two, Some("a@b.c"), &Edit::Unchanged);
+    }
+
+    #[test]
+    fn a_user_without_an_address_to_sign_in_with_is_left_alone() {
+        check(&[identity("federated", "fb-1"), principal()], None, &Edit::Unchanged);
+        check(&[identity("userName", "ada"), principal()], Some("old@example.com"), &Edit::Unchanged);
+        check(&[], None, &Edit::Unchanged);
+    }
+
+    #[test]
+    fn of_several_addresses_the_previous_one_changes() {
+        let other = identity("emailAddress", "other@example.com");
+        check(
+            &[other.clone(), identity("emailAddress2", "Old@Example.com"), principal()],
+            Some("old@example.com"),
+            &Edit::Replace(vec![other, identity("emailAddress2", "new@example.com"), principal()]),
+        );
+    }
+
+    #[test]
+    fn several_addresses_without_a_clue_are_ambiguous() {
+        let two = [identity("emailAddress", "a@b.c"), identity("emailAddress", "d@e.f"), principal()];
+        check(&two, None, &Edit::Ambiguous);
+        check(&two, Some("x@y.z"), &Edit::Ambiguous);
+    }
+}

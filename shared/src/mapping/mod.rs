@@ -1,0 +1,176 @@
+//! Which contact column feeds which property of the user; validated once, so that nothing later has to ask.
+
+mod convert;
+mod row;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+pub use self::{
+    convert::{Convert, Invalid},
+    row::{OnInvalid, OnNull, Row, RowError, Source},
+    template::{Template, TemplateError},
+};
+use crate::property::{Kind, Property};
+
+/// A validated table: every property is fed once and every rule can be kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mapping {
+    rows: Vec<Row>,
+    by_column: HashMap<Box<str>, Vec<usize>>,
+}
+
+/// Why a table cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// No row at all.
+    #[error("the mapping has no row; map at least one contact column, or choose a preset")]
+    Empty,
+    /// A property is fed by two rows.
+    #[error("{property} is fed by both {first} and {second}; keep one of the two rows")]
+    Duplicate {
+        /// The property.
+        property: Property,
+        /// Source of the earlier row.
+        first: Source,
+        /// Source of the later row.
+        second: Source,
+    },
+    /// The row wants to empty a property that Graph never empties.
+    #[error(
+        "{property} cannot be emptied in Graph; give the row of {column} on_null = \"keep\" or a default"
+    )]
+    NotClearable {
+        /// Source of the row.
+        column: Source,
+        /// The property.
+        property: Property,
+    },
+    /// The default is itself a value that Graph refuses.
+    #[error("the default of {property} {invalid}")]
+    Default {
+        /// The property.
+        property: Property,
+        /// What is wrong with it.
+        invalid: Invalid,
+    },
+    /// Only texts can be cut.
+    #[error("{property} cannot be cut to fit; give its row on_invalid = \"reject\" or \"skip\"")]
+    NotTruncatable {
+        /// The property.
+        property: Property,
+    },
+    /// Two properties that Graph keeps in one place.
+    #[error("{0} has no column")]
+    NoColumn(Property),
+}
+
+impl Mapping {
+    /// Checks a table.
+    pub fn new(rows: Vec<Row>) -> Result<Self, Error> {
+        if rows.is_empty() {
+            return Err(Error::Empty);
+        }
+        for (index, row) in rows.iter().enumerate() {
+            if let Some(first) = rows[..index].iter().find(|earlier| earlier.property == row.property) {
+                return Err(Error::Duplicate {
+                    property: row.property.clone(),
+                    first: first.source.clone(),
+                    second: row.source.clone(),
+                });
+            }
+            check(row)?;
+        }
+        Ok(Self::indexed(rows))
+    }
+
+    /// What most portals do: e-mail address, first name and last name.
+    #[must_use]
+    pub fn preset_default() -> Self {
+        Self::preset(&[("emailaddress1", "mail", OnNull::Keep), ("firstname", "givenName", OnNull::Clear)])
+    }
+
+    /// For Azure AD B2C, where `mail` takes ten values in the life of an account and never goes away again:
+    /// the address goes to `otherMails` and to the address with which the user signs in.
+    #[must_use]
+    pub fn preset_b2c() -> Self {
+        Self::preset(&[
+            ("emailaddress1", "otherMails", OnNull::Keep),
+            ("emailaddress1", Property::SIGN_IN, OnNull::Keep),
+            ("firstname", "givenName", OnNull::Clear),
+        ])
+    }
+
+    fn preset(rows: &[(&str, &str, OnNull)]) -> Self {
+        let last = ("lastname", "surname", OnNull::Clear);
+        let rows = rows.iter().chain([&last]).filter_map(|(column, property, on_null)| {
+            let property = Property::named(property)?;
+            let trims =
+                matches!(property.rules().kind, Kind::Address { .. } | Kind::List { .. } | Kind::SignIn);
+            let convert = if trims { vec![Convert::Trim] } else { Vec::new() };
+            Some(Row {
+                convert,
+                on_null: on_null.clone(),
+                ..Row::new(Source::Column((*column).into()), property)
+            })
+        });
+        Self::indexed(rows.collect())
+    }
+
+    fn indexed(rows: Vec<Row>) -> Self {
+        let mut by_column: HashMap<Box<str>, Vec<usize>> = HashMap::new();
+        for (index, row) in rows.iter().enumerate() {
+            for column in row.source.columns() {
+                let fed = by_column.entry(column.into()).or_default();
+                if fed.last() != Some(&index) {
+                    fed.push(index);
+                }
+            }
+        }
+        Self { rows, by_column }
+    }
+
+    /// The table.
+    #[must_use]
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Whether a column feeds anything.
+    #[must_use]
+    pub fn maps(&self, column: &str) -> bool {
+        self.by_column.contains_key(column)
+    }
+
+    /// The rows that any of these columns feeds, each once, in the order of the table.
+    pub fn fed_by<'m>(&'m self, columns: impl IntoIterator<Item = &'m str>) -> impl Iterator<Item = &'m Row> {
+        let mut fed: Vec<usize> =
+            columns.into_iter().filter_map(|column| self.by_column.get(column)).flatten().copied().collect();
+        fed.sort_unstable();
+        fed.dedup();
+        fed.into_iter().map(|index| &self.rows[index])
+    }
+}
+
+fn check(row: &Row) -> Result<(), Error> {
+    let rules = row.property.rules();
+    if row.source.columns().next().is_none() {
+        return Err(Error::NoColumn(row.property.clone()));
+    }
+    match &row.on_null {
+        OnNull::Clear if !rules.clearable => {
+            return Err(Error::NotClearable { column: row.source.clone(), property: row.property.clone() });
+        }
+        OnNull::Default(text) => {
+            convert::fit(rules.kind, text)
+                .map_err(|invalid| Error::Default { property: row.property.clone(), invalid })?;
+        }
+        OnNull::Clear | OnNull::Keep => {}
+    }
+    if row.on_invalid == OnInvalid::Truncate && !matches!(rules.kind, Kind::Text { .. }) {
+        return Err(Error::NotTruncatable { property: row.property.clone() });
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! One row of the mapping: where a value comes from and what is done with it.
+
+use std::fmt;
+
+use super::{
+    convert::{Convert, Invalid, fit},
+    template::Template,
+};
+use crate::{
+    change::Value,
+    patch::PropertyValue,
+    property::{Kind, Property},
+};
+
+/// Where the value of a property comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// One column.
+    Column(Box<str>),
+    /// The first of several columns that is not empty.
+    FirstOf(Vec<Box<str>>),
+    /// A text with columns in it.
+    Template(Template),
+}
+
+/// What to do when there is no value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum OnNull {
+    /// Empty the property too.
+    #[default]
+    Clear,
+    /// Leave the property as it is.
+    Keep,
+    /// Write this.
+    Default(Box<str>),
+}
+
+/// What to do with a value that Graph would refuse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnInvalid {
+    /// Dead-letter the message, so that a person sees it.
+    #[default]
+    Reject,
+    /// Cut a text that is too long.
+    Truncate,
+    /// Leave the property as it is.
+    Skip,
+}
+
+/// One row of the table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Where the value comes from.
+    pub source: Source,
+    /// Property it feeds.
+    pub property: Property,
+    /// What is done with the text, in order.
+    pub convert: Vec<Convert>,
+    /// What an empty source means.
+    pub on_null: OnNull,
+    /// What an unfit value means.
+    pub on_invalid: OnInvalid,
+}
+
+/// Why a row has no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowError {
+    /// A column that the row needs is nowhere in the message.
+    Missing(Box<str>),
+    /// The value cannot be written.
+    Invalid(Invalid),
+}
+
+impl Source {
+    /// The columns it reads, in order.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        let (names, template): (&[Box<str>], _) = match self {
+            Self::Column(name) => (std::slice::from_ref(name), None),
+            Self::FirstOf(names) => (names, None),
+            Self::Template(template) => (&[], Some(template)),
+        };
+        names.iter().map(|name| &**name).chain(template.into_iter().flat_map(Template::columns))
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Column(name) => f.write_str(name),
+            Self::FirstOf(names) => f.write_str(&names.join(", else ")),
+            Self::Template(template) => template.fmt(f),
+        }
+    }
+}
+
+impl Row {
+    /// A row without conversions that clears what is emptied and rejects what is unfit.
+    #[must_use]
+    pub fn new(source: Source, property: Property) -> Self {
+        Self {
+            source,
+            property,
+            convert: Vec::new(),
+            on_null: OnNull::default(),
+            on_invalid: OnInvalid::default(),
+        }
+    }
+
+    /// What the property shall be, given the columns' present values; `None` if it is to be left alone.
+    pub fn value<'v>(
+        &self,
+        column: impl Fn(&str) -> Option<&'v Value>,
+    ) -> Result<Option<PropertyValue>, RowError> {
+        let present = |name: &str| column(name).ok_or_else(|| RowError::Missing(name.into()));
+        let value = match &self.source {
+            Source::Column(name) => self.of_value(present(name)?),
+            Source::FirstOf(names) => {
+                let mut found = Ok(None);
+                for name in names {
+                    found = self.of_value(present(name)?);
+                    if !matches!(found, Ok(None)) {
+                        break;
+                    }
+                }
+                found
+            }
+            Source::Template(template) => {
+                match template.fill(|name| text_of(present(name)?).map_err(RowError::Invalid)) {
+                    Ok(text) => self.of_text(text),
+                    Err(RowError::Invalid(invalid)) => Err(invalid),
+                    Err(missing) => return Err(missing),
+                }
+            }
+        };
+        match value {
+            Ok(Some(value)) => Ok(Some(value)),
+            Ok(None) => Ok(self.emptied()),
+            Err(_) if self.on_invalid == OnInvalid::Skip => Ok(None),
+            Err(invalid) => Err(RowError::Invalid(invalid)),
+        }
+    }
+
+    fn of_value(&self, value: &Value) -> Result<Option<PropertyValue>, Invalid> {
+        match value {
+            Value::Bool(yes) if self.property.rules().kind == Kind::Bool => {
+                Ok(Some(PropertyValue::Bool(*yes)))
+            }
+            value => self.of_text(text_of(value)?),
+        }
+    }
+
+    fn of_text(&self, text: Option<String>) -> Result<Option<PropertyValue>, Invalid> {
+        let Some(text) = text else { return Ok(None) };
+        let text = self.convert.iter().try_fold(text, |text, convert| convert.apply(&text))?;
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
+        let kind = self.property.rules().kind;
+        match (fit(kind, &text), self.on_invalid) {
+            (Err(Invalid::TooLong { max, .. }), OnInvalid::Truncate) => {
+                let cut: String = text.chars().take(max).collect();
+                fit(kind, cut.trim_end()).map(Some)
+            }
+            (fitted, _) => fitted.map(Some),
+        }
+    }
+
+    fn emptied(&self) -> Option<PropertyValue> {
+        match &self.on_null {
+            OnNull::Clear => Some(PropertyValue::Clear),
+            OnNull::Keep => None,
+            // That it fits was checked when the table was made.
+            OnNull::Default(text) => fit(self.property.rules().kind, text).ok(),
+        }
+    }
+}
+
+/// The text of a column; `None` if it is empty. Dataverse stores an emptied text as null, but integrations do
+/// send empty texts, which Graph refuses; so both mean the same here.
+fn text_of(value: &Value) -> Result<Option<String>, Invalid> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Text(text) if text.trim().is_empty() => Ok(None),
+        Value::Text(text) | Value::Choice { label: Some(text), .. } => Ok(Some(text.clone().into_string())),
+        Value::Choice { label: None, value } => Ok(Some(value.to_string())),
+        Value::Bool(_) => Err(Invalid::WrongKind { found: "yes/no value" }),
+        Value::Unsupported(found) => Err(Invalid::WrongKind { found }),
+    }
+}

@@ -1,0 +1,207 @@
+//! The mark: which version of each property was written last, kept with the user in one extension attribute.
+//!
+//! It is what lets a replica know what another one, or an earlier run, has written. A mark read from Graph can
+//! lag behind by seconds, so it is only ever too old, and not writing because of it is always right.
+//!
+//! The form is `cs1|T[.R]:KKKK…|T[.R]:KKKK…`: groups of properties that share a version, newest first. `T` is
+//! the time in milliseconds since 1970 and `R` the row version, both in base 36; each `KKKK` is one property,
+//! by the first four letters of a hash of its name in base 36. Whatever stands before `cs1|` belongs to
+//! somebody else and is kept.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use jiff::Timestamp;
+
+use crate::{property::Property, version::Version};
+
+const LEAD: &str = "cs1|";
+const KEY: usize = 4;
+
+/// The versions of a user's properties.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// Text of somebody else, kept as it is.
+    foreign: String,
+    versions: BTreeMap<String, Version>,
+}
+
+impl Mark {
+    /// Reads the attribute. Text that is not ours, or damaged, counts as somebody else's.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        if let Some(at) = text.rfind(LEAD)
+            && let Some(versions) = groups(&text[at + LEAD.len()..])
+        {
+            return Self { foreign: text[..at].to_owned(), versions };
+        }
+        Self { foreign: text.to_owned(), versions: BTreeMap::new() }
+    }
+
+    /// Whether a newer version than this one has been written to the property.
+    #[must_use]
+    pub fn is_newer(&self, property: &Property, version: &Version) -> bool {
+        self.versions.get(&key(property)).is_some_and(|written| written.is_newer_than(version))
+    }
+
+    /// Notes that this version was written.
+    pub fn note(&mut self, property: &Property, version: Version) {
+        let slot = self.versions.entry(key(property)).or_insert(version);
+        if version.is_newer_than(slot) {
+            *slot = version;
+        }
+    }
+
+    /// The attribute's text, of at most `max` characters. The oldest versions go first when it does not fit;
+    /// what is forgotten is not guarded any more, but nothing wrong is remembered. `None` if even the newest
+    /// does not fit beside the text of somebody else.
+    #[must_use]
+    pub fn write(&self, max: usize) -> Option<String> {
+        let mut groups: BTreeMap<(Timestamp, Option<u64>), String> = BTreeMap::new();
+        for (key, version) in &self.versions {
+            groups.entry((version.at, version.row)).or_default().push_str(key);
+        }
+        let mut text = format!("{}{LEAD}", self.foreign);
+        let mut length = text.chars().count();
+        let mut written = 0;
+        for ((at, row), keys) in groups.iter().rev() {
+            let mut group = if written > 0 { "|".to_owned() } else { String::new() };
+            group.push_str(&base36(u64::try_from(at.as_millisecond()).unwrap_or(0)));
+            if let Some(row) = row {
+                // Writing to a string cannot fail.
+                let _infallible = write!(group, ".{}", base36(*row));
+            }
+            let _infallible = write!(group, ":{keys}");
+            if length + group.len() > max {
+                break;
+            }
+            length += group.len();
+            text.push_str(&group);
+            written += 1;
+        }
+        (written > 0).then_some(text)
+    }
+}
+
+fn groups(text: &str) -> Option<BTreeMap<String, Version>> {
+    let mut versions = BTreeMap::new();
+    for group in text.split('|') {
+        let (version, keys) = group.split_once(':')?;
+        let (at, row) = match version.split_once('.') {
+            Some((at, row)) => (at, Some(u64::from_str_radix(row, 36).ok()?)),
+            None => (version, None),
+        };
+        let at = Timestamp::from_millisecond(i64::from_str_radix(at, 36).ok()?).ok()?;
+        if keys.is_empty() || keys.len() % KEY != 0 || !keys.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return None;
+        }
+        for start in (0..keys.len()).step_by(KEY) {
+            versions.insert(keys[start..start + KEY].to_owned(), Version { row, at });
+        }
+    }
+    Some(versions)
+}
+
+/// FNV-1a, by hand because the result is stored and must never change.
+fn key(property: &Property) -> String {
+    let hash = property.name().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let text = base36(hash % 36_u64.pow(4));
+    format!("{text:0>KEY$}")
+}
+
+fn base36(mut number: u64) -> String {
+    let mut digits = Vec::new();
+    loop {
+        let digit = u32::try_from(number % 36).unwrap_or(0);
+        digits.push(char::from_digit(digit, 36).unwrap_or('0'));
+        number /= 36;
+        if number == 0 {
+            return digits.into_iter().rev().collect();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn property(name: &str) -> Property {
+        Property::named(name).expect("known")
+    }
+
+    fn version(millis: i64, row: Option<u64>) -> Version {
+        Version { row, at: Timestamp::from_millisecond(millis).expect("in range") }
+    }
+
+    const NOW: i64 = 1_772_438_400_000;
+
+    #[test]
+    fn a_mark_is_short_and_can_be_read_back() {
+        let mut mark = Mark::default();
+        for name in ["mail", "givenName", "surname"] {
+            mark.note(&property(name), version(NOW, Some(5_948_260)));
+        }
+        mark.note(&property("jobTitle"), version(NOW + 1, None));
+        let text = mark.write(1024).expect("fits");
+        assert!(text.len() < 60, "{text}");
+        assert_eq!(Mark::read(&text), mark);
+    }
+
+    #[test]
+    fn every_property_of_the_catalogue_has_a_key_of_its_own() {
+        let mut keys: Vec<_> = Property::names().map(|name| key(&property(name))).collect();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), Property::names().count());
+    }
+
+    #[test]
+    fn only_a_newer_version_counts_and_stays() {
+        let mut mark = Mark::default();
+        mark.note(&property("mail"), version(NOW, None));
+        assert!(mark.is_newer(&property("mail"), &version(NOW - 1, None)));
+        assert!(
+            !mark.is_newer(&property("mail"), &version(NOW, None)),
+            "the same change may be applied again"
+        );
+        assert!(!mark.is_newer(&property("surname"), &version(0, None)));
+        mark.note(&property("mail"), version(NOW - 5, None));
+        assert!(mark.is_newer(&property("mail"), &version(NOW - 1, None)));
+    }
+
+    #[test]
+    fn text_of_somebody_else_is_kept_and_says_nothing() {
+        for foreign in ["", "loyalty=gold;", "cs1|nonsense", "cs1|", "ünïcode cs2|a:bbbb"] {
+            let mut mark = Mark::read(foreign);
+            assert!(!mark.is_newer(&property("mail"), &version(0, None)));
+            mark.note(&property("mail"), version(NOW, None));
+            let text = mark.write(1024).expect("fits");
+            assert!(text.starts_with(foreign), "{text}");
+            assert!(Mark::read(&text).is_newer(&property("mail"), &version(NOW - 1, None)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_forgotten_oldest_first() {
+        let mut mark = Mark::default();
+        for (age, name) in Property::names().enumerate() {
+            mark.note(&property(name), version(NOW - i64::try_from(age).expect("small"), None));
+        }
+        let text = mark.write(100).expect("fits");
+        assert!(text.len() <= 100);
+        let newest = Property::names().next().expect("some");
+        assert!(Mark::read(&text).is_newer(&property(newest), &version(NOW - 1, None)));
+        assert_eq!(Mark::read(&"x".repeat(98)).write(100), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_can_be_read(text in ".{0,80}") {
+            let _read = Mark::read(&text);
+            let _read = Mark::read(&format!("cs1|{text}"));
+        }
+    }
+}

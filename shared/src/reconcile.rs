@@ -1,0 +1,220 @@
+//! What is left to write when a user has been looked at first: with the guard on, for a sign-in address, or
+//! when only differences are written.
+
+use crate::{
+    identities::{self, Edit, Identity},
+    mark::Mark,
+    patch::{PropertyValue, UserWrite},
+    property::{Kind, Property},
+};
+
+/// What is read of a user before a write.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// Attribute that holds the mark, if the guard is on.
+    pub guard: Option<Property>,
+    /// Whether values that are there already are left out.
+    pub diff: bool,
+}
+
+/// A user as Graph showed him.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Current {
+    /// The identities, if they were asked for.
+    pub identities: Vec<Identity>,
+    /// The principal name, if it was asked for.
+    pub principal_name: Option<Box<str>>,
+    /// Values of properties that were asked for.
+    pub values: Vec<(Property, PropertyValue)>,
+    /// The attribute that holds the mark.
+    pub mark: Option<Box<str>>,
+}
+
+/// What goes into the body of a PATCH.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Body {
+    /// Ordinary properties, the mark among them.
+    pub properties: Vec<(Property, PropertyValue)>,
+    /// The whole list of identities, if one of them changes.
+    pub identities: Option<Vec<Identity>>,
+}
+
+/// What became of a write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reconciled {
+    /// What is left to write.
+    pub body: Option<Body>,
+    /// Properties for which the mark shows a newer version than ours.
+    pub superseded: Vec<Property>,
+}
+
+/// The user signs in with several addresses, and nothing tells which of them is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ambiguous;
+
+impl Reading {
+    /// Whether this write needs a look at the user.
+    #[must_use]
+    pub fn is_needed(&self, write: &UserWrite) -> bool {
+        self.guard.is_some() || self.diff || write.entries.iter().any(|entry| is_sign_in(&entry.property))
+    }
+}
+
+fn is_sign_in(property: &Property) -> bool {
+    property.rules().kind == Kind::SignIn
+}
+
+/// The body of a write without a look at the user.
+#[must_use]
+pub fn blind(write: &UserWrite) -> Body {
+    let properties =
+        write.entries.iter().map(|entry| (entry.property.clone(), entry.value.clone())).collect();
+    Body { properties, identities: None }
+}
+
+/// What is left of a write for a user who looks like this.
+pub fn reconcile(write: &UserWrite, current: &Current, reading: &Reading) -> Result<Reconciled, Ambiguous> {
+    let mut mark = Mark::read(current.mark.as_deref().unwrap_or_default());
+    let (mut body, mut superseded) = (Body::default(), Vec::new());
+    for entry in &write.entries {
+        let version = entry.stamp.version;
+        if reading.guard.is_some() {
+            if mark.is_newer(&entry.property, &version) {
+                superseded.push(entry.property.clone());
+                continue;
+            }
+            mark.note(&entry.property, version);
+        }
+        match &entry.value {
+            PropertyValue::SignIn { address, previous } => {
+                let principal = current.principal_name.as_deref();
+                match identities::edit(&current.identities, address, previous.as_deref(), principal) {
+                    Edit::Unchanged => {}
+                    Edit::Replace(list) => body.identities = Some(list),
+                    Edit::Ambiguous => return Err(Ambiguous),
+                }
+            }
+            value if reading.diff && has(current, &entry.property, value) => {}
+            value => body.properties.push((entry.property.clone(), value.clone())),
+        }
+    }
+    let nothing = body.properties.is_empty() && body.identities.is_none();
+    if let (false, Some(attribute)) = (nothing, &reading.guard)
+        && let Kind::Text { max } = attribute.rules().kind
+        && let Some(text) = mark.write(max)
+    {
+        body.properties.push((attribute.clone(), PropertyValue::Text(text.into())));
+    }
+    Ok(Reconciled { body: (!nothing).then_some(body), superseded })
+}
+
+fn has(current: &Current, property: &Property, value: &PropertyValue) -> bool {
+    current.values.iter().any(|(known, found)| known == property && found == value)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        ids::{SequenceNumber, UserId},
+        patch::Entry,
+        register::Stamp,
+        version::Version,
+    };
+
+    fn property(name: &str) -> Property {
+        Property::named(name).expect("known")
+    }
+
+    fn text(text: &str) -> PropertyValue {
+        PropertyValue::Text(text.into())
+    }
+
+    fn stamp(second: i64) -> Stamp {
+        let at = Timestamp::from_second(second).expect("small");
+        Stamp { version: Version::at(at), arrival: SequenceNumber(0) }
+    }
+
+    fn write(second: i64, entries: &[(&str, PropertyValue)]) -> UserWrite {
+        let entry = |(name, value): &(&str, PropertyValue)| Entry {
+            property: property(name),
+            value: value.clone(),
+            stamp: stamp(second),
+        };
+        UserWrite { user: UserId(Uuid::from_u128(1)), entries: entries.iter().map(entry).collect() }
+    }
+
+    fn guarded() -> Reading {
+        Reading { guard: Some(property("extensionAttribute15")), diff: false }
+    }
+
+    fn after(reconciled: &Reconciled) -> Current {
+        let body = reconciled.body.as_ref().expect("something to write");
+        let (_, PropertyValue::Text(mark)) = body.properties.last().expect("the mark") else {
+            panic!("no text")
+        };
+        Current { mark: Some(mark.clone()), ..Current::default() }
+    }
+
+    #[test]
+    fn the_mark_travels_in_the_same_write_and_keeps_old_changes_out() {
+        let newer =
+            reconcile(&write(20, &[("mail", text("new"))]), &Current::default(), &guarded()).expect("clear");
+        let current = after(&newer);
+        let older = write(10, &[("mail", text("old")), ("surname", text("King"))]);
+        let reconciled = reconcile(&older, &current, &guarded()).expect("clear");
+        assert_eq!(reconciled.superseded, [property("mail")]);
+        let body = reconciled.body.expect("the surname is left");
+        assert_eq!(body.properties[0], (property("surname"), text("King")));
+        assert_eq!(body.properties.len(), 2, "and the mark");
+    }
+
+    #[test]
+    fn a_write_that_is_entirely_old_is_not_made() {
+        let newer =
+            reconcile(&write(20, &[("mail", text("new"))]), &Current::default(), &guarded()).expect("clear");
+        let older =
+            reconcile(&write(10, &[("mail", text("old"))]), &after(&newer), &guarded()).expect("clear");
+        assert_eq!(older, Reconciled { body: None, superseded: vec![property("mail")] });
+    }
+
+    #[test]
+    fn with_diff_only_what_differs_is_written() {
+        let current = Current {
+            values: vec![(property("mail"), text("a@b.c")), (property("surname"), PropertyValue::Clear)],
+            ..Current::default()
+        };
+        let reading = Reading { guard: None, diff: true };
+        let both = write(1, &[("mail", text("a@b.c")), ("surname", text("King"))]);
+        let body = reconcile(&both, &current, &reading).expect("clear").body.expect("the surname differs");
+        assert_eq!(body.properties, [(property("surname"), text("King"))]);
+        let same = write(1, &[("mail", text("a@b.c")), ("surname", PropertyValue::Clear)]);
+        assert_eq!(reconcile(&same, &current, &reading).expect("clear").body, None);
+    }
+
+    #[test]
+    fn a_sign_in_address_becomes_the_whole_list_beside_the_other_properties() {
+        let address = PropertyValue::SignIn { address: "new@example.com".into(), previous: None };
+        let wanted = write(1, &[("givenName", text("Ada")), (Property::SIGN_IN, address)]);
+        let old = Identity {
+            sign_in_type: "emailAddress".into(),
+            issuer: "contoso.onmicrosoft.com".into(),
+            issuer_assigned_id: "old@example.com".into(),
+        };
+        let current = Current { identities: vec![old.clone()], ..Current::default() };
+        let body = reconcile(&wanted, &current, &Reading::default()).expect("clear").body.expect("a write");
+        assert_eq!(body.properties, [(property("givenName"), text("Ada"))]);
+        assert_eq!(
+            body.identities,
+            Some(vec![Identity { issuer_assigned_id: "new@example.com".into(), ..old.clone() }])
+        );
+        let two = Current {
+            identities: vec![old.clone(), Identity { issuer_assigned_id: "x@y.z".into(), ..old }],
+            ..current
+        };
+        assert_eq!(reconcile(&wanted, &two, &Reading::default()), Err(Ambiguous));
+    }
+}
