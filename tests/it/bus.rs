@@ -4,6 +4,7 @@ mod credit;
 mod messages;
 mod recovery;
 mod settlement;
+mod tls;
 
 use std::time::Duration;
 

@@ -1,9 +1,10 @@
 //! Coming back after losses, and what is said in the meantime.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use emulator::broker::{self, EntityOptions};
 use emulator::bus::{Options, ServiceBus};
 use emulator::faults::{Action, Point, Rule};
@@ -13,9 +14,13 @@ use shared::class::Class;
 use shared::reason::{DeadLetter, DeadLetterReason};
 use tokio::time::timeout;
 use worker::bus::amqp::{AmqpQueue, Settings, State};
-use worker::bus::{ConnectionString, Credential, Error, Queue, SasKey, Settlement, Token, TokenSource};
+use worker::bus::{
+    ConnectionString, Credential, Error, Queue, SasKey, SettleError, Settlement, Token, TokenSource,
+};
 
-use super::{DEAD, PATIENCE, QUEUE, ready, receive, receive_one, requests, send, settings, settled, start};
+use super::{
+    DEAD, PATIENCE, QUEUE, ready, receive, receive_one, requests, send, settings, settled, start, start_with,
+};
 
 #[tokio::test]
 async fn after_a_broken_connection_old_deliveries_are_settled_and_new_ones_come() -> Result<()> {
@@ -137,5 +142,56 @@ async fn a_send_that_is_cut_off_is_tried_again() -> Result<()> {
     bus.faults().add(Rule::new(Point::Send, Action::Disconnect));
     send(&queue, 1).await?;
     assert_eq!(bus.counts(QUEUE)?.active, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_is_lost_while_links_and_connections_break_again_and_again() -> Result<()> {
+    const COUNT: usize = 300;
+    let options = EntityOptions {
+        lock_duration: Duration::from_secs(1),
+        max_delivery_count: 1_000,
+        ..EntityOptions::default()
+    };
+    let (bus, queue) = start_with(options).await?;
+    send(&queue, COUNT).await?;
+    let (mut rounds, mut seen) = (0, BTreeSet::new());
+    let consume = async {
+        while bus.counts(QUEUE)?.active > 0 {
+            queue.set_credit(20);
+            // Nothing comes while the locks of lost completions have not lapsed.
+            match timeout(Duration::from_millis(100), queue.receive()).await {
+                Ok(Ok(deliveries)) => {
+                    rounds += 1;
+                    if rounds % 4 == 0 && rounds < 60 {
+                        break_something(&bus, rounds / 4)?;
+                    }
+                    for delivery in deliveries {
+                        seen.insert(delivery.message.sequence);
+                        // A lost lock is no loss: the message comes again.
+                        if let Err(SettleError::Failed(error)) = delivery.settle(Settlement::Complete).await {
+                            anyhow::bail!("a settlement failed: {error}");
+                        }
+                    }
+                }
+                Ok(Err(error)) => assert_eq!(error.class(), Class::Transient, "{error}"),
+                Err(_) => {}
+            }
+        }
+        anyhow::Ok(())
+    };
+    timeout(3 * PATIENCE, consume).await.context("the queue is not empty")??;
+    assert_eq!(seen.len(), COUNT);
+    assert_eq!(bus.counts(DEAD)?.active, 0);
+    Ok(())
+}
+
+fn break_something(bus: &ServiceBus, turn: usize) -> Result<()> {
+    match turn % 4 {
+        0 => bus.drop_connections(),
+        1 => bus.detach_links(QUEUE, "amqp:link:detach-forced")?,
+        2 => bus.close_connections("amqp:connection:forced"),
+        _ => bus.go_away(Duration::from_millis(50)),
+    }
     Ok(())
 }

@@ -30,6 +30,11 @@ impl Transport {
     /// Prepares TLS with the certificates that the operating system trusts, and those of `extra_ca` (PEM).
     pub(super) fn new(endpoint: Endpoint, extra_ca: Option<&Path>) -> Result<Self, Error> {
         if !endpoint.tls {
+            // The parser refuses this too; here stands the last gate before the wire.
+            if !endpoint.is_loopback() {
+                let what = format!("{} would be reached without tls", endpoint.authority());
+                return Err(Error::Settings { what: what.into(), cause: None });
+            }
             return Ok(Self { endpoint, tls: None });
         }
         let name = ServerName::try_from(endpoint.host.to_string()).map_err(|cause| Error::Settings {
@@ -101,4 +106,20 @@ fn tls_config(extra_ca: Option<&Path>) -> Result<rustls::ClientConfig, Error> {
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_text_does_not_leave_this_machine() {
+        let plain = |host: &str| Endpoint { host: host.into(), port: 5672, tls: false };
+        for host in ["localhost", "127.0.0.1", "::1"] {
+            assert!(Transport::new(plain(host), None).is_ok(), "{host}");
+        }
+        for host in ["ns.servicebus.windows.net", "10.0.0.1", "127.0.0.1.example"] {
+            assert!(matches!(Transport::new(plain(host), None), Err(Error::Settings { .. })), "{host}");
+        }
+    }
 }
