@@ -17,7 +17,7 @@ impl BinaryTokens<'_> {
             self.close()?;
         }
         while self.frame.depth() > outer {
-            if self.item()?.is_none() {
+            if self.array.is_none() || self.item()?.is_none() {
                 self.skip_record()?;
             }
             if std::mem::take(&mut self.ended) {

@@ -113,7 +113,7 @@ impl<'a> Frame<'a> {
             }
             match attribute.name {
                 "type" => element.ty = Some(self.type_ref(attribute.value)?),
-                "nil" => element.nil = matches!(attribute.value.trim(), "true" | "1"),
+                "nil" => element.nil = matches!(attribute.value.trim_ascii(), "true" | "1"),
                 _ => {}
             }
         }
@@ -148,11 +148,11 @@ impl<'a> Frame<'a> {
     fn type_ref(&self, written: Cow<'a, str>) -> Result<TypeRef<'a>, Problem> {
         let (prefix, name) = match written {
             Cow::Borrowed(written) => {
-                let (prefix, name) = split(written.trim());
+                let (prefix, name) = split(written.trim_ascii());
                 (Cow::Borrowed(prefix), Cow::Borrowed(name))
             }
             Cow::Owned(written) => {
-                let (prefix, name) = split(written.trim());
+                let (prefix, name) = split(written.trim_ascii());
                 (Cow::Owned(prefix.to_owned()), Cow::Owned(name.to_owned()))
             }
         };
@@ -172,7 +172,11 @@ fn key(prefix: &str) -> u64 {
 
 /// Splits a qualified name into prefix and local name.
 pub(in crate::decode) fn split(name: &str) -> (&str, &str) {
-    name.split_once(':').unwrap_or(("", name))
+    // Names are short: looking at each byte costs less than calling a search.
+    match name.bytes().position(|byte| byte == b':') {
+        Some(colon) => (&name[..colon], &name[colon + 1..]),
+        None => ("", name),
+    }
 }
 
 fn limit(what: &'static str, limit: usize) -> Problem {
