@@ -42,7 +42,19 @@ pub enum Needless {
 }
 
 impl Needless {
-    /// Stable text for logs, metrics and `plan`.
+    /// The same for people.
+    #[must_use]
+    pub const fn explain(self) -> &'static str {
+        match self {
+            Self::NotAPortalUser => "the contact has no user: its link column is empty",
+            Self::NothingMapped => "no mapped column changed",
+            Self::SameAsBefore => "every mapped column has the value it had before, by the pre image",
+            Self::OperationIgnored => "this operation never touches a user",
+            Self::Filtered => "a filter of the settings leaves it out",
+        }
+    }
+
+    /// Stable text for logs, metrics and `plan --json`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

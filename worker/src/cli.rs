@@ -3,6 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use shared::plan::Planner;
 
 use crate::{commands, config};
 
@@ -27,6 +28,8 @@ pub struct Cli {
 pub enum Command {
     /// Take messages from the queue and bring the users up to date, until told to stop.
     Run,
+    /// Show what would be written to Graph for the captured body of a message, and why.
+    Plan(commands::plan::Args),
     /// Say whether the settings can work, and everything that is wrong with them.
     Check(commands::check::Args),
     /// Show what a captured message body says, as JSON.
@@ -39,6 +42,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Run => commands::run::run(&cli),
+        Command::Plan(args) => commands::plan::run(&cli, args),
         Command::Check(args) => commands::check::run(&cli, args),
         Command::Decode(args) => commands::decode::run(args),
     };
@@ -55,9 +59,19 @@ pub fn main() -> ExitCode {
 impl Cli {
     /// The settings from all their places.
     pub fn settings(&self) -> Result<config::Settings, config::Problems> {
-        let named = self.config.is_some();
-        let path = self.config.clone().unwrap_or_else(|| PathBuf::from("contactsync.toml"));
-        config::load(&path, named, config::environment())
+        config::load(&self.file(), config::environment())
+    }
+
+    /// The mapping alone, for commands that need neither queue nor directory.
+    pub fn planner(&self) -> Result<Planner, config::Problems> {
+        config::load_planner(&self.file(), config::environment())
+    }
+
+    fn file(&self) -> config::SettingsFile {
+        match &self.config {
+            Some(path) => config::SettingsFile::Named(path.clone()),
+            None => config::SettingsFile::Usual,
+        }
     }
 }
 

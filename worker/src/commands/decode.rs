@@ -1,16 +1,11 @@
 //! `contactsync decode`: what a captured body says.
 
-use std::{
-    fs::File,
-    io::{IsTerminal, Read},
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, bail};
-use shared::decode::{self, Format, limits};
+use shared::decode::{self, Format};
 
-use crate::commands::print;
+use crate::commands::{body, print};
 
 /// Options of `decode`.
 #[derive(Debug, clap::Args)]
@@ -39,24 +34,12 @@ enum View {
 
 /// Prints a body as JSON, indented where a person reads it.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let body = read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
+    let body = body::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
     let pretty = std::io::stdout().is_terminal();
     let shown =
         show(&body, args, pretty).with_context(|| format!("cannot decode {}", args.file.display()))?;
     print(&shown)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// A body, or so much of it as shows that it is too long.
-fn read(file: &Path) -> std::io::Result<Vec<u8>> {
-    let limit = limits::LENGTH as u64 + 1;
-    let mut body = Vec::new();
-    if file == Path::new("-") {
-        std::io::stdin().lock().take(limit).read_to_end(&mut body)?;
-    } else {
-        File::open(file)?.take(limit).read_to_end(&mut body)?;
-    }
-    Ok(body)
 }
 
 fn show(body: &[u8], args: &Args, pretty: bool) -> anyhow::Result<String> {

@@ -1,7 +1,10 @@
 //! One file per subcommand: the only places that build concrete parts.
 
+mod body;
+
 pub mod check;
 pub mod decode;
+pub mod plan;
 pub mod run;
 
 use std::io::Write;

@@ -7,7 +7,10 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, path::Path};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use shared::{gate, lanes, plan::Planner};
 
@@ -75,18 +78,50 @@ impl fmt::Display for Problems {
     }
 }
 
-/// Reads the settings file, if there is one, and the environment. A missing file is a mistake only if it was
-/// `named` on purpose.
-pub fn load(path: &Path, named: bool, environment: Vec<(String, String)>) -> Result<Settings, Problems> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => None,
-        Err(error) => {
-            let place = path.display().to_string();
-            return Err(Problems(vec![Problem::new(&place, &format!("cannot be read: {error}"))]));
+/// Which settings file is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettingsFile {
+    /// `contactsync.toml` in the current folder, if it is there.
+    Usual,
+    /// This one, which must be there.
+    Named(PathBuf),
+}
+
+impl SettingsFile {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Usual => Path::new("contactsync.toml"),
+            Self::Named(path) => path,
         }
-    };
-    parse(text.as_deref().map(|text| (path, text)), environment)
+    }
+
+    fn read(&self) -> Result<Option<String>, Problems> {
+        match std::fs::read_to_string(self.path()) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && *self == Self::Usual => Ok(None),
+            Err(error) => {
+                let place = self.path().display().to_string();
+                Err(Problems(vec![Problem::new(&place, &format!("cannot be read: {error}"))]))
+            }
+        }
+    }
+}
+
+/// Reads the settings file and the environment.
+pub fn load(file: &SettingsFile, environment: Vec<(String, String)>) -> Result<Settings, Problems> {
+    let text = file.read()?;
+    parse(text.as_deref().map(|text| (file.path(), text)), environment)
+}
+
+/// Reads only what planning needs: a mistake elsewhere is still told, a missing secret is not.
+pub fn load_planner(file: &SettingsFile, environment: Vec<(String, String)>) -> Result<Planner, Problems> {
+    let text = file.read()?;
+    let mut problems = Vec::new();
+    let entries = source::layers(text.as_deref().map(|text| (file.path(), text)), environment, &mut problems);
+    let reader = reader::Reader::new(&entries, problems);
+    let planner = mapping::planner(&reader);
+    let problems = reader.into_problems();
+    planner.filter(|_| problems.is_empty()).ok_or(Problems(problems))
 }
 
 /// Settings from the text of a file and an environment.
@@ -94,35 +129,30 @@ pub fn parse(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) ->
     let mut problems = Vec::new();
     let entries = source::layers(file, environment, &mut problems);
     let reader = reader::Reader::new(&entries, problems);
-    let settings = (
-        sections::bus(&reader),
-        sections::graph(&reader),
-        sections::identity(&reader),
-        mapping::planner(&reader),
-        sections::pool(&reader),
-        sections::retry(&reader),
-        sections::throttle(&reader),
-        sections::telemetry(&reader),
-    );
-    if let (Some(graph), Some(planner)) = (&settings.1, &settings.3) {
+    // All sections are read before anything is decided, so that all mistakes are told at once.
+    let (bus, graph, identity) =
+        (sections::bus(&reader), sections::graph(&reader), sections::identity(&reader));
+    let (planner, pool, retry) =
+        (mapping::planner(&reader), sections::pool(&reader), sections::retry(&reader));
+    let (throttle, telemetry) = (sections::throttle(&reader), sections::telemetry(&reader));
+    if let (Some(graph), Some(planner)) = (&graph, &planner) {
         mapping::check_guard(&reader, graph.reading.guard.as_ref(), planner);
     }
     let problems = reader.into_problems();
-    match settings {
-        (
-            Some(bus),
-            Some(graph),
-            Some(identity),
-            Some(planner),
-            Some(pool),
-            Some(retry),
-            Some(throttle),
-            Some(telemetry),
-        ) if problems.is_empty() => {
-            Ok(Settings { bus, graph, identity, planner, pool, retry, throttle, telemetry, entries })
-        }
-        _ => Err(Problems(problems)),
-    }
+    let settings = (|| {
+        Some(Settings {
+            bus: bus?,
+            graph: graph?,
+            identity: identity?,
+            planner: planner?,
+            pool: pool?,
+            retry: retry?,
+            throttle: throttle?,
+            telemetry: telemetry?,
+            entries,
+        })
+    })();
+    settings.filter(|_| problems.is_empty()).ok_or(Problems(problems))
 }
 
 impl Settings {

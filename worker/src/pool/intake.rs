@@ -1,6 +1,7 @@
 //! receive → decode → plan, for one message: what has to be written, or how it can be settled at once.
 
 use shared::{
+    change::Change,
     decode::{self, Subject},
     ids::UserId,
     patch::UserPatch,
@@ -31,12 +32,11 @@ pub fn read(message: &Message, planner: &Planner) -> Intake {
 }
 
 fn try_read(message: &Message, planner: &Planner) -> Result<Intake, DeadLetter> {
-    let decoded = decode(message)?;
-    let changes = match decoded.subject {
-        Subject::Contact(changes) => changes,
-        Subject::NoChange => return Ok(unchanged(Needless::NothingMapped)),
-        Subject::Stripped => return Err(planner.truncated()),
-        Subject::OtherEntity { name } => return Err(wrong_entity(&name)),
+    let body = message.body.as_ref().map_err(|error| undecodable(error))?;
+    let marked = message.properties.iter().any(|(name, _)| decode::Message::is_truncation_marker(name));
+    let changes = match changes(body, message.content_type.as_deref(), marked, planner)? {
+        Read::Changes(changes) => changes,
+        Read::Nothing(why) => return Ok(unchanged(why)),
     };
     let mut writes = Vec::with_capacity(changes.len());
     let mut needless = Needless::NothingMapped;
@@ -52,22 +52,40 @@ fn try_read(message: &Message, planner: &Planner) -> Result<Intake, DeadLetter> 
     Ok(if writes.is_empty() { unchanged(needless) } else { Intake::Work(writes) })
 }
 
-fn unchanged(why: Needless) -> Intake {
-    Intake::Settle(Ending::Unchanged(why), None)
+/// What a body reports.
+#[derive(Debug)]
+pub enum Read {
+    /// These changes of contacts.
+    Changes(Vec<Change>),
+    /// Nothing that could concern a user.
+    Nothing(Needless),
 }
 
-fn decode(message: &Message) -> Result<decode::Message, DeadLetter> {
-    let undecodable = |error: &dyn std::error::Error| DeadLetter {
-        reason: DeadLetterReason::BodyUndecodable,
-        description: DeadLetterText::of_error(error),
-    };
-    let body = message.body.as_ref().map_err(|error| undecodable(error))?;
-    let mut decoded =
-        decode::decode(body, message.content_type.as_deref()).map_err(|error| undecodable(&error))?;
-    if message.properties.iter().any(|(name, _)| decode::Message::is_truncation_marker(name)) {
+/// Reads a body. `marked` tells that the message carried the property of a sender that cut it.
+pub fn changes(
+    body: &[u8],
+    content_type: Option<&str>,
+    marked: bool,
+    planner: &Planner,
+) -> Result<Read, DeadLetter> {
+    let mut decoded = decode::decode(body, content_type).map_err(|error| undecodable(&error))?;
+    if marked {
         decoded.mark_truncated();
     }
-    Ok(decoded)
+    match decoded.subject {
+        Subject::Contact(changes) => Ok(Read::Changes(changes)),
+        Subject::NoChange => Ok(Read::Nothing(Needless::NothingMapped)),
+        Subject::Stripped => Err(planner.truncated()),
+        Subject::OtherEntity { name } => Err(wrong_entity(&name)),
+    }
+}
+
+fn undecodable(error: &dyn std::error::Error) -> DeadLetter {
+    DeadLetter { reason: DeadLetterReason::BodyUndecodable, description: DeadLetterText::of_error(error) }
+}
+
+fn unchanged(why: Needless) -> Intake {
+    Intake::Settle(Ending::Unchanged(why), None)
 }
 
 fn wrong_entity(name: &str) -> DeadLetter {
