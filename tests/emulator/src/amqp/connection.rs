@@ -244,8 +244,11 @@ impl Connection {
         tracing::debug!(connection.id = self.id, %error, "broken frame");
     }
 
-    /// Appends a frame to what is sent next.
+    /// Appends a frame to what is sent next, behind the outcomes that were decided before it.
     pub(crate) fn emit(&mut self, channel: u16, code: u64, fields: Vec<Value>) {
+        if let Some(session) = self.sessions.get_mut(&channel) {
+            session.flush(&mut self.out);
+        }
         frame::write(&mut self.out, 0, channel, &performative(code, fields), &[]);
     }
 

@@ -1,0 +1,157 @@
+//! Scripted faults: each does what it says, where it says, as often as it says.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use emulator::bus::{Options, ServiceBus};
+use emulator::faults::{Action, Point, Rule};
+use emulator::journal::Event;
+use serde_amqp::Value;
+
+use crate::client::{
+    ACCEPTED, Client, DETACH, DISPOSITION, FLOW, Frame, Link, REJECTED, TRANSFER, get, list, map, outcome,
+    plain, text,
+};
+
+async fn start() -> Result<ServiceBus> {
+    Ok(ServiceBus::start(crate::dialect::open(Options::default())).await?)
+}
+
+/// A client with a sender at 0, a receiver at 1 with credit, and `messages` sent.
+async fn ready(bus: &ServiceBus, messages: u8) -> Result<Client> {
+    let mut client = Client::connect(bus.address()).await?;
+    client.attach(&Link::sender(0, "q")).await?;
+    client.attach(&Link::receiver(1, "q")).await?;
+    for body in 0..messages {
+        client.deliver(0, &plain(&[body])).await?;
+    }
+    client.flow(1, 0, 10, false).await?;
+    Ok(client)
+}
+
+fn condition(disposition: &Frame) -> String {
+    text(&list(&list(disposition.field(4))[0])[0])
+}
+
+#[tokio::test]
+async fn a_send_is_refused_as_often_as_scripted() -> Result<()> {
+    let bus = start().await?;
+    bus.faults().add(Rule::new(Point::Send, Action::Refuse("com.microsoft:server-busy".into())).times(2));
+    let mut client = Client::connect(bus.address()).await?;
+    client.attach(&Link::sender(0, "q")).await?;
+    for _ in 0..2 {
+        assert_eq!(condition(&client.deliver(0, &plain(b"a")).await?), "com.microsoft:server-busy");
+    }
+    assert_eq!(client.deliver(0, &plain(b"a")).await?.outcome(), ACCEPTED);
+    assert_eq!(bus.counts("q")?.active, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_withheld_echo_hides_a_settlement_that_was_done() -> Result<()> {
+    let bus = start().await?;
+    bus.faults().add(Rule::new(Point::Echo, Action::Withhold));
+    let mut client = ready(&bus, 2).await?;
+    let (first, second) = (client.until(TRANSFER).await?.number(1), client.until(TRANSFER).await?.number(1));
+    client.settle(first, false, outcome(ACCEPTED)).await?;
+    let echo = client.confirm(second, outcome(ACCEPTED)).await?;
+    assert_eq!((echo.number(1), echo.number(2)), (second, second));
+    assert_eq!(bus.counts("q")?.active, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_late_echo_comes_after_those_that_were_asked_for_later() -> Result<()> {
+    let bus = start().await?;
+    bus.faults().add(Rule::new(Point::Echo, Action::delay(Duration::from_millis(50))));
+    let mut client = ready(&bus, 2).await?;
+    let (first, second) = (client.until(TRANSFER).await?.number(1), client.until(TRANSFER).await?.number(1));
+    client.settle(first, false, outcome(ACCEPTED)).await?;
+    assert_eq!(client.confirm(second, outcome(ACCEPTED)).await?.number(1), second);
+    assert_eq!(client.until(DISPOSITION).await?.number(1), first);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_lock_lapses_just_before_the_settlement() -> Result<()> {
+    let bus = start().await?;
+    bus.faults().add(Rule::new(Point::Settle, Action::LapseLock).on("q"));
+    let mut client = ready(&bus, 1).await?;
+    let delivery = client.until(TRANSFER).await?.number(1);
+    let echo = client.confirm(delivery, outcome(ACCEPTED)).await?;
+    assert_eq!((echo.outcome(), condition(&echo)), (REJECTED, "com.microsoft:message-lock-lost".to_owned()));
+    let again = client.until(TRANSFER).await?;
+    assert_eq!(list(&again.section(0x70).expect("there is a header"))[4], Value::Uint(1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_is_cut_after_so_many_settlements() -> Result<()> {
+    let bus = start().await?;
+    bus.faults().add(Rule::new(Point::Echo, Action::Disconnect).skip(1));
+    let mut client = ready(&bus, 2).await?;
+    let (first, second) = (client.until(TRANSFER).await?.number(1), client.until(TRANSFER).await?.number(1));
+    client.confirm(first, outcome(ACCEPTED)).await?;
+    client.settle(second, false, outcome(ACCEPTED)).await?;
+    assert!(client.is_cut().await);
+    assert_eq!(bus.counts("q")?.active, 0, "the cut came after the work was done");
+    Ok(())
+}
+
+#[tokio::test]
+async fn links_are_detached_by_force_and_may_come_back() -> Result<()> {
+    let bus = start().await?;
+    let mut client = ready(&bus, 0).await?;
+    client.write(FLOW, [0, 10, 0, 10].map(Value::Uint).to_vec(), &[]).await?;
+    bus.journal().wait_for("credit", |event| matches!(event, Event::Credit { .. })).await?;
+    bus.detach_links("q", "amqp:link:detach-forced")?;
+    for _ in 0..2 {
+        assert_eq!(client.until(DETACH).await?.condition(2), "amqp:link:detach-forced");
+    }
+    client.attach(&Link::sender(0, "q")).await?;
+    assert_eq!(client.deliver(0, &plain(b"a")).await?.outcome(), ACCEPTED);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_service_goes_away_and_comes_back() -> Result<()> {
+    let bus = start().await?;
+    let mut client = ready(&bus, 1).await?;
+    client.until(TRANSFER).await?;
+    bus.go_away(Duration::from_millis(100));
+    assert!(client.is_cut().await);
+    let mut refused = 0;
+    // It comes back by itself; until then every attempt is turned away.
+    while Client::connect(bus.address()).await.is_err() {
+        refused += 1;
+        assert!(refused < 100_000, "the service did not come back");
+    }
+    assert!(refused > 0);
+    assert_eq!(bus.counts("q")?.locked, 1, "the lock outlives the connection");
+    Ok(())
+}
+
+#[tokio::test]
+async fn tokens_links_and_requests_are_refused_on_demand() -> Result<()> {
+    let bus = start().await?;
+    let refuse = |condition: &str| Action::Refuse(condition.to_owned());
+    bus.faults().add(Rule::new(Point::Token, refuse("amqp:unauthorized-access")));
+    bus.faults().add(Rule::new(Point::Attach, refuse("com.microsoft:entity-disabled")).on("q"));
+    bus.faults().add(Rule::new(Point::Request, refuse("com.microsoft:server-busy")).on("peek-message"));
+    let mut client = Client::connect(bus.address()).await?;
+    client.attach_node(10, "$cbs").await?;
+    assert_eq!(client.put_token(10, "q", "any").await?, 401);
+    client.attach(&Link::sender(0, "q")).await?;
+    assert_eq!(client.expect(DETACH).await?.condition(2), "com.microsoft:entity-disabled");
+    client.attach_node(2, "q/$management").await?;
+    let peek = [("operation", "com.microsoft:peek-message".into())];
+    let body =
+        map([("from-sequence-number".into(), Value::Long(1)), ("message-count".into(), Value::Int(1))]);
+    for status in [503, 204] {
+        let answer = client.ask(2, "id".into(), &peek, body.clone()).await?;
+        let properties = answer.section(0x74).expect("answers have application properties");
+        assert_eq!(get(&properties, "statusCode"), Some(&Value::Int(status)));
+    }
+    assert!(bus.faults().is_empty());
+    Ok(())
+}

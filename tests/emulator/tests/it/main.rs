@@ -1,0 +1,11 @@
+//! The local Service Bus from the outside: the broker under random operations, and the dialect on the wire.
+
+mod admin;
+mod broker;
+mod client;
+mod dialect;
+mod faults;
+mod properties;
+mod rules;
+mod sessions;
+mod tokens;
