@@ -11,6 +11,7 @@ use emulator::faults::{Action, Point, Rule};
 use emulator::journal::{Event, Mark};
 use jiff::{SignedDuration, Timestamp};
 use shared::class::Class;
+use shared::ids::SequenceNumber;
 use shared::reason::{DeadLetter, DeadLetterReason};
 use tokio::time::timeout;
 use worker::bus::amqp::{AmqpQueue, Settings, State};
@@ -135,13 +136,34 @@ async fn a_sending_link_that_was_detached_while_idle_is_attached_again() -> Resu
     Ok(())
 }
 
+/// A client that would wait for an answer longer than a test does.
+fn patient(bus: &ServiceBus) -> Result<AmqpQueue> {
+    let mut settings = settings(bus)?;
+    settings.timing.request = 6 * PATIENCE;
+    Ok(AmqpQueue::open(&settings, None)?)
+}
+
 #[tokio::test]
-async fn a_send_that_is_cut_off_is_tried_again() -> Result<()> {
-    let (bus, queue) = start().await?;
-    ready(&queue).await?;
+async fn a_send_that_is_cut_off_is_tried_again_at_once() -> Result<()> {
+    let bus = ServiceBus::start(Options::default().queue(QUEUE)).await?;
+    let queue = patient(&bus)?;
     bus.faults().add(Rule::new(Point::Send, Action::Disconnect));
-    send(&queue, 1).await?;
+    timeout(PATIENCE, send(&queue, 1)).await??;
     assert_eq!(bus.counts(QUEUE)?.active, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_that_is_cut_off_is_asked_again_at_once() -> Result<()> {
+    let bus = ServiceBus::start(Options::default().queue(QUEUE)).await?;
+    let queue = patient(&bus)?;
+    send(&queue, 1).await?;
+    for point in [Point::Request, Point::Reply] {
+        bus.faults().add(Rule::new(point, Action::Disconnect));
+        let peeked = timeout(PATIENCE, queue.peek(SequenceNumber(1), 1)).await??;
+        assert_eq!(peeked.len(), 1);
+    }
+    assert!(bus.faults().is_empty());
     Ok(())
 }
 

@@ -8,7 +8,8 @@ use fe2o3_amqp::session::SessionHandle;
 use fe2o3_amqp_types::messaging::Outcome;
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -26,8 +27,9 @@ const DOING: &str = "sending a message";
 pub(super) struct SendLink {
     host: Box<str>,
     sender: Mutex<Sender>,
-    // Dropping the handle ends the session, so it lives as long as the link.
-    _session: SessionHandle<()>,
+    /// Turns true when the session has ended, with the connection or without.
+    ended: watch::Receiver<bool>,
+    session: JoinHandle<()>,
 }
 
 impl Attach for SendLink {
@@ -41,8 +43,23 @@ impl Attach for SendLink {
             .attach(&mut session)
             .await
             .map_err(|error| Doing { what: DOING, host: connection.host() }.sender_attach(error))?;
-        Ok(Self { host: connection.host().into(), sender: Mutex::new(sender), _session: session })
+        let (end, ended) = watch::channel(false);
+        let session = tokio::spawn(watch_over(session, end));
+        Ok(Self { host: connection.host().into(), sender: Mutex::new(sender), ended, session })
     }
+}
+
+impl Drop for SendLink {
+    fn drop(&mut self) {
+        // With the task goes the handle, and that ends the session.
+        self.session.abort();
+    }
+}
+
+async fn watch_over(mut session: SessionHandle<()>, end: watch::Sender<bool>) {
+    // Whatever the reason is: who needs the link attaches a new one and learns it there.
+    drop(session.on_end().await);
+    end.send_replace(true);
 }
 
 /// Looks whether the service has detached the link. The library looks too, but tosses a coin when there is
@@ -72,7 +89,13 @@ impl SendLink {
                 let message = wire::outgoing(message, at);
                 sender.send_batchable(message).await.map_err(|error| doing.send(error))?
             };
-            outcome.await.map_err(|error| doing.send(error))
+            // While its sender lives, the library leaves an outcome open that the end of the session made
+            // impossible.
+            let mut ended = self.ended.clone();
+            tokio::select! {
+                outcome = outcome => outcome.map_err(|error| doing.send(error)),
+                _ = ended.wait_for(|ended| *ended) => Err(doing.link_ended("the session ended")),
+            }
         });
         match sent.await {
             Ok(Ok(Outcome::Accepted(_))) => Ok(()),
