@@ -24,7 +24,9 @@ pub(super) async fn add_faults(
     let faults = if faults.is_array() { faults } else { json!([faults]) };
     let rules: Vec<Rule> = serde_json::from_value(faults)
         .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))?;
-    rules.into_iter().for_each(|rule| hub.faults.add(rule));
+    for rule in rules {
+        hub.faults.add(rule);
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

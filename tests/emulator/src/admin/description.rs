@@ -51,7 +51,7 @@ fn read(body: &str) -> Result<(String, HashMap<String, String>), Refusal> {
     loop {
         match reader.read_event().map_err(|_| bad("The body is not well-formed XML."))? {
             Event::Start(start) => {
-                open = start.local_name().as_ref().to_owned();
+                start.local_name().as_ref().clone_into(&mut open);
                 let described = matches!(
                     open.as_str(),
                     "QueueDescription" | "TopicDescription" | "SubscriptionDescription"

@@ -112,7 +112,11 @@ fn correlation_fields(correlation: &Correlation) -> String {
         ("ContentType", &correlation.content_type),
     ];
     let given = fields.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
-    given.map(|(name, value)| format!("<{name}>{}</{name}>", escape(value))).collect()
+    let mut xml = String::new();
+    for (name, value) in given {
+        write!(xml, "<{name}>{}</{name}>", escape(value)).ok();
+    }
+    xml
 }
 
 /// What the namespace is.
@@ -139,7 +143,7 @@ fn entry(broker: &Broker, base: &str, target: Target) -> Result<String, crate::b
 }
 
 fn wrap(base: &str, path: &str, title: &str, body: &str, created: Time) -> String {
-    let id = escape(&format!("{base}/{path}?api-version=2021-05")).into_owned();
+    let id = escape(format!("{base}/{path}?api-version=2021-05")).into_owned();
     let (title, date) = (escape(title), date(created));
     format!(
         "<entry xmlns=\"{ATOM}\"><id>{id}</id><title type=\"text\">{title}</title><published>{date}</published>\
@@ -239,7 +243,7 @@ fn duration(duration: Duration) -> String {
             write!(text, "{count}{unit}").ok();
         }
     }
-    if seconds % 60 > 0 || seconds == 0 {
+    if !seconds.is_multiple_of(60) || seconds == 0 {
         write!(text, "{}S", seconds % 60).ok();
     }
     text

@@ -25,6 +25,12 @@ const MANAGEMENT: &str = "/$management";
 const SOURCE: u64 = 0x28;
 const TARGET: u64 = 0x29;
 
+/// Descriptor code of a target that begins transactions.
+const COORDINATOR: u64 = 0x30;
+
+/// Longest request on a node that is kept; what nodes announce is "no limit". Entities are stricter by far.
+const LONGEST_REQUEST: u64 = 128 * 1024 * 1024;
+
 /// How long a receiver waits for the next free session if it does not say.
 const SESSION_WAIT: Duration = Duration::from_secs(65);
 
@@ -165,6 +171,10 @@ impl Connection {
     fn grant(&mut self, attach: &Attach, id: u64) -> Answer {
         let address = attach.address();
         let path = entity_path(&address);
+        if matches!(undescribe(attach.target.clone()), Some((COORDINATOR, _))) {
+            let text = "This local service has no transactions.";
+            return Answer::No(Failure::new(condition::NOT_IMPLEMENTED, text));
+        }
         if let Err(failure) = self.authorize(attach, &path) {
             return Answer::No(failure);
         }
@@ -268,7 +278,13 @@ impl Connection {
 
     fn accept_link(&mut self, channel: u16, attach: &Attach, id: u64, granted: Granted) {
         let address = attach.address();
-        let mut link = Link::new(id, &attach.name, &address, granted.kind);
+        let mut link = Link::new(
+            id,
+            &attach.name,
+            &address,
+            granted.kind,
+            granted.max_message_size.min(LONGEST_REQUEST),
+        );
         link.delivery_count = if attach.receiver { 0 } else { attach.initial_count };
         let data = link.is_data();
         let broken = self.hub.settings.broken;

@@ -27,6 +27,9 @@ pub(crate) const HIGH_WATER: usize = 1 << 20;
 /// Output beyond which nothing more is read: answers must not pile up without bound.
 const FULL: usize = 16 << 20;
 
+/// Highest handle of a session.
+const HANDLE_MAX: u32 = 4_999;
+
 /// After this long without a frame the service gives a connection up.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(4);
 
@@ -317,7 +320,7 @@ impl Connection {
             Value::Uint(0),
             Value::Uint(WINDOW),
             Value::Uint(WINDOW),
-            Value::Uint(u32::from(u8::MAX)),
+            Value::Uint(HANDLE_MAX),
         ];
         self.emit(channel, code::BEGIN, fields);
     }

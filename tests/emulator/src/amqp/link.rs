@@ -56,6 +56,8 @@ pub(crate) struct Partial {
     pub(crate) delivery: u32,
     pub(crate) format: u32,
     pub(crate) settled: bool,
+    /// How long it is so far. What goes beyond the limit is counted and not kept.
+    pub(crate) size: u64,
     pub(crate) bytes: BytesMut,
 }
 
@@ -65,6 +67,8 @@ pub(crate) struct Incoming {
     pub(crate) delivery: u32,
     pub(crate) format: u32,
     pub(crate) settled: bool,
+    /// How long it is; more than `bytes` if it is too long.
+    pub(crate) size: u64,
     pub(crate) bytes: Bytes,
 }
 
@@ -76,6 +80,8 @@ pub(crate) struct Link {
     pub(crate) name: String,
     pub(crate) address: String,
     pub(crate) kind: Kind,
+    /// Largest message in bytes.
+    pub(crate) max_size: u64,
     pub(crate) credit: u32,
     pub(crate) delivery_count: u32,
     /// The client wants to be told when there is no more.
@@ -86,12 +92,13 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(id: u64, name: &str, address: &str, kind: Kind) -> Self {
+    pub(crate) fn new(id: u64, name: &str, address: &str, kind: Kind, max_size: u64) -> Self {
         Self {
             id,
             name: name.to_owned(),
             address: address.to_owned(),
             kind,
+            max_size,
             credit: 0,
             delivery_count: 0,
             drain: false,

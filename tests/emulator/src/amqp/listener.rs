@@ -1,6 +1,6 @@
 //! Takes connections, finds out what they speak and gives each a task of its own.
 //!
-//! Every port takes AMQP, AMQP over WebSockets and HTTP alike; the first bytes tell. That is because some SDKs
+//! Every port takes AMQP, AMQP over web sockets and HTTP alike; the first bytes tell. That is because some SDKs
 //! insist on one port for all of them.
 
 use std::sync::Arc;

@@ -10,7 +10,7 @@ use super::frame::{Performative, code};
 use super::link::{Incoming, Kind, Link, Node, Partial};
 use super::message::decode_transfer;
 use super::session::{Outcome, disposition};
-use crate::broker::Target;
+use crate::broker::{Error, Target};
 use crate::faults::{Action, Point};
 use crate::journal::Event;
 
@@ -49,7 +49,8 @@ impl Connection {
     }
 
     fn take_message(&mut self, channel: u16, handle: u32, target: Target, incoming: &Incoming) {
-        let address = self.link(channel, handle).map(|link| link.address.clone()).unwrap_or_default();
+        let Some(link) = self.link(channel, handle) else { return };
+        let (address, limit) = (link.address.clone(), link.max_size);
         let mut delay = None;
         let mut withheld = false;
         if let Some(action) = self.hub.faults.strike(Point::Send, &[&address]) {
@@ -69,7 +70,7 @@ impl Connection {
                 Action::LapseLock => {}
             }
         }
-        let outcome = match self.store(target, incoming) {
+        let outcome = match self.store(target, incoming, limit) {
             Ok(()) => Outcome::Plain(code::ACCEPTED),
             Err(failure) => Outcome::Failed(failure),
         };
@@ -84,12 +85,10 @@ impl Connection {
         self.emit_after(delay, channel, body);
     }
 
-    fn store(&mut self, target: Target, incoming: &Incoming) -> Result<(), Failure> {
-        let size = incoming.bytes.len() as u64;
-        let limit =
-            self.hub.run(|broker, _| broker.options(target).map(|options| options.max_message_size))?;
+    fn store(&mut self, target: Target, incoming: &Incoming, limit: u64) -> Result<(), Failure> {
+        let size = incoming.size;
         if size > limit {
-            return Err(crate::broker::Error::TooLarge { size, limit }.into());
+            return Err(Error::TooLarge { size, limit }.into());
         }
         let messages = decode_transfer(incoming.format, &incoming.bytes)
             .map_err(|error| Failure::new(condition::DECODE_ERROR, error.to_string()))?;
@@ -121,21 +120,25 @@ fn assemble(link: &mut Link, transfer: &Performative, payload: Bytes) -> Option<
         if aborted {
             return None;
         }
+        let size = payload.len() as u64;
         if !more {
-            return Some(Incoming { delivery, format, settled, bytes: payload });
+            return Some(Incoming { delivery, format, settled, size, bytes: payload });
         }
-        link.partial = Some(Partial { delivery, format, settled, bytes: BytesMut::from(payload) });
+        link.partial = Some(Partial { delivery, format, settled, size, bytes: BytesMut::from(payload) });
         return None;
     };
     if aborted {
         return None;
     }
-    partial.bytes.extend_from_slice(&payload);
+    partial.size += payload.len() as u64;
+    if partial.size <= link.max_size {
+        partial.bytes.extend_from_slice(&payload);
+    }
     partial.settled |= transfer.bool(4);
     if more {
         link.partial = Some(partial);
         return None;
     }
-    let Partial { delivery, format, settled, bytes } = partial;
-    Some(Incoming { delivery, format, settled, bytes: bytes.freeze() })
+    let Partial { delivery, format, settled, size, bytes } = partial;
+    Some(Incoming { delivery, format, settled, size, bytes: bytes.freeze() })
 }

@@ -1,4 +1,4 @@
-//! AMQP over WebSockets: the same bytes, inside binary messages.
+//! AMQP over web sockets: the same bytes, inside binary messages.
 
 use std::io::{Error, Result};
 use std::pin::Pin;

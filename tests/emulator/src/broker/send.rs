@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::entity::{Kind, describe};
+use super::message::id_text;
 use super::place::Side;
 use super::store::{Entry, Hold};
 use super::{Broker, EntityOptions, Error, Event, Message, Rule, Sequence, Target, Time};
@@ -223,7 +224,11 @@ fn check_message(message: &Message, options: &EntityOptions) -> Result<(), Error
         return Err(Error::SessionIdMissing);
     }
     let id = message.message_id();
-    for (name, text) in [("MessageId", id.as_deref()), ("SessionId", session)] {
+    let partition = message.annotations.iter().find(|(key, _)| key == "x-opt-partition-key");
+    let partition = partition.map(|(_, value)| id_text(value));
+    let limited =
+        [("MessageId", id.as_deref()), ("SessionId", session), ("PartitionKey", partition.as_deref())];
+    for (name, text) in limited {
         if text.is_some_and(|text| text.chars().count() > LONGEST_ID) {
             return Err(Error::Argument(format!("{name} is longer than {LONGEST_ID} characters.")));
         }

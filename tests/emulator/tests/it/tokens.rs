@@ -54,7 +54,7 @@ async fn a_claim_opens_its_own_kind_of_link_on_its_own_entity() -> Result<()> {
         ("listen", Claims::LISTEN, false, true),
     ] {
         let mut client = connect(&bus).await?;
-        let mut allowed = |refused: Option<String>, expected: bool, what: &str| {
+        let allowed = |refused: Option<String>, expected: bool, what: &str| {
             let expected = if expected { None } else { unauthorized.clone() };
             assert_eq!(refused, expected, "{name}: {what}");
         };

@@ -59,6 +59,7 @@ fn expression(map: &Value) -> Option<&str> {
     entry(map, "expression").and_then(text)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is made for map_err")]
 fn bad_expression(error: SqlError) -> Failure {
     Failure::new(condition::ARGUMENT_ERROR, error.to_string())
 }
