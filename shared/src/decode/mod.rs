@@ -126,6 +126,12 @@ impl Payload<'_> {
         self.format
     }
 
+    /// The document without its wrappers: UTF-8 for the two text forms.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     /// All that the body says, without loss. Borrows from the body wherever the format allows it.
     pub fn context(&self) -> Result<Context<'_>, Error> {
         self.read(Extent::All).map(|context| *context)
