@@ -1,6 +1,8 @@
 //! JSON as `DataContractJsonSerializer` writes it.
 
 mod reader;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
