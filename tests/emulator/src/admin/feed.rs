@@ -161,62 +161,100 @@ fn description(kind: Kind, options: &EntityOptions, created: Time, main: Counts,
     };
     let mut xml =
         format!("<{element} xmlns=\"{CONNECT}\" xmlns:i=\"http://www.w3.org/2001/XMLSchema-instance\">");
-    let mut add = |name: &str, value: &str| {
-        // Writing to a string cannot fail.
-        write!(xml, "<{name}>{}</{name}>", escape(value)).ok();
-    };
-    let flag = |value: bool| if value { "true" } else { "false" };
-    let ttl = options.default_ttl.map_or_else(|| FOR_EVER.to_owned(), duration);
-    let window = duration(options.duplicate_window.unwrap_or(Duration::from_mins(10)));
-    let megabytes = (options.max_size / (1024 * 1024)).to_string();
+    let bytes = main.bytes + dead.bytes;
     let total = main.active + main.deferred + main.scheduled + dead.active + dead.deferred;
-    let when = date(created);
-    if kind != Kind::Topic {
-        add("LockDuration", &duration(options.lock_duration));
-    }
-    if kind != Kind::Subscription {
-        add("MaxSizeInMegabytes", &megabytes);
-        add("RequiresDuplicateDetection", flag(options.duplicate_window.is_some()));
-    }
-    if kind != Kind::Topic {
-        add("RequiresSession", flag(options.requires_session));
-    }
-    add("DefaultMessageTimeToLive", &ttl);
-    if kind != Kind::Topic {
-        add("DeadLetteringOnMessageExpiration", flag(options.dead_letter_on_expiry));
-    }
-    if kind != Kind::Subscription {
-        add("DuplicateDetectionHistoryTimeWindow", &window);
-    }
-    if kind != Kind::Topic {
-        add("MaxDeliveryCount", &options.max_delivery_count.to_string());
-    }
-    add("EnableBatchedOperations", "true");
-    add("SizeInBytes", &(main.bytes + dead.bytes).to_string());
-    if kind != Kind::Topic {
-        add("MessageCount", &total.to_string());
-    }
-    add("IsAnonymousAccessible", "false");
-    add("Status", if options.enabled { "Active" } else { "Disabled" });
-    if let Some(forward) = &options.forward_to {
-        add("ForwardTo", forward);
-    }
-    for name in ["CreatedAt", "UpdatedAt", "AccessedAt"] {
-        add(name, &when);
-    }
-    add("SupportOrdering", "true");
-    xml += &counters(main, dead);
-    let mut add = |name: &str, value: &str| write!(xml, "<{name}>{}</{name}>", escape(value)).ok();
-    add("AutoDeleteOnIdle", FOR_EVER);
-    add("EnablePartitioning", "false");
-    add("EntityAvailabilityStatus", "Available");
-    if kind != Kind::Subscription {
-        add("EnableExpress", "false");
-    }
-    if let Some(forward) = &options.forward_dead_letters_to {
-        add("ForwardDeadLetteredMessagesTo", forward);
+    let mut elements = settings(options);
+    elements.push(("SizeInBytes", bytes.to_string()));
+    elements.push(("MessageCount", total.to_string()));
+    elements.extend(["CreatedAt", "UpdatedAt", "AccessedAt"].map(|name| (name, date(created))));
+    for name in ORDER {
+        if name == "CountDetails" {
+            xml += &counters(main, dead);
+            continue;
+        }
+        let given = elements.iter().find(|(known, _)| *known == name);
+        if let Some((_, value)) = given.filter(|_| has(kind, name)) {
+            // Writing to a string cannot fail.
+            write!(xml, "<{name}>{}</{name}>", escape(value)).ok();
+        }
     }
     xml + &format!("</{element}>")
+}
+
+/// The order of the elements; some clients read them in sequence.
+const ORDER: [&str; 24] = [
+    "LockDuration",
+    "MaxSizeInMegabytes",
+    "RequiresDuplicateDetection",
+    "RequiresSession",
+    "DefaultMessageTimeToLive",
+    "DeadLetteringOnMessageExpiration",
+    "DuplicateDetectionHistoryTimeWindow",
+    "MaxDeliveryCount",
+    "EnableBatchedOperations",
+    "SizeInBytes",
+    "MessageCount",
+    "IsAnonymousAccessible",
+    "Status",
+    "ForwardTo",
+    "CreatedAt",
+    "UpdatedAt",
+    "AccessedAt",
+    "SupportOrdering",
+    "CountDetails",
+    "AutoDeleteOnIdle",
+    "EnablePartitioning",
+    "EntityAvailabilityStatus",
+    "EnableExpress",
+    "ForwardDeadLetteredMessagesTo",
+];
+
+/// Whether descriptions of a kind have an element.
+fn has(kind: Kind, element: &str) -> bool {
+    match element {
+        "LockDuration"
+        | "RequiresSession"
+        | "DeadLetteringOnMessageExpiration"
+        | "MaxDeliveryCount"
+        | "MessageCount" => kind != Kind::Topic,
+        "MaxSizeInMegabytes"
+        | "RequiresDuplicateDetection"
+        | "DuplicateDetectionHistoryTimeWindow"
+        | "EnableExpress" => kind != Kind::Subscription,
+        _ => true,
+    }
+}
+
+fn settings(options: &EntityOptions) -> Vec<(&'static str, String)> {
+    let mut settings = vec![
+        ("LockDuration", duration(options.lock_duration)),
+        ("MaxSizeInMegabytes", (options.max_size / (1024 * 1024)).to_string()),
+        ("RequiresDuplicateDetection", options.duplicate_window.is_some().to_string()),
+        ("RequiresSession", options.requires_session.to_string()),
+        ("DefaultMessageTimeToLive", options.default_ttl.map_or_else(|| FOR_EVER.to_owned(), duration)),
+        ("DeadLetteringOnMessageExpiration", options.dead_letter_on_expiry.to_string()),
+        (
+            "DuplicateDetectionHistoryTimeWindow",
+            duration(options.duplicate_window.unwrap_or(Duration::from_mins(10))),
+        ),
+        ("MaxDeliveryCount", options.max_delivery_count.to_string()),
+        ("Status", if options.enabled { "Active" } else { "Disabled" }.to_owned()),
+    ];
+    let fixed = [
+        ("EnableBatchedOperations", "true"),
+        ("IsAnonymousAccessible", "false"),
+        ("SupportOrdering", "true"),
+        ("AutoDeleteOnIdle", FOR_EVER),
+        ("EnablePartitioning", "false"),
+        ("EntityAvailabilityStatus", "Available"),
+        // The JavaScript client refuses a queue without it.
+        ("EnableExpress", "false"),
+    ];
+    settings.extend(fixed.map(|(name, value)| (name, value.to_owned())));
+    settings.extend(options.forward_to.clone().map(|name| ("ForwardTo", name)));
+    let dead = options.forward_dead_letters_to.clone();
+    settings.extend(dead.map(|name| ("ForwardDeadLetteredMessagesTo", name)));
+    settings
 }
 
 fn counters(main: Counts, dead: Counts) -> String {

@@ -11,9 +11,11 @@ use super::condition::{self, Failure, known};
 use super::connection::Connection;
 use super::frame::{Performative, code};
 use super::link::{Answering, Kind, Link, Node, Receiving};
-use super::value::{described, elements, entry, fields, number, string, symbol, text, timestamp, undescribe};
+use super::value::{
+    described, elements, entry, fields, map, number, string, symbol, text, timestamp, undescribe,
+};
 use crate::access::Use;
-use crate::breakage::Breakage;
+use crate::breakage::{Breakage, Broken};
 use crate::broker::{Error, Mode, Target, Time, entity_path};
 use crate::faults::{Action, Point};
 use crate::journal::{Event, Role};
@@ -111,12 +113,14 @@ pub(crate) struct PendingAttach {
     attach: Attach,
 }
 
+/// The session that a link locked, and until when.
+type Held = Option<(String, Time)>;
+
 /// What a link that may be had is like.
 struct Granted {
     kind: Kind,
     max_message_size: u64,
-    /// Session and until when it is locked.
-    session: Option<(String, Time)>,
+    session: Held,
 }
 
 /// Whether a link may be had.
@@ -287,43 +291,7 @@ impl Connection {
         );
         link.delivery_count = if attach.receiver { 0 } else { attach.initial_count };
         let data = link.is_data();
-        let broken = self.hub.settings.broken;
-        let properties = match &granted.session {
-            None => Value::Null,
-            Some((_, until)) => super::value::map([(
-                // A long of ticks, not a timestamp: clients read the raw eight bytes.
-                symbol("com.microsoft:locked-until-utc"),
-                if broken.is(Breakage::LockedUntilTimestamp) {
-                    timestamp(*until)
-                } else {
-                    Value::Long(until.ticks())
-                },
-            )]),
-        };
-        let source = match (&granted.session, attach.session_filter()) {
-            (Some((session, _)), Some((_, code))) => with_session(&attach.source, session, code),
-            _ => attach.source.clone(),
-        };
-        let fields = vec![
-            string(&attach.name),
-            Value::Uint(attach.handle),
-            Value::Bool(!attach.receiver),
-            attach.send_mode.clone(),
-            attach.receive_mode.clone(),
-            non_null(source, SOURCE),
-            non_null(attach.target.clone(), TARGET),
-            Value::Null,
-            Value::Null,
-            if attach.receiver { Value::Uint(0) } else { Value::Null },
-            if broken.is(Breakage::NoMaxMessageSize) {
-                Value::Null
-            } else {
-                Value::Ulong(granted.max_message_size)
-            },
-            Value::Null,
-            Value::Null,
-            properties,
-        ];
+        let fields = answer(attach, &granted.session, granted.max_message_size, self.hub.settings.broken);
         self.emit(channel, code::ATTACH, fields);
         if let Some(session) = self.sessions.get_mut(&channel) {
             session.links.insert(attach.handle, link);
@@ -448,6 +416,41 @@ impl Connection {
             self.hub.run(|broker, now| broker.release_session(*target, session, link.id, now)).ok();
         }
     }
+}
+
+/// The fields of the attach that grants a link.
+fn answer(attach: &Attach, session: &Held, max_message_size: u64, broken: Broken) -> Vec<Value> {
+    let properties = session.as_ref().map(|(_, until)| {
+        let until = if broken.is(Breakage::LockedUntilTimestamp) {
+            timestamp(*until)
+        } else {
+            // A long of ticks, not a timestamp: clients read the raw eight bytes.
+            Value::Long(until.ticks())
+        };
+        map([(symbol("com.microsoft:locked-until-utc"), until)])
+    });
+    let source = match (session, attach.session_filter()) {
+        (Some((session, _)), Some((_, code))) => with_session(&attach.source, session, code),
+        _ => attach.source.clone(),
+    };
+    let max_message_size =
+        if broken.is(Breakage::NoMaxMessageSize) { Value::Null } else { Value::Ulong(max_message_size) };
+    vec![
+        string(&attach.name),
+        Value::Uint(attach.handle),
+        Value::Bool(!attach.receiver),
+        attach.send_mode.clone(),
+        attach.receive_mode.clone(),
+        non_null(source, SOURCE),
+        non_null(attach.target.clone(), TARGET),
+        Value::Null,
+        Value::Null,
+        if attach.receiver { Value::Uint(0) } else { Value::Null },
+        max_message_size,
+        Value::Null,
+        Value::Null,
+        properties.unwrap_or_default(),
+    ]
 }
 
 /// A terminus that is not null, because null means refusal.

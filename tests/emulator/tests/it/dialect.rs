@@ -125,6 +125,27 @@ async fn too_large_a_message_is_rejected_and_the_link_lives_on() -> Result<()> {
 }
 
 #[tokio::test]
+async fn what_is_too_large_is_refused_although_it_comes_in_many_frames() -> Result<()> {
+    let options = EntityOptions { max_message_size: 1_000, ..EntityOptions::default() };
+    let bus = ServiceBus::start(open(Options::default().queue_with("small", options))).await?;
+    let mut client = Client::connect(bus.address()).await?;
+    client.attach(&Link::sender(0, "small")).await?;
+    let message = plain(&[0; 5_000]);
+    let tag = Value::Binary(Binary::from(vec![1]));
+    let first =
+        vec![Value::Uint(0), Value::Uint(0), tag, Value::Uint(0), Value::Bool(false), Value::Bool(true)];
+    let mut next = vec![Value::Uint(0)];
+    client.write(TRANSFER, first, &message[..900]).await?;
+    next.extend([Value::Null, Value::Null, Value::Null, Value::Null, Value::Bool(true)]);
+    client.write(TRANSFER, next.clone(), &message[900..3_000]).await?;
+    next[5] = Value::Bool(false);
+    client.write(TRANSFER, next, &message[3_000..]).await?;
+    assert_eq!(client.until(DISPOSITION).await?.outcome(), REJECTED);
+    assert_eq!(bus.counts("small")?.active, 0);
+    Ok(())
+}
+
+#[tokio::test]
 async fn nothing_is_sent_beyond_credit_or_the_session_window() -> Result<()> {
     let bus = start().await?;
     let mut client = Client::connect_with(bus.address(), 2, 65_536).await?;

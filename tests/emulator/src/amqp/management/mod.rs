@@ -122,29 +122,23 @@ impl Connection {
             self.touch_link(link);
         }
         let broken = self.hub.settings.broken;
-        let mut scripted = None;
-        match self.request_fault(Point::Request, &entity, &name) {
+        let result = match self.request_fault(Point::Request, &entity, &name) {
             Some(Action::Disconnect) => {
                 self.cut();
                 return None;
             }
             Some(Action::Withhold) => return None,
-            Some(Action::Refuse(condition) | Action::Detach(condition)) => {
-                scripted = Some(Failure::scripted(&condition));
+            Some(Action::Refuse(condition) | Action::Detach(condition)) => Err(Failure::scripted(&condition)),
+            action @ (None | Some(Action::DelayMillis(_) | Action::LapseLock)) => {
+                self.hub.run(|broker, now| {
+                    if action == Some(Action::LapseLock) {
+                        broker.lapse(target, None, now)?;
+                    }
+                    Operation { broker, target, now, body: &request.body, broken }.run(&name)
+                })
             }
-            Some(Action::LapseLock) => {
-                self.hub.run(|broker, now| broker.lapse(target, None, now)).ok();
-            }
-            None | Some(Action::DelayMillis(_)) => {}
-        }
-        let result = match scripted {
-            Some(failure) => Err(failure),
-            None => self
-                .hub
-                .run(|broker, now| Operation { broker, target, now, body: &request.body, broken }.run(&name)),
         };
-        let mut answer = to_answer(result, request);
-        let status = answer.status;
+        let (status, mut answer) = to_answer(result, request);
         self.hub.journal.record([Event::Request { connection: self.id, operation: name.clone(), status }]);
         match self.request_fault(Point::Reply, &entity, &name) {
             Some(Action::Disconnect) => {
@@ -152,10 +146,10 @@ impl Connection {
                 return None;
             }
             Some(Action::Withhold) => return None,
-            Some(Action::DelayMillis(millis)) => answer.answer.delay = Some(Duration::from_millis(millis)),
+            Some(Action::DelayMillis(millis)) => answer.delay = Some(Duration::from_millis(millis)),
             None | Some(Action::Refuse(_) | Action::Detach(_) | Action::LapseLock) => {}
         }
-        Some(answer.answer)
+        Some(answer)
     }
 
     /// A request that names a link counts as use of it.
@@ -171,12 +165,7 @@ impl Connection {
     }
 }
 
-struct Answered {
-    status: i32,
-    answer: Answer,
-}
-
-fn to_answer(result: Result, request: &Request) -> Answered {
+fn to_answer(result: Result, request: &Request) -> (i32, Answer) {
     let (status, text, failure, body) = match result {
         Ok(Done::Body(entries)) => {
             let body = map(entries.into_iter().map(|(key, value)| (string(key), value)));
@@ -193,5 +182,5 @@ fn to_answer(result: Result, request: &Request) -> Answered {
     if let Some(tracking) = request.property("com.microsoft:tracking-id") {
         properties.push((string("com.microsoft:tracking-id"), string(tracking)));
     }
-    Answered { status, answer: Answer { properties, body: Some(body), delay: None } }
+    (status, Answer { properties, body: Some(body), delay: None })
 }
