@@ -146,7 +146,7 @@ async fn closing_gives_back_what_was_not_handed_over_and_waits_for_the_rest() ->
 async fn closing_does_not_wait_for_a_service_that_is_away() -> Result<()> {
     let (bus, queue) = start().await?;
     ready(&queue).await?;
-    bus.go_away(Duration::from_secs(60));
+    bus.go_away(Duration::from_mins(1));
     timeout(Duration::from_secs(5), queue.close()).await.context("close hangs")?;
     Ok(())
 }

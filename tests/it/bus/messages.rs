@@ -143,3 +143,28 @@ async fn a_message_that_cannot_be_read_is_handed_over_and_can_be_dead_lettered()
     assert_eq!((bus.counts(QUEUE)?.active, bus.counts(DEAD)?.active), (0, 2));
     Ok(())
 }
+
+#[tokio::test]
+async fn the_largest_message_that_the_queue_takes_comes_out_again() -> Result<()> {
+    let (bus, queue) = start().await?;
+    // What the service adds to a message on its way out does not count against the limit.
+    let mut size = 256 * 1024;
+    let sent = loop {
+        let message = Outgoing { body: vec![7; size].into(), ..Outgoing::default() };
+        match queue.send(message.clone()).await {
+            Ok(()) => break message,
+            Err(error) => assert_eq!(error.class(), Class::Permanent, "{error}"),
+        }
+        size -= 8;
+    };
+    queue.set_credit(1);
+    let delivery = receive_one(&queue).await?;
+    assert_eq!(delivery.message.body, Ok(sent.body));
+    let letter = DeadLetter::new(DeadLetterReason::BodyUndecodable, &"long ".repeat(1_000));
+    delivery.settle(Settlement::DeadLetter(letter)).await?;
+
+    let dead = AmqpQueue::open(&settings(&bus)?.dead_letters(), None)?;
+    dead.set_credit(1);
+    receive_one(&dead).await?.settle(Settlement::Complete).await?;
+    Ok(())
+}

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::claims::Claims;
 use super::faults::Doing;
+use super::lift::Lifted;
 use super::recovery::Failure;
 use super::transport::Transport;
 use super::{Settings, Timing};
@@ -78,7 +79,7 @@ impl Connection {
             .scheme("amqp")
             .idle_time_out(u32::try_from(IDLE.as_millis()).unwrap_or(u32::MAX))
             .sasl_profile(SaslProfile::Anonymous)
-            .open_with_stream(stream)
+            .open_with_stream(Lifted::new(stream))
             .await
             .map_err(|error| doing.open(error))?;
         let sessions = Arc::new(Sessions { host, handle: Mutex::new(handle) });

@@ -25,7 +25,7 @@ use fe2o3_amqp::link::CreditMode;
 use fe2o3_amqp::link::delivery::DeliveryInfo;
 use fe2o3_amqp::link::receiver::TerminalDeliveryState;
 use fe2o3_amqp::session::SessionHandle;
-use fe2o3_amqp_types::definitions::ReceiverSettleMode;
+use fe2o3_amqp_types::definitions::{ReceiverSettleMode, SenderSettleMode};
 use fe2o3_amqp_types::messaging::{Accepted, Modified, Released};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
@@ -79,6 +79,8 @@ impl Link {
         let receiver = Receiver::builder()
             .name(format!("{address}-in-{}", Uuid::new_v4()))
             .source(address)
+            // Says that messages are to be locked, not removed as they are sent.
+            .sender_settle_mode(SenderSettleMode::Unsettled)
             .receiver_settle_mode(ReceiverSettleMode::First)
             .credit_mode(CreditMode::Manual)
             .auto_accept(false)

@@ -1,6 +1,6 @@
 //! The queue over AMQP 1.0. Only this folder knows the protocol library.
 //!
-//! From the wire upwards: [`transport`] opens the stream; [`connection`] opens AMQP on it and hands out sessions;
+//! From the wire upwards: [`transport`] opens the stream, [`lift`] takes a limit off it; [`connection`] opens AMQP on it and hands out sessions;
 //! [`claims`] proves who we are over [`rpc`]; [`link`] is the receiving link, owned by the one task in
 //! [`receiver`], which takes deliveries off it ([`arrival`]) and carries out what it is asked to ([`dispatch`]);
 //! [`intake`] lies between that task and the engine; [`settler`] carries settlements to the task or to
@@ -14,6 +14,7 @@ mod connection;
 mod dispatch;
 mod faults;
 mod intake;
+mod lift;
 mod link;
 mod management;
 mod receiver;
