@@ -111,6 +111,20 @@ impl Gate {
         self.pace.rate()
     }
 
+    /// When [`Gate::ask`] may say yes, as far as time decides it; `None` if something has to happen first.
+    #[must_use]
+    pub fn opens_at(&self, now: Moment) -> Option<Moment> {
+        if self.pause.is_some() && !self.trial {
+            return None;
+        }
+        let probing = self.pause.as_ref().or(self.breaker.as_ref());
+        if probing.is_some_and(|probing| probing.under_way) {
+            return None;
+        }
+        let probe = probing.map_or(Moment::START, |probing| probing.next);
+        Some(self.closed_until.max(probe).max(self.pace.ready_at(now)))
+    }
+
     /// Asks to start a write, and takes one from the budget if the answer is [`Permit::Now`].
     pub fn ask(&mut self, now: Moment) -> Permit {
         if self.pause.is_some() && !self.trial {

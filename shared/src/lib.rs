@@ -8,6 +8,7 @@ pub mod decode;
 
 pub mod plan;
 
+pub mod engine;
 pub mod lanes;
 
 pub mod reconcile;

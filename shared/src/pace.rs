@@ -54,8 +54,19 @@ impl Pace {
             self.tokens -= 1.0;
             return None;
         }
-        let missing = (1.0 - self.tokens) / self.rate;
-        Some(now + Duration::from_secs_f64(missing).max(Duration::from_micros(100)))
+        Some(self.ready_at(now))
+    }
+
+    /// When the next write can be taken: now, or later.
+    #[must_use]
+    pub fn ready_at(&self, now: Moment) -> Moment {
+        let passed = (now - self.counted).as_secs_f64();
+        let tokens =
+            if passed > 0.0 { (self.tokens + passed * self.rate).min(self.burst) } else { self.tokens };
+        if tokens >= 1.0 {
+            return now;
+        }
+        now + Duration::from_secs_f64((1.0 - tokens) / self.rate).max(Duration::from_micros(100))
     }
 
     /// Returns a write that was taken and not made.

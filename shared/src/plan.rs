@@ -94,12 +94,6 @@ impl Planner {
         self.try_plan(change).unwrap_or_else(Plan::Impossible)
     }
 
-    /// What becomes of a message that its sender stripped, even of what it is about.
-    #[must_use]
-    pub fn truncated(&self) -> DeadLetter {
-        truncated()
-    }
-
     fn try_plan(&self, change: &Change) -> Result<Plan, DeadLetter> {
         self.check_organization(change)?;
         match change.operation {
@@ -228,7 +222,9 @@ fn unmappable(row: &Row, error: &RowError) -> DeadLetter {
     }
 }
 
-fn truncated() -> DeadLetter {
+/// What becomes of a message that its sender stripped.
+#[must_use]
+pub fn truncated() -> DeadLetter {
     DeadLetter::new(
         DeadLetterReason::ContextTruncated,
         "Dataverse removed the columns because the message exceeded 192 KB; register fewer image columns, then \

@@ -202,6 +202,14 @@ impl<T> Lanes<T> {
         Next::Wait(self.delayed.first().map(|(moment, _)| *moment))
     }
 
+    /// When a lane or the gate may let something through, if nothing else happens before.
+    #[must_use]
+    pub fn wake_at(&self, now: Moment) -> Option<Moment> {
+        let delayed = self.delayed.first().map(|(moment, _)| *moment);
+        let idle = self.ready.is_empty() || self.in_flight >= self.limits.concurrency;
+        if idle { delayed } else { [delayed, self.gate.opens_at(now)].into_iter().flatten().min() }
+    }
+
     /// The write of this user ended. `share` is drawn evenly from 0 to 1, for jitter.
     ///
     /// Returns what becomes of its messages; those that are tried again stay here.

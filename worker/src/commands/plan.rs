@@ -6,6 +6,7 @@ use anyhow::Context;
 use serde_json::{Map, Value, json};
 use shared::{
     change::Change,
+    engine::intake::{self, Read},
     patch::{PropertyValue, UserPatch},
     plan::{Plan, Planner},
     reason::DeadLetter,
@@ -14,7 +15,6 @@ use shared::{
 use crate::{
     cli::Cli,
     commands::{body, print},
-    pool::intake::{self, Read},
 };
 
 /// Options of `plan`.
@@ -34,7 +34,7 @@ pub struct Args {
 pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     let planner = cli.planner()?;
     let body = body::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
-    let read = intake::changes(&body, args.content_type.as_deref(), false, &planner);
+    let read = intake::changes(&body, args.content_type.as_deref(), false);
     print(&if args.json { as_json(&read, &planner) } else { as_text(&read, &planner) })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -159,7 +159,7 @@ mod tests {
 
     fn plan(body: &[u8]) -> (String, Value) {
         let planner = Planner::new(Mapping::preset_default());
-        let read = intake::changes(body, None, false, &planner);
+        let read = intake::changes(body, None, false);
         let json = serde_json::from_str(&as_json(&read, &planner)).expect("JSON");
         (as_text(&read, &planner), json)
     }

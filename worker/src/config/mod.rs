@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use shared::{gate, lanes, plan::Planner};
+use shared::{engine, gate, lanes, pace::Pace, plan::Planner};
 
 pub use self::{
     sections::{Bus, Graph, LogFormat, Pool, Retry, Telemetry, Throttle},
@@ -156,26 +156,28 @@ pub fn parse(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) ->
 }
 
 impl Settings {
-    /// Bounds of the scheduler.
+    /// Bounds and patience of the engine.
     #[must_use]
-    pub fn lane_limits(&self) -> lanes::Limits {
-        lanes::Limits {
-            concurrency: self.pool.concurrency,
-            messages: self.pool.messages,
-            remembered_users: self.pool.remembered_users,
-            tries_in_place: self.retry.tries,
-            backoff: self.retry.delays,
-        }
-    }
-
-    /// Bounds of the gate.
-    #[must_use]
-    pub fn gate_limits(&self) -> gate::Limits {
-        gate::Limits {
-            breaker_users: self.throttle.breaker_users,
-            probe: self.throttle.probes,
-            throttle: self.throttle.probes,
-            longest_wait: self.throttle.longest_wait,
+    pub fn engine_policy(&self) -> engine::Policy {
+        let (pool, retry, throttle) = (&self.pool, &self.retry, &self.throttle);
+        engine::Policy {
+            lanes: lanes::Limits {
+                concurrency: pool.concurrency,
+                messages: pool.messages,
+                remembered_users: pool.remembered_users,
+                tries_in_place: retry.tries,
+                backoff: retry.delays,
+            },
+            gate: gate::Limits {
+                breaker_users: throttle.breaker_users,
+                probe: throttle.probes,
+                throttle: throttle.probes,
+                longest_wait: throttle.longest_wait,
+            },
+            pace: Pace::new(throttle.writes_per_second, throttle.burst),
+            bytes: pool.bytes,
+            max_age: retry.max_age,
+            max_lock_hold: pool.max_lock_hold,
         }
     }
 }

@@ -38,6 +38,10 @@ pub struct Pool {
     pub concurrency: usize,
     /// Messages held at once.
     pub messages: usize,
+    /// Bytes of their bodies.
+    pub bytes: usize,
+    /// Longest time that a message is kept under lock.
+    pub max_lock_hold: Duration,
     /// Time to finish after SIGTERM.
     pub grace: Duration,
     /// Users remembered.
@@ -165,11 +169,15 @@ pub(super) fn pool(r: &Reader<'_>) -> Option<Pool> {
     let concurrency = r.count("pool.concurrency", 1, 1_000);
     // Service Bus allows 5,000 messages to be received from one entity at once.
     let messages = r.count("pool.messages", 1, 5_000);
+    let megabytes = r.count("pool.megabytes", 1, 100_000);
+    let max_lock_hold = r.duration("pool.max_lock_hold", SECOND, DAY);
     let grace = r.duration("pool.grace", SECOND, Duration::from_hours(1));
     let remembered = r.count("pool.remembered_users", 1, 10_000_000);
     Some(Pool {
         concurrency: concurrency?,
         messages: messages?,
+        bytes: megabytes? * 1024 * 1024,
+        max_lock_hold: max_lock_hold?,
         grace: grace?,
         remembered_users: NonZeroUsize::new(remembered?)?,
     })

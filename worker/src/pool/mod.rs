@@ -1,8 +1,5 @@
-//! What surrounds the pipeline: the messages under lock, the renewal of their locks, the copies that come
-//! back later, and the counts of it all.
+//! What surrounds the pipeline: renewal of locks, settlement, the copies that come back later, and the counts.
 
-pub mod held;
-pub mod intake;
 pub mod locks;
 pub mod returns;
 pub mod settling;

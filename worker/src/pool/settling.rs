@@ -5,17 +5,13 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use shared::{
     backoff::Backoff,
+    engine::Ending,
     ids::LockToken,
-    lanes::Verdict,
     reason::{DeadLetter, chain},
 };
 use tokio::task::JoinSet;
 
-use super::{
-    held::Finished,
-    returns::{self, Past},
-    tally::Ending,
-};
+use super::returns::{self, Past};
 use crate::{
     bus::{Error, Message, Queue, SettleError, Settlement, Unsettled},
     clock,
@@ -50,18 +46,8 @@ impl<Q: Queue> Settler<Q> {
         }
     }
 
-    /// Settles a message by the verdict on it.
-    pub fn settle(&mut self, finished: Finished) {
-        let ending = Ending::from(&finished.verdict);
-        let letter = match finished.verdict {
-            Verdict::DeadLetter(letter) | Verdict::RetryLater(letter) => Some(letter),
-            Verdict::Applied | Verdict::Stale | Verdict::Release => None,
-        };
-        self.settle_as(finished.unsettled, finished.message, ending, letter);
-    }
-
     /// Settles a message as this ending asks.
-    pub fn settle_as(
+    pub fn settle(
         &mut self,
         unsettled: Unsettled,
         message: Message,

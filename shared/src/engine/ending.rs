@@ -1,0 +1,60 @@
+//! How a message ends: a closed list, because metrics, logs and tests use it as a label.
+
+use crate::{lanes::Verdict, plan::Needless, reason::DeadLetterReason};
+
+/// How a message ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Ending {
+    /// Its effect is in Graph.
+    Applied,
+    /// Newer values than its own are in Graph.
+    Stale,
+    /// It needed no write.
+    Unchanged(Needless),
+    /// Taken out of the queue.
+    DeadLettered(DeadLetterReason),
+    /// Handed back for later, as a scheduled copy.
+    Returned,
+    /// Given back untouched.
+    Released,
+    /// Its settlement did not reach the queue; it will come again.
+    Unsettled,
+}
+
+impl Ending {
+    /// The ending without its reason, for logs and metrics.
+    #[must_use]
+    pub const fn outcome(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Stale => "stale",
+            Self::Unchanged(_) => "unchanged",
+            Self::DeadLettered(_) => "dead_lettered",
+            Self::Returned => "returned",
+            Self::Released => "released",
+            Self::Unsettled => "unsettled",
+        }
+    }
+
+    /// The reason, where there is one.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Unchanged(needless) => needless.as_str(),
+            Self::DeadLettered(reason) => reason.as_str(),
+            Self::Applied | Self::Stale | Self::Returned | Self::Released | Self::Unsettled => "",
+        }
+    }
+}
+
+impl From<&Verdict> for Ending {
+    fn from(verdict: &Verdict) -> Self {
+        match verdict {
+            Verdict::Applied => Self::Applied,
+            Verdict::Stale => Self::Stale,
+            Verdict::RetryLater(_) => Self::Returned,
+            Verdict::DeadLetter(letter) => Self::DeadLettered(letter.reason),
+            Verdict::Release => Self::Released,
+        }
+    }
+}

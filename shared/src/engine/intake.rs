@@ -1,0 +1,108 @@
+//! decode → plan, for one body: what has to be written, or how the message can be settled at once.
+
+use crate::{
+    change::Change,
+    decode::{self, Subject},
+    engine::Ending,
+    ids::UserId,
+    patch::UserPatch,
+    plan::{Needless, Plan, Planner, truncated},
+    reason::{DeadLetter, DeadLetterReason, DeadLetterText},
+    version::Version,
+};
+
+/// One planned write of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// The user.
+    pub user: UserId,
+    /// How new the change is, if the message tells.
+    pub version: Option<Version>,
+    /// What it asks for.
+    pub patch: UserPatch,
+}
+
+/// What a message asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Intake {
+    /// These writes, one for each of its changes; never none.
+    Work(Vec<Planned>),
+    /// Nothing that Graph has to hear of.
+    Settle(Ending, Option<DeadLetter>),
+}
+
+/// What a body reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// These changes of contacts.
+    Changes(Vec<Change>),
+    /// Nothing that could concern a user.
+    Nothing(Needless),
+}
+
+impl Intake {
+    /// Reads and plans a body. `marked` tells that the message carried the property of a sender that cut it.
+    #[must_use]
+    pub fn of(body: &[u8], content_type: Option<&str>, marked: bool, planner: &Planner) -> Self {
+        changes(body, content_type, marked).and_then(|read| plan(read, planner)).unwrap_or_else(Self::dead)
+    }
+
+    /// A message that cannot be read or planned.
+    #[must_use]
+    pub fn dead(letter: DeadLetter) -> Self {
+        Self::Settle(Ending::DeadLettered(letter.reason), Some(letter))
+    }
+}
+
+fn plan(read: Read, planner: &Planner) -> Result<Intake, DeadLetter> {
+    let changes = match read {
+        Read::Changes(changes) => changes,
+        Read::Nothing(why) => return Ok(Intake::Settle(Ending::Unchanged(why), None)),
+    };
+    let mut writes = Vec::with_capacity(changes.len());
+    let mut needless = Needless::NothingMapped;
+    for change in &changes {
+        match planner.plan(change) {
+            Plan::Write { user, patch } => writes.push(Planned { user, version: change.version, patch }),
+            Plan::Nothing(why) => needless = why,
+            // Nothing of the message has been written yet, so taking all of it out loses no order; once the
+            // contact is mended, replaying it repeats what was good in it, which is harmless.
+            Plan::Impossible(letter) => return Err(letter),
+        }
+    }
+    Ok(if writes.is_empty() {
+        Intake::Settle(Ending::Unchanged(needless), None)
+    } else {
+        Intake::Work(writes)
+    })
+}
+
+/// Reads a body; `marked` as in [`Intake::of`].
+pub fn changes(body: &[u8], content_type: Option<&str>, marked: bool) -> Result<Read, DeadLetter> {
+    let mut decoded = decode::decode(body, content_type).map_err(|error| undecodable(&error))?;
+    if marked {
+        decoded.mark_truncated();
+    }
+    match decoded.subject {
+        Subject::Contact(changes) => Ok(Read::Changes(changes)),
+        Subject::NoChange => Ok(Read::Nothing(Needless::NothingMapped)),
+        Subject::Stripped => Err(truncated()),
+        Subject::OtherEntity { name } => Err(wrong_entity(&name)),
+    }
+}
+
+/// A body that cannot be read, for this reason.
+#[must_use]
+pub fn undecodable(error: &dyn std::error::Error) -> DeadLetter {
+    DeadLetter { reason: DeadLetterReason::BodyUndecodable, description: DeadLetterText::of_error(error) }
+}
+
+fn wrong_entity(name: &str) -> DeadLetter {
+    // The name comes from the message; only what can be a logical name is repeated.
+    let known = name.len() <= 128 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let table = if known { name } else { "another table" };
+    DeadLetter::new(
+        DeadLetterReason::WrongEntity,
+        &format!("the message is about {table}, not contact; register the step on contact only"),
+    )
+}

@@ -1,0 +1,314 @@
+//! Everything one replica decides, without doing any of it: what arrives goes in, what must be done comes out.
+//!
+//! The shell reports events ([`Engine::arrived`], [`Engine::write_ended`], [`Engine::lock_lost`], ...) and
+//! carries out the effects that [`Engine::next`] hands it. So the same decisions run behind sockets and in a
+//! simulation, where time, chance and faults are ours.
+
+mod ending;
+mod held;
+pub mod intake;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::VecDeque, time::Duration};
+
+use jiff::Timestamp;
+
+use self::held::HeldMessages;
+pub use self::{
+    ending::Ending,
+    intake::{Intake, Planned},
+};
+use crate::{
+    class::Class,
+    gate::{self, Gate, State},
+    ids::{LockToken, SequenceNumber, UserId},
+    lanes::{self, Failure, Lanes, Next, Outcome, Verdict, Work},
+    moment::Moment,
+    pace::Pace,
+    patch::UserWrite,
+    property::Property,
+    reason::{DeadLetter, DeadLetterReason},
+    register::Stamp,
+    version::Version,
+};
+
+/// Bounds and patience of one replica.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Bounds of the lanes.
+    pub lanes: lanes::Limits,
+    /// Bounds of the gate.
+    pub gate: gate::Limits,
+    /// Write budget.
+    pub pace: Pace,
+    /// Bytes of bodies held at once.
+    pub bytes: usize,
+    /// Age after which a message that still fails is dead-lettered.
+    pub max_age: Duration,
+    /// Longest time that a message is kept under lock before it is handed back.
+    pub max_lock_hold: Duration,
+}
+
+/// A message that arrived, read and planned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its lock, which names it from now on.
+    pub lock: LockToken,
+    /// How long the lock holds.
+    pub locked_for: Duration,
+    /// Length of its body.
+    pub bytes: usize,
+    /// When its original reached the queue.
+    pub enqueued: Timestamp,
+    /// How long ago that was.
+    pub age: Duration,
+    /// Place of its original in the order of the queue.
+    pub arrival: SequenceNumber,
+    /// What it asks for.
+    pub intake: Intake,
+}
+
+/// Something to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Write this to the user, and report with [`Engine::write_ended`].
+    Write {
+        /// The values.
+        write: UserWrite,
+        /// Messages merged into it.
+        changes: usize,
+    },
+    /// Settle this message as its ending asks; the letter says why, for dead letters and for returns.
+    Settle {
+        /// The message.
+        lock: LockToken,
+        /// How it ended.
+        ending: Ending,
+        /// Why.
+        letter: Option<DeadLetter>,
+    },
+    /// Find out whether the installation works, and report with [`Engine::probed`].
+    Probe,
+}
+
+/// How a write ended.
+pub type WriteResult = Result<Vec<Property>, Failure>;
+
+/// The decisions of one replica.
+#[derive(Debug)]
+pub struct Engine {
+    policy: Policy,
+    lanes: Lanes<LockToken>,
+    held: HeldMessages,
+    /// Messages under lock by the time at which they are handed back.
+    holds: VecDeque<(Moment, LockToken)>,
+    ready: VecDeque<Effect>,
+    /// How long locks hold, as last seen.
+    locked_for: Option<Duration>,
+    probing: bool,
+    stopping: bool,
+}
+
+impl Engine {
+    /// An engine that holds nothing.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self {
+            lanes: Lanes::new(policy.lanes, Gate::new(policy.gate, policy.pace.clone())),
+            policy,
+            held: HeldMessages::default(),
+            holds: VecDeque::new(),
+            ready: VecDeque::new(),
+            locked_for: None,
+            probing: false,
+            stopping: false,
+        }
+    }
+
+    /// A message arrived.
+    pub fn arrived(&mut self, arrival: Arrival, now: Moment) {
+        let Arrival { lock, locked_for, bytes, enqueued, age, arrival, intake } = arrival;
+        self.locked_for = Some(locked_for);
+        let planned = match intake {
+            Intake::Settle(ending, letter) => {
+                self.ready.push_back(Effect::Settle { lock, ending, letter });
+                return;
+            }
+            Intake::Work(planned) => planned,
+        };
+        let deadline = now + self.policy.max_age.saturating_sub(age);
+        self.holds.push_back((now + self.policy.max_lock_hold, lock));
+        self.held.hold(lock, planned.iter().map(|write| write.user).collect(), bytes);
+        for Planned { user, version, patch } in planned {
+            // A message that does not tell when its change happened is placed by when it reached the queue.
+            let stamp = Stamp { version: version.unwrap_or(Version::at(enqueued)), arrival };
+            self.lanes.push(Work { user, stamp, patch, deadline, ticket: lock });
+        }
+        if self.stopping {
+            self.release_waiting();
+        }
+    }
+
+    /// What to do next; `None` if there is nothing before something happens or [`Engine::wake_at`] comes.
+    pub fn next(&mut self, now: Moment) -> Option<Effect> {
+        self.hand_back_long_held(now);
+        loop {
+            if let Some(effect) = self.ready.pop_front() {
+                return Some(effect);
+            }
+            match self.lanes.next(now) {
+                Next::Write { write, changes } => return Some(Effect::Write { write, changes }),
+                Next::Settle(settled) => self.close(settled),
+                Next::Wait(_) => break,
+            }
+        }
+        let due = self.lanes.probe_due().is_some_and(|due| due <= now);
+        if due && !self.probing && !self.stopping {
+            self.probing = true;
+            return Some(Effect::Probe);
+        }
+        None
+    }
+
+    /// When to ask [`Engine::next`] again, if nothing happens before.
+    pub fn wake_at(&mut self, now: Moment) -> Option<Moment> {
+        let probe = self.lanes.probe_due().filter(|_| !self.probing && !self.stopping);
+        let hold = self.holds.front().map(|(until, _)| *until);
+        [self.lanes.wake_at(now), probe, hold].into_iter().flatten().min()
+    }
+
+    /// A write ended. `share` is drawn evenly from 0 to 1.
+    pub fn write_ended(&mut self, user: UserId, result: WriteResult, now: Moment, share: f64) {
+        let outcome = match result {
+            Ok(superseded) => Outcome::Applied { superseded },
+            Err(failure) => Outcome::Failed(failure),
+        };
+        let settled = self.lanes.finished(user, outcome, now, share);
+        self.close(settled);
+        if self.stopping || self.state(now) == State::Paused {
+            self.release_waiting();
+        }
+    }
+
+    /// A lock is lost: what of the message was not written yet must not be, because it comes again.
+    pub fn lock_lost(&mut self, lock: LockToken) {
+        self.withdraw(lock, &Verdict::Release);
+    }
+
+    /// A probe ended.
+    pub fn probed(&mut self, well: bool, now: Moment, share: f64) {
+        self.probing = false;
+        self.lanes.probed(well, now, share);
+    }
+
+    /// Starts nothing more and gives back what was not begun.
+    pub fn stop(&mut self) {
+        self.stopping = true;
+        self.release_waiting();
+    }
+
+    /// Whether nothing is under way and nothing waits to be settled.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.lanes.in_flight() == 0 && self.ready.is_empty() && self.held.len() == 0
+    }
+
+    /// What holds writes back now.
+    #[must_use]
+    pub fn state(&self, now: Moment) -> State {
+        self.lanes.gate().state(now)
+    }
+
+    /// Messages held.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Writes under way.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.lanes.in_flight()
+    }
+
+    /// How many more messages may come now.
+    ///
+    /// Never more than can be held, and never more than can be applied before locks lapse: writes owed count,
+    /// not messages, because a hundred changes of one user are one write. None while the installation is at
+    /// fault, and one at a time while it is on trial.
+    #[must_use]
+    pub fn credit(&self, now: Moment) -> usize {
+        if self.stopping {
+            return 0;
+        }
+        let room = self.policy.lanes.messages.saturating_sub(self.held.len());
+        let room = if self.held.bytes() < self.policy.bytes { room } else { 0 };
+        match self.state(now) {
+            State::Paused => 0,
+            State::Trial => room.min(usize::from(self.held.len() == 0)),
+            State::Throttled(until) => room.min(self.writes_within(until - now)),
+            State::Open | State::BreakerOpen => room.min(self.writes_within(Duration::ZERO)),
+        }
+    }
+
+    /// How many more writes, each of a message yet to come at worst, fit into half of a lock's time.
+    fn writes_within(&self, lost: Duration) -> usize {
+        let Some(locked_for) = self.locked_for else { return usize::MAX };
+        let time = (locked_for / 2).saturating_sub(lost);
+        let possible = self.lanes.gate().rate() * time.as_secs_f64();
+        if possible.is_infinite() {
+            return usize::MAX;
+        }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
+        let possible = possible.clamp(1.0, 1e9) as usize;
+        possible.saturating_sub(self.lanes.waiting_lanes())
+    }
+
+    fn withdraw(&mut self, lock: LockToken, verdict: &Verdict) {
+        for user in self.held.users(lock).to_vec() {
+            let withdrawn = self.lanes.withdraw(user, |ticket| *ticket == lock);
+            self.close(withdrawn.into_iter().map(|work| (work, verdict.clone())).collect());
+        }
+    }
+
+    /// A message held too long is handed back as a copy for later; its lock could be lost at any time.
+    fn hand_back_long_held(&mut self, now: Moment) {
+        while let Some(&(until, lock)) = self.holds.front() {
+            // What has been settled leaves the list here, so that it stays as short as what is held.
+            if self.held.contains(lock) && until > now {
+                return;
+            }
+            self.holds.pop_front();
+            let letter = DeadLetter::new(
+                DeadLetterReason::RetryBudgetExhausted,
+                "the message was held for pool.max_lock_hold without its turn coming",
+            );
+            self.withdraw(lock, &Verdict::RetryLater(letter));
+        }
+    }
+
+    fn release_waiting(&mut self) {
+        let released = self.lanes.release_waiting();
+        self.close(released);
+    }
+
+    fn close(&mut self, settled: Vec<(Work<LockToken>, Verdict)>) {
+        for (work, verdict) in settled {
+            let lock = work.ticket;
+            let Some(verdict) = self.held.close(lock, verdict) else { continue };
+            let ending = Ending::from(&verdict);
+            let letter = match verdict {
+                Verdict::DeadLetter(letter) | Verdict::RetryLater(letter) => Some(letter),
+                Verdict::Applied | Verdict::Stale | Verdict::Release => None,
+            };
+            self.ready.push_back(Effect::Settle { lock, ending, letter });
+        }
+    }
+}
+
+/// Whether a failure is the installation's, for the shell's log.
+#[must_use]
+pub fn is_installation(result: &WriteResult) -> bool {
+    matches!(result, Err(Failure { class: Class::Installation, .. }))
+}

@@ -1,0 +1,208 @@
+//! Cases of the engine; the random worlds are in the simulation.
+
+use std::num::NonZeroUsize;
+
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    backoff::Backoff,
+    patch::{PropertyValue, UserPatch},
+    plan::Needless,
+};
+
+fn delays(millis: u64) -> Backoff {
+    Backoff::new(Duration::from_millis(millis), Duration::from_secs(5)).expect("valid")
+}
+
+fn engine_with(pace: Pace) -> Engine {
+    let lanes = lanes::Limits {
+        concurrency: 2,
+        messages: 10,
+        remembered_users: NonZeroUsize::new(10).expect("not zero"),
+        tries_in_place: 2,
+        backoff: delays(100),
+    };
+    let gate = gate::Limits {
+        breaker_users: 3,
+        probe: delays(1_000),
+        throttle: delays(1_000),
+        longest_wait: Duration::from_mins(5),
+    };
+    Engine::new(Policy {
+        lanes,
+        gate,
+        pace,
+        bytes: 1_000,
+        max_age: Duration::from_hours(1),
+        max_lock_hold: Duration::from_mins(10),
+    })
+}
+
+fn engine() -> Engine {
+    engine_with(Pace::unlimited())
+}
+
+fn at(seconds: u64) -> Moment {
+    Moment::after_start(Duration::from_secs(seconds))
+}
+
+fn lock(n: u128) -> LockToken {
+    LockToken(Uuid::from_u128(n))
+}
+
+fn user(n: u128) -> UserId {
+    UserId(Uuid::from_u128(n))
+}
+
+fn arrival(n: u128, users: &[u128]) -> Arrival {
+    let property = Property::named("givenName").expect("known");
+    let planned = users.iter().map(|&id| Planned {
+        user: user(id),
+        version: None,
+        patch: UserPatch::new([(property.clone(), PropertyValue::Text(n.to_string().into()))]).expect("one"),
+    });
+    Arrival {
+        lock: lock(n),
+        locked_for: Duration::from_mins(1),
+        bytes: 100,
+        enqueued: Timestamp::from_second(i64::try_from(n).expect("small")).expect("small"),
+        age: Duration::ZERO,
+        arrival: SequenceNumber(i64::try_from(n).expect("small")),
+        intake: Intake::Work(planned.collect()),
+    }
+}
+
+fn failure(class: Class) -> WriteResult {
+    let dead_letter = DeadLetter::new(DeadLetterReason::GraphRefused, "in a test");
+    Err(Failure { class, dead_letter, grace: None })
+}
+
+fn effects(engine: &mut Engine, now: Moment) -> Vec<Effect> {
+    std::iter::from_fn(|| engine.next(now)).collect()
+}
+
+fn settled(effects: &[Effect]) -> Vec<(LockToken, Ending)> {
+    let settled = effects.iter().filter_map(|effect| match effect {
+        Effect::Settle { lock, ending, .. } => Some((*lock, *ending)),
+        Effect::Write { .. } | Effect::Probe => None,
+    });
+    settled.collect()
+}
+
+#[test]
+fn a_message_of_two_users_is_settled_when_both_are_written() {
+    let mut engine = engine();
+    engine.arrived(arrival(1, &[1, 2]), at(0));
+    assert_eq!(effects(&mut engine, at(0)).len(), 2);
+    engine.write_ended(user(1), Ok(Vec::new()), at(0), 0.5);
+    assert_eq!(effects(&mut engine, at(0)), []);
+    engine.write_ended(user(2), Ok(Vec::new()), at(0), 0.5);
+    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(1), Ending::Applied)]);
+    assert!(engine.is_idle());
+}
+
+#[test]
+fn what_needs_no_write_is_settled_at_once() {
+    let mut engine = engine();
+    let ending = Ending::Unchanged(Needless::NotAPortalUser);
+    engine.arrived(Arrival { intake: Intake::Settle(ending, None), ..arrival(1, &[]) }, at(0));
+    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(1), ending)]);
+}
+
+#[test]
+fn credit_is_bounded_by_messages_and_by_bytes() {
+    let mut engine = engine();
+    assert_eq!(engine.credit(at(0)), 10);
+    engine.arrived(arrival(1, &[1]), at(0));
+    assert_eq!(engine.credit(at(0)), 9);
+    engine.arrived(Arrival { bytes: 900, ..arrival(2, &[2]) }, at(0));
+    assert_eq!(engine.credit(at(0)), 0, "the bytes are used up");
+}
+
+#[test]
+fn credit_counts_writes_that_fit_into_the_time_of_a_lock() {
+    let mut engine = engine_with(Pace::new(1.0, 1.0));
+    let short = |n, users: &[u128]| Arrival { locked_for: Duration::from_secs(8), ..arrival(n, users) };
+    engine.arrived(short(1, &[1]), at(0));
+    assert_eq!(engine.credit(at(0)), 3, "four writes fit into half of eight seconds, and one is owed");
+    engine.arrived(short(2, &[1]), at(0));
+    assert_eq!(engine.credit(at(0)), 3, "a second change of the same user owes no second write");
+    engine.arrived(short(3, &[2]), at(0));
+    assert_eq!(engine.credit(at(0)), 2);
+}
+
+#[test]
+fn a_fault_of_the_installation_gives_everything_back_and_takes_no_more_until_a_write_succeeds() {
+    let mut engine = engine();
+    for n in 1..=4 {
+        engine.arrived(arrival(n, &[n]), at(0));
+    }
+    assert_eq!(effects(&mut engine, at(0)).len(), 2, "two writes");
+    engine.write_ended(user(1), failure(Class::Installation), at(0), 1.0);
+    let given_back = settled(&effects(&mut engine, at(0)));
+    assert_eq!(given_back.len(), 3, "all but the one under way");
+    assert!(given_back.iter().all(|(_, ending)| *ending == Ending::Released));
+    engine.write_ended(user(2), failure(Class::Installation), at(0), 1.0);
+    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(2), Ending::Released)]);
+    assert_eq!((engine.credit(at(0)), engine.wake_at(at(0))), (0, Some(at(1))));
+    assert_eq!(effects(&mut engine, at(1)), [Effect::Probe]);
+    assert_eq!(effects(&mut engine, at(2)), [], "one probe at a time");
+    engine.probed(true, at(2), 0.5);
+    assert_eq!(engine.credit(at(2)), 1, "on trial");
+    engine.arrived(arrival(5, &[5]), at(2));
+    assert_eq!(effects(&mut engine, at(2)).len(), 1);
+    engine.write_ended(user(5), Ok(Vec::new()), at(2), 0.5);
+    assert_eq!(engine.credit(at(2)), 10);
+}
+
+#[test]
+fn stopping_gives_back_what_was_not_begun_and_waits_for_the_rest() {
+    let mut engine = engine();
+    for n in 1..=3 {
+        engine.arrived(arrival(n, &[n]), at(0));
+    }
+    assert_eq!(effects(&mut engine, at(0)).len(), 2, "two writes");
+    engine.stop();
+    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(3), Ending::Released)]);
+    assert_eq!(engine.credit(at(0)), 0);
+    engine.write_ended(user(1), Ok(Vec::new()), at(0), 0.5);
+    engine.write_ended(user(2), failure(Class::Transient), at(0), 0.5);
+    let last = settled(&effects(&mut engine, at(0)));
+    assert_eq!(last, [(lock(1), Ending::Applied), (lock(2), Ending::Released)]);
+    engine.arrived(arrival(4, &[4]), at(0));
+    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(4), Ending::Released)]);
+    assert!(engine.is_idle());
+}
+
+#[test]
+fn a_message_held_too_long_is_handed_back_for_later() {
+    let mut engine = engine();
+    engine.arrived(arrival(1, &[1]), at(0));
+    engine.arrived(arrival(2, &[1]), at(0));
+    assert_eq!(effects(&mut engine, at(0)).len(), 1, "one write of both");
+    engine.arrived(arrival(3, &[1]), at(1));
+    assert_eq!(effects(&mut engine, at(600)), [], "what is under way is left to its end");
+    assert_eq!(settled(&effects(&mut engine, at(601))), [(lock(3), Ending::Returned)]);
+}
+
+#[test]
+fn a_lost_lock_takes_the_message_out_before_its_write() {
+    let mut engine = engine_with(Pace::new(1.0, 1.0));
+    engine.arrived(arrival(1, &[1]), at(0));
+    engine.arrived(arrival(2, &[2]), at(0));
+    assert_eq!(effects(&mut engine, at(0)).len(), 1);
+    engine.lock_lost(lock(2));
+    assert_eq!(settled(&effects(&mut engine, at(9))), [(lock(2), Ending::Released)]);
+}
+
+#[test]
+fn the_engine_wakes_when_the_gate_opens() {
+    let mut engine = engine();
+    engine.arrived(arrival(1, &[1]), at(0));
+    assert_eq!(effects(&mut engine, at(0)).len(), 1);
+    let throttled = failure(Class::Throttled { retry_after: Some(Duration::from_secs(7)) });
+    engine.write_ended(user(1), throttled, at(0), 0.5);
+    assert_eq!((effects(&mut engine, at(0)), engine.wake_at(at(0))), (vec![], Some(at(7))));
+    assert_eq!(effects(&mut engine, at(7)).len(), 1);
+}
