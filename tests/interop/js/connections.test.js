@@ -1,11 +1,10 @@
 // The ways to reach the service, and to be turned away.
 
 import assert from "node:assert/strict";
-import { describe } from "node:test";
 import { ServiceBusClient } from "@azure/service-bus";
 import WebSocket from "ws";
 import { secretCredential } from "./entra.js";
-import { PATIENCE, atMost, connect, impatient, judge, receiveOne, rest, send, setting } from "./support.js";
+import { PATIENCE, atMost, connect, impatient, judge, receiveOne, rest, send, setting, suite } from "./support.js";
 
 // The official emulator's rule; its key is this text itself.
 const CLOUD_STYLE =
@@ -39,7 +38,7 @@ async function assertUnauthorized(client, queue) {
 // NODE_EXTRA_CA_CERTS vouches for the local certificate.
 const tls = () => ({ ...impatient(), customEndpointAddress: setting("BUS_TLS") });
 
-describe("connections", { concurrency: true }, () => {
+suite("connections", () => {
   judge("messages travel over tls", async (_, queue) => {
     await exchange(connect(CLOUD_STYLE, tls()), queue);
   });

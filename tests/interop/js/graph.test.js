@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
-import { describe, test } from "node:test";
+import { test } from "node:test";
 import { Client } from "@microsoft/microsoft-graph-client";
 import { GRAPH_SCOPE, secretCredential } from "./entra.js";
-import { atMost, door, setting } from "./support.js";
+import { atMost, door, setting, suite } from "./support.js";
 
 const credential = secretCredential();
 
@@ -42,7 +42,7 @@ async function attempts(id) {
   return entries.filter((one) => one.path.includes(id)).map((one) => [one.status, one.retry_attempt]);
 }
 
-describe("graph", { concurrency: true }, () => {
+suite("graph", () => {
   test("a user is read with the usual properties", async () => {
     const { id, path } = await freshUser();
     const got = await graph.api(path).get();

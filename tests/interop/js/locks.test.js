@@ -1,8 +1,7 @@
 // Locks: how long they last and what happens after.
 
 import assert from "node:assert/strict";
-import { describe } from "node:test";
-import { assertEmpty, judge, receiveOne, send, sleep } from "./support.js";
+import { assertEmpty, judge, receiveOne, send, sleep, suite } from "./support.js";
 
 // The SDK would renew by itself.
 const BY_HAND = { maxAutoLockRenewalDurationInMs: 0 };
@@ -12,7 +11,7 @@ function sleepPast(moment) {
   return sleep(moment - Date.now() + 500);
 }
 
-describe("locks", { concurrency: true }, () => {
+suite("locks", () => {
   judge("a renewed lock lasts longer", async (client, queue) => {
     await send(client, queue, "slow work");
     const receiver = client.createReceiver(queue, BY_HAND);

@@ -1,14 +1,13 @@
 // Sessions: who holds one, for how long, and in which order its messages come.
 
 import assert from "node:assert/strict";
-import { describe } from "node:test";
-import { PATIENCE, assertEmpty, atMost, connect, impatient, judge, receiveOne, send, setting, sleep } from "./support.js";
+import { PATIENCE, assertEmpty, atMost, connect, impatient, judge, receiveOne, send, setting, sleep, suite } from "./support.js";
 
 function inSession(sessionId, body) {
   return { sessionId, body };
 }
 
-describe("sessions", { concurrency: true }, () => {
+suite("sessions", () => {
   judge("the next free session is given", async (client, queue) => {
     await send(client, queue, inSession("A", "1"), inSession("B", "2"));
     const first = await client.acceptNextSession(queue);
@@ -82,7 +81,7 @@ describe("sessions", { concurrency: true }, () => {
 
   judge("waiting for a free session ends in time", async (_, queue) => {
     const hasty = connect(setting("BUS"), impatient(3000));
-    await atMost(6000, () => assert.rejects(hasty.acceptNextSession(queue), { code: "ServiceTimeout" }));
+    await atMost(10_000, () => assert.rejects(hasty.acceptNextSession(queue), { code: "ServiceTimeout" }));
     await hasty.close();
   });
 

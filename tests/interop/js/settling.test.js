@@ -1,12 +1,11 @@
 // Each way to settle a message, and what becomes of it.
 
 import assert from "node:assert/strict";
-import { describe } from "node:test";
-import { PATIENCE, assertEmpty, atMost, connect, judge, receiveOne, rest, send } from "./support.js";
+import { PATIENCE, assertEmpty, atMost, connect, judge, receiveOne, rest, send, suite } from "./support.js";
 
 const DEAD_LETTERS = { subQueueType: "deadLetter" };
 
-describe("settling", { concurrency: true }, () => {
+suite("settling", () => {
   judge("a completed message is gone", async (client, queue) => {
     await send(client, queue, "done");
     const receiver = client.createReceiver(queue);

@@ -1,7 +1,7 @@
 // Where the services are, and the few things that most tests do.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { after, describe, test } from "node:test";
 import { ServiceBusClient } from "@azure/service-bus";
 
 /** Milliseconds: longer than anything that works takes, short enough to wait for what does not. */
@@ -24,9 +24,17 @@ export function connect(connectionString = setting("BUS"), options = impatient()
   return new ServiceBusClient(connectionString, options);
 }
 
+/** Tests that run at once. A client that hangs after the last of them does not keep the runner waiting. */
+export function suite(name, tests) {
+  describe(name, { concurrency: true }, () => {
+    tests();
+    after(() => setTimeout(() => process.exit(), 1000).unref());
+  });
+}
+
 /** A test with a client and with the queue in Config.json that is named as the test is. */
 export function judge(name, work) {
-  test(name, { timeout: 4 * PATIENCE }, async () => {
+  test(name, { timeout: 3 * PATIENCE }, async () => {
     const client = connect();
     try {
       await work(client, name.replaceAll(" ", "-"));

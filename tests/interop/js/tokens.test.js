@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { describe, test } from "node:test";
+import { test } from "node:test";
 import { ConfidentialClientApplication } from "@azure/msal-node";
 import { GRAPH_SCOPE, certificateCredential, secretCredential } from "./entra.js";
-import { setting } from "./support.js";
+import { setting, suite } from "./support.js";
 
 const SCOPES = { scopes: [GRAPH_SCOPE] };
 
@@ -25,7 +25,7 @@ function confidentialClient(proof) {
   });
 }
 
-describe("tokens", { concurrency: true }, () => {
+suite("tokens", () => {
   test("azure identity gets a token by secret", async () => {
     assert.ok(await opensGraph((await secretCredential().getToken(GRAPH_SCOPE)).token));
   });

@@ -1,8 +1,13 @@
 """What every test gets: a client, and a queue of its own."""
 
+import signal
+
 import pytest
 
 from support import connect
+
+# Asked to end, the run tidies up as for Ctrl-C: the worker that it has started must not outlive it.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture

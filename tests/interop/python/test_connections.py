@@ -3,10 +3,10 @@
 import pytest
 from azure.identity import ClientSecretCredential
 from azure.servicebus import ServiceBusClient, TransportType
-from azure.servicebus.exceptions import ServiceBusAuthenticationError, ServiceBusAuthorizationError
+from azure.servicebus.exceptions import ServiceBusAuthenticationError, ServiceBusConnectionError
 
-from support import PATIENCE, at_most, connect, receive_one, rest, send, setting
 from entra import secret_credential
+from support import PATIENCE, at_most, connect, receive_one, rest, send, setting
 
 # The official emulator's rule; its key is this text itself.
 CLOUD_STYLE = "Endpoint=sb://localhost;SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=SAS_KEY_VALUE"
@@ -64,12 +64,14 @@ class Foreign:
 
 def test_a_foreign_entra_token_is_refused(queue):
     with with_credential(Foreign(secret_credential())) as client:
-        with at_most(PATIENCE), pytest.raises((ServiceBusAuthenticationError, ServiceBusAuthorizationError)):
+        # At a custom address this SDK calls every refusal a connection error; what lies below tells more.
+        with at_most(PATIENCE), pytest.raises(ServiceBusConnectionError) as caught:
             send(client, queue, "not allowed")
+    assert type(caught.value.inner_exception).__name__ == "TokenAuthFailure"
 
 
 def test_a_wrong_key_is_refused(client, queue):
     with connect(setting("BUS").replace("SAS_KEY_VALUE", "WRONG_KEY")) as stranger:
-        with at_most(PATIENCE), pytest.raises((ServiceBusAuthenticationError, ServiceBusAuthorizationError)):
+        with at_most(PATIENCE), pytest.raises(ServiceBusAuthenticationError):
             send(stranger, queue, "not allowed")
     assert rest(client, queue) == []
