@@ -12,7 +12,7 @@ use emulator::breakage::Breakage;
 use emulator::bus::{Options, ServiceBus};
 use emulator::ca::Ca;
 use emulator::config;
-use emulator::graph::{Audience, Graph};
+use emulator::graph::{Audience, DEFAULT_CLIENT_ID, DEFAULT_SECRET, Graph, Seed, Throttle};
 use tracing_subscriber::EnvFilter;
 
 /// A local Azure Service Bus and Microsoft Graph. Ctrl-C ends it.
@@ -35,11 +35,17 @@ struct Arguments {
     #[arg(long, default_value_t = 5300)]
     admin_port: u16,
     /// Port of Graph over HTTP.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 5080)]
     graph_port: u16,
     /// Port of Graph and of the token endpoint over HTTPS.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 5443)]
     graph_tls_port: u16,
+    /// Users and apps of the tenant, as JSON.
+    #[arg(long, value_name = "FILE")]
+    graph_seed: Option<PathBuf>,
+    /// Keep Microsoft's write quota, this many times faster (1 is the real one); no quota if not given.
+    #[arg(long, value_name = "SCALE")]
+    graph_quota: Option<f64>,
     /// Where to write the certificate that clients have to trust.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -73,9 +79,15 @@ async fn main() -> anyhow::Result<()> {
 
 async fn start_graph(arguments: &Arguments, ca: &Ca) -> anyhow::Result<Graph> {
     let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let seed = match &arguments.graph_seed {
+        Some(path) => Seed::from_file(path)?,
+        None => Seed::default(),
+    };
     let options = emulator::graph::Options {
+        seed,
         http: loopback(arguments.graph_port),
         https: loopback(arguments.graph_tls_port),
+        throttle: arguments.graph_quota.map(Throttle::real_quota).unwrap_or_default(),
         ..emulator::graph::Options::default()
     };
     Graph::start_with_ca(options, ca).await.context("start Graph")
@@ -128,8 +140,22 @@ fn print(bus: &ServiceBus, graph: &Graph, arguments: &Arguments) {
     println!("  HTTP               {}", graph.http_url());
     println!("  HTTPS, authority   {}", graph.https_url());
     println!("  tenant             {} ({})", tenant.id, tenant.domain);
+    println!("  client id          {DEFAULT_CLIENT_ID}");
+    println!("  client secret      {DEFAULT_SECRET}");
     if let Some(path) = &arguments.ca_file {
-        println!("Certificate to trust  {}", path.display());
+        println!("Trust                {}", path.display());
     }
     println!("Ctrl-C ends both.");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
 }
