@@ -8,7 +8,7 @@ import services
 import suites
 
 # Seconds a single step may take here: the symptom of many breaches is that nothing happens.
-PATIENCE = 4
+PATIENCE = 5
 
 
 class Case(NamedTuple):

@@ -20,7 +20,7 @@ suite("locks", () => {
     await sleep(1000);
     const renewed = await receiver.renewMessageLock(got);
     const gained = renewed - first;
-    assert.ok(gained > 500 && gained < 5000, `gained ${gained} ms`);
+    assert.ok(gained > 500 && gained < 8000, `gained ${gained} ms`);
     await sleepPast(first);
     await receiver.completeMessage(got);
   });

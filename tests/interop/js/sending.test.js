@@ -99,7 +99,7 @@ suite("sending", () => {
 
   judge("receiving from an empty queue returns in time", async (client, queue) => {
     const receiver = client.createReceiver(queue);
-    await atMost(8000, () => assertEmpty(receiver));
+    await atMost(PATIENCE, () => assertEmpty(receiver));
     await send(client, queue, "late");
     const got = await receiveOne(receiver);
     assert.equal(got.body, "late");

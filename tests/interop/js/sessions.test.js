@@ -81,7 +81,7 @@ suite("sessions", () => {
 
   judge("waiting for a free session ends in time", async (_, queue) => {
     const hasty = connect(setting("BUS"), impatient(3000));
-    await atMost(10_000, () => assert.rejects(hasty.acceptNextSession(queue), { code: "ServiceTimeout" }));
+    await atMost(PATIENCE, () => assert.rejects(hasty.acceptNextSession(queue), { code: "ServiceTimeout" }));
     await hasty.close();
   });
 

@@ -1,7 +1,7 @@
 // Each way to settle a message, and what becomes of it.
 
 import assert from "node:assert/strict";
-import { PATIENCE, assertEmpty, atMost, connect, judge, receiveOne, rest, send, suite } from "./support.js";
+import { PATIENCE, assertEmpty, atMost, connect, judge, peekAll, receiveOne, rest, send, suite } from "./support.js";
 
 const DEAD_LETTERS = { subQueueType: "deadLetter" };
 
@@ -12,7 +12,7 @@ suite("settling", () => {
     const got = await receiveOne(receiver);
     await atMost(PATIENCE, () => receiver.completeMessage(got));
     await assertEmpty(receiver);
-    assert.deepEqual(await receiver.peekMessages(1), []);
+    assert.deepEqual(await peekAll(receiver), []);
   });
 
   judge("a settled message is not settled again", async (client, queue) => {

@@ -110,7 +110,7 @@ def test_receive_and_delete_needs_no_settlement(client, queue):
 
 def test_receiving_from_an_empty_queue_returns_in_time(client, queue):
     with client.get_queue_receiver(queue) as receiver:
-        with at_most(8):
+        with at_most(PATIENCE):
             assert receiver.receive_messages(max_message_count=5, max_wait_time=1) == []
         send(client, queue, "late")
         got = receive_one(receiver)

@@ -79,7 +79,7 @@ def test_a_held_session_cannot_be_locked(client, queue):
 
 
 def test_waiting_for_a_free_session_ends_in_time(client, queue):
-    with at_most(10), pytest.raises(OperationTimeoutError):
+    with at_most(PATIENCE), pytest.raises(OperationTimeoutError):
         with client.get_queue_receiver(queue, session_id=NEXT_AVAILABLE_SESSION, max_wait_time=2) as receiver:
             receive_one(receiver)
 
