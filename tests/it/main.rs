@@ -8,4 +8,6 @@ mod delivery;
 
 mod demo;
 
+mod simulation;
+
 mod tidy;

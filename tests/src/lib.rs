@@ -11,6 +11,7 @@ pub mod scenario;
 pub mod world;
 
 pub mod demo;
+pub mod simulation;
 
 pub mod audit;
 pub mod binary;

@@ -1,0 +1,32 @@
+//! The engine in many small worlds; `cargo simulate` runs as many more as one likes.
+
+use tests::simulation::{Shape, simulate};
+
+#[track_caller]
+fn check(seeds: std::ops::Range<u64>) {
+    for seed in seeds {
+        if let Err(broken) = simulate(Shape::of(seed), seed) {
+            panic!("seed {seed}: {broken}\nsee it again: cargo simulate --schedules 1 --seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn random_worlds_keep_every_promise() {
+    check(0..400);
+}
+
+#[test]
+fn the_same_seed_is_the_same_world() {
+    for seed in 0..8 {
+        assert_eq!(simulate(Shape::of(seed), seed), simulate(Shape::of(seed), seed));
+    }
+}
+
+#[test]
+fn without_the_guard_a_replica_that_forgets_lets_an_old_value_win() {
+    // The simulation must be able to see what the guard is for.
+    let unguarded = |seed| Shape { guard: false, ..Shape::of(seed * 4 + 2) };
+    let broken = (0..200).any(|seed| simulate(unguarded(seed), seed * 4 + 2).is_err());
+    assert!(broken, "no world shows the fault that the guard prevents");
+}

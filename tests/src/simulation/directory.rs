@@ -1,0 +1,87 @@
+//! A Graph that keeps values and marks, and notices when two replicas crossed each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shared::{
+    ids::UserId,
+    moment::Moment,
+    patch::{PropertyValue, UserWrite},
+    property::Property,
+    reconcile::{self, Body, Current, Reading, Reconciled},
+};
+
+/// Who writes: a replica and which life of it.
+pub(super) type Writer = (usize, u32);
+
+/// The directory.
+#[derive(Debug, Default)]
+pub(super) struct Directory {
+    pub(super) values: BTreeMap<(UserId, Property), PropertyValue>,
+    marks: BTreeMap<UserId, Box<str>>,
+    /// When each user was last written, and by whom.
+    written: BTreeMap<UserId, Vec<(Moment, Writer)>>,
+    /// Users for whom a write of one replica took effect between another one's look and write. Graph has no
+    /// conditional write, so nobody can close this gap; it is as long as one call.
+    pub(super) crossed: BTreeSet<UserId>,
+}
+
+/// A write on its way: what was seen of the user, and when.
+#[derive(Clone, Debug)]
+pub(super) struct Flight {
+    pub(super) write: UserWrite,
+    pub(super) writer: Writer,
+    seen: Moment,
+    current: Current,
+}
+
+impl Directory {
+    /// Looks at the user.
+    pub(super) fn look(&self, write: UserWrite, writer: Writer, now: Moment) -> Flight {
+        let mark = self.marks.get(&write.user).cloned();
+        Flight { write, writer, seen: now, current: Current { mark, ..Current::default() } }
+    }
+
+    /// What the mark keeps out of this write.
+    pub(super) fn kept_out(&self, flight: &Flight, reading: &Reading) -> Vec<Property> {
+        reconciled(flight, reading).superseded
+    }
+
+    /// The write takes effect.
+    pub(super) fn apply(&mut self, flight: &Flight, reading: &Reading, now: Moment) {
+        let user = flight.write.user;
+        if let Some(body) = reconciled(flight, reading).body {
+            self.note(user, flight, now);
+            self.store(user, body, reading);
+        }
+    }
+
+    fn note(&mut self, user: UserId, flight: &Flight, now: Moment) {
+        let history = self.written.entry(user).or_default();
+        if history.iter().any(|(at, writer)| *writer != flight.writer && *at >= flight.seen) {
+            self.crossed.insert(user);
+        }
+        history.push((now, flight.writer));
+    }
+
+    fn store(&mut self, user: UserId, body: Body, reading: &Reading) {
+        for (property, value) in body.properties {
+            match value {
+                PropertyValue::Text(text) if reading.guard.as_ref() == Some(&property) => {
+                    self.marks.insert(user, text);
+                }
+                value => {
+                    self.values.insert((user, property), value);
+                }
+            }
+        }
+    }
+}
+
+fn reconciled(flight: &Flight, reading: &Reading) -> Reconciled {
+    if reading.guard.is_none() {
+        return Reconciled { body: Some(reconcile::blind(&flight.write)), superseded: Vec::new() };
+    }
+    // There are no sign-in addresses in these worlds, so nothing can be ambiguous.
+    reconcile::reconcile(&flight.write, &flight.current, reading)
+        .unwrap_or(Reconciled { body: None, superseded: Vec::new() })
+}

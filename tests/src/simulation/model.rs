@@ -1,0 +1,120 @@
+//! What the messages of a world say, and what must come of them.
+
+use std::{collections::BTreeMap, fmt};
+
+use jiff::Timestamp;
+use shared::{
+    ids::{SequenceNumber, UserId},
+    patch::{PropertyValue, UserPatch},
+    property::Property,
+    register::{Register, Stamp},
+    version::Version,
+};
+use uuid::Uuid;
+
+/// The properties that changes touch.
+const PROPERTIES: [&str; 3] = ["givenName", "mail", "surname"];
+
+/// A change of one property of one user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The user.
+    pub user: UserId,
+    /// When it happened.
+    pub version: Version,
+    /// The property.
+    pub property: Property,
+    /// Its value.
+    pub value: PropertyValue,
+    /// Whether Graph refuses it for good.
+    pub poison: bool,
+}
+
+impl Change {
+    /// The change with this number, made in this second. No two changes are made in the same millisecond:
+    /// which of them counts would depend on their arrival, and that no mark remembers.
+    ///
+    /// # Panics
+    /// If the second is absurdly late.
+    #[must_use]
+    pub fn new(number: usize, user: u8, second: u32, property: usize, poison: bool) -> Self {
+        let millis = i64::from(second) * 1000 + i64::try_from(number).expect("few changes");
+        let at = Timestamp::from_millisecond(millis).expect("a time");
+        let name = PROPERTIES[property % PROPERTIES.len()];
+        Self {
+            user: UserId(Uuid::from_u128(u128::from(user) + 1)),
+            version: Version::at(at),
+            property: Property::named(name).expect("a property"),
+            value: PropertyValue::Text(format!("{}{number}", if poison { POISON } else { "v" }).into()),
+            poison,
+        }
+    }
+
+    /// What the planner makes of it.
+    ///
+    /// # Panics
+    /// Never; it has an entry.
+    #[must_use]
+    pub fn patch(&self) -> UserPatch {
+        UserPatch::new([(self.property.clone(), self.value.clone())]).expect("one entry")
+    }
+}
+
+const POISON: &str = "poison";
+
+/// Whether Graph refuses this value for good.
+#[must_use]
+pub fn is_poison(value: &PropertyValue) -> bool {
+    matches!(value, PropertyValue::Text(text) if text.starts_with(POISON))
+}
+
+/// What the directory must hold: the newest of the values that are not poison.
+#[must_use]
+pub fn expected(changes: &[Change]) -> BTreeMap<(UserId, Property), PropertyValue> {
+    let mut registers: BTreeMap<(UserId, Property), Register<PropertyValue>> = BTreeMap::new();
+    for (number, change) in changes.iter().enumerate().filter(|(_, change)| !change.poison) {
+        let arrival = SequenceNumber(i64::try_from(number).unwrap_or(i64::MAX));
+        let key = (change.user, change.property.clone());
+        registers
+            .entry(key)
+            .or_default()
+            .set(Stamp { version: change.version, arrival }, change.value.clone());
+    }
+    let newest = |register: &Register<PropertyValue>| register.newest().map(|(_, value)| value.clone());
+    registers.into_iter().filter_map(|(key, register)| Some((key, newest(&register)?))).collect()
+}
+
+/// A promise that was not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// A message is still there although the world has been quiet for hours.
+    Stuck(String),
+    /// A healthy message was dead-lettered.
+    DeadLettered(String),
+    /// A user was written twice at once by one replica.
+    TwoWrites(UserId),
+    /// The directory is not as the model says.
+    Value {
+        /// Whose.
+        user: UserId,
+        /// Which property.
+        property: Property,
+        /// What it must be.
+        expected: PropertyValue,
+        /// What it is.
+        found: Option<PropertyValue>,
+    },
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stuck(what) => write!(f, "a message is stuck: {what}"),
+            Self::DeadLettered(what) => write!(f, "a healthy message was dead-lettered: {what}"),
+            Self::TwoWrites(user) => write!(f, "two writes of {user} at once in one replica"),
+            Self::Value { user, property, expected, found } => {
+                write!(f, "{property} of {user} is {found:?} and must be {expected:?}")
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! A queue with peek-lock, at-least-once and no promise of order.
+
+use std::time::Duration;
+
+use rand::{Rng, RngExt};
+use shared::{
+    ids::{LockToken, SequenceNumber},
+    moment::Moment,
+    reason::DeadLetterReason,
+};
+
+/// A message in the queue.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    /// Which change it carries.
+    pub(super) change: usize,
+    /// When its original was posted.
+    pub(super) first_seen: Moment,
+    /// Place of its original.
+    pub(super) arrival: SequenceNumber,
+    /// How often it came back.
+    pub(super) attempt: u32,
+    pub(super) state: State,
+}
+
+/// Where a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Waiting from this time on.
+    Visible(Moment),
+    /// Held under this lock until then.
+    Locked(LockToken, Moment),
+    /// Gone, as it should be.
+    Completed,
+    /// In the dead-letter queue.
+    Dead(DeadLetterReason),
+}
+
+/// The queue.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) messages: Vec<Message>,
+    pub(super) lock: Duration,
+}
+
+impl Queue {
+    /// Adds a message that becomes visible then.
+    pub(super) fn post(
+        &mut self,
+        change: usize,
+        first_seen: Moment,
+        attempt: u32,
+        arrival: Option<SequenceNumber>,
+        at: Moment,
+    ) {
+        let own = SequenceNumber(i64::try_from(self.messages.len()).unwrap_or(i64::MAX));
+        let arrival = arrival.unwrap_or(own);
+        self.messages.push(Message { change, first_seen, arrival, attempt, state: State::Visible(at) });
+    }
+
+    /// Hands out up to `count` messages under lock, mostly in order.
+    pub(super) fn receive(
+        &mut self,
+        count: usize,
+        now: Moment,
+        rng: &mut impl Rng,
+    ) -> Vec<(usize, LockToken)> {
+        let lapsed = |state: State| match state {
+            State::Visible(at) => at <= now,
+            State::Locked(_, until) => until <= now,
+            State::Completed | State::Dead(_) => false,
+        };
+        let mut ready: Vec<usize> =
+            (0..self.messages.len()).filter(|&index| lapsed(self.messages[index].state)).collect();
+        if ready.len() > 1 && rng.random_bool(0.2) {
+            let other = rng.random_range(0..ready.len());
+            ready.swap(0, other);
+        }
+        ready.truncate(count);
+        let mut taken = Vec::with_capacity(ready.len());
+        for index in ready {
+            let lock = LockToken(uuid::Builder::from_random_bytes(rng.random()).into_uuid());
+            self.messages[index].state = State::Locked(lock, now + self.lock);
+            taken.push((index, lock));
+        }
+        taken
+    }
+
+    /// The message under this lock, if it still holds.
+    pub(super) fn locked(&mut self, lock: LockToken, now: Moment) -> Option<&mut Message> {
+        self.messages.iter_mut().find(
+            |message| matches!(message.state, State::Locked(held, until) if held == lock && until > now),
+        )
+    }
+
+    /// Extends a lock; false if it is lost.
+    pub(super) fn renew(&mut self, lock: LockToken, now: Moment) -> bool {
+        let until = now + self.lock;
+        let Some(message) = self.locked(lock, now) else { return false };
+        message.state = State::Locked(lock, until);
+        true
+    }
+
+    /// Messages that are neither completed nor dead.
+    pub(super) fn open(&self) -> impl Iterator<Item = &Message> {
+        self.messages.iter().filter(|message| !matches!(message.state, State::Completed | State::Dead(_)))
+    }
+}

@@ -1,0 +1,76 @@
+//! One replica: the product's engine with the settings of a small installation.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    num::NonZeroUsize,
+    time::Duration,
+};
+
+use shared::{
+    backoff::Backoff,
+    engine::{Engine, Policy},
+    gate,
+    ids::{LockToken, UserId},
+    lanes,
+    moment::Moment,
+    pace::Pace,
+};
+
+/// A replica in one of its lives.
+#[derive(Debug)]
+pub(super) struct Replica {
+    pub(super) engine: Engine,
+    /// Which life it is; what an earlier life began does not concern this one.
+    pub(super) life: u32,
+    /// When this life began: the engine counts from there.
+    pub(super) born: Moment,
+    /// Locks it holds.
+    pub(super) locks: BTreeSet<LockToken>,
+    /// Users with a write under way, to catch a second one.
+    pub(super) writing: HashSet<UserId>,
+    /// Earliest turn that is planned already.
+    pub(super) next_turn: Option<Moment>,
+}
+
+fn delays(first: Duration, longest: Duration) -> Backoff {
+    Backoff::new(first, longest).unwrap_or_else(|error| unreachable!("{error}"))
+}
+
+impl Replica {
+    pub(super) fn new(life: u32, born: Moment) -> Self {
+        let lanes = lanes::Limits {
+            concurrency: 4,
+            messages: 40,
+            remembered_users: NonZeroUsize::new(64).unwrap_or(NonZeroUsize::MIN),
+            tries_in_place: 4,
+            backoff: delays(Duration::from_millis(200), Duration::from_secs(10)),
+        };
+        let gate = gate::Limits {
+            breaker_users: 3,
+            probe: delays(Duration::from_secs(1), Duration::from_secs(20)),
+            throttle: delays(Duration::from_secs(1), Duration::from_secs(20)),
+            longest_wait: Duration::from_mins(5),
+        };
+        let policy = Policy {
+            lanes,
+            gate,
+            pace: Pace::new(20.0, 20.0),
+            bytes: 1 << 20,
+            max_age: Duration::from_hours(1_000),
+            max_lock_hold: Duration::from_mins(2),
+        };
+        Self {
+            engine: Engine::new(policy),
+            life,
+            born,
+            locks: BTreeSet::new(),
+            writing: HashSet::new(),
+            next_turn: None,
+        }
+    }
+
+    /// The engine's own time.
+    pub(super) fn time(&self, now: Moment) -> Moment {
+        Moment::after_start(now - self.born)
+    }
+}
