@@ -148,7 +148,10 @@ impl<'a, T: Tokens<'a>> Cursor<'a, T> {
             match self.tokens.next()? {
                 Token::Start(_) => (inside, structured) = (inside + 1, true),
                 Token::Text(piece) if inside == 0 && !structured => {
-                    text = Some(text.map_or(piece.clone(), |text: Scalar<'a>| text.join(piece)));
+                    text = Some(match text {
+                        None => piece,
+                        Some(text) => Scalar::join(text, piece),
+                    });
                 }
                 Token::Text(_) => {}
                 Token::End if inside == 0 => break,
