@@ -39,8 +39,21 @@ pub struct Timeouts {
     pub request: Duration,
 }
 
-/// Builds the client.
+/// Builds the client for Graph and the token endpoint. It goes through the proxy of the environment, if any.
 pub fn build(timeouts: Timeouts, ca_file: Option<&Path>) -> Result<reqwest::Client, Error> {
+    finish(builder(timeouts, ca_file)?)
+}
+
+/// The same without any proxy, for what is on this machine.
+pub fn build_direct(timeouts: Timeouts, ca_file: Option<&Path>) -> Result<reqwest::Client, Error> {
+    finish(builder(timeouts, ca_file)?.no_proxy())
+}
+
+fn finish(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Error> {
+    builder.build().map_err(Error::Build)
+}
+
+fn builder(timeouts: Timeouts, ca_file: Option<&Path>) -> Result<reqwest::ClientBuilder, Error> {
     // Ignoring the result: somebody else having installed the provider first is fine.
     drop(rustls::crypto::ring::default_provider().install_default());
     let mut builder = reqwest::Client::builder()
@@ -56,7 +69,7 @@ pub fn build(timeouts: Timeouts, ca_file: Option<&Path>) -> Result<reqwest::Clie
     if let Some(path) = ca_file {
         builder = builder.tls_certs_merge(certificates(path)?);
     }
-    builder.build().map_err(Error::Build)
+    Ok(builder)
 }
 
 fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, Error> {

@@ -1,13 +1,17 @@
 //! Connection strings, as the portal hands them out.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use secrecy::SecretString;
 
 use super::sas::SasKey;
+use super::token::{FixedToken, TokenSource};
 
 /// Port of AMQP inside TLS.
 const TLS_PORT: u16 = 5671;
+/// Port of a web socket inside TLS.
+const WEB_SOCKET_PORT: u16 = 443;
 /// Port of AMQP without TLS, which only a local emulator speaks.
 const PLAIN_PORT: u16 = 5672;
 
@@ -39,6 +43,13 @@ impl Endpoint {
         let host = &*self.host;
         host.eq_ignore_ascii_case("localhost")
             || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// The same for AMQP inside a WebSocket, whose usual port is that of https.
+    #[must_use]
+    pub fn for_web_socket(self) -> Self {
+        let port = if self.tls && self.port == TLS_PORT { WEB_SOCKET_PORT } else { self.port };
+        Self { port, ..self }
     }
 
     /// Reads a host name or URL: `name.servicebus.windows.net`, `sb://…`, `amqps://…`, or `amqp://…` for plain
@@ -98,6 +109,17 @@ pub enum Credential {
     Key(SasKey),
     /// A signature made by somebody else.
     Signature(SecretString),
+}
+
+impl Credential {
+    /// The tokens it gives.
+    #[must_use]
+    pub fn source(&self) -> Arc<dyn TokenSource> {
+        match self {
+            Self::Key(key) => Arc::new(key.clone()),
+            Self::Signature(signature) => Arc::new(FixedToken::new(signature.clone())),
+        }
+    }
 }
 
 /// A parsed connection string.

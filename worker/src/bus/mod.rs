@@ -8,10 +8,12 @@
 
 mod connection_string;
 mod delivery;
+mod entra;
 mod error;
 mod message;
 mod sas;
 mod token;
+mod way;
 
 pub mod amqp;
 
@@ -21,10 +23,12 @@ use shared::ids::{LockToken, SequenceNumber};
 
 pub use connection_string::{ConnectionString, ConnectionStringError, Credential, Endpoint};
 pub use delivery::{Delivery, SettleError, Settled, Settlement, Settler, Unsettled};
+pub use entra::EntraSource;
 pub use error::{Cause, Error, RenewError};
 pub use message::{Message, Outgoing, Peeked, PeekedState, Properties, Property, UnreadableBody};
 pub use sas::SasKey;
 pub use token::{FixedToken, Token, TokenKind, TokenSource};
+pub use way::{Proxy, Way};
 
 /// A queue, or one of its sub-queues, of which this process is a consumer.
 #[async_trait]

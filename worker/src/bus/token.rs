@@ -31,6 +31,10 @@ pub struct Token {
 pub trait TokenSource: Send + Sync + 'static {
     /// A token that lets us use `resource`, the URL of an entity such as `sb://namespace/queue`.
     async fn token(&self, resource: &str, now: Timestamp) -> Result<Token, Error>;
+
+    /// Hears that the service did not accept a token, so that it is not offered again. Sources that make a new
+    /// one for each call need not care.
+    async fn refused(&self, _token: &Token) {}
 }
 
 /// A signature that somebody else made, which cannot be renewed.

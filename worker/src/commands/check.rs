@@ -30,9 +30,9 @@ pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
         .map(|row| format!("{} to {}", row.source, row.property))
         .collect();
     print(&format!(
-        "The settings are good: queue {}, tenant {}, {}.\n",
-        settings.bus.queue,
-        settings.identity.tenant,
+        "The settings are good: {}, {}, {}.\n",
+        settings.bus.source,
+        settings.identity.credential,
         mapping.join(", ")
     ))?;
     Ok(ExitCode::SUCCESS)
@@ -48,7 +48,7 @@ fn list(entries: &Entries) -> String {
 }
 
 fn shown(key: &str, entry: &Entry) -> String {
-    let secret = ["service_bus.connection_string", "identity.client_secret"].contains(&key);
+    let secret = key == "service_bus.connection_string" || key.ends_with(".client_secret");
     match entry.value.as_str() {
         Some(text) if secret && !text.is_empty() => "(hidden)".to_owned(),
         _ => entry.value.to_string(),

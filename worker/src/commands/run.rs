@@ -6,13 +6,16 @@ use anyhow::Context;
 use tokio::sync::watch;
 
 use crate::{
-    bus::amqp::{self, AmqpQueue},
+    bus::{
+        EntraSource, TokenSource,
+        amqp::{self, AmqpQueue},
+    },
     cli::Cli,
     clock,
-    config::Settings,
+    config::{self, Access, Settings},
     graph::{self, GraphClient},
     http_client,
-    identity::EntraTokens,
+    identity::{Clients, EntraTokens},
     logging,
     pipeline::{Pipeline, Policy},
 };
@@ -30,9 +33,11 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
 }
 
 async fn work(settings: Settings) -> anyhow::Result<()> {
-    let (queue, directory) = (Arc::new(queue(&settings)?), Arc::new(directory(&settings)?));
+    let clients = clients(&settings.graph)?;
+    let queue = Arc::new(queue(&settings, &clients)?);
+    let directory = Arc::new(directory(&settings, clients));
     tracing::info!(
-        queue.name = &*settings.bus.queue,
+        queue.name = %settings.bus.source,
         concurrency = settings.pool.concurrency,
         "contactsync {} takes messages",
         env!("CARGO_PKG_VERSION"),
@@ -42,23 +47,42 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn queue(settings: &Settings) -> anyhow::Result<AmqpQueue> {
+fn queue(settings: &Settings, clients: &Clients) -> anyhow::Result<AmqpQueue> {
     let bus = &settings.bus;
-    let amqp = amqp::Settings::from_connection_string(&bus.connection, &bus.queue, clock::now);
+    let tokens: Arc<dyn TokenSource> = match &bus.access {
+        Access::Shared(credential) => credential.source(),
+        Access::Entra { identity, audience } => {
+            // Microsoft's clients ask with two slashes here: the resource itself ends with one.
+            let resource = format!("{audience}/");
+            let tokens = EntraTokens::new((**identity).clone(), clients.clone(), &resource, clock::now);
+            Arc::new(EntraSource::new(Arc::new(tokens)))
+        }
+    };
+    let mut amqp = amqp::Settings::new(bus.endpoint.clone(), tokens, &bus.source.address(), clock::now);
+    amqp.target = bus.source.target().into();
+    amqp.way = bus.way.clone();
     AmqpQueue::open(&amqp, settings.graph.ca_file.as_deref()).context("the queue cannot be opened")
 }
 
-fn directory(settings: &Settings) -> anyhow::Result<GraphClient> {
+fn directory(settings: &Settings, clients: Clients) -> GraphClient {
     let graph = &settings.graph;
-    let timeouts = http_client::Timeouts { connect: graph.connect_timeout, request: graph.request_timeout };
     let options = graph::Options {
         root: graph.root.clone(),
         reading: graph.reading.clone(),
         priority: graph::Priority::Normal,
     };
-    let http = http_client::build(timeouts, graph.ca_file.as_deref())?;
-    let tokens = EntraTokens::new(settings.identity.clone(), http.clone(), graph.root.as_str())?;
-    Ok(GraphClient::new(http, Arc::new(tokens), &options))
+    let (http, resource) = (clients.http.clone(), graph.root.as_str().trim_end_matches('/'));
+    let tokens = EntraTokens::new(settings.identity.clone(), clients, resource, clock::now);
+    GraphClient::new(http, Arc::new(tokens), &options)
+}
+
+fn clients(graph: &config::Graph) -> anyhow::Result<Clients> {
+    let timeouts = http_client::Timeouts { connect: graph.connect_timeout, request: graph.request_timeout };
+    let ca_file = graph.ca_file.as_deref();
+    Ok(Clients {
+        http: http_client::build(timeouts, ca_file)?,
+        direct: http_client::build_direct(timeouts, ca_file)?,
+    })
 }
 
 /// Turns true on the first SIGTERM or SIGINT; a second one ends the process at once.

@@ -1,6 +1,10 @@
 //! Settings: read from all places at once, checked once, all mistakes reported together.
 
+mod bus;
+mod cloud;
+mod identity;
 mod mapping;
+mod proxy;
 mod reader;
 mod sections;
 mod source;
@@ -15,10 +19,11 @@ use std::{
 use shared::{engine, gate, lanes, pace::Pace, plan::Planner};
 
 pub use self::{
-    sections::{Bus, Graph, LogFormat, Pool, Retry, Telemetry, Throttle},
+    bus::{Access, Bus, Source},
+    sections::{Graph, LogFormat, Pool, Retry, Telemetry, Throttle},
     source::{DEFAULTS, Entries, Entry, Origin, environment},
 };
-use crate::identity::ClientSecret;
+use crate::identity::Identity;
 
 /// Validated settings.
 pub struct Settings {
@@ -26,8 +31,8 @@ pub struct Settings {
     pub bus: Bus,
     /// Graph.
     pub graph: Graph,
-    /// The app registration.
-    pub identity: ClientSecret,
+    /// Who the worker is towards Graph.
+    pub identity: Identity,
     /// Link, mapping and filters.
     pub planner: Planner,
     /// Concurrency and bounds.
@@ -127,11 +132,13 @@ pub fn load_planner(file: &SettingsFile, environment: Vec<(String, String)>) -> 
 /// Settings from the text of a file and an environment.
 pub fn parse(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) -> Result<Settings, Problems> {
     let mut problems = Vec::new();
+    let around = source::Surroundings::of(&environment);
     let entries = source::layers(file, environment, &mut problems);
     let reader = reader::Reader::new(&entries, problems);
+    let cloud = cloud::cloud(&reader);
     // All sections are read before anything is decided, so that all mistakes are told at once.
-    let (bus, graph, identity) =
-        (sections::bus(&reader), sections::graph(&reader), sections::identity(&reader));
+    let bus = bus::bus(&reader, cloud, &around);
+    let (graph, identity) = (sections::graph(&reader, cloud), identity::identity(&reader, cloud, &around));
     let (planner, pool, retry) =
         (mapping::planner(&reader), sections::pool(&reader), sections::retry(&reader));
     let (throttle, telemetry) = (sections::throttle(&reader), sections::telemetry(&reader));

@@ -1,6 +1,6 @@
 //! Typed access to the settings, which notes every mistake and goes on.
 
-use std::{cell::RefCell, fmt::Display, time::Duration};
+use std::{cell::RefCell, fmt::Display, path::Path, time::Duration};
 
 use jiff::SignedDuration;
 use reqwest::Url;
@@ -92,10 +92,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An address that starts with https, or with http on this machine only: anything else would carry
-    /// secrets in the open.
-    pub(super) fn url(&self, key: &str, what: &str) -> Option<Url> {
-        let Ok(url) = Url::parse(self.required(key, what)?) else {
+    /// The file that held the value, if it came from one of its own.
+    pub(super) fn file(&self, key: &str) -> Option<&'a Path> {
+        self.entries.get(key)?.file.as_deref()
+    }
+
+    /// An address, or the usual one if nobody set it. It starts with https, or with http on this machine only:
+    /// anything else would carry secrets in the open.
+    pub(super) fn url_or(&self, key: &str, usual: &str) -> Option<Url> {
+        let Ok(url) = Url::parse(self.optional(key).unwrap_or(usual)) else {
             return self.wrong(key, "must be an address that starts with https://");
         };
         let loopback = match url.host() {

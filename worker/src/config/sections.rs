@@ -5,16 +5,7 @@ use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 use reqwest::Url;
 use shared::{backoff::Backoff, property::Property, reconcile::Reading};
 
-use super::reader::Reader;
-use crate::{bus::ConnectionString, identity::ClientSecret};
-
-/// The queue.
-pub struct Bus {
-    /// Where the namespace is and how to authenticate.
-    pub connection: ConnectionString,
-    /// Name of the queue.
-    pub queue: Box<str>,
-}
+use super::{cloud::Cloud, reader::Reader};
 
 /// Graph.
 #[derive(Clone, Debug)]
@@ -101,25 +92,8 @@ pub enum LogFormat {
 const DAY: Duration = Duration::from_hours(24);
 const SECOND: Duration = Duration::from_secs(1);
 
-pub(super) fn bus(r: &Reader<'_>) -> Option<Bus> {
-    let key = "service_bus.connection_string";
-    let text = r.required(key, "the connection string of a rule with the rights Listen and Send");
-    let queue = r.optional("service_bus.queue");
-    let connection = match ConnectionString::parse(text?) {
-        Ok(connection) => connection,
-        Err(error) => return r.wrong(key, shared::reason::chain(&error)),
-    };
-    match queue.or(connection.entity_path.as_deref()) {
-        Some(queue) => {
-            let queue = queue.into();
-            Some(Bus { connection, queue })
-        }
-        None => r.wrong("service_bus.queue", "is required: the name of the queue that Dataverse posts to"),
-    }
-}
-
-pub(super) fn graph(r: &Reader<'_>) -> Option<Graph> {
-    let root = r.url("graph.root", "the root of Microsoft Graph");
+pub(super) fn graph(r: &Reader<'_>, cloud: Option<&Cloud>) -> Option<Graph> {
+    let root = cloud.and_then(|cloud| r.url_or("graph.root", cloud.graph));
     let request_timeout = r.duration("graph.request_timeout", SECOND, Duration::from_mins(5));
     let connect_timeout = r.duration("graph.connect_timeout", SECOND, Duration::from_mins(1));
     let ca_file = r.optional("graph.ca_file").map(PathBuf::from);
@@ -150,19 +124,6 @@ fn reading(r: &Reader<'_>) -> Option<Reading> {
         },
     };
     Some(Reading { guard: guard?, diff: diff? })
-}
-
-pub(super) fn identity(r: &Reader<'_>) -> Option<ClientSecret> {
-    let authority = r.url("identity.authority", "the login host of the cloud");
-    let tenant = r.required("identity.tenant", "the id or domain of the tenant that holds the users");
-    let client_id = r.required("identity.client_id", "the application id of the app registration");
-    let secret = r.required("identity.client_secret", "the value of the app's client secret");
-    Some(ClientSecret {
-        authority: authority?,
-        tenant: tenant?.into(),
-        client_id: client_id?.into(),
-        secret: secret?.into(),
-    })
 }
 
 pub(super) fn pool(r: &Reader<'_>) -> Option<Pool> {

@@ -4,7 +4,11 @@
 //! The embedded defaults name every key and, by their values, its type; so unknown keys and wrong types are
 //! found here, for file and environment alike.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use toml::{Table, Value};
 
@@ -15,6 +19,29 @@ pub const DEFAULTS: &str = include_str!("../../config.default.toml");
 
 const PREFIX: &str = "CONTACTSYNC__";
 const FILE_SUFFIX: &str = "_FILE";
+
+/// Variables that are not ours, but that others set for us: by the webhook of workload identity, by the node,
+/// and for everybody who goes through a proxy.
+const FOREIGN: [&str; 11] = [
+    "AZURE_TENANT_ID",
+    "AZURE_CLIENT_ID",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_AUTHORITY_HOST",
+    "AZURE_POD_IDENTITY_AUTHORITY_HOST",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+];
+
+/// Keys of an identity that the webhook of workload identity fills in.
+const WEBHOOK: [(&str, &str); 3] = [
+    ("tenant", "AZURE_TENANT_ID"),
+    ("client_id", "AZURE_CLIENT_ID"),
+    ("token_file", "AZURE_FEDERATED_TOKEN_FILE"),
+];
 
 /// Where the value of a key was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +71,25 @@ pub struct Entry {
     pub value: Value,
     /// Where it came from.
     pub origin: Origin,
+    /// The file that held it, if it was given as `…_FILE`.
+    pub file: Option<PathBuf>,
+}
+
+/// What the environment says that is not a setting of ours.
+#[derive(Debug, Default)]
+pub(super) struct Surroundings(BTreeMap<String, String>);
+
+impl Surroundings {
+    pub(super) fn of(environment: &[(String, String)]) -> Self {
+        let foreign =
+            environment.iter().filter(|(name, value)| !name.starts_with(PREFIX) && !value.is_empty());
+        Self(foreign.cloned().collect())
+    }
+
+    /// A variable that is set and not empty.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
 }
 
 /// All keys, as `section.key`.
@@ -52,13 +98,13 @@ pub type Entries = BTreeMap<String, Entry>;
 /// Puts the three layers together. What cannot be used is left out and reported.
 pub(super) fn layers(
     file: Option<(&Path, &str)>,
-    environment: impl IntoIterator<Item = (String, String)>,
+    environment: Vec<(String, String)>,
     problems: &mut Vec<Problem>,
 ) -> Entries {
     let defaults: Table = DEFAULTS.parse().unwrap_or_default();
     let mut entries: Entries = flatten(&defaults)
         .into_iter()
-        .map(|(key, value)| (key, Entry { value, origin: Origin::Default }))
+        .map(|(key, value)| (key, Entry { value, origin: Origin::Default, file: None }))
         .collect();
     if let Some((path, text)) = file {
         let name: Box<str> = path.display().to_string().into();
@@ -71,10 +117,40 @@ pub(super) fn layers(
             Err(error) => problems.push(Problem::new(&name, &not_toml(&error, text))),
         }
     }
+    let around = Surroundings::of(&environment);
     for (variable, text) in environment {
         from_environment(&mut entries, &variable, text, problems);
     }
+    from_webhook(&mut entries, &around);
     entries
+}
+
+/// Fills in what workload identity brings, where nobody has said otherwise.
+fn from_webhook(entries: &mut Entries, around: &Surroundings) {
+    let is_workload = |entries: &Entries, section: &str| {
+        let kind = entries.get(&format!("{section}.kind"));
+        kind.is_some_and(|entry| entry.value.as_str() == Some("workload"))
+    };
+    for section in ["identity", "service_bus.identity"] {
+        if is_workload(entries, section) {
+            for (key, variable) in WEBHOOK {
+                fill(entries, &format!("{section}.{key}"), variable, around);
+            }
+        }
+    }
+    // The webhook tells the cloud of the cluster. Who names a cloud means that of the users.
+    let cloud_is_open = entries.get("cloud").is_some_and(|entry| entry.origin == Origin::Default);
+    if is_workload(entries, "identity") && cloud_is_open {
+        fill(entries, "identity.authority", "AZURE_AUTHORITY_HOST", around);
+    }
+}
+
+fn fill(entries: &mut Entries, key: &str, variable: &str, around: &Surroundings) {
+    let unset = |entry: &&mut Entry| entry.value.as_str() == Some("");
+    if let (Some(entry), Some(value)) = (entries.get_mut(key).filter(unset), around.get(variable)) {
+        *entry =
+            Entry { value: Value::from(value), origin: Origin::Environment(variable.into()), file: None };
+    }
 }
 
 /// The process environment, as far as it is meant for us.
@@ -82,7 +158,7 @@ pub(super) fn layers(
 pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name.starts_with(PREFIX))
+        .filter(|(name, _)| name.starts_with(PREFIX) || FOREIGN.contains(&name.as_str()))
         .collect()
 }
 
@@ -102,6 +178,9 @@ fn from_environment(entries: &mut Entries, variable: &str, text: String, problem
         Ok(content) => {
             let content = content.trim_end_matches(['\r', '\n']).to_owned();
             set(entries, key_of_file, Err(content), origin, problems);
+            if let Some(entry) = entries.get_mut(key_of_file) {
+                entry.file = Some(PathBuf::from(text));
+            }
         }
         Err(error) => {
             problems.push(Problem::new(variable, &format!("the file it names cannot be read: {error}")));
@@ -126,7 +205,7 @@ fn set(
         Err(text) => read(&entry.value, text),
     };
     match typed {
-        Some(value) => *entry = Entry { value, origin },
+        Some(value) => *entry = Entry { value, origin, file: None },
         None => problems.push(Problem::new(&place(key, &origin), &format!("must be {}", kind(&entry.value)))),
     }
 }
@@ -195,12 +274,13 @@ fn not_toml(error: &toml::de::Error, text: &str) -> String {
 /// `section.key` for every key; arrays are values.
 fn flatten(table: &Table) -> Vec<(String, Value)> {
     let mut flat = Vec::new();
-    for (section, value) in table {
+    for (name, value) in table {
         match value {
             Value::Table(keys) => {
-                flat.extend(keys.iter().map(|(key, value)| (format!("{section}.{key}"), value.clone())));
+                let keys = flatten(keys);
+                flat.extend(keys.into_iter().map(|(key, value)| (format!("{name}.{key}"), value)));
             }
-            value => flat.push((section.clone(), value.clone())),
+            value => flat.push((name.clone(), value.clone())),
         }
     }
     flat

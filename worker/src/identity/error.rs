@@ -1,33 +1,72 @@
 //! Why there is no token, and whether waiting helps.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use shared::class::Class;
 
+/// A cause from another crate. Shared, because callers who waited for one request share its failure.
+pub(super) type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
 /// No token could be had.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// The token endpoint refused.
-    #[error("the token endpoint answered {0}")]
+    /// The endpoint refused.
+    #[error("{endpoint} answered {0}", endpoint = .0.endpoint)]
     Refused(TokenRefusal),
-    /// It was not reached, or its answer made no sense.
-    #[error("the token endpoint could not be reached")]
-    Unreachable(#[source] azure_core::Error),
-    /// The settings cannot work.
+    /// It was not reached.
+    #[error("{endpoint} could not be reached")]
+    Unreachable {
+        /// Which one.
+        endpoint: Endpoint,
+        /// Why.
+        #[source]
+        cause: Arc<reqwest::Error>,
+    },
+    /// Its answer made no sense.
+    #[error("the answer of {endpoint} is no token")]
+    Senseless {
+        /// Which one.
+        endpoint: Endpoint,
+        /// Why.
+        #[source]
+        cause: Cause,
+    },
+    /// The settings, or a file that they name, cannot work.
     #[error("{what}")]
     Settings {
         /// What is wrong and what to do.
         what: Box<str>,
-        /// What the library said.
+        /// What the lower layer said.
         #[source]
-        cause: Option<azure_core::Error>,
+        cause: Option<Cause>,
     },
 }
 
-/// A refusal by the token endpoint, reduced to what may be logged: the description names trace ids only, but
-/// it is not ours to promise that.
+/// Who was asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Endpoint {
+    /// The token endpoint of the tenant.
+    #[default]
+    Token,
+    /// The one that this machine has for managed identities.
+    ManagedIdentity,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Token => "the token endpoint",
+            Self::ManagedIdentity => "the endpoint of managed identities",
+        })
+    }
+}
+
+/// A refusal, reduced to what may be logged: the description names trace ids only, but it is not ours to
+/// promise that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenRefusal {
+    /// Who refused.
+    pub endpoint: Endpoint,
     /// HTTP status.
     pub status: u16,
     /// The standard's error value, such as `invalid_client`.
@@ -39,47 +78,97 @@ pub struct TokenRefusal {
 }
 
 impl Error {
+    /// Settings or files that cannot work.
+    pub(super) fn settings(
+        what: impl Into<Box<str>>,
+        cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Settings { what: what.into(), cause: cause.map(Arc::from) }
+    }
+
     /// Whether waiting helps, or a person has to.
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Unreachable(_) => Class::Transient,
-            Self::Settings { .. } => Class::Installation,
+            Self::Unreachable { endpoint: Endpoint::Token, .. } | Self::Senseless { .. } => Class::Transient,
+            // It is on this machine. If it does not answer, then this machine has no identity, most likely.
+            Self::Unreachable { endpoint: Endpoint::ManagedIdentity, .. } | Self::Settings { .. } => {
+                Class::Installation
+            }
             Self::Refused(refusal) => refusal.class(),
         }
     }
 }
 
+/// What an operator should do about a number of Microsoft's diagnosis.
+const REMEDIES: [(&[u32], &str); 18] = [
+    (&[7_000_215], "the client secret is wrong; paste the secret's value, not its id"),
+    (&[7_000_222], "the client secret has expired; make a new one and set identity.client_secret"),
+    (&[7_000_216, 7_000_218], "no credential was sent; set identity.kind and what it needs"),
+    (&[700_016], "the app is unknown in this tenant; check identity.client_id and identity.tenant"),
+    (&[7_000_112], "the app registration is disabled; enable it"),
+    (&[700_025], "the app is a public client; register one that may hold a credential"),
+    (
+        &[700_027, 700_030],
+        "the certificate is not registered with the app or has expired, or a clock is wrong",
+    ),
+    (
+        &[700_024],
+        "the assertion is not valid now; set the clock of this machine, or see that the token file is renewed",
+    ),
+    (
+        &[70_021, 700_211, 700_212, 700_213],
+        "no federated credential of the app matches; compare issuer, subject and audience, and wait some \
+         minutes after it was made",
+    ),
+    (&[90_002], "the tenant does not exist in this cloud; check identity.tenant and cloud"),
+    (&[90_038, 900_382, 900_432], "tenant and login host belong to different national clouds; set cloud"),
+    (
+        &[50_001, 500_011, 70_011],
+        "the resource is none of this tenant's cloud; check cloud, graph.root and service_bus.audience",
+    ),
+    (&[65_001, 650_056], "an administrator must consent to the permissions of the app"),
+    (&[53_003], "a Conditional Access policy blocks the app; exclude it"),
+    (&[900_144], "contactsync left out a field of the request; report it"),
+    (&[50_128, 50_059, 90_019], "the request named no tenant; set identity.tenant to its id, not to common"),
+    (&[50_034], "the account does not exist in this tenant; check identity.tenant"),
+    (&[50_196], "tokens are asked for too often; contactsync waits, report it if this lasts"),
+];
+
+/// Numbers that pass by themselves: time-outs, a directory that is away, a tenant that is throttled, a client
+/// that asked too often.
+const BUSY: [u32; 9] = [50_033, 50_196, 90_006, 90_012, 90_024, 90_033, 90_055, 90_090, 90_091];
+
 impl TokenRefusal {
     /// By status and `error`, as Microsoft asks; the numbers only where they say more than these.
     fn class(&self) -> Class {
-        const BUSY: [u32; 8] = [90_006, 90_012, 90_024, 90_033, 90_055, 90_090, 90_091, 50_033];
         if self.status == 429 {
             return Class::Throttled { retry_after: self.retry_after };
         }
         let busy = self.error.as_deref() == Some("temporarily_unavailable")
-            || self.number.is_some_and(|number| BUSY.contains(&number) || number == 50_196);
-        if busy || self.status >= 500 { Class::Transient } else { Class::Installation }
+            || self.number.is_some_and(|number| BUSY.contains(&number));
+        // While the metadata service is updated it says 404 or 410.
+        let updating = self.endpoint == Endpoint::ManagedIdentity && matches!(self.status, 404 | 410);
+        if busy || updating || self.status == 408 || self.status >= 500 {
+            Class::Transient
+        } else {
+            Class::Installation
+        }
     }
 
     /// What an operator should do about it.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
-        match self.number {
-            Some(7_000_215) => "the client secret is wrong; paste the secret's value, not its id",
-            Some(7_000_222) => "the client secret has expired; make a new one and set identity.client_secret",
-            Some(700_016) => {
-                "the app is unknown in this tenant; check identity.client_id and identity.tenant"
-            }
-            Some(7_000_112) => "the app registration is disabled; enable it",
-            Some(90_002) => "the tenant does not exist in this cloud; check identity.tenant and the cloud",
-            Some(90_038 | 900_382 | 900_432) => "the tenant belongs to another national cloud; set the cloud",
-            Some(50_001 | 500_011 | 70_011) => "graph.root is not a resource of this tenant's cloud",
-            Some(65_001 | 650_056) => "an administrator must consent to the permissions of the app",
-            Some(53_003) => "a Conditional Access policy blocks the app; exclude it",
-            Some(700_027 | 700_030) => "the certificate is not registered with the app, or a clock is wrong",
-            Some(70_021 | 700_213) => "no federated credential of the app matches; check issuer and subject",
-            _ => "check identity.tenant, identity.client_id and the credential",
+        if self.class() != Class::Installation && self.number != Some(50_196) {
+            return "it is busy, which passes";
+        }
+        if self.endpoint == Endpoint::ManagedIdentity {
+            return "assign the identity to this machine, and check identity.managed_identity";
+        }
+        let known = |number| REMEDIES.iter().find(|(numbers, _)| numbers.contains(&number));
+        match self.number.and_then(known) {
+            Some((_, remedy)) => remedy,
+            None => "check identity.tenant, identity.client_id and the credential",
         }
     }
 }
@@ -101,48 +190,70 @@ impl fmt::Display for TokenRefusal {
 mod tests {
     use super::*;
 
+    fn refusal(status: u16, error: &str, number: Option<u32>) -> TokenRefusal {
+        TokenRefusal { status, error: Some(error.into()), number, ..TokenRefusal::default() }
+    }
+
     #[track_caller]
-    fn check(status: u16, error: &str, number: Option<u32>, expected: Class) {
-        let refusal = TokenRefusal { status, error: Some(error.into()), number, retry_after: None };
-        assert_eq!(Error::Refused(refusal).class(), expected, "{status} {error} {number:?}");
+    fn check(refusal: TokenRefusal, expected: Class) {
+        let text = refusal.to_string();
+        assert_eq!(Error::Refused(refusal).class(), expected, "{text}");
     }
 
     #[test]
-    fn wrong_credentials_are_the_installations_fault() {
-        let permanent = [
-            7_000_215, 7_000_222, 7_000_216, 7_000_218, 700_016, 7_000_112, 700_025, 700_027, 700_030,
-            70_021, 700_213, 90_002, 90_038, 900_382, 900_432, 50_001, 500_011, 70_011, 65_001, 650_056,
-            53_003, 900_144, 50_128, 50_059, 90_019, 50_034,
-        ];
-        for number in permanent {
-            check(400, "invalid_request", Some(number), Class::Installation);
-            check(401, "invalid_client", Some(number), Class::Installation);
+    fn wrong_credentials_are_the_installations_fault_and_each_number_has_its_remedy() {
+        let general = refusal(400, "invalid_request", None).remedy();
+        for number in REMEDIES.iter().flat_map(|(numbers, _)| *numbers) {
+            if BUSY.contains(number) {
+                continue;
+            }
+            check(refusal(400, "invalid_request", Some(*number)), Class::Installation);
+            check(refusal(401, "invalid_client", Some(*number)), Class::Installation);
+            assert_ne!(refusal(400, "", Some(*number)).remedy(), general, "{number}");
         }
+        check(refusal(401, "invalid_client", Some(123_456)), Class::Installation);
+        check(refusal(403, "", None), Class::Installation);
     }
 
     #[test]
     fn a_busy_directory_and_gateways_pass() {
-        for number in [90_006, 90_012, 90_024, 90_033, 90_055, 90_090, 90_091, 50_033, 50_196] {
-            check(400, "temporarily_unavailable", Some(number), Class::Transient);
-            check(400, "", Some(number), Class::Transient);
+        for number in BUSY {
+            check(refusal(400, "temporarily_unavailable", Some(number)), Class::Transient);
+            check(refusal(400, "", Some(number)), Class::Transient);
         }
-        check(400, "temporarily_unavailable", None, Class::Transient);
-        check(503, "", None, Class::Transient);
-        check(429, "", None, Class::Throttled { retry_after: None });
+        check(refusal(400, "temporarily_unavailable", None), Class::Transient);
+        for status in [408, 500, 503] {
+            check(refusal(status, "", None), Class::Transient);
+        }
+        let retry_after = Some(Duration::from_secs(9));
+        check(TokenRefusal { retry_after, ..refusal(429, "", None) }, Class::Throttled { retry_after });
+    }
+
+    #[test]
+    fn a_machine_without_the_identity_is_mended_by_a_person_and_an_update_of_its_service_passes() {
+        let of_machine =
+            |status| TokenRefusal { endpoint: Endpoint::ManagedIdentity, ..refusal(status, "", None) };
+        check(of_machine(400), Class::Installation);
+        for status in [404, 410, 500] {
+            check(of_machine(status), Class::Transient);
+        }
+        assert_eq!(
+            Error::Refused(TokenRefusal { error: None, ..of_machine(400) }).to_string(),
+            "the endpoint of managed identities answered 400; assign the identity to this machine, and check \
+             identity.managed_identity"
+        );
     }
 
     #[test]
     fn a_refusal_says_number_and_remedy() {
-        let refusal = TokenRefusal {
-            status: 401,
-            error: Some("invalid_client".into()),
-            number: Some(7_000_222),
-            retry_after: None,
-        };
         assert_eq!(
-            Error::Refused(refusal).to_string(),
+            Error::Refused(refusal(401, "invalid_client", Some(7_000_222))).to_string(),
             "the token endpoint answered 401 invalid_client (AADSTS7000222); the client secret has expired; \
              make a new one and set identity.client_secret"
+        );
+        assert_eq!(
+            Error::Refused(refusal(503, "temporarily_unavailable", None)).to_string(),
+            "the token endpoint answered 503 temporarily_unavailable; it is busy, which passes"
         );
     }
 }

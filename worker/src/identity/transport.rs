@@ -1,45 +1,138 @@
 //! Our HTTP client under the hood of Microsoft's identity library, so that certificates, time-outs and the
 //! proxy are the same for every call of the process.
+//!
+//! It also remembers how the last exchange failed: the library wraps refusals in prose and drops what is no
+//! JSON, and neither serves a decision.
+
+use std::sync::{Arc, Mutex, PoisonError};
 
 use azure_core::{
-    Error, Result,
+    Result,
     error::ErrorKind,
     http::{
         AsyncRawResponse, Body, HttpClient, Request, StatusCode,
         headers::{HeaderName, HeaderValue, Headers},
     },
 };
+use reqwest::{Url, header::HeaderMap};
+use serde::Deserialize;
+use shared::retry_after;
+
+use super::{Endpoint, Error, TokenRefusal};
+use crate::clock;
 
 /// The client as the library wants it.
-#[derive(Debug)]
-pub(super) struct Transport(pub(super) reqwest::Client);
+#[derive(Clone, Debug)]
+pub(super) struct Transport {
+    http: reqwest::Client,
+    endpoint: Endpoint,
+    detour: Option<Detour>,
+    /// How the last exchange failed; none if it went well.
+    failed: Arc<Mutex<Option<Error>>>,
+}
+
+/// Sends to another host what the library means for a fixed one.
+#[derive(Clone, Debug)]
+pub(super) struct Detour {
+    from: Url,
+    to: Url,
+}
+
+impl Detour {
+    /// A detour from one origin to another, both of which need a host.
+    pub(super) fn new(from: &Url, to: &Url) -> Option<Self> {
+        (from.has_host() && to.has_host()).then(|| Self { from: from.clone(), to: to.clone() })
+    }
+
+    fn of(&self, url: &Url) -> Url {
+        if url.origin() != self.from.origin() {
+            return url.clone();
+        }
+        let mut target = self.to.clone();
+        target.set_path(url.path());
+        target.set_query(url.query());
+        target
+    }
+}
+
+impl Transport {
+    pub(super) fn new(http: reqwest::Client, endpoint: Endpoint, detour: Option<Detour>) -> Self {
+        Self { http, endpoint, detour, failed: Arc::default() }
+    }
+
+    /// Whom it talks to.
+    pub(super) fn endpoint(&self) -> Endpoint {
+        self.endpoint
+    }
+
+    /// Why the library failed: what was seen on the wire, or else its own complaint about a good answer.
+    pub(super) fn failure(&self, complaint: azure_core::Error) -> Error {
+        let seen = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        seen.unwrap_or_else(|| Error::Senseless {
+            endpoint: self.endpoint,
+            cause: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(complaint)),
+        })
+    }
+
+    fn note(&self, failure: Option<Error>) {
+        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
+
+    fn broken(&self, error: reqwest::Error) -> azure_core::Error {
+        let kind = if error.is_connect() { ErrorKind::Connection } else { ErrorKind::Io };
+        // The address may name a tenant, which is no secret, but it says nothing that the settings do not.
+        let cause = Arc::new(error.without_url());
+        self.note(Some(Error::Unreachable { endpoint: self.endpoint, cause: Arc::clone(&cause) }));
+        azure_core::Error::with_error(kind, cause, "the call failed")
+    }
+}
 
 #[async_trait::async_trait]
 impl HttpClient for Transport {
     async fn execute_request(&self, request: &Request) -> Result<AsyncRawResponse> {
         let method = reqwest::Method::from_bytes(request.method().as_str().as_bytes())
-            .map_err(|error| Error::with_error(ErrorKind::Other, error, "the method is not of http"))?;
-        let mut builder = self.0.request(method, request.url().clone());
+            .map_err(|error| azure_core::Error::with_error(ErrorKind::Other, error, "no method of http"))?;
+        let url =
+            self.detour.as_ref().map_or_else(|| request.url().clone(), |detour| detour.of(request.url()));
+        let mut builder = self.http.request(method, url);
         for (name, value) in request.headers().iter() {
             builder = builder.header(name.as_str(), value.as_str());
         }
         let Body::Bytes(body) = request.body() else {
-            return Err(Error::with_message(ErrorKind::Other, "token requests do not stream"));
+            return Err(azure_core::Error::with_message(ErrorKind::Other, "token requests do not stream"));
         };
-        let response = builder.body(body.clone()).send().await.map_err(failed)?;
-        let status = StatusCode::from(response.status().as_u16());
-        let headers = headers(response.headers());
-        let body = response.bytes().await.map_err(failed)?;
-        Ok(AsyncRawResponse::from_bytes(status, headers, body))
+        let response = builder.body(body.clone()).send().await.map_err(|error| self.broken(error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await.map_err(|error| self.broken(error))?;
+        let refusal =
+            (!status.is_success()).then(|| refusal(self.endpoint, status.as_u16(), &headers, &body));
+        self.note(refusal.map(Error::Refused));
+        Ok(AsyncRawResponse::from_bytes(StatusCode::from(status.as_u16()), to_library(&headers), body))
     }
 }
 
-fn failed(error: reqwest::Error) -> Error {
-    let kind = if error.is_connect() { ErrorKind::Connection } else { ErrorKind::Io };
-    Error::with_error(kind, error, "the call to the token endpoint failed")
+#[derive(Default, Deserialize)]
+struct RefusalBody {
+    error: Option<String>,
+    #[serde(default)]
+    error_codes: Vec<u32>,
 }
 
-fn headers(map: &reqwest::header::HeaderMap) -> Headers {
+/// What may be logged of a refusal, and what decides about it.
+fn refusal(endpoint: Endpoint, status: u16, headers: &HeaderMap, body: &[u8]) -> TokenRefusal {
+    let body: RefusalBody = serde_json::from_slice(body).unwrap_or_default();
+    let known = |text: &String| text.len() <= 64 && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    let wait = headers.get(reqwest::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    TokenRefusal {
+        endpoint,
+        status,
+        error: body.error.filter(known).map(String::into_boxed_str),
+        number: body.error_codes.first().copied(),
+        retry_after: wait.and_then(|value| retry_after::parse(value, clock::now())),
+    }
+}
+
+fn to_library(map: &HeaderMap) -> Headers {
     let mut headers = Headers::new();
     for (name, value) in map {
         if let Ok(value) = value.to_str() {
@@ -47,4 +140,49 @@ fn headers(map: &reqwest::header::HeaderMap) -> Headers {
         }
     }
     headers
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).expect("an address")
+    }
+
+    #[test]
+    fn a_detour_changes_the_host_and_nothing_else() {
+        let detour =
+            Detour::new(&url("http://169.254.169.254/"), &url("http://127.0.0.1:4000")).expect("hosts");
+        assert_eq!(
+            detour.of(&url("http://169.254.169.254/metadata/identity/oauth2/token?resource=x")).as_str(),
+            "http://127.0.0.1:4000/metadata/identity/oauth2/token?resource=x"
+        );
+        assert_eq!(detour.of(&url("https://login.example/t")).as_str(), "https://login.example/t");
+    }
+
+    #[test]
+    fn a_refusal_keeps_what_may_be_logged_only() {
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after", "7".parse().expect("a value"));
+        let body =
+            br#"{"error":"invalid_client","error_codes":[7000222],"error_description":"AADSTS... private"}"#;
+        let seen = refusal(Endpoint::Token, 401, &headers, body);
+        assert_eq!(
+            seen,
+            TokenRefusal {
+                endpoint: Endpoint::Token,
+                status: 401,
+                error: Some("invalid_client".into()),
+                number: Some(7_000_222),
+                retry_after: Some(Duration::from_secs(7)),
+            }
+        );
+        let page = refusal(Endpoint::Token, 503, &HeaderMap::new(), b"<html>Service Unavailable");
+        assert_eq!((page.status, page.error, page.number), (503, None, None));
+        let odd = refusal(Endpoint::Token, 400, &HeaderMap::new(), br#"{"error":"Private Data!"}"#);
+        assert_eq!(odd.error, None);
+    }
 }

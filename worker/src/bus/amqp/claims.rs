@@ -8,6 +8,7 @@ use fe2o3_amqp_types::primitives::SimpleValue;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_amqp::Value;
+use shared::class::Class;
 use tokio::sync::Mutex;
 
 use super::connection::Sessions;
@@ -101,7 +102,12 @@ impl Claims {
             ],
             body: Value::String(secret.to_owned()),
         };
-        self.ask(request).await.map_err(Failure::at_attach)?;
+        if let Err(failure) = self.ask(request).await {
+            if failure.error.class() == Class::Installation {
+                self.source.refused(&token).await;
+            }
+            return Err(Failure::at_attach(failure));
+        }
         tracing::debug!(%resource, expires = %token.expires, "service bus took the token");
         let life = token.expires.duration_since(now);
         Ok(now.checked_add(life * 3 / 4).unwrap_or(token.expires))

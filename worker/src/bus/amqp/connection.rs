@@ -164,7 +164,7 @@ impl Namespace {
         let endpoint = settings.endpoint.clone();
         Ok(Self {
             resource_root: format!("sb://{}/", endpoint.host).into(),
-            transport: Transport::new(endpoint, extra_ca)?,
+            transport: Transport::new(endpoint, settings.way.clone(), extra_ca)?,
             tokens: Arc::clone(&settings.tokens),
             clock: settings.clock,
             timing: settings.timing,

@@ -1,6 +1,7 @@
 //! The queue over AMQP 1.0. Only this folder knows the protocol library.
 //!
-//! From the wire upwards: [`transport`] opens the stream, [`lift`] takes a limit off it; [`connection`] opens AMQP on it and hands out sessions;
+//! From the wire upwards: [`transport`] opens the stream, over a [`websocket`] and through a [`tunnel`] if told to;
+//! [`lift`] takes a limit off it; [`connection`] opens AMQP on it and hands out sessions;
 //! [`claims`] proves who we are over [`rpc`]; [`link`] is the receiving link, owned by the one task in
 //! [`receiver`], which takes deliveries off it ([`arrival`]) and carries out what it is asked to ([`dispatch`]);
 //! [`intake`] lies between that task and the engine; [`settler`] carries settlements to the task or to
@@ -24,6 +25,8 @@ mod sender;
 mod settler;
 mod slot;
 mod transport;
+mod tunnel;
+mod websocket;
 mod wire;
 
 use std::path::Path;
@@ -44,11 +47,12 @@ use self::sender::SendLink;
 use self::settler::{AmqpSettler, Command, Locks};
 use self::slot::Slot;
 use super::Queue;
-use super::connection_string::{ConnectionString, Credential, Endpoint};
+use super::connection_string::{ConnectionString, Endpoint};
 use super::delivery::Delivery;
 use super::error::{Error, RenewError};
 use super::message::{Outgoing, Peeked};
-use super::token::{FixedToken, TokenSource};
+use super::token::TokenSource;
+use super::way::Way;
 
 /// How patient the client is.
 #[derive(Clone, Copy, Debug)]
@@ -82,8 +86,12 @@ impl Default for Timing {
 pub struct Settings {
     /// The namespace.
     pub endpoint: Endpoint,
-    /// Name of the queue, or of a sub-queue.
+    /// What carries the protocol.
+    pub way: Way,
+    /// Where to receive: a queue, a subscription as `topic/Subscriptions/name`, or a sub-queue of either.
     pub entity: Box<str>,
+    /// Where to send: the queue, or the topic of the subscription.
+    pub target: Box<str>,
     /// Where tokens come from.
     pub tokens: Arc<dyn TokenSource>,
     /// The wall clock, for the ends of tokens and locks.
@@ -96,15 +104,29 @@ impl Settings {
     /// Settings for the queue `entity` of a connection string.
     #[must_use]
     pub fn from_connection_string(parsed: &ConnectionString, entity: &str, clock: fn() -> Timestamp) -> Self {
-        let tokens: Arc<dyn TokenSource> = match &parsed.credential {
-            Credential::Key(key) => Arc::new(key.clone()),
-            Credential::Signature(signature) => Arc::new(FixedToken::new(signature.clone())),
-        };
-        let endpoint = parsed.endpoint.clone();
-        Self { endpoint, entity: entity.into(), tokens, clock, timing: Timing::default() }
+        Self::new(parsed.endpoint.clone(), parsed.credential.source(), entity, clock)
     }
 
-    /// The same for the dead-letter queue beneath.
+    /// Settings for the queue `entity`, by the usual way and with the usual patience.
+    #[must_use]
+    pub fn new(
+        endpoint: Endpoint,
+        tokens: Arc<dyn TokenSource>,
+        entity: &str,
+        clock: fn() -> Timestamp,
+    ) -> Self {
+        Self {
+            endpoint,
+            way: Way::default(),
+            entity: entity.into(),
+            target: entity.into(),
+            tokens,
+            clock,
+            timing: Timing::default(),
+        }
+    }
+
+    /// The same for the dead-letter queue beneath; what is sent still goes where it went.
     #[must_use]
     pub fn dead_letters(mut self) -> Self {
         self.entity = format!("{}/$DeadLetterQueue", self.entity).into();
@@ -181,7 +203,7 @@ impl AmqpQueue {
             retired: Vec::new(),
             epoch: 0,
         };
-        let sender = Slot::new(Arc::clone(&namespace), settings.entity.clone());
+        let sender = Slot::new(Arc::clone(&namespace), settings.target.clone());
         let taking = tokio::sync::Mutex::new(());
         Ok((Self { namespace, management, sender, intake, settler, state, taking }, task))
     }

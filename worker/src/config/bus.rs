@@ -1,0 +1,164 @@
+//! The section `[service_bus]`: where the messages are, by which way, and with what right.
+
+use std::fmt;
+
+use shared::reason::chain;
+
+use super::{cloud::Cloud, identity, proxy, reader::Reader, source::Surroundings};
+use crate::{
+    bus::{ConnectionString, Credential, Endpoint, Way},
+    identity::Identity,
+};
+
+/// The queue or subscription.
+pub struct Bus {
+    /// Where the namespace is.
+    pub endpoint: Endpoint,
+    /// By which protocol it is reached.
+    pub way: Way,
+    /// With what right.
+    pub access: Access,
+    /// Where the messages come from.
+    pub source: Source,
+}
+
+/// With what right the worker receives and sends.
+pub enum Access {
+    /// A shared access key or signature.
+    Shared(Credential),
+    /// A role of an Entra identity.
+    Entra {
+        /// Who.
+        identity: Box<Identity>,
+        /// Whom the token is for, without a slash at the end.
+        audience: Box<str>,
+    },
+}
+
+/// Where messages come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A queue.
+    Queue(Box<str>),
+    /// A subscription of a topic.
+    Subscription {
+        /// The topic.
+        topic: Box<str>,
+        /// The subscription's name.
+        name: Box<str>,
+    },
+}
+
+impl Source {
+    /// Where to receive.
+    #[must_use]
+    pub fn address(&self) -> Box<str> {
+        match self {
+            Self::Queue(name) => name.clone(),
+            Self::Subscription { topic, name } => format!("{topic}/Subscriptions/{name}").into(),
+        }
+    }
+
+    /// Where copies are sent to come back later: nothing can be sent to a subscription itself.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        match self {
+            Self::Queue(name) | Self::Subscription { topic: name, .. } => name,
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Queue(name) => write!(f, "queue {name}"),
+            Self::Subscription { topic, name } => write!(f, "subscription {name} of topic {topic}"),
+        }
+    }
+}
+
+/// Where to go, with what right, and the entity that the connection string names.
+type Door = (Endpoint, Access, Option<Box<str>>);
+
+pub(super) fn bus(r: &Reader<'_>, cloud: Option<&Cloud>, around: &Surroundings) -> Option<Bus> {
+    let door = match (r.optional("service_bus.connection_string"), r.optional("service_bus.namespace")) {
+        (Some(text), None) => by_connection_string(r, text),
+        (None, Some(text)) => by_namespace(r, text, cloud, around),
+        (Some(_), Some(_)) => r.wrong(
+            "service_bus.namespace",
+            "cannot be used together with service_bus.connection_string; leave one out",
+        ),
+        (None, None) => r.wrong(
+            "service_bus.connection_string",
+            "is required: the connection string of a rule with the rights Listen and Send; or set \
+             service_bus.namespace to sign in with Entra",
+        ),
+    };
+    let entity_path = door.as_ref().and_then(|(_, _, entity)| entity.as_deref());
+    // Without a door, the name may be in the connection string that cannot be read.
+    let source = if door.is_some() || names_source(r) { source(r, entity_path) } else { None };
+    let (endpoint, access, _) = door?;
+    let (endpoint, way) = match r.text("service_bus.transport")? {
+        "amqp" => (endpoint, Way::Tcp),
+        "websocket" => {
+            let endpoint = endpoint.for_web_socket();
+            let proxy = proxy::proxy(r, &endpoint, around)?;
+            (endpoint, Way::WebSocket { proxy })
+        }
+        _ => return r.wrong("service_bus.transport", "must be \"amqp\" or \"websocket\""),
+    };
+    Some(Bus { endpoint, way, access, source: source? })
+}
+
+fn by_connection_string(r: &Reader<'_>, text: &str) -> Option<Door> {
+    match ConnectionString::parse(text) {
+        Ok(parsed) => Some((parsed.endpoint, Access::Shared(parsed.credential), parsed.entity_path)),
+        Err(error) => r.wrong("service_bus.connection_string", chain(&error)),
+    }
+}
+
+fn by_namespace(r: &Reader<'_>, text: &str, cloud: Option<&Cloud>, around: &Surroundings) -> Option<Door> {
+    let identity = identity::bus_identity(r, cloud, around);
+    let cloud = cloud?;
+    let bare = !text.contains(['.', ':']) && text != "localhost";
+    let host = if bare { format!("{text}.{}", cloud.suffix) } else { text.to_owned() };
+    let endpoint = match Endpoint::parse(&host) {
+        Ok(endpoint) => Some(endpoint),
+        Err(error) => r.wrong("service_bus.namespace", chain(&error)),
+    };
+    let audience = r.url_or("service_bus.audience", cloud.audience)?;
+    let audience = audience.as_str().trim_end_matches('/').into();
+    Some((endpoint?, Access::Entra { identity: Box::new(identity?), audience }, None))
+}
+
+fn names_source(r: &Reader<'_>) -> bool {
+    ["queue", "topic", "subscription"].iter().any(|key| r.optional(&format!("service_bus.{key}")).is_some())
+}
+
+fn source(r: &Reader<'_>, entity_path: Option<&str>) -> Option<Source> {
+    let (queue, topic) = (r.optional("service_bus.queue"), r.optional("service_bus.topic"));
+    let subscription = r.optional("service_bus.subscription");
+    match (queue, topic, subscription) {
+        (Some(_), Some(_), _) | (Some(_), _, Some(_)) => r.wrong(
+            "service_bus.queue",
+            "cannot be used together with service_bus.topic and service_bus.subscription; leave one out",
+        ),
+        (None, Some(_), None) => {
+            r.wrong("service_bus.subscription", "is required with service_bus.topic: the subscription's name")
+        }
+        (None, topic, Some(name)) => match topic.or(entity_path) {
+            Some(topic) => Some(Source::Subscription { topic: topic.into(), name: name.into() }),
+            None => {
+                r.wrong("service_bus.topic", "is required with service_bus.subscription: the topic's name")
+            }
+        },
+        (queue, None, None) => match queue.or(entity_path) {
+            Some(queue) => Some(Source::Queue(queue.into())),
+            None => r.wrong(
+                "service_bus.queue",
+                "is required: the name of the queue that Dataverse posts to; or set service_bus.topic and \
+                 service_bus.subscription",
+            ),
+        },
+    }
+}
