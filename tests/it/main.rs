@@ -8,6 +8,8 @@ mod delivery;
 
 mod demo;
 
+mod resilience;
+
 mod simulation;
 
 mod tidy;

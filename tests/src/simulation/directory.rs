@@ -41,11 +41,6 @@ impl Directory {
         Flight { write, writer, seen: now, current: Current { mark, ..Current::default() } }
     }
 
-    /// What the mark keeps out of this write.
-    pub(super) fn kept_out(&self, flight: &Flight, reading: &Reading) -> Vec<Property> {
-        reconciled(flight, reading).superseded
-    }
-
     /// The write takes effect.
     pub(super) fn apply(&mut self, flight: &Flight, reading: &Reading, now: Moment) {
         let user = flight.write.user;
@@ -75,6 +70,11 @@ impl Directory {
             }
         }
     }
+}
+
+/// What the mark keeps out of this write.
+pub(super) fn kept_out(flight: &Flight, reading: &Reading) -> Vec<Property> {
+    reconciled(flight, reading).superseded
 }
 
 fn reconciled(flight: &Flight, reading: &Reading) -> Reconciled {

@@ -17,27 +17,23 @@ const PROPERTIES: [&str; 3] = ["givenName", "mail", "surname"];
 
 /// A change of one property of one user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub(super) struct Change {
     /// The user.
-    pub user: UserId,
+    pub(super) user: UserId,
     /// When it happened.
-    pub version: Version,
+    pub(super) version: Version,
     /// The property.
-    pub property: Property,
+    pub(super) property: Property,
     /// Its value.
-    pub value: PropertyValue,
+    pub(super) value: PropertyValue,
     /// Whether Graph refuses it for good.
-    pub poison: bool,
+    pub(super) poison: bool,
 }
 
 impl Change {
     /// The change with this number, made in this second. No two changes are made in the same millisecond:
     /// which of them counts would depend on their arrival, and that no mark remembers.
-    ///
-    /// # Panics
-    /// If the second is absurdly late.
-    #[must_use]
-    pub fn new(number: usize, user: u8, second: u32, property: usize, poison: bool) -> Self {
+    pub(super) fn new(number: usize, user: u8, second: u32, property: usize, poison: bool) -> Self {
         let millis = i64::from(second) * 1000 + i64::try_from(number).expect("few changes");
         let at = Timestamp::from_millisecond(millis).expect("a time");
         let name = PROPERTIES[property % PROPERTIES.len()];
@@ -51,11 +47,7 @@ impl Change {
     }
 
     /// What the planner makes of it.
-    ///
-    /// # Panics
-    /// Never; it has an entry.
-    #[must_use]
-    pub fn patch(&self) -> UserPatch {
+    pub(super) fn patch(&self) -> UserPatch {
         UserPatch::new([(self.property.clone(), self.value.clone())]).expect("one entry")
     }
 }
@@ -63,14 +55,12 @@ impl Change {
 const POISON: &str = "poison";
 
 /// Whether Graph refuses this value for good.
-#[must_use]
-pub fn is_poison(value: &PropertyValue) -> bool {
+pub(super) fn is_poison(value: &PropertyValue) -> bool {
     matches!(value, PropertyValue::Text(text) if text.starts_with(POISON))
 }
 
 /// What the directory must hold: the newest of the values that are not poison.
-#[must_use]
-pub fn expected(changes: &[Change]) -> BTreeMap<(UserId, Property), PropertyValue> {
+pub(super) fn expected(changes: &[Change]) -> BTreeMap<(UserId, Property), PropertyValue> {
     let mut registers: BTreeMap<(UserId, Property), Register<PropertyValue>> = BTreeMap::new();
     for (number, change) in changes.iter().enumerate().filter(|(_, change)| !change.poison) {
         let arrival = SequenceNumber(i64::try_from(number).unwrap_or(i64::MAX));

@@ -17,7 +17,7 @@ use shared::{
 };
 
 use super::{
-    directory::{Directory, Flight, Writer},
+    directory::{self, Directory, Flight, Writer},
     model::{self, Broken, Change},
     queue::{Queue, State},
     replica::Replica,
@@ -330,15 +330,11 @@ impl World {
                 }
                 Some(Effect::Probe) => {
                     let at = self.now + Duration::from_millis(self.rng.random_range(5..2_000));
-                    let well = !self.within(self.denied, at) && !self.within(self.away, at);
+                    let well = !within(self.denied, at) && !within(self.away, at);
                     self.plan(at, Event::Probed(writer, well));
                 }
             }
         }
-    }
-
-    fn within(&self, window: (Moment, Moment), at: Moment) -> bool {
-        window.0 <= at && at < window.1
     }
 
     /// Sends a write and decides how it goes: in time order, the look, the effect, the answer.
@@ -349,9 +345,9 @@ impl World {
         let trouble = effect < Moment::after_start(TROUBLE);
         let poison = write.entries.iter().any(|entry| model::is_poison(&entry.value));
         let fate = self.rng.random_range(0..100);
-        let result = if self.within(self.denied, effect) {
+        let result = if within(self.denied, effect) {
             Err(failure(Class::Installation))
-        } else if self.within(self.away, effect) || (trouble && fate < 8) {
+        } else if within(self.away, effect) || (trouble && fate < 8) {
             Err(failure(Class::Transient))
         } else if trouble && fate < 12 {
             let wait = Duration::from_millis(self.rng.random_range(0..10_000));
@@ -365,7 +361,7 @@ impl World {
         } else {
             self.plan(effect, Event::Effect(Box::new(flight.clone())));
             // What the mark keeps out is known when the user is looked at, and nothing changes it later.
-            Ok(self.directory.kept_out(&flight, &self.reading))
+            Ok(directory::kept_out(&flight, &self.reading))
         };
         self.plan(answer, Event::Answer(writer, Box::new(write), result));
     }
@@ -457,6 +453,10 @@ impl World {
         self.report.crossed = self.directory.crossed.len() as u64;
         Ok(self.report)
     }
+}
+
+fn within(window: (Moment, Moment), at: Moment) -> bool {
+    window.0 <= at && at < window.1
 }
 
 fn failure(class: Class) -> Failure {
