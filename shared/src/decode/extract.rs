@@ -191,7 +191,7 @@ impl<'c, 'a> Parts<'c, 'a> {
             .map(|(position, entity)| {
                 let id = own_id(entity).or_else(|| created.get(position).and_then(guid));
                 let id = id.ok_or_else(|| missing("id of a contact among the Targets"))?;
-                Ok(self.change(operation, ContactId(id), Some(entity)))
+                Ok(self.bare_change(operation, ContactId(id), Some(entity)))
             })
             .collect::<Result<Vec<_>, Error>>()?;
         Ok(if changes.is_empty() { Subject::NoChange } else { Subject::Contact(changes) })
@@ -213,16 +213,28 @@ impl<'c, 'a> Parts<'c, 'a> {
         }
     }
 
+    /// The change of the message's one contact, with its images.
     fn change(&self, operation: Operation, contact: ContactId, content: Option<&Entity<'_>>) -> Change {
         let after: Vec<_> = images(&self.context.post_entity_images, contact).collect();
+        Change {
+            version: self.version(content, &after),
+            before: columns(images(&self.context.pre_entity_images, contact)),
+            after: columns(after),
+            ..self.bare_change(operation, contact, content)
+        }
+    }
+
+    /// A change without images. Messages about several contacts bring none in the members we know, and to copy
+    /// whatever is there into each of very many changes would take quadratic time and space.
+    fn bare_change(&self, operation: Operation, contact: ContactId, content: Option<&Entity<'_>>) -> Change {
         Change {
             organization: self.organization(),
             contact,
             operation,
-            version: self.version(content, &after),
+            version: self.version(content, &[]),
             columns: content.map_or_else(|| self.state(), |entity| columns([entity])),
-            before: columns(images(&self.context.pre_entity_images, contact)),
-            after: columns(after),
+            before: Columns::default(),
+            after: Columns::default(),
             truncated: self.stripped,
             origin: self.origin.clone(),
         }

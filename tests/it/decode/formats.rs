@@ -126,6 +126,17 @@ fn a_message_about_several_contacts_reports_each() {
 }
 
 #[test]
+fn images_beside_several_contacts_are_not_copied_into_each() {
+    let body = br#"{"MessageName":"UpdateMultiple","PrimaryEntityName":"contact",
+        "PreEntityImages":[{"key":"a","value":{"Attributes":[{"key":"c","value":1}]}}],
+        "InputParameters":[{"key":"Targets","value":{"__type":"EntityCollection:http:\/\/schemas.microsoft.com\/xrm\/2011\/Contracts",
+        "Entities":[{"Id":"03d0d059-3dcf-41f2-9e20-57b85dbff932"},{"Id":"b61c3362-3e2d-4805-8801-e3d6eab77de5"}]}}]}"#;
+    let message = decode::decode(body, None).expect("a context can be decoded");
+    assert_eq!(message.changes().len(), 2);
+    assert!(message.changes().iter().all(|change| change.before.is_empty()));
+}
+
+#[test]
 fn what_is_no_change_of_a_contact_says_what_it_is() {
     assert_eq!(message("contact-associate").subject, Subject::NoChange);
     assert_eq!(message("account-update").subject, Subject::OtherEntity { name: "account".into() });
