@@ -19,6 +19,9 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 const CREDIT: u32 = 500;
+
+/// Messages that may wait in the queue: sending is quicker than receiving, and the queue has a quota.
+const BACKLOG: u32 = 2_000;
 const QUEUE: &str = "contacts";
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -36,7 +39,9 @@ async fn main() -> anyhow::Result<()> {
     let mut client = Client::new(stream, messages, size);
     let started = Instant::now();
     let run = tokio::spawn(async move { client.run().await });
-    tokio::time::timeout(Duration::from_mins(5), run).await.context("the run took too long")???;
+    let result =
+        tokio::time::timeout(Duration::from_mins(5), run).await.context("the run took too long")??;
+    result.with_context(|| format!("last seen: {:?}", bus.journal().all().last()))?;
     let elapsed = started.elapsed();
     let left = bus.counts(QUEUE)?;
     if left.active != 0 {
@@ -147,7 +152,8 @@ impl Client {
     fn send(&mut self) {
         let message = std::mem::take(&mut self.message);
         // A bounded number at a time, so that reading is never put off for long.
-        for _ in 0..self.may_send.min(self.total - self.sent).min(256) {
+        let backlog = BACKLOG.saturating_sub(self.sent - self.received);
+        for _ in 0..self.may_send.min(self.total - self.sent).min(backlog).min(256) {
             let tag = Value::Binary(Binary::from(self.sent.to_be_bytes().to_vec()));
             let fields =
                 vec![Value::Uint(0), Value::Uint(self.sent), tag, Value::Uint(0), Value::Bool(false)];
@@ -198,6 +204,10 @@ impl Client {
                 self.since_flow += 1;
             }
             0x15 => {
+                let Some(Value::Described(outcome)) = fields.get(4) else { bail!("no outcome: {fields:?}") };
+                if outcome.descriptor != Descriptor::Code(0x24) {
+                    bail!("not accepted: {outcome:?}");
+                }
                 if fields.first() == Some(&Value::Bool(false)) {
                     self.confirmed += number(2) - number(1) + 1;
                 }
