@@ -196,8 +196,10 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
                     tracing::debug!(user.id = %user, error = %chain(&error), "a write failed");
                     WriteEnded { user, changes, written: false, result: Err(error.failure(patience)) }
                 }
+                // A panic is that write's failure: tried again for a moment, then dead-lettered.
                 Err(_) => {
-                    let failure = Failure { class: Class::Permanent, dead_letter: internal(), grace: None };
+                    let grace = Some(patience.brief);
+                    let failure = Failure { class: Class::Transient, dead_letter: internal(), grace };
                     WriteEnded { user, changes, written: false, result: Err(failure) }
                 }
             }
