@@ -1,5 +1,7 @@
 //! Bad settings and what is said about them; the defaults and what they must be.
 
+mod identity;
+
 use std::path::Path;
 
 use super::*;
