@@ -5,14 +5,17 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     process::Stdio,
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, bail, ensure};
 use emulator::{
+    access::{Access, Entra},
     broker::EntityOptions,
-    bus::{self, ServiceBus},
-    graph::{self, Graph, User},
+    bus::{self, ServiceBus, Subscription},
+    ca::Ca,
+    graph::{self, Audience, Graph, User},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -29,12 +32,18 @@ pub const QUEUE: &str = "contacts";
 /// Name of its dead-letter queue.
 pub const DEAD_LETTERS: &str = "contacts/$DeadLetterQueue";
 
+/// Name of the topic.
+pub const TOPIC: &str = "changes";
+
+/// Name of its one subscription.
+pub const SUBSCRIPTION: &str = "portal";
+
 /// The services, and a folder for what belongs to them.
 pub struct World {
     /// The local Service Bus.
     pub bus: ServiceBus,
-    /// The local Graph.
-    pub graph: Graph,
+    /// The local Graph. The local Service Bus asks it about Entra tokens.
+    pub graph: Arc<Graph>,
     folder: TempDir,
 }
 
@@ -58,9 +67,15 @@ impl Default for Options {
 impl World {
     /// Starts the services on free ports.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let queue = EntityOptions { lock_duration: options.lock, ..EntityOptions::default() };
-        let bus = ServiceBus::start(bus::Options::default().queue_with(QUEUE, queue)).await?;
-        let graph = Graph::start(options.graph).await?;
+        let entity = EntityOptions { lock_duration: options.lock, ..EntityOptions::default() };
+        let subscription =
+            Subscription { name: SUBSCRIPTION.to_owned(), options: entity.clone(), rules: Vec::new() };
+        let ca = Ca::new()?;
+        let graph = Arc::new(Graph::start_with_ca(options.graph, &ca).await?);
+        let mut bus =
+            bus::Options::default().tls().queue_with(QUEUE, entity).topic(TOPIC, vec![subscription]);
+        bus.access = Access { entra: tokens_of(&graph), ..Access::default() };
+        let bus = ServiceBus::start_with_ca(bus, &ca).await?;
         let folder = TempDir::new()?;
         std::fs::write(folder.path().join("ca.pem"), graph.ca_pem())?;
         Ok(Self { bus, graph, folder })
@@ -142,10 +157,16 @@ client_secret = "{}"
 
     /// Starts the worker's real binary with these settings. Its log goes to a file of the world's folder.
     pub fn start_worker(&self, settings: &Path) -> anyhow::Result<Worker> {
+        self.start_worker_with(settings, &[])
+    }
+
+    /// The same with further variables in its environment.
+    pub fn start_worker_with(&self, settings: &Path, variables: &[(&str, &str)]) -> anyhow::Result<Worker> {
         let log = settings.with_extension("log");
         let child = Command::new(binary::contactsync()?)
             .args(["run", "--config"])
             .arg(settings)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::options().create(true).append(true).open(&log)?)
@@ -181,6 +202,15 @@ client_secret = "{}"
             sleep(Duration::from_millis(5)).await;
         }
     }
+}
+
+/// Lets the Service Bus take the tokens that the Graph's authority has issued for it.
+fn tokens_of(graph: &Arc<Graph>) -> Entra {
+    let graph = Arc::clone(graph);
+    Entra::checked(move |token| {
+        let grant = graph.look_up_token(token, Audience::ServiceBus)?;
+        Some(grant.expires.saturating_duration_since(Instant::now()))
+    })
 }
 
 /// A running worker. It is killed when this is dropped.
