@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import tempfile
-import time
 import xml.etree.ElementTree as xml
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass

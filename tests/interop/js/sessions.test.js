@@ -1,7 +1,19 @@
 // Sessions: who holds one, for how long, and in which order its messages come.
 
 import assert from "node:assert/strict";
-import { PATIENCE, assertEmpty, atMost, connect, impatient, judge, receiveOne, send, setting, sleep, suite } from "./support.js";
+import {
+  PATIENCE,
+  assertEmpty,
+  atMost,
+  connect,
+  impatient,
+  judge,
+  receiveOne,
+  send,
+  setting,
+  sleep,
+  suite,
+} from "./support.js";
 
 function inSession(sessionId, body) {
   return { sessionId, body };

@@ -100,7 +100,9 @@ def test_a_sign_in_address_is_changed_within_the_identities(user):
 
 
 def test_identities_without_the_principal_name_are_refused(user):
-    only = ObjectIdentity(sign_in_type="emailAddress", issuer="contoso.onmicrosoft.com", issuer_assigned_id="a@b.example")
+    only = ObjectIdentity(
+        sign_in_type="emailAddress", issuer="contoso.onmicrosoft.com", issuer_assigned_id="a@b.example"
+    )
     error = refusal(user, User(identities=[only]))
     assert error.response_status_code == 400
     assert error.error.code == "Request_BadRequest"

@@ -2,6 +2,7 @@
 
 import msal
 import pytest
+import requests
 from azure.core.exceptions import ClientAuthenticationError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -12,8 +13,6 @@ from support import setting
 
 def opens_graph(token):
     """Whether Graph takes the token: it knows nobody of this id, but says so only to callers it knows."""
-    import requests
-
     url = setting("GRAPH") + "/v1.0/users/00000000-0000-4000-8000-000000000000"
     answer = requests.get(url, headers={"Authorization": "Bearer " + token}, timeout=10)
     return answer.status_code == 404

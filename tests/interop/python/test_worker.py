@@ -1,4 +1,4 @@
-"""Microsoft's client sends what Dataverse would; the worker's real binary applies it; the client reads what it refused."""
+"""Microsoft's client sends as Dataverse would, the worker's binary applies it, the client reads what it refused."""
 
 import json
 import signal
@@ -122,8 +122,7 @@ def test_a_link_that_is_no_user_id_is_dead_lettered_with_its_reason(client, work
 def test_changes_of_one_user_sent_as_a_batch_end_in_the_newest_state(client, worker, user):
     contact = str(uuid.uuid4())
     batch = [
-        change(user, contactid=contact, firstname=f"Name {number}", versionnumber=1000 + number)
-        for number in range(20)
+        change(user, contactid=contact, firstname=f"Name {number}", versionnumber=1000 + number) for number in range(20)
     ]
     with client.get_queue_sender(QUEUE) as sender:
         sender.send_messages(batch)
