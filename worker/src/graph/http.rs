@@ -83,6 +83,11 @@ impl GraphClient {
     async fn send(&self, request: impl Fn() -> reqwest::RequestBuilder) -> Result<Response, Error> {
         let token = self.tokens.token().await.map_err(Error::Token)?;
         let response = self.send_with(&request, token.authorization()).await?;
+        if response.status() == StatusCode::FORBIDDEN && !self.proven.load(Ordering::Relaxed) {
+            // A permission is in tokens that are issued after it was granted. With the old token the pause would
+            // outlast its cause by up to an hour.
+            self.tokens.forget(&token).await;
+        }
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
