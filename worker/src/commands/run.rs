@@ -37,7 +37,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     let queue = Arc::new(queue(&settings, &clients)?);
     let directory = Arc::new(directory(&settings, clients));
     tracing::info!(
-        queue.name = %settings.bus.source,
+        queue.name = &*settings.bus.source.address(),
         concurrency = settings.pool.concurrency,
         "contactsync {} takes messages",
         env!("CARGO_PKG_VERSION"),

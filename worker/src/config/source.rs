@@ -254,7 +254,12 @@ fn place(key: &str, origin: &Origin) -> String {
     }
 }
 
-fn unknown<'k>(key: &str, known: impl Iterator<Item = &'k String>) -> String {
+fn unknown<'k>(key: &str, known: impl Iterator<Item = &'k String> + Clone) -> String {
+    // In TOML, what stands below a section belongs to it.
+    let last = key.rsplit('.').next().unwrap_or(key);
+    if last != key && known.clone().any(|known| known == last) {
+        return format!("there is no such setting; {last} stands above all sections");
+    }
     let nearest =
         known.map(|known| (strsim::jaro_winkler(key, known), known)).max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {

@@ -242,6 +242,11 @@ fn a_cloud_names_the_hosts_and_each_can_be_set_by_itself() {
     );
     let Access::Entra { audience, .. } = read.bus.access else { panic!("a key") };
     assert_eq!(&*audience, "https://bus-audience.example");
+    refused(
+        &format!("{CONNECTION}{APP}cloud = \"china\"\n"),
+        &[],
+        &["identity.cloud in contactsync.toml: there is no such setting; cloud stands above all sections"],
+    );
     refused(&text("german"), &[], &["cloud: must be \"public\", \"usgov\", \"dod\" or \"china\""]);
 }
 
