@@ -43,6 +43,8 @@ pub enum Handling {
     Stop,
     /// The installation is at fault if no call of this process has succeeded yet; this one user otherwise.
     StopUnlessProven,
+    /// The same, but otherwise it is nobody's fault: something before Graph is in the way and may go again.
+    StopOrRetry,
     /// Take the message out.
     DeadLetter(DeadLetterReason),
 }
@@ -79,6 +81,8 @@ impl Answer {
             400 if self.overload => Handling::RetryBriefly,
             401 => Handling::Renew,
             403 if self.code.as_deref() == Some("Authorization_RequestDenied") => Handling::StopUnlessProven,
+            // Graph names a code with every denial: this one comes from something before it.
+            403 if self.code.is_none() => Handling::StopOrRetry,
             404 => Handling::NotFoundYet,
             409 => Handling::RetryBriefly,
             429 => Handling::Gate,
@@ -140,6 +144,7 @@ mod tests {
             check(status, "Authorization_IdentityDisabled", Handling::Stop);
         }
         check(403, "Authorization_RequestDenied", Handling::StopUnlessProven);
+        check(403, "", Handling::StopOrRetry);
         check(503, "Request_ThrottledPermanently", Handling::Stop);
     }
 

@@ -67,11 +67,13 @@ impl Error {
             Self::Ambiguous => Class::Permanent,
             Self::Token(error) => error.class(),
             Self::Refused { answer, proven } => match answer.handling() {
-                Handling::Retry | Handling::NotFoundYet | Handling::RetryBriefly => Class::Transient,
+                Handling::StopUnlessProven | Handling::StopOrRetry if !proven => Class::Installation,
+                Handling::Retry | Handling::NotFoundYet | Handling::RetryBriefly | Handling::StopOrRetry => {
+                    Class::Transient
+                }
                 Handling::Gate => Class::Throttled { retry_after: answer.retry_after },
                 // The client has already tried with a fresh token when this gets out.
                 Handling::Renew | Handling::Stop => Class::Installation,
-                Handling::StopUnlessProven if !proven => Class::Installation,
                 Handling::StopUnlessProven | Handling::DeadLetter(_) => Class::Permanent,
             },
         }
@@ -106,6 +108,10 @@ impl Error {
                 Handling::StopUnlessProven => (
                     DeadLetterReason::GraphRefused,
                     "the app may not write this user, most likely because it holds an administrator role",
+                ),
+                Handling::StopOrRetry => (
+                    DeadLetterReason::GraphRefused,
+                    "the denial is not graph's own; see to the proxy or firewall on the way to graph",
                 ),
                 _ => {
                     (DeadLetterReason::GraphRefused, "correct the contact, or report a fault in contactsync")
@@ -154,6 +160,13 @@ mod tests {
     fn a_denied_first_call_is_the_installation_and_a_later_one_is_that_user() {
         assert_eq!(refused(403, "Authorization_RequestDenied", false).class(), Class::Installation);
         assert_eq!(refused(403, "Authorization_RequestDenied", true).class(), Class::Permanent);
+    }
+
+    #[test]
+    fn a_denial_by_a_gateway_is_the_installation_at_first_and_may_pass_later() {
+        let refused = |proven| Error::Refused { answer: Answer { status: 403, ..Answer::default() }, proven };
+        assert_eq!(refused(false).class(), Class::Installation);
+        assert_eq!(refused(true).class(), Class::Transient);
     }
 
     #[test]
