@@ -17,9 +17,10 @@ pub struct Identity {
 /// What a new address means for the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
-    /// Nothing is to be written: the address is there, or the user has none to sign in with (a social account
-    /// cannot be given one).
+    /// Nothing is to be written: the user has no address to sign in with (a social account cannot be given one).
     Unchanged,
+    /// The address is there. The list as it would have to be written, if what was read cannot be believed.
+    Present(Vec<Identity>),
     /// The whole list as it must be written.
     Replace(Vec<Identity>),
     /// There are several addresses, and nothing tells which one is meant.
@@ -41,7 +42,7 @@ pub fn edit(list: &[Identity], address: &str, previous: Option<&str>, principal_
     let has = |identity: &Identity, text: &str| identity.issuer_assigned_id.eq_ignore_ascii_case(text);
     let emails: Vec<_> = list.iter().filter(is_email).collect();
     if emails.iter().any(|identity| has(identity, address)) {
-        return Edit::Unchanged;
+        return Edit::Present(with_principal(list.to_vec(), principal_name));
     }
     let meant: &Identity = match (&emails[..], previous) {
         ([], _) => return Edit::Unchanged,
@@ -56,11 +57,11 @@ pub fn edit(list: &[Identity], address: &str, previous: Option<&str>, principal_
     for identity in edited.iter_mut().filter(|identity| *identity == meant) {
         identity.issuer_assigned_id = address.into();
     }
-    with_principal(edited, principal_name)
+    Edit::Replace(with_principal(edited, principal_name))
 }
 
 /// The element of the principal name must be in the list, or Graph refuses the list.
-fn with_principal(mut list: Vec<Identity>, principal_name: Option<&str>) -> Edit {
+fn with_principal(mut list: Vec<Identity>, principal_name: Option<&str>) -> Vec<Identity> {
     let there = list.iter().any(|identity| &*identity.sign_in_type == PRINCIPAL);
     if let (false, Some((name, domain))) =
         (there, principal_name.and_then(|name| Some((name, name.rsplit_once('@')?.1))))
@@ -71,7 +72,7 @@ fn with_principal(mut list: Vec<Identity>, principal_name: Option<&str>) -> Edit
             issuer_assigned_id: name.into(),
         });
     }
-    Edit::Replace(list)
+    list
 }
 
 #[cfg(test)]
@@ -124,9 +125,14 @@ mod tests {
 
     #[test]
     fn an_address_that_is_there_already_in_any_case_needs_no_write() {
-        check(&[identity("emailAddress", "NEW@example.com"), principal()], None, &Edit::Unchanged);
-        let two = [identity("emailAddress", "a@b.c"), identity("emailAddress1", "new@example.com")];
-        check(&two, Some("a@b.c"), &Edit::Unchanged);
+        let one = vec![identity("emailAddress", "NEW@example.com"), principal()];
+        check(&one, None, &Edit::Present(one.clone()));
+        let two = vec![
+            identity("emailAddress", "a@b.c"),
+            identity("emailAddress1", "new@example.com"),
+            principal(),
+        ];
+        check(&two, Some("a@b.c"), &Edit::Present(two.clone()));
     }
 
     #[test]

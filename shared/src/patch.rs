@@ -81,4 +81,7 @@ pub struct UserWrite {
     pub user: UserId,
     /// The properties, never none, each once.
     pub entries: Vec<Entry>,
+    /// What this replica wrote last. A look at the user can lag behind it, so what the look shows must neither
+    /// be taken for the present state nor make the mark forget.
+    pub known: Vec<Entry>,
 }

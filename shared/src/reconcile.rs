@@ -52,6 +52,12 @@ pub struct Reconciled {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ambiguous;
 
+impl Body {
+    fn is_empty(&self) -> bool {
+        self.properties.is_empty() && self.identities.is_none()
+    }
+}
+
 impl Reading {
     /// Whether this write needs a look at the user.
     #[must_use]
@@ -76,6 +82,7 @@ pub fn blind(write: &UserWrite) -> Body {
 pub fn reconcile(write: &UserWrite, current: &Current, reading: &Reading) -> Result<Reconciled, Ambiguous> {
     let mut mark = Mark::read(current.mark.as_deref().unwrap_or_default());
     let (mut body, mut superseded) = (Body::default(), Vec::new());
+    let (seen, mut must_mark) = (mark.clone(), false);
     for entry in &write.entries {
         let version = entry.stamp.version;
         if reading.guard.is_some() {
@@ -90,22 +97,46 @@ pub fn reconcile(write: &UserWrite, current: &Current, reading: &Reading) -> Res
                 let principal = current.principal_name.as_deref();
                 match identities::edit(&current.identities, address, previous.as_deref(), principal) {
                     Edit::Unchanged => {}
+                    // What this replica wrote after what it now reads has not come through yet.
+                    Edit::Present(list) if !is_last(write, &entry.property, &entry.value) => {
+                        body.identities = Some(list);
+                    }
+                    // Nothing to write but the version: without it, an older address that arrives late would
+                    // not be known to be older.
+                    Edit::Present(_) => must_mark = !reading.diff,
                     Edit::Replace(list) => body.identities = Some(list),
                     Edit::Ambiguous => return Err(Ambiguous),
                 }
             }
-            value if reading.diff && has(current, &entry.property, value) => {}
+            value
+                if reading.diff
+                    && has(current, &entry.property, value)
+                    && is_last(write, &entry.property, value) => {}
             value => body.properties.push((entry.property.clone(), value.clone())),
         }
     }
-    let nothing = body.properties.is_empty() && body.identities.is_none();
-    if let (false, Some(attribute)) = (nothing, &reading.guard)
-        && let Kind::Text { max } = attribute.rules().kind
-        && let Some(text) = mark.write(max)
-    {
-        body.properties.push((attribute.clone(), PropertyValue::Text(text.into())));
+    let marks = (must_mark && mark != seen) || !body.is_empty();
+    if let (true, Some(attribute)) = (marks, &reading.guard) {
+        for known in &write.known {
+            mark.note(&known.property, known.stamp.version);
+        }
+        if let Kind::Text { max } = attribute.rules().kind
+            && let Some(text) = mark.write(max)
+        {
+            body.properties.push((attribute.clone(), PropertyValue::Text(text.into())));
+        }
     }
-    Ok(Reconciled { body: (!nothing).then_some(body), superseded })
+    Ok(Reconciled { body: (!body.is_empty()).then_some(body), superseded })
+}
+
+/// Whether this replica has written no other value since: only then is a value that was read to be believed.
+fn is_last(write: &UserWrite, property: &Property, value: &PropertyValue) -> bool {
+    write.known.iter().filter(|known| known.property == *property).all(|known| match (&known.value, value) {
+        (PropertyValue::SignIn { address: last, .. }, PropertyValue::SignIn { address, .. }) => {
+            last.eq_ignore_ascii_case(address)
+        }
+        (last, value) => last == value,
+    })
 }
 
 fn has(current: &Current, property: &Property, value: &PropertyValue) -> bool {
@@ -144,7 +175,8 @@ mod tests {
             value: value.clone(),
             stamp: stamp(second),
         };
-        UserWrite { user: UserId(Uuid::from_u128(1)), entries: entries.iter().map(entry).collect() }
+        let entries = entries.iter().map(entry).collect();
+        UserWrite { user: UserId(Uuid::from_u128(1)), entries, known: Vec::new() }
     }
 
     fn guarded() -> Reading {
@@ -170,6 +202,45 @@ mod tests {
         let body = reconciled.body.expect("the surname is left");
         assert_eq!(body.properties[0], (property("surname"), text("King")));
         assert_eq!(body.properties.len(), 2, "and the mark");
+    }
+
+    #[test]
+    fn a_mark_that_lags_behind_does_not_make_a_replica_forget_what_it_has_written() {
+        let mut next = write(20, &[("mail", text("new"))]);
+        next.known = write(15, &[("surname", text("King"))]).entries;
+        let current = after(&reconcile(&next, &Current::default(), &guarded()).expect("clear"));
+        let older = reconcile(&write(10, &[("surname", text("old"))]), &current, &guarded()).expect("clear");
+        assert_eq!(older, Reconciled { body: None, superseded: vec![property("surname")] });
+    }
+
+    #[test]
+    fn what_a_lagging_read_shows_is_not_believed_against_what_was_written_last() {
+        let reading = Reading { guard: None, diff: true };
+        let current = Current { values: vec![(property("mail"), text("a@b.c"))], ..Current::default() };
+        let mut back = write(30, &[("mail", text("a@b.c"))]);
+        back.known = write(20, &[("mail", text("x@y.z"))]).entries;
+        let body = reconcile(&back, &current, &reading).expect("clear").body.expect("it may have changed");
+        assert_eq!(body.properties, [(property("mail"), text("a@b.c"))]);
+        back.known = write(20, &[("mail", text("a@b.c"))]).entries;
+        assert_eq!(reconcile(&back, &current, &reading).expect("clear").body, None);
+    }
+
+    #[test]
+    fn an_address_that_is_there_already_is_marked_so_that_an_older_one_stays_out() {
+        let address = |text: &str| PropertyValue::SignIn { address: text.into(), previous: None };
+        let identity = Identity {
+            sign_in_type: "emailAddress".into(),
+            issuer: "contoso.onmicrosoft.com".into(),
+            issuer_assigned_id: "new@example.com".into(),
+        };
+        let there = Current { identities: vec![identity], ..Current::default() };
+        let same = write(20, &[(Property::SIGN_IN, address("new@example.com"))]);
+        let marked = reconcile(&same, &there, &guarded()).expect("clear");
+        assert_eq!(marked.body.as_ref().map(|body| &body.identities), Some(&None));
+        let current = Current { mark: after(&marked).mark, ..there };
+        let older = write(10, &[(Property::SIGN_IN, address("old@example.com"))]);
+        let kept_out = reconcile(&older, &current, &guarded()).expect("clear");
+        assert_eq!(kept_out.superseded, [property(Property::SIGN_IN)]);
     }
 
     #[test]

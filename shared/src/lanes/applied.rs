@@ -45,6 +45,11 @@ impl Known {
         })
     }
 
+    /// Everything that is known.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        self.since(&Self::default())
+    }
+
     fn newest(&self, property: &Property) -> Option<(&Stamp, &PropertyValue)> {
         self.0.iter().find(|(known, _)| known == property).and_then(|(_, register)| register.newest())
     }

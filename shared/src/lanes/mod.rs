@@ -293,7 +293,8 @@ impl<T> Lanes<T> {
         if !entries.is_empty() {
             lane.tried_since.get_or_insert(now);
             self.in_flight += 1;
-            return Some(Next::Write { write: UserWrite { user, entries }, changes: lane.flying_len() });
+            let write = UserWrite { user, entries, known: known.entries() };
+            return Some(Next::Write { write, changes: lane.flying_len() });
         }
         self.gate.unused();
         let stale = lane.landed();

@@ -326,7 +326,7 @@ impl World {
         if self.flying.is_empty() {
             return;
         }
-        let UserWrite { user, entries } = self.flying.remove(which % self.flying.len());
+        let UserWrite { user, entries, .. } = self.flying.remove(which % self.flying.len());
         let poisoned = entries
             .iter()
             .any(|entry| matches!(&entry.value, PropertyValue::Text(t) if t.starts_with("poison")));

@@ -230,7 +230,7 @@ mod tests {
     fn write(names: &[&str]) -> UserWrite {
         let stamp = Stamp { version: Version::at(Timestamp::UNIX_EPOCH), arrival: SequenceNumber(0) };
         let entry = |name: &&str| Entry { property: named(name), value: PropertyValue::Clear, stamp };
-        UserWrite { user: UserId(Uuid::max()), entries: names.iter().map(entry).collect() }
+        UserWrite { user: UserId(Uuid::max()), entries: names.iter().map(entry).collect(), known: Vec::new() }
     }
 
     #[test]
