@@ -19,7 +19,7 @@ use self::{applied::Applied, lane::Lane};
 use crate::{
     backoff::Backoff,
     class::Class,
-    gate::{Gate, Permit},
+    gate::{Gate, Permit, State},
     ids::UserId,
     moment::Moment,
     patch::{UserPatch, UserWrite},
@@ -345,7 +345,13 @@ impl<T> Lanes<T> {
                 Vec::new()
             }
             Class::Installation => {
+                // A probe had succeeded, and this write was refused all the same. It may be this user's fault
+                // (an administrator's, say): set aside, it cannot keep others from ending the pause.
+                let tried = self.gate.state(now) == State::Trial;
                 self.gate.pause(now, share);
+                if tried {
+                    return self.set_aside(user, &failure.dead_letter);
+                }
                 self.turn_back(user);
                 Vec::new()
             }
@@ -395,6 +401,13 @@ impl<T> Lanes<T> {
             .collect();
         self.rest(user);
         handed
+    }
+
+    fn set_aside(&mut self, user: UserId, cause: &DeadLetter) -> Vec<(Work<T>, Verdict)> {
+        let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
+        let landed = lane.landed();
+        self.rest(user);
+        landed.into_iter().map(|work| (work, Verdict::RetryLater(cause.clone()))).collect()
     }
 
     fn refused(&mut self, user: UserId, dead_letter: &DeadLetter) -> Vec<(Work<T>, Verdict)> {

@@ -229,7 +229,7 @@ fn a_fault_of_the_installation_pauses_and_everything_can_be_given_back() {
     lanes.push(work(2, 1, 1, &[("mail", "b")]));
     assert!(matches!(lanes.next(at(0)), Next::Write { .. }));
     assert_eq!(lanes.finished(user(0), failure(Class::Installation), at(0), 0.5), []);
-    assert_eq!(lanes.gate().state(at(0)), gate::State::Paused);
+    assert_eq!(lanes.gate().state(at(0)), State::Paused);
     let mut released = lanes.release_waiting();
     released.sort_by_key(|(work, _)| work.ticket.id);
     assert_eq!(verdicts(&released), [(1, &Verdict::Release), (2, &Verdict::Release)]);
@@ -271,6 +271,19 @@ fn after_a_pause_one_write_at_a_time_is_tried_until_one_succeeds() {
     assert_eq!(lanes.next(at(100)), Next::Wait(None));
     lanes.finished(user(0), applied(), at(100), 0.5);
     assert!(matches!(lanes.next(at(100)), Next::Write { .. }));
+}
+
+#[test]
+fn a_write_refused_on_trial_is_set_aside_so_that_it_cannot_keep_the_pause_up() {
+    let mut lanes = lanes();
+    lanes.push(work(1, 0, 1, &[("mail", "a")]));
+    assert!(matches!(lanes.next(at(0)), Next::Write { .. }));
+    assert_eq!(lanes.finished(user(0), failure(Class::Installation), at(0), 0.5), []);
+    lanes.probed(true, at(100), 0.5);
+    assert!(matches!(lanes.next(at(100)), Next::Write { .. }));
+    let settled = lanes.finished(user(0), failure(Class::Installation), at(100), 0.5);
+    assert!(matches!(&settled[..], [(_, Verdict::RetryLater(_))]));
+    assert_eq!((lanes.gate().state(at(100)), lanes.held()), (State::Paused, 0));
 }
 
 /// One step of the random world.
