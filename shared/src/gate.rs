@@ -5,6 +5,9 @@
 //! wait), the **pace** (the write budget), the **breaker** (many users failed in a row) and the **pause**
 //! (the installation is at fault and a person has to mend it).
 
+#[cfg(test)]
+mod quota;
+
 use std::{collections::HashSet, time::Duration};
 
 use crate::{backoff::Backoff, ids::UserId, moment::Moment, pace::Pace};
@@ -169,7 +172,7 @@ impl Gate {
             |asked| asked.min(self.limits.longest_wait),
         );
         self.closed_until = self.closed_until.max(now + wait);
-        self.pace.throttled(now);
+        self.pace.throttled(now, self.closed_until);
         self.end_probe(now, share, false);
     }
 

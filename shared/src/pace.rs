@@ -24,8 +24,10 @@ pub struct Pace {
 const FLOOR: f64 = 0.5;
 /// 429s within this time belong to the same event.
 const SAME_EVENT: Duration = Duration::from_secs(1);
-/// Time to climb from nothing to the ceiling.
-const CLIMB: f64 = 30.0;
+/// Seconds to climb from nothing to the ceiling: as long as the window of Graph's quota. Several replicas climb
+/// past the quota together, and each time costs what is under way; the bucket that fills up meanwhile makes
+/// good for having been too slow.
+const CLIMB: f64 = 150.0;
 
 impl Pace {
     /// At most `writes_per_second`, and `burst` at once after a quiet time. Both must be at least one.
@@ -66,7 +68,8 @@ impl Pace {
         if tokens >= 1.0 {
             return now;
         }
-        now + Duration::from_secs_f64((1.0 - tokens) / self.rate).max(Duration::from_micros(100))
+        self.counted.max(now)
+            + Duration::from_secs_f64((1.0 - tokens) / self.rate).max(Duration::from_micros(100))
     }
 
     /// Returns a write that was taken and not made.
@@ -83,11 +86,16 @@ impl Pace {
         }
     }
 
-    /// Graph answered 429.
-    pub fn throttled(&mut self, now: Moment) {
+    /// Graph answered 429, and nothing is written until then. That time saves up one write and no more, or it
+    /// would end in a burst and the next 429.
+    pub fn throttled(&mut self, now: Moment, until: Moment) {
+        if self.rate.is_infinite() {
+            return;
+        }
         self.refill(now);
-        self.tokens = self.tokens.min(0.0);
-        if self.halved.is_some_and(|last| now - last < SAME_EVENT) || self.rate.is_infinite() {
+        self.tokens = self.tokens.min(1.0);
+        self.counted = self.counted.max(until);
+        if self.halved.is_some_and(|last| now - last < SAME_EVENT) {
             return;
         }
         self.halved = Some(now);
@@ -140,13 +148,13 @@ mod tests {
     fn a_burst_of_429s_halves_the_rate_once_and_success_brings_it_back() {
         let mut pace = Pace::new(20.0, 1.0);
         for millis in 0..50 {
-            pace.throttled(at(millis));
+            pace.throttled(at(millis), at(millis));
         }
         assert!((pace.rate() - 10.0).abs() < f64::EPSILON);
-        pace.throttled(at(5_000));
+        pace.throttled(at(5_000), at(5_000));
         assert!((pace.rate() - 5.0).abs() < f64::EPSILON);
         let mut now = at(6_000);
-        while now < at(60_000) {
+        while now < at(180_000) {
             match pace.take(now) {
                 None => pace.succeeded(now),
                 Some(later) => now = later,
@@ -156,9 +164,17 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_that_graph_asked_for_does_not_end_in_a_burst() {
+        let mut pace = Pace::new(20.0, 20.0);
+        pace.throttled(at(0), at(30_000));
+        assert_eq!(pace.ready_at(at(30_000)), at(30_000));
+        assert_eq!(writes_in(&mut pace, 30, 1), 10);
+    }
+
+    #[test]
     fn without_a_budget_nothing_is_held_back() {
         let mut pace = Pace::unlimited();
-        pace.throttled(at(0));
+        pace.throttled(at(0), at(0));
         assert!((0..10_000).all(|_| pace.take(at(1)).is_none()));
     }
 }
