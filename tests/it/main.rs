@@ -8,6 +8,8 @@ mod delivery;
 
 mod demo;
 
+mod graph;
+
 mod resilience;
 
 mod simulation;

@@ -2,7 +2,7 @@
 //! Dataverse gives them, what must come of them, and the audit that finds what is missing.
 //!
 //! Reading order: [`message`] makes a body, [`scenario`] a mix of them with the expected result, [`world`]
-//! starts the services and the real worker, [`audit`] compares.
+//! starts the services and the real worker, [`steps`] acts on them and asks them, [`audit`] compares.
 
 pub mod message;
 
@@ -10,7 +10,10 @@ pub mod scenario;
 
 pub mod world;
 
+pub mod steps;
+
 pub mod demo;
+pub mod quota;
 pub mod simulation;
 
 pub mod audit;
