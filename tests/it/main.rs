@@ -8,6 +8,8 @@ mod delivery;
 
 mod demo;
 
+mod identity;
+
 mod graph;
 
 mod resilience;
