@@ -114,6 +114,13 @@ impl Gate {
         self.pace.rate()
     }
 
+    /// When a look, which costs nothing of the write budget, may be made; `None` while the installation is at
+    /// fault. An open breaker does not hold it back: its success is as good as that of a write.
+    #[must_use]
+    pub fn may_look_at(&self, now: Moment) -> Option<Moment> {
+        (self.pause.is_none() || self.trial).then(|| self.closed_until.max(now))
+    }
+
     /// When [`Gate::ask`] may say yes, as far as time decides it; `None` if something has to happen first.
     #[must_use]
     pub fn opens_at(&self, now: Moment) -> Option<Moment> {

@@ -43,6 +43,17 @@ impl Mark {
         self.versions.get(&key(property)).is_some_and(|written| written.is_newer_than(version))
     }
 
+    /// Whether this version, or a newer one, is noted.
+    #[must_use]
+    pub fn covers(&self, property: &Property, version: &Version) -> bool {
+        // A mark keeps milliseconds; what it cuts off must not look like an older version.
+        let cut = |at: Timestamp| at.as_millisecond();
+        self.versions.get(&key(property)).is_some_and(|written| {
+            !version.is_newer_than(written)
+                || (version.row == written.row && cut(version.at) == cut(written.at))
+        })
+    }
+
     /// Notes that this version was written.
     pub fn note(&mut self, property: &Property, version: Version) {
         let slot = self.versions.entry(key(property)).or_insert(version);

@@ -4,7 +4,7 @@
 use crate::{
     identities::{self, Edit, Identity},
     mark::Mark,
-    patch::{PropertyValue, UserWrite},
+    patch::{Entry, PropertyValue, UserWrite},
     property::{Kind, Property},
 };
 
@@ -137,6 +137,30 @@ fn is_last(write: &UserWrite, property: &Property, value: &PropertyValue) -> boo
         }
         (last, value) => last == value,
     })
+}
+
+/// Properties whose written values somebody has undone whose call crossed ours: the mark shows an older version
+/// or none, or it shows ours beside another value. The mark alone does not tell, because a third call that had
+/// looked before can carry our version on over a value that is not ours any more.
+#[must_use]
+pub fn undone(write: &UserWrite, current: &Current) -> Vec<Property> {
+    let mark = Mark::read(current.mark.as_deref().unwrap_or_default());
+    let lost = write.entries.iter().filter(|entry| {
+        let (property, version) = (&entry.property, &entry.stamp.version);
+        !mark.is_newer(property, version) && (!mark.covers(property, version) || differs(current, entry))
+    });
+    lost.map(|entry| entry.property.clone()).collect()
+}
+
+/// Whether the user shows another value. What cannot be seen does not count as different.
+fn differs(current: &Current, entry: &Entry) -> bool {
+    if let PropertyValue::SignIn { address, .. } = &entry.value {
+        let has = |identity: &Identity| identity.issuer_assigned_id.eq_ignore_ascii_case(address);
+        let emails =
+            current.identities.iter().filter(|identity| identity.sign_in_type.starts_with("emailAddress"));
+        return emails.clone().next().is_some() && !emails.clone().any(has);
+    }
+    current.values.iter().any(|(property, value)| *property == entry.property && *value != entry.value)
 }
 
 fn has(current: &Current, property: &Property, value: &PropertyValue) -> bool {

@@ -26,7 +26,14 @@ fn the_same_seed_is_the_same_world() {
 #[test]
 fn without_the_guard_a_replica_that_forgets_lets_an_old_value_win() {
     // The simulation must be able to see what the guard is for.
-    let unguarded = |seed| Shape { guard: false, ..Shape::of(seed * 4 + 2) };
+    let unguarded = |seed| Shape { guard: false, verify: false, ..Shape::of(seed * 4 + 2) };
     let broken = (0..200).any(|seed| simulate(unguarded(seed), seed * 4 + 2).is_err());
     assert!(broken, "no world shows the fault that the guard prevents");
+}
+
+#[test]
+fn without_the_second_look_replicas_that_cross_let_an_old_value_win() {
+    let hasty = |seed| Shape { verify: false, ..Shape::of(seed * 4 + 3) };
+    let broken = (0..200).any(|seed| simulate(hasty(seed), seed * 4 + 3).is_err());
+    assert!(broken, "no world shows the fault that the second look mends");
 }

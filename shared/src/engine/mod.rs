@@ -88,6 +88,8 @@ pub enum Effect {
         /// Why.
         letter: Option<DeadLetter>,
     },
+    /// Look whether the user still shows this, and report with [`Engine::verified`].
+    Verify(UserWrite),
     /// Find out whether the installation works, and report with [`Engine::probed`].
     Probe,
 }
@@ -159,6 +161,7 @@ impl Engine {
             }
             match self.lanes.next(now) {
                 Next::Write { write, changes } => return Some(Effect::Write { write, changes }),
+                Next::Verify(write) => return Some(Effect::Verify(write)),
                 Next::Settle(settled) => self.close(settled),
                 Next::Wait(_) => break,
             }
@@ -185,6 +188,15 @@ impl Engine {
             Err(failure) => Outcome::Failed(failure),
         };
         let settled = self.lanes.finished(user, outcome, now, share);
+        self.close(settled);
+        if self.stopping || self.state(now) == State::Paused {
+            self.release_waiting();
+        }
+    }
+
+    /// A look at a user ended: with the properties whose values were undone, or with a failure.
+    pub fn verified(&mut self, user: UserId, result: WriteResult, now: Moment, share: f64) {
+        let settled = self.lanes.verified(user, result, now, share);
         self.close(settled);
         if self.stopping || self.state(now) == State::Paused {
             self.release_waiting();

@@ -22,6 +22,7 @@ fn engine_with(pace: Pace) -> Engine {
         remembered_users: NonZeroUsize::new(10).expect("not zero"),
         tries_in_place: 2,
         backoff: delays(100),
+        verify_after: None,
     };
     let gate = gate::Limits {
         breaker_users: 3,
@@ -85,7 +86,7 @@ fn effects(engine: &mut Engine, now: Moment) -> Vec<Effect> {
 fn settled(effects: &[Effect]) -> Vec<(LockToken, Ending)> {
     let settled = effects.iter().filter_map(|effect| match effect {
         Effect::Settle { lock, ending, .. } => Some((*lock, *ending)),
-        Effect::Write { .. } | Effect::Probe => None,
+        Effect::Write { .. } | Effect::Verify(_) | Effect::Probe => None,
     });
     settled.collect()
 }

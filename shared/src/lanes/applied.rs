@@ -37,17 +37,17 @@ impl Known {
         differing.collect()
     }
 
+    /// Everything known, each value with its stamp.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        self.since(&Self::default())
+    }
+
     /// Whether the newest value of some property of this patch, `superseded` ones aside, came with this stamp.
     pub(super) fn holds(&self, stamp: Stamp, patch: &UserPatch, superseded: &[Property]) -> bool {
         patch.iter().any(|(property, _)| {
             !superseded.contains(property)
                 && self.newest(property).is_some_and(|(newest, _)| *newest == stamp)
         })
-    }
-
-    /// Everything that is known.
-    pub(super) fn entries(&self) -> Vec<Entry> {
-        self.since(&Self::default())
     }
 
     fn newest(&self, property: &Property) -> Option<(&Stamp, &PropertyValue)> {

@@ -14,6 +14,10 @@ pub(super) struct Lane<T> {
     apart: VecDeque<Work<T>>,
     /// In the write that is under way.
     flying: Vec<Work<T>>,
+    /// Whether a write is under way; one that only repairs carries no change.
+    airborne: bool,
+    /// Values that another replica's old write has undone, to be written again.
+    repair: Vec<Entry>,
     /// What will be known when that write has succeeded.
     pub(super) pending: Known,
     /// Failed tries of the present write, for backoff.
@@ -28,6 +32,8 @@ impl<T> Default for Lane<T> {
             waiting: Vec::new(),
             apart: VecDeque::new(),
             flying: Vec::new(),
+            airborne: false,
+            repair: Vec::new(),
             pending: Known::default(),
             failures: 0,
             tried_since: None,
@@ -41,7 +47,12 @@ impl<T> Lane<T> {
     }
 
     pub(super) fn is_flying(&self) -> bool {
-        !self.flying.is_empty()
+        self.airborne
+    }
+
+    /// Plans to write these values again.
+    pub(super) fn repair(&mut self, entries: Vec<Entry>) {
+        self.repair = entries;
     }
 
     pub(super) fn flying_len(&self) -> usize {
@@ -49,7 +60,7 @@ impl<T> Lane<T> {
     }
 
     pub(super) fn has_waiting(&self) -> bool {
-        !self.waiting.is_empty() || !self.apart.is_empty()
+        !self.waiting.is_empty() || !self.apart.is_empty() || !self.repair.is_empty()
     }
 
     /// Puts together the next write from what waits. Empty if everything that waits is older than what is
@@ -63,19 +74,29 @@ impl<T> Lane<T> {
         for work in &self.flying {
             self.pending.add(work.stamp, &work.patch);
         }
-        self.pending.since(known)
+        let mut entries = self.pending.since(known);
+        for entry in &self.repair {
+            if entries.iter().all(|newer| newer.property != entry.property) {
+                entries.push(entry.clone());
+            }
+        }
+        self.airborne = !entries.is_empty();
+        entries
     }
 
     /// Ends the write that is under way and hands out what was in it.
     pub(super) fn landed(&mut self) -> Vec<Work<T>> {
         self.failures = 0;
         self.tried_since = None;
+        self.airborne = false;
+        self.repair.clear();
         std::mem::take(&mut self.flying)
     }
 
     /// The write did not happen, or nobody knows: what was in it waits again. What has come meanwhile joins
     /// it, unless the write was one of those taken apart.
     pub(super) fn turn_back(&mut self) {
+        self.airborne = false;
         let flying = std::mem::take(&mut self.flying);
         if self.apart.is_empty() {
             let newer = std::mem::replace(&mut self.waiting, flying);

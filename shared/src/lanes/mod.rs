@@ -8,109 +8,22 @@ mod applied;
 mod lane;
 #[cfg(test)]
 mod tests;
+mod traffic;
+mod unverified;
 
-use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
-    num::NonZeroUsize,
-    time::Duration,
-};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use self::{applied::Applied, lane::Lane};
+pub use self::traffic::{Failure, Limits, Next, Outcome, Verdict, Work};
+use self::{applied::Applied, lane::Lane, unverified::Unverified};
 use crate::{
-    backoff::Backoff,
     class::Class,
     gate::{Gate, Permit, State},
     ids::UserId,
     moment::Moment,
-    patch::{UserPatch, UserWrite},
+    patch::UserWrite,
     property::Property,
     reason::{DeadLetter, DeadLetterReason},
-    register::Stamp,
 };
-
-/// A planned change on its way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Work<T> {
-    /// The user.
-    pub user: UserId,
-    /// How new the change is.
-    pub stamp: Stamp,
-    /// What it asks for.
-    pub patch: UserPatch,
-    /// Until when it may be tried.
-    pub deadline: Moment,
-    /// The shell's own.
-    pub ticket: T,
-}
-
-/// Bounds and patience of the scheduler.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Writes under way at once.
-    pub concurrency: usize,
-    /// Messages held, waiting or under way.
-    pub messages: usize,
-    /// Users whose newest versions are remembered.
-    pub remembered_users: NonZeroUsize,
-    /// Tries of one write while the locks of its messages are held.
-    pub tries_in_place: u32,
-    /// Waits between these tries.
-    pub backoff: Backoff,
-}
-
-/// How a write ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Graph has it.
-    Applied {
-        /// Properties that were left out because the user's mark shows a newer version.
-        superseded: Vec<Property>,
-    },
-    /// It failed.
-    Failed(Failure),
-}
-
-/// How and why a write failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// What kind of failure it is.
-    pub class: Class,
-    /// What to tell if it is for good.
-    pub dead_letter: DeadLetter,
-    /// A failure that may pass, but only for so long: a user who was created moments ago can be unknown.
-    pub grace: Option<Duration>,
-}
-
-/// What becomes of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Its effect is in Graph.
-    Applied,
-    /// Newer values than all of its own are in Graph.
-    Stale,
-    /// Hand it back for later: trying here and now did not help.
-    RetryLater(DeadLetter),
-    /// Take it out for good.
-    DeadLetter(DeadLetter),
-    /// Give it back untouched; no attempt of it is counted.
-    Release,
-}
-
-/// What to do next.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Next<T> {
-    /// Write this to the user, and report with [`Lanes::finished`].
-    Write {
-        /// The values.
-        write: UserWrite,
-        /// How many messages are merged into it.
-        changes: usize,
-    },
-    /// Settle these.
-    Settle(Vec<(Work<T>, Verdict)>),
-    /// Nothing now; ask again at that time, or when something has changed.
-    Wait(Option<Moment>),
-}
 
 /// The scheduler.
 #[derive(Debug)]
@@ -123,6 +36,7 @@ pub struct Lanes<T> {
     /// Lanes that wait for another try.
     delayed: BTreeSet<(Moment, UserId)>,
     applied: Applied,
+    unverified: Unverified<T>,
     held: usize,
     in_flight: usize,
 }
@@ -133,6 +47,7 @@ impl<T> Lanes<T> {
     pub fn new(limits: Limits, gate: Gate) -> Self {
         Self {
             applied: Applied::new(limits.remembered_users),
+            unverified: Unverified::default(),
             limits,
             gate,
             users: HashMap::new(),
@@ -161,10 +76,10 @@ impl<T> Lanes<T> {
         self.in_flight
     }
 
-    /// Users with something waiting or under way.
+    /// Users to whom a write is owed or under way.
     #[must_use]
     pub fn waiting_lanes(&self) -> usize {
-        self.users.len()
+        self.ready.len() + self.delayed.len() + self.in_flight
     }
 
     /// How many more messages can be taken in.
@@ -199,13 +114,17 @@ impl<T> Lanes<T> {
                 None => self.gate.unused(),
             }
         }
-        Next::Wait(self.delayed.first().map(|(moment, _)| *moment))
+        self.start_verifying(now)
+            .unwrap_or_else(|| Next::Wait(self.delayed.first().map(|(moment, _)| *moment)))
     }
 
     /// When a lane or the gate may let something through, if nothing else happens before.
     #[must_use]
     pub fn wake_at(&self, now: Moment) -> Option<Moment> {
         let delayed = self.delayed.first().map(|(moment, _)| *moment);
+        let look =
+            self.unverified.next_due().zip(self.gate.may_look_at(now)).map(|(due, open)| due.max(open));
+        let delayed = [delayed, look].into_iter().flatten().min();
         let idle = self.ready.is_empty() || self.in_flight >= self.limits.concurrency;
         if idle { delayed } else { [delayed, self.gate.opens_at(now)].into_iter().flatten().min() }
     }
@@ -224,11 +143,46 @@ impl<T> Lanes<T> {
         let settled = match outcome {
             Outcome::Applied { superseded } => {
                 self.gate.succeeded(now);
-                self.landed(user, &superseded)
+                self.landed(user, &superseded, now)
             }
             Outcome::Failed(failure) => self.failed(user, &failure, now, share),
         };
         self.held -= settled.len();
+        settled
+    }
+
+    /// The look at a user ended: with the properties whose values were undone, or with a failure.
+    ///
+    /// Returns what becomes of the messages that waited for it.
+    pub fn verified(
+        &mut self,
+        user: UserId,
+        result: Result<Vec<Property>, Failure>,
+        now: Moment,
+        share: f64,
+    ) -> Vec<(Work<T>, Verdict)> {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.unverified.looked(user);
+        if result.is_ok() {
+            self.gate.succeeded(now);
+        }
+        let settled = match result {
+            Ok(undone) if undone.is_empty() => self.unverified.take(user),
+            Ok(undone) if self.unverified.may_repair(user) => {
+                self.repair(user, &undone);
+                Vec::new()
+            }
+            Err(failure) if failure.class != Class::Permanent => {
+                self.note_failure(user, &failure, now, share);
+                let again = now + self.limits.verify_after.unwrap_or_default();
+                self.unverified.postpone(user, again);
+                Vec::new()
+            }
+            // Repaired again and again, or not to be looked at: what was written has to do.
+            Ok(_) | Err(_) => self.unverified.take(user),
+        };
+        self.held -= settled.len();
+        self.rest(user);
         settled
     }
 
@@ -256,6 +210,8 @@ impl<T> Lanes<T> {
             released.extend(lane.drain_waiting().map(|work| (work, Verdict::Release)));
             lane.is_flying()
         });
+        // What was written but not looked at again comes again, and is looked at then.
+        released.extend(self.unverified.drain().map(|(work, _)| (work, Verdict::Release)));
         self.held -= released.len();
         released
     }
@@ -263,8 +219,10 @@ impl<T> Lanes<T> {
     /// Takes out what waits for this user under such a ticket: its lock is lost, so it will be delivered
     /// again and must not be applied twice. What is under way already is left to its end.
     pub fn withdraw(&mut self, user: UserId, is: impl Fn(&T) -> bool) -> Vec<Work<T>> {
-        let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
-        let withdrawn = lane.withdraw(is);
+        let mut withdrawn = self.unverified.withdraw(user, &is);
+        if let Some(lane) = self.users.get_mut(&user) {
+            withdrawn.extend(lane.withdraw(is));
+        }
         self.held -= withdrawn.len();
         withdrawn
     }
@@ -282,6 +240,10 @@ impl<T> Lanes<T> {
     /// Starts the write of the lane whose turn it is; `None` if that lane had nothing left.
     fn start_next(&mut self, now: Moment) -> Option<Next<T>> {
         let user = self.ready.pop_front()?;
+        // Its turn comes when the look has ended.
+        if self.unverified.is_looking(user) {
+            return None;
+        }
         let lane = self.users.get_mut(&user)?;
         // A lane can stand in the queue a second time after all that waited in it was withdrawn.
         if lane.is_flying() || !lane.has_waiting() {
@@ -297,19 +259,42 @@ impl<T> Lanes<T> {
             return Some(Next::Write { write, changes: lane.flying_len() });
         }
         self.gate.unused();
-        let stale = lane.landed();
-        self.held -= stale.len();
+        let mut stale = lane.landed().into_iter().map(|work| (work, Verdict::Stale)).collect();
         self.rest(user);
-        Some(Next::Settle(stale.into_iter().map(|work| (work, Verdict::Stale)).collect()))
+        // What they are older than may yet turn out to be undone, and then they are needed.
+        self.unverified.join(user, &mut stale);
+        self.held -= stale.len();
+        Some(Next::Settle(stale))
     }
 
-    fn landed(&mut self, user: UserId, superseded: &[Property]) -> Vec<(Work<T>, Verdict)> {
+    /// Looks at a user whose write is long enough ago that no older one can be on its way any more.
+    fn start_verifying(&mut self, now: Moment) -> Option<Next<T>> {
+        if self.in_flight >= self.limits.concurrency || self.gate.may_look_at(now) != Some(now) {
+            return None;
+        }
+        let user = self.unverified.due(now)?;
+        if self.users.get(&user).is_some_and(Lane::is_flying) {
+            self.unverified.postpone(user, now + self.limits.verify_after.unwrap_or_default());
+            return self.start_verifying(now);
+        }
+        self.in_flight += 1;
+        self.unverified.look(user);
+        Some(Next::Verify(UserWrite { user, entries: self.applied.get(user).entries(), known: Vec::new() }))
+    }
+
+    fn repair(&mut self, user: UserId, undone: &[Property]) {
+        let mut entries = self.applied.get(user).entries();
+        entries.retain(|entry| undone.contains(&entry.property));
+        self.users.entry(user).or_default().repair(entries);
+    }
+
+    fn landed(&mut self, user: UserId, superseded: &[Property], now: Moment) -> Vec<(Work<T>, Verdict)> {
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
         let known = std::mem::take(&mut lane.pending);
         let mut landed = lane.landed();
         // Oldest first: if a crash cuts settling short, what is delivered again is the newer part.
         landed.sort_by_key(|work| work.stamp.order());
-        let settled = landed
+        let settled: Vec<_> = landed
             .into_iter()
             .map(|work| {
                 let held = known.holds(work.stamp, &work.patch, superseded);
@@ -319,7 +304,14 @@ impl<T> Lanes<T> {
             .collect();
         self.applied.put(user, known);
         self.rest(user);
-        settled
+        let written = settled.iter().any(|(_, verdict)| *verdict == Verdict::Applied);
+        match self.limits.verify_after {
+            Some(after) if written || self.unverified.holds(user) => {
+                self.unverified.add(user, settled, now + after);
+                Vec::new()
+            }
+            _ => settled,
+        }
     }
 
     fn failed(
@@ -329,36 +321,29 @@ impl<T> Lanes<T> {
         now: Moment,
         share: f64,
     ) -> Vec<(Work<T>, Verdict)> {
+        let tried = self.gate.state(now) == State::Trial;
+        self.note_failure(user, failure, now, share);
         match failure.class {
-            Class::Transient => {
-                // A user who may only be too new says nothing about Graph's health.
-                if failure.grace.is_none() {
-                    self.gate.failed(user, now, share);
-                } else {
-                    self.gate.succeeded(now);
-                }
-                self.try_again(user, failure, now, share)
-            }
-            Class::Throttled { retry_after } => {
-                self.gate.throttled(retry_after, now, share);
+            Class::Transient => self.try_again(user, failure, now, share),
+            // A probe had succeeded, and this write was refused all the same. It may be this user's fault (an
+            // administrator's, say): set aside, it cannot keep others from ending the pause.
+            Class::Installation if tried => self.set_aside(user, &failure.dead_letter, now),
+            Class::Throttled { .. } | Class::Installation => {
                 self.turn_back(user);
                 Vec::new()
             }
-            Class::Installation => {
-                // A probe had succeeded, and this write was refused all the same. It may be this user's fault
-                // (an administrator's, say): set aside, it cannot keep others from ending the pause.
-                let tried = self.gate.state(now) == State::Trial;
-                self.gate.pause(now, share);
-                if tried {
-                    return self.set_aside(user, &failure.dead_letter);
-                }
-                self.turn_back(user);
-                Vec::new()
-            }
-            Class::Permanent => {
-                self.gate.succeeded(now);
-                self.refused(user, &failure.dead_letter)
-            }
+            Class::Permanent => self.refused(user, &failure.dead_letter, now),
+        }
+    }
+
+    /// What a failure says about Graph as a whole.
+    fn note_failure(&mut self, user: UserId, failure: &Failure, now: Moment, share: f64) {
+        match failure.class {
+            // A user who may only be too new says nothing about Graph's health.
+            Class::Transient if failure.grace.is_none() => self.gate.failed(user, now, share),
+            Class::Transient | Class::Permanent => self.gate.succeeded(now),
+            Class::Throttled { retry_after } => self.gate.throttled(retry_after, now, share),
+            Class::Installation => self.gate.pause(now, share),
         }
     }
 
@@ -374,7 +359,7 @@ impl<T> Lanes<T> {
         let out_of_grace =
             failure.grace.is_some_and(|grace| lane.tried_since.is_none_or(|since| now - since >= grace));
         if out_of_grace {
-            return self.refused(user, &failure.dead_letter);
+            return self.refused(user, &failure.dead_letter, now);
         }
         if failure.grace.is_none() && lane.failures >= self.limits.tries_in_place {
             return self.hand_back(user, &failure.dead_letter, now);
@@ -387,34 +372,45 @@ impl<T> Lanes<T> {
 
     fn hand_back(&mut self, user: UserId, cause: &DeadLetter, now: Moment) -> Vec<(Work<T>, Verdict)> {
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
-        let handed: Vec<_> = lane
+        let verdict = |work: &Work<T>| {
+            if work.deadline <= now {
+                Verdict::DeadLetter(exhausted(cause))
+            } else {
+                Verdict::RetryLater(cause.clone())
+            }
+        };
+        let handed = lane
             .landed()
             .into_iter()
             .map(|work| {
-                let verdict = if work.deadline <= now {
-                    Verdict::DeadLetter(exhausted(cause))
-                } else {
-                    Verdict::RetryLater(cause.clone())
-                };
+                let verdict = verdict(&work);
                 (work, verdict)
             })
             .collect();
+        self.look_again(user, now);
         self.rest(user);
         handed
     }
 
-    fn set_aside(&mut self, user: UserId, cause: &DeadLetter) -> Vec<(Work<T>, Verdict)> {
+    fn set_aside(&mut self, user: UserId, cause: &DeadLetter, now: Moment) -> Vec<(Work<T>, Verdict)> {
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
         let landed = lane.landed();
+        self.look_again(user, now);
         self.rest(user);
         landed.into_iter().map(|work| (work, Verdict::RetryLater(cause.clone()))).collect()
     }
 
-    fn refused(&mut self, user: UserId, dead_letter: &DeadLetter) -> Vec<(Work<T>, Verdict)> {
+    fn refused(&mut self, user: UserId, dead_letter: &DeadLetter, now: Moment) -> Vec<(Work<T>, Verdict)> {
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
         let guilty = lane.take_apart();
+        self.look_again(user, now);
         self.rest(user);
         guilty.into_iter().map(|work| (work, Verdict::DeadLetter(dead_letter.clone()))).collect()
+    }
+
+    /// A write that may have been a repair came to nothing: what waits to be looked at is looked at once more.
+    fn look_again(&mut self, user: UserId, now: Moment) {
+        self.unverified.postpone(user, now + self.limits.verify_after.unwrap_or_default());
     }
 
     fn turn_back(&mut self, user: UserId) {

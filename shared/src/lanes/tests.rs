@@ -1,6 +1,6 @@
 //! A small world around the scheduler: a directory that fails at random, and a model of what must come out.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, num::NonZeroUsize, time::Duration};
 
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -8,7 +8,13 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    gate, ids::SequenceNumber, pace::Pace, patch::PropertyValue, property::Property, register::Register,
+    backoff::Backoff,
+    gate,
+    ids::SequenceNumber,
+    pace::Pace,
+    patch::{PropertyValue, UserPatch},
+    property::Property,
+    register::{Register, Stamp},
     version::Version,
 };
 
@@ -30,6 +36,7 @@ fn limits() -> Limits {
         remembered_users: NonZeroUsize::new(100).expect("not zero"),
         tries_in_place: 3,
         backoff: delays(100),
+        verify_after: None,
     }
 }
 
@@ -331,7 +338,7 @@ impl World {
                 self.flying.push(write);
             }
             Next::Settle(settled) => self.settle(settled),
-            Next::Wait(_) => {}
+            Next::Wait(_) | Next::Verify(_) => {}
         }
     }
 

@@ -122,6 +122,7 @@ impl Default for Replica {
             remembered_users: NonZeroUsize::MIN,
             tries_in_place: 3,
             backoff: delays,
+            verify_after: None,
         };
         Self { lanes: Lanes::new(limits, Gate::new(gate, Pace::unlimited())), pushed: 0, settled: 0 }
     }
@@ -143,7 +144,7 @@ impl Replica {
                     self.lanes.finished(write.user, outcome, Moment::START, 0.5)
                 }
                 Next::Settle(settled) => settled,
-                Next::Wait(_) => return,
+                Next::Wait(_) | Next::Verify(_) => return,
             };
             self.settled += settled.len();
         }

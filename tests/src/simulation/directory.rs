@@ -21,7 +21,7 @@ pub(super) struct Directory {
     /// When each user was last written, and by whom.
     written: BTreeMap<UserId, Vec<(Moment, Writer)>>,
     /// Users for whom a write of one replica took effect between another one's look and write. Graph has no
-    /// conditional write, so nobody can close this gap; it is as long as one call.
+    /// conditional write; only a second look can find that the older write came last.
     pub(super) crossed: BTreeSet<UserId>,
 }
 
@@ -48,6 +48,17 @@ impl Directory {
             self.note(user, flight, now);
             self.store(user, body, reading);
         }
+    }
+
+    /// What somebody has undone of what a replica wrote.
+    pub(super) fn undone(&self, write: &UserWrite) -> Vec<Property> {
+        let mark = self.marks.get(&write.user).cloned();
+        let value = |property: &Property| self.values.get(&(write.user, property.clone())).cloned();
+        let values = write
+            .entries
+            .iter()
+            .map(|entry| (entry.property.clone(), value(&entry.property).unwrap_or(PropertyValue::Clear)));
+        reconcile::undone(write, &Current { mark, values: values.collect(), ..Current::default() })
     }
 
     fn note(&mut self, user: UserId, flight: &Flight, now: Moment) {

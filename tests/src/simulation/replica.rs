@@ -37,13 +37,14 @@ fn delays(first: Duration, longest: Duration) -> Backoff {
 }
 
 impl Replica {
-    pub(super) fn new(life: u32, born: Moment) -> Self {
+    pub(super) fn new(life: u32, born: Moment, verify_after: Option<Duration>) -> Self {
         let lanes = lanes::Limits {
             concurrency: 4,
             messages: 40,
             remembered_users: NonZeroUsize::new(64).unwrap_or(NonZeroUsize::MIN),
             tries_in_place: 4,
             backoff: delays(Duration::from_millis(200), Duration::from_secs(10)),
+            verify_after,
         };
         let gate = gate::Limits {
             breaker_users: 3,

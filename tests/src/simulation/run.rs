@@ -32,6 +32,8 @@ pub struct Shape {
     pub crashes: bool,
     /// Whether the guard is on.
     pub guard: bool,
+    /// Whether writes are looked at again.
+    pub verify: bool,
     /// Changes posted.
     pub changes: usize,
     /// Users they are spread over.
@@ -49,7 +51,7 @@ impl Shape {
             2 => (1, true, true),
             _ => (3, true, true),
         };
-        Self { replicas, crashes, guard, changes: 60, users: 6 }
+        Self { replicas, crashes, guard, verify: guard, changes: 60, users: 6 }
     }
 }
 
@@ -62,7 +64,7 @@ pub struct Report {
     pub crashes: u64,
     /// Times a message was handed out.
     pub deliveries: u64,
-    /// Users left out of the comparison of values, because two replicas crossed each other.
+    /// Users for whom two replicas crossed each other; the newest value stands for them all the same.
     pub crossed: u64,
 }
 
@@ -78,6 +80,8 @@ enum Event {
     Settle(Writer, LockToken, Ending),
     /// A replica renews its locks.
     Renew(Writer),
+    /// A replica hears what its second look at a user showed.
+    Verified(Writer, Box<UserWrite>, WriteResult),
     /// A replica hears how its probe ended.
     Probed(Writer, bool),
     /// A replica dies.
@@ -91,6 +95,8 @@ const TROUBLE: Duration = Duration::from_mins(2);
 /// After so long everything must be settled.
 const PATIENCE: Duration = Duration::from_hours(200);
 const LOCK: Duration = Duration::from_secs(30);
+/// Longer than any look and write take together.
+const VERIFY_AFTER: Duration = Duration::from_secs(4);
 
 /// Runs the world of this seed.
 pub fn simulate(shape: Shape, seed: u64) -> Result<Report, Broken> {
@@ -230,6 +236,7 @@ impl World {
             Event::Answer(writer, write, result) => self.answer(writer, &write, result),
             Event::Settle(writer, lock, ending) => self.settle(writer, lock, ending),
             Event::Renew(writer) => self.renew(writer),
+            Event::Verified(writer, write, result) => self.verified(writer, &write, result),
             Event::Probed(writer, well) => self.probed(writer, well),
             Event::Crash(replica) => self.crash(replica),
             Event::Start(replica) => self.start(replica),
@@ -239,7 +246,8 @@ impl World {
 
     fn start(&mut self, replica: usize) {
         self.lives += 1;
-        self.replicas[replica] = Some(Replica::new(self.lives, self.now));
+        let verify_after = self.shape.verify.then_some(VERIFY_AFTER);
+        self.replicas[replica] = Some(Replica::new(self.lives, self.now, verify_after));
         let writer = (replica, self.lives);
         self.turn_at(writer, self.now);
         self.plan(self.now + LOCK / 3, Event::Renew(writer));
@@ -328,6 +336,7 @@ impl World {
                     let at = self.soon(50);
                     self.plan(at, Event::Settle(writer, lock, ending));
                 }
+                Some(Effect::Verify(write)) => self.verify(writer, write),
                 Some(Effect::Probe) => {
                     let at = self.now + Duration::from_millis(self.rng.random_range(5..2_000));
                     let well = !within(self.denied, at) && !within(self.away, at);
@@ -377,6 +386,27 @@ impl World {
         replica.writing.remove(&write.user);
         let time = replica.time(now);
         replica.engine.write_ended(write.user, result, time, share);
+        self.turn_at(writer, now);
+    }
+
+    fn verify(&mut self, writer: Writer, write: UserWrite) {
+        let answer = self.now + Duration::from_millis(self.rng.random_range(2..2_000));
+        let trouble = answer < Moment::after_start(TROUBLE);
+        let result = if within(self.denied, answer) {
+            Err(failure(Class::Installation))
+        } else if within(self.away, answer) || (trouble && self.rng.random_bool(0.05)) {
+            Err(failure(Class::Transient))
+        } else {
+            Ok(self.directory.undone(&write))
+        };
+        self.plan(answer, Event::Verified(writer, Box::new(write), result));
+    }
+
+    fn verified(&mut self, writer: Writer, write: &UserWrite, result: WriteResult) {
+        let (now, share) = (self.now, self.rng.random());
+        let Some(replica) = self.alive(writer) else { return };
+        let time = replica.time(now);
+        replica.engine.verified(write.user, result, time, share);
         self.turn_at(writer, now);
     }
 
@@ -443,9 +473,6 @@ impl World {
         }
         for ((user, property), expected) in model::expected(&self.changes) {
             let found = self.directory.values.get(&(user, property.clone())).cloned();
-            if self.directory.crossed.contains(&user) {
-                continue;
-            }
             if found.as_ref() != Some(&expected) {
                 return Err(Broken::Value { user, property, expected, found });
             }

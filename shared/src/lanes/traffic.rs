@@ -1,0 +1,102 @@
+//! What goes into the scheduler and what comes out of it.
+
+use std::{num::NonZeroUsize, time::Duration};
+
+use crate::{
+    backoff::Backoff,
+    class::Class,
+    ids::UserId,
+    moment::Moment,
+    patch::{UserPatch, UserWrite},
+    property::Property,
+    reason::DeadLetter,
+    register::Stamp,
+};
+
+/// A planned change on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Work<T> {
+    /// The user.
+    pub user: UserId,
+    /// How new the change is.
+    pub stamp: Stamp,
+    /// What it asks for.
+    pub patch: UserPatch,
+    /// Until when it may be tried.
+    pub deadline: Moment,
+    /// The shell's own.
+    pub ticket: T,
+}
+
+/// Bounds and patience of the scheduler.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Writes under way at once.
+    pub concurrency: usize,
+    /// Messages held, waiting or under way.
+    pub messages: usize,
+    /// Users whose newest versions are remembered.
+    pub remembered_users: NonZeroUsize,
+    /// Tries of one write while the locks of its messages are held.
+    pub tries_in_place: u32,
+    /// Waits between these tries.
+    pub backoff: Backoff,
+    /// How long after a write to look whether another replica has undone it; `None` not to look.
+    pub verify_after: Option<Duration>,
+}
+
+/// How a write ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Graph has it.
+    Applied {
+        /// Properties that were left out because the user's mark shows a newer version.
+        superseded: Vec<Property>,
+    },
+    /// It failed.
+    Failed(Failure),
+}
+
+/// How and why a write failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What kind of failure it is.
+    pub class: Class,
+    /// What to tell if it is for good.
+    pub dead_letter: DeadLetter,
+    /// A failure that may pass, but only for so long: a user who was created moments ago can be unknown.
+    pub grace: Option<Duration>,
+}
+
+/// What becomes of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Its effect is in Graph.
+    Applied,
+    /// Newer values than all of its own are in Graph.
+    Stale,
+    /// Hand it back for later: trying here and now did not help.
+    RetryLater(DeadLetter),
+    /// Take it out for good.
+    DeadLetter(DeadLetter),
+    /// Give it back untouched; no attempt of it is counted.
+    Release,
+}
+
+/// What to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next<T> {
+    /// Write this to the user, and report with [`Lanes::finished`].
+    Write {
+        /// The values.
+        write: UserWrite,
+        /// How many messages are merged into it.
+        changes: usize,
+    },
+    /// Look whether the user still shows this, and report with [`Lanes::verified`].
+    Verify(UserWrite),
+    /// Settle these.
+    Settle(Vec<(Work<T>, Verdict)>),
+    /// Nothing now; ask again at that time, or when something has changed.
+    Wait(Option<Moment>),
+}

@@ -1,0 +1,124 @@
+//! Writes that are made and not yet looked at again.
+//!
+//! Graph has no conditional write. When two replicas have calls for one user under way at the same moment, the
+//! older change can be written last, over a newer one that was written and whose message is gone. So, where
+//! the guard is on, the message of a write stays until no older write can be on its way any more, and a look at
+//! the mark shows that nobody has undone it; otherwise it is written again.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::{Verdict, Work};
+use crate::{ids::UserId, moment::Moment};
+
+/// More repairs than this in a row cannot be crossings; the attribute does not hold the mark.
+const REPAIRS: u32 = 3;
+
+#[derive(Debug)]
+struct Waiting<T> {
+    messages: Vec<(Work<T>, Verdict)>,
+    due: Moment,
+    repairs: u32,
+    looking: bool,
+}
+
+/// By user, what waits to be looked at.
+#[derive(Debug)]
+pub(super) struct Unverified<T> {
+    users: HashMap<UserId, Waiting<T>>,
+    due: BTreeSet<(Moment, UserId)>,
+}
+
+impl<T> Default for Unverified<T> {
+    fn default() -> Self {
+        Self { users: HashMap::new(), due: BTreeSet::new() }
+    }
+}
+
+impl<T> Unverified<T> {
+    /// A write of this user was made; look at it then. An earlier plan for this user is dropped.
+    pub(super) fn add(&mut self, user: UserId, messages: Vec<(Work<T>, Verdict)>, due: Moment) {
+        let waiting = self.users.entry(user).or_insert_with(|| Waiting {
+            messages: Vec::new(),
+            due,
+            repairs: 0,
+            looking: false,
+        });
+        waiting.messages.extend(messages);
+        self.postpone(user, due);
+    }
+
+    /// Messages that need no write of their own wait with the write that made them needless, if it is waited for.
+    pub(super) fn join(&mut self, user: UserId, messages: &mut Vec<(Work<T>, Verdict)>) {
+        if let Some(waiting) = self.users.get_mut(&user) {
+            waiting.messages.append(messages);
+        }
+    }
+
+    /// Looks later.
+    pub(super) fn postpone(&mut self, user: UserId, due: Moment) {
+        let Some(waiting) = self.users.get_mut(&user) else { return };
+        self.due.remove(&(waiting.due, user));
+        waiting.due = due;
+        self.due.insert((due, user));
+    }
+
+    /// The user to look at now.
+    pub(super) fn due(&self, now: Moment) -> Option<UserId> {
+        self.due.first().filter(|(due, _)| *due <= now).map(|(_, user)| *user)
+    }
+
+    /// When the next look is due.
+    pub(super) fn next_due(&self) -> Option<Moment> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// A look begins.
+    pub(super) fn look(&mut self, user: UserId) {
+        if let Some(waiting) = self.users.get_mut(&user) {
+            self.due.remove(&(waiting.due, user));
+            waiting.looking = true;
+        }
+    }
+
+    /// A look has ended.
+    pub(super) fn looked(&mut self, user: UserId) {
+        if let Some(waiting) = self.users.get_mut(&user) {
+            waiting.looking = false;
+        }
+    }
+
+    pub(super) fn is_looking(&self, user: UserId) -> bool {
+        self.users.get(&user).is_some_and(|waiting| waiting.looking)
+    }
+
+    pub(super) fn holds(&self, user: UserId) -> bool {
+        self.users.contains_key(&user)
+    }
+
+    /// Whether an undone write may be repaired; counts the repair.
+    pub(super) fn may_repair(&mut self, user: UserId) -> bool {
+        let Some(waiting) = self.users.get_mut(&user) else { return false };
+        waiting.repairs += 1;
+        waiting.repairs <= REPAIRS
+    }
+
+    /// Everything of a user is as it should be.
+    pub(super) fn take(&mut self, user: UserId) -> Vec<(Work<T>, Verdict)> {
+        let Some(waiting) = self.users.remove(&user) else { return Vec::new() };
+        self.due.remove(&(waiting.due, user));
+        waiting.messages
+    }
+
+    /// Everything of everybody.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = (Work<T>, Verdict)> {
+        self.due.clear();
+        self.users.drain().flat_map(|(_, waiting)| waiting.messages)
+    }
+
+    /// Removes the messages under such a ticket.
+    pub(super) fn withdraw(&mut self, user: UserId, is: impl Fn(&T) -> bool) -> Vec<Work<T>> {
+        let Some(waiting) = self.users.get_mut(&user) else { return Vec::new() };
+        let withdrawn = waiting.messages.extract_if(.., |(work, _)| is(&work.ticket));
+        withdrawn.map(|(work, _)| work).collect()
+    }
+}
