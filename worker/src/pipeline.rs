@@ -84,6 +84,7 @@ pub struct Pipeline<Q, D> {
     locks: LockKeeper,
     lost_locks: mpsc::UnboundedReceiver<LockToken>,
     writes: JoinSet<WriteEnded>,
+    looks: JoinSet<(UserId, WriteResult)>,
     probe: JoinSet<Result<(), graph::Error>>,
     settler: Settler<Q>,
     tally: Tally,
@@ -106,6 +107,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             locks,
             lost_locks,
             writes: JoinSet::new(),
+            looks: JoinSet::new(),
             probe: JoinSet::new(),
             tally: Tally::default(),
             told: None,
@@ -137,6 +139,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
                 Err(error) => self.intake_failed(&error),
             },
             Some(ended) = self.writes.join_next() => self.write_ended(ended),
+            Some(ended) = self.looks.join_next() => self.look_ended(ended),
             Some(probed) = self.probe.join_next() => self.probe_ended(probed),
             Some(settled) = self.settler.next() => self.settled(settled),
             Some(lock) = self.lost_locks.recv() => self.lock_lost(lock),
@@ -175,6 +178,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             match effect {
                 Effect::Write { write, changes } => self.apply(write, changes),
                 Effect::Settle { lock, ending, letter } => self.settle(lock, ending, letter),
+                Effect::Verify(write) => self.look(write),
                 Effect::Probe => {
                     let directory = Arc::clone(&self.directory);
                     self.probe.spawn(async move { directory.probe().await });
@@ -204,6 +208,31 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
                 }
             }
         });
+    }
+
+    /// A second look at a user, for a write that another replica may have undone.
+    fn look(&mut self, write: UserWrite) {
+        let (directory, patience) = (Arc::clone(&self.directory), self.policy.patience);
+        self.looks.spawn(async move {
+            let user = write.user;
+            let result = directory.verify(&write).await.map_err(|error| {
+                tracing::debug!(user.id = %user, error = %chain(&error), "a second look failed");
+                error.failure(patience)
+            });
+            (user, result)
+        });
+    }
+
+    fn look_ended(&mut self, ended: Result<(UserId, WriteResult), JoinError>) {
+        // A look that panicked is made up for by the redelivery of its messages.
+        let Ok((user, result)) = ended else { return };
+        if let Ok(undone) = &result
+            && !undone.is_empty()
+        {
+            tracing::info!(user.id = %user, "another replica had undone a newer value; it is written again");
+        }
+        let now = self.now();
+        self.engine.verified(user, result, now, share());
     }
 
     /// apply → verdict.

@@ -174,6 +174,7 @@ impl Settings {
                 remembered_users: pool.remembered_users,
                 tries_in_place: retry.tries,
                 backoff: retry.delays,
+                verify_after: Some(self.graph.verify_after).filter(|after| !after.is_zero()),
             },
             gate: gate::Limits {
                 breaker_users: throttle.breaker_users,

@@ -20,6 +20,8 @@ pub struct Graph {
     pub ca_file: Option<PathBuf>,
     /// What is read of a user before a write.
     pub reading: Reading,
+    /// How long after a write to look at the user again; zero not to look.
+    pub verify_after: Duration,
 }
 
 /// Concurrency and bounds.
@@ -98,12 +100,14 @@ pub(super) fn graph(r: &Reader<'_>, cloud: Option<&Cloud>) -> Option<Graph> {
     let connect_timeout = r.duration("graph.connect_timeout", SECOND, Duration::from_mins(1));
     let ca_file = r.optional("graph.ca_file").map(PathBuf::from);
     let reading = reading(r);
+    let verify_after = verify_after(r, reading.as_ref());
     Some(Graph {
         root: root?,
         request_timeout: request_timeout?,
         connect_timeout: connect_timeout?,
         ca_file,
         reading: reading?,
+        verify_after: verify_after?,
     })
 }
 
@@ -124,6 +128,14 @@ fn reading(r: &Reader<'_>) -> Option<Reading> {
         },
     };
     Some(Reading { guard: guard?, diff: diff? })
+}
+
+fn verify_after(r: &Reader<'_>, reading: Option<&Reading>) -> Option<Duration> {
+    let after = r.duration("guard.verify_after", Duration::ZERO, Duration::from_mins(5))?;
+    if !after.is_zero() && reading.is_some_and(|reading| reading.guard.is_none()) {
+        return r.wrong("guard.verify_after", "needs guard.attribute: the second look is at the mark");
+    }
+    Some(after)
 }
 
 pub(super) fn pool(r: &Reader<'_>) -> Option<Pool> {

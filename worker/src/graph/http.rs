@@ -17,6 +17,7 @@ use reqwest::{
 use shared::{
     ids::UserId,
     patch::UserWrite,
+    property::Property,
     reconcile::{self, Body, Current, Reading, Reconciled},
     retry_after,
 };
@@ -114,16 +115,16 @@ impl GraphClient {
     }
 
     /// Looks at a user before a write. Reads cost nothing of the write quota.
-    async fn read(&self, write: &UserWrite) -> Result<Current, Error> {
+    async fn read(&self, write: &UserWrite, reading: &Reading) -> Result<Current, Error> {
         let mut url = self.url(write.user);
-        url.set_query(Some(&format!("$select={}", wire::selection(write, &self.reading))));
+        url.set_query(Some(&format!("$select={}", wire::selection(write, reading))));
         let mut response = self.send(|| self.http.get(url.clone())).await?;
         if !response.status().is_success() {
             let answer = read_answer(response).await;
             return Err(self.refused(answer));
         }
         let body = read_body(&mut response).await.map_err(|error| Error::Unreachable(error.without_url()))?;
-        wire::current(&body, write, &self.reading).ok_or(Error::Senseless)
+        wire::current(&body, write, reading).ok_or(Error::Senseless)
     }
 
     async fn patch(&self, user: UserId, body: &Body) -> Result<(), Error> {
@@ -150,7 +151,7 @@ impl GraphClient {
 impl Directory for GraphClient {
     async fn apply(&self, write: &UserWrite) -> Result<Applied, Error> {
         let reconciled = if self.reading.is_needed(write) {
-            let current = self.read(write).await?;
+            let current = self.read(write, &self.reading).await?;
             reconcile::reconcile(write, &current, &self.reading)
                 .map_err(|reconcile::Ambiguous| Error::Ambiguous)?
         } else {
@@ -160,6 +161,13 @@ impl Directory for GraphClient {
         let Some(body) = body else { return Ok(Applied { written: false, superseded }) };
         self.patch(write.user, &body).await?;
         Ok(Applied { written: true, superseded })
+    }
+
+    async fn verify(&self, write: &UserWrite) -> Result<Vec<Property>, Error> {
+        // The values beside the mark: a third call can have carried our version on over another value.
+        let reading = Reading { diff: true, ..self.reading.clone() };
+        let current = self.read(write, &reading).await?;
+        Ok(reconcile::undone(write, &current))
     }
 
     async fn probe(&self) -> Result<(), Error> {

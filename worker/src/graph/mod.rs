@@ -27,6 +27,9 @@ pub trait Directory: Send + Sync + 'static {
     /// Gives a user these values. Repeating it is harmless; after an error the outcome may be unknown.
     async fn apply(&self, write: &UserWrite) -> Result<Applied, Error>;
 
+    /// Looks whether the user still shows what was written, and names the properties that somebody undid.
+    async fn verify(&self, write: &UserWrite) -> Result<Vec<Property>, Error>;
+
     /// Finds out whether calls can succeed at all, without changing anything. Used while intake is paused.
     async fn probe(&self) -> Result<(), Error>;
 }
