@@ -12,6 +12,7 @@ pub mod world;
 
 pub mod steps;
 
+pub mod chaos;
 pub mod demo;
 pub mod quota;
 pub mod simulation;

@@ -1,0 +1,45 @@
+//! `cargo chaos --seconds N --seed S`: real replicas under everything at once.
+
+use std::{io::Write, process::ExitCode, time::Duration};
+
+use anyhow::Context;
+use tests::chaos::{Measure, chaos};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let mut measure =
+        Measure { trouble: Duration::from_mins(1), seed: 1, messages: 20_000, users: 1_000, replicas: 3 };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        let value: u64 =
+            arguments.next().and_then(|value| value.parse().ok()).context("a number is missing")?;
+        match name.as_str() {
+            "--seconds" => measure.trouble = Duration::from_secs(value),
+            "--seed" => measure.seed = value,
+            "--messages" => measure.messages = usize::try_from(value)?,
+            "--users" => measure.users = usize::try_from(value)?,
+            _ => anyhow::bail!("usage: cargo chaos [--seconds N] [--seed S] [--messages N] [--users N]"),
+        }
+    }
+    let outcome = chaos(measure).await?;
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "{} messages, {} users, {} replicas; {} kills and {} other faults in {} s; drained after {:.1} s.\n\
+         {} completed, dead letters: {:?}; {} values differ because two replicas crossed each other.",
+        measure.messages,
+        measure.users,
+        measure.replicas,
+        outcome.kills,
+        outcome.faults - outcome.kills,
+        measure.trouble.as_secs(),
+        outcome.took.as_secs_f64(),
+        outcome.findings.completed,
+        outcome.findings.dead_letters,
+        outcome.crossed,
+    )?;
+    for fault in &outcome.findings.faults {
+        writeln!(out, "WRONG: {fault}")?;
+    }
+    Ok(if outcome.findings.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
