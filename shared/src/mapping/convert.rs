@@ -36,7 +36,36 @@ impl Convert {
     }
 }
 
+/// What people write where ISO has another English name.
+const ALIASES: [(&str, &str); 22] = [
+    ("bolivia", "BO"),
+    ("brunei", "BN"),
+    ("cape verde", "CV"),
+    ("czech republic", "CZ"),
+    ("great britain", "GB"),
+    ("iran", "IR"),
+    ("ivory coast", "CI"),
+    ("laos", "LA"),
+    ("macedonia", "MK"),
+    ("moldova", "MD"),
+    ("netherlands", "NL"),
+    ("north korea", "KP"),
+    ("russia", "RU"),
+    ("south korea", "KR"),
+    ("syria", "SY"),
+    ("taiwan", "TW"),
+    ("tanzania", "TZ"),
+    ("turkey", "TR"),
+    ("united kingdom", "GB"),
+    ("united states", "US"),
+    ("venezuela", "VE"),
+    ("vietnam", "VN"),
+];
+
 fn country(text: &str) -> Option<String> {
+    if let Some((_, code)) = ALIASES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)) {
+        return Some((*code).to_owned());
+    }
     let upper = text.to_uppercase();
     let code = match upper.len() {
         2 => rust_iso3166::from_alpha2(&upper),
