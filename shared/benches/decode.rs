@@ -12,7 +12,8 @@ static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
 /// An update of 4 KB as the asynchronous service posts it, a create with every usual column, and an update just
 /// below the sender's size limit whose bulk is one note.
-const CASES: [&str; 3] = ["contact-update-async-auto-image", "contact-create-full", "contact-update-huge-text"];
+const CASES: [&str; 3] =
+    ["contact-update-async-auto-image", "contact-create-full", "contact-update-huge-text"];
 
 fn main() {
     divan::main();
