@@ -170,6 +170,11 @@ impl Gate {
         self.pace.succeeded(now);
     }
 
+    /// Graph hints that a limit is near.
+    pub fn near_limit(&mut self, now: Moment) {
+        self.pace.near_limit(now);
+    }
+
     /// Graph asked everyone to wait.
     pub fn throttled(&mut self, retry_after: Option<Duration>, now: Moment, share: f64) {
         self.throttles_in_a_row += 1;

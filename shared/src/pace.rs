@@ -26,6 +26,8 @@ const FLOOR: f64 = 0.5;
 const SAME_EVENT: Duration = Duration::from_secs(1);
 /// What a 429 leaves of the rate.
 const FALL: f64 = 0.7;
+/// What a hint leaves of the rate.
+const HINT: f64 = 0.95;
 /// Seconds to climb from nothing to the ceiling. Replicas climb past the quota together, and each time costs
 /// what is under way; too slow a rate costs nothing for long, because Graph's bucket saves up what is not used.
 /// With `FALL`, up to four replicas have less than 2 % of their calls refused (see `gate/quota.rs`).
@@ -104,6 +106,15 @@ impl Pace {
         self.rate = (self.rate * FALL).max(FLOOR);
     }
 
+    /// Graph hints that a limit is near: a little less now may spare a 429. Nobody relies on the hint.
+    pub fn near_limit(&mut self, now: Moment) {
+        self.refill(now);
+        if self.rate.is_finite() && self.lowered.is_none_or(|last| now - last >= SAME_EVENT) {
+            self.lowered = Some(now);
+            self.rate = (self.rate * HINT).max(FLOOR);
+        }
+    }
+
     fn refill(&mut self, now: Moment) {
         let passed = (now - self.counted).as_secs_f64();
         self.counted = self.counted.max(now);
@@ -171,6 +182,17 @@ mod tests {
         pace.throttled(at(0), at(30_000));
         assert_eq!(pace.ready_at(at(30_000)), at(30_000));
         assert_eq!(writes_in(&mut pace, 30, 1), 14);
+    }
+
+    #[test]
+    fn a_hint_lowers_the_rate_a_little_and_once_a_second() {
+        let mut pace = Pace::new(20.0, 1.0);
+        for millis in 0..50 {
+            pace.near_limit(at(millis));
+        }
+        assert!((pace.rate() - 19.0).abs() < f64::EPSILON);
+        pace.near_limit(at(1_000));
+        assert!(pace.rate() < 19.0);
     }
 
     #[test]

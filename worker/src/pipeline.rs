@@ -70,7 +70,14 @@ struct WriteEnded {
     user: UserId,
     changes: usize,
     written: bool,
+    near_limit: bool,
     result: WriteResult,
+}
+
+impl WriteEnded {
+    fn failed(user: UserId, changes: usize, failure: Failure) -> Self {
+        Self { user, changes, written: false, near_limit: false, result: Err(failure) }
+    }
 }
 
 /// The worker pool of one replica.
@@ -193,18 +200,18 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         self.writes.spawn(async move {
             let user = write.user;
             match AssertUnwindSafe(directory.apply(&write)).catch_unwind().await {
-                Ok(Ok(Applied { written, superseded })) => {
-                    WriteEnded { user, changes, written, result: Ok(superseded) }
+                Ok(Ok(Applied { written, near_limit, superseded })) => {
+                    WriteEnded { user, changes, written, near_limit, result: Ok(superseded) }
                 }
                 Ok(Err(error)) => {
                     tracing::debug!(user.id = %user, error = %chain(&error), "a write failed");
-                    WriteEnded { user, changes, written: false, result: Err(error.failure(patience)) }
+                    WriteEnded::failed(user, changes, error.failure(patience))
                 }
                 // A panic is that write's failure: tried again for a moment, then dead-lettered.
                 Err(_) => {
                     let grace = Some(patience.brief);
                     let failure = Failure { class: Class::Transient, dead_letter: internal(), grace };
-                    WriteEnded { user, changes, written: false, result: Err(failure) }
+                    WriteEnded::failed(user, changes, failure)
                 }
             }
         });
@@ -238,7 +245,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     /// apply → verdict.
     fn write_ended(&mut self, ended: Result<WriteEnded, JoinError>) {
         // The task catches panics itself and is never aborted, so there is always an answer.
-        let Ok(WriteEnded { user, changes, written, result }) = ended else { return };
+        let Ok(WriteEnded { user, changes, written, near_limit, result }) = ended else { return };
         match &result {
             Ok(_) if written => {
                 self.tally.writes += 1;
@@ -255,6 +262,9 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         }
         let now = self.now();
         self.engine.write_ended(user, result, now, share());
+        if near_limit {
+            self.engine.near_limit(now);
+        }
     }
 
     /// verdict → settle.

@@ -194,6 +194,11 @@ impl Engine {
         }
     }
 
+    /// Graph hints that a limit is near.
+    pub fn near_limit(&mut self, now: Moment) {
+        self.lanes.near_limit(now);
+    }
+
     /// A look at a user ended: with the properties whose values were undone, or with a failure.
     pub fn verified(&mut self, user: UserId, result: WriteResult, now: Moment, share: f64) {
         let settled = self.lanes.verified(user, result, now, share);

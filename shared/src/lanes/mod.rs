@@ -186,6 +186,11 @@ impl<T> Lanes<T> {
         settled
     }
 
+    /// Graph hints that a limit is near.
+    pub fn near_limit(&mut self, now: Moment) {
+        self.gate.near_limit(now);
+    }
+
     /// When to probe next, while a fault of the installation keeps everything closed.
     #[must_use]
     pub fn probe_due(&self) -> Option<Moment> {

@@ -5,7 +5,7 @@ use std::{fmt::Write, process::ExitCode};
 use crate::{
     cli::Cli,
     commands::print,
-    config::{Entries, Entry},
+    config::{Entries, Entry, Graph},
 };
 
 /// Options of `check`.
@@ -35,7 +35,28 @@ pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
         settings.identity.credential,
         mapping.join(", ")
     ))?;
+    print(&notes(&settings.graph))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What can be right or wrong, depending on what only the operator knows.
+fn notes(graph: &Graph) -> String {
+    let mut notes = String::new();
+    if graph.reading.guard.is_none() {
+        notes.push_str(
+            "Note: without guard.attribute, an old message that arrives after a restart, or by another replica, can \
+             overwrite a newer value.\n",
+        );
+    } else if graph.verify_after.is_zero() {
+        notes.push_str("Note: with several replicas, set guard.verify_after as well, for example to 10s.\n");
+    }
+    if graph.reading.diff {
+        notes.push_str(
+            "Note: graph.diff = \"read\" compares with values that can lag behind writes by seconds; it is safe \
+             with one replica and a guard, and can lose a change that goes back to an earlier value otherwise.\n",
+        );
+    }
+    notes
 }
 
 fn list(entries: &Entries) -> String {

@@ -127,7 +127,8 @@ impl GraphClient {
         wire::current(&body, write, reading).ok_or(Error::Senseless)
     }
 
-    async fn patch(&self, user: UserId, body: &Body) -> Result<(), Error> {
+    /// Sends the write; tells whether Graph hinted that a limit is near.
+    async fn patch(&self, user: UserId, body: &Body) -> Result<bool, Error> {
         // Our own types always serialize; a fault here would be a bug, and Graph would name it.
         let body = Bytes::from(serde_json::to_vec(&wire::Patch(body)).unwrap_or_default());
         let url = self.url(user);
@@ -136,7 +137,7 @@ impl GraphClient {
         let response = self.send(request).await?;
         if response.status().is_success() {
             self.proven.store(true, Ordering::Relaxed);
-            return Ok(());
+            return Ok(is_near_limit(response.headers()));
         }
         let answer = read_answer(response).await;
         Err(self.refused(answer))
@@ -158,9 +159,9 @@ impl Directory for GraphClient {
             Reconciled { body: Some(reconcile::blind(write)), superseded: Vec::new() }
         };
         let Reconciled { body, superseded } = reconciled;
-        let Some(body) = body else { return Ok(Applied { written: false, superseded }) };
-        self.patch(write.user, &body).await?;
-        Ok(Applied { written: true, superseded })
+        let Some(body) = body else { return Ok(Applied { superseded, ..Applied::default() }) };
+        let near_limit = self.patch(write.user, &body).await?;
+        Ok(Applied { written: true, near_limit, superseded })
     }
 
     async fn verify(&self, write: &UserWrite) -> Result<Vec<Property>, Error> {
@@ -204,6 +205,13 @@ async fn read_body(response: &mut Response) -> Result<Vec<u8>, reqwest::Error> {
 
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Graph documents this header for more than 80 % of a limit, and few have ever seen it.
+fn is_near_limit(headers: &HeaderMap) -> bool {
+    let share =
+        text(headers, "x-ms-throttle-limit-percentage").and_then(|value| value.trim().parse::<f64>().ok());
+    share.is_some_and(|share| share >= 0.8)
 }
 
 fn asked_wait(headers: &HeaderMap) -> Option<Duration> {

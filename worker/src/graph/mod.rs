@@ -17,6 +17,8 @@ pub use http::{GraphClient, Options, Priority};
 pub struct Applied {
     /// Whether Graph was written to at all; not if the user was so already.
     pub written: bool,
+    /// Whether Graph hinted that a limit is near.
+    pub near_limit: bool,
     /// Properties left out because the user's mark shows a newer version.
     pub superseded: Vec<Property>,
 }
