@@ -97,12 +97,6 @@ impl DeadLetterText {
         Self(text[..text.floor_char_boundary(Self::MAX_LEN)].into())
     }
 
-    /// Walks an error's chain of causes into one line.
-    #[must_use]
-    pub fn of_error(error: &dyn std::error::Error) -> Self {
-        Self::new(&chain(error))
-    }
-
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -7,7 +7,7 @@ use crate::{
     ids::UserId,
     patch::UserPatch,
     plan::{Needless, Plan, Planner, truncated},
-    reason::{DeadLetter, DeadLetterReason, DeadLetterText},
+    reason::{DeadLetter, DeadLetterReason, chain},
     version::Version,
 };
 
@@ -94,7 +94,8 @@ pub fn changes(body: &[u8], content_type: Option<&str>, marked: bool) -> Result<
 /// A body that cannot be read, for this reason.
 #[must_use]
 pub fn undecodable(error: &dyn std::error::Error) -> DeadLetter {
-    DeadLetter { reason: DeadLetterReason::BodyUndecodable, description: DeadLetterText::of_error(error) }
+    let text = format!("{}; find out who but Dataverse may send to the queue", chain(error));
+    DeadLetter::new(DeadLetterReason::BodyUndecodable, &text)
 }
 
 fn wrong_entity(name: &str) -> DeadLetter {
