@@ -86,14 +86,14 @@ pub enum Verdict {
 /// What to do next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next<T> {
-    /// Write this to the user, and report with [`Lanes::finished`].
+    /// Write this to the user, and report with [`finished`](super::Lanes::finished).
     Write {
         /// The values.
         write: UserWrite,
         /// How many messages are merged into it.
         changes: usize,
     },
-    /// Look whether the user still shows this, and report with [`Lanes::verified`].
+    /// Look whether the user still shows this, and report with [`verified`](super::Lanes::verified).
     Verify(UserWrite),
     /// Settle these.
     Settle(Vec<(Work<T>, Verdict)>),
