@@ -37,8 +37,6 @@ pub enum Needless {
     SameAsBefore,
     /// The operation never touches a user (delete, state, owner).
     OperationIgnored,
-    /// A filter of the settings leaves it out.
-    Filtered,
 }
 
 impl Needless {
@@ -50,7 +48,6 @@ impl Needless {
             Self::NothingMapped => "no mapped column changed",
             Self::SameAsBefore => "every mapped column has the value it had before, by the pre image",
             Self::OperationIgnored => "this operation never touches a user",
-            Self::Filtered => "a filter of the settings leaves it out",
         }
     }
 
@@ -62,7 +59,6 @@ impl Needless {
             Self::NothingMapped => "nothing-mapped",
             Self::SameAsBefore => "same-as-before",
             Self::OperationIgnored => "operation-ignored",
-            Self::Filtered => "filtered",
         }
     }
 }

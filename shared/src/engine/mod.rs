@@ -20,7 +20,6 @@ pub use self::{
     intake::{Intake, Planned},
 };
 use crate::{
-    class::Class,
     gate::{self, Gate, State},
     ids::{LockToken, SequenceNumber, UserId},
     lanes::{self, Failure, Lanes, Next, Outcome, Verdict, Work},
@@ -322,10 +321,4 @@ impl Engine {
             self.ready.push_back(Effect::Settle { lock, ending, letter });
         }
     }
-}
-
-/// Whether a failure is the installation's, for the shell's log.
-#[must_use]
-pub fn is_installation(result: &WriteResult) -> bool {
-    matches!(result, Err(Failure { class: Class::Installation, .. }))
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     backoff::Backoff,
+    class::Class,
     patch::{PropertyValue, UserPatch},
     plan::Needless,
 };

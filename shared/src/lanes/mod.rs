@@ -82,12 +82,6 @@ impl<T> Lanes<T> {
         self.ready.len() + self.delayed.len() + self.in_flight
     }
 
-    /// How many more messages can be taken in.
-    #[must_use]
-    pub fn room(&self) -> usize {
-        self.limits.messages.saturating_sub(self.held)
-    }
-
     /// Takes a planned change in.
     pub fn push(&mut self, work: Work<T>) {
         let user = work.user;
