@@ -168,8 +168,7 @@ impl<T> Lanes<T> {
             }
             Err(failure) if failure.class != Class::Permanent => {
                 self.note_failure(user, &failure, now, share);
-                let again = now + self.limits.verify_after.unwrap_or_default();
-                self.unverified.postpone(user, again);
+                self.look_again(user, now);
                 Vec::new()
             }
             // Repaired again and again, or not to be looked at: what was written has to do.
@@ -273,7 +272,7 @@ impl<T> Lanes<T> {
         }
         let user = self.unverified.due(now)?;
         if self.users.get(&user).is_some_and(Lane::is_flying) {
-            self.unverified.postpone(user, now + self.limits.verify_after.unwrap_or_default());
+            self.look_again(user, now);
             return self.start_verifying(now);
         }
         self.in_flight += 1;
@@ -370,33 +369,37 @@ impl<T> Lanes<T> {
     }
 
     fn hand_back(&mut self, user: UserId, cause: &DeadLetter, now: Moment) -> Vec<(Work<T>, Verdict)> {
-        let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
-        let verdict = |work: &Work<T>| {
+        self.end_write(user, now, |work| {
             if work.deadline <= now {
                 Verdict::DeadLetter(exhausted(cause))
             } else {
                 Verdict::RetryLater(cause.clone())
             }
-        };
-        let handed = lane
-            .landed()
+        })
+    }
+
+    fn set_aside(&mut self, user: UserId, cause: &DeadLetter, now: Moment) -> Vec<(Work<T>, Verdict)> {
+        self.end_write(user, now, |_| Verdict::RetryLater(cause.clone()))
+    }
+
+    /// A write came to nothing here: all of its messages get a verdict.
+    fn end_write(
+        &mut self,
+        user: UserId,
+        now: Moment,
+        verdict: impl Fn(&Work<T>) -> Verdict,
+    ) -> Vec<(Work<T>, Verdict)> {
+        let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
+        let ended = lane.landed();
+        self.look_again(user, now);
+        self.rest(user);
+        ended
             .into_iter()
             .map(|work| {
                 let verdict = verdict(&work);
                 (work, verdict)
             })
-            .collect();
-        self.look_again(user, now);
-        self.rest(user);
-        handed
-    }
-
-    fn set_aside(&mut self, user: UserId, cause: &DeadLetter, now: Moment) -> Vec<(Work<T>, Verdict)> {
-        let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
-        let landed = lane.landed();
-        self.look_again(user, now);
-        self.rest(user);
-        landed.into_iter().map(|work| (work, Verdict::RetryLater(cause.clone()))).collect()
+            .collect()
     }
 
     fn refused(&mut self, user: UserId, dead_letter: &DeadLetter, now: Moment) -> Vec<(Work<T>, Verdict)> {
@@ -407,7 +410,7 @@ impl<T> Lanes<T> {
         guilty.into_iter().map(|work| (work, Verdict::DeadLetter(dead_letter.clone()))).collect()
     }
 
-    /// A write that may have been a repair came to nothing: what waits to be looked at is looked at once more.
+    /// It is too early for a look, or the write that would have repaired came to nothing: look after another while.
     fn look_again(&mut self, user: UserId, now: Moment) {
         self.unverified.postpone(user, now + self.limits.verify_after.unwrap_or_default());
     }
