@@ -35,9 +35,7 @@ const MIX: Mix = Mix {
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_reach_their_users_and_bad_messages_the_dead_letter_queue() -> anyhow::Result<()> {
     let scenario = Scenario::mixed(MIX, 1);
-    let world = World::start(Options::default()).await?;
-    world.add_users(&scenario)?;
-    world.post(&scenario, |_| {}).await?;
+    let world = World::loaded(Options::default(), &scenario).await?;
     let worker = world.start_worker(&world.settings(SETTINGS)?)?;
     world.drained(PATIENCE).await?;
     let log = worker.stop().await?;
@@ -51,9 +49,8 @@ async fn changes_reach_their_users_and_bad_messages_the_dead_letter_queue() -> a
 async fn a_worker_killed_in_the_middle_is_followed_by_one_that_reaches_the_same_state() -> anyhow::Result<()>
 {
     let scenario = Scenario::mixed(MIX, 2);
-    let world = World::start(Options { lock: Duration::from_secs(5), ..Options::default() }).await?;
-    world.add_users(&scenario)?;
-    world.post(&scenario, |_| {}).await?;
+    let world =
+        World::loaded(Options { lock: Duration::from_secs(5), ..Options::default() }, &scenario).await?;
     // Slow enough to be caught in the middle: every call takes a while, and few run at once.
     world.graph.set_latency(Duration::from_millis(20));
     let settings = world.settings(&format!("{SETTINGS}[pool]\nconcurrency = 4\nmessages = 50\n"))?;

@@ -39,13 +39,6 @@ const CHANGES: Mix = Mix {
     bad_values: 0,
 };
 
-async fn world_with(scenario: &Scenario) -> Result<World> {
-    let world = World::start(Options::default()).await?;
-    world.add_users(scenario)?;
-    world.post(scenario, |_| {}).await?;
-    Ok(world)
-}
-
 fn count(world: &World, wanted: impl Fn(&broker::Event) -> bool) -> usize {
     world.bus.journal().count(|event| matches!(event, Event::Broker(event) if wanted(event)))
 }
@@ -53,7 +46,7 @@ fn count(world: &World, wanted: impl Fn(&broker::Event) -> bool) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_of_graph_costs_no_message_and_no_delivery_count() -> Result<()> {
     let scenario = Scenario::mixed(CHANGES, 11);
-    let world = world_with(&scenario).await?;
+    let world = World::loaded(Options::default(), &scenario).await?;
     let outage = world.graph.script(Fault::status(503).patches().always());
     // In place for as long as the outage lasts: the breaker lets one probe through at a time.
     let worker = world.start_worker(&world.layered(&[QUICK, "[retry]\ntries = 100\n"])?)?;
@@ -80,7 +73,7 @@ async fn an_outage_of_graph_costs_no_message_and_no_delivery_count() -> Result<(
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_under_load_settles_what_was_begun_and_gives_back_the_rest() -> Result<()> {
     let scenario = Scenario::mixed(CHANGES, 12);
-    let world = world_with(&scenario).await?;
+    let world = World::loaded(Options::default(), &scenario).await?;
     world.graph.set_latency(Duration::from_millis(20));
     let settings = world.layered(&[QUICK, "[pool]\nconcurrency = 4\nmessages = 200\n"])?;
     let first = world.start_worker(&settings)?;
@@ -104,9 +97,8 @@ async fn stopping_under_load_settles_what_was_begun_and_gives_back_the_rest() ->
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_connection_to_the_queue_is_overcome() -> Result<()> {
     let scenario = Scenario::mixed(CHANGES, 13);
-    let world = World::start(Options { lock: Duration::from_secs(5), ..Options::default() }).await?;
-    world.add_users(&scenario)?;
-    world.post(&scenario, |_| {}).await?;
+    let world =
+        World::loaded(Options { lock: Duration::from_secs(5), ..Options::default() }, &scenario).await?;
     world.graph.set_latency(Duration::from_millis(10));
     let worker = world.start_worker(&world.layered(&[QUICK, "[pool]\nconcurrency = 4\n"])?)?;
     for writes in [20, 60, 100] {

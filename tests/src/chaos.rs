@@ -82,9 +82,7 @@ pub async fn chaos(measure: Measure) -> anyhow::Result<Outcome> {
         bad_values: 3,
     };
     let scenario = Scenario::mixed(mix, measure.seed);
-    let world = World::start(Options { lock: LOCK, ..Options::default() }).await?;
-    world.add_users(&scenario)?;
-    world.post(&scenario, |_| {}).await?;
+    let world = World::loaded(Options { lock: LOCK, ..Options::default() }, &scenario).await?;
     world.graph.set_latency(Duration::from_millis(5));
 
     let mut storm = Storm {

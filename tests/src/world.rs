@@ -87,6 +87,14 @@ impl World {
         self.folder.path()
     }
 
+    /// Starts the services with the users of a scenario, all of its messages waiting in the queue.
+    pub async fn loaded(options: Options, scenario: &Scenario) -> anyhow::Result<Self> {
+        let world = Self::start(options).await?;
+        world.add_users(scenario)?;
+        world.post(scenario, |_| {}).await?;
+        Ok(world)
+    }
+
     /// Adds the users of a scenario as they are before it.
     pub fn add_users(&self, scenario: &Scenario) -> anyhow::Result<()> {
         for (id, person) in &scenario.before {
