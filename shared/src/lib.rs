@@ -29,4 +29,5 @@ pub mod property;
 pub mod reason;
 pub mod register;
 pub mod retry_after;
+pub mod urgency;
 pub mod version;

@@ -1,6 +1,6 @@
 //! What a user shall look like afterwards: a non-empty set of properties with absolute values.
 
-use crate::{ids::UserId, property::Property, register::Stamp};
+use crate::{ids::UserId, property::Property, register::Stamp, urgency::Urgency};
 
 /// The value a property shall have. Absolute, so that writing it twice is harmless.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,4 +84,6 @@ pub struct UserWrite {
     /// What this replica wrote last. A look at the user can lag behind it, so what the look shows must neither
     /// be taken for the present state nor make the mark forget.
     pub known: Vec<Entry>,
+    /// How much the most urgent of the merged changes is waited for.
+    pub urgency: Urgency,
 }

@@ -177,6 +177,7 @@ mod tests {
         ids::{SequenceNumber, UserId},
         patch::Entry,
         register::Stamp,
+        urgency::Urgency,
         version::Version,
     };
 
@@ -200,7 +201,7 @@ mod tests {
             stamp: stamp(second),
         };
         let entries = entries.iter().map(entry).collect();
-        UserWrite { user: UserId(Uuid::from_u128(1)), entries, known: Vec::new() }
+        UserWrite { user: UserId(Uuid::from_u128(1)), entries, known: Vec::new(), urgency: Urgency::Live }
     }
 
     fn guarded() -> Reading {

@@ -170,8 +170,9 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             locked_for: Duration::try_from(delivery.locked_until.duration_since(now)).unwrap_or_default(),
             bytes: delivery.message.body.as_ref().map_or(0, bytes::Bytes::len),
             enqueued,
-            age: Duration::try_from(now.duration_since(enqueued)).unwrap_or_default(),
+            age: Duration::try_from(now.duration_since(past.since.unwrap_or(now))).unwrap_or_default(),
             arrival: past.arrival,
+            urgency: past.urgency,
             intake,
         };
         self.held.insert(delivery.lock, delivery.split());

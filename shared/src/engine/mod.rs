@@ -29,6 +29,7 @@ use crate::{
     property::Property,
     reason::{DeadLetter, DeadLetterReason},
     register::Stamp,
+    urgency::Urgency,
     version::Version,
 };
 
@@ -64,6 +65,8 @@ pub struct Arrival {
     pub age: Duration,
     /// Place of its original in the order of the queue.
     pub arrival: SequenceNumber,
+    /// How much it is waited for.
+    pub urgency: Urgency,
     /// What it asks for.
     pub intake: Intake,
 }
@@ -129,7 +132,7 @@ impl Engine {
 
     /// A message arrived.
     pub fn arrived(&mut self, arrival: Arrival, now: Moment) {
-        let Arrival { lock, locked_for, bytes, enqueued, age, arrival, intake } = arrival;
+        let Arrival { lock, locked_for, bytes, enqueued, age, arrival, urgency, intake } = arrival;
         self.locked_for = Some(locked_for);
         let planned = match intake {
             Intake::Settle(ending, letter) => {
@@ -144,7 +147,7 @@ impl Engine {
         for Planned { user, version, patch } in planned {
             // A message that does not tell when its change happened is placed by when it reached the queue.
             let stamp = Stamp { version: version.unwrap_or(Version::at(enqueued)), arrival };
-            self.lanes.push(Work { user, stamp, patch, deadline, ticket: lock });
+            self.lanes.push(Work { user, stamp, patch, urgency, deadline, ticket: lock });
         }
         if self.stopping {
             self.release_waiting();

@@ -71,6 +71,7 @@ fn arrival(n: u128, users: &[u128]) -> Arrival {
         enqueued: Timestamp::from_second(i64::try_from(n).expect("small")).expect("small"),
         age: Duration::ZERO,
         arrival: SequenceNumber(i64::try_from(n).expect("small")),
+        urgency: Urgency::Live,
         intake: Intake::Work(planned.collect()),
     }
 }

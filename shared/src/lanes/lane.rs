@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Work, applied::Known};
-use crate::{moment::Moment, patch::Entry};
+use crate::{moment::Moment, patch::Entry, urgency::Urgency};
 
 /// One user's lane.
 #[derive(Debug)]
@@ -61,6 +61,22 @@ impl<T> Lane<T> {
 
     pub(super) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty() || !self.apart.is_empty() || !self.repair.is_empty()
+    }
+
+    /// How much what waits is waited for: one live change makes all live, because it waits for what is before it.
+    /// So does a repair, which is of a write that was live once.
+    pub(super) fn urgency(&self) -> Urgency {
+        self.greatest(self.apart.iter().chain(&self.waiting))
+    }
+
+    /// The same for the write that is under way.
+    pub(super) fn flying_urgency(&self) -> Urgency {
+        self.greatest(&self.flying)
+    }
+
+    fn greatest<'a>(&'a self, works: impl IntoIterator<Item = &'a Work<T>>) -> Urgency {
+        let repair = (!self.repair.is_empty()).then_some(Urgency::Live);
+        works.into_iter().map(|work| work.urgency).chain(repair).max().unwrap_or_default()
     }
 
     /// Puts together the next write from what waits. Empty if everything that waits is older than what is

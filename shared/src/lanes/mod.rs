@@ -9,12 +9,13 @@ mod lane;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod turns;
 mod unverified;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 
 pub use self::traffic::{Failure, Limits, Next, Outcome, Verdict, Work};
-use self::{applied::Applied, lane::Lane, unverified::Unverified};
+use self::{applied::Applied, lane::Lane, turns::Turns, unverified::Unverified};
 use crate::{
     class::Class,
     gate::{Gate, Permit, State},
@@ -23,6 +24,7 @@ use crate::{
     patch::UserWrite,
     property::Property,
     reason::{DeadLetter, DeadLetterReason},
+    urgency::Urgency,
 };
 
 /// The scheduler.
@@ -31,8 +33,8 @@ pub struct Lanes<T> {
     limits: Limits,
     gate: Gate,
     users: HashMap<UserId, Lane<T>>,
-    /// Lanes with something to write, in the order of their turn.
-    ready: VecDeque<UserId>,
+    /// Lanes with something to write.
+    ready: Turns,
     /// Lanes that wait for another try.
     delayed: BTreeSet<(Moment, UserId)>,
     applied: Applied,
@@ -51,7 +53,7 @@ impl<T> Lanes<T> {
             limits,
             gate,
             users: HashMap::new(),
-            ready: VecDeque::new(),
+            ready: Turns::default(),
             delayed: BTreeSet::new(),
             held: 0,
             in_flight: 0,
@@ -84,13 +86,15 @@ impl<T> Lanes<T> {
 
     /// Takes a planned change in.
     pub fn push(&mut self, work: Work<T>) {
-        let user = work.user;
+        let (user, urgency) = (work.user, work.urgency);
         let lane = self.users.entry(user).or_default();
         let queued = lane.is_flying() || lane.has_waiting();
         lane.push(work);
         self.held += 1;
         if !queued {
-            self.ready.push_back(user);
+            self.ready.push_back(user, urgency);
+        } else if urgency == Urgency::Live {
+            self.ready.promote(user);
         }
     }
 
@@ -231,19 +235,19 @@ impl<T> Lanes<T> {
                 return;
             }
             self.delayed.pop_first();
-            self.ready.push_back(user);
+            self.queue(user);
         }
     }
 
     /// Starts the write of the lane whose turn it is; `None` if that lane had nothing left.
     fn start_next(&mut self, now: Moment) -> Option<Next<T>> {
-        let user = self.ready.pop_front()?;
+        let user = self.ready.pop()?;
         // Its turn comes when the look has ended.
         if self.unverified.is_looking(user) {
             return None;
         }
         let lane = self.users.get_mut(&user)?;
-        // A lane can stand in the queue a second time after all that waited in it was withdrawn.
+        // All that waited in it can have been withdrawn.
         if lane.is_flying() || !lane.has_waiting() {
             self.drop_if_idle(user);
             return None;
@@ -253,7 +257,7 @@ impl<T> Lanes<T> {
         if !entries.is_empty() {
             lane.tried_since.get_or_insert(now);
             self.in_flight += 1;
-            let write = UserWrite { user, entries, known: known.entries() };
+            let write = UserWrite { user, entries, known: known.entries(), urgency: lane.flying_urgency() };
             return Some(Next::Write { write, changes: lane.flying_len() });
         }
         self.gate.unused();
@@ -277,7 +281,12 @@ impl<T> Lanes<T> {
         }
         self.in_flight += 1;
         self.unverified.look(user);
-        Some(Next::Verify(UserWrite { user, entries: self.applied.get(user).entries(), known: Vec::new() }))
+        Some(Next::Verify(UserWrite {
+            user,
+            entries: self.applied.get(user).entries(),
+            known: Vec::new(),
+            urgency: Urgency::Live,
+        }))
     }
 
     fn repair(&mut self, user: UserId, undone: &[Property]) {
@@ -418,8 +427,13 @@ impl<T> Lanes<T> {
     fn turn_back(&mut self, user: UserId) {
         if let Some(lane) = self.users.get_mut(&user) {
             lane.turn_back();
-            self.ready.push_front(user);
+            self.ready.push_front(user, lane.urgency());
         }
+    }
+
+    fn queue(&mut self, user: UserId) {
+        let urgency = self.users.get(&user).map(Lane::urgency).unwrap_or_default();
+        self.ready.push_back(user, urgency);
     }
 
     fn drop_if_idle(&mut self, user: UserId) {
@@ -431,7 +445,7 @@ impl<T> Lanes<T> {
     /// After a write: another turn for a lane that still has something, none for an empty one.
     fn rest(&mut self, user: UserId) {
         if self.users.get(&user).is_some_and(Lane::has_waiting) {
-            self.ready.push_back(user);
+            self.queue(user);
         } else {
             self.drop_if_idle(user);
         }

@@ -71,6 +71,7 @@ fn work(id: usize, to: u8, version: i64, values: &[(&str, &str)]) -> Work<Messag
         user: user(to),
         stamp: stamp(version, id),
         patch: UserPatch::new(entries).expect("not empty"),
+        urgency: Urgency::Live,
         deadline: at(3600),
         ticket: Message { id },
     }
@@ -114,6 +115,50 @@ fn changes_of_one_user_that_wait_together_become_one_write_of_the_newest_values(
     let settled = lanes.finished(user(0), applied(), at(0), 0.5);
     assert_eq!(verdicts(&settled), [(2, &Verdict::Applied), (1, &Verdict::Applied)]);
     assert_eq!((lanes.held(), lanes.in_flight()), (0, 0));
+}
+
+fn replayed(work: Work<Message>) -> Work<Message> {
+    Work { urgency: Urgency::Replayed, ..work }
+}
+
+/// The users in the order in which their writes start, one at a time, and how urgent each was.
+fn writes(lanes: &mut Lanes<Message>) -> Vec<(UserId, Urgency)> {
+    let mut writes = Vec::new();
+    while let Next::Write { write, .. } = lanes.next(at(0)) {
+        writes.push((write.user, write.urgency));
+        lanes.finished(write.user, applied(), at(0), 0.5);
+    }
+    writes
+}
+
+#[test]
+fn what_is_replayed_yields_to_what_is_live() {
+    let mut lanes = lanes();
+    lanes.push(replayed(work(1, 0, 1, &[("givenName", "a")])));
+    lanes.push(work(2, 1, 2, &[("givenName", "b")]));
+    assert_eq!(writes(&mut lanes), [(user(1), Urgency::Live), (user(0), Urgency::Replayed)]);
+}
+
+#[test]
+fn a_live_change_takes_the_replayed_ones_of_its_user_along() {
+    let mut lanes = lanes();
+    for to in [0, 1] {
+        lanes.push(replayed(work(usize::from(to), to, 1, &[("givenName", "a")])));
+    }
+    lanes.push(work(2, 1, 2, &[("surname", "b")]));
+    assert_eq!(writes(&mut lanes), [(user(1), Urgency::Live), (user(0), Urgency::Replayed)]);
+}
+
+#[test]
+fn a_merged_write_that_is_taken_apart_stays_as_urgent_as_its_most_urgent_change() {
+    let mut lanes = lanes();
+    lanes.push(replayed(work(1, 0, 1, &[("givenName", "a")])));
+    lanes.push(work(2, 0, 2, &[("surname", "b")]));
+    expect_write(lanes.next(at(0)), 0, &[("givenName", "a"), ("surname", "b")], 2);
+    lanes.push(replayed(work(3, 1, 1, &[("givenName", "c")])));
+    assert_eq!(lanes.finished(user(0), failure(Class::Permanent), at(0), 0.5), []);
+    let order = [(user(0), Urgency::Replayed), (user(0), Urgency::Live), (user(1), Urgency::Replayed)];
+    assert_eq!(writes(&mut lanes), order);
 }
 
 #[test]
@@ -326,7 +371,8 @@ impl World {
     fn arrive(&mut self, lanes: &mut Lanes<Message>, to: u8, version: i64, name: usize, poison: bool) {
         let id = self.arrived.len();
         let value = format!("{}{id}", if poison { "poison" } else { "v" });
-        let work = work(id, to, version, &[(PROPERTIES[name], &value)]);
+        let urgency = if version % 2 == 0 { Urgency::Live } else { Urgency::Replayed };
+        let work = Work { urgency, ..work(id, to, version, &[(PROPERTIES[name], &value)]) };
         self.arrived.push(work.clone());
         lanes.push(work);
     }

@@ -11,6 +11,7 @@ use crate::{
     property::Property,
     reason::DeadLetter,
     register::Stamp,
+    urgency::Urgency,
 };
 
 /// A planned change on its way.
@@ -22,6 +23,8 @@ pub struct Work<T> {
     pub stamp: Stamp,
     /// What it asks for.
     pub patch: UserPatch,
+    /// How much it is waited for.
+    pub urgency: Urgency,
     /// Until when it may be tried.
     pub deadline: Moment,
     /// The shell's own.

@@ -20,6 +20,7 @@ use shared::{
     property::Property,
     reconcile::{Current, Reading, reconcile},
     register::Stamp,
+    urgency::Urgency,
     version::Version,
 };
 use uuid::Uuid;
@@ -132,7 +133,14 @@ impl Replica {
     fn push(&mut self, number: usize, stamp: Stamp, change: &Patch) {
         self.pushed += 1;
         let deadline = Moment::after_start(Duration::from_hours(1));
-        self.lanes.push(Work { user: USER, stamp, patch: patch(change), deadline, ticket: number });
+        self.lanes.push(Work {
+            user: USER,
+            stamp,
+            patch: patch(change),
+            urgency: Urgency::Live,
+            deadline,
+            ticket: number,
+        });
     }
 
     /// Writes everything that waits, merged as it may be.

@@ -14,6 +14,7 @@ use shared::{
     property::Property,
     reason::{DeadLetter, DeadLetterReason},
     reconcile::Reading,
+    urgency::Urgency,
 };
 
 use super::{
@@ -308,6 +309,7 @@ impl World {
             enqueued: Timestamp::UNIX_EPOCH,
             age: self.now - message.first_seen,
             arrival: message.arrival,
+            urgency: Urgency::Live,
             intake: Intake::Work(vec![planned]),
         };
         let now = self.now;

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use reqwest::{
-    Response, StatusCode, Url,
+    RequestBuilder, Response, StatusCode, Url,
     header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER},
 };
 use shared::{
@@ -20,6 +20,7 @@ use shared::{
     property::Property,
     reconcile::{self, Body, Current, Reading, Reconciled},
     retry_after,
+    urgency::Urgency,
 };
 use uuid::Uuid;
 
@@ -81,7 +82,7 @@ impl GraphClient {
     }
 
     /// Sends with a token; once more with a fresh one if the first was refused.
-    async fn send(&self, request: impl Fn() -> reqwest::RequestBuilder) -> Result<Response, Error> {
+    async fn send(&self, request: impl Fn() -> RequestBuilder) -> Result<Response, Error> {
         let token = self.tokens.token().await.map_err(Error::Token)?;
         let response = self.send_with(&request, token.authorization()).await?;
         if response.status() == StatusCode::FORBIDDEN && !self.proven.load(Ordering::Relaxed) {
@@ -102,23 +103,29 @@ impl GraphClient {
 
     async fn send_with(
         &self,
-        request: impl Fn() -> reqwest::RequestBuilder,
+        request: impl Fn() -> RequestBuilder,
         authorization: HeaderValue,
     ) -> Result<Response, Error> {
-        let mut request = request()
+        let request = request()
             .header(reqwest::header::AUTHORIZATION, authorization)
             .header("client-request-id", Uuid::new_v4().to_string());
-        if self.priority == Priority::Low {
-            request = request.header("x-ms-throttle-priority", "Low");
-        }
         request.send().await.map_err(|error| Error::Unreachable(error.without_url()))
+    }
+
+    /// A request that Graph may throttle before others, if it is for something that can wait.
+    fn ranked(&self, request: RequestBuilder, urgency: Urgency) -> RequestBuilder {
+        if self.priority == Priority::Low || urgency == Urgency::Replayed {
+            request.header("x-ms-throttle-priority", "Low")
+        } else {
+            request
+        }
     }
 
     /// Looks at a user before a write. Reads cost nothing of the write quota.
     async fn read(&self, write: &UserWrite, reading: &Reading) -> Result<Current, Error> {
         let mut url = self.url(write.user);
         url.set_query(Some(&format!("$select={}", wire::selection(write, reading))));
-        let mut response = self.send(|| self.http.get(url.clone())).await?;
+        let mut response = self.send(|| self.ranked(self.http.get(url.clone()), write.urgency)).await?;
         if !response.status().is_success() {
             let answer = read_answer(response).await;
             return Err(self.refused(answer));
@@ -128,12 +135,14 @@ impl GraphClient {
     }
 
     /// Sends the write; tells whether Graph hinted that a limit is near.
-    async fn patch(&self, user: UserId, body: &Body) -> Result<bool, Error> {
+    async fn patch(&self, write: &UserWrite, body: &Body) -> Result<bool, Error> {
         // Our own types always serialize; a fault here would be a bug, and Graph would name it.
         let body = Bytes::from(serde_json::to_vec(&wire::Patch(body)).unwrap_or_default());
-        let url = self.url(user);
-        let request =
-            || self.http.patch(url.clone()).header(CONTENT_TYPE, "application/json").body(body.clone());
+        let url = self.url(write.user);
+        let request = || {
+            let request = self.http.patch(url.clone()).header(CONTENT_TYPE, "application/json");
+            self.ranked(request.body(body.clone()), write.urgency)
+        };
         let response = self.send(request).await?;
         if response.status().is_success() {
             self.proven.store(true, Ordering::Relaxed);
@@ -160,7 +169,7 @@ impl Directory for GraphClient {
         };
         let Reconciled { body, superseded } = reconciled;
         let Some(body) = body else { return Ok(Applied { superseded, ..Applied::default() }) };
-        let near_limit = self.patch(write.user, &body).await?;
+        let near_limit = self.patch(write, &body).await?;
         Ok(Applied { written: true, near_limit, superseded })
     }
 
@@ -175,7 +184,7 @@ impl Directory for GraphClient {
         // A user who cannot exist: "not found" proves that the token, the permission to read and Graph work.
         let mut url = self.url(UserId(Uuid::max()));
         url.set_query(Some("$select=id"));
-        let response = self.send(|| self.http.get(url.clone())).await?;
+        let response = self.send(|| self.ranked(self.http.get(url.clone()), Urgency::Live)).await?;
         if response.status().is_success() || response.status() == StatusCode::NOT_FOUND {
             return Ok(());
         }

@@ -212,6 +212,7 @@ mod tests {
         ids::{SequenceNumber, UserId},
         patch::Entry,
         register::Stamp,
+        urgency::Urgency,
         version::Version,
     };
     use uuid::Uuid;
@@ -230,7 +231,12 @@ mod tests {
     fn write(names: &[&str]) -> UserWrite {
         let stamp = Stamp { version: Version::at(Timestamp::UNIX_EPOCH), arrival: SequenceNumber(0) };
         let entry = |name: &&str| Entry { property: named(name), value: PropertyValue::Clear, stamp };
-        UserWrite { user: UserId(Uuid::max()), entries: names.iter().map(entry).collect(), known: Vec::new() }
+        UserWrite {
+            user: UserId(Uuid::max()),
+            entries: names.iter().map(entry).collect(),
+            known: Vec::new(),
+            urgency: Urgency::Live,
+        }
     }
 
     #[test]

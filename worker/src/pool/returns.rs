@@ -6,7 +6,7 @@
 //! to treat it like the original: how often it came back, when it was first seen, and its place in the order.
 
 use jiff::Timestamp;
-use shared::ids::SequenceNumber;
+use shared::{ids::SequenceNumber, urgency::Urgency};
 use uuid::Uuid;
 
 use crate::bus::{Message, Outgoing, Property};
@@ -19,6 +19,10 @@ const FIRST_SEEN: &str = "contactsync-first-seen";
 const SEQUENCE: &str = "contactsync-sequence";
 /// Message-id of its original.
 const ORIGINAL_ID: &str = "contactsync-original-id";
+/// Which run of `replay` put the message back.
+pub const REPLAY_ID: &str = "contactsync-replay-id";
+/// When it was put back, in milliseconds since 1970.
+pub const REPLAYED_AT: &str = "contactsync-replayed-at";
 
 /// Makes ids of copies: version-5 GUIDs in a space of our own.
 const COPIES: Uuid = Uuid::from_u128(0x7b0b_3c5e_2f51_4d0e_9a35_c0f1_6d3a_9b21);
@@ -30,8 +34,12 @@ pub struct Past {
     pub attempt: u32,
     /// When its original reached the queue.
     pub first_seen: Option<Timestamp>,
+    /// From when its age counts: what was put back is as patiently tried as if it were new.
+    pub since: Option<Timestamp>,
     /// Its original's place in the order of the queue.
     pub arrival: SequenceNumber,
+    /// Whether it was put back from the dead letters.
+    pub urgency: Urgency,
 }
 
 impl Past {
@@ -43,11 +51,15 @@ impl Past {
             Some(Property::I32(number)) => Some(i64::from(*number)),
             _ => None,
         };
-        let first_seen = number(FIRST_SEEN).and_then(|millis| Timestamp::from_millisecond(millis).ok());
+        let time = |name| number(name).and_then(|millis| Timestamp::from_millisecond(millis).ok());
+        let first_seen = time(FIRST_SEEN).or(message.enqueued);
+        let replayed = message.properties.text(REPLAY_ID).is_some();
         Self {
             attempt: number(ATTEMPT).and_then(|attempt| u32::try_from(attempt).ok()).unwrap_or(0),
-            first_seen: first_seen.or(message.enqueued),
+            first_seen,
+            since: if replayed { time(REPLAYED_AT).or(message.enqueued) } else { first_seen },
             arrival: number(SEQUENCE).map_or(message.sequence, SequenceNumber),
+            urgency: if replayed { Urgency::Replayed } else { Urgency::Live },
         }
     }
 }
@@ -99,6 +111,12 @@ mod tests {
         }
     }
 
+    fn original() -> Past {
+        let enqueued = message().enqueued;
+        let (arrival, urgency) = (SequenceNumber(42), Urgency::Live);
+        Past { attempt: 0, first_seen: enqueued, since: enqueued, arrival, urgency }
+    }
+
     /// What the queue makes of a copy.
     fn delivered(copy: Outgoing, sequence: i64) -> Message {
         Message {
@@ -124,18 +142,24 @@ mod tests {
         let ids = [message().message_id, first.message_id.clone(), second.message_id.clone()];
         assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
         assert_eq!(copy(&message(), now).expect("has a body").message_id, first.message_id, "deterministic");
-        assert_eq!(
-            Past::of(&delivered(second, 60)),
-            Past { attempt: 2, first_seen: message().enqueued, arrival: SequenceNumber(42) }
-        );
+        assert_eq!(Past::of(&delivered(second, 60)), Past { attempt: 2, ..original() });
     }
 
     #[test]
     fn an_original_is_its_own_past() {
-        assert_eq!(
-            Past::of(&message()),
-            Past { attempt: 0, first_seen: message().enqueued, arrival: SequenceNumber(42) }
-        );
+        assert_eq!(Past::of(&message()), original());
+    }
+
+    #[test]
+    fn what_was_put_back_can_wait_and_its_age_counts_from_then_also_when_it_comes_back() {
+        let mut replayed = message();
+        replayed.properties.set(REPLAY_ID, Property::from("r-1"));
+        replayed.properties.set(REPLAYED_AT, Property::I64(5_000_000));
+        let since = Timestamp::from_second(5_000).ok();
+        let past = Past { since, urgency: Urgency::Replayed, ..original() };
+        assert_eq!(Past::of(&replayed), past);
+        let copy = copy(&replayed, Timestamp::from_second(6_000).expect("small")).expect("has a body");
+        assert_eq!(Past::of(&delivered(copy, 50)), Past { attempt: 1, ..past });
     }
 
     #[test]
