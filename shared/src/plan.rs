@@ -202,7 +202,7 @@ fn with_previous(value: PropertyValue, row: &Row, change: &Change) -> PropertyVa
 }
 
 fn unmappable(row: &Row, error: &RowError) -> DeadLetter {
-    match error {
+    let letter = match error {
         RowError::Invalid(invalid) => DeadLetter::new(
             DeadLetterReason::ValueInvalid,
             &format!("{}, mapped to {}, {invalid}; correct the contact", row.source, row.property),
@@ -215,7 +215,8 @@ fn unmappable(row: &Row, error: &RowError) -> DeadLetter {
                 row.property
             ),
         ),
-    }
+    };
+    letter.about(row.property.name())
 }
 
 /// What becomes of a message that its sender stripped.

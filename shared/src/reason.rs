@@ -111,13 +111,23 @@ pub struct DeadLetter {
     pub reason: DeadLetterReason,
     /// What happened here and what can be done.
     pub description: DeadLetterText,
+    /// Graph's code for it, or the status of an answer without one.
+    pub code: Option<Box<str>>,
+    /// The property of the user that it is about.
+    pub target: Option<Box<str>>,
 }
 
 impl DeadLetter {
     /// A dead letter with a description in words.
     #[must_use]
     pub fn new(reason: DeadLetterReason, description: &str) -> Self {
-        Self { reason, description: DeadLetterText::new(description) }
+        Self { reason, description: DeadLetterText::new(description), code: None, target: None }
+    }
+
+    /// The same about this property of the user.
+    #[must_use]
+    pub fn about(self, property: &str) -> Self {
+        Self { target: Some(property.into()), ..self }
     }
 }
 

@@ -454,5 +454,9 @@ impl<T> Lanes<T> {
 
 fn exhausted(cause: &DeadLetter) -> DeadLetter {
     let text = format!("retried until its time was over; the last failure: {}", cause.description.as_str());
-    DeadLetter::new(DeadLetterReason::RetryBudgetExhausted, &text)
+    DeadLetter {
+        code: cause.code.clone(),
+        target: cause.target.clone(),
+        ..DeadLetter::new(DeadLetterReason::RetryBudgetExhausted, &text)
+    }
 }

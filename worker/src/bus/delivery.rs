@@ -11,6 +11,11 @@ use shared::reason::DeadLetter;
 use super::error::Error;
 use super::message::Message;
 
+/// Property of a dead letter: Graph's code, if Graph refused.
+pub const CODE: &str = "contactsync-code";
+/// Property of a dead letter: the property of the user that it is about, if one is to blame.
+pub const TARGET: &str = "contactsync-target";
+
 /// What becomes of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settlement {

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use shared::ids::{LockToken, SequenceNumber};
 
 pub use connection_string::{ConnectionString, ConnectionStringError, Credential, Endpoint};
-pub use delivery::{Delivery, SettleError, Settled, Settlement, Settler, Unsettled};
+pub use delivery::{CODE, Delivery, SettleError, Settled, Settlement, Settler, TARGET, Unsettled};
 pub use entra::EntraSource;
 pub use error::{Cause, Error, RenewError};
 pub use message::{Message, Outgoing, Peeked, PeekedState, Properties, Property, UnreadableBody};

@@ -1,6 +1,7 @@
 //! One file per subcommand: the only places that build concrete parts.
 
 mod body;
+mod wiring;
 
 pub mod check;
 pub mod decode;

@@ -5,17 +5,10 @@ use std::{process::ExitCode, sync::Arc};
 use anyhow::Context;
 use tokio::sync::watch;
 
+use super::wiring;
 use crate::{
-    bus::{
-        EntraSource, TokenSource,
-        amqp::{self, AmqpQueue},
-    },
     cli::Cli,
-    clock,
-    config::{self, Access, Settings},
-    graph::{self, GraphClient},
-    http_client,
-    identity::{Clients, EntraTokens},
+    config::Settings,
     logging,
     pipeline::{Pipeline, Policy},
 };
@@ -33,9 +26,9 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
 }
 
 async fn work(settings: Settings) -> anyhow::Result<()> {
-    let clients = clients(&settings.graph)?;
-    let queue = Arc::new(queue(&settings, &clients)?);
-    let directory = Arc::new(directory(&settings, clients));
+    let clients = wiring::clients(&settings.graph)?;
+    let queue = Arc::new(wiring::queue(&settings, &clients)?);
+    let directory = Arc::new(wiring::directory(&settings, clients));
     tracing::info!(
         queue.name = &*settings.bus.source.address(),
         concurrency = settings.pool.concurrency,
@@ -47,46 +40,8 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn queue(settings: &Settings, clients: &Clients) -> anyhow::Result<AmqpQueue> {
-    let bus = &settings.bus;
-    let tokens: Arc<dyn TokenSource> = match &bus.access {
-        Access::Shared(credential) => credential.source(),
-        Access::Entra { identity, audience } => {
-            // Microsoft's clients ask with two slashes here: the resource itself ends with one.
-            let resource = format!("{audience}/");
-            let tokens = EntraTokens::new((**identity).clone(), clients.clone(), &resource, clock::now);
-            Arc::new(EntraSource::new(Arc::new(tokens)))
-        }
-    };
-    let mut amqp = amqp::Settings::new(bus.endpoint.clone(), tokens, &bus.source.address(), clock::now);
-    amqp.target = bus.source.target().into();
-    amqp.way = bus.way.clone();
-    AmqpQueue::open(&amqp, settings.graph.ca_file.as_deref()).context("the queue cannot be opened")
-}
-
-fn directory(settings: &Settings, clients: Clients) -> GraphClient {
-    let graph = &settings.graph;
-    let options = graph::Options {
-        root: graph.root.clone(),
-        reading: graph.reading.clone(),
-        priority: graph::Priority::Normal,
-    };
-    let (http, resource) = (clients.http.clone(), graph.root.as_str().trim_end_matches('/'));
-    let tokens = EntraTokens::new(settings.identity.clone(), clients, resource, clock::now);
-    GraphClient::new(http, Arc::new(tokens), &options)
-}
-
-fn clients(graph: &config::Graph) -> anyhow::Result<Clients> {
-    let timeouts = http_client::Timeouts { connect: graph.connect_timeout, request: graph.request_timeout };
-    let ca_file = graph.ca_file.as_deref();
-    Ok(Clients {
-        http: http_client::build(timeouts, ca_file)?,
-        direct: http_client::build_direct(timeouts, ca_file)?,
-    })
-}
-
 /// Turns true on the first SIGTERM or SIGINT; a second one ends the process at once.
-fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
+pub(super) fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
     let (stop, stopped) = watch::channel(false);
     let mut terminate = Signals::new()?;
     tokio::spawn(async move {

@@ -125,7 +125,10 @@ impl Error {
                 (DeadLetterReason::GraphRefused, "replay the message when Graph can be reached")
             }
         };
-        DeadLetter::new(reason, &format!("{}; {remedy}", shared::reason::chain(self)))
+        let letter = DeadLetter::new(reason, &format!("{}; {remedy}", shared::reason::chain(self)));
+        let Self::Refused { answer, .. } = self else { return letter };
+        let code = answer.code.clone().unwrap_or_else(|| answer.status.to_string().into());
+        DeadLetter { code: Some(code), target: answer.target.clone(), ..letter }
     }
 }
 
@@ -153,6 +156,11 @@ mod tests {
             failure.dead_letter.description.as_str(),
             "graph answered 400 Request_BadRequest for givenName, request-id r-1; correct the contact, or \
              report a fault in contactsync"
+        );
+        let letter = failure.dead_letter;
+        assert_eq!(
+            (letter.code.as_deref(), letter.target.as_deref()),
+            (Some("Request_BadRequest"), Some("givenName"))
         );
     }
 

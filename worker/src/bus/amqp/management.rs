@@ -14,7 +14,7 @@ use super::recovery::Failure;
 use super::rpc::{Reply, Request, Rpc};
 use super::slot::{Attach, Slot};
 use super::wire;
-use crate::bus::delivery::Settlement;
+use crate::bus::delivery::{CODE, Settlement, TARGET};
 use crate::bus::error::{Error, RenewError};
 use crate::bus::message::Peeked;
 
@@ -109,6 +109,14 @@ impl Management {
         if let Settlement::DeadLetter(letter) = settlement {
             entries.push(("deadletter-reason", Value::String(letter.reason.as_str().into())));
             entries.push(("deadletter-description", Value::String(letter.description.as_str().into())));
+            // Beside the text, so that dead letters can be grouped and chosen by what Graph said.
+            let particulars = [(CODE, &letter.code), (TARGET, &letter.target)];
+            let particulars = particulars.map(|(name, text)| Some((name, text.as_deref()?)));
+            let set = particulars.into_iter().flatten();
+            let set: Vec<_> = set.map(|(name, text)| (name, Value::String(text.into()))).collect();
+            if !set.is_empty() {
+                entries.push(("properties-to-modify", map(set)));
+            }
         }
         let body = map(entries);
         let limit = self.namespace.timing.request;

@@ -1,0 +1,68 @@
+//! Concrete parts made from the settings, for every command that needs them.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::{
+    bus::{
+        EntraSource, TokenSource,
+        amqp::{self, AmqpQueue},
+    },
+    clock,
+    config::{self, Access, Bus, Settings},
+    graph::{self, GraphClient},
+    http_client,
+    identity::{Clients, EntraTokens},
+};
+
+/// The HTTP clients of the process.
+pub(super) fn clients(graph: &config::Graph) -> anyhow::Result<Clients> {
+    let timeouts = http_client::Timeouts { connect: graph.connect_timeout, request: graph.request_timeout };
+    let ca_file = graph.ca_file.as_deref();
+    Ok(Clients {
+        http: http_client::build(timeouts, ca_file)?,
+        direct: http_client::build_direct(timeouts, ca_file)?,
+    })
+}
+
+/// The queue, being received from.
+pub(super) fn queue(settings: &Settings, clients: &Clients) -> anyhow::Result<AmqpQueue> {
+    let amqp = amqp_settings(&settings.bus, clients);
+    AmqpQueue::open(&amqp, settings.graph.ca_file.as_deref()).context("the queue cannot be opened")
+}
+
+/// How to reach the queue, for whoever opens it in another way.
+pub(super) fn amqp_settings(bus: &Bus, clients: &Clients) -> amqp::Settings {
+    let tokens = bus_tokens(bus, clients);
+    let mut amqp = amqp::Settings::new(bus.endpoint.clone(), tokens, &bus.source.address(), clock::now);
+    amqp.target = bus.source.target().into();
+    amqp.way = bus.way.clone();
+    amqp
+}
+
+/// Tokens for Service Bus, by a shared key or by Entra.
+fn bus_tokens(bus: &Bus, clients: &Clients) -> Arc<dyn TokenSource> {
+    match &bus.access {
+        Access::Shared(credential) => credential.source(),
+        Access::Entra { identity, audience } => {
+            // Microsoft's clients ask with two slashes here: the resource itself ends with one.
+            let resource = format!("{audience}/");
+            let tokens = EntraTokens::new((**identity).clone(), clients.clone(), &resource, clock::now);
+            Arc::new(EntraSource::new(Arc::new(tokens)))
+        }
+    }
+}
+
+/// Graph.
+pub(super) fn directory(settings: &Settings, clients: Clients) -> GraphClient {
+    let graph = &settings.graph;
+    let options = graph::Options {
+        root: graph.root.clone(),
+        reading: graph.reading.clone(),
+        priority: graph::Priority::Normal,
+    };
+    let (http, resource) = (clients.http.clone(), graph.root.as_str().trim_end_matches('/'));
+    let tokens = EntraTokens::new(settings.identity.clone(), clients, resource, clock::now);
+    GraphClient::new(http, Arc::new(tokens), &options)
+}
