@@ -40,6 +40,10 @@ pub enum Needless {
 }
 
 impl Needless {
+    /// All of them.
+    pub const ALL: [Self; 4] =
+        [Self::NotAPortalUser, Self::NothingMapped, Self::SameAsBefore, Self::OperationIgnored];
+
     /// The same for people.
     #[must_use]
     pub const fn explain(self) -> &'static str {

@@ -16,4 +16,6 @@ mod resilience;
 
 mod simulation;
 
+mod telemetry;
+
 mod tidy;

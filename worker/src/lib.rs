@@ -16,4 +16,4 @@ pub mod identity;
 pub mod clock;
 pub mod config;
 pub mod http_client;
-pub mod logging;
+pub mod telemetry;

@@ -22,6 +22,27 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// All endings, in the order of [`Ending::index`].
+    pub fn all() -> impl Iterator<Item = Self> {
+        let plain = [Self::Applied, Self::Stale, Self::Returned, Self::Released, Self::Unsettled];
+        let unchanged = Needless::ALL.into_iter().map(Self::Unchanged);
+        plain.into_iter().chain(unchanged).chain(DeadLetterReason::ALL.into_iter().map(Self::DeadLettered))
+    }
+
+    /// Its place among all endings.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Applied => 0,
+            Self::Stale => 1,
+            Self::Returned => 2,
+            Self::Released => 3,
+            Self::Unsettled => 4,
+            Self::Unchanged(needless) => 5 + needless as usize,
+            Self::DeadLettered(reason) => 5 + Needless::ALL.len() + reason as usize,
+        }
+    }
+
     /// The ending without its reason, for logs and metrics.
     #[must_use]
     pub const fn outcome(self) -> &'static str {

@@ -251,6 +251,18 @@ impl Engine {
         self.lanes.in_flight()
     }
 
+    /// Users to whom a write is owed or under way.
+    #[must_use]
+    pub fn waiting_lanes(&self) -> usize {
+        self.lanes.waiting_lanes()
+    }
+
+    /// Writes per second that the budget allows now.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.lanes.gate().rate()
+    }
+
     /// How many more messages may come now.
     ///
     /// Never more than can be held, and never more than can be applied before locks lapse: writes owed count,

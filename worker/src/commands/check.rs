@@ -69,7 +69,8 @@ fn list(entries: &Entries) -> String {
 }
 
 fn shown(key: &str, entry: &Entry) -> String {
-    let secret = key == "service_bus.connection_string" || key.ends_with(".client_secret");
+    let secret = ["service_bus.connection_string", "telemetry.otlp_headers"].contains(&key)
+        || key.ends_with(".client_secret");
     match entry.value.as_str() {
         Some(text) if secret && !text.is_empty() => "(hidden)".to_owned(),
         _ => entry.value.to_string(),

@@ -9,8 +9,8 @@ use super::wiring;
 use crate::{
     cli::Cli,
     config::Settings,
-    logging,
     pipeline::{Pipeline, Policy},
+    telemetry::logging,
 };
 
 /// Runs until SIGTERM or SIGINT, then finishes what is under way.

@@ -4,6 +4,7 @@ mod bus;
 mod cloud;
 mod identity;
 mod mapping;
+mod observing;
 mod proxy;
 mod reader;
 mod sections;
@@ -20,7 +21,8 @@ use shared::{engine, gate, lanes, pace::Pace, plan::Planner};
 
 pub use self::{
     bus::{Access, Bus, Source},
-    sections::{Graph, LogFormat, Pool, Retry, Telemetry, Throttle},
+    observing::{Http, LogFormat, Otlp, Telemetry},
+    sections::{Graph, Pool, Retry, Throttle},
     source::{DEFAULTS, Entries, Entry, Origin, environment},
 };
 use crate::identity::Identity;
@@ -41,7 +43,9 @@ pub struct Settings {
     pub retry: Retry,
     /// Write budget, breaker and probes.
     pub throttle: Throttle,
-    /// Logs.
+    /// Health, metrics and the status page over HTTP.
+    pub http: Http,
+    /// Logs, traces and what is exported.
     pub telemetry: Telemetry,
     /// Every key with its value and where it came from.
     pub entries: Entries,
@@ -141,7 +145,8 @@ pub fn parse(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) ->
     let (graph, identity) = (sections::graph(&reader, cloud), identity::identity(&reader, cloud, &around));
     let (planner, pool, retry) =
         (mapping::planner(&reader), sections::pool(&reader), sections::retry(&reader));
-    let (throttle, telemetry) = (sections::throttle(&reader), sections::telemetry(&reader));
+    let (throttle, http, telemetry) =
+        (sections::throttle(&reader), observing::http(&reader), observing::telemetry(&reader));
     if let (Some(graph), Some(planner)) = (&graph, &planner) {
         mapping::check_guard(&reader, graph.reading.guard.as_ref(), planner);
     }
@@ -155,6 +160,7 @@ pub fn parse(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) ->
             pool: pool?,
             retry: retry?,
             throttle: throttle?,
+            http: http?,
             telemetry: telemetry?,
             entries,
         })

@@ -103,19 +103,23 @@ impl<'a> Reader<'a> {
         let Ok(url) = Url::parse(self.optional(key).unwrap_or(usual)) else {
             return self.wrong(key, "must be an address that starts with https://");
         };
-        let loopback = match url.host() {
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            Some(url::Host::Domain(name)) => name == "localhost",
-            None => false,
-        };
         match url.scheme() {
             "https" => Some(url),
-            "http" if loopback => Some(url),
+            "http" if is_loopback(&url) => Some(url),
             "http" => {
                 self.wrong(key, "must start with https://; plain http is accepted for this machine only")
             }
             _ => self.wrong(key, "must be an address that starts with https://"),
         }
+    }
+}
+
+/// Whether an address is on this machine, so that nothing that goes there can be read on the way.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
     }
 }

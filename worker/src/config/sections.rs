@@ -71,26 +71,6 @@ pub struct Throttle {
     pub probes: Backoff,
 }
 
-/// Logs.
-#[derive(Clone, Debug)]
-pub struct Telemetry {
-    /// Form of the log.
-    pub log_format: LogFormat,
-    /// Filter of the log.
-    pub log_level: Box<str>,
-}
-
-/// Form of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text on a terminal, JSON elsewhere.
-    Auto,
-    /// Text.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
 const DAY: Duration = Duration::from_hours(24);
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -184,15 +164,4 @@ pub(super) fn throttle(r: &Reader<'_>) -> Option<Throttle> {
         breaker_users: breaker_users?,
         probes: probes?,
     })
-}
-
-pub(super) fn telemetry(r: &Reader<'_>) -> Option<Telemetry> {
-    let log_format = match r.text("telemetry.log_format")? {
-        "auto" => Some(LogFormat::Auto),
-        "text" => Some(LogFormat::Text),
-        "json" => Some(LogFormat::Json),
-        _ => r.wrong("telemetry.log_format", "must be \"auto\", \"text\" or \"json\""),
-    };
-    let log_level = r.required("telemetry.log_level", "a level such as info");
-    Some(Telemetry { log_format: log_format?, log_level: log_level?.into() })
 }

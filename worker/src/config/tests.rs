@@ -149,3 +149,38 @@ fn a_secret_is_in_no_message() {
     let Err(problems) = parse_text(&text, &[]) else { panic!("accepted") };
     assert!(!problems.to_string().contains("secret-key"), "{problems}");
 }
+
+#[test]
+fn what_is_wrong_with_telemetry_is_told_without_its_key() {
+    check(
+        "[http]\nlisten = \"9464\"\n[telemetry]\notlp_endpoint = \"localhost:4318\"\ntrace_ratio = 1.5\n",
+        &[("CONTACTSYNC__TELEMETRY__OTLP_HEADERS", "top-secret")],
+        &[
+            "http.listen: must be an address and a port such as 127.0.0.1:9464 or 0.0.0.0:9464, or empty for none",
+            "telemetry.otlp_headers: must be name=value, several with commas between them, special signs as %20",
+            "telemetry.trace_ratio: must be from 0 to 1, and is 1.5",
+            "telemetry.otlp_endpoint: must be an address such as http://localhost:4318",
+        ],
+    );
+    check(
+        "[telemetry]\notlp_endpoint = \"http://collector:4318\"\notlp_headers = \"api-key=k\"\n",
+        &[],
+        &[
+            "telemetry.otlp_endpoint: must start with https://, because telemetry.otlp_headers would travel in the open",
+        ],
+    );
+    check("[telemetry]\notlp_endpoint = \"http://collector:4318\"\n", &[], &[]);
+}
+
+#[test]
+fn headers_for_telemetry_are_read_and_hidden() {
+    let settings = parse_text(
+        &format!("{GOOD}[telemetry]\notlp_endpoint = \"https://otlp.example/otlp\"\n"),
+        &[("CONTACTSYNC__TELEMETRY__OTLP_HEADERS", "authorization=Basic%20top-secret, x-scope=a=b")],
+    );
+    let Ok(settings) = settings else { panic!("refused") };
+    let otlp = settings.telemetry.otlp.expect("an endpoint");
+    assert_eq!(otlp.headers["authorization"], "Basic top-secret");
+    assert_eq!(otlp.headers["x-scope"], "a=b");
+    assert!(!format!("{otlp:?}").contains("top-secret"));
+}

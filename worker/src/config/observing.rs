@@ -1,0 +1,125 @@
+//! The sections `[http]` and `[telemetry]`: what operators see, and how it gets to them.
+
+use std::{net::SocketAddr, time::Duration};
+
+use percent_encoding::percent_decode_str;
+use reqwest::{
+    Url,
+    header::{HeaderMap, HeaderName, HeaderValue},
+};
+
+use super::reader::{Reader, is_loopback};
+
+/// Health, metrics and the status page over HTTP.
+#[derive(Clone, Copy, Debug)]
+pub struct Http {
+    /// Where to listen; `None` not to.
+    pub listen: Option<SocketAddr>,
+}
+
+/// Logs, traces and what is exported.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// Form of the log.
+    pub log_format: LogFormat,
+    /// Filter of the log.
+    pub log_level: Box<str>,
+    /// Lines about outcomes that were no dead letters, in a second.
+    pub log_outcomes: u64,
+    /// Where traces and metrics are exported to; `None` not to.
+    pub otlp: Option<Otlp>,
+}
+
+/// Export by OTLP.
+#[derive(Clone, Debug)]
+pub struct Otlp {
+    /// Root of the receiver; `v1/traces` and `v1/metrics` are added.
+    pub endpoint: Url,
+    /// Headers of each call, as a rule a key of the receiver.
+    pub headers: HeaderMap,
+    /// Time between two exports of metrics.
+    pub interval: Duration,
+    /// Share of messages that are traced, unless their sender has decided.
+    pub trace_ratio: f64,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// Text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+pub(super) fn http(r: &Reader<'_>) -> Option<Http> {
+    match r.text("http.listen")? {
+        "" => Some(Http { listen: None }),
+        text => match text.parse() {
+            Ok(address) => Some(Http { listen: Some(address) }),
+            Err(_) => r.wrong(
+                "http.listen",
+                "must be an address and a port such as 127.0.0.1:9464 or 0.0.0.0:9464, or empty for none",
+            ),
+        },
+    }
+}
+
+pub(super) fn telemetry(r: &Reader<'_>) -> Option<Telemetry> {
+    let log_format = match r.text("telemetry.log_format")? {
+        "auto" => Some(LogFormat::Auto),
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => r.wrong("telemetry.log_format", "must be \"auto\", \"text\" or \"json\""),
+    };
+    let log_level = r.required("telemetry.log_level", "a level such as info");
+    let log_outcomes = r.count("telemetry.log_outcomes", 0, 1_000_000);
+    let otlp = otlp(r);
+    Some(Telemetry {
+        log_format: log_format?,
+        log_level: log_level?.into(),
+        log_outcomes: u64::try_from(log_outcomes?).ok()?,
+        otlp,
+    })
+}
+
+/// `None` if nobody asked for it, or after a mistake, which is noted.
+fn otlp(r: &Reader<'_>) -> Option<Otlp> {
+    let headers = headers(r);
+    let interval = r.duration("telemetry.otlp_interval", Duration::from_secs(1), Duration::from_hours(1));
+    let trace_ratio = r.number("telemetry.trace_ratio", 0.0, 1.0);
+    let endpoint = r.optional("telemetry.otlp_endpoint")?;
+    let Some(endpoint) = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
+    else {
+        return r.wrong("telemetry.otlp_endpoint", "must be an address such as http://localhost:4318");
+    };
+    let headers = headers?;
+    // A collector beside the worker is plain as a rule, and what we export is no secret. Its key is.
+    if endpoint.scheme() == "http" && !headers.is_empty() && !is_loopback(&endpoint) {
+        let text = "must start with https://, because telemetry.otlp_headers would travel in the open";
+        return r.wrong("telemetry.otlp_endpoint", text);
+    }
+    Some(Otlp { endpoint, headers, interval: interval?, trace_ratio: trace_ratio? })
+}
+
+/// `name=value,name=value` with percent-encoded values, as everybody who speaks OTLP writes them.
+fn headers(r: &Reader<'_>) -> Option<HeaderMap> {
+    const KEY: &str = "telemetry.otlp_headers";
+    let mut headers = HeaderMap::new();
+    for pair in r.text(KEY)?.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+        let parsed = pair.split_once('=').and_then(|(name, value)| {
+            let value: Vec<u8> = percent_decode_str(value.trim()).collect();
+            Some((name.trim().parse::<HeaderName>().ok()?, HeaderValue::from_bytes(&value).ok()?))
+        });
+        // The text is a secret, so it is not repeated.
+        let Some((name, mut value)) = parsed else {
+            return r
+                .wrong(KEY, "must be name=value, several with commas between them, special signs as %20");
+        };
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Some(headers)
+}

@@ -1,0 +1,271 @@
+//! Labels of metrics: closed lists, so that the number of series is known and no text of a message becomes one.
+
+use shared::{engine::Ending, reason::DeadLetterReason};
+
+/// A closed list of values for one or several labels.
+pub trait Labels: Copy + 'static {
+    /// All members, in the order of [`Labels::index`].
+    fn all() -> Vec<Self>;
+
+    /// Its place among all.
+    fn index(self) -> usize;
+
+    /// The value of each label; an empty one is left out.
+    fn values(self) -> Vec<&'static str>;
+}
+
+macro_rules! labels {
+    ($(#[$doc:meta])* $name:ident { $($(#[$member_doc:meta])* $member:ident = $text:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $($(#[$member_doc])* $member),*
+        }
+
+        impl $name {
+            /// The value of the label.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$member => $text),*
+                }
+            }
+        }
+
+        impl Labels for $name {
+            fn all() -> Vec<Self> {
+                vec![$(Self::$member),*]
+            }
+
+            fn index(self) -> usize {
+                self as usize
+            }
+
+            fn values(self) -> Vec<&'static str> {
+                vec![self.as_str()]
+            }
+        }
+    };
+}
+
+labels! {
+    /// Why no messages are taken.
+    PauseCause {
+        /// No token can be had: secret, certificate, federation or tenant.
+        Token = "token",
+        /// Graph refuses tokens, or denies what is asked.
+        Permission = "permission",
+        /// Anything else that a person has to mend.
+        Other = "other",
+    }
+}
+
+labels! {
+    /// What telemetry was lost.
+    Signal {
+        /// Spans.
+        Traces = "traces",
+        /// Exports of metrics.
+        Metrics = "metrics",
+    }
+}
+
+labels! {
+    /// Where messages of the queue are.
+    QueueState {
+        /// Waiting, or under lock.
+        Active = "active",
+        /// Taken out.
+        DeadLetter = "dead_letter",
+        /// Visible later.
+        Scheduled = "scheduled",
+        /// On the way to another entity.
+        Transfer = "transfer",
+    }
+}
+
+labels! {
+    /// Whether something worked.
+    Worked {
+        /// It did.
+        Yes = "",
+        /// It did not.
+        No = "failed",
+    }
+}
+
+labels! {
+    /// Methods of calls to Graph.
+    Method {
+        /// A look at a user.
+        Get = "GET",
+        /// A write.
+        Patch = "PATCH",
+    }
+}
+
+/// Answers of Graph that are told apart, and what keeps an answer away.
+const ANSWERS: [&str; 21] = [
+    "200",
+    "201",
+    "204",
+    "304",
+    "400",
+    "401",
+    "403",
+    "404",
+    "405",
+    "409",
+    "412",
+    "413",
+    "423",
+    "429",
+    "500",
+    "502",
+    "503",
+    "504",
+    "other",
+    "timeout",
+    "connection",
+];
+
+/// How a call to Graph ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer(usize);
+
+impl Answer {
+    /// No answer in time; whether Graph did what it was asked is not known.
+    pub const TIMEOUT: Self = Self(ANSWERS.len() - 2);
+    /// No connection, or it broke.
+    pub const CONNECTION: Self = Self(ANSWERS.len() - 1);
+    const OTHER: Self = Self(ANSWERS.len() - 3);
+
+    /// An answer with this status. Statuses that Graph is not known to use share one value.
+    #[must_use]
+    pub fn status(status: u16) -> Self {
+        let mut digits = [b'0'; 3];
+        for (digit, divisor) in digits.iter_mut().zip([100, 10, 1]) {
+            *digit += u8::try_from(status / divisor % 10).unwrap_or(0);
+        }
+        ANSWERS.iter().position(|known| known.as_bytes() == digits).map_or(Self::OTHER, Self)
+    }
+
+    /// The status, if there was an answer.
+    #[must_use]
+    pub fn status_text(self) -> &'static str {
+        if self.0 < Self::TIMEOUT.0 { ANSWERS[self.0] } else { "" }
+    }
+
+    /// What went wrong, if anything did.
+    #[must_use]
+    pub fn error_type(self) -> &'static str {
+        let text = ANSWERS[self.0];
+        if text.starts_with('2') || text.starts_with('3') { "" } else { text }
+    }
+}
+
+impl Labels for Answer {
+    fn all() -> Vec<Self> {
+        (0..ANSWERS.len()).map(Self).collect()
+    }
+
+    fn index(self) -> usize {
+        self.0
+    }
+
+    fn values(self) -> Vec<&'static str> {
+        vec![ANSWERS[self.0]]
+    }
+}
+
+/// A call to Graph, by method and answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// The answer.
+    pub answer: Answer,
+}
+
+impl Labels for Call {
+    fn all() -> Vec<Self> {
+        let of = |method| Answer::all().into_iter().map(move |answer| Self { method, answer });
+        Method::all().into_iter().flat_map(of).collect()
+    }
+
+    fn index(self) -> usize {
+        self.method.index() * ANSWERS.len() + self.answer.index()
+    }
+
+    fn values(self) -> Vec<&'static str> {
+        vec![self.method.as_str(), self.answer.status_text(), self.answer.error_type()]
+    }
+}
+
+/// The reason of a dead letter, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorType(pub Option<DeadLetterReason>);
+
+impl Labels for ErrorType {
+    fn all() -> Vec<Self> {
+        let reasons = DeadLetterReason::ALL.into_iter().map(|reason| Self(Some(reason)));
+        std::iter::once(Self(None)).chain(reasons).collect()
+    }
+
+    fn index(self) -> usize {
+        self.0.map_or(0, |reason| reason as usize + 1)
+    }
+
+    fn values(self) -> Vec<&'static str> {
+        vec![self.0.map_or("", DeadLetterReason::as_str)]
+    }
+}
+
+impl Labels for Ending {
+    fn all() -> Vec<Self> {
+        Self::all().collect()
+    }
+
+    fn index(self) -> usize {
+        Self::index(self)
+    }
+
+    fn values(self) -> Vec<&'static str> {
+        vec![self.outcome(), self.reason()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check<L: Labels + std::fmt::Debug>() {
+        for (place, member) in L::all().into_iter().enumerate() {
+            assert_eq!(member.index(), place, "{member:?}");
+        }
+    }
+
+    #[test]
+    fn every_member_stands_at_its_index() {
+        check::<PauseCause>();
+        check::<Signal>();
+        check::<QueueState>();
+        check::<Worked>();
+        check::<Method>();
+        check::<Answer>();
+        check::<Call>();
+        check::<ErrorType>();
+        check::<Ending>();
+    }
+
+    #[test]
+    fn an_answer_is_told_by_its_status_and_an_unknown_one_is_other() {
+        let told = |answer: Answer| (answer.status_text(), answer.error_type());
+        assert_eq!(told(Answer::status(204)), ("204", ""));
+        assert_eq!(told(Answer::status(429)), ("429", "429"));
+        assert_eq!(told(Answer::status(418)), ("other", "other"));
+        assert_eq!(told(Answer::TIMEOUT), ("", "timeout"));
+        assert_eq!(told(Answer::CONNECTION), ("", "connection"));
+    }
+}

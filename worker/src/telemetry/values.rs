@@ -1,0 +1,150 @@
+//! The values behind the metrics: atomics, so that counting costs nanoseconds and never waits.
+
+use std::{
+    marker::PhantomData,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use super::labels::Labels;
+
+/// A whole number that only rises.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Counts that many.
+    pub fn add(&self, number: u64) {
+        self.0.fetch_add(number, Relaxed);
+    }
+
+    /// The count so far.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// A number that goes up and down.
+#[derive(Debug, Default)]
+pub struct Gauge(AtomicU64);
+
+impl Gauge {
+    /// Sets it.
+    pub fn set(&self, value: f64) {
+        self.0.store(value.to_bits(), Relaxed);
+    }
+
+    /// Sets it to a count.
+    pub fn set_count(&self, count: usize) {
+        #[expect(clippy::cast_precision_loss, reason = "counts of what is held are small")]
+        self.set(count as f64);
+    }
+
+    /// Raises it.
+    pub fn add(&self, by: f64) {
+        // The closure always has an answer, so the update cannot be refused.
+        let _always =
+            self.0.fetch_update(Relaxed, Relaxed, |bits| Some((f64::from_bits(bits) + by).to_bits()));
+    }
+
+    /// The value now.
+    #[must_use]
+    pub fn get(&self) -> f64 {
+        f64::from_bits(self.0.load(Relaxed))
+    }
+}
+
+/// How many values fell between bounds.
+#[derive(Debug)]
+pub struct Histogram {
+    bounds: &'static [f64],
+    /// One for each bound, and one for what is above all of them.
+    counts: Box<[AtomicU64]>,
+    sum: Gauge,
+}
+
+impl Histogram {
+    /// An empty one.
+    #[must_use]
+    pub fn new(bounds: &'static [f64]) -> Self {
+        let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
+        Self { bounds, counts, sum: Gauge::default() }
+    }
+
+    /// Takes a value in.
+    pub fn record(&self, value: f64) {
+        let place = self.bounds.partition_point(|bound| *bound < value);
+        self.counts[place].fetch_add(1, Relaxed);
+        self.sum.add(value);
+    }
+
+    /// Takes a time in.
+    pub fn record_time(&self, time: Duration) {
+        self.record(time.as_secs_f64());
+    }
+
+    /// The counts between the bounds, not added up.
+    #[must_use]
+    pub fn counts(&self) -> Vec<u64> {
+        self.counts.iter().map(|count| count.load(Relaxed)).collect()
+    }
+
+    /// The sum of all values.
+    #[must_use]
+    pub fn sum(&self) -> f64 {
+        self.sum.get()
+    }
+
+    /// The bounds.
+    #[must_use]
+    pub fn bounds(&self) -> &'static [f64] {
+        self.bounds
+    }
+}
+
+/// One value for each member of a closed list.
+#[derive(Debug)]
+pub struct Family<L, V> {
+    cells: Box<[V]>,
+    members: PhantomData<L>,
+}
+
+impl<L: Labels, V: Default> Default for Family<L, V> {
+    fn default() -> Self {
+        Self::with(V::default)
+    }
+}
+
+impl<L: Labels, V> Family<L, V> {
+    /// With a new value for each member.
+    pub fn with(make: impl Fn() -> V) -> Self {
+        Self { cells: L::all().iter().map(|_| make()).collect(), members: PhantomData }
+    }
+
+    /// The value of a member.
+    #[must_use]
+    pub fn of(&self, member: L) -> &V {
+        &self.cells[member.index()]
+    }
+
+    /// Every member with its value.
+    pub fn iter(&self) -> impl Iterator<Item = (L, &V)> {
+        L::all().into_iter().zip(&self.cells)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_on_a_bound_belongs_below_it() {
+        let histogram = Histogram::new(&[1.0, 2.0]);
+        for value in [0.5, 1.0, 1.5, 2.0, 9.0] {
+            histogram.record(value);
+        }
+        assert_eq!(histogram.counts(), [2, 2, 1]);
+        assert!((histogram.sum() - 14.0).abs() < f64::EPSILON);
+    }
+}
