@@ -32,6 +32,8 @@ pub enum Point {
     Request,
     /// A request on the management node was acted on and is about to be answered.
     Reply,
+    /// The HTTP interface is asked about an entity, with a token that is good.
+    Admin,
 }
 
 /// What a fault does.
@@ -51,6 +53,18 @@ pub enum Action {
     DelayMillis(u64),
     /// The lock of the delivery lapses just before.
     LapseLock,
+    /// The HTTP interface gives this answer in place of the right one.
+    Http(Wrong),
+}
+
+/// A wrong answer of the HTTP interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wrong {
+    /// This status, for example 429.
+    Status(u16),
+    /// Counts of 0, as the service has been seen to answer when it throttles.
+    Zeros,
 }
 
 /// A fault that waits for its occasion.

@@ -21,7 +21,9 @@ use tokio::sync::mpsc;
 use crate::amqp::listener::HttpSender;
 use crate::amqp::rewind::Rewind;
 use crate::broker::{self, Kind, entity_path};
+use crate::faults::{Action, Point, Wrong};
 use crate::hub::Hub;
+use crate::journal::Event;
 use crate::sas;
 
 use feed::Page;
@@ -128,7 +130,11 @@ async fn manage(
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
     let base = format!("https://{host}");
     let answer = match method {
-        Method::GET => read(&hub, &base, &path, page)?,
+        Method::GET => match fault(&hub, &path) {
+            Some(Action::Http(Wrong::Status(status))) => return Err(scripted(status)),
+            Some(Action::Http(Wrong::Zeros)) => without_counts(&read(&hub, &base, &path, page)?),
+            Some(_) | None => read(&hub, &base, &path, page)?,
+        },
         Method::PUT => {
             let update = headers.contains_key(header::IF_MATCH);
             let text = String::from_utf8_lossy(&body);
@@ -144,6 +150,36 @@ async fn manage(
         _ => return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "The method is not supported.")),
     };
     Ok(([(header::CONTENT_TYPE, ATOM)], answer).into_response())
+}
+
+fn fault(hub: &Hub, path: &str) -> Option<Action> {
+    let action = hub.faults.strike(Point::Admin, &[path])?;
+    hub.journal.record([Event::Fault { what: format!("{:?} {path}: {action:?}", Point::Admin) }]);
+    Some(action)
+}
+
+fn scripted(status: u16) -> Refusal {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    Refusal::new(status, "The request is refused by a scripted fault.")
+}
+
+/// The same entry with 0 for each count and the size.
+fn without_counts(entry: &str) -> String {
+    let mut text = String::new();
+    let mut rest = entry;
+    while let Some((before, after)) = rest.split_once('>') {
+        text.push_str(before);
+        text.push('>');
+        let counted = ["MessageCount", "SizeInBytes"].iter().any(|name| before.ends_with(name));
+        rest = match after.split_once('<') {
+            Some((number, _)) if counted && !number.is_empty() => {
+                text.push('0');
+                &after[number.len()..]
+            }
+            _ => after,
+        };
+    }
+    text + rest
 }
 
 /// Content type of all entries and feeds.

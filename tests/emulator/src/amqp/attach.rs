@@ -168,7 +168,7 @@ impl Connection {
                 self.cut();
                 None
             }
-            Action::Withhold | Action::DelayMillis(_) | Action::LapseLock => None,
+            Action::Withhold | Action::DelayMillis(_) | Action::LapseLock | Action::Http(_) => None,
         }
     }
 

@@ -25,7 +25,7 @@ impl Connection {
                 Action::Withhold => return None,
                 Action::DelayMillis(millis) => delay = Some(std::time::Duration::from_millis(millis)),
                 Action::Refuse(condition) | Action::Detach(condition) => refused = Some(known(&condition)),
-                Action::LapseLock => {}
+                Action::LapseLock | Action::Http(_) => {}
             }
         }
         let checked = match refused {

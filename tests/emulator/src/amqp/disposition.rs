@@ -45,7 +45,7 @@ impl Connection {
     fn settle(&mut self, channel: u16, delivery: u32, unsettled: Unsettled, verb: &Verb, settled: bool) {
         let mut outcome = None;
         match self.settle_fault(Point::Settle, channel, &unsettled) {
-            None | Some(Action::Withhold | Action::DelayMillis(_)) => {}
+            None | Some(Action::Withhold | Action::DelayMillis(_) | Action::Http(_)) => {}
             Some(Action::Disconnect) => return self.cut(),
             Some(Action::Detach(condition)) => {
                 let failure = Failure::scripted(known(&condition));
@@ -85,7 +85,7 @@ impl Connection {
                 let failure = Failure::scripted(known(&condition));
                 self.force_detach(channel, unsettled.handle, &failure);
             }
-            None | Some(Action::Refuse(_) | Action::LapseLock) => {
+            None | Some(Action::Refuse(_) | Action::LapseLock | Action::Http(_)) => {
                 if let Some(session) = self.sessions.get_mut(&channel) {
                     session.echo(&mut self.out, delivery, outcome);
                 }

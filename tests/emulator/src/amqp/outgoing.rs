@@ -101,7 +101,7 @@ impl Connection {
                     Action::Detach(condition) | Action::Refuse(condition) => {
                         return Step::End(Failure::scripted(known(&condition)));
                     }
-                    Action::Withhold | Action::DelayMillis(_) | Action::LapseLock => {}
+                    Action::Withhold | Action::DelayMillis(_) | Action::LapseLock | Action::Http(_) => {}
                 }
             }
         }

@@ -67,7 +67,7 @@ impl Connection {
                 }
                 Action::Withhold => withheld = true,
                 Action::DelayMillis(millis) => delay = Some(Duration::from_millis(millis)),
-                Action::LapseLock => {}
+                Action::LapseLock | Action::Http(_) => {}
             }
         }
         let outcome = match self.store(target, incoming, limit) {

@@ -129,7 +129,7 @@ impl Connection {
             }
             Some(Action::Withhold) => return None,
             Some(Action::Refuse(condition) | Action::Detach(condition)) => Err(Failure::scripted(&condition)),
-            action @ (None | Some(Action::DelayMillis(_) | Action::LapseLock)) => {
+            action @ (None | Some(Action::DelayMillis(_) | Action::LapseLock | Action::Http(_))) => {
                 self.hub.run(|broker, now| {
                     if action == Some(Action::LapseLock) {
                         broker.lapse(target, None, now)?;
@@ -147,7 +147,7 @@ impl Connection {
             }
             Some(Action::Withhold) => return None,
             Some(Action::DelayMillis(millis)) => answer.delay = Some(Duration::from_millis(millis)),
-            None | Some(Action::Refuse(_) | Action::Detach(_) | Action::LapseLock) => {}
+            None | Some(Action::Refuse(_) | Action::Detach(_) | Action::LapseLock | Action::Http(_)) => {}
         }
         Some(answer)
     }
