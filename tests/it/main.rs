@@ -12,6 +12,8 @@ mod identity;
 
 mod graph;
 
+mod queue_counts;
+
 mod resilience;
 
 mod simulation;

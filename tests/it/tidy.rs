@@ -98,6 +98,7 @@ fn one_place_knows_each_outside_thing() {
                 "worker/src/graph/http.rs",
                 "worker/src/graph/error.rs",
                 "worker/src/identity/",
+                "worker/src/bus/admin/",
                 "worker/src/http_client.rs",
                 "worker/src/config/",
                 "tests/",

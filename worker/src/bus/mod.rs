@@ -15,6 +15,7 @@ mod sas;
 mod token;
 mod way;
 
+pub mod admin;
 pub mod amqp;
 
 use async_trait::async_trait;

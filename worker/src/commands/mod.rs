@@ -1,12 +1,12 @@
 //! One file per subcommand: the only places that build concrete parts.
 
 mod body;
-mod wiring;
 
 pub mod check;
 pub mod decode;
 pub mod plan;
 pub mod run;
+pub mod wiring;
 
 use std::io::Write;
 

@@ -7,6 +7,7 @@ use anyhow::Context;
 use crate::{
     bus::{
         EntraSource, TokenSource,
+        admin::AdminClient,
         amqp::{self, AmqpQueue},
     },
     clock,
@@ -17,7 +18,7 @@ use crate::{
 };
 
 /// The HTTP clients of the process.
-pub(super) fn clients(graph: &config::Graph) -> anyhow::Result<Clients> {
+pub fn clients(graph: &config::Graph) -> anyhow::Result<Clients> {
     let timeouts = http_client::Timeouts { connect: graph.connect_timeout, request: graph.request_timeout };
     let ca_file = graph.ca_file.as_deref();
     Ok(Clients {
@@ -27,13 +28,13 @@ pub(super) fn clients(graph: &config::Graph) -> anyhow::Result<Clients> {
 }
 
 /// The queue, being received from.
-pub(super) fn queue(settings: &Settings, clients: &Clients) -> anyhow::Result<AmqpQueue> {
+pub fn queue(settings: &Settings, clients: &Clients) -> anyhow::Result<AmqpQueue> {
     let amqp = amqp_settings(&settings.bus, clients);
     AmqpQueue::open(&amqp, settings.graph.ca_file.as_deref()).context("the queue cannot be opened")
 }
 
 /// How to reach the queue, for whoever opens it in another way.
-pub(super) fn amqp_settings(bus: &Bus, clients: &Clients) -> amqp::Settings {
+pub fn amqp_settings(bus: &Bus, clients: &Clients) -> amqp::Settings {
     let tokens = bus_tokens(bus, clients);
     let mut amqp = amqp::Settings::new(bus.endpoint.clone(), tokens, &bus.source.address(), clock::now);
     amqp.target = bus.source.target().into();
@@ -41,8 +42,15 @@ pub(super) fn amqp_settings(bus: &Bus, clients: &Clients) -> amqp::Settings {
     amqp
 }
 
+/// The management interface of the namespace, to ask about our queue or subscription.
+pub fn admin(bus: &Bus, clients: &Clients) -> AdminClient {
+    // No proxy stands between us and an emulator on this machine.
+    let http = if bus.endpoint.is_loopback() { &clients.direct } else { &clients.http };
+    AdminClient::new(http.clone(), &bus.admin, &bus.source.address(), bus_tokens(bus, clients), clock::now)
+}
+
 /// Tokens for Service Bus, by a shared key or by Entra.
-fn bus_tokens(bus: &Bus, clients: &Clients) -> Arc<dyn TokenSource> {
+pub fn bus_tokens(bus: &Bus, clients: &Clients) -> Arc<dyn TokenSource> {
     match &bus.access {
         Access::Shared(credential) => credential.source(),
         Access::Entra { identity, audience } => {
@@ -55,7 +63,7 @@ fn bus_tokens(bus: &Bus, clients: &Clients) -> Arc<dyn TokenSource> {
 }
 
 /// Graph.
-pub(super) fn directory(settings: &Settings, clients: Clients) -> GraphClient {
+pub fn directory(settings: &Settings, clients: Clients) -> GraphClient {
     let graph = &settings.graph;
     let options = graph::Options {
         root: graph.root.clone(),

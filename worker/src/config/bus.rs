@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use reqwest::Url;
 use shared::reason::chain;
 
 use super::{cloud::Cloud, identity, proxy, reader::Reader, source::Surroundings};
 use crate::{
-    bus::{ConnectionString, Credential, Endpoint, Way},
+    bus::{ConnectionString, Credential, Endpoint, Way, admin},
     identity::Identity,
 };
 
@@ -20,6 +21,8 @@ pub struct Bus {
     pub access: Access,
     /// Where the messages come from.
     pub source: Source,
+    /// Where the namespace is managed and its messages are counted.
+    pub admin: Url,
 }
 
 /// With what right the worker receives and sends.
@@ -98,6 +101,7 @@ pub(super) fn bus(r: &Reader<'_>, cloud: Option<&Cloud>, around: &Surroundings) 
     // Without a door, the name may be in the connection string that cannot be read.
     let source = if door.is_some() || names_source(r) { source(r, entity_path) } else { None };
     let (endpoint, access, _) = door?;
+    let admin = r.url_or("service_bus.admin_url", admin::root(&endpoint).as_ref().map_or("", Url::as_str));
     let (endpoint, way) = match r.text("service_bus.transport")? {
         "amqp" => (endpoint, Way::Tcp),
         "websocket" => {
@@ -107,7 +111,7 @@ pub(super) fn bus(r: &Reader<'_>, cloud: Option<&Cloud>, around: &Surroundings) 
         }
         _ => return r.wrong("service_bus.transport", "must be \"amqp\" or \"websocket\""),
     };
-    Some(Bus { endpoint, way, access, source: source? })
+    Some(Bus { endpoint, way, access, source: source?, admin: admin? })
 }
 
 fn by_connection_string(r: &Reader<'_>, text: &str) -> Option<Door> {

@@ -1,0 +1,3 @@
+//! How many messages there are: what is read, what is believed, and what is shown of it.
+
+mod admin;

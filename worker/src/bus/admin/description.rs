@@ -1,0 +1,208 @@
+//! What the service says about a queue or subscription.
+
+use std::{fmt, time::Duration};
+
+use super::{duration, xml::Elements};
+
+/// Settings and contents of a queue or subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Description {
+    /// What is set.
+    pub properties: Properties,
+    /// What is in it, if the service told all of it.
+    pub counts: Option<Counts>,
+}
+
+/// How many messages there are, as the service says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// To be delivered now, or under a lock.
+    pub active: u64,
+    /// In the dead-letter queue.
+    pub dead_letter: u64,
+    /// To appear later.
+    pub scheduled: u64,
+    /// On the way to another entity.
+    pub transfer: u64,
+    /// That could not be forwarded.
+    pub transfer_dead_letter: u64,
+    /// Bytes of all of them; a subscription has no figure of its own.
+    pub size_bytes: Option<u64>,
+}
+
+/// What is set. What the service does not tell is `None`; a subscription has no size and no duplicate detection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Properties {
+    /// How long a delivery stays locked.
+    pub lock_duration: Option<Duration>,
+    /// Failed deliveries after which a message is dead-lettered.
+    pub max_delivery_count: Option<u32>,
+    /// Whether messages can be received by session only.
+    pub requires_session: Option<bool>,
+    /// Whether messages with a known id are dropped.
+    pub duplicate_detection: Option<bool>,
+    /// How long ids are known.
+    pub duplicate_window: Option<Duration>,
+    /// Whether messages that outlive their time become dead letters.
+    pub dead_letters_expired: Option<bool>,
+    /// How long messages live; `None` for ever.
+    pub default_ttl: Option<Duration>,
+    /// Whether it can be used.
+    pub status: Status,
+    /// Most megabytes that it holds.
+    pub max_size_megabytes: Option<u64>,
+    /// The entity that gets every message instead.
+    pub forward_to: Option<Box<str>>,
+    /// The entity that gets the dead letters.
+    pub forward_dead_letters_to: Option<Box<str>>,
+}
+
+/// Whether an entity can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// For everything.
+    Active,
+    /// For nothing.
+    Disabled,
+    /// For receiving only.
+    SendDisabled,
+    /// For sending only.
+    ReceiveDisabled,
+    /// Something else, in the service's words; empty if it said nothing.
+    Other(Box<str>),
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+            Self::SendDisabled => "disabled for sending",
+            Self::ReceiveDisabled => "disabled for receiving",
+            Self::Other(text) if text.is_empty() => "unknown",
+            Self::Other(text) => text,
+        })
+    }
+}
+
+impl Description {
+    /// The description in an entry; `Err` names the element whose value cannot be read.
+    pub(super) fn of(elements: &Elements) -> Result<Self, &'static str> {
+        let read = Values(elements);
+        let status = match read.text("Status") {
+            Some("Active") => Status::Active,
+            Some("Disabled") => Status::Disabled,
+            Some("SendDisabled") => Status::SendDisabled,
+            Some("ReceiveDisabled") => Status::ReceiveDisabled,
+            other => Status::Other(other.unwrap_or_default().into()),
+        };
+        let default_ttl = read.duration("DefaultMessageTimeToLive")?;
+        Ok(Self {
+            properties: Properties {
+                lock_duration: read.duration("LockDuration")?,
+                max_delivery_count: read.parsed("MaxDeliveryCount")?,
+                requires_session: read.parsed("RequiresSession")?,
+                duplicate_detection: read.parsed("RequiresDuplicateDetection")?,
+                duplicate_window: read.duration("DuplicateDetectionHistoryTimeWindow")?,
+                dead_letters_expired: read.parsed("DeadLetteringOnMessageExpiration")?,
+                default_ttl: default_ttl.filter(|ttl| !duration::is_for_ever(*ttl)),
+                status,
+                max_size_megabytes: read.parsed("MaxSizeInMegabytes")?,
+                forward_to: read.text("ForwardTo").map(Into::into),
+                forward_dead_letters_to: read.text("ForwardDeadLetteredMessagesTo").map(Into::into),
+            },
+            counts: counts(&read)?,
+        })
+    }
+}
+
+/// All counts or none: a count that is missing is unknown, not 0.
+fn counts(read: &Values<'_>) -> Result<Option<Counts>, &'static str> {
+    let (active, dead) = (read.parsed("ActiveMessageCount")?, read.parsed("DeadLetterMessageCount")?);
+    let (scheduled, transfer) = (read.parsed("ScheduledMessageCount")?, read.parsed("TransferMessageCount")?);
+    let transfer_dead = read.parsed("TransferDeadLetterMessageCount")?;
+    let size_bytes = read.parsed("SizeInBytes")?;
+    Ok((|| {
+        Some(Counts {
+            active: active?,
+            dead_letter: dead?,
+            scheduled: scheduled?,
+            transfer: transfer?,
+            transfer_dead_letter: transfer_dead?,
+            size_bytes,
+        })
+    })())
+}
+
+/// Values by name; an empty element counts as absent.
+struct Values<'a>(&'a Elements);
+
+impl<'a> Values<'a> {
+    fn text(&self, name: &str) -> Option<&'a str> {
+        self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    fn parsed<T: std::str::FromStr>(&self, name: &'static str) -> Result<Option<T>, &'static str> {
+        self.text(name).map(|text| text.parse().map_err(|_| name)).transpose()
+    }
+
+    fn duration(&self, name: &'static str) -> Result<Option<Duration>, &'static str> {
+        self.text(name).map(|text| duration::parse(text).ok_or(name)).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn elements(pairs: &[(&str, &str)]) -> Elements {
+        pairs.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect()
+    }
+
+    const COUNTS: [(&str, &str); 6] = [
+        ("ActiveMessageCount", "1"),
+        ("DeadLetterMessageCount", "2"),
+        ("ScheduledMessageCount", "3"),
+        ("TransferMessageCount", "4"),
+        ("TransferDeadLetterMessageCount", "5"),
+        ("SizeInBytes", "6"),
+    ];
+
+    #[test]
+    fn counts_and_settings_are_read() {
+        let mut pairs = COUNTS.to_vec();
+        pairs.extend([
+            ("LockDuration", "PT30S"),
+            ("MaxDeliveryCount", "10"),
+            ("RequiresSession", "false"),
+            ("DefaultMessageTimeToLive", "P10675199DT2H48M5.4775807S"),
+            ("Status", "ReceiveDisabled"),
+        ]);
+        let description = Description::of(&elements(&pairs)).expect("a description");
+        let counts = description.counts.expect("counts");
+        assert_eq!((counts.active, counts.dead_letter, counts.scheduled), (1, 2, 3));
+        assert_eq!((counts.transfer, counts.transfer_dead_letter, counts.size_bytes), (4, 5, Some(6)));
+        assert_eq!(description.properties.lock_duration, Some(Duration::from_secs(30)));
+        assert_eq!(description.properties.default_ttl, None);
+        assert_eq!(description.properties.status, Status::ReceiveDisabled);
+        assert_eq!(description.properties.duplicate_detection, None);
+    }
+
+    #[test]
+    fn a_count_that_is_missing_makes_all_unknown() {
+        for missing in 0..5 {
+            let mut pairs = COUNTS.to_vec();
+            pairs.remove(missing);
+            assert_eq!(Description::of(&elements(&pairs)).map(|read| read.counts), Ok(None));
+        }
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_is_named() {
+        for (name, text) in [("ActiveMessageCount", "-1"), ("LockDuration", "soon"), ("RequiresSession", "2")]
+        {
+            let result = Description::of(&elements(&[(name, text)]));
+            assert_eq!(result.err(), Some(name));
+        }
+    }
+}
