@@ -12,7 +12,7 @@ pub const BAD_SETTINGS: u8 = 78;
 
 /// Keeps the users of Azure AD B2C and Entra External ID in step with their contacts in Dataverse.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "contactsync", version, about, max_term_width = 100, disable_help_subcommand = true)]
 pub struct Cli {
     /// The settings file. Without this, contactsync.toml is read if it is there; the environment
     /// (`CONTACTSYNC__SECTION__KEY`) always wins.
