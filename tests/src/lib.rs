@@ -14,6 +14,7 @@ pub mod steps;
 
 pub mod chaos;
 pub mod demo;
+pub mod load;
 pub mod quota;
 pub mod simulation;
 

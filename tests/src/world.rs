@@ -228,6 +228,12 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// Its process, if it still runs.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Asks it to stop, and waits until it has; fails unless it says that all is well.
     pub async fn stop(mut self) -> anyhow::Result<String> {
         let Some(id) = self.child.id() else { bail!("the worker ended by itself:\n{}", self.log()?) };

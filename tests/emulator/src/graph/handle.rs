@@ -113,6 +113,12 @@ impl Graph {
         &self.core.ca_pem
     }
 
+    /// Time since the start, by which the journal tells when something happened.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.core.lock().age(Instant::now())
+    }
+
     /// The tenant that lives here.
     #[must_use]
     pub fn tenant(&self) -> Tenant {

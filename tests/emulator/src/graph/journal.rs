@@ -28,6 +28,8 @@ pub struct Entry {
     pub number: u64,
     /// Milliseconds since the start.
     pub at_ms: u64,
+    /// The same in microseconds.
+    pub at_us: u64,
     /// What kind of request it was.
     pub kind: Kind,
     /// The HTTP method.

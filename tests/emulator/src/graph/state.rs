@@ -84,6 +84,11 @@ impl State {
         Ok(())
     }
 
+    /// Time since the start, by which the journal tells when something happened.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
     /// The fault that strikes a call, if any.
     pub(super) fn strike(&mut self, call: &Call, now: Instant) -> Option<Strike> {
         let user = self.user_of(call);
@@ -125,10 +130,11 @@ impl State {
         answered: bool,
         now: Instant,
     ) {
-        let elapsed = now.saturating_duration_since(self.started).as_millis();
+        let elapsed = self.age(now);
         self.journal.push(Entry {
             number: 0,
-            at_ms: u64::try_from(elapsed).unwrap_or(u64::MAX),
+            at_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            at_us: u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX),
             kind: handled.kind,
             method: call.method.to_string(),
             path: call.uri.path_and_query().map_or_else(String::new, ToString::to_string),

@@ -1,0 +1,139 @@
+//! The scenarios, and what is wanted of each.
+
+use std::time::Duration;
+
+use super::{
+    figures::Figures,
+    mix::Mix,
+    run::{Quota, Run},
+    template::Format,
+};
+
+/// Which scenarios are run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Profile {
+    /// A little of everything, in seconds: shows that it works, and no figure worth comparing.
+    Quick,
+    /// All of them, as the table in `tests/README.md` has them.
+    All,
+}
+
+/// A run of this name and meaning.
+fn run(key: &str, what: &str, mix: Mix) -> Run {
+    Run { key: key.to_owned(), what: what.to_owned(), mix, ..Run::default() }
+}
+
+fn mix(messages: usize, users: usize) -> Mix {
+    Mix { messages, users, ..Mix::default() }
+}
+
+impl Profile {
+    /// Its runs, in order. What concerns starting and memory is [`super::start`]'s.
+    #[must_use]
+    pub fn runs(self) -> Vec<Run> {
+        match self {
+            Self::Quick => quick(),
+            Self::All => all(),
+        }
+    }
+
+    /// Messages in the long queue of [`super::start`].
+    #[must_use]
+    pub const fn waiting(self) -> usize {
+        match self {
+            Self::Quick => 5_000,
+            Self::All => super::start::WAITING,
+        }
+    }
+}
+
+fn quick() -> Vec<Run> {
+    let soiled = Mix { strangers: 0.2, poison: 0.02, skew: 1.0, ..mix(1_000, 100) };
+    let tenfold = Quota { scale: 10.0, burst: 100 };
+    vec![
+        run("a", "different users", mix(2_000, 2_000)),
+        run("c", "few users", Mix { skew: 1.0, ..mix(2_000, 100) }),
+        run("m", "strangers and poison", soiled),
+        Run { workers: 2, quota: Some(tenfold), ..run("d", "quota, two replicas", mix(1_000, 100)) },
+        Run { rate: Some(50.0), ..run("e", "a trickle", mix(100, 100)) },
+        run("h-xml", "XML", Mix { format: Format::Xml, ..mix(1_000, 1_000) }),
+        run("h-binary", "binary XML", Mix { format: Format::Binary, ..mix(1_000, 1_000) }),
+    ]
+}
+
+fn all() -> Vec<Run> {
+    let latency = Duration::from_millis(80);
+    let quota = Some(Quota { scale: 10.0, burst: 300 });
+    let formats = [Format::Json, Format::Binary, Format::Xml].map(|format| {
+        let name = format!("{format:?}").to_lowercase();
+        run(&format!("h-{name}"), &name, Mix { format, ..mix(20_000, 20_000) })
+    });
+    let shared = Mix { skew: 0.8, ..mix(8_000, 1_000) };
+    let replicas = [1, 2, 4].map(|workers| Run {
+        workers,
+        quota,
+        latency: Duration::from_millis(20),
+        ..run(&format!("i-{workers}"), "fixed quota", shared)
+    });
+    let scarce = Run { quota, latency: Duration::from_millis(20), ..run("d", "quota", mix(12_000, 1_200)) };
+    let mut runs = vec![
+        run("a", "different users", mix(20_000, 20_000)),
+        Run { latency, concurrency: 200, ..run("b", "80 ms latency", mix(10_000, 10_000)) },
+        run("c", "few users", Mix { skew: 1.0, ..mix(20_000, 1_000) }),
+        Run { key: "d-1".to_owned(), ..scarce.clone() },
+        Run { key: "d-2".to_owned(), workers: 2, ..scarce },
+        Run { rate: Some(50.0), latency: Duration::from_millis(20), ..run("e", "a trickle", mix(500, 500)) },
+        run("g", "190 KB", Mix { filler: 187_000, ..mix(2_000, 2_000) }),
+    ];
+    runs.extend(formats);
+    runs.extend(replicas);
+    runs
+}
+
+/// What is wanted of a run, and what it is; nothing where only the comparison with other workers says.
+#[must_use]
+pub fn aim(run: &Run, figures: &Figures, others: &[(Run, Figures)]) -> Option<String> {
+    let other = |key: &str| others.iter().find(|(run, _)| run.key == key).map(|(_, figures)| figures);
+    let said = |wanted: &str, is: f64, met: bool| {
+        Some(format!("{:9} {is:8.3} {} {wanted}", run.key, if met { "meets" } else { "MISSES" }))
+    };
+    match run.key.as_str() {
+        "b" => {
+            #[expect(clippy::cast_precision_loss, reason = "at most a thousand")]
+            let possible = run.concurrency as f64 / run.latency.as_secs_f64();
+            let share = figures.rate() / possible;
+            said("0.9 of concurrency ÷ latency", share, share >= 0.9)
+        }
+        "c" => {
+            let share = figures.changes_per_write();
+            said("more than 1 change for each write", share, share > 1.0)
+        }
+        "d-1" | "d-2" => {
+            let slowness = figures.took.as_secs_f64() / run.least_time(1_300).as_secs_f64();
+            said("1.15 × the time of 1,300 writes, 2 % of calls 429", slowness, {
+                slowness <= 1.15 && figures.throttled_share() <= 0.02
+            })
+        }
+        "e" => {
+            let above = figures.delay_ms(0.99) - run.latency.as_secs_f64() * 1e3;
+            said("10 ms above Graph's latency at p99", above, above <= 10.0)
+        }
+        "g" => {
+            let speed = figures.megabytes_per_cpu_second();
+            said("150 MB for each second of the worker's processor time", speed, speed >= 150.0)
+        }
+        "h-binary" | "h-xml" => {
+            let share = figures.rate() / other("h-json")?.rate();
+            let wanted = if run.key == "h-xml" { 0.5 } else { 0.8 };
+            said(&format!("{wanted} of JSON's rate"), share, share >= wanted)
+        }
+        "i-2" | "i-4" => {
+            let before = other(if run.key == "i-2" { "i-1" } else { "i-2" })?;
+            let gain = figures.rate() / before.rate();
+            said("no less than with fewer replicas, 3 % of calls 429", gain, {
+                gain >= 0.97 && figures.throttled_share() <= 0.03
+            })
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,239 @@
+//! One run: a world, a mix in its queue, real worker processes, and what they made of it.
+
+use std::{fmt::Write as _, time::Duration};
+
+use anyhow::{Context, bail, ensure};
+use bytes::Bytes;
+use emulator::{
+    broker,
+    graph::{DEFAULT_CLIENT_ID, Throttle, User},
+    journal::{Event, Role},
+};
+use serde_amqp::Value;
+use tokio::time::{Instant, sleep, sleep_until};
+use worker::bus::{Outgoing, Queue};
+
+use super::{
+    figures::{Figures, Observed},
+    mix::{Batch, Mix, Post, user},
+    usage::Usage,
+};
+use crate::world::{Options, QUEUE, Worker, World};
+
+/// Graph's write quota for a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Quota {
+    /// How many times faster than the real one: 10 makes 20 writes a second 200.
+    pub scale: f64,
+    /// Writes that may be made at once at the beginning.
+    pub burst: u32,
+}
+
+/// What is run.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Short name.
+    pub key: String,
+    /// What it shows.
+    pub what: String,
+    /// What the queue is filled with.
+    pub mix: Mix,
+    /// Worker processes.
+    pub workers: usize,
+    /// How long Graph takes for a call.
+    pub latency: Duration,
+    /// The quota, if any.
+    pub quota: Option<Quota>,
+    /// `pool.concurrency` of each worker.
+    pub concurrency: usize,
+    /// Messages a second, one by one; all of them before the start if there is no rate.
+    pub rate: Option<f64>,
+    /// Further settings of the workers, as TOML.
+    pub settings: String,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self {
+            key: "own".to_owned(),
+            what: "as described".to_owned(),
+            mix: Mix::default(),
+            workers: 1,
+            latency: Duration::ZERO,
+            quota: None,
+            concurrency: 64,
+            rate: None,
+            settings: String::new(),
+        }
+    }
+}
+
+/// Longest time for a run.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// Writes a second of the real quota.
+const REAL_RATE: f64 = 20.0;
+
+/// Writes that the real quota saves up.
+const REAL_BURST: u32 = 3_000;
+
+impl Run {
+    /// Carries it out.
+    pub async fn carry_out(&self) -> anyhow::Result<Figures> {
+        crate::binary::contactsync()?;
+        let batch = self.mix.batch();
+        let world = self.world().await?;
+        let settings = world.layered(&[&self.base_settings(), &self.settings])?;
+        let start =
+            || (0..self.workers).map(|_| world.start_worker(&settings)).collect::<anyhow::Result<Vec<_>>>();
+        let (workers, started, posted): (Vec<Worker>, _, _) = if let Some(rate) = self.rate {
+            let workers = start()?;
+            listening(&world, self.workers).await?;
+            let started = Instant::now();
+            let posted = trickle(&world, &self.mix, &batch, rate).await?;
+            (workers, started, posted)
+        } else {
+            fill(&world, &self.mix, &batch)?;
+            if let Some(Quota { burst, .. }) = self.quota {
+                world.graph.drain_app(DEFAULT_CLIENT_ID, REAL_BURST - burst);
+            }
+            let workers = start()?;
+            let started = first_delivery(&world, batch.posts.len()).await?;
+            (workers, started, vec![world.graph.age(); batch.posts.len()])
+        };
+        empty(&world).await?;
+        let took = started.elapsed();
+        let usage = workers.iter().map(|worker| worker.id().map(Usage::of).unwrap_or_default()).collect();
+        let mut logs = String::new();
+        for worker in workers {
+            logs += &worker.stop().await?;
+        }
+        Figures::of(self, &batch, &world, Observed { took, posted, usage, logs })
+    }
+
+    /// What the quota needs at least for so many writes; nothing without a quota.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts of a run are far below 2^52")]
+    pub fn least_time(&self, writes: usize) -> Duration {
+        self.quota.map_or(Duration::ZERO, |Quota { scale, burst }| {
+            Duration::from_secs_f64((writes as f64 - f64::from(burst)).max(0.0) / (REAL_RATE * scale))
+        })
+    }
+
+    pub(super) async fn world(&self) -> anyhow::Result<World> {
+        let mut options = Options { lock: Duration::from_mins(1), ..Options::default() };
+        options.graph.latency = self.latency;
+        options.graph.journal_capacity = 4 * self.mix.messages + 10_000;
+        if let Some(Quota { scale, .. }) = self.quota {
+            options.graph.throttle = Throttle::real_quota(scale);
+        }
+        let world = World::start(options).await?;
+        world.bus.broker(|broker, _| {
+            let queue = broker.resolve(QUEUE)?;
+            let options = broker.options(queue)?.clone();
+            broker.set_options(queue, broker::EntityOptions { max_size: u64::MAX, ..options })
+        })?;
+        for index in 0..self.mix.users {
+            world.graph.add_user(User::new(user(index)))?;
+        }
+        Ok(world)
+    }
+
+    /// Settings of somebody whose directory is as fast as this one.
+    fn base_settings(&self) -> String {
+        let rate = self.quota.map_or(100_000.0, |quota| REAL_RATE * quota.scale);
+        let mut text = format!(
+            "[pool]\nconcurrency = {}\nmessages = 5000\n[throttle]\nwrites_per_second = {rate:?}\nburst = {rate:?}\n\
+             [telemetry]\nlog_level = \"warn\"\n",
+            self.concurrency
+        );
+        if self.workers > 1 {
+            // Replicas share the users, so without a mark an old change could overwrite a newer one.
+            // Writing to a string cannot fail.
+            let _infallible =
+                write!(text, "[guard]\nattribute = \"extensionAttribute15\"\nverify_after = \"1s\"\n");
+        }
+        text
+    }
+}
+
+/// Puts everything into the queue at once, past the wire.
+pub(super) fn fill(world: &World, mix: &Mix, batch: &Batch) -> anyhow::Result<()> {
+    for posts in batch.posts.chunks(1_000) {
+        let messages = posts.iter().map(|post| stored(mix, post)).collect();
+        world.bus.broker(|broker, now| broker.send(broker.resolve(QUEUE)?, messages, now))?;
+    }
+    Ok(())
+}
+
+/// A message as the broker keeps it, in the same form as a client's.
+fn stored(mix: &Mix, post: &Post) -> broker::Message {
+    let length = u32::try_from(post.body.len()).unwrap_or(u32::MAX);
+    let body = [&[0x00, 0x53, 0x75, 0xb0][..], &length.to_be_bytes(), &post.body].concat();
+    let mut properties = vec![Value::Null; 7];
+    properties[0] = Value::String(uuid::Uuid::new_v4().to_string());
+    properties[5] = Value::String(uuid::Uuid::new_v4().to_string());
+    properties[6] = Value::Symbol(mix.format.content_type().into());
+    broker::Message {
+        properties: broker::Properties::from_fields(properties),
+        body: Bytes::from(body),
+        ..broker::Message::default()
+    }
+}
+
+/// Posts one message after the other at a rate, as a client; tells when each was sent, by Graph's clock.
+async fn trickle(world: &World, mix: &Mix, batch: &Batch, rate: f64) -> anyhow::Result<Vec<Duration>> {
+    let sender = world.sender()?;
+    let (mut next, mut posted) = (Instant::now(), Vec::with_capacity(batch.posts.len()));
+    for post in &batch.posts {
+        sleep_until(next).await;
+        next += Duration::from_secs_f64(1.0 / rate);
+        posted.push(world.graph.age());
+        let message = Outgoing {
+            message_id: Some(uuid::Uuid::new_v4().to_string().into()),
+            content_type: Some(mix.format.content_type().into()),
+            body: post.body.clone().into(),
+            ..Outgoing::default()
+        };
+        sender.send(message).await.context("a message could not be posted")?;
+    }
+    sender.close().await;
+    Ok(posted)
+}
+
+/// Waits until so many workers wait for messages.
+pub(super) async fn listening(world: &World, workers: usize) -> anyhow::Result<()> {
+    let at = |event: &Event| matches!(event, Event::Attached { address, role: Role::Receiver, .. } if address == QUEUE);
+    let listening = |world: &World| world.bus.journal().count(at);
+    world
+        .until(Duration::from_secs(30), "the workers have attached", |world| {
+            let count = listening(world);
+            Ok((count >= workers, count.to_string()))
+        })
+        .await
+}
+
+/// Waits for the moment at which the first message is handed out.
+async fn first_delivery(world: &World, messages: usize) -> anyhow::Result<Instant> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while world.bus.counts(QUEUE)?.ready == messages {
+        ensure!(Instant::now() < deadline, "no worker takes a message");
+        sleep(Duration::from_millis(1)).await;
+    }
+    Ok(Instant::now())
+}
+
+/// Waits until the queue is empty.
+async fn empty(world: &World) -> anyhow::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let counts = world.bus.counts(QUEUE)?;
+        if counts.active + counts.scheduled + counts.deferred == 0 {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("the queue is not empty after {PATIENCE:?}: {counts:?}");
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+}
