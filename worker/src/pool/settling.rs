@@ -1,21 +1,27 @@
 //! verdict → settle: carries settlements out beside the pipeline, in the order in which they were decided.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use shared::{
     backoff::Backoff,
+    class::Class,
     engine::Ending,
     ids::LockToken,
     reason::{DeadLetter, chain},
 };
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::sleep};
 
 use super::returns::{self, Past};
 use crate::{
     bus::{Error, Message, Queue, SettleError, Settlement, Unsettled},
     clock,
 };
+
+/// How long a message that no copy could be made of is kept before it is given back: at once, it would come again
+/// at once.
+const REST: Duration = Duration::from_secs(1);
 
 /// Settlements under way.
 pub struct Settler<Q> {
@@ -59,33 +65,60 @@ impl<Q: Queue> Settler<Q> {
         self.under_way.spawn(async move {
             let lock = unsettled.lock;
             log(&message, ending, letter.as_ref());
-            let settled = match ending {
-                Ending::Applied | Ending::Stale | Ending::Unchanged(_) => {
-                    unsettled.settle(Settlement::Complete).await
-                }
-                Ending::DeadLettered(_) => match letter {
-                    Some(letter) => unsettled.settle(Settlement::DeadLetter(letter)).await,
-                    None => unsettled.settle(Settlement::Abandon).await,
-                },
-                Ending::Released | Ending::Unsettled => unsettled.settle(Settlement::Release).await,
-                Ending::Returned => match schedule(&*queue, &message, delay).await {
-                    Ok(()) => unsettled.settle(Settlement::Complete).await,
-                    // Without a confirmed copy the original must stay: it comes again by itself.
+            let settling = async {
+                let (settlement, ending) = settlement(&*queue, &message, ending, letter, delay).await;
+                match unsettled.settle(settlement).await {
+                    Ok(_) => ending,
                     Err(error) => {
-                        tracing::warn!(message.sequence = %message.sequence, error = %chain(&error), "no copy for later could be sent; the message is abandoned");
-                        unsettled.settle(Settlement::Abandon).await
+                        report(&message, &error);
+                        Ending::Unsettled
                     }
-                },
-            };
-            match settled {
-                Ok(_) => (lock, ending),
-                Err(error) => {
-                    report(&message, &error);
-                    (lock, Ending::Unsettled)
                 }
-            }
+            };
+            // Whatever happens, the pipeline must hear of it, or the lock would be renewed for ever.
+            let ending = AssertUnwindSafe(settling).catch_unwind().await.unwrap_or(Ending::Unsettled);
+            (lock, ending)
         });
     }
+}
+
+/// What settles a message as its ending asks, and how it ends for that: a message that is to come back later is
+/// completed once its copy is confirmed.
+async fn settlement<Q: Queue>(
+    queue: &Q,
+    message: &Message,
+    ending: Ending,
+    letter: Option<DeadLetter>,
+    delays: Backoff,
+) -> (Settlement, Ending) {
+    match (ending, letter) {
+        (Ending::Applied | Ending::Stale | Ending::Unchanged(_), _) => (Settlement::Complete, ending),
+        (Ending::DeadLettered(_), Some(letter)) => (Settlement::DeadLetter(letter), ending),
+        (Ending::Released | Ending::Unsettled | Ending::DeadLettered(_), _) => (Settlement::Release, ending),
+        (Ending::Returned, letter) => match schedule(queue, message, delays).await {
+            Ok(()) => (Settlement::Complete, ending),
+            Err(error) => without_copy(message, &error, letter).await,
+        },
+    }
+}
+
+/// Without a confirmed copy the original must stay. It is given back untouched, because what keeps copies away
+/// (no right to send, a full queue, a broken connection) is not its fault and must not use up its delivery
+/// count. Only a message that the queue refuses for itself is dead-lettered, or it would turn in circles.
+async fn without_copy(message: &Message, error: &Error, letter: Option<DeadLetter>) -> (Settlement, Ending) {
+    let (sequence, cause) = (message.sequence, chain(error));
+    if let (Class::Permanent, Some(letter)) = (error.class(), letter) {
+        let reason = letter.reason;
+        let text = format!("{}; no copy for a later try could be sent: {cause}", letter.description.as_str());
+        tracing::warn!(message.sequence = %sequence, cause, "no copy for later could be sent; the message is dead-lettered");
+        return (Settlement::DeadLetter(DeadLetter::new(reason, &text)), Ending::DeadLettered(reason));
+    }
+    tracing::warn!(
+        message.sequence = %sequence, cause,
+        "no copy for later could be sent; the message is given back; the worker needs the right Send on the queue",
+    );
+    sleep(REST).await;
+    (Settlement::Release, Ending::Released)
 }
 
 /// Sends the copy that comes back later; returns when the service has confirmed it.
