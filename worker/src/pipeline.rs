@@ -97,6 +97,8 @@ pub struct Pipeline<Q, D> {
     tally: Tally,
     told: Option<State>,
     closed: bool,
+    /// decode → plan; a field so that tests can show what a panic in it does.
+    read: fn(&Message, &Planner) -> Intake,
 }
 
 impl<Q: Queue, D: Directory> Pipeline<Q, D> {
@@ -119,6 +121,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             tally: Tally::default(),
             told: None,
             closed: false,
+            read,
         }
     }
 
@@ -158,12 +161,12 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     fn received(&mut self, delivery: Delivery) {
         self.tally.received += 1;
         self.locks.hold(delivery.lock, delivery.locked_until);
-        let planner = &self.policy.planner;
-        // A panic while one message is read is that message's failure, never the worker's end.
-        let read = std::panic::catch_unwind(AssertUnwindSafe(|| read(&delivery.message, planner)));
-        let intake = read.unwrap_or_else(|_| Intake::dead(internal()));
         let now = clock::now();
         let past = Past::of(&delivery.message);
+        let (read, planner) = (self.read, &self.policy.planner);
+        // A panic while one message is read is that message's failure, never the worker's end.
+        let read = std::panic::catch_unwind(AssertUnwindSafe(|| read(&delivery.message, planner)));
+        let intake = read.unwrap_or_else(|_| unread(&past));
         let enqueued = past.first_seen.unwrap_or(now);
         let arrival = Arrival {
             lock: delivery.lock,
@@ -208,12 +211,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
                     tracing::debug!(user.id = %user, error = %chain(&error), "a write failed");
                     WriteEnded::failed(user, changes, error.failure(patience))
                 }
-                // A panic is that write's failure: tried again for a moment, then dead-lettered.
-                Err(_) => {
-                    let grace = Some(patience.brief);
-                    let failure = Failure { class: Class::Transient, dead_letter: internal(), grace };
-                    WriteEnded::failed(user, changes, failure)
-                }
+                Err(_) => WriteEnded::failed(user, changes, panicked(patience)),
             }
         });
     }
@@ -223,16 +221,19 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         let (directory, patience) = (Arc::clone(&self.directory), self.policy.patience);
         self.looks.spawn(async move {
             let user = write.user;
-            let result = directory.verify(&write).await.map_err(|error| {
-                tracing::debug!(user.id = %user, error = %chain(&error), "a second look failed");
-                error.failure(patience)
-            });
+            let result = match AssertUnwindSafe(directory.verify(&write)).catch_unwind().await {
+                Ok(looked) => looked.map_err(|error| {
+                    tracing::debug!(user.id = %user, error = %chain(&error), "a second look failed");
+                    error.failure(patience)
+                }),
+                Err(_) => Err(panicked(patience)),
+            };
             (user, result)
         });
     }
 
     fn look_ended(&mut self, ended: Result<(UserId, WriteResult), JoinError>) {
-        // A look that panicked is made up for by the redelivery of its messages.
+        // As with writes, there is always an answer.
         let Ok((user, result)) = ended else { return };
         if let Ok(undone) = &result
             && !undone.is_empty()
@@ -372,9 +373,27 @@ fn share() -> f64 {
     rand::random()
 }
 
+/// A message whose reading panicked: once it is handed back for later, when another version of contactsync may
+/// read it; then it is dead-lettered.
+fn unread(past: &Past) -> Intake {
+    if past.attempt == 0 {
+        Intake::Settle(Ending::Returned, Some(internal()))
+    } else {
+        Intake::dead(internal())
+    }
+}
+
+/// A panic in a call to Graph is that write's failure: tried again for a moment, then dead-lettered.
+fn panicked(patience: Patience) -> Failure {
+    Failure { class: Class::Transient, dead_letter: internal(), grace: Some(patience.brief) }
+}
+
 fn internal() -> DeadLetter {
     DeadLetter::new(
         DeadLetterReason::InternalError,
         "contactsync failed on this message; report it with the log of this moment, then replay the message",
     )
 }
+
+#[cfg(test)]
+mod tests;
