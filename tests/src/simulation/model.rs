@@ -54,15 +54,20 @@ impl Change {
 
 const POISON: &str = "poison";
 
+/// The user for whom Graph fails for ever, in worlds that have one.
+pub(super) const DOOMED: UserId = UserId(Uuid::from_u128(1));
+
 /// Whether Graph refuses this value for good.
 pub(super) fn is_poison(value: &PropertyValue) -> bool {
     matches!(value, PropertyValue::Text(text) if text.starts_with(POISON))
 }
 
 /// What the directory must hold: the newest of the values that are not poison.
-pub(super) fn expected(changes: &[Change]) -> BTreeMap<(UserId, Property), PropertyValue> {
+pub(super) fn expected<'c>(
+    changes: impl Iterator<Item = (usize, &'c Change)>,
+) -> BTreeMap<(UserId, Property), PropertyValue> {
     let mut registers: BTreeMap<(UserId, Property), Register<PropertyValue>> = BTreeMap::new();
-    for (number, change) in changes.iter().enumerate().filter(|(_, change)| !change.poison) {
+    for (number, change) in changes.filter(|(_, change)| !change.poison) {
         let arrival = SequenceNumber(i64::try_from(number).unwrap_or(i64::MAX));
         let key = (change.user, change.property.clone());
         registers
@@ -81,6 +86,16 @@ pub enum Broken {
     Stuck(String),
     /// A healthy message was dead-lettered.
     DeadLettered(String),
+    /// A change that could not be applied is nowhere.
+    Lost(usize),
+    /// A message used up its deliveries.
+    DeliveriesSpent(String),
+    /// A replica that was asked to stop began another write.
+    WriteAfterStop(UserId),
+    /// A replica that was asked to stop still holds messages after its grace.
+    NotStopped(usize),
+    /// A replica that has stopped left locks to lapse.
+    LocksLeft(usize),
     /// A user was written twice at once by one replica.
     TwoWrites(UserId),
     /// The directory is not as the model says.
@@ -101,6 +116,11 @@ impl fmt::Display for Broken {
         match self {
             Self::Stuck(what) => write!(f, "a message is stuck: {what}"),
             Self::DeadLettered(what) => write!(f, "a healthy message was dead-lettered: {what}"),
+            Self::Lost(change) => write!(f, "change {change} was neither applied nor dead-lettered"),
+            Self::DeliveriesSpent(what) => write!(f, "a message used up its deliveries: {what}"),
+            Self::WriteAfterStop(user) => write!(f, "a replica that was asked to stop began to write {user}"),
+            Self::NotStopped(held) => write!(f, "a replica holds {held} messages long after it was stopped"),
+            Self::LocksLeft(locks) => write!(f, "a replica has stopped and left {locks} locks to lapse"),
             Self::TwoWrites(user) => write!(f, "two writes of {user} at once in one replica"),
             Self::Value { user, property, expected, found } => {
                 write!(f, "{property} of {user} is {found:?} and must be {expected:?}")

@@ -12,14 +12,16 @@ use shared::{
 /// A message in the queue.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
-    /// Which change it carries.
-    pub(super) change: usize,
+    /// Which changes it carries.
+    pub(super) changes: Box<[usize]>,
     /// When its original was posted.
     pub(super) first_seen: Moment,
     /// Place of its original.
     pub(super) arrival: SequenceNumber,
     /// How often it came back.
     pub(super) attempt: u32,
+    /// Its delivery count: how often its lock lapsed.
+    pub(super) count: u32,
     pub(super) state: State,
 }
 
@@ -47,7 +49,7 @@ impl Queue {
     /// Adds a message that becomes visible then.
     pub(super) fn post(
         &mut self,
-        change: usize,
+        changes: Box<[usize]>,
         first_seen: Moment,
         attempt: u32,
         arrival: Option<SequenceNumber>,
@@ -55,7 +57,14 @@ impl Queue {
     ) {
         let own = SequenceNumber(i64::try_from(self.messages.len()).unwrap_or(i64::MAX));
         let arrival = arrival.unwrap_or(own);
-        self.messages.push(Message { change, first_seen, arrival, attempt, state: State::Visible(at) });
+        self.messages.push(Message {
+            changes,
+            first_seen,
+            arrival,
+            attempt,
+            count: 0,
+            state: State::Visible(at),
+        });
     }
 
     /// Hands out up to `count` messages under lock, mostly in order.
@@ -80,7 +89,9 @@ impl Queue {
         let mut taken = Vec::with_capacity(ready.len());
         for index in ready {
             let lock = LockToken(uuid::Builder::from_random_bytes(rng.random()).into_uuid());
-            self.messages[index].state = State::Locked(lock, now + self.lock);
+            let message = &mut self.messages[index];
+            message.count += u32::from(matches!(message.state, State::Locked(..)));
+            message.state = State::Locked(lock, now + self.lock);
             taken.push((index, lock));
         }
         taken

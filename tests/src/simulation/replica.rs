@@ -16,6 +16,9 @@ use shared::{
     pace::Pace,
 };
 
+/// After so long a message that still fails is dead-lettered; far longer than anything lasts that passes.
+const MAX_AGE: Duration = Duration::from_mins(20);
+
 /// A replica in one of its lives.
 #[derive(Debug)]
 pub(super) struct Replica {
@@ -28,6 +31,10 @@ pub(super) struct Replica {
     pub(super) locks: BTreeSet<LockToken>,
     /// Users with a write under way, to catch a second one.
     pub(super) writing: HashSet<UserId>,
+    /// Settlements on their way.
+    pub(super) settling: usize,
+    /// Whether it was asked to stop.
+    pub(super) stopping: bool,
     /// Earliest turn that is planned already.
     pub(super) next_turn: Option<Moment>,
 }
@@ -57,7 +64,7 @@ impl Replica {
             gate,
             pace: Pace::new(20.0, 20.0),
             bytes: 1 << 20,
-            max_age: Duration::from_hours(1_000),
+            max_age: MAX_AGE,
             max_lock_hold: Duration::from_mins(2),
         };
         Self {
@@ -66,6 +73,8 @@ impl Replica {
             born,
             locks: BTreeSet::new(),
             writing: HashSet::new(),
+            settling: 0,
+            stopping: false,
             next_turn: None,
         }
     }

@@ -1,0 +1,176 @@
+//! A world: what is in it, and what is planned to happen.
+
+use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
+
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use shared::{
+    engine::{Ending, WriteResult},
+    ids::LockToken,
+    moment::Moment,
+    patch::UserWrite,
+    property::Property,
+    reconcile::Reading,
+};
+
+use super::{
+    directory::{Directory, Flight, Writer},
+    model::Change,
+    queue::Queue,
+    replica::Replica,
+    shape::{Report, Shape},
+};
+
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A replica has a turn.
+    Turn(Writer),
+    /// A write takes effect, or not, in the directory.
+    Effect(Box<Flight>),
+    /// A replica hears how a write ended.
+    Answer(Writer, Box<UserWrite>, WriteResult),
+    /// A settlement reaches the queue.
+    Settle(Writer, LockToken, Ending),
+    /// A replica renews its locks.
+    Renew(Writer),
+    /// A replica hears what its second look at a user showed.
+    Verified(Writer, Box<UserWrite>, WriteResult),
+    /// A replica hears how its probe ended.
+    Probed(Writer, bool),
+    /// A replica dies, or is asked to stop.
+    End(usize),
+    /// A replica that was asked to stop must have done so.
+    Overdue(Writer),
+    /// A replica is started.
+    Start(usize),
+}
+
+/// How long messages are posted and things go wrong.
+pub(super) const TROUBLE: Duration = Duration::from_mins(2);
+/// After so long everything must be settled.
+pub(super) const PATIENCE: Duration = Duration::from_hours(4);
+pub(super) const LOCK: Duration = Duration::from_secs(30);
+/// Longer than any look and write take together.
+pub(super) const VERIFY_AFTER: Duration = Duration::from_secs(4);
+
+/// An event in its place: earlier first, and in the order of planning at the same time.
+pub(super) struct Scheduled {
+    pub(super) at: Moment,
+    pub(super) order: u64,
+    pub(super) event: Event,
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        self.order == other.order
+    }
+}
+
+impl Eq for Scheduled {}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+pub(super) struct World {
+    pub(super) shape: Shape,
+    pub(super) rng: StdRng,
+    pub(super) now: Moment,
+    pub(super) order: u64,
+    pub(super) events: BinaryHeap<Reverse<Scheduled>>,
+    pub(super) changes: Vec<Change>,
+    pub(super) queue: Queue,
+    pub(super) directory: Directory,
+    pub(super) reading: Reading,
+    pub(super) replicas: Vec<Option<Replica>>,
+    pub(super) lives: u32,
+    /// When the installation is at fault, and when Graph is away.
+    pub(super) denied: (Moment, Moment),
+    pub(super) away: (Moment, Moment),
+    pub(super) report: Report,
+}
+
+impl World {
+    pub(super) fn new(shape: Shape, seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let window = |rng: &mut StdRng, share: f64, longest: u64| {
+            if !rng.random_bool(share) {
+                return (Moment::START, Moment::START);
+            }
+            let start = Moment::after_start(Duration::from_secs(rng.random_range(0..90)));
+            (start, start + Duration::from_secs(rng.random_range(1..longest)))
+        };
+        let (denied, away) = (window(&mut rng, 0.3, 40), window(&mut rng, 0.3, 60));
+        let guard = shape.guard.then(|| Property::named("extensionAttribute15")).flatten();
+        let mut world = Self {
+            shape,
+            rng,
+            now: Moment::START,
+            order: 0,
+            events: BinaryHeap::new(),
+            changes: Vec::new(),
+            queue: Queue { messages: Vec::new(), lock: LOCK },
+            directory: Directory::default(),
+            reading: Reading { guard, diff: false },
+            replicas: (0..shape.replicas).map(|_| None).collect(),
+            lives: 0,
+            denied,
+            away,
+            report: Report::default(),
+        };
+        world.populate();
+        world
+    }
+
+    /// Posts everything that will be posted, some of it twice, and plans the life of the replicas.
+    fn populate(&mut self) {
+        let mut together = Vec::new();
+        for number in 0..self.shape.changes {
+            let user = self.rng.random_range(0..self.shape.users);
+            let property = self.rng.random_range(0..3);
+            let poison = self.rng.random_bool(0.03);
+            let second = self.rng.random_range(0..100);
+            self.changes.push(Change::new(number, user, second, property, poison));
+            together.push(number);
+            // Some messages carry two changes, as a merge of contacts does.
+            if together.len() < 2 && number + 1 < self.shape.changes && self.rng.random_bool(0.1) {
+                continue;
+            }
+            let changes: Box<[usize]> = std::mem::take(&mut together).into();
+            let delay = Duration::from_millis(self.rng.random_range(0..5_000));
+            let at = Moment::after_start(Duration::from_secs(u64::from(second)) + delay);
+            self.queue.post(changes.clone(), at, 0, None, at);
+            if self.rng.random_bool(0.05) {
+                let again = at + Duration::from_millis(self.rng.random_range(0..60_000));
+                self.queue.post(changes, again, 0, None, again);
+            }
+        }
+        for replica in 0..self.shape.replicas {
+            self.start(replica);
+            if self.shape.crashes {
+                let at = Moment::after_start(Duration::from_millis(self.rng.random_range(0..100_000)));
+                self.plan(at, Event::End(replica));
+            }
+        }
+    }
+
+    pub(super) fn plan(&mut self, at: Moment, event: Event) {
+        self.order += 1;
+        self.events.push(Reverse(Scheduled { at, order: self.order, event }));
+    }
+
+    pub(super) fn soon(&mut self, longest: u64) -> Moment {
+        self.now + Duration::from_millis(self.rng.random_range(0..longest))
+    }
+
+    pub(super) fn alive(&mut self, (replica, life): Writer) -> Option<&mut Replica> {
+        self.replicas[replica].as_mut().filter(|replica| replica.life == life)
+    }
+}
