@@ -1,3 +1,4 @@
 //! How many messages there are: what is read, what is believed, and what is shown of it.
 
 mod admin;
+mod reading;

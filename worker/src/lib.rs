@@ -13,6 +13,8 @@ pub mod bus;
 pub mod graph;
 pub mod identity;
 
+pub mod depth;
+
 pub mod clock;
 pub mod config;
 pub mod http_client;

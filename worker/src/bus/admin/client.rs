@@ -123,6 +123,11 @@ impl AdminClient {
         }
     }
 
+    /// The failure that an answer without counts is.
+    pub(crate) fn incomplete(&self) -> Error {
+        self.senseless("it has no counts")
+    }
+
     fn unreachable(&self, error: reqwest::Error) -> Error {
         Error::Unreachable { host: self.host(), cause: error.without_url().into() }
     }

@@ -154,6 +154,7 @@ pub enum State {
 
 /// A queue over AMQP.
 pub struct AmqpQueue {
+    entity: Box<str>,
     namespace: Arc<Namespace>,
     management: Arc<Management>,
     sender: Slot<SendLink>,
@@ -205,7 +206,8 @@ impl AmqpQueue {
         };
         let sender = Slot::new(Arc::clone(&namespace), settings.target.clone());
         let taking = tokio::sync::Mutex::new(());
-        Ok((Self { namespace, management, sender, intake, settler, state, taking }, task))
+        let entity = settings.entity.clone();
+        Ok((Self { entity, namespace, management, sender, intake, settler, state, taking }, task))
     }
 
     /// How the receiving link fares, now and from now on.
@@ -220,6 +222,19 @@ impl AmqpQueue {
         self.settler.dropped.load(Ordering::Relaxed)
     }
 
+    /// Looks into the queue over the same connection.
+    #[must_use]
+    pub fn browser(&self) -> Browser {
+        Browser(Arc::clone(&self.management))
+    }
+
+    /// Looks into the dead-letter queue beneath over the same connection.
+    #[must_use]
+    pub fn dead_letter_browser(&self) -> Browser {
+        let entity = format!("{}/$DeadLetterQueue", self.entity);
+        Browser(Arc::new(Management::new(Arc::clone(&self.namespace), &entity)))
+    }
+
     async fn post(&self, message: Outgoing, at: Option<Timestamp>) -> Result<(), Error> {
         let limit = self.namespace.timing.request;
         let message = Arc::new(message);
@@ -228,6 +243,17 @@ impl AmqpQueue {
             async move { link.send(&message, at, limit).await }
         };
         self.sender.with(send).await.map_err(|failure| failure.error)
+    }
+}
+
+/// Somebody who may look into a queue, and do nothing else.
+#[derive(Clone)]
+pub struct Browser(Arc<Management>);
+
+impl Browser {
+    /// Looks at up to `max` messages from a number on without locking them.
+    pub async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
+        self.0.peek(from, max).await.map_err(|failure| failure.error)
     }
 }
 
