@@ -94,6 +94,12 @@ impl Planner {
         self.try_plan(change).unwrap_or_else(Plan::Impossible)
     }
 
+    /// The user that a change links to, whatever the plan for it is.
+    #[must_use]
+    pub fn linked_user(&self, change: &Change) -> Option<UserId> {
+        self.user(change).ok().flatten()
+    }
+
     fn try_plan(&self, change: &Change) -> Result<Plan, DeadLetter> {
         self.check_organization(change)?;
         match change.operation {

@@ -28,6 +28,11 @@ pub struct Cli {
 pub enum Command {
     /// Take messages from the queue and bring the users up to date, until told to stop.
     Run,
+    /// See what failed and why: in groups, one by one, as a file; and take out what nobody needs.
+    #[command(subcommand)]
+    DeadLetters(commands::dead_letters::Command),
+    /// Put dead letters back on the queue: chosen, slowly, watched, and none of them lost.
+    Replay(commands::replay::Args),
     /// Show what would be written to Graph for the captured body of a message, and why.
     Plan(commands::plan::Args),
     /// Say whether the settings can work, and everything that is wrong with them.
@@ -42,6 +47,8 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
         Command::Run => commands::run::run(&cli),
+        Command::DeadLetters(command) => commands::dead_letters::run(&cli, command),
+        Command::Replay(args) => commands::replay::run(&cli, args),
         Command::Plan(args) => commands::plan::run(&cli, args),
         Command::Check(args) => commands::check::run(&cli, args),
         Command::Decode(args) => commands::decode::run(args),

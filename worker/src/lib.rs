@@ -1,6 +1,7 @@
 //! The shell around the pure core: everything that talks to the outside.
 //!
 //! [`cli`] and [`commands`] are the way in; [`pipeline`] is the path of a message, with [`pool`] around it;
+//! [`dead_letters`] and [`replay`] are for what fell out of it;
 //! [`bus`], [`graph`] and [`identity`] each know one thing outside.
 
 pub mod cli;
@@ -8,6 +9,9 @@ pub mod commands;
 
 pub mod pipeline;
 pub mod pool;
+
+pub mod dead_letters;
+pub mod replay;
 
 pub mod bus;
 pub mod graph;

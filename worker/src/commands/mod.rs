@@ -1,10 +1,14 @@
 //! One file per subcommand: the only places that build concrete parts.
 
 mod body;
+mod queues;
+mod screen;
 
 pub mod check;
+pub mod dead_letters;
 pub mod decode;
 pub mod plan;
+pub mod replay;
 pub mod run;
 pub mod wiring;
 

@@ -88,7 +88,7 @@ fn line(text: &mut String, what: &str, value: &str) {
     let _infallible = writeln!(text, "{what:12}{value}");
 }
 
-fn shown(value: &PropertyValue) -> Value {
+pub(super) fn shown(value: &PropertyValue) -> Value {
     match value {
         PropertyValue::Clear => Value::Null,
         PropertyValue::Text(text) => json!(text),

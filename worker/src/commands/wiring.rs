@@ -63,13 +63,15 @@ pub fn bus_tokens(bus: &Bus, clients: &Clients) -> Arc<dyn TokenSource> {
 }
 
 /// Graph.
+#[must_use]
 pub fn directory(settings: &Settings, clients: Clients) -> GraphClient {
+    directory_for(settings, clients, graph::Priority::Normal)
+}
+
+/// Graph, for calls of this rank.
+pub(super) fn directory_for(settings: &Settings, clients: Clients, priority: graph::Priority) -> GraphClient {
     let graph = &settings.graph;
-    let options = graph::Options {
-        root: graph.root.clone(),
-        reading: graph.reading.clone(),
-        priority: graph::Priority::Normal,
-    };
+    let options = graph::Options { root: graph.root.clone(), reading: graph.reading.clone(), priority };
     let (http, resource) = (clients.http.clone(), graph.root.as_str().trim_end_matches('/'));
     let tokens = EntraTokens::new(settings.identity.clone(), clients, resource, clock::now);
     GraphClient::new(http, Arc::new(tokens), &options)

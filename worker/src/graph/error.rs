@@ -94,7 +94,17 @@ impl Error {
         }
     }
 
-    fn dead_letter(&self) -> DeadLetter {
+    /// Whether asking again later would be answered the same: it is about this user or value.
+    #[must_use]
+    pub fn is_about_the_user(&self) -> bool {
+        let not_found =
+            matches!(self, Self::Refused { answer, .. } if answer.handling() == Handling::NotFoundYet);
+        not_found || self.class() == Class::Permanent
+    }
+
+    /// What to tell of it if it is for good.
+    #[must_use]
+    pub fn dead_letter(&self) -> DeadLetter {
         let (reason, remedy) = match self {
             Self::Refused { answer, .. } => match answer.handling() {
                 Handling::NotFoundYet => (

@@ -16,7 +16,7 @@ use reqwest::{
 };
 use shared::{
     ids::UserId,
-    patch::UserWrite,
+    patch::{PropertyValue, UserWrite},
     property::Property,
     reconcile::{self, Body, Current, Reading, Reconciled},
     retry_after,
@@ -24,7 +24,7 @@ use shared::{
 };
 use uuid::Uuid;
 
-use super::{Answer, Applied, Directory, Error, answer::Handling, wire};
+use super::{Answer, Applied, Directory, Error, Foreseen, answer::Handling, wire};
 use crate::{clock, identity::TokenProvider};
 
 /// What the client needs to know.
@@ -132,6 +132,24 @@ impl GraphClient {
         }
         let body = read_body(&mut response).await.map_err(|error| Error::Unreachable(error.without_url()))?;
         wire::current(&body, write, reading).ok_or(Error::Senseless)
+    }
+
+    /// Compares a write with the user as Graph shows him, and changes nothing.
+    pub async fn foresee(&self, write: &UserWrite) -> Result<Foreseen, Error> {
+        let reading = Reading { diff: true, ..self.reading.clone() };
+        let current = self.read(write, &reading).await?;
+        let Reconciled { body, superseded } = reconcile::reconcile(write, &current, &reading)
+            .map_err(|reconcile::Ambiguous| Error::Ambiguous)?;
+        let body = body.unwrap_or_default();
+        let (identities, mut properties) = (body.identities.is_some(), Vec::new());
+        for entry in &write.entries {
+            let sign_in = matches!(entry.value, PropertyValue::SignIn { .. });
+            let written = body.properties.iter().any(|(property, _)| *property == entry.property);
+            if written || (sign_in && identities) {
+                properties.push(entry.property.clone());
+            }
+        }
+        Ok(Foreseen { properties, superseded })
     }
 
     /// Sends the write; tells whether Graph hinted that a limit is near.

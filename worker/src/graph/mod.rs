@@ -23,6 +23,15 @@ pub struct Applied {
     pub superseded: Vec<Property>,
 }
 
+/// What a write would change by what Graph shows now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Foreseen {
+    /// Properties that would be written.
+    pub properties: Vec<Property>,
+    /// Properties for which the user's mark shows a newer version.
+    pub superseded: Vec<Property>,
+}
+
 /// Where users are kept.
 #[async_trait]
 pub trait Directory: Send + Sync + 'static {

@@ -1,5 +1,5 @@
-//! Handing a message back for later: a copy that becomes visible after a while, confirmed before the
-//! original is completed.
+//! Copies that take the place of a message: handed back for later, or put back from the dead letters. A copy is
+//! confirmed before its original is completed.
 //!
 //! The copy never travels under the original's message-id: with duplicate detection the queue would accept
 //! and silently drop it, and completing the original would then lose the change. It carries what is needed
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use shared::{ids::SequenceNumber, urgency::Urgency};
 use uuid::Uuid;
 
-use crate::bus::{Message, Outgoing, Property};
+use crate::bus::{CODE, Message, Outgoing, Properties, Property, TARGET};
 
 /// How often the message has come back.
 const ATTEMPT: &str = "contactsync-attempt";
@@ -23,6 +23,17 @@ const ORIGINAL_ID: &str = "contactsync-original-id";
 pub const REPLAY_ID: &str = "contactsync-replay-id";
 /// When it was put back, in milliseconds since 1970.
 pub const REPLAYED_AT: &str = "contactsync-replayed-at";
+/// How often it was put back.
+const REPLAYS: &str = "contactsync-replays";
+/// Its number among the dead letters, by which a replay recognizes what it put back.
+const REPLAYED_SEQUENCE: &str = "contactsync-replayed-sequence";
+/// Why it was among them.
+const REPLAYED_REASON: &str = "contactsync-replayed-reason";
+
+/// Why a message is a dead letter, by Service Bus's name.
+pub const DEAD_LETTER_REASON: &str = "DeadLetterReason";
+/// What happened to it.
+pub const DEAD_LETTER_DESCRIPTION: &str = "DeadLetterErrorDescription";
 
 /// Makes ids of copies: version-5 GUIDs in a space of our own.
 const COPIES: Uuid = Uuid::from_u128(0x7b0b_3c5e_2f51_4d0e_9a35_c0f1_6d3a_9b21);
@@ -46,11 +57,7 @@ impl Past {
     /// Reads it. Properties that are not ours, or damaged, count as absent.
     #[must_use]
     pub fn of(message: &Message) -> Self {
-        let number = |name| match message.properties.get(name) {
-            Some(Property::I64(number)) => Some(*number),
-            Some(Property::I32(number)) => Some(i64::from(*number)),
-            _ => None,
-        };
+        let number = |name| number(message, name);
         let time = |name| number(name).and_then(|millis| Timestamp::from_millisecond(millis).ok());
         let first_seen = time(FIRST_SEEN).or(message.enqueued);
         let replayed = message.properties.text(REPLAY_ID).is_some();
@@ -67,23 +74,76 @@ impl Past {
 /// The copy of a message that comes back. `None` if its body cannot be carried along.
 #[must_use]
 pub fn copy(message: &Message, now: Timestamp) -> Option<Outgoing> {
-    let past = Past::of(message);
+    let (past, original) = (Past::of(message), original(message));
     let attempt = past.attempt.saturating_add(1);
-    let original = message
-        .properties
-        .text(ORIGINAL_ID)
-        .or(message.message_id.as_deref())
-        .map_or_else(|| past.arrival.to_string(), str::to_owned);
-    let mut properties = message.properties.clone();
+    let mut properties = remembered(message, now);
     properties.set(ATTEMPT, Property::I64(i64::from(attempt)));
-    properties.set(FIRST_SEEN, Property::I64(past.first_seen.unwrap_or(now).as_millisecond()));
-    properties.set(SEQUENCE, Property::I64(past.arrival.0));
     // The same copy made twice, by two replicas say, gets the same id, and so is one copy to a queue that
     // detects duplicates.
-    let id = Uuid::new_v5(&COPIES, format!("{original}/{}/{attempt}", past.arrival).as_bytes());
-    properties.set(ORIGINAL_ID, Property::from(&*original));
+    outgoing(message, properties, &format!("{original}/{}/{attempt}", past.arrival))
+}
+
+/// The copy of a dead letter that a replay puts back. `None` if its body cannot be carried along.
+///
+/// Of what stood beside its original's failure only the reason is kept. The count of returns goes on, because the
+/// ids of later copies are made of it.
+#[must_use]
+pub fn replayed(message: &Message, replay: Uuid, now: Timestamp) -> Option<Outgoing> {
+    let mut properties = remembered(message, now);
+    let reason = properties.remove(DEAD_LETTER_REASON);
+    for failure in [DEAD_LETTER_DESCRIPTION, CODE, TARGET] {
+        properties.remove(failure);
+    }
+    if let Some(reason) = reason {
+        properties.set(REPLAYED_REASON, reason);
+    }
+    let replays = number(message, REPLAYS).unwrap_or(0).saturating_add(1);
+    properties.set(REPLAYS, Property::I64(replays));
+    properties.set(REPLAY_ID, Property::from(&*replay.to_string()));
+    properties.set(REPLAYED_AT, Property::I64(now.as_millisecond()));
+    properties.set(REPLAYED_SEQUENCE, Property::I64(message.sequence.0));
+    // The same for every try of one run, so that a queue that detects duplicates takes only one of them; another
+    // one for every run, or the queue would drop what was put back before.
+    outgoing(message, properties, &format!("replay/{replay}/{}", message.sequence))
+}
+
+/// If this run put the message back: its number among the dead letters at that time.
+#[must_use]
+pub fn replayed_by(message: &Message, replay: Uuid) -> Option<SequenceNumber> {
+    let ours = message.properties.text(REPLAY_ID)? == replay.to_string();
+    number(message, REPLAYED_SEQUENCE).filter(|_| ours).map(SequenceNumber)
+}
+
+fn number(message: &Message, name: &str) -> Option<i64> {
+    match message.properties.get(name) {
+        Some(Property::I64(number)) => Some(*number),
+        Some(Property::I32(number)) => Some(i64::from(*number)),
+        _ => None,
+    }
+}
+
+/// Message-id of the original, or its number if it has none.
+fn original(message: &Message) -> String {
+    let id = message.properties.text(ORIGINAL_ID).or(message.message_id.as_deref());
+    id.map_or_else(|| Past::of(message).arrival.to_string(), str::to_owned)
+}
+
+/// The properties with what a copy has to remember of its original.
+///
+/// A dead letter has its number from the dead-letter queue. That is never above the one it had in the queue itself,
+/// so a replayed change is at worst taken for older than another one of the same version, never for newer.
+fn remembered(message: &Message, now: Timestamp) -> Properties {
+    let past = Past::of(message);
+    let mut properties = message.properties.clone();
+    properties.set(FIRST_SEEN, Property::I64(past.first_seen.unwrap_or(now).as_millisecond()));
+    properties.set(SEQUENCE, Property::I64(past.arrival.0));
+    properties.set(ORIGINAL_ID, Property::from(&*original(message)));
+    properties
+}
+
+fn outgoing(message: &Message, properties: Properties, id: &str) -> Option<Outgoing> {
     Some(Outgoing {
-        message_id: Some(id.to_string().into()),
+        message_id: Some(Uuid::new_v5(&COPIES, id.as_bytes()).to_string().into()),
         correlation_id: message.correlation_id.clone(),
         content_type: message.content_type.clone(),
         subject: message.subject.clone(),
@@ -111,7 +171,7 @@ mod tests {
         }
     }
 
-    fn original() -> Past {
+    fn its_own() -> Past {
         let enqueued = message().enqueued;
         let (arrival, urgency) = (SequenceNumber(42), Urgency::Live);
         Past { attempt: 0, first_seen: enqueued, since: enqueued, arrival, urgency }
@@ -142,12 +202,44 @@ mod tests {
         let ids = [message().message_id, first.message_id.clone(), second.message_id.clone()];
         assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
         assert_eq!(copy(&message(), now).expect("has a body").message_id, first.message_id, "deterministic");
-        assert_eq!(Past::of(&delivered(second, 60)), Past { attempt: 2, ..original() });
+        assert_eq!(Past::of(&delivered(second, 60)), Past { attempt: 2, ..its_own() });
+    }
+
+    #[test]
+    fn what_a_replay_puts_back_is_the_original_without_its_failure_and_with_an_id_of_its_own() {
+        let (now, run) = (Timestamp::from_second(2_000).expect("small"), Uuid::from_u128(7));
+        let mut dead = delivered(copy(&message(), now).expect("has a body"), 5);
+        for (name, text) in [(DEAD_LETTER_REASON, "Why"), (DEAD_LETTER_DESCRIPTION, "because"), (CODE, "c")] {
+            dead.properties.set(name, Property::from(text));
+        }
+        let put_back = replayed(&dead, run, now).expect("has a body");
+        assert_eq!(replayed(&dead, run, now).expect("has a body").message_id, put_back.message_id);
+        assert_ne!(replayed(&dead, Uuid::from_u128(8), now).expect("body").message_id, put_back.message_id);
+        assert_ne!(put_back.message_id, dead.message_id);
+        let properties = &put_back.properties;
+        assert!(
+            [DEAD_LETTER_REASON, DEAD_LETTER_DESCRIPTION, CODE].iter().all(|n| properties.get(n).is_none())
+        );
+        assert_eq!(
+            (properties.text(REPLAYED_REASON), properties.text(ORIGINAL_ID)),
+            (Some("Why"), Some("m-1"))
+        );
+        assert_eq!((properties.text("who"), &put_back.body), (Some("dataverse"), &Bytes::from_static(b"{}")));
+        let again = delivered(put_back, 90);
+        assert_eq!(
+            Past::of(&again),
+            Past { attempt: 1, since: Some(now), urgency: Urgency::Replayed, ..its_own() }
+        );
+        assert_eq!(replayed_by(&again, run), Some(SequenceNumber(5)));
+        assert_eq!((replayed_by(&again, Uuid::from_u128(8)), replayed_by(&dead, run)), (None, None));
+        let twice =
+            replayed(&delivered(replayed(&again, run, now).expect("body"), 91), run, now).expect("body");
+        assert_eq!(twice.properties.get(REPLAYS), Some(&Property::I64(3)));
     }
 
     #[test]
     fn an_original_is_its_own_past() {
-        assert_eq!(Past::of(&message()), original());
+        assert_eq!(Past::of(&message()), its_own());
     }
 
     #[test]
@@ -156,7 +248,7 @@ mod tests {
         replayed.properties.set(REPLAY_ID, Property::from("r-1"));
         replayed.properties.set(REPLAYED_AT, Property::I64(5_000_000));
         let since = Timestamp::from_second(5_000).ok();
-        let past = Past { since, urgency: Urgency::Replayed, ..original() };
+        let past = Past { since, urgency: Urgency::Replayed, ..its_own() };
         assert_eq!(Past::of(&replayed), past);
         let copy = copy(&replayed, Timestamp::from_second(6_000).expect("small")).expect("has a body");
         assert_eq!(Past::of(&delivered(copy, 50)), Past { attempt: 1, ..past });

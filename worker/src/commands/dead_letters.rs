@@ -1,0 +1,42 @@
+//! `contactsync dead-letters`: what failed and why.
+
+mod export;
+mod list;
+mod purge;
+mod show;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+
+use crate::{cli::Cli, config::Settings, telemetry::logging};
+
+/// What to do with dead letters. Looking locks nothing and changes nothing.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Count them in groups: by reason, Graph's code, property of the user and age.
+    List(list::Args),
+    /// Show one: what it says, why it failed, and what would be made of it now.
+    Show(show::Args),
+    /// Write them to a file, one JSON object a line, bodies and all. Bodies hold personal data.
+    Export(export::Args),
+    /// Take them out for good. Writes them to a file first.
+    Purge(purge::Args),
+}
+
+/// Does it.
+pub fn run(cli: &Cli, command: &Command) -> anyhow::Result<ExitCode> {
+    let settings = cli.settings()?;
+    logging::start(&settings.telemetry)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("the runtime cannot start")?.block_on(carry_out(&settings, command))
+}
+
+async fn carry_out(settings: &Settings, command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::List(args) => list::run(settings, args).await,
+        Command::Show(args) => show::run(settings, args).await,
+        Command::Export(args) => export::run(settings, args).await,
+        Command::Purge(args) => purge::run(settings, args).await,
+    }
+}

@@ -1,0 +1,97 @@
+//! `dead-letters purge`: dead letters that nobody needs any more, out of the queue.
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::bail;
+use uuid::Uuid;
+
+use super::export::Output;
+use crate::{
+    bus::Queue,
+    clock,
+    commands::{
+        print,
+        queues::{Queues, choose},
+        replay::{Report, exit_code, window},
+        run::stop_signal,
+    },
+    config::Settings,
+    dead_letters::{Selection, span},
+    replay::{Errand, Order, Pacing, Run, Supply, Taking},
+};
+
+/// Options of `dead-letters purge`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    selection: Selection,
+    /// Do it; without this, it is only said how many would go.
+    #[arg(long)]
+    yes: bool,
+    /// Where to write them before they go; dead-letters-TIME.jsonl if nothing is said.
+    #[arg(long, value_name = "FILE.jsonl", conflicts_with = "no_export")]
+    export: Option<PathBuf>,
+    /// Do not write them anywhere: they are lost for good.
+    #[arg(long)]
+    no_export: bool,
+    /// How long to wait for messages that somebody else keeps under lock.
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = span)]
+    wait: Duration,
+    /// How many messages that are not meant may be kept under lock at once to get at those that are.
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = window)]
+    window: usize,
+    /// Print events as JSON lines.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Takes them out.
+pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
+    if !args.selection.is_selective() {
+        bail!(
+            "purge needs at least one filter that says which dead letters nobody needs, for example --reason"
+        );
+    }
+    let queues = Queues::open(settings, None)?;
+    let exports = args.yes && !args.no_export;
+    let mut output = exports.then(|| Output::open(&file(args))).transpose()?;
+    let (members, walk) = choose(&queues.looking, settings, &args.selection, |message| {
+        output.as_mut().map_or(Ok(()), |output| output.write(message))
+    })
+    .await?;
+    if !args.yes {
+        queues.close().await;
+        print(&format!("{} dead letters would be removed; --yes does it.\n", members.len()))?;
+        return Ok(ExitCode::FAILURE);
+    }
+    if let Some(output) = &mut output {
+        output.finish()?;
+    }
+    let count = members.len() as u64;
+    let dead = Arc::new(queues.receiving()?);
+    let taking = Taking::new(Arc::clone(&dead), members, args.window);
+    let order = Order {
+        replay: Uuid::new_v4(),
+        errand: Errand::Remove,
+        pacing: Pacing { rate: 10_000.0, canary: None, tolerance: None },
+        patience: args.wait,
+        members: count,
+        looked_at: walk.seen,
+    };
+    let mut report = Report::new(args.json, None, count)?;
+    let target = Arc::clone(&queues.target);
+    let run = Run::new(order, Supply::Queue(Box::new(taking)), target, None, |event| report.tell(&event));
+    let summary = run.run(stop_signal()?).await;
+    dead.close().await;
+    queues.close().await;
+    report.finished(&summary);
+    report.end()?;
+    Ok(exit_code(&summary))
+}
+
+fn file(args: &Args) -> PathBuf {
+    args.export.clone().unwrap_or_else(|| {
+        let now = clock::now().strftime("%Y%m%dT%H%M%SZ");
+        format!("dead-letters-{now}.jsonl").into()
+    })
+}

@@ -1,0 +1,93 @@
+//! The queues that commands about dead letters need, and the set that their filters choose.
+
+use std::{ops::ControlFlow, path::PathBuf, sync::Arc};
+
+use anyhow::Context;
+
+use super::{screen::Screen, wiring};
+use crate::{
+    bus::{
+        Message, Queue,
+        amqp::{self, AmqpQueue},
+    },
+    clock,
+    config::Settings,
+    dead_letters::{Selection, Walk, browse},
+    replay::Members,
+};
+
+/// The dead letters, and where their copies go.
+pub(super) struct Queues {
+    dead: amqp::Settings,
+    ca_file: Option<PathBuf>,
+    /// The dead letters, to look at.
+    pub(super) looking: AmqpQueue,
+    /// Where copies go.
+    pub(super) target: Arc<AmqpQueue>,
+    /// The dead letters of where copies go.
+    pub(super) target_dead: Arc<AmqpQueue>,
+}
+
+impl Queues {
+    pub(super) fn open(settings: &Settings, to: Option<&str>) -> anyhow::Result<Self> {
+        let clients = wiring::clients(&settings.graph)?;
+        let main = wiring::amqp_settings(&settings.bus, &clients);
+        let ca_file = settings.graph.ca_file.clone();
+        let open = |settings: &_| {
+            AmqpQueue::open_without_intake(settings, ca_file.as_deref()).context("the queue cannot be opened")
+        };
+        let dead = main.clone().dead_letters();
+        let mut target = main;
+        if let Some(to) = to {
+            (target.entity, target.target) = (to.into(), to.into());
+        }
+        Ok(Self {
+            looking: open(&dead)?,
+            target: Arc::new(open(&target)?),
+            target_dead: Arc::new(open(&target.dead_letters())?),
+            dead,
+            ca_file: settings.graph.ca_file.clone(),
+        })
+    }
+
+    /// The dead letters, to be received.
+    pub(super) fn receiving(&self) -> anyhow::Result<AmqpQueue> {
+        AmqpQueue::open(&self.dead, self.ca_file.as_deref()).context("the dead-letter queue cannot be opened")
+    }
+
+    pub(super) async fn close(&self) {
+        for queue in [&self.looking, &*self.target, &*self.target_dead] {
+            Queue::close(queue).await;
+        }
+    }
+}
+
+/// Fixes the set: all that are meant and are there now. Shows each of them to `each`.
+pub(super) async fn choose(
+    queue: &AmqpQueue,
+    settings: &Settings,
+    selection: &Selection,
+    mut each: impl FnMut(&Message) -> anyhow::Result<()>,
+) -> anyhow::Result<(Members, Walk)> {
+    let (now, mut members, mut failed) = (clock::now(), Members::new(), None);
+    let mut screen = Screen::new(None);
+    let (limit, mut seen) = (selection.limit.unwrap_or(u64::MAX), 0);
+    let walk = browse(queue, selection.first(), |peeked| {
+        let message = &peeked.message;
+        seen += 1;
+        screen
+            .at(seen, &format!("looked at {seen} dead letters"), || format!("looked at {seen} dead letters"));
+        if selection.matches(message, now, &settings.planner) {
+            members.insert(message.sequence);
+            failed = each(message).err();
+        }
+        let enough = members.len() as u64 >= limit || selection.is_behind(message.sequence);
+        if enough || failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    let walk = walk.await.context("the dead letters cannot be looked at")?;
+    screen.end();
+    match failed {
+        Some(error) => Err(error),
+        None => Ok((members, walk)),
+    }
+}

@@ -1,0 +1,203 @@
+//! `contactsync replay`: dead letters back to the queue.
+
+mod foretell;
+mod report;
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Context, bail};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use self::foretell::foretell;
+pub(super) use self::report::Report;
+use super::{
+    queues::{Queues, choose},
+    run::stop_signal,
+};
+use crate::{
+    bus::{Queue, amqp::AmqpQueue},
+    cli::Cli,
+    clock,
+    config::Settings,
+    dead_letters::{Selection, span},
+    replay::{End, Errand, File, Order, Pacing, Run, Share, Summary, Supply, Taking, Watch},
+    telemetry,
+};
+
+/// Options of `replay`.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+#[command(after_long_help = "\
+What receiving costs: Service Bus hands out dead letters from the front only. To reach a message, those before it \
+have to be taken under lock; they are given back untouched and in their place, without a raised delivery count. \
+While a run lasts, nobody else can receive them, but everybody can look at them. A run that is killed leaves its \
+locks to lapse (the queue's lock duration), which raises the delivery count of what it held by one; dead letters \
+never move because of that.
+
+A message is only taken out after the service has confirmed its copy. Whatever happens in between, a message can \
+come twice and never not at all. With guard.attribute set, a message that comes twice or is old changes nothing.
+
+Exit codes: 0 all of the set was put back, 1 not all of it, 2 wrong usage, 78 bad settings.")]
+pub struct Args {
+    #[command(flatten)]
+    selection: Selection,
+    /// Say what would become of each message, by decoding and planning it, and change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// With --dry-run: also compare with the users as Graph shows them. Reads only.
+    #[arg(long, requires = "dry_run")]
+    online: bool,
+    /// Messages a second: 10, 10/s, 300/m. Graph allows 20 writes a second for everything together.
+    #[arg(long, value_name = "N/s", default_value = "10/s", value_parser = rate)]
+    rate: f64,
+    /// Put back so many first, wait for what becomes of them, then go on at an eighth, a quarter, half and all of
+    /// the rate.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    canary: Option<u64>,
+    /// Stop when more than this share of what was put back becomes dead letters again. With --canary 20% if
+    /// nothing else is said.
+    #[arg(long, value_name = "SHARE")]
+    abort_if_failing: Option<Share>,
+    /// How long to wait for outcomes, and for messages that somebody else keeps under lock.
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = span)]
+    wait: Duration,
+    /// How many messages that are not meant may be kept under lock at once to get at those that are.
+    #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = window)]
+    window: usize,
+    /// Put back what `dead-letters export` wrote, instead of the dead-letter queue.
+    #[arg(long, value_name = "FILE.jsonl")]
+    from: Option<PathBuf>,
+    /// Send to this queue or topic instead of the one that the messages come from.
+    #[arg(long, value_name = "QUEUE")]
+    to: Option<String>,
+    /// Go on without guard.attribute, although an old message can then overwrite newer values.
+    #[arg(long)]
+    unguarded: bool,
+    /// Also append every event, one for each message put back, to this file as JSON lines.
+    #[arg(long, value_name = "FILE")]
+    audit: Option<PathBuf>,
+    /// Print events as JSON lines.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Replays.
+pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
+    let settings = cli.settings()?;
+    if !args.dry_run && !args.unguarded && settings.graph.reading.guard.is_none() {
+        bail!(
+            "guard.attribute is not set: a dead letter that is older than what a user has by now would overwrite the \
+             newer values, and nobody could tell afterwards. Set guard.attribute and restart the workers, or look at \
+             `replay --dry-run --online` and say --unguarded if that is fine"
+        );
+    }
+    telemetry::logging::start(&settings.telemetry)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.context("the runtime cannot start")?.block_on(async {
+        if args.dry_run { foretell(&settings, args).await } else { put_back(&settings, args).await }
+    })
+}
+
+async fn put_back(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
+    let stop = stop_signal()?;
+    let replay = Uuid::new_v4();
+    let queues = Queues::open(settings, args.to.as_deref())?;
+    let (supply, members, looked_at) = supply(settings, args, &queues).await?;
+    let pacing = Pacing { rate: args.rate, canary: args.canary, tolerance: args.abort_if_failing };
+    let watch = if pacing.watches() {
+        let watch = Watch::begin(Arc::clone(&queues.target), Arc::clone(&queues.target_dead), replay);
+        Some(watch.await.context("the queue cannot be looked at")?)
+    } else {
+        None
+    };
+    let order = Order { replay, errand: Errand::PutBack, pacing, patience: args.wait, members, looked_at };
+    let mut report = Report::new(args.json, args.audit.as_deref(), members)?;
+    let summary = carry_out(order, supply, &queues, watch, &mut report, stop).await;
+    report.end()?;
+    Ok(exit_code(&summary))
+}
+
+/// Fixes the set, and where its messages come from; with how many there are and were looked at.
+async fn supply(
+    settings: &Settings,
+    args: &Args,
+    queues: &Queues,
+) -> anyhow::Result<(Supply<AmqpQueue>, u64, u64)> {
+    let Some(path) = &args.from else {
+        let (members, walk) = choose(&queues.looking, settings, &args.selection, |_| Ok(())).await?;
+        let count = members.len() as u64;
+        let taking = Taking::new(Arc::new(queues.receiving()?), members, args.window);
+        return Ok((Supply::Queue(Box::new(taking)), count, walk.seen));
+    };
+    let now = clock::now();
+    let context = || format!("cannot read {}", path.display());
+    let open = || File::open(path, &args.selection, &settings.planner, now).with_context(context);
+    let (mut counted, mut members) = (open()?, 0);
+    while counted.take().with_context(context)?.is_some() {
+        members += 1;
+    }
+    Ok((Supply::File(Box::new(open()?)), members, members))
+}
+
+async fn carry_out(
+    order: Order,
+    supply: Supply<AmqpQueue>,
+    queues: &Queues,
+    watch: Option<Watch<AmqpQueue>>,
+    report: &mut Report,
+    stop: watch::Receiver<bool>,
+) -> Summary {
+    let receiving = match &supply {
+        Supply::Queue(taking) => Some(Arc::clone(taking.queue())),
+        Supply::File(_) => None,
+    };
+    let run = Run::new(order, supply, Arc::clone(&queues.target), watch, |event| report.tell(&event));
+    let summary = run.run(stop).await;
+    if let Some(receiving) = receiving {
+        // What was completed or given back has to leave the machine before the process ends.
+        receiving.close().await;
+    }
+    queues.close().await;
+    report.finished(&summary);
+    summary
+}
+
+pub(super) fn exit_code(summary: &Summary) -> ExitCode {
+    ExitCode::from(u8::from(summary.end != End::Done || summary.left > 0))
+}
+
+fn rate(text: &str) -> Result<f64, &'static str> {
+    let (number, per) = match text.trim().split_once('/') {
+        None => (text.trim(), 1.0),
+        Some((number, "s")) => (number, 1.0),
+        Some((number, "m")) => (number, 60.0),
+        Some((number, "h")) => (number, 3_600.0),
+        Some(_) => return Err("is not a rate such as 10/s, 300/m or 1000/h"),
+    };
+    let rate: f64 = number.trim().parse().map_err(|_| "is not a rate such as 10/s, 300/m or 1000/h")?;
+    let rate = rate / per;
+    if (0.001..=10_000.0).contains(&rate) { Ok(rate) } else { Err("must be from 0.001 to 10000 a second") }
+}
+
+pub(super) fn window(text: &str) -> Result<usize, &'static str> {
+    // Service Bus allows 5,000 messages to be received from one entity at once.
+    let number = text.parse().ok().filter(|number| (1..=5_000).contains(number));
+    number.ok_or("must be from 1 to 5000")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_read_as_people_write_them() {
+        for (text, expected) in [("10", 10.0), ("10/s", 10.0), ("300/m", 5.0), ("7200/h", 2.0), ("0.5", 0.5)]
+        {
+            assert_eq!(rate(text), Ok(expected), "{text}");
+        }
+        for text in ["", "0", "-1", "10/d", "fast", "1e9"] {
+            rate(text).expect_err(text);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What a run shows: a bar on a terminal, lines elsewhere, or JSON for machines; and the file of the audit.
+
+use std::{fs::File, io::Write, path::Path, time::Duration};
+
+use anyhow::Context;
+use tokio::time::Instant;
+
+use crate::{
+    commands::{print, screen::Screen},
+    replay::{Audit, End, Event, Progress, Summary},
+};
+
+/// Time between two lines of progress.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Shows events.
+pub(in crate::commands) struct Report {
+    json: bool,
+    audit: Option<File>,
+    screen: Screen,
+    told: Instant,
+    failed: Option<anyhow::Error>,
+}
+
+impl Report {
+    pub(in crate::commands) fn new(json: bool, audit: Option<&Path>, of: u64) -> anyhow::Result<Self> {
+        let audit = audit.map(|path| {
+            let file = File::options().create(true).append(true).open(path);
+            file.with_context(|| format!("cannot write {}", path.display()))
+        });
+        let (told, screen) = (Instant::now(), Screen::new(Some(of)));
+        Ok(Self { json, audit: audit.transpose()?, screen, told, failed: None })
+    }
+
+    /// Shows one event. That it cannot be shown never stops a run; it is told in the end.
+    pub(in crate::commands) fn tell(&mut self, event: &Event) {
+        let told = self.record(event).and_then(|()| self.show(event));
+        if let Err(error) = told {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    pub(in crate::commands) fn finished(&mut self, summary: &Summary) {
+        self.screen.end();
+        self.tell(&Event::Finished(summary.clone()));
+    }
+
+    /// Whether everything could be shown and recorded.
+    pub(in crate::commands) fn end(self) -> anyhow::Result<()> {
+        self.failed
+            .map_or(Ok(()), |error| Err(error.context("the run went on, but not all of it could be told")))
+    }
+
+    fn record(&mut self, event: &Event) -> anyhow::Result<()> {
+        match (&mut self.audit, event) {
+            (None, _) | (Some(_), Event::Progress(_) | Event::Waiting(_)) => Ok(()),
+            (Some(file), event) => file
+                .write_all(format!("{}\n", event.json()).as_bytes())
+                .context("cannot write the audit file"),
+        }
+    }
+
+    fn show(&mut self, event: &Event) -> anyhow::Result<()> {
+        if self.json {
+            let rare = matches!(event, Event::Progress(_)) && !self.is_time();
+            return if rare { Ok(()) } else { print(&format!("{}\n", event.json())) };
+        }
+        match event {
+            Event::Progress(progress) => {
+                let note = note(progress);
+                if self.screen.is_terminal() {
+                    self.screen.at(progress.replayed, &note, String::new);
+                } else if self.is_time() {
+                    print(&format!("{} of {} done {note}\n", progress.replayed, progress.members))?;
+                }
+                Ok(())
+            }
+            Event::Waiting(what) => {
+                self.screen.say(&format!("waiting {what}"));
+                Ok(())
+            }
+            Event::Finished(summary) => print(&conclusion(summary)),
+            Event::Started { replay, members, looked_at } => {
+                print(&format!("{members} of {looked_at} dead letters chosen; run {replay}\n"))
+            }
+            Event::Replayed(audit) => self.line(&replayed(audit)),
+            Event::Removed(letter) => self.line(&format!("removed {} {}", letter.sequence, letter.reason)),
+            Event::Left { sequence, why } => self.line(&format!("left {sequence}: {why}")),
+        }
+    }
+
+    fn line(&self, text: &str) -> anyhow::Result<()> {
+        if self.screen.is_terminal() {
+            self.screen.say(text);
+            return Ok(());
+        }
+        print(&format!("{text}\n"))
+    }
+
+    fn is_time(&mut self) -> bool {
+        let time = self.told.elapsed() >= PAUSE;
+        if time {
+            self.told = Instant::now();
+        }
+        time
+    }
+}
+
+fn replayed(audit: &Audit) -> String {
+    let letter = &audit.letter;
+    let mut text = format!("replayed {} {}", letter.sequence, letter.reason);
+    for part in [&letter.code, &letter.target].into_iter().flatten() {
+        text.push(' ');
+        text.push_str(part);
+    }
+    text.push_str(" as ");
+    text.push_str(&audit.message_id);
+    if !audit.completed {
+        text.push_str(", its dead letter is not out of the queue yet");
+    }
+    text
+}
+
+fn note(progress: &Progress) -> String {
+    match (progress.well, progress.failed) {
+        (0, 0) => String::new(),
+        (well, failed) => format!("({well} well, {failed} dead letters again)"),
+    }
+}
+
+fn conclusion(summary: &Summary) -> String {
+    let Summary { progress, open, watched, gone, left, took, end, .. } = summary;
+    let seconds = took.as_secs_f64();
+    let mut parts = vec![format!("{} of {} done in {seconds:.1} s", progress.replayed, progress.members)];
+    if *watched {
+        let (well, failed) = (progress.well, progress.failed);
+        parts.push(format!("{well} well, {failed} dead letters again, {open} not known yet"));
+    }
+    for (count, what) in [(gone, "were gone before their turn"), (left, "could not be copied and stay")] {
+        if *count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    let end = if *end == End::Done { String::new() } else { end.explain() + "\n" };
+    format!("{}\n{end}", parts.join("; "))
+}

@@ -1,0 +1,26 @@
+//! Putting dead letters back: a chosen set, slowly, watched, and never so that one is lost.
+//!
+//! A set is fixed first, by peek. Then dead letters are received under lock ([`taking`]), each member is sent as a
+//! fresh copy and completed when the service has confirmed the copy, at the pace that [`Pacing`] allows by what
+//! became of those before ([`Outcomes`]). [`Run`] is the loop around them, [`forecast`] the run that changes nothing.
+
+mod file;
+mod forecast;
+mod outcomes;
+mod pacing;
+mod run;
+mod sending;
+mod supply;
+mod taking;
+mod tell;
+mod watch;
+
+pub use file::File;
+pub use forecast::{Forecast, forecast, write_of};
+pub use outcomes::{Look, Outcomes};
+pub use pacing::{Pacing, Seen, Share, Turn};
+pub use run::{Errand, Order, Run};
+pub use supply::{Item, Supply};
+pub use taking::{Members, Taken, Taking};
+pub use tell::{Audit, End, Event, Progress, Summary};
+pub use watch::Watch;
