@@ -14,6 +14,8 @@ mod graph;
 
 mod queue_counts;
 
+mod replay;
+
 mod resilience;
 
 mod simulation;

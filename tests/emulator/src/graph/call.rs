@@ -40,6 +40,11 @@ impl Call {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    /// Whether the client asks to be throttled before others.
+    pub(super) fn is_low_priority(&self) -> bool {
+        self.header("x-ms-throttle-priority").is_some_and(|value| value.eq_ignore_ascii_case("low"))
+    }
+
     /// Whether the body claims to be JSON.
     pub(super) fn is_json(&self) -> bool {
         self.header(CONTENT_TYPE.as_str()).is_some_and(|mime| {

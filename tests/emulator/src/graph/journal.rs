@@ -52,6 +52,8 @@ pub struct Entry {
     pub client_request_id: String,
     /// `Retry-Attempt`, with which Microsoft's clients mark their repetitions.
     pub retry_attempt: Option<String>,
+    /// Whether the client asked to be throttled before others.
+    pub low_priority: bool,
     /// The scripted fault that was used.
     pub fault: Option<u64>,
 }

@@ -32,11 +32,12 @@ impl State {
             _ => None,
         };
         let cost = self.cost(call, place);
-        let low =
-            call.header("x-ms-throttle-priority").is_some_and(|value| value.eq_ignore_ascii_case("low"));
         // The envelope of a batch costs nothing; its items are charged one by one.
-        let charged =
-            if kind == Kind::Batch { Ok(0.0) } else { self.quota.charge(grant.app, cost, low, now) };
+        let charged = if kind == Kind::Batch {
+            Ok(0.0)
+        } else {
+            self.quota.charge(grant.app, cost, call.is_low_priority(), now)
+        };
         let percentage = *charged.as_ref().unwrap_or(&0.0);
         let done = charged.and_then(|_| self.admitted(call, place, &grant, now));
         let mut handled = done.unwrap_or_else(|refusal| Handled::new(kind, refusal.into_reply(ids)));

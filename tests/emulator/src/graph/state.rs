@@ -146,6 +146,7 @@ impl State {
             app: handled.app,
             client_request_id: ids.client.clone(),
             retry_attempt: call.header("retry-attempt").map(str::to_owned),
+            low_priority: call.is_low_priority(),
             fault,
         });
     }

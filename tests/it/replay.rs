@@ -1,0 +1,163 @@
+//! Dead letters seen, put back and taken out, by the real binary over TCP.
+
+mod chosen;
+mod copies;
+mod crashes;
+mod listing;
+mod outcomes;
+mod safety;
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use emulator::broker::{Message, Mode, Verb, View};
+use serde_amqp::Value;
+use serde_json::Value as Json;
+use tests::{
+    binary,
+    message::ContactChange,
+    world::{DEAD_LETTERS, QUEUE, World},
+};
+use tokio::process::Command;
+use uuid::Uuid;
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Waits that a test can afford.
+const QUICK: &str = r#"
+[throttle]
+writes_per_second = 1000.0
+burst = 100.0
+[retry]
+first_delay = "10ms"
+longest_delay = "50ms"
+not_found_grace = "50ms"
+"#;
+
+/// The guard's attribute as the documentation suggests it.
+const GUARDED: &str = r#"guard.attribute = "extensionAttribute15""#;
+
+fn user(number: u128) -> Uuid {
+    Uuid::from_u128(0x1111_1111_2222_4333_8444_0000_0000_0000 + number)
+}
+
+fn contact(number: u128) -> Uuid {
+    Uuid::from_u128(0x9999_9999_2222_4333_8444_0000_0000_0000 + number)
+}
+
+/// A change of one contact that links to the user of the same number.
+fn change(number: u128, millis: i64) -> ContactChange {
+    ContactChange::new(contact(number), millis).after("adx_identity_username", user(number).to_string())
+}
+
+/// A message to be made a dead letter.
+struct Dead {
+    id: String,
+    body: Vec<u8>,
+    reason: String,
+    properties: Vec<(&'static str, &'static str)>,
+}
+
+impl Dead {
+    fn new(id: impl Into<String>, body: impl Into<Vec<u8>>, reason: &str) -> Self {
+        Self { id: id.into(), body: body.into(), reason: reason.into(), properties: Vec::new() }
+    }
+
+    fn message(&self) -> Message {
+        // A data section of any length.
+        let mut section = vec![0x00, 0x53, 0x75, 0xb0];
+        section.extend(u32::try_from(self.body.len()).expect("short").to_be_bytes());
+        section.extend(&self.body);
+        let mut message = Message { body: section.into(), ..Message::default() };
+        message.properties.set_message_id(Value::String(self.id.clone()));
+        message.properties.set_named("contenttype", Value::Symbol("application/json".into()));
+        message
+    }
+}
+
+/// Puts dead letters straight into the broker, as a worker would have left them.
+fn bury(world: &World, letters: &[Dead]) -> Result<()> {
+    for letters in letters.chunks(500) {
+        world.bus.broker(|broker, now| -> Result<()> {
+            let queue = broker.resolve(QUEUE)?;
+            broker.send(queue, letters.iter().map(Dead::message).collect(), now)?;
+            let taken = broker.receive(queue, Mode::PeekLock, letters.len(), now)?;
+            ensure!(taken.len() == letters.len(), "the queue held something else");
+            for (delivery, letter) in taken.iter().zip(letters) {
+                let text =
+                    |(name, text): &(&str, &str)| ((*name).to_owned(), Value::String((*text).to_owned()));
+                let verb = Verb::DeadLetter {
+                    reason: Some(letter.reason.clone()),
+                    description: Some("in a test".to_owned()),
+                    properties: letter.properties.iter().map(text).collect(),
+                };
+                broker.settle(queue, delivery.token, verb, now)?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// What a command did.
+struct Done {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Done {
+    #[track_caller]
+    fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
+        self
+    }
+
+    /// The events that `--json` printed.
+    fn events(&self, kind: &str) -> Vec<Json> {
+        let events = self.out.lines().map(|line| serde_json::from_str::<Json>(line).expect("a line of JSON"));
+        events.filter(|event| event["event"] == kind).collect()
+    }
+
+    fn summary(&self) -> Json {
+        self.events("summary").pop().unwrap_or_else(|| panic!("no summary\n{}\n{}", self.out, self.err))
+    }
+}
+
+fn command(settings: &Path, arguments: &str) -> Result<Command> {
+    let mut command = Command::new(binary::contactsync()?);
+    command.args(arguments.split_whitespace()).arg("--config").arg(settings);
+    command.current_dir(settings.parent().context("a folder")?);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    Ok(command)
+}
+
+async fn contactsync(settings: &Path, arguments: &str) -> Result<Done> {
+    let output = command(settings, arguments)?.output().await.context("the command cannot be started")?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok(Done { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) })
+}
+
+fn property(view: &View, name: &str) -> Option<String> {
+    match view.message.property(name)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Long(number) => Some(number.to_string()),
+        other => Some(format!("{other:?}")),
+    }
+}
+
+/// Ids of the originals, in the order of the queue.
+fn ids(world: &World, address: &str) -> Result<Vec<String>> {
+    let original = |view: &View| {
+        property(view, "contactsync-original-id").or_else(|| view.message.message_id()).unwrap_or_default()
+    };
+    Ok(world.bus.contents(address)?.iter().map(original).collect())
+}
+
+/// Nothing is locked, and no delivery has counted as failed.
+fn assert_untouched(world: &World) -> Result<()> {
+    for view in world.bus.contents(DEAD_LETTERS)? {
+        assert!(!view.locked && view.delivery_count == 0, "{} was touched", view.sequence);
+    }
+    Ok(())
+}
