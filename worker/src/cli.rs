@@ -12,7 +12,20 @@ pub const BAD_SETTINGS: u8 = 78;
 
 /// Keeps the users of Azure AD B2C and Entra External ID in step with their contacts in Dataverse.
 #[derive(Debug, Parser)]
-#[command(name = "contactsync", version, about, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    name = "contactsync",
+    version,
+    about,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    after_help = "\
+To begin with:
+  contactsync config init      write a settings file, and fill it in
+  contactsync check            see whether the settings can work
+  contactsync run              take messages
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad settings."
+)]
 pub struct Cli {
     /// The settings file. Without this, contactsync.toml is read if it is there; the environment
     /// (`CONTACTSYNC__SECTION__KEY`) always wins.
@@ -37,6 +50,9 @@ pub enum Command {
     Plan(commands::plan::Args),
     /// Say whether the settings can work, and everything that is wrong with them.
     Check(commands::check::Args),
+    /// Write a settings file to begin with, show the effective settings, or print a schema for editors.
+    #[command(subcommand)]
+    Config(commands::config::Command),
     /// Show what a captured message body says, as JSON.
     Decode(commands::decode::Args),
 }
@@ -51,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => commands::replay::run(&cli, args),
         Command::Plan(args) => commands::plan::run(&cli, args),
         Command::Check(args) => commands::check::run(&cli, args),
+        Command::Config(command) => commands::config::run(&cli, command),
         Command::Decode(args) => commands::decode::run(args),
     };
     match result {
@@ -74,7 +91,9 @@ impl Cli {
         config::load_planner(&self.file(), config::environment())
     }
 
-    fn file(&self) -> config::SettingsFile {
+    /// Where the settings file is.
+    #[must_use]
+    pub fn file(&self) -> config::SettingsFile {
         match &self.config {
             Some(path) => config::SettingsFile::Named(path.clone()),
             None => config::SettingsFile::Usual,

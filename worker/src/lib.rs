@@ -17,6 +17,7 @@ pub mod bus;
 pub mod graph;
 pub mod identity;
 
+pub mod check;
 pub mod depth;
 
 pub mod clock;

@@ -6,6 +6,7 @@ mod screen;
 
 pub mod check;
 pub mod dead_letters;
+pub mod config;
 pub mod decode;
 pub mod plan;
 pub mod replay;

@@ -84,6 +84,7 @@ impl fmt::Display for Source {
 type Door = (Endpoint, Access, Option<Box<str>>);
 
 pub(super) fn bus(r: &Reader<'_>, cloud: Option<&Cloud>, around: &Surroundings) -> Option<Bus> {
+    let transport = r.choice("service_bus.transport", &["amqp", "websocket"]);
     let door = match (r.optional("service_bus.connection_string"), r.optional("service_bus.namespace")) {
         (Some(text), None) => by_connection_string(r, text),
         (None, Some(text)) => by_namespace(r, text, cloud, around),
@@ -102,14 +103,12 @@ pub(super) fn bus(r: &Reader<'_>, cloud: Option<&Cloud>, around: &Surroundings) 
     let source = if door.is_some() || names_source(r) { source(r, entity_path) } else { None };
     let (endpoint, access, _) = door?;
     let admin = r.url_or("service_bus.admin_url", admin::root(&endpoint).as_ref().map_or("", Url::as_str));
-    let (endpoint, way) = match r.text("service_bus.transport")? {
-        "amqp" => (endpoint, Way::Tcp),
-        "websocket" => {
-            let endpoint = endpoint.for_web_socket();
-            let proxy = proxy::proxy(r, &endpoint, around)?;
-            (endpoint, Way::WebSocket { proxy })
-        }
-        _ => return r.wrong("service_bus.transport", "must be \"amqp\" or \"websocket\""),
+    let (endpoint, way) = if transport? == "websocket" {
+        let endpoint = endpoint.for_web_socket();
+        let proxy = proxy::proxy(r, &endpoint, around)?;
+        (endpoint, Way::WebSocket { proxy })
+    } else {
+        (endpoint, Way::Tcp)
     };
     Some(Bus { endpoint, way, access, source: source?, admin: admin? })
 }

@@ -3,15 +3,16 @@
 use super::reader::Reader;
 
 /// The hosts of one cloud.
-pub(super) struct Cloud {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cloud {
     /// Login host.
-    pub(super) authority: &'static str,
+    pub authority: &'static str,
     /// Root of Graph.
-    pub(super) graph: &'static str,
+    pub graph: &'static str,
     /// What the name of a Service Bus namespace ends with.
-    pub(super) suffix: &'static str,
+    pub suffix: &'static str,
     /// Whom tokens for Service Bus are for.
-    pub(super) audience: &'static str,
+    pub audience: &'static str,
 }
 
 const CLOUDS: [(&str, Cloud); 4] = [
@@ -48,9 +49,18 @@ const fn us_government(graph: &'static str) -> Cloud {
 
 /// The cloud of the settings.
 pub(super) fn cloud(r: &Reader<'_>) -> Option<&'static Cloud> {
-    let name = r.text("cloud")?;
-    match CLOUDS.iter().find(|(known, _)| *known == name) {
-        Some((_, cloud)) => Some(cloud),
-        None => r.wrong("cloud", "must be \"public\", \"usgov\", \"dod\" or \"china\""),
-    }
+    let name = r.choice("cloud", &CLOUDS.map(|(name, _)| name))?;
+    CLOUDS.iter().find(|(known, _)| *known == name).map(|(_, cloud)| cloud)
+}
+
+/// The cloud to which a host belongs: of login, of Graph, a namespace or the audience of its tokens. Two clouds
+/// of the government share all but Graph; the first is named.
+#[must_use]
+pub fn cloud_of(host: &str) -> Option<&'static Cloud> {
+    let named = |address: &str| address.strip_prefix("https://") == Some(host);
+    let is_of = |cloud: &Cloud| {
+        [cloud.authority, cloud.graph, cloud.audience].into_iter().any(named)
+            || host.strip_suffix(cloud.suffix).is_some_and(|name| name.ends_with('.'))
+    };
+    CLOUDS.iter().map(|(_, cloud)| cloud).find(|cloud| is_of(cloud))
 }

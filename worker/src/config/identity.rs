@@ -8,7 +8,11 @@ use secrecy::SecretString;
 use shared::reason::chain;
 use uuid::Uuid;
 
-use super::{cloud::Cloud, reader::Reader, source::Surroundings};
+use super::{
+    cloud::Cloud,
+    reader::{Reader, Rule, one_of},
+    source::Surroundings,
+};
 use crate::identity::{App, CertificateFiles, Credential, Identity, ManagedIdentity, SecretSource};
 
 /// Names that stand for several tenants at once; no app can sign in to them by itself.
@@ -48,7 +52,13 @@ fn finish(
     Some(Identity { authority: authority?, credential: credential?, metadata_host: metadata_host? })
 }
 
+/// The ways to prove who one is.
+const KINDS: [&str; 4] = ["secret", "certificate", "workload", "managed"];
+
 fn credential(keys: &Keys<'_>) -> Option<Credential> {
+    let none = if keys.base.is_some() { &[""][..] } else { &[] };
+    let known = [none, &KINDS].concat();
+    keys.r.rule(&format!("{}.kind", keys.section), Rule::OneOf(known));
     match keys.optional("kind").unwrap_or_default() {
         "secret" => {
             let (app, secret) = (keys.app(), keys.secret());
@@ -68,7 +78,7 @@ fn credential(keys: &Keys<'_>) -> Option<Credential> {
             let (identity, app) = (keys.managed(), keys.trusting_app());
             Some(Credential::Managed { identity: identity?, app: app? })
         }
-        _ => keys.wrong("kind", "must be \"secret\", \"certificate\", \"workload\" or \"managed\""),
+        _ => keys.wrong("kind", one_of(&KINDS)),
     }
 }
 

@@ -12,14 +12,14 @@ use uuid::Uuid;
 use super::reader::Reader;
 
 /// Keys that an entry of `mapping.rows` may have.
-const KEYS: [&str; 8] =
+pub(super) const KEYS: [&str; 8] =
     ["column", "columns", "template", "property", "convert", "on_null", "default", "on_invalid"];
 
 pub(super) fn planner(r: &Reader<'_>) -> Option<Planner> {
     let link = r.required("mapping.link_column", "the column that holds the user's object id");
     let organizations = organizations(r);
     let rows = rows(r);
-    let preset = r.text("mapping.preset")?;
+    let preset = r.choice("mapping.preset", &["default", "b2c", "custom"])?;
     let mapping = match preset {
         "default" | "b2c" if rows.as_ref().is_some_and(|rows| !rows.is_empty()) => {
             let text = format!("are not used with preset = \"{preset}\"; set preset = \"custom\"");
@@ -27,11 +27,10 @@ pub(super) fn planner(r: &Reader<'_>) -> Option<Planner> {
         }
         "default" => Some(Mapping::preset_default()),
         "b2c" => Some(Mapping::preset_b2c()),
-        "custom" => match Mapping::new(rows?) {
+        _ => match Mapping::new(rows?) {
             Ok(mapping) => Some(mapping),
             Err(error) => r.wrong("mapping.rows", error),
         },
-        _ => r.wrong("mapping.preset", "must be \"default\", \"b2c\" or \"custom\""),
     };
     Some(Planner { link_column: link?.into(), mapping: mapping?, organizations: organizations? })
 }

@@ -5,10 +5,13 @@ mod cloud;
 mod identity;
 mod mapping;
 mod observing;
+mod parts;
 mod proxy;
 mod reader;
+mod schema;
 mod sections;
 mod source;
+mod starter;
 #[cfg(test)]
 mod tests;
 
@@ -21,9 +24,13 @@ use shared::{engine, gate, lanes, pace::Pace, plan::Planner};
 
 pub use self::{
     bus::{Access, Bus, Source},
+    cloud::{Cloud, cloud_of},
     observing::{Http, LogFormat, Otlp, Telemetry},
+    parts::Parts,
+    schema::schema,
     sections::{Graph, Pool, Retry, Throttle},
     source::{DEFAULTS, Entries, Entry, Origin, environment},
+    starter::starter,
 };
 use crate::identity::Identity;
 
@@ -118,8 +125,13 @@ impl SettingsFile {
 
 /// Reads the settings file and the environment.
 pub fn load(file: &SettingsFile, environment: Vec<(String, String)>) -> Result<Settings, Problems> {
+    examine(file, environment)?.finish()
+}
+
+/// The same, section by section, with what is wrong; fails only if the file cannot be read.
+pub fn examine(file: &SettingsFile, environment: Vec<(String, String)>) -> Result<Parts, Problems> {
     let text = file.read()?;
-    parse(text.as_deref().map(|text| (file.path(), text)), environment)
+    Ok(Parts::of(text.as_deref().map(|text| (file.path(), text)), environment))
 }
 
 /// Reads only what planning needs: a mistake elsewhere is still told, a missing secret is not.
@@ -135,37 +147,7 @@ pub fn load_planner(file: &SettingsFile, environment: Vec<(String, String)>) -> 
 
 /// Settings from the text of a file and an environment.
 pub fn parse(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) -> Result<Settings, Problems> {
-    let mut problems = Vec::new();
-    let around = source::Surroundings::of(&environment);
-    let entries = source::layers(file, environment, &mut problems);
-    let reader = reader::Reader::new(&entries, problems);
-    let cloud = cloud::cloud(&reader);
-    // All sections are read before anything is decided, so that all mistakes are told at once.
-    let bus = bus::bus(&reader, cloud, &around);
-    let (graph, identity) = (sections::graph(&reader, cloud), identity::identity(&reader, cloud, &around));
-    let (planner, pool, retry) =
-        (mapping::planner(&reader), sections::pool(&reader), sections::retry(&reader));
-    let (throttle, http, telemetry) =
-        (sections::throttle(&reader), observing::http(&reader), observing::telemetry(&reader));
-    if let (Some(graph), Some(planner)) = (&graph, &planner) {
-        mapping::check_guard(&reader, graph.reading.guard.as_ref(), planner);
-    }
-    let problems = reader.into_problems();
-    let settings = (|| {
-        Some(Settings {
-            bus: bus?,
-            graph: graph?,
-            identity: identity?,
-            planner: planner?,
-            pool: pool?,
-            retry: retry?,
-            throttle: throttle?,
-            http: http?,
-            telemetry: telemetry?,
-            entries,
-        })
-    })();
-    settings.filter(|_| problems.is_empty()).ok_or(Problems(problems))
+    Parts::of(file, environment).finish()
 }
 
 impl Settings {

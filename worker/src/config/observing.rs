@@ -8,6 +8,8 @@ use reqwest::{
     header::{HeaderMap, HeaderName, HeaderValue},
 };
 
+use tracing_subscriber::EnvFilter;
+
 use super::reader::{Reader, is_loopback};
 
 /// Health, metrics and the status page over HTTP.
@@ -68,13 +70,21 @@ pub(super) fn http(r: &Reader<'_>) -> Option<Http> {
 }
 
 pub(super) fn telemetry(r: &Reader<'_>) -> Option<Telemetry> {
-    let log_format = match r.text("telemetry.log_format")? {
-        "auto" => Some(LogFormat::Auto),
-        "text" => Some(LogFormat::Text),
-        "json" => Some(LogFormat::Json),
-        _ => r.wrong("telemetry.log_format", "must be \"auto\", \"text\" or \"json\""),
-    };
-    let log_level = r.required("telemetry.log_level", "a level such as info");
+    let log_format = r.choice("telemetry.log_format", &["auto", "text", "json"]).map(|name| match name {
+        "text" => LogFormat::Text,
+        "json" => LogFormat::Json,
+        _ => LogFormat::Auto,
+    });
+    let log_level = r.required("telemetry.log_level", "a level such as info").and_then(|level| {
+        let understood = EnvFilter::try_new(level).is_ok();
+        let wrong = || {
+            r.wrong(
+                "telemetry.log_level",
+                "must be a level such as info, or a filter such as \"info,worker::bus=debug\"",
+            )
+        };
+        if understood { Some(level) } else { wrong() }
+    });
     let log_outcomes = r.count("telemetry.log_outcomes", 0, 1_000_000);
     let otlp = otlp(r);
     Some(Telemetry {

@@ -1,6 +1,6 @@
 //! Typed access to the settings, which notes every mistake and goes on.
 
-use std::{cell::RefCell, fmt::Display, path::Path, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, fmt::Display, path::Path, time::Duration};
 
 use jiff::SignedDuration;
 use reqwest::Url;
@@ -9,19 +9,46 @@ use toml::Value;
 
 use super::{Entries, Problem};
 
+/// What a value has to be, besides its type. Noted whenever a value is held against it, so that the schema for
+/// editors says the same.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Rule {
+    /// One of these texts.
+    OneOf(Vec<&'static str>),
+    /// A whole number from one to the other.
+    Count(usize, usize),
+    /// A number from one to the other.
+    Number(f64, f64),
+    /// A duration from one to the other.
+    Duration(Duration, Duration),
+}
+
+/// The rules of all keys that have one.
+pub(super) type Rules = BTreeMap<String, Rule>;
+
 /// Reads values by key.
 pub(super) struct Reader<'a> {
     entries: &'a Entries,
     problems: RefCell<Vec<Problem>>,
+    rules: RefCell<Rules>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(entries: &'a Entries, problems: Vec<Problem>) -> Self {
-        Self { entries, problems: RefCell::new(problems) }
+        Self { entries, problems: RefCell::new(problems), rules: RefCell::default() }
     }
 
     pub(super) fn into_problems(self) -> Vec<Problem> {
         self.problems.into_inner()
+    }
+
+    pub(super) fn finish(self) -> (Vec<Problem>, Rules) {
+        (self.problems.into_inner(), self.rules.into_inner())
+    }
+
+    /// Notes what the value of a key has to be.
+    pub(super) fn rule(&self, key: &str, rule: Rule) {
+        self.rules.borrow_mut().insert(key.to_owned(), rule);
     }
 
     /// Notes what is wrong with a key. Always `None`, so that a caller can return it.
@@ -55,7 +82,15 @@ impl<'a> Reader<'a> {
         self.text(key).filter(|text| !text.is_empty())
     }
 
+    /// One of a few texts.
+    pub(super) fn choice(&self, key: &str, known: &[&'static str]) -> Option<&'static str> {
+        self.rule(key, Rule::OneOf(known.to_vec()));
+        let text = self.text(key)?;
+        known.iter().find(|name| **name == text).copied().or_else(|| self.wrong(key, one_of(known)))
+    }
+
     pub(super) fn count(&self, key: &str, least: usize, most: usize) -> Option<usize> {
+        self.rule(key, Rule::Count(least, most));
         let number = self.value(key)?.as_integer()?;
         match usize::try_from(number) {
             Ok(number) if (least..=most).contains(&number) => Some(number),
@@ -64,6 +99,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn number(&self, key: &str, least: f64, most: f64) -> Option<f64> {
+        self.rule(key, Rule::Number(least, most));
         let number = self.value(key)?.as_float()?;
         if (least..=most).contains(&number) {
             return Some(number);
@@ -72,6 +108,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn duration(&self, key: &str, least: Duration, most: Duration) -> Option<Duration> {
+        self.rule(key, Rule::Duration(least, most));
         let text = self.text(key)?;
         let parsed =
             text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
@@ -121,5 +158,15 @@ pub(super) fn is_loopback(url: &Url) -> bool {
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         Some(url::Host::Domain(name)) => name == "localhost",
         None => false,
+    }
+}
+
+/// `must be "a", "b" or "c"`.
+pub(super) fn one_of(known: &[&str]) -> String {
+    let quoted: Vec<_> = known.iter().map(|name| format!("\"{name}\"")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => format!("must be {last}"),
+        Some((last, rest)) => format!("must be {} or {last}", rest.join(", ")),
+        None => String::new(),
     }
 }

@@ -92,11 +92,7 @@ pub(super) fn graph(r: &Reader<'_>, cloud: Option<&Cloud>) -> Option<Graph> {
 }
 
 fn reading(r: &Reader<'_>) -> Option<Reading> {
-    let diff = match r.text("graph.diff")? {
-        "nothing" => Some(false),
-        "read" => Some(true),
-        _ => r.wrong("graph.diff", "must be \"nothing\" or \"read\""),
-    };
+    let diff = r.choice("graph.diff", &["nothing", "read"]).map(|diff| diff == "read");
     let guard = match r.text("guard.attribute")? {
         "" => Some(None),
         name => match Property::named(name).filter(|property| property.name().starts_with("extension")) {

@@ -266,7 +266,7 @@ fn unknown<'k>(key: &str, known: impl Iterator<Item = &'k String> + Clone) -> St
         Some((likeness, known)) if likeness > 0.8 => {
             format!("there is no such setting; did you mean {known}?")
         }
-        _ => "there is no such setting; `contactsync check --list` shows them all".to_owned(),
+        _ => "there is no such setting; `contactsync config show` shows them all".to_owned(),
     }
 }
 

@@ -1,0 +1,319 @@
+//! Every finding, by its exact text.
+
+use std::path::Path;
+
+use super::*;
+
+const GOOD: &str = r#"
+cloud = "public"
+[service_bus]
+namespace = "contoso"
+queue = "contacts"
+[identity]
+kind = "managed"
+[filter]
+organizations = ["11111111-2222-4333-8444-aaaaaaaaaaaa"]
+[guard]
+attribute = "extensionAttribute15"
+verify_after = "10s"
+[mapping]
+preset = "custom"
+rows = [{ column = "firstname", property = "givenName" }]
+"#;
+
+/// The usual settings with `layer` over them.
+fn parts(layer: &str) -> Parts {
+    let mut settings: toml::Table = GOOD.parse().expect("toml");
+    for (section, value) in layer.parse::<toml::Table>().expect("toml") {
+        match (settings.get_mut(&section), value) {
+            (Some(toml::Value::Table(under)), toml::Value::Table(over)) => under.extend(over),
+            (_, value) => drop(settings.insert(section, value)),
+        }
+    }
+    let text = toml::to_string(&settings).expect("toml");
+    Parts::of(Some((Path::new("contactsync.toml"), &text)), Vec::new())
+}
+
+#[track_caller]
+fn check_with(replicas: Option<u32>, layer: &str, expected: &[&str]) {
+    let found: Vec<_> =
+        findings(&parts(layer), Surroundings { replicas }).iter().map(ToString::to_string).collect();
+    assert_eq!(found, expected, "{layer}");
+}
+
+#[track_caller]
+fn check(layer: &str, expected: &str) {
+    check_with(None, layer, &[expected]);
+}
+
+#[test]
+fn settings_that_fit_together_leave_nothing_to_say() {
+    check_with(None, "", &[]);
+    check_with(Some(1), "", &[]);
+    check_with(Some(3), "[throttle]\nwrites_per_second = 6.6", &[]);
+}
+
+#[test]
+fn mistakes_come_first_and_hide_no_other_finding() {
+    check_with(
+        None,
+        "[pool]\nconcurrency = 0\n[guard]\nattribute = \"\"\nverify_after = \"0s\"\n[throttle]\nburst = 9999.0",
+        &[
+            "error    pool.concurrency: must be from 1 to 1000, and is 0",
+            "warning  throttle.burst: 9999 writes at once are more than Graph allows in 150 seconds, which is 3000; \
+             set it to 20, or to some hundreds for backlogs",
+            "note     guard.attribute: without a guard, an old message that arrives after a restart, by another \
+             replica or from the dead-letter queue can overwrite a newer value; name an attribute of the user that \
+             nothing else writes, such as extensionAttribute15",
+        ],
+    );
+}
+
+#[test]
+fn what_matters_with_several_replicas_is_graver_if_there_are_some() {
+    let crossing = "guard.verify_after: with several replicas, of two writes that cross each other the older value \
+                    can come last; set it to 10s if there are several replicas";
+    let layer = "[guard]\nverify_after = \"0s\"\n[throttle]\nwrites_per_second = 6.0";
+    check_with(None, layer, &[&format!("note     {crossing}")]);
+    check_with(Some(1), layer, &[]);
+    check_with(Some(3), layer, &[&format!("warning  {crossing}")]);
+
+    let unguarded = "[guard]\nattribute = \"\"\nverify_after = \"0s\"\n[throttle]\nwrites_per_second = 6.0";
+    check_with(
+        Some(2),
+        unguarded,
+        &[
+            "warning  guard.attribute: without a guard, an old message that arrives after a restart, by another \
+           replica or from the dead-letter queue can overwrite a newer value; name an attribute of the user that \
+           nothing else writes, such as extensionAttribute15",
+        ],
+    );
+}
+
+#[test]
+fn a_second_look_needs_its_time() {
+    check(
+        "[guard]\nverify_after = \"2s\"",
+        "warning  guard.verify_after: 2s is less than a look and a write of another replica can take together; set \
+         it to 10s",
+    );
+    check(
+        "[guard]\nverify_after = \"5m\"\n[pool]\nmax_lock_hold = \"5m\"\n[throttle]\nlongest_wait = \"5m\"\n[retry]\ntries = 3",
+        "warning  guard.verify_after: the second look comes after 5m, when the message has been handed back \
+         already; choose much less than pool.max_lock_hold, which is 5m",
+    );
+}
+
+#[test]
+fn comparing_with_what_was_read_is_for_one_replica_with_a_guard() {
+    let what = "\"read\" compares with values that can lag behind writes by seconds, so a change that goes back to \
+                an earlier value can look needless and be lost";
+    let layer = "[graph]\ndiff = \"read\"\n[throttle]\nwrites_per_second = 6.0";
+    let remedy = "keep it with one replica; with several, set it to \"nothing\"";
+    check_with(None, layer, &[&format!("note     graph.diff: {what}; {remedy}")]);
+    check_with(Some(1), layer, &[]);
+    check_with(Some(2), layer, &[&format!("warning  graph.diff: {what}; {remedy}")]);
+    let unguarded = "[guard]\nattribute = \"\"\nverify_after = \"0s\"\n[graph]\ndiff = \"read\"";
+    let found = findings(&parts(unguarded), Surroundings { replicas: Some(1) });
+    assert_eq!(
+        found[0].to_string(),
+        format!("warning  graph.diff: {what}; set guard.attribute, or set it to \"nothing\"")
+    );
+}
+
+#[test]
+fn times_have_to_fit_into_one_another() {
+    check(
+        "[graph]\nconnect_timeout = \"20s\"\nrequest_timeout = \"10s\"",
+        "warning  graph.connect_timeout: 20s can never be waited for, because graph.request_timeout ends the call \
+         after 10s; make it the shorter of the two",
+    );
+    check(
+        "[pool]\nmax_lock_hold = \"5m\"\n[throttle]\nlongest_wait = \"5m\"",
+        "warning  retry.tries: 6 tries can take 6m 15s 500ms when calls time out, but a message is handed back after \
+         pool.max_lock_hold (5m), so the last of them never happen; lower it, retry.longest_delay or \
+         graph.request_timeout; or raise pool.max_lock_hold",
+    );
+    check(
+        "[throttle]\nlongest_wait = \"1h\"",
+        "note     throttle.longest_wait: if Graph asks for 1h, the messages held are handed back after \
+         pool.max_lock_hold (10m); choose not more than pool.max_lock_hold, unless that is what you want",
+    );
+    check(
+        "[retry]\nmax_age = \"10m\"",
+        "note     retry.longest_return: 30m is never waited for, because a message that fails is dead-lettered \
+         after retry.max_age (10m); choose a small part of retry.max_age",
+    );
+    check_with(
+        None,
+        "[retry]\nmax_age = \"30s\"",
+        &[
+            "warning  retry.max_age: a message that fails is dead-lettered after 30s, before it is tried again for \
+             the first time (retry.first_return, 1m); raise it, to 24h as a rule",
+            "warning  retry.not_found_grace: an unknown user is waited for 2m, but the message is dead-lettered \
+             after retry.max_age (30s), with a reason that does not name the user; choose much less than \
+             retry.max_age",
+        ],
+    );
+}
+
+#[test]
+fn the_grace_has_to_fit_into_that_of_the_pod() {
+    check(
+        "[pool]\ngrace = \"2s\"",
+        "warning  pool.grace: 2s leaves little time to writes that are under way; they are repeated after a stop; \
+         set it to 25s, or as much as the pod or service grants less 5s",
+    );
+    check(
+        "[pool]\ngrace = \"1m\"",
+        "note     pool.grace: 1m is more than fits into the 30s that a pod is granted as a rule; set \
+         terminationGracePeriodSeconds of the pod to at least 65",
+    );
+}
+
+#[test]
+fn the_budget_is_held_against_the_quota() {
+    check(
+        "[throttle]\nwrites_per_second = 30.0",
+        "warning  throttle.writes_per_second: 30 is above the 20 writes a second that Graph allows to one app in \
+         one tenant; what is above is answered with 429; set it to 20 or less",
+    );
+    check_with(
+        Some(3),
+        "",
+        &[
+            "note     throttle.writes_per_second: 3 replicas may write 60 times a second together, and Graph allows \
+           20; they find the limit by being throttled; set it to 6.7 for fewer 429s, or keep it so that one replica \
+           alone can use the whole quota",
+        ],
+    );
+    check(
+        "[pool]\nconcurrency = 5",
+        "note     pool.concurrency: 5 writes at once, of half a second each, make 10 a second, less than \
+         throttle.writes_per_second allows (20); raise it to 10 or more",
+    );
+    check(
+        "[pool]\nmessages = 10",
+        "warning  pool.messages: 10 messages are held at once, so there are never pool.concurrency (16) writes \
+         under way; raise it to some hundreds, so that changes of one user can meet",
+    );
+}
+
+#[test]
+fn a_local_graph_has_the_quota_it_was_started_with() {
+    let local =
+        "[graph]\nroot = \"http://127.0.0.1:5080\"\n[throttle]\nwrites_per_second = 5000.0\nburst = 5000.0";
+    check_with(Some(3), local, &[]);
+}
+
+#[test]
+fn clouds_are_not_mixed() {
+    check(
+        "[identity]\nauthority = \"https://login.microsoftonline.us\"",
+        "error    identity.authority: login.microsoftonline.us belongs to another cloud than graph.microsoft.com, \
+         and tokens do not cross clouds; set cloud, and leave identity.authority and graph.root empty",
+    );
+    check(
+        "[service_bus]\nnamespace = \"contoso.servicebus.chinacloudapi.cn\"",
+        "error    service_bus.namespace: contoso.servicebus.chinacloudapi.cn belongs to another cloud than its \
+         tokens, which are for https://servicebus.azure.net; set cloud, or set service_bus.audience to \
+         https://servicebus.chinacloudapi.cn",
+    );
+    check_with(None, "cloud = \"dod\"", &[]);
+}
+
+/// A connection string in place of the namespace.
+fn by_string(text: &str) -> String {
+    format!("[service_bus]\nnamespace = \"\"\nconnection_string = \"{text}\"")
+}
+
+const IN_THE_FILE: &str = "note     service_bus.connection_string: the secret stands in the settings file, and can be \
+                           replaced only by a restart; put it into a file of its own and name that file in \
+                           CONTACTSYNC__SERVICE_BUS__CONNECTION_STRING_FILE";
+
+#[test]
+fn a_secret_has_a_better_place_than_the_settings() {
+    let text = by_string(
+        "Endpoint=sb://contoso.servicebus.windows.net;SharedAccessKeyName=worker;SharedAccessKey=k",
+    );
+    check(&text, IN_THE_FILE);
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "s3cret").expect("written");
+    let told = |variable: &str, value: &str| {
+        let app = "[identity]\nkind = \"secret\"\ntenant = \"contoso.onmicrosoft.com\"\nclient_id = \"app\"";
+        let text = format!("{}{app}", GOOD.replace("[identity]\nkind = \"managed\"", ""));
+        let environment = vec![(variable.to_owned(), value.to_owned())];
+        let parts = Parts::of(Some((Path::new("contactsync.toml"), &text)), environment);
+        let found = findings(&parts, Surroundings::default());
+        found.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let path = file.path().display().to_string();
+    assert_eq!(told("CONTACTSYNC__IDENTITY__CLIENT_SECRET_FILE", &path), Vec::<String>::new());
+    assert_eq!(
+        told("CONTACTSYNC__IDENTITY__CLIENT_SECRET", "s3cret"),
+        [
+            "note     identity.client_secret: the secret stands in the environment, which child processes and crash \
+          reports carry along, and can be replaced only by a restart; put it into a file of its own and name that \
+          file in CONTACTSYNC__IDENTITY__CLIENT_SECRET_FILE"
+        ]
+    );
+}
+
+#[test]
+fn keys_that_open_too_much_or_end_by_themselves_are_told() {
+    let host = "Endpoint=sb://contoso.servicebus.windows.net";
+    check_with(
+        None,
+        &by_string(&format!("{host};SharedAccessKeyName=RootManageSharedAccessKey;SharedAccessKey=k")),
+        &[
+            "warning  service_bus.connection_string: RootManageSharedAccessKey may change and delete everything in \
+             the namespace; make a rule of the queue with the rights Listen and Send, and use its connection string",
+            IN_THE_FILE,
+        ],
+    );
+    check_with(
+        None,
+        &by_string(&format!("{host};SharedAccessSignature=SharedAccessSignature sr=a&sig=b")),
+        &[
+            "warning  service_bus.connection_string: a SharedAccessSignature ends by itself, and the worker cannot \
+             renew it; use the key of a rule, or set service_bus.namespace to sign in with Entra",
+            IN_THE_FILE,
+        ],
+    );
+}
+
+#[test]
+fn plain_text_is_told() {
+    check(
+        "[service_bus]\nnamespace = \"amqp://localhost:5672\"",
+        "note     service_bus: localhost:5672 is spoken to in plain text; use this for a local Service Bus only",
+    );
+}
+
+#[test]
+fn whose_messages_count_is_the_operators_to_say() {
+    check(
+        "[filter]\norganizations = []",
+        "note     filter.organizations: messages of every Dataverse organization are accepted; list the id of yours, \
+         so that nobody posts changes of another environment by mistake",
+    );
+    check(
+        "[service_bus]\nqueue = \"\"\ntopic = \"changes\"\nsubscription = \"portal\"",
+        "note     service_bus.topic: what has to come back later is sent to changes again, where other subscriptions \
+         see it; give all but portal the filter NOT EXISTS([contactsync-attempt])",
+    );
+}
+
+#[test]
+fn the_address_goes_where_the_directory_wants_it() {
+    check(
+        "[mapping]\npreset = \"default\"\nrows = []",
+        "note     mapping: emailaddress1 goes to mail, of which Azure AD B2C takes ten values in the life of an \
+         account and never lets go; for a B2C tenant choose preset = \"b2c\"; for External ID this is right",
+    );
+    check(
+        "[mapping]\npreset = \"b2c\"\nrows = []",
+        "note     mapping: emailaddress1 goes to the sign-in address; of a user who has several, only the contact's \
+         address before tells which one to change; register a pre image with that column on the step",
+    );
+}

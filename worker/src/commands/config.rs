@@ -1,0 +1,183 @@
+//! `contactsync config`: a settings file to begin with, the effective settings, and a schema for editors.
+
+use std::{
+    fmt::Write as _,
+    fs::OpenOptions,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, bail};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    cli::{BAD_SETTINGS, Cli},
+    commands::{print, print_error},
+    config::{self, Entries, Entry, Origin, Problems},
+};
+
+/// The subcommands of `config`.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Write a settings file to begin with: every setting with its default and the reason for it.
+    #[command(after_help = "\
+Examples:
+  contactsync config init                 writes contactsync.toml
+  contactsync config init /etc/contactsync.toml
+  contactsync config init -               prints it")]
+    Init(Init),
+    /// Print every setting with its value and where it comes from; secrets stay hidden.
+    Show(Show),
+    /// Print a JSON Schema of the settings, for editors that complete and check TOML.
+    #[command(after_help = "\
+Examples:
+  contactsync config schema > contactsync.schema.json
+  # Even Better TOML and others: put this line first into contactsync.toml
+  #:schema ./contactsync.schema.json")]
+    Schema,
+}
+
+/// Options of `config init`.
+#[derive(Debug, clap::Args)]
+pub struct Init {
+    /// The file to write; - prints it.
+    #[arg(default_value = "contactsync.toml")]
+    file: PathBuf,
+    /// Write over a file that is there already.
+    #[arg(long)]
+    force: bool,
+}
+
+/// Options of `config show`.
+#[derive(Debug, clap::Args)]
+pub struct Show {
+    /// Only what somebody has set.
+    #[arg(long)]
+    changed: bool,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does what the subcommand says.
+pub fn run(cli: &Cli, command: &Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Init(args) => init(args),
+        Command::Show(args) => show(cli, args),
+        Command::Schema => {
+            print(&format!("{:#}\n", config::schema()))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn init(args: &Init) -> anyhow::Result<ExitCode> {
+    let text = config::starter();
+    if args.file == Path::new("-") {
+        print(&text)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let path = args.file.display();
+    let mut how = OpenOptions::new();
+    how.write(true);
+    if args.force {
+        how.create(true).truncate(true)
+    } else {
+        how.create_new(true)
+    };
+    match how.open(&args.file) {
+        Ok(mut file) => file.write_all(text.as_bytes()).with_context(|| format!("cannot write {path}"))?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            bail!("{path} is there already, and may hold settings that work; --force writes over it");
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot write {path}")),
+    }
+    print(&format!(
+        "Wrote {path}. Fill in what stands open in [service_bus] and [identity], then run: contactsync check\n"
+    ))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(cli: &Cli, args: &Show) -> anyhow::Result<ExitCode> {
+    let parts = config::examine(&cli.file(), config::environment())?;
+    let mut entries = parts.entries;
+    if args.changed {
+        entries.retain(|_, entry| entry.origin != Origin::Default);
+    }
+    print(&if args.json { as_json(&entries) } else { table(&entries) })?;
+    if parts.problems.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    // What cannot be used is not shown, so that it has to be said.
+    print_error(&Problems(parts.problems).into());
+    Ok(ExitCode::from(BAD_SETTINGS))
+}
+
+/// Every setting with its value and its origin, one a line.
+pub(super) fn table(entries: &Entries) -> String {
+    let width = entries.keys().map(String::len).max().unwrap_or(0);
+    entries.iter().fold(String::new(), |mut text, (key, entry)| {
+        // Writing to a string cannot fail.
+        let _infallible = writeln!(text, "{key:width$} = {}   # {}", shown(key, entry), origin(entry));
+        text
+    })
+}
+
+fn as_json(entries: &Entries) -> String {
+    let settings = entries.iter().map(|(key, entry)| {
+        let value = if is_hidden(key, entry) { Value::Null } else { json!(entry.value) };
+        let setting = json!({
+            "value": value, "hidden": is_hidden(key, entry), "origin": origin(entry),
+            "default": entry.origin == Origin::Default,
+        });
+        (key.clone(), setting)
+    });
+    format!("{:#}\n", Value::Object(settings.collect::<Map<_, _>>()))
+}
+
+fn origin(entry: &Entry) -> String {
+    match &entry.file {
+        Some(file) => format!("{}, file {}", entry.origin, file.display()),
+        None => entry.origin.to_string(),
+    }
+}
+
+fn shown(key: &str, entry: &Entry) -> String {
+    if is_hidden(key, entry) { "(hidden)".to_owned() } else { entry.value.to_string() }
+}
+
+/// Whether the value is a secret. An empty one hides nothing.
+fn is_hidden(key: &str, entry: &Entry) -> bool {
+    let secret = ["service_bus.connection_string", "telemetry.otlp_headers"].contains(&key)
+        || key.ends_with(".client_secret");
+    secret && entry.value.as_str() != Some("")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries() -> Entries {
+        let text = "[identity]\nclient_secret = \"s3cret\"\ntenant = \"t\"";
+        config::Parts::of(Some((Path::new("x.toml"), text)), Vec::new()).entries
+    }
+
+    #[test]
+    fn secrets_are_hidden_and_origins_told() {
+        let text = table(&entries());
+        let line =
+            |key: &str| text.lines().find(|line| line.starts_with(key)).map(str::trim).unwrap_or_default();
+        assert!(!text.contains("s3cret"));
+        assert!(line("identity.client_secret ").ends_with(" = (hidden)   # x.toml"), "{text}");
+        assert!(line("identity.tenant ").ends_with(" = \"t\"   # x.toml"), "{text}");
+        assert!(line("service_bus.connection_string ").ends_with(" = \"\"   # default"), "{text}");
+        let json: Value = serde_json::from_str(&as_json(&entries())).expect("JSON");
+        assert!(!json.to_string().contains("s3cret"));
+        assert_eq!(
+            json["identity.client_secret"],
+            json!({"value": null, "hidden": true, "origin": "x.toml", "default": false})
+        );
+        assert_eq!(json["pool.concurrency"]["value"], 16);
+    }
+}

@@ -1,0 +1,189 @@
+//! The settings for editors, as a JSON Schema: types and texts from the file of defaults, ranges and choices from
+//! what the values are held against when they are read.
+
+use std::{collections::HashMap, time::Duration};
+
+use serde_json::{Map, Value as Json, json};
+use shared::{mapping::Convert, property::Property};
+use toml::{Table, Value};
+
+use super::{DEFAULTS, Parts, mapping, reader::Rule, reader::Rules};
+
+/// A number and its unit, once or several times; a part of what is understood, and all that anybody writes.
+const DURATION: &str =
+    r"^\s*([0-9]+(\.[0-9]+)?\s*(ns|us|µs|ms|s|m|h|secs?|seconds?|mins?|minutes?|hrs?|hours?)[,\s]*)+$";
+
+/// The schema of a settings file.
+#[must_use]
+pub fn schema() -> Json {
+    let defaults: Table = DEFAULTS.parse().unwrap_or_default();
+    // With a namespace, the sections of both identities are read.
+    let namespace = ("CONTACTSYNC__SERVICE_BUS__NAMESPACE".to_owned(), "contoso".to_owned());
+    let rules = Parts::of(None, vec![namespace]).rules;
+    let mut schema = section(&defaults, "", &rules, &descriptions(DEFAULTS));
+    schema.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
+    schema.insert("title".into(), json!("contactsync settings"));
+    Json::Object(schema)
+}
+
+fn section(
+    table: &Table,
+    path: &str,
+    rules: &Rules,
+    descriptions: &HashMap<String, String>,
+) -> Map<String, Json> {
+    let mut properties = Map::new();
+    for (name, value) in table {
+        let key = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let mut inner = match value {
+            Value::Table(table) => section(table, &key, rules, descriptions),
+            value => leaf(&key, value, rules.get(&key)),
+        };
+        if let Some(text) = descriptions.get(&key) {
+            inner.insert("description".into(), json!(text));
+        }
+        properties.insert(name.clone(), Json::Object(inner));
+    }
+    let mut schema = Map::new();
+    schema.insert("type".into(), json!("object"));
+    schema.insert("additionalProperties".into(), json!(false));
+    schema.insert("properties".into(), Json::Object(properties));
+    schema
+}
+
+fn leaf(key: &str, default: &Value, rule: Option<&Rule>) -> Map<String, Json> {
+    let mut schema = Map::new();
+    let kind = match default {
+        Value::Integer(_) => "integer",
+        Value::Float(_) => "number",
+        Value::Boolean(_) => "boolean",
+        Value::Array(_) => "array",
+        Value::String(_) | Value::Datetime(_) | Value::Table(_) => "string",
+    };
+    schema.insert("type".into(), json!(kind));
+    if let Ok(default) = serde_json::to_value(default) {
+        schema.insert("default".into(), default);
+    }
+    if let Some(rule) = rule {
+        schema.extend(constraint(rule));
+    }
+    match key {
+        "mapping.rows" => drop(schema.insert("items".into(), row())),
+        "filter.organizations" => drop(schema.insert("items".into(), organization())),
+        _ => {}
+    }
+    schema
+}
+
+fn constraint(rule: &Rule) -> Map<String, Json> {
+    let constraint = match rule {
+        Rule::OneOf(known) => json!({ "enum": known }),
+        Rule::Count(least, most) => json!({ "minimum": least, "maximum": most }),
+        Rule::Number(least, most) => json!({ "minimum": least, "maximum": most }),
+        Rule::Duration(least, most) => {
+            json!({ "pattern": DURATION, "$comment": format!("from {} to {}", short(*least), short(*most)) })
+        }
+    };
+    constraint.as_object().cloned().unwrap_or_default()
+}
+
+fn short(duration: Duration) -> String {
+    jiff::SignedDuration::try_from(duration).map_or_else(|_| format!("{duration:?}"), |d| format!("{d:#}"))
+}
+
+fn organization() -> Json {
+    json!({ "type": "string", "pattern": "^\\s*\\{?[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\\}?\\s*$" })
+}
+
+/// An entry of `mapping.rows`.
+fn row() -> Json {
+    let text = json!({ "type": "string", "minLength": 1 });
+    let conversions: Vec<_> = Convert::NAMES.iter().map(|(name, _)| *name).collect();
+    let known: Vec<_> = Property::names().collect();
+    let mut properties: Map<String, Json> =
+        mapping::KEYS.iter().map(|key| ((*key).to_owned(), text.clone())).collect();
+    properties.insert("columns".into(), json!({ "type": "array", "items": text, "minItems": 1 }));
+    properties.insert("convert".into(), json!({ "type": "array", "items": { "enum": conversions } }));
+    properties.insert("on_null".into(), json!({ "enum": ["clear", "keep", "default"] }));
+    properties.insert("on_invalid".into(), json!({ "enum": ["reject", "truncate", "skip"] }));
+    properties.insert(
+        "property".into(),
+        json!({ "anyOf": [
+            { "enum": known },
+            { "type": "string", "pattern": "^extension_[0-9a-fA-F]{32}_[0-9a-zA-Z_]+$" },
+        ] }),
+    );
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["property"],
+        "oneOf": [{ "required": ["column"] }, { "required": ["columns"] }, { "required": ["template"] }],
+        "properties": properties,
+    })
+}
+
+/// What the file of defaults says about each key. A key without words of its own shares those of its neighbour above.
+fn descriptions(text: &str) -> HashMap<String, String> {
+    let (mut section, mut words, mut fresh) = (String::new(), String::new(), true);
+    let mut found = HashMap::new();
+    for line in text.lines() {
+        if let Some(comment) = line.strip_prefix('#') {
+            if fresh {
+                words.clear();
+                fresh = false;
+            } else {
+                words.push('\n');
+            }
+            words.push_str(comment.strip_prefix(' ').unwrap_or(comment));
+        } else if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            section = format!("{name}.");
+            words.clear();
+            fresh = true;
+        } else if let Some((key, _)) = line.split_once(" = ") {
+            found.insert(format!("{section}{key}"), words.clone());
+            fresh = true;
+        } else {
+            words.clear();
+            fresh = true;
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaves(schema: &Json, path: &str, found: &mut HashMap<String, Json>) {
+        for (name, inner) in schema["properties"].as_object().expect("properties") {
+            let key = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            if inner["type"] == "object" {
+                leaves(inner, &key, found);
+            } else {
+                found.insert(key, inner.clone());
+            }
+        }
+    }
+
+    #[test]
+    fn every_setting_is_in_the_schema_with_its_words_and_its_range() {
+        let mut found = HashMap::new();
+        leaves(&schema(), "", &mut found);
+        let parts = Parts::of(None, Vec::new());
+        assert_eq!(found.len(), parts.entries.len());
+        for (key, entry) in &parts.entries {
+            let leaf = &found[key];
+            assert!(leaf["description"].as_str().is_some_and(|text| !text.is_empty()), "{key} has no words");
+            let number = matches!(entry.value, Value::Integer(_) | Value::Float(_));
+            assert_eq!(leaf["minimum"].is_number(), number, "{key}: numbers have a range");
+        }
+        assert_eq!(found["pool.concurrency"]["maximum"], 1_000);
+        assert_eq!(found["graph.diff"]["enum"], json!(["nothing", "read"]));
+        assert_eq!(found["service_bus.identity.kind"]["enum"][0], "");
+        assert_eq!(found["pool.grace"]["$comment"], "from 1s to 1h");
+        assert_eq!(
+            found["service_bus.subscription"]["description"],
+            found["service_bus.topic"]["description"]
+        );
+    }
+}
