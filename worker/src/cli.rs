@@ -10,11 +10,21 @@ use crate::{commands, config};
 /// Exit code for settings that cannot be used (`EX_CONFIG` of sysexits).
 pub const BAD_SETTINGS: u8 = 78;
 
+/// Version, commit and machine.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("CONTACTSYNC_COMMIT"),
+    ", ",
+    env!("CONTACTSYNC_TARGET"),
+    ")"
+);
+
 /// Keeps the users of Azure AD B2C and Entra External ID in step with their contacts in Dataverse.
 #[derive(Debug, Parser)]
 #[command(
     name = "contactsync",
-    version,
+    version = VERSION,
     about,
     max_term_width = 100,
     disable_help_subcommand = true,
@@ -55,6 +65,10 @@ pub enum Command {
     Config(commands::config::Command),
     /// Show what a captured message body says, as JSON.
     Decode(commands::decode::Args),
+    /// Print completions for a shell.
+    Completions(commands::completions::Completions),
+    /// Write manual pages into a folder.
+    Man(commands::completions::Pages),
 }
 
 /// Parses the arguments, does what they say and turns the result into an exit code.
@@ -69,6 +83,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => commands::check::run(&cli, args),
         Command::Config(command) => commands::config::run(&cli, command),
         Command::Decode(args) => commands::decode::run(args),
+        Command::Completions(args) => commands::completions::completions(args),
+        Command::Man(args) => commands::completions::pages(args),
     };
     match result {
         Ok(code) => code,

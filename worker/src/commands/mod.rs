@@ -5,8 +5,9 @@ mod queues;
 mod screen;
 
 pub mod check;
-pub mod dead_letters;
+pub mod completions;
 pub mod config;
+pub mod dead_letters;
 pub mod decode;
 pub mod plan;
 pub mod replay;

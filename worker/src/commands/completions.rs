@@ -1,0 +1,67 @@
+//! `contactsync completions` and `contactsync man`: what shells and `man` know of the command line.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::Context;
+use clap::CommandFactory;
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use crate::{cli::Cli, commands::print};
+
+/// Options of `completions`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  contactsync completions bash > /etc/bash_completion.d/contactsync
+  contactsync completions zsh  > ~/.zfunc/_contactsync
+  contactsync completions fish > ~/.config/fish/completions/contactsync.fish")]
+pub struct Completions {
+    /// The shell.
+    shell: Shell,
+}
+
+/// Options of `man`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  contactsync man /usr/local/share/man/man1")]
+pub struct Pages {
+    /// The folder to write the pages to; it is made if it is not there.
+    folder: PathBuf,
+}
+
+/// Prints the completions of a shell.
+pub fn completions(args: &Completions) -> anyhow::Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "contactsync", &mut script);
+    print(&String::from_utf8(script).context("the completions are no text")?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes one page for the whole and one for each command.
+pub fn pages(args: &Pages) -> anyhow::Result<ExitCode> {
+    std::fs::create_dir_all(&args.folder)
+        .with_context(|| format!("cannot make {}", args.folder.display()))?;
+    let mut command = Cli::command();
+    command.build();
+    let written = page(&command, "contactsync", &args.folder)
+        .with_context(|| format!("cannot write to {}", args.folder.display()))?;
+    print(&format!("Wrote {written} pages to {}.\n", args.folder.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn page(command: &clap::Command, name: &str, folder: &Path) -> io::Result<usize> {
+    let mut text = Vec::new();
+    Man::new(command.clone().display_name(name)).title(name).render(&mut text)?;
+    std::fs::write(folder.join(format!("{name}.1")), text)?;
+    let mut written = 1;
+    for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+        written += page(inner, &format!("{name}-{}", inner.get_name()), folder)?;
+    }
+    Ok(written)
+}
