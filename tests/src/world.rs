@@ -149,6 +149,8 @@ authority = "{}"
 tenant = "{}"
 client_id = "{}"
 client_secret = "{}"
+[http]
+listen = "127.0.0.1:0"
 {extra}"#,
             self.bus.connection_string(),
             self.graph.http_url(),

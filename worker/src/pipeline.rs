@@ -23,15 +23,25 @@ use shared::{
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinError, JoinSet},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use crate::{
-    bus::{self, Delivery, Message, Queue, Unsettled},
+    bus::{self, Delivery, Message, Queue},
     clock,
     config::Settings,
-    graph::{self, Applied, Directory, Patience},
-    pool::{locks::LockKeeper, returns::Past, settling::Settler, tally::Tally},
+    graph::{self, Directory, Patience},
+    pool::{
+        locks::LockKeeper,
+        returns::Past,
+        settling::{Held, Settler},
+    },
+    telemetry::{
+        Observer,
+        health::{BEAT, Phase},
+        labels::PauseCause,
+        observer::{Load, Written},
+    },
 };
 
 /// What the shell needs to know besides the engine's policy.
@@ -68,16 +78,11 @@ impl Policy {
 
 struct WriteEnded {
     user: UserId,
-    changes: usize,
-    written: bool,
+    written: Written,
     near_limit: bool,
     result: WriteResult,
-}
-
-impl WriteEnded {
-    fn failed(user: UserId, changes: usize, failure: Failure) -> Self {
-        Self { user, changes, written: false, near_limit: false, result: Err(failure) }
-    }
+    /// What is at fault, if the installation is.
+    cause: PauseCause,
 }
 
 /// The worker pool of one replica.
@@ -87,14 +92,14 @@ pub struct Pipeline<Q, D> {
     policy: Policy,
     started: Instant,
     engine: Engine,
-    held: HashMap<LockToken, (Unsettled, Message)>,
+    held: HashMap<LockToken, Held>,
     locks: LockKeeper,
     lost_locks: mpsc::UnboundedReceiver<LockToken>,
     writes: JoinSet<WriteEnded>,
     looks: JoinSet<(UserId, WriteResult)>,
     probe: JoinSet<Result<(), graph::Error>>,
     settler: Settler<Q>,
-    tally: Tally,
+    observer: Arc<Observer>,
     told: Option<State>,
     closed: bool,
     /// decode → plan; a field so that tests can show what a panic in it does.
@@ -103,11 +108,11 @@ pub struct Pipeline<Q, D> {
 
 impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     /// A pool that has not begun yet.
-    pub fn new(queue: Arc<Q>, directory: Arc<D>, policy: Policy) -> Self {
+    pub fn new(queue: Arc<Q>, directory: Arc<D>, policy: Policy, observer: Arc<Observer>) -> Self {
         let (locks, lost_locks) = LockKeeper::start(Arc::clone(&queue));
         Self {
             engine: Engine::new(policy.engine.clone()),
-            settler: Settler::new(Arc::clone(&queue), policy.returns),
+            settler: Settler::new(Arc::clone(&queue), policy.returns, Arc::clone(&observer)),
             queue,
             directory,
             policy,
@@ -118,30 +123,31 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             writes: JoinSet::new(),
             looks: JoinSet::new(),
             probe: JoinSet::new(),
-            tally: Tally::default(),
+            observer,
             told: None,
             closed: false,
             read,
         }
     }
 
-    /// Works until `stop` turns true, then finishes what is under way and says what was done.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Tally {
+    /// Works until `stop` turns true, then finishes what is under way.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() && !self.closed {
             self.step(&mut stop).await;
         }
         self.drain().await;
         self.queue.close().await;
-        self.tally
     }
 
     /// One turn: do what can be done, ask for what fits, and wait for whatever happens first.
     async fn step(&mut self, stop: &mut watch::Receiver<bool>) {
         self.carry_out();
         self.report_state();
+        self.observer.turn(Phase::Running, &self.load());
         let now = self.now();
         self.queue.set_credit(u32::try_from(self.engine.credit(now)).unwrap_or(u32::MAX));
         let wake = self.engine.wake_at(now).map(|moment| self.started + moment.since_start());
+        let beat = Instant::now() + BEAT;
         tokio::select! {
             changed = stop.changed() => self.closed |= changed.is_err(),
             received = self.queue.receive() => match received {
@@ -153,13 +159,13 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             Some(probed) = self.probe.join_next() => self.probe_ended(probed),
             Some(settled) = self.settler.next() => self.settled(settled),
             Some(lock) = self.lost_locks.recv() => self.lock_lost(lock),
-            () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+            () = sleep_until(wake.map_or(beat, |wake| wake.min(beat))) => {}
         }
     }
 
     /// receive → decode → plan → lane.
     fn received(&mut self, delivery: Delivery) {
-        self.tally.received += 1;
+        self.observer.received();
         self.locks.hold(delivery.lock, delivery.locked_until);
         let now = clock::now();
         let past = Past::of(&delivery.message);
@@ -178,7 +184,9 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             urgency: past.urgency,
             intake,
         };
-        self.held.insert(delivery.lock, delivery.split());
+        let (lock, received) = (delivery.lock, Instant::now());
+        let (unsettled, message) = delivery.split();
+        self.held.insert(lock, Held { unsettled, message, enqueued, received });
         let now = self.now();
         self.engine.arrived(arrival, now);
     }
@@ -202,16 +210,25 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     fn apply(&mut self, write: UserWrite, changes: usize) {
         let (directory, patience) = (Arc::clone(&self.directory), self.policy.patience);
         self.writes.spawn(async move {
-            let user = write.user;
-            match AssertUnwindSafe(directory.apply(&write)).catch_unwind().await {
-                Ok(Ok(Applied { written, near_limit, superseded })) => {
-                    WriteEnded { user, changes, written, near_limit, result: Ok(superseded) }
-                }
+            let (user, begun) = (write.user, Instant::now());
+            let applied = AssertUnwindSafe(directory.apply(&write)).catch_unwind().await;
+            let mut cause = PauseCause::Other;
+            let result = match applied {
+                Ok(Ok(applied)) => Ok(applied),
                 Ok(Err(error)) => {
                     tracing::debug!(user.id = %user, error = %chain(&error), "a write failed");
-                    WriteEnded::failed(user, changes, error.failure(patience))
+                    cause = error.pause_cause();
+                    Err(error.failure(patience))
                 }
-                Err(_) => WriteEnded::failed(user, changes, panicked(patience)),
+                Err(_) => Err(panicked(patience)),
+            };
+            let accepted = result.as_ref().is_ok_and(|applied| applied.written);
+            WriteEnded {
+                user,
+                written: Written { changes, accepted, took: begun.elapsed() },
+                near_limit: result.as_ref().is_ok_and(|applied| applied.near_limit),
+                result: result.map(|applied| applied.superseded),
+                cause,
             }
         });
     }
@@ -247,20 +264,14 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     /// apply → verdict.
     fn write_ended(&mut self, ended: Result<WriteEnded, JoinError>) {
         // The task catches panics itself and is never aborted, so there is always an answer.
-        let Ok(WriteEnded { user, changes, written, near_limit, result }) = ended else { return };
-        match &result {
-            Ok(_) if written => {
-                self.tally.writes += 1;
-                self.tally.changes_written += changes as u64;
-            }
-            Ok(_) => {}
-            Err(failure) => {
-                self.tally.failed_writes += 1;
-                if failure.class == Class::Installation {
-                    let cause = failure.dead_letter.description.as_str();
-                    tracing::warn!(cause, "the installation is at fault");
-                }
-            }
+        let Ok(WriteEnded { user, written, near_limit, result, cause }) = ended else { return };
+        self.observer.written(written);
+        if let Err(failure) = &result
+            && failure.class == Class::Installation
+        {
+            let text = failure.dead_letter.description.as_str();
+            self.observer.at_fault(cause, text);
+            tracing::warn!(cause = text, "the installation is at fault");
         }
         let now = self.now();
         self.engine.write_ended(user, result, now, share());
@@ -271,18 +282,17 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
 
     /// verdict → settle.
     fn settle(&mut self, lock: LockToken, ending: Ending, letter: Option<DeadLetter>) {
-        if let Some((unsettled, message)) = self.held.remove(&lock) {
-            self.settler.settle(unsettled, message, ending, letter);
+        if let Some(held) = self.held.remove(&lock) {
+            self.settler.settle(held, ending, letter);
         }
     }
 
-    fn settled(&mut self, (lock, ending): (LockToken, Ending)) {
+    fn settled(&mut self, lock: LockToken) {
         self.locks.release(lock);
-        self.tally.count(ending);
     }
 
     fn lock_lost(&mut self, lock: LockToken) {
-        self.tally.locks_lost += 1;
+        self.observer.lock_lost();
         self.engine.lock_lost(lock);
     }
 
@@ -314,12 +324,14 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         let deadline = Instant::now() + self.policy.grace;
         loop {
             self.carry_out();
+            self.observer.turn(Phase::Draining, &self.load());
             if self.writes.is_empty() && self.settler.is_idle() {
                 return;
             }
             tokio::select! {
                 Some(ended) = self.writes.join_next() => self.write_ended(ended),
                 Some(settled) = self.settler.next() => self.settled(settled),
+                () = sleep(BEAT) => {}
                 () = sleep_until(deadline) => {
                     tracing::warn!(
                         writes = self.writes.len(),
@@ -351,6 +363,17 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
                  cause named above, and the worker goes on by itself"
             ),
             State::Trial => tracing::info!("graph can be reached again; trying one message"),
+        }
+    }
+
+    fn load(&self) -> Load {
+        let engine = &self.engine;
+        Load {
+            state: engine.state(self.now()),
+            in_flight: engine.in_flight(),
+            held: engine.held(),
+            lanes: engine.waiting_lanes(),
+            rate: engine.rate(),
         }
     }
 

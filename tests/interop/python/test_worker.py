@@ -26,6 +26,8 @@ authority = "{graph}"
 tenant = "{tenant}"
 client_id = "{client_id}"
 client_secret = "{client_secret}"
+[http]
+listen = "127.0.0.1:0"
 [retry]
 not_found_grace = "300ms"
 first_delay = "20ms"

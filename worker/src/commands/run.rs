@@ -3,14 +3,22 @@
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::Context;
-use tokio::sync::watch;
+use tokio::{net::TcpListener, sync::watch};
 
 use super::wiring;
 use crate::{
+    bus::amqp,
     cli::Cli,
+    clock,
     config::Settings,
     pipeline::{Pipeline, Policy},
-    telemetry::logging,
+    pool::tally::Tally,
+    telemetry::{
+        Constants, Observer,
+        history::History,
+        http::{self, Site},
+        logging,
+    },
 };
 
 /// Runs until SIGTERM or SIGINT, then finishes what is under way.
@@ -26,17 +34,52 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
 }
 
 async fn work(settings: Settings) -> anyhow::Result<()> {
+    let listener = match settings.http.listen {
+        Some(address) => Some(http::bind(address).await?),
+        None => None,
+    };
     let clients = wiring::clients(&settings.graph)?;
     let queue = Arc::new(wiring::queue(&settings, &clients)?);
-    let directory = Arc::new(wiring::directory(&settings, clients));
+    let observer = Arc::new(observer(&settings, queue.state()));
+    let (directory, tokens) = wiring::observed_directory(&settings, clients, &observer);
+    let probes = settings.throttle.probes;
+    tokio::spawn(async move { tokens.warm_up(probes).await });
     tracing::info!(
         queue.name = &*settings.bus.source.address(),
         concurrency = settings.pool.concurrency,
         "contactsync {} takes messages",
         env!("CARGO_PKG_VERSION"),
     );
-    let tally = Pipeline::new(queue, directory, Policy::of(&settings)).run(stop_signal()?).await;
-    tracing::info!("stopped: {tally}");
+    if let Some(listener) = listener {
+        show(listener, &observer)?;
+    }
+    let policy = Policy::of(&settings);
+    Pipeline::new(queue, Arc::new(directory), policy, Arc::clone(&observer)).run(stop_signal()?).await;
+    tracing::info!("stopped: {}", Tally(&observer.metrics));
+    Ok(())
+}
+
+fn observer(settings: &Settings, link: watch::Receiver<amqp::State>) -> Observer {
+    let root = &settings.graph.root;
+    let constants = Constants {
+        destination: settings.bus.source.address(),
+        server: root.host_str().unwrap_or_default().into(),
+        port: root.port_or_known_default().unwrap_or_default(),
+        started: clock::now(),
+    };
+    let writes_per_second = settings.throttle.writes_per_second;
+    Observer::new(constants, link, writes_per_second, settings.telemetry.log_outcomes)
+}
+
+/// Shows health, metrics and status to whoever asks, as long as the process lives.
+fn show(listener: TcpListener, observer: &Arc<Observer>) -> anyhow::Result<()> {
+    let address = listener.local_addr().context("the address of http.listen is unknown")?;
+    tracing::info!(http.address = %address, "health, metrics and status are at http://{address}/");
+    let history = History::new(&observer.metrics);
+    let site = Arc::new(Site { observer: Arc::clone(observer), history });
+    let followed = Arc::clone(&site);
+    tokio::spawn(async move { followed.history.follow(&followed.observer.metrics).await });
+    tokio::spawn(http::serve(listener, site));
     Ok(())
 }
 

@@ -14,7 +14,8 @@ use crate::{
     config::{self, Access, Bus, Settings},
     graph::{self, GraphClient},
     http_client,
-    identity::{Clients, EntraTokens},
+    identity::{Clients, EntraTokens, TokenProvider},
+    telemetry::{Observer, tokens::ObservedTokens},
 };
 
 /// The HTTP clients of the process.
@@ -70,9 +71,32 @@ pub fn directory(settings: &Settings, clients: Clients) -> GraphClient {
 
 /// Graph, for calls of this rank.
 pub(super) fn directory_for(settings: &Settings, clients: Clients, priority: graph::Priority) -> GraphClient {
+    let http = clients.http.clone();
+    let options = graph_options(settings, priority);
+    GraphClient::new(http, Arc::new(graph_tokens(settings, clients)), &options)
+}
+
+/// Graph, with every call told to an observer; and its tokens, to ask for the first one early.
+#[must_use]
+pub fn observed_directory(
+    settings: &Settings,
+    clients: Clients,
+    observer: &Arc<Observer>,
+) -> (GraphClient, Arc<ObservedTokens>) {
+    let http = clients.http.clone();
+    let tokens = ObservedTokens::new(Arc::new(graph_tokens(settings, clients)), Arc::clone(observer));
+    let tokens = Arc::new(tokens);
+    let provider: Arc<dyn TokenProvider> = Arc::clone(&tokens) as _;
+    let options = graph_options(settings, graph::Priority::Normal);
+    (GraphClient::new(http, provider, &options).observed(Arc::clone(observer)), tokens)
+}
+
+fn graph_options(settings: &Settings, priority: graph::Priority) -> graph::Options {
     let graph = &settings.graph;
-    let options = graph::Options { root: graph.root.clone(), reading: graph.reading.clone(), priority };
-    let (http, resource) = (clients.http.clone(), graph.root.as_str().trim_end_matches('/'));
-    let tokens = EntraTokens::new(settings.identity.clone(), clients, resource, clock::now);
-    GraphClient::new(http, Arc::new(tokens), &options)
+    graph::Options { root: graph.root.clone(), reading: graph.reading.clone(), priority }
+}
+
+fn graph_tokens(settings: &Settings, clients: Clients) -> EntraTokens {
+    let resource = settings.graph.root.as_str().trim_end_matches('/');
+    EntraTokens::new(settings.identity.clone(), clients, resource, clock::now)
 }

@@ -9,7 +9,7 @@ use shared::{
 };
 
 use super::answer::{Answer, Handling};
-use crate::identity;
+use crate::{identity, telemetry::labels::PauseCause};
 
 /// A call to Graph failed.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +83,16 @@ impl Error {
     #[must_use]
     pub fn failure(&self, patience: Patience) -> Failure {
         Failure { class: self.class(), dead_letter: self.dead_letter(), grace: self.grace(patience) }
+    }
+
+    /// Whose fault it is, if the installation is at fault.
+    #[must_use]
+    pub fn pause_cause(&self) -> PauseCause {
+        match self {
+            Self::Token(_) => PauseCause::Token,
+            Self::Refused { .. } => PauseCause::Permission,
+            Self::Unreachable(_) | Self::Senseless | Self::Ambiguous => PauseCause::Other,
+        }
     }
 
     fn grace(&self, patience: Patience) -> Option<Duration> {

@@ -22,10 +22,18 @@ use shared::{
     retry_after,
     urgency::Urgency,
 };
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Answer, Applied, Directory, Error, Foreseen, answer::Handling, wire};
-use crate::{clock, identity::TokenProvider};
+use crate::{
+    clock,
+    identity::TokenProvider,
+    telemetry::{
+        Observer,
+        labels::{self, Call, Method},
+    },
+};
 
 /// What the client needs to know.
 #[derive(Clone, Debug)]
@@ -58,6 +66,7 @@ pub struct GraphClient {
     priority: Priority,
     /// Whether any write has succeeded: until then a denial is a fault of the installation.
     proven: AtomicBool,
+    observer: Option<Arc<Observer>>,
 }
 
 /// Errors and users with a few properties are small; nothing longer is read.
@@ -71,7 +80,13 @@ impl GraphClient {
         let path = format!("{}/v1.0/users/", options.root.path().trim_end_matches('/'));
         users.set_path(&path);
         let (reading, priority) = (options.reading.clone(), options.priority);
-        Self { http, tokens, users, reading, priority, proven: AtomicBool::new(false) }
+        Self { http, tokens, users, reading, priority, proven: AtomicBool::new(false), observer: None }
+    }
+
+    /// Tells an observer of every call.
+    #[must_use]
+    pub fn observed(self, observer: Arc<Observer>) -> Self {
+        Self { observer: Some(observer), ..self }
     }
 
     /// The id is a GUID by its type, so nothing in it can leave the path.
@@ -108,8 +123,22 @@ impl GraphClient {
     ) -> Result<Response, Error> {
         let request = request()
             .header(reqwest::header::AUTHORIZATION, authorization)
-            .header("client-request-id", Uuid::new_v4().to_string());
-        request.send().await.map_err(|error| Error::Unreachable(error.without_url()))
+            .header("client-request-id", Uuid::new_v4().to_string())
+            .build();
+        let sent = match request {
+            Ok(request) => self.execute(request).await,
+            Err(error) => Err(error),
+        };
+        sent.map_err(|error| Error::Unreachable(error.without_url()))
+    }
+
+    async fn execute(&self, request: reqwest::Request) -> Result<Response, reqwest::Error> {
+        let Some(observer) = &self.observer else { return self.http.execute(request).await };
+        let method = if *request.method() == reqwest::Method::PATCH { Method::Patch } else { Method::Get };
+        let begun = Instant::now();
+        let sent = self.http.execute(request).await;
+        observer.metrics.called(Call { method, answer: answer_of(&sent) }, begun.elapsed());
+        sent
     }
 
     /// A request that Graph may throttle before others, if it is for something that can wait.
@@ -208,6 +237,15 @@ impl Directory for GraphClient {
         }
         let answer = read_answer(response).await;
         Err(self.refused(answer))
+    }
+}
+
+/// How a call ended, for metrics.
+fn answer_of(sent: &Result<Response, reqwest::Error>) -> labels::Answer {
+    match sent {
+        Ok(response) => labels::Answer::status(response.status().as_u16()),
+        Err(error) if error.is_timeout() => labels::Answer::TIMEOUT,
+        Err(_) => labels::Answer::CONNECTION,
     }
 }
 

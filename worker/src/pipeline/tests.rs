@@ -18,6 +18,8 @@ use super::*;
 use crate::{
     bus::{Outgoing, Peeked, RenewError, SettleError, Settlement, Settler as Settles},
     config,
+    graph::Applied,
+    telemetry::observer::tests::observer,
 };
 
 /// A queue of a few messages that writes down what became of them.
@@ -150,13 +152,14 @@ impl Run {
         let queue = Shelf { waiting, record: Arc::clone(&record), refusal: self.refusal };
         let text = format!("{SETTINGS}{}", self.extra);
         let settings = config::parse(Some((Path::new("test"), &text)), Vec::new()).expect("good settings");
-        let mut pipeline = Pipeline::new(Arc::new(queue), Arc::new(Touchy), Policy::of(&settings));
+        let mut pipeline =
+            Pipeline::new(Arc::new(queue), Arc::new(Touchy), Policy::of(&settings), observer());
         pipeline.read = touchy_read;
         let (stop, stopped) = watch::channel(false);
         let run = tokio::spawn(pipeline.run(stopped));
         let settled = || record.settled.lock().expect("no panic under the lock").len();
         while settled() < bodies.len() {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            sleep(Duration::from_millis(100)).await;
         }
         stop.send_replace(true);
         run.await.expect("the pipeline ends well");

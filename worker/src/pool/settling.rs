@@ -11,29 +11,46 @@ use shared::{
     ids::LockToken,
     reason::{DeadLetter, chain},
 };
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
 
 use super::returns::{self, Past};
 use crate::{
     bus::{Error, Message, Queue, SettleError, Settlement, Unsettled},
     clock,
+    telemetry::{Observer, observer::Settlement as Settled},
 };
 
 /// How long a message that no copy could be made of is kept before it is given back: at once, it would come again
 /// at once.
 const REST: Duration = Duration::from_secs(1);
 
+/// A message that is held until it is settled.
+pub struct Held {
+    /// The duty to settle it.
+    pub unsettled: Unsettled,
+    /// The message.
+    pub message: Message,
+    /// When its original reached the queue.
+    pub enqueued: Timestamp,
+    /// When it was received.
+    pub received: Instant,
+}
+
 /// Settlements under way.
 pub struct Settler<Q> {
     queue: Arc<Q>,
     returns: Backoff,
-    under_way: JoinSet<(LockToken, Ending)>,
+    observer: Arc<Observer>,
+    under_way: JoinSet<LockToken>,
 }
 
 impl<Q: Queue> Settler<Q> {
     /// None under way.
-    pub fn new(queue: Arc<Q>, returns: Backoff) -> Self {
-        Self { queue, returns, under_way: JoinSet::new() }
+    pub fn new(queue: Arc<Q>, returns: Backoff, observer: Arc<Observer>) -> Self {
+        Self { queue, returns, observer, under_way: JoinSet::new() }
     }
 
     /// Whether nothing is under way.
@@ -43,7 +60,7 @@ impl<Q: Queue> Settler<Q> {
     }
 
     /// The next settlement that is done; `None` if there is none to wait for.
-    pub async fn next(&mut self) -> Option<(LockToken, Ending)> {
+    pub async fn next(&mut self) -> Option<LockToken> {
         loop {
             // A settlement that panicked leaves its lock to lapse; there is nothing to tell of it.
             if let Ok(done) = self.under_way.join_next().await? {
@@ -53,22 +70,20 @@ impl<Q: Queue> Settler<Q> {
     }
 
     /// Settles a message as this ending asks.
-    pub fn settle(
-        &mut self,
-        unsettled: Unsettled,
-        message: Message,
-        ending: Ending,
-        letter: Option<DeadLetter>,
-    ) {
-        let queue = Arc::clone(&self.queue);
+    pub fn settle(&mut self, held: Held, ending: Ending, letter: Option<DeadLetter>) {
+        let (queue, observer) = (Arc::clone(&self.queue), Arc::clone(&self.observer));
         let delay = self.returns;
         self.under_way.spawn(async move {
-            let lock = unsettled.lock;
-            log(&message, ending, letter.as_ref());
+            let Held { unsettled, message, enqueued, received } = held;
+            let (lock, begun) = (unsettled.lock, Instant::now());
+            log(&observer, &message, ending, letter.as_ref());
             let settling = async {
-                let (settlement, ending) = settlement(&*queue, &message, ending, letter, delay).await;
+                let (settlement, ended) = settlement(&*queue, &message, ending, letter, delay).await;
+                if ending == Ending::Returned {
+                    observer.sent(ended == Ending::Returned);
+                }
                 match unsettled.settle(settlement).await {
-                    Ok(_) => ending,
+                    Ok(_) => ended,
                     Err(error) => {
                         report(&message, &error);
                         Ending::Unsettled
@@ -77,7 +92,13 @@ impl<Q: Queue> Settler<Q> {
             };
             // Whatever happens, the pipeline must hear of it, or the lock would be renewed for ever.
             let ending = AssertUnwindSafe(settling).catch_unwind().await.unwrap_or(Ending::Unsettled);
-            (lock, ending)
+            observer.settled(Settled {
+                ending,
+                age: Duration::try_from(clock::now().duration_since(enqueued)).unwrap_or_default(),
+                held: received.elapsed(),
+                took: begun.elapsed(),
+            });
+            lock
         });
     }
 }
@@ -134,7 +155,7 @@ async fn schedule<Q: Queue>(queue: &Q, message: &Message, delays: Backoff) -> Re
     queue.schedule(copy, at).await
 }
 
-fn log(message: &Message, ending: Ending, letter: Option<&DeadLetter>) {
+fn log(observer: &Observer, message: &Message, ending: Ending, letter: Option<&DeadLetter>) {
     let (sequence, count) = (message.sequence, message.delivery_count);
     let correlation = message.correlation_id.as_deref().unwrap_or_default();
     let outcome = ending.outcome();
@@ -143,7 +164,7 @@ fn log(message: &Message, ending: Ending, letter: Option<&DeadLetter>) {
             message.sequence = %sequence, message.correlation_id = correlation, delivery.count = %count,
             outcome, reason = letter.reason.as_str(), cause = letter.description.as_str(), "message {outcome}",
         );
-    } else {
+    } else if observer.may_log() {
         tracing::info!(
             message.sequence = %sequence, message.correlation_id = correlation, delivery.count = %count,
             outcome, reason = ending.reason(), "message {outcome}",

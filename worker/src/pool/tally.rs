@@ -1,46 +1,29 @@
-//! What happened so far in this process, counted where it is decided.
+//! What happened so far in this process, in one sentence.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
-use shared::engine::Ending;
+use crate::telemetry::Metrics;
 
-/// The counts.
-#[derive(Clone, Debug, Default)]
-pub struct Tally {
-    /// Messages handed to us, redeliveries included.
-    pub received: u64,
-    /// How they ended.
-    pub endings: BTreeMap<Ending, u64>,
-    /// Writes that Graph accepted.
-    pub writes: u64,
-    /// Writes that failed, whatever became of them.
-    pub failed_writes: u64,
-    /// Changes that the accepted writes carried.
-    pub changes_written: u64,
-    /// Locks found to be lost.
-    pub locks_lost: u64,
-}
+/// The counts, as they are shown at the end.
+#[derive(Debug)]
+pub struct Tally<'m>(pub &'m Metrics);
 
-impl Tally {
-    /// Counts an ending.
-    pub fn count(&mut self, ending: Ending) {
-        *self.endings.entry(ending).or_default() += 1;
-    }
-
+impl Tally<'_> {
     fn of(&self, outcome: &str) -> u64 {
-        self.endings.iter().filter(|(ending, _)| ending.outcome() == outcome).map(|(_, count)| count).sum()
+        let endings = self.0.messages.iter().filter(|(ending, _)| ending.outcome() == outcome);
+        endings.map(|(_, count)| count.get()).sum()
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for Tally<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
             "{} received, {} applied in {} writes, {} stale, {} needed no write, {} dead-lettered, {} returned \
              for later, {} released, {} not settled",
-            self.received,
+            self.0.consumed.get(),
             self.of("applied"),
-            self.writes,
+            self.0.changes_per_write.counts().iter().sum::<u64>(),
             self.of("stale"),
             self.of("unchanged"),
             self.of("dead_lettered"),

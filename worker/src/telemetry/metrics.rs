@@ -333,16 +333,20 @@ fn family<L: Labels, V>(
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    pub(crate) fn metrics() -> Metrics {
-        Metrics::new(Constants {
+    pub(crate) fn constants() -> Constants {
+        Constants {
             destination: "contacts".into(),
             server: "graph.microsoft.com".into(),
             port: 443,
             started: Timestamp::UNIX_EPOCH,
-        })
+        }
+    }
+
+    pub(crate) fn metrics() -> Metrics {
+        Metrics::new(constants())
     }
 
     #[test]

@@ -4,15 +4,22 @@
 //! their form for Prometheus. [`queue_reading`] is how counts of the queue as a whole come in.
 
 pub mod catalogue;
+pub mod health;
+pub mod history;
+pub mod http;
 pub mod labels;
 pub mod logging;
 pub mod metrics;
+pub mod observer;
 pub mod process;
 pub mod queue_reading;
+pub mod status;
 pub mod text;
+pub mod tokens;
 pub mod values;
 
 pub use self::{
     metrics::{Constants, Metrics},
+    observer::Observer,
     queue_reading::QueueReading,
 };

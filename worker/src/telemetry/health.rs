@@ -1,0 +1,327 @@
+//! Whether the worker lives, whether it is ready, and if not, why and what to do.
+//!
+//! What is told here is gathered from where it happens, without ever waiting for anybody: the pipeline leaves a
+//! sign of life at each of its turns, the queue tells how its link fares, calls tell how they ended.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use shared::gate::State;
+use tokio::{sync::watch, time::Instant};
+
+use super::labels::PauseCause;
+use crate::bus::amqp::State as Link;
+
+/// The pipeline turns at least this often, also when nothing happens.
+pub const BEAT: Duration = Duration::from_secs(1);
+
+/// Without a sign of life for so long the worker does not live. A turn takes milliseconds; so much more leaves room
+/// for a machine that is badly overloaded, where a restart would make everything worse.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the worker is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It has not had its first turn.
+    Starting,
+    /// It takes messages.
+    Running,
+    /// It finishes what is under way and takes no more.
+    Draining,
+}
+
+/// What holds writes back, as the status page names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gate {
+    /// Nothing does.
+    #[default]
+    Open,
+    /// Graph asked for time.
+    Throttled,
+    /// One write at a time is tried.
+    BreakerOpen,
+    /// The installation is at fault.
+    Paused,
+    /// One message is tried after a pause.
+    Trial,
+}
+
+impl From<State> for Gate {
+    fn from(state: State) -> Self {
+        match state {
+            State::Open => Self::Open,
+            State::Throttled(_) => Self::Throttled,
+            State::BreakerOpen => Self::BreakerOpen,
+            State::Paused => Self::Paused,
+            State::Trial => Self::Trial,
+        }
+    }
+}
+
+impl Gate {
+    /// For machines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Throttled => "throttled",
+            Self::BreakerOpen => "breaker_open",
+            Self::Paused => "paused",
+            Self::Trial => "trial",
+        }
+    }
+}
+
+/// One thing that has to be well for the worker to be ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What was looked at.
+    pub name: &'static str,
+    /// What is wrong; `None` if nothing is.
+    pub fault: Option<Fault>,
+}
+
+/// What is wrong, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What is wrong.
+    pub text: String,
+    /// What to do.
+    pub remedy: &'static str,
+}
+
+/// What is known of the worker's health.
+#[derive(Debug)]
+pub struct Health {
+    started: Instant,
+    /// The latest sign of life, in milliseconds after the start.
+    beat: AtomicU64,
+    phase: AtomicU8,
+    link: watch::Receiver<Link>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    gate: Gate,
+    /// Why the installation is at fault, as last told.
+    at_fault: Option<(PauseCause, Box<str>)>,
+    /// Why the latest request for a token failed, if it did.
+    token: Option<Box<str>>,
+}
+
+impl Health {
+    /// Nothing known yet but how the link to the queue fares.
+    #[must_use]
+    pub fn new(link: watch::Receiver<Link>) -> Self {
+        Self {
+            started: Instant::now(),
+            beat: AtomicU64::new(0),
+            phase: AtomicU8::new(Phase::Starting as u8),
+            link,
+            seen: Mutex::default(),
+        }
+    }
+
+    /// The pipeline had a turn.
+    pub fn beat(&self, phase: Phase, now: Instant) {
+        self.beat.store(self.age(now), Relaxed);
+        self.phase.store(phase as u8, Relaxed);
+    }
+
+    /// What holds writes back now. Tells the cause that goes with it.
+    pub fn gate(&self, gate: Gate) -> Option<PauseCause> {
+        let mut seen = self.seen();
+        seen.gate = gate;
+        let paused = matches!(gate, Gate::Paused | Gate::Trial);
+        paused.then(|| seen.at_fault.as_ref().map_or(PauseCause::Other, |(cause, _)| *cause))
+    }
+
+    /// The installation is at fault.
+    pub fn at_fault(&self, cause: PauseCause, text: &str) {
+        self.seen().at_fault = Some((cause, text.into()));
+    }
+
+    /// A request for a token ended; with why it failed, if it did.
+    pub fn token(&self, failure: Option<&str>) {
+        let mut seen = self.seen();
+        if seen.token.as_deref() != failure {
+            seen.token = failure.map(Into::into);
+        }
+    }
+
+    /// Whether the link to the queue is up.
+    #[must_use]
+    pub fn link_is_up(&self) -> bool {
+        matches!(*self.link.borrow(), Link::Ready)
+    }
+
+    /// What holds writes back.
+    #[must_use]
+    pub fn current_gate(&self) -> Gate {
+        self.seen().gate
+    }
+
+    /// What the worker is doing.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self.phase.load(Relaxed) {
+            0 => Phase::Starting,
+            1 => Phase::Running,
+            _ => Phase::Draining,
+        }
+    }
+
+    /// Since when there was no sign of life, if that is too long.
+    #[must_use]
+    pub fn lifeless(&self, now: Instant) -> Option<Duration> {
+        let quiet = Duration::from_millis(self.age(now).saturating_sub(self.beat.load(Relaxed)));
+        (quiet > PATIENCE).then_some(quiet)
+    }
+
+    /// Everything that has to be well, with what is not.
+    #[must_use]
+    pub fn checks(&self) -> [Check; 5] {
+        let seen = self.seen();
+        [
+            Check { name: "worker", fault: self.worker_fault() },
+            Check { name: "broker", fault: self.broker_fault() },
+            Check { name: "token", fault: seen.token.as_deref().map(token_fault) },
+            Check { name: "intake", fault: intake_fault(&seen) },
+            Check { name: "breaker", fault: (seen.gate == Gate::BreakerOpen).then(breaker_fault) },
+        ]
+    }
+
+    fn worker_fault(&self) -> Option<Fault> {
+        match self.phase() {
+            Phase::Running => None,
+            Phase::Starting => {
+                Some(Fault { text: "the worker has just been started".into(), remedy: "wait a moment" })
+            }
+            Phase::Draining => Some(Fault {
+                text: "the worker was told to stop; it finishes what is under way and takes no more".into(),
+                remedy: "nothing; another replica, or the next start, goes on",
+            }),
+        }
+    }
+
+    fn broker_fault(&self) -> Option<Fault> {
+        const REMEDY: &str = "see that the namespace can be reached and that its key or role is right; the worker \
+                              tries again by itself";
+        match &*self.link.borrow() {
+            Link::Ready => None,
+            Link::Connecting => {
+                Some(Fault { text: "on the way to the queue".into(), remedy: "wait a moment" })
+            }
+            Link::Failed { what, since } => {
+                Some(Fault { text: format!("no link to the queue since {since:.0}: {what}"), remedy: REMEDY })
+            }
+            Link::Closed => Some(Fault {
+                text: "the link to the queue is closed".into(),
+                remedy: "nothing; the worker is about to end",
+            }),
+        }
+    }
+
+    fn age(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.started).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        // Whatever panicked under the lock has left whole values behind.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn token_fault(why: &str) -> Fault {
+    Fault {
+        text: format!("there is no token for graph: {why}"),
+        remedy: "mend [identity]: tenant, client_id and the credential; a file that is replaced is read anew \
+                 without a restart",
+    }
+}
+
+fn intake_fault(seen: &Seen) -> Option<Fault> {
+    if !matches!(seen.gate, Gate::Paused | Gate::Trial) {
+        return None;
+    }
+    let (cause, why) =
+        seen.at_fault.as_ref().map_or((PauseCause::Other, "unknown"), |(cause, why)| (*cause, &**why));
+    let remedy = match cause {
+        PauseCause::Token => "mend [identity]; the worker tries again by itself, messages stay in the queue",
+        PauseCause::Permission => {
+            "grant the app User.ReadWrite.All with the consent of an administrator; the worker tries again by itself, \
+             messages stay in the queue"
+        }
+        PauseCause::Other => "mend the cause; the worker tries again by itself, messages stay in the queue",
+    };
+    Some(Fault { text: format!("intake is paused, the installation is at fault: {why}"), remedy })
+}
+
+fn breaker_fault() -> Fault {
+    Fault {
+        text: "writes of many users failed in a row; one at a time is tried".into(),
+        remedy: "see whether graph or the way to it is disturbed; the worker goes on by itself when a write succeeds",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn health(link: Link) -> Health {
+        let health = Health::new(watch::channel(link).1);
+        health.beat(Phase::Running, Instant::now());
+        health
+    }
+
+    #[track_caller]
+    fn check(health: &Health, expected: &[(&str, &str)]) {
+        let faults = health.checks().into_iter().filter_map(|check| Some((check.name, check.fault?.text)));
+        let faults: Vec<_> = faults.collect();
+        let seen: Vec<_> = faults.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn every_cause_of_not_being_ready_is_told() {
+        check(&health(Link::Ready), &[]);
+        let starting = Health::new(watch::channel(Link::Ready).1);
+        check(&starting, &[("worker", "the worker has just been started")]);
+        check(&health(Link::Connecting), &[("broker", "on the way to the queue")]);
+        let failed = Link::Failed { what: "refused".into(), since: jiff::Timestamp::UNIX_EPOCH };
+        check(&health(failed), &[("broker", "no link to the queue since 1970-01-01T00:00:00Z: refused")]);
+        let draining = health(Link::Ready);
+        draining.beat(Phase::Draining, Instant::now());
+        let text = "the worker was told to stop; it finishes what is under way and takes no more";
+        check(&draining, &[("worker", text)]);
+        let paused = health(Link::Ready);
+        paused.at_fault(PauseCause::Permission, "denied");
+        assert_eq!(paused.gate(Gate::Paused), Some(PauseCause::Permission));
+        check(&paused, &[("intake", "intake is paused, the installation is at fault: denied")]);
+        assert_eq!(paused.gate(Gate::Open), None);
+        check(&paused, &[]);
+        paused.gate(Gate::BreakerOpen);
+        check(&paused, &[("breaker", "writes of many users failed in a row; one at a time is tried")]);
+        let denied = health(Link::Ready);
+        denied.token(Some("invalid_client"));
+        check(&denied, &[("token", "there is no token for graph: invalid_client")]);
+        denied.token(None);
+        check(&denied, &[]);
+    }
+
+    #[test]
+    fn a_pipeline_that_stands_still_does_not_live() {
+        let health = health(Link::Ready);
+        let later = Instant::now() + PATIENCE * 2;
+        assert_eq!(health.lifeless(Instant::now()), None);
+        assert!(health.lifeless(later).is_some_and(|quiet| quiet > PATIENCE));
+        health.beat(Phase::Running, later);
+        assert_eq!(health.lifeless(later), None);
+    }
+}

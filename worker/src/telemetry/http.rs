@@ -1,0 +1,298 @@
+//! Health, metrics and the status page over HTTP. Whoever asks is answered from what is in memory; nobody who asks
+//! can hold the pipeline up.
+
+use std::{
+    convert::Infallible,
+    io::ErrorKind,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{
+        ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+    },
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{Instant, sleep},
+};
+
+use super::{Observer, history::History, status::Status, text};
+use crate::{
+    clock,
+    config::{Problem, Problems},
+};
+
+/// The page: one file, with style and script inside.
+const PAGE: &str = include_str!("page.html");
+
+/// Connections at once. More than a few probes and browsers there are not.
+const CONNECTIONS: usize = 64;
+/// Time for a request to come in; a connection that says nothing must not stay.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const HTML: &str = "text/html; charset=utf-8";
+
+/// What is answered from.
+#[derive(Debug)]
+pub struct Site {
+    /// Everything that was observed.
+    pub observer: Arc<Observer>,
+    /// The last hour.
+    pub history: History,
+}
+
+/// Begins to listen. A port that cannot be had is a fault of the settings.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, Problems> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let why = match error.kind() {
+            ErrorKind::AddrInUse => "is in use by another program, perhaps by another worker".to_owned(),
+            ErrorKind::AddrNotAvailable => "is no address of this machine".to_owned(),
+            ErrorKind::PermissionDenied => "may not be listened on; ports below 1024 need rights".to_owned(),
+            _ => format!("cannot be listened on: {error}"),
+        };
+        let text =
+            format!("{address} {why}; choose another, or leave it empty to do without health and metrics");
+        Problems(vec![Problem { place: "http.listen".into(), text: text.into() }])
+    })
+}
+
+/// Answers until the process ends.
+pub async fn serve(listener: TcpListener, site: Arc<Site>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        // The semaphore is never closed.
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let site = Arc::clone(&site);
+                tokio::spawn(async move {
+                    converse(stream, site).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                // Out of file handles, as a rule; that passes, and asking at once would only burn time.
+                tracing::debug!(%error, "a connection could not be accepted");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn converse(stream: TcpStream, site: Arc<Site>) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let response = respond(&site, &request);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let ended = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection to http.listen ended early");
+    }
+}
+
+fn respond<B>(site: &Site, request: &Request<B>) -> Response<Full<Bytes>> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n".to_owned());
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    match request.uri().path() {
+        "/" => page(),
+        "/status.json" => json(StatusCode::OK, &Status::of(&site.observer, &site.history, clock::now())),
+        "/livez" => live(site),
+        "/readyz" => ready(site, wants_json(request)),
+        "/metrics" => {
+            let ready = site.observer.health.checks().iter().all(|check| check.fault.is_none());
+            site.observer.metrics.ready.set(f64::from(u8::from(ready)));
+            site.observer.metrics.broker_up.set(f64::from(u8::from(site.observer.health.link_is_up())));
+            answer(StatusCode::OK, text::CONTENT_TYPE, text::render(&site.observer.metrics.read()))
+        }
+        _ => {
+            let text = "nothing here; there are / /livez /readyz /metrics /status.json\n";
+            answer(StatusCode::NOT_FOUND, TEXT, text.to_owned())
+        }
+    }
+}
+
+fn live(site: &Site) -> Response<Full<Bytes>> {
+    match site.observer.health.lifeless(Instant::now()) {
+        None => answer(StatusCode::OK, TEXT, "alive\n".to_owned()),
+        Some(quiet) => {
+            let text =
+                format!("the pipeline has stood still for {} s; restart the worker\n", quiet.as_secs());
+            answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, text)
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    ready: bool,
+    faults: Vec<ReadinessFault>,
+}
+
+#[derive(Serialize)]
+struct ReadinessFault {
+    check: &'static str,
+    fault: String,
+    remedy: &'static str,
+}
+
+fn ready(site: &Site, as_json: bool) -> Response<Full<Bytes>> {
+    let fault = |check: super::health::Check| {
+        let fault = check.fault?;
+        Some(ReadinessFault { check: check.name, fault: fault.text, remedy: fault.remedy })
+    };
+    let faults: Vec<_> = site.observer.health.checks().into_iter().filter_map(fault).collect();
+    let ready = faults.is_empty();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    if as_json {
+        return json(status, &Readiness { ready, faults });
+    }
+    let lines =
+        faults.iter().map(|fault| format!("not ready, {}: {}; {}\n", fault.check, fault.fault, fault.remedy));
+    answer(status, TEXT, if ready { "ready\n".to_owned() } else { lines.collect() })
+}
+
+fn wants_json<B>(request: &Request<B>) -> bool {
+    let accepted = request.headers().get(hyper::header::ACCEPT).and_then(|value| value.to_str().ok());
+    accepted.is_some_and(|accepted| accepted.contains(JSON))
+}
+
+fn page() -> Response<Full<Bytes>> {
+    let mut response = answer(StatusCode::OK, HTML, PAGE.to_owned());
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy().clone());
+    response
+}
+
+/// The page may run its own script and style and ask this host, and nothing else.
+fn policy() -> &'static HeaderValue {
+    static POLICY: OnceLock<HeaderValue> = OnceLock::new();
+    POLICY.get_or_init(|| {
+        let hash = |tag: &str| {
+            let inside = PAGE.split_once(&format!("<{tag}>")).and_then(|(_, rest)| rest.split_once(&format!("</{tag}>")));
+            let digest = Sha256::digest(inside.map_or("", |(inside, _)| inside).as_bytes());
+            format!("'sha256-{}'", STANDARD.encode(digest))
+        };
+        let text = format!(
+            "default-src 'none'; connect-src 'self'; img-src data:; script-src {}; style-src {}; base-uri 'none'; form-action 'none'; \
+             frame-ancestors 'none'",
+            hash("script"),
+            hash("style")
+        );
+        HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+    })
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Response<Full<Bytes>> {
+    // Our own types always serialize.
+    answer(status, JSON, serde_json::to_string(value).unwrap_or_default())
+}
+
+fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use shared::gate::State;
+
+    use super::*;
+    use crate::telemetry::{
+        health::Phase,
+        observer::{Load, tests::observer},
+    };
+
+    fn site(state: State) -> Site {
+        let observer = observer();
+        observer.turn(Phase::Running, &Load { state, in_flight: 0, held: 0, lanes: 0, rate: 20.0 });
+        let history = History::new(&observer.metrics);
+        Site { observer, history }
+    }
+
+    async fn ask(site: &Site, method: Method, path: &str, accept: &str) -> (u16, String) {
+        let request =
+            Request::builder().method(method).uri(path).header("accept", accept).body(()).expect("valid");
+        let response = respond(site, &request);
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.expect("in memory").to_bytes();
+        (status, String::from_utf8(body.to_vec()).expect("text"))
+    }
+
+    #[tokio::test]
+    async fn every_path_answers() {
+        let site = site(State::Open);
+        let cases = [
+            ("/livez", 200, "alive\n"),
+            ("/readyz", 200, "ready\n"),
+            ("/metrics", 200, "contactsync_ready 1\n"),
+            ("/status.json", 200, "\"state\":\"open\""),
+            ("/", 200, "<title>contactsync</title>"),
+            ("/nowhere", 404, "/readyz"),
+        ];
+        for (path, status, part) in cases {
+            let (seen, text) = ask(&site, Method::GET, path, "*/*").await;
+            assert!(seen == status && text.contains(part), "{path}: {seen} {text}");
+        }
+        assert_eq!(ask(&site, Method::POST, "/", "*/*").await.0, 405);
+        assert_eq!(ask(&site, Method::GET, "/readyz", JSON).await.1, r#"{"ready":true,"faults":[]}"#);
+    }
+
+    #[tokio::test]
+    async fn readiness_says_why_not_and_what_to_do() {
+        let site = site(State::BreakerOpen);
+        let (status, text) = ask(&site, Method::GET, "/readyz", "*/*").await;
+        assert_eq!(status, 503);
+        assert!(text.starts_with("not ready, breaker: writes of many users failed in a row"), "{text}");
+        assert!(
+            ask(&site, Method::GET, "/status.json", "*/*").await.1.contains("\"state\":\"breaker_open\"")
+        );
+    }
+
+    #[test]
+    fn the_page_may_run_nothing_but_itself() {
+        let policy = policy().to_str().expect("text");
+        assert!(policy.starts_with("default-src 'none'"), "{policy}");
+        assert_eq!(policy.matches("'sha256-").count(), 2, "{policy}");
+        let page = PAGE.replace("http://www.w3.org/2000/svg", "");
+        assert!(!["http:", "https:", "src=", "innerHTML"].iter().any(|outside| page.contains(outside)));
+    }
+
+    #[tokio::test]
+    async fn a_port_in_use_is_a_fault_of_the_settings() {
+        let taken = bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
+        let address = taken.local_addr().expect("bound");
+        let problems = bind(address).await.expect_err("in use").to_string();
+        assert!(
+            problems.contains(&format!("http.listen: {address} is in use by another program")),
+            "{problems}"
+        );
+    }
+}

@@ -1,0 +1,243 @@
+//! What the pipeline tells about itself: one call for each thing that happens, which never waits.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use shared::{engine::Ending, gate::State};
+use tokio::{sync::watch, time::Instant};
+
+use super::{
+    health::{Gate, Health, Phase},
+    labels::{ErrorType, PauseCause, Worked},
+    metrics::{Constants, Metrics},
+};
+use crate::bus::amqp::State as Link;
+
+/// What one write came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Changes merged into it.
+    pub changes: usize,
+    /// Whether Graph accepted it; not if it failed or was not needed.
+    pub accepted: bool,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// How one message was settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// How it ended.
+    pub ending: Ending,
+    /// Since its original reached the queue.
+    pub age: Duration,
+    /// Since we received it.
+    pub held: Duration,
+    /// For the settlement itself.
+    pub took: Duration,
+}
+
+/// What the pipeline holds and may do at one moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Load {
+    /// What holds writes back.
+    pub state: State,
+    /// Writes under way.
+    pub in_flight: usize,
+    /// Messages held.
+    pub held: usize,
+    /// Users to whom a write is owed.
+    pub lanes: usize,
+    /// Writes per second allowed.
+    pub rate: f64,
+}
+
+/// Takes in what happens, and gives it to metrics, health and logs.
+#[derive(Debug)]
+pub struct Observer {
+    /// The counts.
+    pub metrics: Metrics,
+    /// The health.
+    pub health: Health,
+    writes_per_second: f64,
+    log: LogBudget,
+    /// Since when Graph has asked for time, as far as that was counted.
+    throttled: Mutex<Option<Instant>>,
+}
+
+impl Observer {
+    /// An observer of a pipeline that has not begun.
+    #[must_use]
+    pub fn new(
+        constants: Constants,
+        link: watch::Receiver<Link>,
+        writes_per_second: f64,
+        log_outcomes: u64,
+    ) -> Self {
+        Self {
+            metrics: Metrics::new(constants),
+            health: Health::new(link),
+            writes_per_second,
+            log: LogBudget::new(log_outcomes),
+            throttled: Mutex::default(),
+        }
+    }
+
+    /// Writes a second that the settings allow.
+    #[must_use]
+    pub fn writes_per_second(&self) -> f64 {
+        self.writes_per_second
+    }
+
+    /// The pipeline has a turn.
+    pub fn turn(&self, phase: Phase, load: &Load) {
+        let now = Instant::now();
+        self.health.beat(phase, now);
+        self.log.tell(&self.metrics, now);
+        let metrics = &self.metrics;
+        metrics.in_flight.set_count(load.in_flight);
+        metrics.held_messages.set_count(load.held);
+        metrics.lanes_waiting.set_count(load.lanes);
+        metrics.write_budget.set(load.rate / self.writes_per_second);
+        let gate = Gate::from(load.state);
+        self.count_throttling(gate, now);
+        let cause = self.health.gate(gate);
+        for (member, gauge) in metrics.intake_paused.iter() {
+            gauge.set(f64::from(u8::from(cause == Some(member))));
+        }
+        metrics.breaker_state.set(f64::from(u8::from(gate == Gate::BreakerOpen)));
+    }
+
+    /// A message was received.
+    pub fn received(&self) {
+        self.metrics.consumed.add(1);
+    }
+
+    /// A write ended.
+    pub fn written(&self, written: Written) {
+        self.metrics.apply_duration.record_time(written.took);
+        if written.accepted {
+            #[expect(clippy::cast_precision_loss, reason = "no write carries that many changes")]
+            self.metrics.changes_per_write.record(written.changes as f64);
+        }
+    }
+
+    /// The installation is at fault.
+    pub fn at_fault(&self, cause: PauseCause, text: &str) {
+        self.health.at_fault(cause, text);
+    }
+
+    /// A copy was sent to come back later, or could not be.
+    pub fn sent(&self, worked: bool) {
+        self.metrics.sent.of(if worked { Worked::Yes } else { Worked::No }).add(1);
+    }
+
+    /// A message was settled, or was tried to be.
+    pub fn settled(&self, settlement: Settlement) {
+        let Settlement { ending, age, held, took } = settlement;
+        let metrics = &self.metrics;
+        metrics.messages.of(ending).add(1);
+        let (reason, worked) = match ending {
+            Ending::DeadLettered(reason) => (Some(reason), Worked::Yes),
+            Ending::Unsettled => (None, Worked::No),
+            _ => (None, Worked::Yes),
+        };
+        metrics.process_duration.of(ErrorType(reason)).record_time(held);
+        metrics.settle_duration.of(worked).record_time(took);
+        if ending == Ending::Applied {
+            metrics.change_to_applied.record_time(age);
+        }
+    }
+
+    /// A lock was lost.
+    pub fn lock_lost(&self) {
+        self.metrics.locks_lost.add(1);
+    }
+
+    /// Whether a line about an outcome may be logged; counts it as left out if not.
+    pub fn may_log(&self) -> bool {
+        let may = self.log.take(Instant::now());
+        if !may {
+            self.metrics.log_lines_left_out.add(1);
+        }
+        may
+    }
+
+    fn count_throttling(&self, gate: Gate, now: Instant) {
+        let mut since = self.throttled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counted) = since.take() {
+            self.metrics.graph_throttled.add(now.saturating_duration_since(counted).as_secs_f64());
+        }
+        *since = (gate == Gate::Throttled).then_some(now);
+    }
+}
+
+/// Lines a second.
+#[derive(Debug)]
+struct LogBudget {
+    started: Instant,
+    lines: u64,
+    /// The second that is counted, and the lines in it; kept apart because a line more or less at the turn of a
+    /// second is no matter.
+    second: AtomicU64,
+    taken: AtomicU64,
+    told: AtomicU64,
+}
+
+impl LogBudget {
+    fn new(lines: u64) -> Self {
+        let zero = || AtomicU64::new(0);
+        Self { started: Instant::now(), lines, second: zero(), taken: zero(), told: zero() }
+    }
+
+    fn take(&self, now: Instant) -> bool {
+        let second = now.saturating_duration_since(self.started).as_secs();
+        if self.second.swap(second, Relaxed) != second {
+            self.taken.store(0, Relaxed);
+        }
+        self.taken.fetch_add(1, Relaxed) < self.lines
+    }
+
+    /// Says, about once a second, how many lines were left out.
+    fn tell(&self, metrics: &Metrics, now: Instant) {
+        let left_out = metrics.log_lines_left_out.get();
+        let told = self.told.load(Relaxed);
+        if left_out > told
+            && self.second.load(Relaxed) != now.saturating_duration_since(self.started).as_secs()
+        {
+            self.told.store(left_out, Relaxed);
+            tracing::info!(
+                lines = left_out - told,
+                "lines about outcomes were left out (telemetry.log_outcomes)"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::telemetry::metrics::tests::constants;
+
+    /// An observer with a link to the queue that is up.
+    pub(crate) fn observer() -> Arc<Observer> {
+        Arc::new(Observer::new(constants(), watch::channel(Link::Ready).1, 20.0, 20))
+    }
+
+    #[test]
+    fn a_second_has_as_many_lines_as_allowed() {
+        let budget = LogBudget::new(2);
+        let taken = |budget: &LogBudget, at: Instant| (0..5).filter(|_| budget.take(at)).count();
+        let start = budget.started;
+        assert_eq!(taken(&budget, start), 2);
+        assert_eq!(taken(&budget, start + Duration::from_secs(1)), 2);
+        assert_eq!(taken(&LogBudget::new(0), start), 0);
+    }
+}

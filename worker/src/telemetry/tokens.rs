@@ -1,0 +1,62 @@
+//! Tokens, with how each request for one ended told to the observer.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use shared::{backoff::Backoff, reason::chain};
+use tokio::time::sleep;
+
+use super::Observer;
+use crate::identity::{Bearer, Error, TokenProvider};
+
+/// A source of tokens whose failures show in readiness.
+pub struct ObservedTokens {
+    tokens: Arc<dyn TokenProvider>,
+    observer: Arc<Observer>,
+}
+
+impl ObservedTokens {
+    /// Around another source.
+    #[must_use]
+    pub fn new(tokens: Arc<dyn TokenProvider>, observer: Arc<Observer>) -> Self {
+        Self { tokens, observer }
+    }
+
+    /// Asks for a first token until there is one, so that a bad secret shows at once and not with the first
+    /// message.
+    pub async fn warm_up(&self, delays: Backoff) {
+        let mut failures = 0;
+        while let Err(error) = self.token().await {
+            failures += 1;
+            if failures == 1 {
+                tracing::warn!(error = %chain(&error), "there is no token for graph yet; trying again");
+            }
+            sleep(delays.delay(failures, 0.5 + rand::random::<f64>() / 2.0)).await;
+        }
+    }
+
+    fn tell(&self, asked: Result<Bearer, Error>) -> Result<Bearer, Error> {
+        match &asked {
+            Ok(_) => self.observer.health.token(None),
+            Err(error) => self.observer.health.token(Some(&chain(error))),
+        }
+        asked
+    }
+}
+
+#[async_trait]
+impl TokenProvider for ObservedTokens {
+    async fn token(&self) -> Result<Bearer, Error> {
+        let asked = self.tokens.token().await;
+        self.tell(asked)
+    }
+
+    async fn renew(&self, refused: &Bearer) -> Result<Bearer, Error> {
+        let asked = self.tokens.renew(refused).await;
+        self.tell(asked)
+    }
+
+    async fn forget(&self, refused: &Bearer) {
+        self.tokens.forget(refused).await;
+    }
+}
