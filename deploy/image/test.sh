@@ -45,6 +45,7 @@ IMAGE_MOUNTS="$scratch/settings" in_image check --config "$scratch/settings/cont
     fail "check: $(cat "$scratch/out")"
 say "check: $(head -1 "$scratch/out")"
 
+# shellcheck disable=SC2016 # expanded by the inner shell
 IMAGE_MOUNTS="$scratch/settings" unshare --net --mount --propagation private sh -c '
     ip link set lo up && mount --bind "$1/resolv.conf" /etc/resolv.conf &&
         exec python3 deploy/image/names.py deploy/image/run.sh run --config "$1/contactsync.toml"

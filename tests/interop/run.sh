@@ -47,7 +47,8 @@ node_packages() {
 
 # Debian's node may be older than the SDKs want; the registry has node itself as a package.
 recent_node() {
-    local newer="$home/node/node_modules/node-linux-$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')"
+    local newer
+    newer="$home/node/node_modules/node-linux-$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')"
     if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
         [ -x "$newer/bin/node" ] || npm install --silent --no-save --prefix "$home/node" "$(basename "$newer")@22"
         export PATH="$newer/bin:$PATH"

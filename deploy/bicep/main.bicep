@@ -1,0 +1,425 @@
+// contactsync on Azure: a queue, an identity that may receive from and send to it, the worker as a Container App that
+// scales by the length of the queue, its Graph secret in a Key Vault, and alerts.
+//
+//   az deployment group create --resource-group RG --template-file main.bicep --parameters main.bicepparam
+
+targetScope = 'resourceGroup'
+
+@description('Names begin with it. Namespace and vault get a suffix, as their names must be unique in all of Azure.')
+@minLength(3)
+@maxLength(11)
+param name string = 'contactsync'
+
+param location string = resourceGroup().location
+
+@description('The image of the worker, with its digest.')
+param image string
+
+@description('Id or domain of the tenant that holds the users.')
+param usersTenant string
+
+@description('Application id of the app registration in that tenant.')
+param usersClientId string
+
+@description('The value of its client secret. Empty: the secret is in the vault already and stays as it is.')
+@secure()
+param usersClientSecret string = ''
+
+@description('When that secret ends, in seconds since 1970: the vault then warns before it does.')
+param usersClientSecretEnds int = 0
+
+param queueName string = 'contacts'
+
+@description('Largest number of replicas. Graph allows 20 writes a second to one app, and one replica can use them all: two give availability, more only contend.')
+@minValue(1)
+@maxValue(5)
+param maxReplicas int = 2
+
+@description('Attribute of the user that guards against old changes, such as extensionAttribute15. Empty: none, which is safe with one replica only, and not across its restarts.')
+param guardAttribute string
+
+@description('Id of an action group that alerts go to. Empty: alerts are shown in the portal only.')
+param actionGroupId string = ''
+
+var suffix = uniqueString(resourceGroup().id)
+var secretName = 'graph-client-secret'
+var port = 9464
+
+// Built-in roles; their ids are the same in every tenant.
+var dataReceiver = '4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0'
+var dataSender = '69a216fc-b8fb-44d8-bc22-1f3c2cd27a39'
+var dataOwner = '090c5cfd-751d-490a-894a-3ce6f1109419'
+var keyVaultSecretsUser = '4633458b-17de-408a-b874-0445c86b69e6'
+
+// Standard, as Basic has no duplicate detection. Local authentication stays on, because Dataverse can only use a key.
+resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' = {
+  name: '${name}-${suffix}'
+  location: location
+  sku: {
+    name: 'Standard'
+    tier: 'Standard'
+  }
+  properties: {
+    minimumTlsVersion: '1.2'
+    disableLocalAuth: false
+  }
+}
+
+resource queue 'Microsoft.ServiceBus/namespaces/queues@2024-01-01' = {
+  parent: namespace
+  name: queueName
+  properties: {
+    // The worker renews; this is how long the messages of a replica that died are away.
+    lockDuration: 'PT1M'
+    // Only deaths of replicas count: the worker hands a message back as a copy with a count of its own.
+    maxDeliveryCount: 10
+    defaultMessageTimeToLive: 'P14D'
+    // Without it, what expires is gone without a trace.
+    deadLetteringOnMessageExpiration: true
+    // A sender that repeats a message because it lost the answer. Copies of the worker have ids of their own.
+    requiresDuplicateDetection: true
+    duplicateDetectionHistoryTimeWindow: 'PT10M'
+    // Dataverse sets no session, so a queue that asks for one takes nothing from it.
+    requiresSession: false
+    maxSizeInMegabytes: 5120
+  }
+}
+
+// The key that the service endpoint of Dataverse is given: it can send to this queue and do nothing else.
+resource dataverse 'Microsoft.ServiceBus/namespaces/queues/authorizationRules@2024-01-01' = {
+  parent: queue
+  name: 'dataverse'
+  properties: {
+    rights: [
+      'Send'
+    ]
+  }
+}
+
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
+  name: name
+  location: location
+}
+
+// Reading the length of a queue takes the right Manage, which the worker itself should not have.
+resource scaler 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
+  name: '${name}-scaler'
+  location: location
+}
+
+resource receive 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(queue.id, identity.id, dataReceiver)
+  scope: queue
+  properties: {
+    principalId: identity.properties.principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', dataReceiver)
+  }
+}
+
+// For copies of messages that have to come back later.
+resource send 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(queue.id, identity.id, dataSender)
+  scope: queue
+  properties: {
+    principalId: identity.properties.principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', dataSender)
+  }
+}
+
+resource measure 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(queue.id, scaler.id, dataOwner)
+  scope: queue
+  properties: {
+    principalId: scaler.properties.principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', dataOwner)
+  }
+}
+
+resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
+  name: '${name}-${substring(suffix, 0, 8)}'
+  location: location
+  properties: {
+    tenantId: tenant().tenantId
+    sku: {
+      family: 'A'
+      name: 'standard'
+    }
+    enableRbacAuthorization: true
+    enableSoftDelete: true
+    enablePurgeProtection: true
+    softDeleteRetentionInDays: 90
+  }
+}
+
+resource secret 'Microsoft.KeyVault/vaults/secrets@2023-07-01' = if (!empty(usersClientSecret)) {
+  parent: vault
+  name: secretName
+  properties: {
+    value: usersClientSecret
+    contentType: 'client secret of the app registration that writes to Graph'
+    attributes: {
+      exp: usersClientSecretEnds
+    }
+  }
+}
+
+resource readSecret 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(vault.id, identity.id, keyVaultSecretsUser)
+  scope: vault
+  properties: {
+    principalId: identity.properties.principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', keyVaultSecretsUser)
+  }
+}
+
+resource logs 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
+  name: name
+  location: location
+  properties: {
+    sku: {
+      name: 'PerGB2018'
+    }
+    retentionInDays: 30
+  }
+}
+
+resource apps 'Microsoft.App/managedEnvironments@2025-01-01' = {
+  name: name
+  location: location
+  properties: {
+    appLogsConfiguration: {
+      destination: 'log-analytics'
+      logAnalyticsConfiguration: {
+        customerId: logs.properties.customerId
+        sharedKey: logs.listKeys().primarySharedKey
+      }
+    }
+  }
+}
+
+resource worker 'Microsoft.App/containerApps@2025-01-01' = {
+  name: name
+  location: location
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: {
+      '${identity.id}': {}
+      '${scaler.id}': {}
+    }
+  }
+  dependsOn: [
+    receive
+    send
+    measure
+    readSecret
+    secret
+  ]
+  properties: {
+    environmentId: apps.id
+    configuration: {
+      activeRevisionsMode: 'Single'
+      // No ingress: the worker takes its work from the queue.
+      secrets: [
+        {
+          name: secretName
+          keyVaultUrl: '${vault.properties.vaultUri}secrets/${secretName}'
+          identity: identity.id
+        }
+      ]
+    }
+    template: {
+      // Longer than pool.grace, in which the worker finishes what is under way.
+      terminationGracePeriodSeconds: 40
+      containers: [
+        {
+          name: 'contactsync'
+          image: image
+          args: [
+            'run'
+          ]
+          resources: {
+            cpu: json('0.25')
+            memory: '0.5Gi'
+          }
+          env: [
+            {
+              name: 'CONTACTSYNC__SERVICE_BUS__NAMESPACE'
+              value: namespace.name
+            }
+            {
+              name: 'CONTACTSYNC__SERVICE_BUS__QUEUE'
+              value: queue.name
+            }
+            {
+              name: 'CONTACTSYNC__SERVICE_BUS__IDENTITY__KIND'
+              value: 'managed'
+            }
+            {
+              name: 'CONTACTSYNC__SERVICE_BUS__IDENTITY__MANAGED_IDENTITY'
+              value: identity.properties.clientId
+            }
+            {
+              name: 'CONTACTSYNC__IDENTITY__KIND'
+              value: 'secret'
+            }
+            {
+              name: 'CONTACTSYNC__IDENTITY__TENANT'
+              value: usersTenant
+            }
+            {
+              name: 'CONTACTSYNC__IDENTITY__CLIENT_ID'
+              value: usersClientId
+            }
+            {
+              name: 'CONTACTSYNC__IDENTITY__CLIENT_SECRET_FILE'
+              value: '/run/secrets/${secretName}'
+            }
+            {
+              name: 'CONTACTSYNC__GUARD__ATTRIBUTE'
+              value: guardAttribute
+            }
+            {
+              name: 'CONTACTSYNC__GUARD__VERIFY_AFTER'
+              value: maxReplicas > 1 && !empty(guardAttribute) ? '10s' : '0s'
+            }
+            {
+              name: 'CONTACTSYNC__HTTP__LISTEN'
+              value: '0.0.0.0:${port}'
+            }
+          ]
+          volumeMounts: [
+            {
+              volumeName: 'secrets'
+              mountPath: '/run/secrets'
+            }
+          ]
+          probes: [
+            {
+              type: 'Liveness'
+              httpGet: {
+                path: '/livez'
+                port: port
+              }
+              periodSeconds: 20
+              timeoutSeconds: 5
+            }
+            {
+              type: 'Readiness'
+              httpGet: {
+                path: '/readyz'
+                port: port
+              }
+              periodSeconds: 10
+              timeoutSeconds: 5
+            }
+          ]
+        }
+      ]
+      volumes: [
+        {
+          name: 'secrets'
+          storageType: 'Secret'
+          secrets: [
+            {
+              secretRef: secretName
+              path: secretName
+            }
+          ]
+        }
+      ]
+      scale: {
+        // Never none: the first change after a quiet time would wait for a replica.
+        minReplicas: 1
+        maxReplicas: maxReplicas
+        rules: [
+          {
+            name: 'queue-length'
+            custom: {
+              type: 'azure-servicebus'
+              identity: scaler.id
+              metadata: {
+                namespace: namespace.name
+                queueName: queue.name
+                // Ten minutes of Graph's quota at one change a write.
+                messageCount: '12000'
+              }
+            }
+          }
+        ]
+      }
+    }
+  }
+}
+
+var alerts = [
+  {
+    name: 'dead-letters'
+    description: 'Messages that contactsync could not apply. The reason of each is in deploy/runbook.md.'
+    metric: 'DeadletteredMessages'
+    threshold: 0
+    window: 'PT5M'
+    severity: 2
+  }
+  {
+    name: 'backlog'
+    description: 'More messages wait than the write quota of Graph works off in half an hour: is the worker at work?'
+    metric: 'ActiveMessages'
+    threshold: 36000
+    window: 'PT15M'
+    severity: 1
+  }
+]
+
+resource alert 'Microsoft.Insights/metricAlerts@2018-03-01' = [for item in alerts: {
+  name: '${name}-${item.name}'
+  location: 'global'
+  properties: {
+    description: item.description
+    severity: item.severity
+    enabled: true
+    scopes: [
+      namespace.id
+    ]
+    evaluationFrequency: 'PT5M'
+    windowSize: item.window
+    criteria: {
+      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
+      allOf: [
+        {
+          name: item.name
+          criterionType: 'StaticThresholdCriterion'
+          metricName: item.metric
+          metricNamespace: 'Microsoft.ServiceBus/namespaces'
+          dimensions: [
+            {
+              name: 'EntityName'
+              operator: 'Include'
+              values: [
+                queueName
+              ]
+            }
+          ]
+          operator: 'GreaterThan'
+          threshold: item.threshold
+          timeAggregation: 'Average'
+        }
+      ]
+    }
+    actions: empty(actionGroupId) ? [] : [
+      {
+        actionGroupId: actionGroupId
+      }
+    ]
+  }
+}]
+
+output namespaceName string = namespace.name
+output queueName string = queue.name
+output vaultName string = vault.name
+
+@description('What to ask for the connection string of the service endpoint: az servicebus queue authorization-rule keys list --name dataverse ...')
+output dataverseRuleId string = dataverse.id

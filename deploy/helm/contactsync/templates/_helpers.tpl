@@ -1,0 +1,67 @@
+{{- define "contactsync.name" -}}
+{{- $name := contains .Chart.Name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) }}
+{{- $name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "contactsync.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "contactsync.labels" -}}
+{{ include "contactsync.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{- define "contactsync.serviceAccount" -}}
+{{- if .Values.serviceAccount.create }}{{ .Values.serviceAccount.name | default (include "contactsync.name" .) }}
+{{- else }}{{ required "serviceAccount.name: say which one, or let serviceAccount.create be true" .Values.serviceAccount.name }}{{ end }}
+{{- end }}
+
+{{- define "contactsync.image" -}}
+{{- if .Values.image.digest }}{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else }}{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{- /* Whether a token of the cluster is needed at all. */}}
+{{- define "contactsync.workloadIdentity" -}}
+{{- if or .Values.serviceBus.namespace (eq .Values.identity.kind "workload") }}true{{ end }}
+{{- end }}
+
+{{- /* What cannot be guessed, all of it at once. */}}
+{{- define "contactsync.validate" -}}
+{{- $wrong := list }}
+{{- $connection := has "CONTACTSYNC__SERVICE_BUS__CONNECTION_STRING" .Values.existingSecret.keys }}
+{{- if and (not .Values.serviceBus.namespace) (not $connection) }}
+{{- $wrong = append $wrong "serviceBus.namespace: name it, or give CONTACTSYNC__SERVICE_BUS__CONNECTION_STRING in existingSecret" }}
+{{- end }}
+{{- if and .Values.serviceBus.namespace $connection }}
+{{- $wrong = append $wrong "serviceBus.namespace: leave it empty, as existingSecret has a connection string" }}
+{{- end }}
+{{- if and .Values.serviceBus.namespace (not .Values.serviceBus.clientId) }}
+{{- $wrong = append $wrong "serviceBus.clientId: set the client id of the identity that may receive and send" }}
+{{- end }}
+{{- if and .Values.serviceBus.namespace (not .Values.serviceBus.tenant) }}
+{{- $wrong = append $wrong "serviceBus.tenant: set the tenant that the namespace belongs to" }}
+{{- end }}
+{{- range $key := list "tenant" "clientId" }}
+{{- if not (index $.Values.identity $key) }}
+{{- $wrong = append $wrong (printf "identity.%s: set that of the app registration in the tenant of the users" $key) }}
+{{- end }}
+{{- end }}
+{{- if and (eq .Values.identity.kind "secret") (not (has "CONTACTSYNC__IDENTITY__CLIENT_SECRET" .Values.existingSecret.keys)) }}
+{{- $wrong = append $wrong "existingSecret: identity.kind is secret, so give CONTACTSYNC__IDENTITY__CLIENT_SECRET" }}
+{{- end }}
+{{- if and .Values.existingSecret.keys (not .Values.existingSecret.name) }}
+{{- $wrong = append $wrong "existingSecret.name: say which Secret has the keys" }}
+{{- end }}
+{{- if and .Values.autoscaling.enabled (not .Values.serviceBus.namespace) }}
+{{- $wrong = append $wrong "autoscaling.enabled: KEDA reads the length of the queue by identity, which wants serviceBus.namespace" }}
+{{- end }}
+{{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) }}
+{{- $wrong = append $wrong "autoscaling.minReplicas: must not be above autoscaling.maxReplicas" }}
+{{- end }}
+{{- if $wrong }}{{ fail (printf "\n  %s" (join "\n  " $wrong)) }}{{ end }}
+{{- end }}

@@ -1,0 +1,243 @@
+"""Judges the chart and the Bicep file: deploy/validate/run.sh calls this with the folder for what is rendered.
+
+Each check raises AssertionError with what is wrong. What a cluster or Azure itself would say is not known here.
+"""
+
+import importlib
+import pathlib
+import sys
+import types
+import typing
+
+import helm_python as helm
+import kubernetes_validate
+import yaml
+from cloudcoil.models.keda import v1alpha1 as keda
+from cloudcoil.models.prometheus_operator import v1 as monitoring
+from pycep import BicepParser
+
+DEPLOY = pathlib.Path(__file__).parent.parent
+CHART = DEPLOY / "helm" / "contactsync"
+
+# The oldest version that the chart promises, and the newest that there are schemas for.
+KUBERNETES = ["1.27", kubernetes_validate.latest_version()]
+
+# Objects of operators, by their own definitions.
+CUSTOM = {
+    "ScaledObject": keda.ScaledObject,
+    "TriggerAuthentication": keda.TriggerAuthentication,
+    "ServiceMonitor": monitoring.ServiceMonitor,
+}
+
+GUID = "00000000-0000-0000-0000-000000000000"
+IDENTITY = {"tenant": "contoso.onmicrosoft.com", "clientId": GUID}
+BUS = {"namespace": "contoso", "tenant": GUID, "clientId": GUID}
+
+# Ways to install, each with the kinds of objects that it must make.
+ALWAYS = ["ConfigMap", "Deployment", "NetworkPolicy", "Service", "ServiceAccount"]
+INSTALLATIONS = {
+    "workload": ({"serviceBus": BUS, "identity": IDENTITY}, ALWAYS),
+    "secret": (
+        {
+            "identity": IDENTITY | {"kind": "secret"},
+            "existingSecret": {
+                "name": "contactsync",
+                "keys": [
+                    "CONTACTSYNC__IDENTITY__CLIENT_SECRET",
+                    "CONTACTSYNC__SERVICE_BUS__CONNECTION_STRING",
+                ],
+            },
+        },
+        ALWAYS,
+    ),
+    "scaled": (
+        {
+            "serviceBus": BUS,
+            "identity": IDENTITY,
+            "autoscaling": {"enabled": True, "identityId": GUID},
+            "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+            "image": {"digest": "sha256:" + "0" * 64},
+            "nodeSelector": {"kubernetes.io/os": "linux"},
+            "tolerations": [{"key": "spot", "operator": "Exists"}],
+            "priorityClassName": "normal",
+            "imagePullSecrets": [{"name": "registry"}],
+        },
+        [*ALWAYS, "PodDisruptionBudget", "ScaledObject", "ServiceMonitor", "TriggerAuthentication"],
+    ),
+    "replicas": ({"serviceBus": BUS, "identity": IDENTITY, "replicas": 2}, [*ALWAYS, "PodDisruptionBudget"]),
+    "bare": (
+        {
+            "serviceBus": BUS,
+            "identity": IDENTITY,
+            "networkPolicy": {"enabled": False},
+            "serviceAccount": {"create": False, "name": "mine"},
+        },
+        ["ConfigMap", "Deployment", "Service"],
+    ),
+}
+
+# What must be refused, with words of the message.
+REFUSED = [
+    ({}, "serviceBus.namespace: name it"),
+    ({"serviceBus": BUS}, "identity.tenant: set that"),
+    ({"serviceBus": {"namespace": "contoso"}, "identity": IDENTITY}, "serviceBus.clientId: set"),
+    ({"serviceBus": BUS, "identity": IDENTITY | {"kind": "secret"}}, "identity.kind is secret"),
+    (
+        {"serviceBus": BUS, "identity": IDENTITY, "autoscaling": {"minReplicas": 3}},
+        "must not be above autoscaling.maxReplicas",
+    ),
+    ({"serviceBus": BUS, "identity": IDENTITY, "image": {"digest": "sha256:short"}}, "digest"),
+    ({"serviceBus": BUS, "identity": IDENTITY, "replicsa": 2}, "replicsa"),
+    ({"serviceBus": BUS, "identity": IDENTITY, "port": 80}, "port"),
+]
+
+
+def unknown_fields(given: object, known: object, path: str = "") -> list[str]:
+    """Fields of `given` that reading it with a model left out: a cluster would drop them without a word."""
+    if isinstance(given, dict) and isinstance(known, dict):
+        return [
+            found
+            for key, value in given.items()
+            for found in ([f"{path}.{key}"] if key not in known else unknown_fields(value, known[key], f"{path}.{key}"))
+        ]
+    if isinstance(given, list) and isinstance(known, list):
+        return [found for at, pair in enumerate(zip(given, known)) for found in unknown_fields(*pair, f"{path}[{at}]")]
+    return []
+
+
+def judge_object(manifest: dict) -> None:
+    """Holds one object against the schema of its kind, unknown fields included."""
+    custom = CUSTOM.get(manifest["kind"])
+    if custom is None:
+        for version in KUBERNETES:
+            kubernetes_validate.validate(manifest, version, strict=True)
+        return
+    read = custom.model_validate(manifest).model_dump(by_alias=True, exclude_unset=True, mode="json")
+    strange = unknown_fields(manifest, read)
+    assert not strange, f"{manifest['kind']} has no {strange}"
+
+
+def judge_chart(folder: pathlib.Path) -> None:
+    """Lints and renders every way to install, and keeps what was rendered for the tools that want files."""
+    with helm.Chart.load(str(CHART)) as chart:
+        for name, (values, kinds) in INSTALLATIONS.items():
+            report = helm.lint(str(CHART), values, strict=True)
+            # Below 2 is advice: a chart that nobody browses needs no icon.
+            complaints = [found for found in report["messages"] if found["severity"] >= 2]
+            assert not report["errors"] and not complaints, f"{name}: {report}"
+            chart.validate_schema(values)
+            rendered = chart.render(values, name="demo", namespace="identity")
+            text = "---\n".join(text for path, text in sorted(rendered.items()) if path.endswith(".yaml"))
+            (folder / f"{name}.yaml").write_text(text)
+            objects = [found for found in yaml.safe_load_all(text) if found]
+            assert sorted(found["kind"] for found in objects) == sorted(kinds), f"{name}: {[o['kind'] for o in objects]}"
+            for manifest in objects:
+                judge_object(manifest)
+            print(f"   chart, {name}: {len(objects)} objects fit Kubernetes {' and '.join(KUBERNETES)}")
+        for values, words in REFUSED:
+            try:
+                chart.validate_schema(values)
+                chart.render(values, name="demo", namespace="identity")
+            except helm.HelmError as error:
+                assert words in str(error), f"expected {words!r}: {error}"
+            else:
+                raise AssertionError(f"not refused: {values}")
+        print(f"   chart: {len(REFUSED)} wrong sets of values are refused")
+
+
+# Resource types of the Bicep file whose models Microsoft publishes as types.
+MODELS = {
+    "Microsoft.ServiceBus/namespaces": ("azure.mgmt.servicebus.types", "SBNamespace"),
+    "Microsoft.ServiceBus/namespaces/queues": ("azure.mgmt.servicebus.types", "SBQueue"),
+    "Microsoft.ServiceBus/namespaces/queues/authorizationRules": (
+        "azure.mgmt.servicebus.types",
+        "SBAuthorizationRule",
+    ),
+    "Microsoft.KeyVault/vaults": ("azure.mgmt.keyvault.types", "VaultCreateOrUpdateParameters"),
+    "Microsoft.KeyVault/vaults/secrets": ("azure.mgmt.keyvault.types", "SecretCreateOrUpdateParameters"),
+    "Microsoft.App/managedEnvironments": ("azure.mgmt.appcontainers.types", "ManagedEnvironment"),
+    "Microsoft.App/containerApps": ("azure.mgmt.appcontainers.types", "ContainerApp"),
+}
+# Parsed, and judged by checkov; their names are looked over by people.
+UNMODELLED = {
+    "Microsoft.ManagedIdentity/userAssignedIdentities",
+    "Microsoft.Authorization/roleAssignments",
+    "Microsoft.Insights/metricAlerts",
+    "Microsoft.OperationalInsights/workspaces",
+}
+# What Bicep itself adds to a resource.
+OF_BICEP = {"parent", "scope", "name", "dependsOn"}
+
+
+def typed(kind: object, value: object, path: str) -> list[str]:
+    """Properties of `value` that a type of Microsoft's models does not have. Expressions are left alone."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        found = [typed(one, value, path) for one in arguments if one is not type(None)]
+        return min(found, key=len, default=[])
+    if origin is list and isinstance(value, list):
+        return [wrong for at, one in enumerate(value) for wrong in typed(arguments[0], one, f"{path}[{at}]")]
+    if isinstance(value, dict) and hasattr(kind, "__total__"):
+        if {"function", "operator"} & set(value):
+            return []
+        # Enumerations are named there, but imported for type checkers only.
+        package = kind.__module__.removesuffix(".types")
+        names = [vars(importlib.import_module(module)) for module in (f"{package}.models", kind.__module__)]
+        hints = typing.get_type_hints(kind, names[0] | names[1])
+        return [
+            wrong
+            for key, one in value.items()
+            for wrong in ([f"{path}.{key}"] if key not in hints else typed(hints[key], one, f"{path}.{key}"))
+        ]
+    return []
+
+
+def config_of(resource: dict) -> dict:
+    """The body of a resource, inside its condition or its loop if it has one."""
+    config = resource["config"]
+    while not {"properties", "location", "name"} & set(config):
+        config = next(inner for inner in config.values() if isinstance(inner, dict) and len(inner) > 1)
+    return config
+
+
+def judge_bicep(path: pathlib.Path) -> None:
+    """Parses the file and holds every resource against the model of its type."""
+    resources = BicepParser().parse(file_path=path)["resources"]
+    checked = 0
+    for name, resource in resources.items():
+        model = MODELS.get(resource["type"])
+        if model is None:
+            assert resource["type"] in UNMODELLED, f"{name}: {resource['type']} is not known here"
+            continue
+        module, kind = model
+        body = {key: value for key, value in config_of(resource).items() if key not in OF_BICEP}
+        wrong = typed(getattr(importlib.import_module(module), kind), body, name)
+        assert not wrong, f"Microsoft's model of {resource['type']} has no {wrong}"
+        checked += 1
+    print(f"   {path.name}: {len(resources)} resources, {checked} fit Microsoft's models")
+
+
+def refuse_nonsense() -> None:
+    """That the checks above bite."""
+    wrong = {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": "x"},
+        "spec": {"scaleTargetRef": {"name": "x"}, "maxReplicas": 3, "triggers": [{"type": "t", "metadata": {}}]},
+    }
+    try:
+        judge_object(wrong)
+    except AssertionError as error:
+        assert ".spec.maxReplicas" in str(error)
+    else:
+        raise AssertionError("an unknown field of a ScaledObject is not noticed")
+    typo = {"properties": {"lockDurations": "PT1M", "maxDeliveryCount": 10}}
+    found = typed(getattr(importlib.import_module("azure.mgmt.servicebus.types"), "SBQueue"), typo, "queue")
+    assert found == ["queue.properties.lockDurations"], found
+    print("   a wrong field of KEDA and a wrong property of Service Bus are noticed")
+
+
+if __name__ == "__main__":
+    refuse_nonsense()
+    judge_chart(pathlib.Path(sys.argv[1]))
+    judge_bicep(DEPLOY / "bicep" / "main.bicep")
