@@ -6,6 +6,8 @@ mod decode;
 
 mod delivery;
 
+mod deploy;
+
 mod demo;
 
 mod identity;
