@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::{cli::Cli, config::Settings, telemetry::logging};
+use super::queues::start_log;
+use crate::{cli::Cli, config::Settings};
 
 /// What to do with dead letters. Looking locks nothing and changes nothing.
 #[derive(Debug, clap::Subcommand)]
@@ -27,7 +28,7 @@ pub enum Command {
 /// Does it.
 pub fn run(cli: &Cli, command: &Command) -> anyhow::Result<ExitCode> {
     let settings = cli.settings()?;
-    logging::start(&settings.telemetry)?;
+    start_log(&settings.telemetry)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.context("the runtime cannot start")?.block_on(carry_out(&settings, command))
 }

@@ -11,10 +11,20 @@ use crate::{
         amqp::{self, AmqpQueue},
     },
     clock,
-    config::Settings,
+    config::{Settings, Telemetry},
     dead_letters::{Selection, Walk, browse},
     replay::Members,
+    telemetry::logging,
 };
+
+/// Starts the log of a command that shows its own progress: what is usual there would only be in the way.
+pub(super) fn start_log(settings: &Telemetry) -> anyhow::Result<()> {
+    let mut settings = settings.clone();
+    if &*settings.log_level == "info" {
+        settings.log_level = "warn".into();
+    }
+    logging::start(&settings)
+}
 
 /// The dead letters, and where their copies go.
 pub(super) struct Queues {

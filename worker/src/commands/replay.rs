@@ -12,7 +12,7 @@ use uuid::Uuid;
 use self::foretell::foretell;
 pub(super) use self::report::Report;
 use super::{
-    queues::{Queues, choose},
+    queues::{Queues, choose, start_log},
     run::stop_signal,
 };
 use crate::{
@@ -22,7 +22,6 @@ use crate::{
     config::Settings,
     dead_letters::{Selection, span},
     replay::{End, Errand, File, Order, Pacing, Run, Share, Summary, Supply, Taking, Watch},
-    telemetry,
 };
 
 /// Options of `replay`.
@@ -40,8 +39,6 @@ come twice and never not at all. With guard.attribute set, a message that comes 
 
 Exit codes: 0 all of the set was put back, 1 not all of it, 2 wrong usage, 78 bad settings.")]
 pub struct Args {
-    #[command(flatten)]
-    selection: Selection,
     /// Say what would become of each message, by decoding and planning it, and change nothing.
     #[arg(long)]
     dry_run: bool,
@@ -80,6 +77,9 @@ pub struct Args {
     /// Print events as JSON lines.
     #[arg(long)]
     json: bool,
+    // The last, because its heading is for all that follows.
+    #[command(flatten)]
+    selection: Selection,
 }
 
 /// Replays.
@@ -92,7 +92,7 @@ pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
              `replay --dry-run --online` and say --unguarded if that is fine"
         );
     }
-    telemetry::logging::start(&settings.telemetry)?;
+    start_log(&settings.telemetry)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.context("the runtime cannot start")?.block_on(async {
         if args.dry_run { foretell(&settings, args).await } else { put_back(&settings, args).await }

@@ -13,6 +13,8 @@ mod sending;
 mod supply;
 mod taking;
 mod tell;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use file::File;

@@ -282,7 +282,7 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
         self.left += 1;
         (self.tell)(Event::Left { sequence: item.message.sequence, why });
         if let (Some(lock), Supply::Queue(taking)) = (item.lock, &mut self.supply) {
-            taking.put_aside(lock);
+            taking.put_aside(item.message.sequence, lock);
         }
     }
 
@@ -333,7 +333,7 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
             }
             Err((error, item)) => {
                 if let (Some(lock), Supply::Queue(taking)) = (item.lock, &mut self.supply) {
-                    taking.put_aside(lock);
+                    taking.put_aside(sequence, lock);
                 }
                 Err(End::Failed(chain(&error).into()))
             }

@@ -40,7 +40,8 @@ pub struct Taking<Q> {
     members: Members,
     /// Members whose copy is in the queue already, because their lock was lost between copy and completion.
     copied: HashSet<SequenceNumber>,
-    passed: HashMap<LockToken, Unsettled>,
+    /// What is kept under lock, with its number.
+    passed: HashMap<LockToken, (SequenceNumber, Unsettled)>,
     window: usize,
     locks: LockKeeper,
     lost: mpsc::UnboundedReceiver<LockToken>,
@@ -96,13 +97,13 @@ impl<Q: Queue> Taking<Q> {
             let copied = self.copied.contains(&sequence);
             return Some(Item { message, lock: Some(unsettled), copied });
         }
-        self.passed.insert(unsettled.lock, unsettled);
+        self.put_aside(sequence, unsettled);
         None
     }
 
-    /// Keeps a member under lock after all, to be given back in the end.
-    pub fn put_aside(&mut self, unsettled: Unsettled) {
-        self.passed.insert(unsettled.lock, unsettled);
+    /// Keeps a message under lock, to be given back in the end.
+    pub fn put_aside(&mut self, sequence: SequenceNumber, unsettled: Unsettled) {
+        self.passed.insert(unsettled.lock, (sequence, unsettled));
     }
 
     /// This one will come again; `copied` if its copy is in the queue already.
@@ -110,6 +111,12 @@ impl<Q: Queue> Taking<Q> {
         self.members.insert(sequence);
         if copied {
             self.copied.insert(sequence);
+        }
+        // It may have come already, before it was known that the earlier lock of it was of no use.
+        let early = self.passed.iter().find(|(_, (passed, _))| *passed == sequence).map(|(lock, _)| *lock);
+        if let Some((lock, (_, unsettled))) = early.and_then(|lock| self.passed.remove_entry(&lock)) {
+            self.locks.release(lock);
+            tokio::spawn(async move { drop(unsettled.settle(Settlement::Release).await) });
         }
     }
 
@@ -140,7 +147,7 @@ impl<Q: Queue> Taking<Q> {
     /// Gives back what was passed over.
     pub async fn give_back(&mut self) {
         self.queue.set_credit(0);
-        for (lock, unsettled) in self.passed.drain() {
+        for (lock, (_, unsettled)) in self.passed.drain() {
             self.locks.release(lock);
             // What cannot be given back is given back by its lock when it lapses.
             drop(unsettled.settle(Settlement::Release).await);

@@ -23,8 +23,6 @@ use crate::{
 /// Options of `dead-letters purge`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    #[command(flatten)]
-    selection: Selection,
     /// Do it; without this, it is only said how many would go.
     #[arg(long)]
     yes: bool,
@@ -43,6 +41,8 @@ pub struct Args {
     /// Print events as JSON lines.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 /// Takes them out.
