@@ -100,6 +100,7 @@ fn one_place_knows_each_outside_thing() {
                 "worker/src/identity/",
                 "worker/src/bus/admin/",
                 "worker/src/http_client.rs",
+                "worker/src/telemetry/otlp/",
                 "worker/src/config/",
                 "tests/",
             ],

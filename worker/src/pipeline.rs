@@ -7,11 +7,15 @@
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
+use jiff::Timestamp;
 use shared::{
     backoff::Backoff,
     class::Class,
     decode,
-    engine::{self, Arrival, Effect, Ending, Engine, Intake, WriteResult, intake::undecodable},
+    engine::{
+        self, Arrival, Effect, Ending, Engine, Intake, WriteResult,
+        intake::{self, undecodable},
+    },
     gate::State,
     ids::{LockToken, UserId},
     lanes::Failure,
@@ -41,6 +45,7 @@ use crate::{
         health::{BEAT, Phase},
         labels::PauseCause,
         observer::{Load, Written},
+        trace::{Tracer, WriteTrace},
     },
 };
 
@@ -103,7 +108,7 @@ pub struct Pipeline<Q, D> {
     told: Option<State>,
     closed: bool,
     /// decode → plan; a field so that tests can show what a panic in it does.
-    read: fn(&Message, &Planner) -> Intake,
+    read: fn(&Message, &Planner, &mut dyn FnMut()) -> Intake,
 }
 
 impl<Q: Queue, D: Directory> Pipeline<Q, D> {
@@ -151,7 +156,12 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         tokio::select! {
             changed = stop.changed() => self.closed |= changed.is_err(),
             received = self.queue.receive() => match received {
-                Ok(deliveries) => deliveries.into_iter().for_each(|delivery| self.received(delivery)),
+                Ok(deliveries) => {
+                    let received = clock::now();
+                    for delivery in deliveries {
+                        self.received(delivery, received);
+                    }
+                }
                 Err(error) => self.intake_failed(&error),
             },
             Some(ended) = self.writes.join_next() => self.write_ended(ended),
@@ -164,15 +174,24 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     }
 
     /// receive → decode → plan → lane.
-    fn received(&mut self, delivery: Delivery) {
+    fn received(&mut self, delivery: Delivery, received: Timestamp) {
         self.observer.received();
         self.locks.hold(delivery.lock, delivery.locked_until);
         let now = clock::now();
         let past = Past::of(&delivery.message);
+        let trace = self.observer.trace(&delivery.message, received);
         let (read, planner) = (self.read, &self.policy.planner);
+        let mut decoded = None;
+        let mut note = || decoded = trace.is_some().then(clock::now);
         // A panic while one message is read is that message's failure, never the worker's end.
-        let read = std::panic::catch_unwind(AssertUnwindSafe(|| read(&delivery.message, planner)));
+        let read = std::panic::catch_unwind(AssertUnwindSafe(|| read(&delivery.message, planner, &mut note)));
         let intake = read.unwrap_or_else(|_| unread(&past));
+        if let Some(trace) = &trace {
+            let (end, done) = (decoded.unwrap_or_else(clock::now), clock::now());
+            trace.part("receive", received, now);
+            trace.part("decode", now, end);
+            trace.part("plan", end, done);
+        }
         let enqueued = past.first_seen.unwrap_or(now);
         let arrival = Arrival {
             lock: delivery.lock,
@@ -186,7 +205,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         };
         let (lock, received) = (delivery.lock, Instant::now());
         let (unsettled, message) = delivery.split();
-        self.held.insert(lock, Held { unsettled, message, enqueued, received });
+        self.held.insert(lock, Held { unsettled, message, enqueued, received, trace });
         let now = self.now();
         self.engine.arrived(arrival, now);
     }
@@ -209,9 +228,14 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     /// lane → apply: one write, beside everything else.
     fn apply(&mut self, write: UserWrite, changes: usize) {
         let (directory, patience) = (Arc::clone(&self.directory), self.policy.patience);
+        let trace = self.trace_write(write.user);
         self.writes.spawn(async move {
             let (user, begun) = (write.user, Instant::now());
-            let applied = AssertUnwindSafe(directory.apply(&write)).catch_unwind().await;
+            let apply = AssertUnwindSafe(directory.apply(&write)).catch_unwind();
+            let applied = match trace {
+                Some(trace) => trace.around(changes, apply, failure_of).await,
+                None => apply.await,
+            };
             let mut cause = PauseCause::Other;
             let result = match applied {
                 Ok(Ok(applied)) => Ok(applied),
@@ -231,6 +255,20 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
                 cause,
             }
         });
+    }
+
+    /// The span of a write, if one of its messages is traced.
+    fn trace_write(&mut self, user: UserId) -> Option<WriteTrace> {
+        self.observer.tracer.as_ref()?;
+        let take = |lock| Some((lock, self.held.get_mut(&lock)?.trace.take()?));
+        let (locks, mut traces): (Vec<_>, Vec<_>) = self.engine.under_way(user).filter_map(take).unzip();
+        let write = Tracer::write(&mut traces);
+        for (lock, trace) in locks.into_iter().zip(traces) {
+            if let Some(held) = self.held.get_mut(&lock) {
+                held.trace = Some(trace);
+            }
+        }
+        write
     }
 
     /// A second look at a user, for a write that another replica may have undone.
@@ -383,11 +421,24 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
 }
 
 /// decode → plan, for one message.
-fn read(message: &Message, planner: &Planner) -> Intake {
+fn read(message: &Message, planner: &Planner, decoded: &mut dyn FnMut()) -> Intake {
     let marked = message.properties.iter().any(|(name, _)| decode::Message::is_truncation_marker(name));
     match &message.body {
-        Ok(body) => Intake::of(body, message.content_type.as_deref(), marked, planner),
+        Ok(body) => {
+            let read = intake::changes(body, message.content_type.as_deref(), marked);
+            decoded();
+            read.and_then(|read| intake::plan(read, planner)).unwrap_or_else(Intake::dead)
+        }
         Err(error) => Intake::dead(undecodable(error)),
+    }
+}
+
+/// Why a write failed, for its span.
+fn failure_of(applied: &std::thread::Result<Result<graph::Applied, graph::Error>>) -> Option<String> {
+    match applied {
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(chain(error)),
+        Err(_) => Some("a panic".to_owned()),
     }
 }
 

@@ -54,7 +54,8 @@ impl Intake {
     }
 }
 
-fn plan(read: Read, planner: &Planner) -> Result<Intake, DeadLetter> {
+/// Plans what was read.
+pub fn plan(read: Read, planner: &Planner) -> Result<Intake, DeadLetter> {
     let changes = match read {
         Read::Changes(changes) => changes,
         Read::Nothing(why) => return Ok(Intake::Settle(Ending::Unchanged(why), None)),

@@ -251,6 +251,11 @@ impl Engine {
         self.lanes.in_flight()
     }
 
+    /// The messages in the write of this user that is under way.
+    pub fn under_way(&self, user: UserId) -> impl Iterator<Item = LockToken> {
+        self.lanes.under_way(user).copied()
+    }
+
     /// Users to whom a write is owed or under way.
     #[must_use]
     pub fn waiting_lanes(&self) -> usize {

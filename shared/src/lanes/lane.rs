@@ -55,6 +55,10 @@ impl<T> Lane<T> {
         self.repair = entries;
     }
 
+    pub(super) fn flying(&self) -> &[Work<T>] {
+        &self.flying
+    }
+
     pub(super) fn flying_len(&self) -> usize {
         self.flying.len()
     }

@@ -84,6 +84,11 @@ impl<T> Lanes<T> {
         self.ready.len() + self.delayed.len() + self.in_flight
     }
 
+    /// The tickets of the changes in the write of this user that is under way, oldest arrival first.
+    pub fn under_way(&self, user: UserId) -> impl Iterator<Item = &T> {
+        self.users.get(&user).into_iter().flat_map(Lane::flying).map(|work| &work.ticket)
+    }
+
     /// Takes a planned change in.
     pub fn push(&mut self, work: Work<T>) {
         let (user, urgency) = (work.user, work.urgency);

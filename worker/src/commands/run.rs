@@ -18,6 +18,8 @@ use crate::{
         history::History,
         http::{self, Site},
         logging,
+        otlp::Export,
+        trace::Tracer,
     },
 };
 
@@ -40,7 +42,14 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     };
     let clients = wiring::clients(&settings.graph)?;
     let queue = Arc::new(wiring::queue(&settings, &clients)?);
-    let observer = Arc::new(observer(&settings, queue.state()));
+    let (tracer, spans) = settings.telemetry.otlp.as_ref().map(|otlp| Tracer::new(otlp.trace_ratio)).unzip();
+    let observer = Arc::new(observer(&settings, queue.state(), tracer));
+    let export = settings
+        .telemetry
+        .otlp
+        .as_ref()
+        .zip(spans)
+        .map(|(otlp, spans)| Export::start(clients.http.clone(), otlp, Arc::clone(&observer), spans));
     let (directory, tokens) = wiring::observed_directory(&settings, clients, &observer);
     let probes = settings.throttle.probes;
     tokio::spawn(async move { tokens.warm_up(probes).await });
@@ -55,11 +64,14 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     }
     let policy = Policy::of(&settings);
     Pipeline::new(queue, Arc::new(directory), policy, Arc::clone(&observer)).run(stop_signal()?).await;
+    if let Some(export) = export {
+        export.finish().await;
+    }
     tracing::info!("stopped: {}", Tally(&observer.metrics));
     Ok(())
 }
 
-fn observer(settings: &Settings, link: watch::Receiver<amqp::State>) -> Observer {
+fn observer(settings: &Settings, link: watch::Receiver<amqp::State>, tracer: Option<Tracer>) -> Observer {
     let root = &settings.graph.root;
     let constants = Constants {
         destination: settings.bus.source.address(),
@@ -68,7 +80,11 @@ fn observer(settings: &Settings, link: watch::Receiver<amqp::State>) -> Observer
         started: clock::now(),
     };
     let writes_per_second = settings.throttle.writes_per_second;
-    Observer::new(constants, link, writes_per_second, settings.telemetry.log_outcomes)
+    let observer = Observer::new(constants, link, writes_per_second, settings.telemetry.log_outcomes);
+    match tracer {
+        Some(tracer) => observer.with_tracer(tracer),
+        None => observer,
+    }
 }
 
 /// Shows health, metrics and status to whoever asks, as long as the process lives.

@@ -32,6 +32,7 @@ use crate::{
     telemetry::{
         Observer,
         labels::{self, Call, Method},
+        trace,
     },
 };
 
@@ -135,9 +136,14 @@ impl GraphClient {
     async fn execute(&self, request: reqwest::Request) -> Result<Response, reqwest::Error> {
         let Some(observer) = &self.observer else { return self.http.execute(request).await };
         let method = if *request.method() == reqwest::Method::PATCH { Method::Patch } else { Method::Get };
-        let begun = Instant::now();
+        let (begun, started) = (Instant::now(), trace::is_on().then(clock::now));
         let sent = self.http.execute(request).await;
-        observer.metrics.called(Call { method, answer: answer_of(&sent) }, begun.elapsed());
+        let call = Call { method, answer: answer_of(&sent) };
+        observer.metrics.called(call, begun.elapsed());
+        if let Some(started) = started {
+            let request_id = sent.as_ref().ok().and_then(|response| text(response.headers(), "request-id"));
+            trace::call(method.as_str(), started, || described(call, self.users.host_str(), request_id));
+        }
         sent
     }
 
@@ -238,6 +244,23 @@ impl Directory for GraphClient {
         let answer = read_answer(response).await;
         Err(self.refused(answer))
     }
+}
+
+/// A call as OpenTelemetry wants it described; without its path, which names a user.
+fn described(
+    call: Call,
+    host: Option<&str>,
+    request_id: Option<&str>,
+) -> (Vec<(&'static str, String)>, Option<String>) {
+    let attributes = [
+        ("http.request.method", Some(call.method.as_str())),
+        ("http.response.status_code", Some(call.answer.status_text()).filter(|status| !status.is_empty())),
+        ("server.address", host),
+        ("graph.request_id", request_id),
+    ];
+    let attributes = attributes.into_iter().filter_map(|(name, value)| Some((name, value?.to_owned())));
+    let failure = call.answer.error_type();
+    (attributes.collect(), (!failure.is_empty()).then(|| failure.to_owned()))
 }
 
 /// How a call ended, for metrics.

@@ -20,7 +20,7 @@ use super::returns::{self, Past};
 use crate::{
     bus::{Error, Message, Queue, SettleError, Settlement, Unsettled},
     clock,
-    telemetry::{Observer, observer::Settlement as Settled},
+    telemetry::{Observer, observer::Settlement as Settled, trace::MessageTrace},
 };
 
 /// How long a message that no copy could be made of is kept before it is given back: at once, it would come again
@@ -37,6 +37,8 @@ pub struct Held {
     pub enqueued: Timestamp,
     /// When it was received.
     pub received: Instant,
+    /// Its trace, if it has one.
+    pub trace: Option<Box<MessageTrace>>,
 }
 
 /// Settlements under way.
@@ -74,8 +76,9 @@ impl<Q: Queue> Settler<Q> {
         let (queue, observer) = (Arc::clone(&self.queue), Arc::clone(&self.observer));
         let delay = self.returns;
         self.under_way.spawn(async move {
-            let Held { unsettled, message, enqueued, received } = held;
+            let Held { unsettled, message, enqueued, received, trace } = held;
             let (lock, begun) = (unsettled.lock, Instant::now());
+            let traced = trace.map(|trace| (trace, clock::now(), letter.clone()));
             log(&observer, &message, ending, letter.as_ref());
             let settling = async {
                 let (settlement, ended) = settlement(&*queue, &message, ending, letter, delay).await;
@@ -98,6 +101,10 @@ impl<Q: Queue> Settler<Q> {
                 held: received.elapsed(),
                 took: begun.elapsed(),
             });
+            if let Some((trace, asked, letter)) = traced {
+                let destination = &observer.metrics.constants().destination;
+                trace.settled(&message, destination, asked, ending, letter.as_ref());
+            }
             lock
         });
     }

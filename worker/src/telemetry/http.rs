@@ -122,9 +122,7 @@ fn respond<B>(site: &Site, request: &Request<B>) -> Response<Full<Bytes>> {
         "/livez" => live(site),
         "/readyz" => ready(site, wants_json(request)),
         "/metrics" => {
-            let ready = site.observer.health.checks().iter().all(|check| check.fault.is_none());
-            site.observer.metrics.ready.set(f64::from(u8::from(ready)));
-            site.observer.metrics.broker_up.set(f64::from(u8::from(site.observer.health.link_is_up())));
+            site.observer.refresh();
             answer(StatusCode::OK, text::CONTENT_TYPE, text::render(&site.observer.metrics.read()))
         }
         _ => {

@@ -11,11 +11,13 @@ pub mod labels;
 pub mod logging;
 pub mod metrics;
 pub mod observer;
+pub mod otlp;
 pub mod process;
 pub mod queue_reading;
 pub mod status;
 pub mod text;
 pub mod tokens;
+pub mod trace;
 pub mod values;
 
 pub use self::{

@@ -2,21 +2,23 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
+use jiff::Timestamp;
 use shared::{engine::Ending, gate::State};
 use tokio::{sync::watch, time::Instant};
 
 use super::{
     health::{Gate, Health, Phase},
-    labels::{ErrorType, PauseCause, Worked},
+    labels::{ErrorType, PauseCause, Signal, Worked},
     metrics::{Constants, Metrics},
+    trace::{MessageTrace, Tracer},
 };
-use crate::bus::amqp::State as Link;
+use crate::bus::{Message, amqp::State as Link};
 
 /// What one write came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +66,8 @@ pub struct Observer {
     pub metrics: Metrics,
     /// The health.
     pub health: Health,
+    /// The traces, if they are exported.
+    pub tracer: Option<Arc<Tracer>>,
     writes_per_second: f64,
     log: LogBudget,
     /// Since when Graph has asked for time, as far as that was counted.
@@ -82,10 +86,33 @@ impl Observer {
         Self {
             metrics: Metrics::new(constants),
             health: Health::new(link),
+            tracer: None,
             writes_per_second,
             log: LogBudget::new(log_outcomes),
             throttled: Mutex::default(),
         }
+    }
+
+    /// The same with traces.
+    #[must_use]
+    pub fn with_tracer(self, tracer: Tracer) -> Self {
+        Self { tracer: Some(Arc::new(tracer)), ..self }
+    }
+
+    /// Brings up to date what is only looked at when somebody reads the metrics.
+    pub fn refresh(&self) {
+        if let Some(tracer) = &self.tracer {
+            self.metrics.telemetry_lost.of(Signal::Traces).add(tracer.take_lost());
+        }
+        let switch = |on| if on { 1.0 } else { 0.0 };
+        self.metrics.broker_up.set(switch(self.health.link_is_up()));
+        self.metrics.ready.set(switch(self.health.checks().iter().all(|check| check.fault.is_none())));
+    }
+
+    /// Begins to trace a message, if that is on and the message is chosen.
+    #[must_use]
+    pub fn trace(&self, message: &Message, received: Timestamp) -> Option<Box<MessageTrace>> {
+        self.tracer.as_ref()?.begin(message, received)
     }
 
     /// Writes a second that the settings allow.
@@ -221,8 +248,6 @@ impl LogBudget {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::telemetry::metrics::tests::constants;
 

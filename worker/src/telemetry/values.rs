@@ -18,6 +18,11 @@ impl Counter {
         self.0.fetch_add(number, Relaxed);
     }
 
+    /// The count since the last call, for whoever moves it elsewhere.
+    pub fn take(&self) -> u64 {
+        self.0.swap(0, Relaxed)
+    }
+
     /// The count so far.
     #[must_use]
     pub fn get(&self) -> u64 {
