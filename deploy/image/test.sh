@@ -10,6 +10,9 @@ trap 'rm -rf "$scratch"' EXIT
 mkdir "$scratch/world" "$scratch/settings"
 target="$(mkdir -p "${CARGO_TARGET_DIR:-target}" && cd "${CARGO_TARGET_DIR:-target}" && pwd)"
 export IMAGE_ROOT="$target/image/root"
+# The one of deploy/validate/run.sh can read YAML.
+python="$target/validate/venv/bin/python"
+[ -x "$python" ] || python=python3
 
 say() { printf '   %s\n' "$*"; }
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
@@ -56,4 +59,11 @@ say "run: $(tail -1 "$scratch/out")"
 TMPDIR="$scratch/world" IMAGE_MOUNTS="$scratch/world" CONTACTSYNC_BINARY="$PWD/deploy/image/demo.sh" \
     RUST_BACKTRACE=0 cargo demo >"$scratch/out" 2>&1 || fail "demo: $(cat "$scratch/out" "$scratch/world.log")"
 say "run: $(tail -1 "$scratch/out")"
+# compose.yaml, on a network of its own, as its ports are fixed.
+cargo build --quiet --package emulator --bin emulator
+# shellcheck disable=SC2016 # expanded by the inner shell
+unshare --net sh -c '
+    ip link set lo up && exec "$1" deploy/image/compose.py "$2" deploy/image/run.sh deploy/compose.yaml
+' sh "$python" "$target/debug/emulator" >"$scratch/out" 2>&1 || fail "compose: $(cat "$scratch/out")"
+say "$(tail -1 "$scratch/out")"
 printf 'The image holds up.\n'

@@ -9,6 +9,7 @@ pub mod completions;
 pub mod config;
 pub mod dead_letters;
 pub mod decode;
+pub mod health;
 pub mod plan;
 pub mod replay;
 pub mod run;
