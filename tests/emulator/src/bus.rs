@@ -290,6 +290,12 @@ impl ServiceBus {
         self.hub.run(|broker, now| broker.lapse(broker.resolve(address)?, sequence, now))
     }
 
+    /// Replaces the shared access policies, as somebody does who renews a key. Connections keep what they have proved
+    /// until their tokens end.
+    pub fn set_rules(&self, rules: Vec<Rule>) {
+        self.hub.set_rules(rules);
+    }
+
     /// Cuts all connections without a word.
     pub fn drop_connections(&self) {
         self.hub.order(&Order::Cut);

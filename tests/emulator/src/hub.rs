@@ -13,6 +13,7 @@ use crate::breakage::{Breakage, Broken};
 use crate::broker::{Broker, Quirks, Target, Time};
 use crate::faults::Faults;
 use crate::journal::{Event, Journal};
+use crate::sas::Rule;
 
 /// The present moment on the broker's scale, which tests may push forward.
 #[derive(Debug)]
@@ -107,7 +108,7 @@ impl Default for Patience {
     }
 }
 
-/// What does not change while the service runs.
+/// How the service is started.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) access: Access,
@@ -133,6 +134,7 @@ pub(crate) struct Hub {
     pub(crate) journal: Journal,
     pub(crate) faults: Faults,
     pub(crate) settings: Settings,
+    access: Mutex<Arc<Access>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -157,6 +159,7 @@ impl Hub {
             away_until: Mutex::new(None),
             journal: Journal::default(),
             faults: Faults::default(),
+            access: Mutex::new(Arc::new(settings.access.clone())),
             settings,
         }
     }
@@ -183,6 +186,17 @@ impl Hub {
             }
         }
         result
+    }
+
+    /// Who may do what now.
+    pub(crate) fn access(&self) -> Arc<Access> {
+        Arc::clone(&lock(&self.access))
+    }
+
+    /// Replaces the shared access policies. Rights that were proved before last until they end.
+    pub(crate) fn set_rules(&self, rules: Vec<Rule>) {
+        let mut access = lock(&self.access);
+        *access = Arc::new(Access { rules, ..Access::clone(&access) });
     }
 
     /// The present moment on the broker's scale.

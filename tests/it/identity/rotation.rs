@@ -1,7 +1,12 @@
 //! Credentials that end, are replaced or are taken away while the worker runs.
 
+use std::sync::Arc;
+
 use anyhow::Result;
-use emulator::graph::{DEFAULT_SECRET, Secret};
+use emulator::{
+    graph::{DEFAULT_SECRET, Secret},
+    sas::{Claims, Rule},
+};
 use tests::world::{QUEUE, World};
 
 use super::{PATIENCE, applied, edit, fixture, pem, rename, said, seen, start, world};
@@ -99,5 +104,56 @@ async fn a_token_revoked_in_flight_is_replaced_without_a_pause() -> Result<()> {
     all_is_well(&world).await?;
     let log = worker.stop().await?;
     assert!(!log.contains("intake is paused"), "{log}");
+    Ok(())
+}
+
+/// The credential of the worker alone, so that whoever posts is not concerned.
+fn worker_rule(key: &str) -> Rule {
+    let claims = Claims { manage: false, ..Claims::ALL };
+    Rule { name: "worker".to_owned(), key: key.to_owned(), claims, entity: None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_load_both_secrets_are_replaced_without_a_restart_and_no_message_is_lost() -> Result<()> {
+    const CHANGES: usize = 300;
+    let world = Arc::new(world().await?);
+    let (secret, connection) = (world.folder().join("secret"), world.folder().join("connection"));
+    let old = worker_rule("the-first-key");
+    world.bus.set_rules(vec![Rule::default(), old.clone()]);
+    std::fs::write(&secret, DEFAULT_SECRET)?;
+    std::fs::write(&connection, world.bus.connection_string_for(&old) + "\n")?;
+    let variables = [
+        ("CONTACTSYNC__IDENTITY__CLIENT_SECRET_FILE", secret.to_str().expect("text")),
+        ("CONTACTSYNC__SERVICE_BUS__CONNECTION_STRING_FILE", connection.to_str().expect("text")),
+    ];
+    let nowhere = "identity.client_secret = \"\"\nservice_bus.connection_string = \"\"";
+    let worker = start(&world, &[nowhere], &variables)?;
+    applied(&world, &worker, 1, "Ada").await?;
+
+    let posting = tokio::spawn({
+        let world = Arc::clone(&world);
+        async move {
+            for at in 2..=CHANGES {
+                world.post_changes(&[rename(at, &format!("name {at}"))]).await?;
+            }
+            anyhow::Ok(())
+        }
+    });
+    // The old key goes first, and every connection has to prove itself anew: there is a gap, and it costs nothing.
+    let next = worker_rule("the-next-key");
+    world.bus.set_rules(vec![Rule::default(), next.clone()]);
+    world.bus.drop_connections();
+    said(&world, &worker, "amqp:unauthorized-access").await?;
+    std::fs::write(&connection, world.bus.connection_string_for(&next) + "\n")?;
+    edit(&world, |app| app.secrets = vec![Secret::new("the-next-secret")]);
+    world.graph.revoke_tokens();
+    said(&world, &worker, "AADSTS7000215").await?;
+    std::fs::write(&secret, "the-next-secret\n")?;
+
+    posting.await??;
+    seen(&world, &worker, &format!("name {CHANGES}")).await?;
+    all_is_well(&world).await?;
+    let log = worker.stop().await?;
+    assert!(!log.contains("the-next-key") && !log.contains("the-first-key"), "{log}");
     Ok(())
 }

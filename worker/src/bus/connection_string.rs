@@ -6,6 +6,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::sas::SasKey;
+use super::stored::StoredCredential;
 use super::token::{FixedToken, TokenSource};
 
 /// Port of AMQP inside TLS.
@@ -109,15 +110,27 @@ pub enum Credential {
     Key(SasKey),
     /// A signature made by somebody else.
     Signature(SecretString),
+    /// Either of them, in a file that may be replaced.
+    Stored(StoredCredential),
 }
 
 impl Credential {
+    /// The credential itself, as it was read first if it stands in a file.
+    #[must_use]
+    pub fn first(&self) -> &Self {
+        match self {
+            Self::Stored(stored) => stored.first(),
+            Self::Key(_) | Self::Signature(_) => self,
+        }
+    }
+
     /// The tokens it gives.
     #[must_use]
     pub fn source(&self) -> Arc<dyn TokenSource> {
         match self {
             Self::Key(key) => Arc::new(key.clone()),
             Self::Signature(signature) => Arc::new(FixedToken::new(signature.clone())),
+            Self::Stored(stored) => Arc::new(stored.clone()),
         }
     }
 }

@@ -12,6 +12,7 @@ mod entra;
 mod error;
 mod message;
 mod sas;
+mod stored;
 mod token;
 mod way;
 
@@ -28,6 +29,7 @@ pub use entra::EntraSource;
 pub use error::{Cause, Error, RenewError};
 pub use message::{Message, Outgoing, Peeked, PeekedState, Properties, Property, UnreadableBody};
 pub use sas::SasKey;
+pub use stored::StoredCredential;
 pub use token::{FixedToken, Token, TokenKind, TokenSource};
 pub use way::{Proxy, Way};
 

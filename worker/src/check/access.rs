@@ -75,7 +75,8 @@ fn secret(parts: &Parts, key: &str) -> Option<Finding> {
 
 fn root_key(parts: &Parts) -> Option<Finding> {
     let bus = parts.bus.as_ref()?;
-    let Access::Shared(Credential::Key(key)) = &bus.access else { return None };
+    let Access::Shared(credential) = &bus.access else { return None };
+    let Credential::Key(key) = credential.first() else { return None };
     (&*key.name == "RootManageSharedAccessKey" && !bus.endpoint.is_loopback()).then(|| {
         Finding::new(
             Severity::Warning,
@@ -87,13 +88,15 @@ fn root_key(parts: &Parts) -> Option<Finding> {
 }
 
 fn signature(parts: &Parts) -> Option<Finding> {
-    let Access::Shared(Credential::Signature(_)) = &parts.bus.as_ref()?.access else { return None };
-    Some(Finding::new(
-        Severity::Warning,
-        "service_bus.connection_string",
-        "a SharedAccessSignature ends by itself, and the worker cannot renew it",
-        "use the key of a rule, or set service_bus.namespace to sign in with Entra",
-    ))
+    let Access::Shared(credential) = &parts.bus.as_ref()?.access else { return None };
+    matches!(credential, Credential::Signature(_)).then(|| {
+        Finding::new(
+            Severity::Warning,
+            "service_bus.connection_string",
+            "a SharedAccessSignature ends by itself, and the worker cannot renew it",
+            "use the key of a rule, or set service_bus.namespace to sign in with Entra",
+        )
+    })
 }
 
 fn plain_text(parts: &Parts) -> Option<Finding> {

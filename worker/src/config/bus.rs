@@ -7,7 +7,7 @@ use shared::reason::chain;
 
 use super::{cloud::Cloud, identity, proxy, reader::Reader, source::Surroundings};
 use crate::{
-    bus::{ConnectionString, Credential, Endpoint, Way, admin},
+    bus::{ConnectionString, Credential, Endpoint, StoredCredential, Way, admin},
     identity::Identity,
 };
 
@@ -115,7 +115,14 @@ pub(super) fn bus(r: &Reader<'_>, cloud: Option<&Cloud>, around: &Surroundings) 
 
 fn by_connection_string(r: &Reader<'_>, text: &str) -> Option<Door> {
     match ConnectionString::parse(text) {
-        Ok(parsed) => Some((parsed.endpoint, Access::Shared(parsed.credential), parsed.entity_path)),
+        Ok(parsed) => {
+            let ConnectionString { endpoint, credential, entity_path, .. } = parsed;
+            let credential = match r.file("service_bus.connection_string") {
+                Some(file) => Credential::Stored(StoredCredential::new(file, endpoint.clone(), credential)),
+                None => credential,
+            };
+            Some((endpoint, Access::Shared(credential), entity_path))
+        }
         Err(error) => r.wrong("service_bus.connection_string", chain(&error)),
     }
 }

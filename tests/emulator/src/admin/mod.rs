@@ -210,7 +210,7 @@ fn read(hub: &Hub, base: &str, path: &str, page: Page) -> Result<String, Refusal
 }
 
 fn authorize(hub: &Hub, headers: &HeaderMap) -> Result<(), Refusal> {
-    let access = &hub.settings.access;
+    let access = hub.access();
     if !access.enforced {
         return Ok(());
     }

@@ -206,7 +206,7 @@ impl Connection {
         } else {
             Use::Send
         };
-        let access = &self.hub.settings.access;
+        let access = self.hub.access();
         if path == "$cbs" || !access.enforced || self.rights.allow(path, wanted, self.hub.now()) {
             return Ok(());
         }

@@ -50,7 +50,7 @@ impl Connection {
         let Some(token) = text(&request.body) else {
             return Err((condition::ARGUMENT_ERROR, "The token is missing.".to_owned()));
         };
-        let checked = self.hub.settings.access.check(token, audience, self.hub.now());
+        let checked = self.hub.access().check(token, audience, self.hub.now());
         self.grant_right(checked.map_err(|text| (condition::UNAUTHORIZED, text))?);
         Ok(())
     }

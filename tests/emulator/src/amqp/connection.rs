@@ -153,7 +153,7 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Send + Unpin,
     {
         let mut input = BytesMut::with_capacity(2 * MAX_FRAME as usize);
-        if let Some(grant) = sasl::greet(&mut stream, &mut input, &self.hub.settings.access).await? {
+        if let Some(grant) = sasl::greet(&mut stream, &mut input, &self.hub.access()).await? {
             self.grant_right(grant);
         }
         let (mut reader, mut writer) = tokio::io::split(stream);

@@ -18,7 +18,7 @@ impl Connection {
     }
 
     fn lacks_token(&self) -> bool {
-        self.hub.settings.access.enforced && !self.proved
+        self.hub.access().enforced && !self.proved
     }
 
     fn linkless_end(&self) -> Option<Instant> {
