@@ -4,6 +4,8 @@ mod bus;
 
 mod decode;
 
+mod check;
+
 mod delivery;
 
 mod deploy;

@@ -50,7 +50,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Take messages from the queue and bring the users up to date, until told to stop.
-    Run,
+    Run(commands::run::Args),
     /// See what failed and why: in groups, one by one, as a file; and take out what nobody needs.
     #[command(subcommand)]
     DeadLetters(commands::dead_letters::Command),
@@ -78,7 +78,7 @@ pub enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match &cli.command {
-        Command::Run => commands::run::run(&cli),
+        Command::Run(args) => commands::run::run(&cli, args),
         Command::DeadLetters(command) => commands::dead_letters::run(&cli, command),
         Command::Replay(args) => commands::replay::run(&cli, args),
         Command::Plan(args) => commands::plan::run(&cli, args),

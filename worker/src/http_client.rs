@@ -49,6 +49,13 @@ pub fn build_direct(timeouts: Timeouts, ca_file: Option<&Path>) -> Result<reqwes
     finish(builder(timeouts, ca_file)?.no_proxy())
 }
 
+/// Asks for an address without a credential and tells the date of the answer, whatever the answer is.
+pub async fn look(client: &reqwest::Client, url: &reqwest::Url) -> Result<Option<String>, reqwest::Error> {
+    let response = client.get(url.clone()).send().await.map_err(reqwest::Error::without_url)?;
+    let date = response.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
+    Ok(date.map(str::to_owned))
+}
+
 fn finish(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Error> {
     builder.build().map_err(Error::Build)
 }

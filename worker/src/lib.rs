@@ -9,6 +9,7 @@ pub mod commands;
 
 pub mod pipeline;
 pub mod pool;
+pub mod rehearsal;
 
 pub mod dead_letters;
 pub mod replay;

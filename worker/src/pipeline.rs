@@ -108,7 +108,7 @@ pub struct Pipeline<Q, D> {
     told: Option<State>,
     closed: bool,
     /// decode → plan; a field so that tests can show what a panic in it does.
-    read: fn(&Message, &Planner, &mut dyn FnMut()) -> Intake,
+    read: Read,
 }
 
 impl<Q: Queue, D: Directory> Pipeline<Q, D> {
@@ -180,12 +180,9 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         let now = clock::now();
         let past = Past::of(&delivery.message);
         let trace = self.observer.trace(&delivery.message, received);
-        let (read, planner) = (self.read, &self.policy.planner);
         let mut decoded = None;
         let mut note = || decoded = trace.is_some().then(clock::now);
-        // A panic while one message is read is that message's failure, never the worker's end.
-        let read = std::panic::catch_unwind(AssertUnwindSafe(|| read(&delivery.message, planner, &mut note)));
-        let intake = read.unwrap_or_else(|_| unread(&past));
+        let intake = guarded(self.read, &delivery.message, &past, &self.policy.planner, &mut note);
         if let Some(trace) = &trace {
             let (end, done) = (decoded.unwrap_or_else(clock::now), clock::now());
             trace.part("receive", received, now);
@@ -420,7 +417,26 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     }
 }
 
-/// decode → plan, for one message.
+/// decode → plan, for one message, for whoever shows what would be done and does not do it.
+pub(crate) fn intake(message: &Message, planner: &Planner) -> Intake {
+    guarded(read, message, &Past::of(message), planner, &mut || {})
+}
+
+/// A panic while one message is read is that message's failure, never the worker's end.
+fn guarded(
+    read: Read,
+    message: &Message,
+    past: &Past,
+    planner: &Planner,
+    decoded: &mut dyn FnMut(),
+) -> Intake {
+    let read = std::panic::catch_unwind(AssertUnwindSafe(|| read(message, planner, decoded)));
+    read.unwrap_or_else(|_| unread(past))
+}
+
+/// What decodes and plans a message, and tells when it is decoded.
+type Read = fn(&Message, &Planner, &mut dyn FnMut()) -> Intake;
+
 fn read(message: &Message, planner: &Planner, decoded: &mut dyn FnMut()) -> Intake {
     let marked = message.properties.iter().any(|(name, _)| decode::Message::is_truncation_marker(name));
     match &message.body {

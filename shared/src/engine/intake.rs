@@ -1,13 +1,17 @@
 //! decode → plan, for one body: what has to be written, or how the message can be settled at once.
 
+use jiff::Timestamp;
+
 use crate::{
     change::Change,
     decode::{self, Subject},
     engine::Ending,
-    ids::UserId,
-    patch::UserPatch,
+    ids::{SequenceNumber, UserId},
+    patch::{Entry, UserPatch, UserWrite},
     plan::{Needless, Plan, Planner, truncated},
     reason::{DeadLetter, DeadLetterReason, chain},
+    register::Stamp,
+    urgency::Urgency,
     version::Version,
 };
 
@@ -20,6 +24,28 @@ pub struct Planned {
     pub version: Option<Version>,
     /// What it asks for.
     pub patch: UserPatch,
+}
+
+impl Planned {
+    /// The place of the change among others. A message that does not tell when its change happened is placed by
+    /// when it reached the queue.
+    #[must_use]
+    pub fn stamp(&self, enqueued: Timestamp, arrival: SequenceNumber) -> Stamp {
+        Stamp { version: self.version.unwrap_or(Version::at(enqueued)), arrival }
+    }
+
+    /// As a write by itself, which is what it would be if no other change of the user were at hand.
+    #[must_use]
+    pub fn alone(&self, enqueued: Timestamp, arrival: SequenceNumber) -> UserWrite {
+        let stamp = self.stamp(enqueued, arrival);
+        let entry = |(property, value)| Entry { property, value, stamp };
+        UserWrite {
+            user: self.user,
+            entries: self.patch.clone().into_iter().map(entry).collect(),
+            known: Vec::new(),
+            urgency: Urgency::default(),
+        }
+    }
 }
 
 /// What a message asks for.

@@ -28,9 +28,7 @@ use crate::{
     patch::UserWrite,
     property::Property,
     reason::{DeadLetter, DeadLetterReason},
-    register::Stamp,
     urgency::Urgency,
-    version::Version,
 };
 
 /// Bounds and patience of one replica.
@@ -144,9 +142,9 @@ impl Engine {
         let deadline = now + self.policy.max_age.saturating_sub(age);
         self.holds.push_back((now + self.policy.max_lock_hold, lock));
         self.held.hold(lock, planned.iter().map(|write| write.user).collect(), bytes);
-        for Planned { user, version, patch } in planned {
-            // A message that does not tell when its change happened is placed by when it reached the queue.
-            let stamp = Stamp { version: version.unwrap_or(Version::at(enqueued)), arrival };
+        for planned in planned {
+            let stamp = planned.stamp(enqueued, arrival);
+            let Planned { user, patch, .. } = planned;
             self.lanes.push(Work { user, stamp, patch, urgency, deadline, ticket: lock });
         }
         if self.stopping {

@@ -2,21 +2,32 @@
 //! what only the operator can judge.
 //!
 //! [`findings`] is pure: it looks at the sections that could be read, and each rule is one function of them. A rule
-//! whose section is missing stays silent, so that one mistake does not hide the others.
+//! whose section is missing stays silent, so that one mistake does not hide the others. What is tried out over the
+//! network is judged here too, by what was seen: [`permissions`], [`queue`], [`skew`], [`Obstacle`], each a [`Probe`].
 
 mod access;
 mod budget;
+mod claims;
 mod finding;
 mod mapping;
 mod order;
 pub mod permissions;
+mod probe;
+pub mod queue;
+mod reach;
+pub mod skew;
 #[cfg(test)]
 mod tests;
 mod times;
 
 use crate::config::{Parts, Problem};
 
-pub use self::finding::{Finding, Severity};
+pub use self::{
+    claims::Claims,
+    finding::{Finding, Severity},
+    probe::{Ending, Probe},
+    reach::Obstacle,
+};
 
 /// What the settings themselves do not tell.
 #[derive(Clone, Copy, Debug, Default)]

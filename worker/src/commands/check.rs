@@ -1,28 +1,41 @@
-//! `contactsync check`: whether the settings can work.
+//! `contactsync check`: whether the settings can work, and whether everything that they name does.
+
+mod online;
 
 use std::{collections::BTreeSet, fmt::Write, process::ExitCode};
 
 use serde_json::{Value, json};
+use shared::ids::UserId;
 
 use crate::{
-    check::{self, Finding, Severity, Surroundings, permissions},
+    check::{self, Ending, Finding, Probe, Severity, Surroundings, permissions},
     cli::{BAD_SETTINGS, Cli},
-    commands::{config, print},
+    commands::{config, print, run::runtime},
     config::{Parts, environment, examine},
 };
 
 /// Options of `check`.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = "\
 Examples:
-  contactsync check                       the settings alone, without any network
-  contactsync check --replicas 3 --strict for a pipeline: warnings fail too
+  contactsync check                         the settings alone, without any network
+  contactsync check --replicas 3 --strict   for a pipeline: warnings fail too
+  contactsync check --online                credentials, permissions, queue, clock and the way to them
+  contactsync check --online --user ID      also a user, as far as a write goes without being sent
 
-Exit codes: 0 nothing is wrong, 1 a warning with --strict, 78 the settings cannot work.")]
+Exit codes: 0 nothing is wrong; 1 something that was tried failed, or a warning with --strict; 78 the settings
+cannot work.")]
 pub struct Args {
     /// How many replicas run; some findings depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     replicas: Option<u32>,
+    /// Also try out everything that `run` needs. Nothing is taken from the queue and nothing is written.
+    #[arg(long)]
+    online: bool,
+    /// With --online: the object id of a user to try. He is read, and what a change would write is told.
+    #[arg(long, value_name = "ID", requires = "online", value_parser = user)]
+    user: Option<UserId>,
     /// Fail for warnings, too.
     #[arg(long)]
     strict: bool,
@@ -34,24 +47,62 @@ pub struct Args {
     json: bool,
 }
 
-/// Looks at the settings and tells everything it found.
+fn user(text: &str) -> Result<UserId, &'static str> {
+    UserId::parse(text).ok_or("must be the object id of a user, a GUID")
+}
+
+/// Looks at the settings, tries out what it is asked to, and tells everything it found.
 pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     let parts = examine(&cli.file(), environment())?;
     let findings = check::findings(&parts, Surroundings { replicas: args.replicas });
     if args.list {
         print(&config::table(&parts.entries))?;
     }
-    let told = if args.json { as_json(&parts, &findings) } else { as_text(&parts, &findings) };
-    print(&told)?;
-    Ok(code(&findings, args.strict))
+    if !args.json {
+        print(&as_text(&parts, &findings))?;
+    }
+    let offline = if args.json { as_json(&parts, &findings) } else { Value::Null };
+    let probes = match parts.finish() {
+        Ok(settings) if args.online => runtime()?.block_on(online::probes(&settings, args.user))?,
+        Err(_) if args.online => vec![Probe::skipped("online", "the settings cannot work")],
+        _ => Vec::new(),
+    };
+    print(&if args.json { with_probes(offline, &probes) } else { table(&probes) })?;
+    Ok(code(&findings, &probes, args.strict))
 }
 
-fn code(findings: &[Finding], strict: bool) -> ExitCode {
-    match (count(findings, Severity::Error), count(findings, Severity::Warning)) {
-        (0, warnings) if warnings > 0 && strict => ExitCode::FAILURE,
-        (0, _) => ExitCode::SUCCESS,
-        _ => ExitCode::from(BAD_SETTINGS),
+fn code(findings: &[Finding], probes: &[Probe], strict: bool) -> ExitCode {
+    let is_found = |severity| probes.iter().any(|probe| probe.ending == Ending::Found(severity));
+    let warned = count(findings, Severity::Warning) > 0 || is_found(Severity::Warning);
+    if count(findings, Severity::Error) > 0 {
+        ExitCode::from(BAD_SETTINGS)
+    } else if is_found(Severity::Error) || strict && warned {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
     }
+}
+
+/// What was tried, one thing a line, and what to do about it below.
+fn table(probes: &[Probe]) -> String {
+    let width = probes.iter().map(|probe| probe.check.len()).max().unwrap_or(0);
+    let mut text = if probes.is_empty() { String::new() } else { "\n".to_owned() };
+    for probe in probes {
+        line(&mut text, &format!("{:9}{:width$}  {}", probe.result(), probe.check, probe.what));
+        if let Some(remedy) = &probe.remedy {
+            line(&mut text, &format!("{:9}{:width$}  to do: {remedy}", "", ""));
+        }
+    }
+    text
+}
+
+fn with_probes(mut told: Value, probes: &[Probe]) -> String {
+    if !probes.is_empty() {
+        let failed = probes.iter().any(|probe| probe.ending == Ending::Found(Severity::Error));
+        told["ok"] = json!(told["ok"] == true && !failed);
+        told["online"] = probes.iter().map(Probe::json).collect();
+    }
+    format!("{told:#}\n")
 }
 
 fn count(findings: &[Finding], severity: Severity) -> usize {
@@ -106,14 +157,13 @@ fn permissions(parts: &Parts) -> BTreeSet<&'static str> {
     permissions::needs(planner, &graph.reading).iter().map(permissions::Need::usual).collect()
 }
 
-fn as_json(parts: &Parts, findings: &[Finding]) -> String {
-    let value = json!({
+fn as_json(parts: &Parts, findings: &[Finding]) -> Value {
+    json!({
         "ok": count(findings, Severity::Error) == 0,
         "errors": count(findings, Severity::Error),
         "warnings": count(findings, Severity::Warning),
         "notes": count(findings, Severity::Note),
         "permissions": permissions(parts),
         "findings": findings.iter().map(Finding::json).collect::<Vec<Value>>(),
-    });
-    format!("{value:#}\n")
+    })
 }

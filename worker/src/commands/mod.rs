@@ -11,6 +11,7 @@ pub mod dead_letters;
 pub mod decode;
 pub mod health;
 pub mod plan;
+mod rehearse;
 pub mod replay;
 pub mod run;
 pub mod wiring;

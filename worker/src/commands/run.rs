@@ -5,7 +5,7 @@ use std::{process::ExitCode, sync::Arc};
 use anyhow::Context;
 use tokio::{net::TcpListener, sync::watch};
 
-use super::wiring;
+use super::{rehearse, wiring};
 use crate::{
     bus::amqp,
     cli::Cli,
@@ -23,16 +23,40 @@ use crate::{
     },
 };
 
+/// Options of `run`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  contactsync run                              until SIGTERM or Ctrl-C
+  contactsync run --dry-run --once             what would be done with the messages that wait now
+  contactsync run --dry-run --online --json    follow new messages, and compare with Graph
+
+Exit codes: 0 stopped when told to, 1 failed, 78 bad settings.")]
+pub struct Args {
+    /// Do everything but the writes: messages are looked at and not taken, so that it can run beside
+    /// production. Prints what would be done with each; names of properties, no values.
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    rehearsal: rehearse::Args,
+}
+
 /// Runs until SIGTERM or SIGINT, then finishes what is under way.
-pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
+pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     let settings = cli.settings()?;
     logging::start(&settings.telemetry)?;
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("the runtime cannot start")?
-        .block_on(work(settings))?;
+    let runtime = runtime()?;
+    if args.dry_run {
+        runtime.block_on(rehearse::run(settings, &args.rehearsal))?;
+    } else {
+        runtime.block_on(work(settings))?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What asynchronous commands run on.
+pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot start")
 }
 
 async fn work(settings: Settings) -> anyhow::Result<()> {

@@ -96,7 +96,8 @@ fn graph_options(settings: &Settings, priority: graph::Priority) -> graph::Optio
     graph::Options { root: graph.root.clone(), reading: graph.reading.clone(), priority }
 }
 
-fn graph_tokens(settings: &Settings, clients: Clients) -> EntraTokens {
+/// Tokens for Graph.
+pub(super) fn graph_tokens(settings: &Settings, clients: Clients) -> EntraTokens {
     let resource = settings.graph.root.as_str().trim_end_matches('/');
     EntraTokens::new(settings.identity.clone(), clients, resource, clock::now)
 }

@@ -235,6 +235,11 @@ impl AmqpQueue {
         Browser(Arc::new(Management::new(Arc::clone(&self.namespace), &entity)))
     }
 
+    /// Attaches the sending link and sends nothing, to find out whether we may.
+    pub async fn attach_sender(&self) -> Result<(), Error> {
+        self.sender.once(|_| std::future::ready(Ok(()))).await.map_err(|failure| failure.error)
+    }
+
     async fn post(&self, message: Outgoing, at: Option<Timestamp>) -> Result<(), Error> {
         let limit = self.namespace.timing.request;
         let message = Arc::new(message);

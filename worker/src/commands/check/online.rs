@@ -1,0 +1,49 @@
+//! `contactsync check --online`: tries out everything that `run` needs, and changes nothing.
+
+mod directory;
+mod service_bus;
+
+use shared::ids::UserId;
+
+use super::super::wiring;
+use crate::{
+    check::{Obstacle, Probe, skew},
+    clock,
+    config::Settings,
+    http_client,
+    identity::Clients,
+};
+
+/// Tries everything, each thing as far as what it needs has worked.
+pub(super) async fn probes(settings: &Settings, user: Option<UserId>) -> anyhow::Result<Vec<Probe>> {
+    let clients = wiring::clients(&settings.graph)?;
+    let mut probes = hosts(settings, &clients).await;
+    probes.extend(directory::probes(settings, &clients, user).await);
+    probes.extend(service_bus::probes(settings, &clients).await);
+    Ok(probes)
+}
+
+/// The two hosts that are spoken to by HTTP, and the clock by what one of them says.
+async fn hosts(settings: &Settings, clients: &Clients) -> Vec<Probe> {
+    let mut probes = Vec::new();
+    if settings.identity.credential.app().is_some() {
+        probes.push(host("login host", &settings.identity.authority, clients).await.0);
+    }
+    let (probe, date) = host("graph host", &settings.graph.root, clients).await;
+    probes.push(probe);
+    probes.extend(date.map(|date| skew::judge(Some(&date), clock::now())));
+    probes
+}
+
+/// Asks for the root of a host, without a credential: whatever it answers shows that it is there.
+async fn host(check: &'static str, url: &url::Url, clients: &Clients) -> (Probe, Option<String>) {
+    let name = url.host_str().unwrap_or_default();
+    let port = url.port_or_known_default().map_or_else(String::new, |port| format!(":{port}"));
+    match http_client::look(&clients.http, url).await {
+        Ok(date) => (Probe::good(check, format!("{name}{port} answers")), date),
+        Err(error) => {
+            let detail = shared::reason::chain(&error);
+            (Obstacle::of(&error).probe(check, &format!("{name}{port}"), &detail), None)
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! The way to Service Bus, the rights at the queue, and how the queue is set up.
+
+use shared::reason::chain;
+
+use super::super::super::wiring;
+use crate::{
+    bus::{
+        self, Queue, admin,
+        amqp::{AmqpQueue, State},
+    },
+    check::{Obstacle, Probe, Severity, queue},
+    config::Settings,
+    identity::Clients,
+};
+
+const SERVICE: &str = "service bus";
+const TOKEN: &str = "token for service bus";
+const LISTEN: &str = "right to listen";
+const SEND: &str = "right to send";
+const QUEUE: &str = "queue";
+
+pub(super) async fn probes(settings: &Settings, clients: &Clients) -> Vec<Probe> {
+    let amqp = wiring::amqp_settings(&settings.bus, clients);
+    let opened = AmqpQueue::open(&amqp, settings.graph.ca_file.as_deref());
+    let queue = match opened {
+        Ok(queue) => queue,
+        Err(error) => return vec![Probe::failed(SERVICE, chain(&error), "")],
+    };
+    let mut probes = Vec::new();
+    let listening = ready(&queue).await;
+    let reached = match &listening {
+        Ok(()) => true,
+        Err(error) => matches!(error, bus::Error::Refused { doing, .. } if *doing != "putting a token"),
+    };
+    let place = settings.bus.endpoint.authority();
+    if reached {
+        probes.push(Probe::good(SERVICE, format!("{place} answers")));
+    }
+    let address = settings.bus.source.address();
+    probes.push(match listening {
+        Ok(()) => Probe::good(LISTEN, format!("messages of {address} can be received")),
+        Err(error) => failed(LISTEN, &address, &place, &error),
+    });
+    if reached {
+        let target = settings.bus.source.target();
+        probes.push(match queue.attach_sender().await {
+            Ok(()) => Probe::good(SEND, format!("copies can be sent to {target}")),
+            Err(error) => failed(SEND, target, &place, &error),
+        });
+        probes.extend(described(settings, clients, &address).await);
+    } else {
+        probes.extend([SEND, QUEUE].map(|check| Probe::skipped(check, "service bus cannot be used")));
+    }
+    queue.close().await;
+    probes
+}
+
+/// Waits until messages could come, or for the first reason why not. Without credit none does come.
+async fn ready(queue: &AmqpQueue) -> Result<(), bus::Error> {
+    let mut state = queue.state();
+    tokio::select! {
+        // An error would mean that the task has ended; then `receive` says why.
+        Ok(_) = state.wait_for(|state| *state == State::Ready) => Ok(()),
+        received = queue.receive() => received.map(drop),
+    }
+}
+
+/// What a failure at the entity means.
+fn failed(right: &'static str, entity: &str, place: &str, error: &bus::Error) -> Probe {
+    match error {
+        bus::Error::Tls { .. } => Obstacle::Untrusted.probe(SERVICE, place, &chain(error)),
+        bus::Error::Timeout { .. } => Obstacle::Silent.probe(SERVICE, place, &chain(error)),
+        bus::Error::Connection { .. } => Obstacle::of(error).probe(SERVICE, place, &chain(error)),
+        bus::Error::Token { .. } => Probe::failed(TOKEN, chain(error), ""),
+        bus::Error::Refused { doing: "putting a token", condition, .. } => Probe::failed(
+            TOKEN,
+            format!("service bus does not accept the token ({condition})"),
+            "copy the connection string again: the key was replaced, or the rule is another queue's; with Entra, give \
+             the identity the roles Azure Service Bus Data Receiver and Data Sender",
+        ),
+        bus::Error::Refused { condition, .. } => refused(right, entity, condition, error),
+        _ => Probe::failed(SERVICE, chain(error), ""),
+    }
+}
+
+fn refused(right: &'static str, entity: &str, condition: &str, error: &bus::Error) -> Probe {
+    let (what, role) = if right == LISTEN {
+        ("listen at", "Listen, or the identity the role Azure Service Bus Data Receiver")
+    } else {
+        ("send to", "Send, or the identity the role Azure Service Bus Data Sender")
+    };
+    match condition {
+        "amqp:not-found" => Probe::failed(
+            right,
+            format!("there is no {entity} in this namespace"),
+            "make it, or correct service_bus.queue, or topic and subscription",
+        ),
+        "amqp:unauthorized-access" | "com.microsoft:auth-failed" => Probe::failed(
+            right,
+            format!("the credential may not {what} {entity}"),
+            &format!("give the rule the right {role}"),
+        ),
+        "com.microsoft:entity-disabled" => {
+            Probe::failed(right, format!("{entity} is disabled"), "set its status to Active")
+        }
+        _ => Probe::failed(right, chain(error), ""),
+    }
+}
+
+/// How the queue is set up, if we may know.
+async fn described(settings: &Settings, clients: &Clients, address: &str) -> Vec<Probe> {
+    match wiring::admin(&settings.bus, clients).describe().await {
+        Ok(description) => queue::judge(address, &description.properties, settings),
+        Err(admin::Error::NotFound { address }) => vec![Probe::failed(
+            QUEUE,
+            format!("there is no {address} in this namespace"),
+            "make it, or correct service_bus.queue, or topic and subscription",
+        )],
+        Err(admin::Error::Denied { status, .. }) => vec![Probe::found(
+            Severity::Note,
+            QUEUE,
+            format!(
+                "how {address} is set up cannot be seen without the right Manage ({status}), which run does not need"
+            ),
+            "see for yourself: no sessions, lock 1 to 5 minutes, 10 deliveries, dead-lettering on expiration",
+        )],
+        Err(error) => vec![Probe::found(Severity::Warning, QUEUE, chain(&error), "")],
+    }
+}
