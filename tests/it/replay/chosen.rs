@@ -1,5 +1,7 @@
 //! What is chosen comes back, and nothing else moves.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use emulator::broker::Time;
 use tests::world::{DEAD_LETTERS, Options, QUEUE, World};
@@ -28,7 +30,13 @@ async fn one_reason_of_five_comes_back_at_the_rate_asked_for_and_the_others_stay
     let times: Vec<Time> = world.bus.contents(QUEUE)?.iter().map(|view| view.enqueued).collect();
     let took = times[0].until(times[299]).as_secs_f64();
     let rate = 299.0 / took;
+    println!("{rate:.2} a second");
     assert!((95.0..105.0).contains(&rate), "{rate} a second");
+    // And a single one that lies behind thousands of others.
+    let deep = "replay --unguarded --where message-id=m-4999 --window 5000";
+    contactsync(&settings, deep).await?.expect(0);
+    assert_eq!(ids(&world, DEAD_LETTERS)?, stay[..stay.len() - 1]);
+    assert_untouched(&world)?;
     let summary = done.summary();
     assert_eq!((summary["replayed"].as_u64(), summary["end"].as_str()), (Some(300), Some("done")));
     let audit = done.events("replayed");
@@ -64,6 +72,19 @@ async fn what_comes_back_carries_its_past_and_not_its_failure() -> Result<()> {
     assert!(back.message.body.ends_with(b"\x02{}"), "{:?}", back.message.body);
     assert_eq!(back.message.properties.content_type(), Some("application/json"));
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn locks_are_kept_for_as_long_as_a_slow_replay_takes() -> Result<()> {
+    let world = World::start(Options { lock: Duration::from_secs(2), ..Options::default() }).await?;
+    let letters: Vec<_> = (0..100).map(|n| Dead::new(format!("m-{n}"), "{}", REASONS[n % 5])).collect();
+    bury(&world, &letters)?;
+    let settings = world.settings("")?;
+    let command = "replay --unguarded --json --reason InternalError --rate 4";
+    let done = contactsync(&settings, command).await?.expect(0);
+    assert_eq!(done.summary()["replayed"], 20);
+    assert_eq!((ids(&world, QUEUE)?.len(), ids(&world, DEAD_LETTERS)?.len()), (20, 80));
+    assert_untouched(&world)
 }
 
 #[tokio::test(flavor = "multi_thread")]

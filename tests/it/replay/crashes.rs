@@ -51,6 +51,7 @@ async fn killed_at_a_hundred_moments_a_replay_never_loses_a_message() -> Result<
             super::copies::refuse_all(&world)?;
         }
     }
+    println!("{in_the_middle} of {KILLS} kills hit a replay at work");
     assert!(in_the_middle > KILLS / 10, "only {in_the_middle} kills hit a replay at work");
     // And what was done twice does no harm: the rest is put back, and a worker applies all of it.
     for number in 0..MESSAGES {

@@ -154,6 +154,7 @@ async fn a_hundred_thousand_dead_letters_are_counted_in_bounded_memory_and_with_
     let listed: Json = serde_json::from_str(&output).with_context(|| errors.clone())?;
     assert_eq!(listed["total"], 100_000);
     assert!(errors.contains("looked at 50000 dead letters"), "{errors}");
+    println!("at most {most} kB");
     // All bodies together are sixty megabytes, and the whole set of messages far more.
     assert!((1..60_000).contains(&most), "{most} kB");
     assert_untouched(&world)

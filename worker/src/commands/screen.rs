@@ -26,7 +26,7 @@ impl Screen {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = of.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
             let template = match of {
-                Some(_) => "{bar:40} {pos}/{len}, {per_sec}, {eta} left  {msg}",
+                Some(_) => "{bar:40} {pos} of {len}, {eta} left  {msg}",
                 None => "{spinner} {msg}",
             };
             // The templates are ours and good.
@@ -45,8 +45,8 @@ impl Screen {
     /// So much is done; `text` says it where there is no bar.
     pub(super) fn at(&mut self, done: u64, note: &str, text: impl FnOnce() -> String) {
         if let Some(bar) = &self.bar {
-            bar.set_position(done);
             bar.set_message(note.to_owned());
+            bar.set_position(done);
             return;
         }
         if self.told.elapsed() >= PAUSE || done >= self.told_count + MANY {

@@ -138,6 +138,22 @@ fn column(value: &change::Value, values: bool) -> Value {
     }
 }
 
+/// In which order a person wants to read it; what is not named comes behind.
+const ORDER: [&str; 12] = [
+    "sequence",
+    "reason",
+    "code",
+    "target",
+    "description",
+    "runbook",
+    "since",
+    "now",
+    "contact",
+    "operation",
+    "version",
+    "plan",
+];
+
 /// Indented text of nested values; what is empty is left out.
 fn text(value: &Value) -> String {
     let mut text = String::new();
@@ -147,7 +163,10 @@ fn text(value: &Value) -> String {
 
 fn lines(text: &mut String, value: &Value, depth: usize) {
     let Value::Object(object) = value else { return };
-    for (name, value) in object {
+    let mut entries: Vec<_> = object.iter().collect();
+    let place = |name: &str| ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len());
+    entries.sort_by_key(|(name, _)| place(name));
+    for (name, value) in entries {
         let indent = "  ".repeat(depth);
         let empty =
             matches!(value, Value::Object(inner) if inner.is_empty()) || value.is_null() && depth == 0;
