@@ -12,6 +12,8 @@ pub mod world;
 
 pub mod steps;
 
+pub mod observe;
+
 pub mod chaos;
 pub mod demo;
 pub mod load;

@@ -236,11 +236,22 @@ impl Worker {
         self.child.id()
     }
 
-    /// Asks it to stop, and waits until it has; fails unless it says that all is well.
-    pub async fn stop(mut self) -> anyhow::Result<String> {
+    /// Whether it has not ended by itself.
+    pub fn is_running(&mut self) -> anyhow::Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
+    }
+
+    /// Asks it to stop, and goes on at once.
+    pub async fn ask_to_stop(&self) -> anyhow::Result<()> {
         let Some(id) = self.child.id() else { bail!("the worker ended by itself:\n{}", self.log()?) };
         let asked = Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
         ensure!(asked.success(), "the worker is gone");
+        Ok(())
+    }
+
+    /// Asks it to stop, and waits until it has; fails unless it says that all is well.
+    pub async fn stop(mut self) -> anyhow::Result<String> {
+        self.ask_to_stop().await?;
         let status = self.child.wait().await?;
         ensure!(status.success(), "the worker ended with {status}:\n{}", self.log()?);
         self.log()
