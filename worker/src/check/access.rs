@@ -6,7 +6,7 @@ use crate::{
     config::{Access, Origin, Parts, Source, cloud_of},
 };
 
-pub(super) const RULES: [Rule; 10] = [
+pub(super) const RULES: [Rule; 11] = [
     |parts, _| cloud(parts),
     |parts, _| namespace_of_other_cloud(parts),
     |parts, _| secret(parts, "service_bus.connection_string"),
@@ -17,6 +17,7 @@ pub(super) const RULES: [Rule; 10] = [
     |parts, _| plain_text(parts),
     |parts, _| any_organization(parts),
     |parts, _| topic(parts),
+    |parts, _| health(parts),
 ];
 
 fn cloud(parts: &Parts) -> Option<Finding> {
@@ -130,4 +131,23 @@ fn topic(parts: &Parts) -> Option<Finding> {
         format!("what has to come back later is sent to {topic} again, where other subscriptions see it"),
         &format!("give all but {name} the filter NOT EXISTS([contactsync-attempt])"),
     ))
+}
+
+fn health(parts: &Parts) -> Option<Finding> {
+    const KEY: &str = "http.listen";
+    match parts.http.as_ref()?.listen {
+        None => Some(Finding::new(
+            Severity::Note,
+            KEY,
+            "nothing answers questions for health and metrics",
+            "set it to 127.0.0.1:9464, or in a pod or container to 0.0.0.0:9464",
+        )),
+        Some(address) if address.ip().is_loopback() => None,
+        Some(address) => Some(Finding::new(
+            Severity::Note,
+            KEY,
+            format!("health, metrics and status are shown to everybody who reaches {address}"),
+            "let the probes and the collector of metrics reach it, and nobody else",
+        )),
+    }
 }

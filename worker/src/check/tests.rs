@@ -317,3 +317,17 @@ fn the_address_goes_where_the_directory_wants_it() {
          address before tells which one to change; register a pre image with that column on the step",
     );
 }
+
+#[test]
+fn where_health_is_shown_is_the_operators_to_say() {
+    check(
+        "[http]\nlisten = \"\"",
+        "note     http.listen: nothing answers questions for health and metrics; set it to 127.0.0.1:9464, or in a pod \
+         or container to 0.0.0.0:9464",
+    );
+    check(
+        "[http]\nlisten = \"0.0.0.0:9464\"",
+        "note     http.listen: health, metrics and status are shown to everybody who reaches 0.0.0.0:9464; let the \
+         probes and the collector of metrics reach it, and nobody else",
+    );
+}

@@ -86,13 +86,19 @@ fn code(findings: &[Finding], probes: &[Probe], strict: bool) -> ExitCode {
 /// What was tried, one thing a line, and what to do about it below.
 fn table(probes: &[Probe]) -> String {
     let width = probes.iter().map(|probe| probe.check.len()).max().unwrap_or(0);
-    let mut text = if probes.is_empty() { String::new() } else { "\n".to_owned() };
+    if probes.is_empty() {
+        return String::new();
+    }
+    let mut text = "\n".to_owned();
     for probe in probes {
         line(&mut text, &format!("{:9}{:width$}  {}", probe.result(), probe.check, probe.what));
         if let Some(remedy) = &probe.remedy {
             line(&mut text, &format!("{:9}{:width$}  to do: {remedy}", "", ""));
         }
     }
+    let failed = probes.iter().filter(|probe| probe.ending == Ending::Found(Severity::Error)).count();
+    let verdict = if failed == 0 { "and none failed".to_owned() } else { format!("{failed} of them failed") };
+    line(&mut text, &format!("Tried {} things, {verdict}.", probes.len()));
     text
 }
 
