@@ -56,6 +56,8 @@ pub enum Command {
     DeadLetters(commands::dead_letters::Command),
     /// Put dead letters back on the queue: chosen, slowly, watched, and none of them lost.
     Replay(commands::replay::Args),
+    /// Show how much is in the queue, its dead letters by reason, and how a worker fares.
+    Status(commands::status::Args),
     /// Show what would be written to Graph for the captured body of a message, and why.
     Plan(commands::plan::Args),
     /// Say whether the settings can work, and everything that is wrong with them.
@@ -81,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(&cli, args),
         Command::DeadLetters(command) => commands::dead_letters::run(&cli, command),
         Command::Replay(args) => commands::replay::run(&cli, args),
+        Command::Status(args) => commands::status::run(&cli, args),
         Command::Plan(args) => commands::plan::run(&cli, args),
         Command::Check(args) => commands::check::run(&cli, args),
         Command::Config(command) => commands::config::run(&cli, command),

@@ -28,6 +28,9 @@ pub enum Error {
     /// The library refused.
     #[error("the http client cannot be made")]
     Build(#[source] reqwest::Error),
+    /// No answer came.
+    #[error("no answer")]
+    Call(#[source] reqwest::Error),
 }
 
 /// How long calls may take.
@@ -54,6 +57,24 @@ pub async fn look(client: &reqwest::Client, url: &reqwest::Url) -> Result<Option
     let response = client.get(url.clone()).send().await.map_err(reqwest::Error::without_url)?;
     let date = response.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
     Ok(date.map(str::to_owned))
+}
+
+/// The longest answer that [`get`] reads.
+const LONGEST_ANSWER: usize = 1024 * 1024;
+/// How long [`get`] waits: whoever it is for sits in front of a screen.
+const BRIEF: Duration = Duration::from_secs(3);
+
+/// Status and text of a page of a neighbour, such as another worker.
+pub async fn get(client: &reqwest::Client, url: &reqwest::Url) -> Result<(u16, String), Error> {
+    let call = |error: reqwest::Error| Error::Call(error.without_url());
+    let mut response = client.get(url.clone()).timeout(BRIEF).send().await.map_err(call)?;
+    let mut body = Vec::new();
+    while body.len() < LONGEST_ANSWER
+        && let Some(chunk) = response.chunk().await.map_err(call)?
+    {
+        body.extend_from_slice(&chunk);
+    }
+    Ok((response.status().as_u16(), String::from_utf8_lossy(&body).into_owned()))
 }
 
 fn finish(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Error> {

@@ -18,9 +18,10 @@ pub mod bus;
 pub mod graph;
 pub mod identity;
 
-pub mod check;
 pub mod depth;
+pub mod status;
 
+pub mod check;
 pub mod clock;
 pub mod config;
 pub mod http_client;

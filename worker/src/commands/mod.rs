@@ -14,6 +14,7 @@ pub mod plan;
 mod rehearse;
 pub mod replay;
 pub mod run;
+pub mod status;
 pub mod wiring;
 
 use std::io::Write;
@@ -26,8 +27,14 @@ pub fn print_error(error: &anyhow::Error) {
 
 /// Prints to standard output; a reader that has gone away, such as `head`, is no failure.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    print_on(text).map(drop)
+}
+
+/// The same for what goes on and on: whether anybody still reads.
+pub(crate) fn print_on(text: &str) -> anyhow::Result<bool> {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }

@@ -1,0 +1,204 @@
+//! `contactsync status`: how much is in the queue, and how a worker fares.
+
+use std::{
+    io::{IsTerminal, stdout},
+    net::SocketAddr,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use jiff::SignedDuration;
+use tokio::{
+    runtime::Runtime,
+    sync::watch,
+    time::{Instant, sleep, sleep_until},
+};
+use url::Url;
+
+use super::{print, print_on, run::stop_signal, wiring};
+use crate::{
+    bus::amqp::AmqpQueue,
+    cli::Cli,
+    clock,
+    config::Settings,
+    depth::{Counts, Pace, Reader, Reading, Thoroughness},
+    identity::Clients,
+    status::{
+        Snapshot, WorkerSource, json,
+        live::{self, Feed},
+        text,
+    },
+};
+
+/// Options of `status`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Show it again and again: a live view on a terminal, one line each time elsewhere. Ends with q or Ctrl-C.
+    #[arg(long)]
+    watch: bool,
+    /// Print JSON, one object a line. What is unknown is null, never 0.
+    #[arg(long)]
+    json: bool,
+    /// Where a worker shows its status, for rates and write budget. Without this, the address in http.listen.
+    #[arg(long, value_name = "URL")]
+    worker: Option<Url>,
+    /// Time between two readings with --watch. Each costs the service a call of its management interface.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = interval)]
+    every: Duration,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let parsed = text.parse::<SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
+    match parsed {
+        Some(span) if (Duration::from_secs(1)..=Duration::from_hours(1)).contains(&span) => Ok(span),
+        _ => Err("must be a duration from 1s to 1h, such as 5s or 1m".to_owned()),
+    }
+}
+
+/// Shows it once, or until somebody has enough.
+pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
+    let settings = cli.settings()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("the runtime cannot start")?;
+    let scout = runtime.block_on(async { Scout::new(&settings, args) })?;
+    let code = match (args.watch, args.json) {
+        (false, _) => once(&runtime, &scout, args.json),
+        (true, false) if stdout().is_terminal() => view(&runtime, scout, args.every),
+        (true, _) => runtime.block_on(lines(&scout, args)),
+    };
+    // A look that is under way is not waited for.
+    runtime.shutdown_background();
+    code
+}
+
+/// Whoever finds out how things are.
+struct Scout {
+    queue: String,
+    reader: Reader,
+    worker: Result<WorkerSource, String>,
+}
+
+impl Scout {
+    fn new(settings: &Settings, args: &Args) -> anyhow::Result<Self> {
+        let clients = wiring::clients(&settings.graph)?;
+        let bus = &settings.bus;
+        let amqp = wiring::amqp_settings(bus, &clients);
+        let queue = AmqpQueue::open_without_intake(&amqp, settings.graph.ca_file.as_deref())
+            .context("the queue cannot be opened")?;
+        let reader = Reader::new(
+            wiring::admin(bus, &clients),
+            Arc::new(queue.browser()),
+            Arc::new(queue.dead_letter_browser()),
+            Thoroughness::PERSON,
+            clock::now,
+        );
+        let queue = format!("{} at {}", bus.source, bus.endpoint.authority());
+        Ok(Self { queue, reader, worker: worker(settings, args, clients)? })
+    }
+
+    async fn look(&self) -> Snapshot {
+        let worker = async {
+            match &self.worker {
+                Ok(source) => source.ask().await,
+                Err(why) => Err(why.clone()),
+            }
+        };
+        let (reading, worker) = tokio::join!(self.reader.read(), worker);
+        let worker_url = self.worker.as_ref().ok().map(|source| source.url().to_string());
+        Snapshot { queue: self.queue.clone(), reading, worker, worker_url }
+    }
+}
+
+/// Where a worker can be asked: as the command line says, or where one with these settings listens.
+fn worker(
+    settings: &Settings,
+    args: &Args,
+    clients: Clients,
+) -> anyhow::Result<Result<WorkerSource, String>> {
+    if let Some(url) = &args.worker {
+        if !matches!(url.scheme(), "http" | "https") {
+            bail!("--worker {url} is not an address that starts with http:// or https://");
+        }
+        return Ok(Ok(WorkerSource::new(clients, url)));
+    }
+    let listen =
+        settings.entries.get("http.listen").and_then(|entry| entry.value.as_str()).unwrap_or_default();
+    let Ok(mut address) = listen.parse::<SocketAddr>() else {
+        return Ok(Err("http.listen names no address; name a worker by --worker URL".to_owned()));
+    };
+    if address.ip().is_unspecified() {
+        let loopback =
+            if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() };
+        address.set_ip(loopback);
+    }
+    let url = Url::parse(&format!("http://{address}/")).context("http.listen is no address")?;
+    Ok(Ok(WorkerSource::new(clients, &url)))
+}
+
+fn once(runtime: &Runtime, scout: &Scout, as_json: bool) -> anyhow::Result<ExitCode> {
+    let snapshot = runtime.block_on(scout.look());
+    print(&if as_json { format!("{:#}\n", json::of(&snapshot)) } else { text::table(&snapshot) })?;
+    Ok(exit_code(&snapshot.reading))
+}
+
+/// A script that asks how much is in the queue must not take silence for an answer.
+fn exit_code(reading: &Reading) -> ExitCode {
+    match reading.counts {
+        Counts::Known(_) => ExitCode::SUCCESS,
+        Counts::Unknown(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Line by line, until the reader goes away or a signal comes.
+async fn lines(scout: &Scout, args: &Args) -> anyhow::Result<ExitCode> {
+    let mut stop = stop_signal()?;
+    let mut pace = Pace::new(args.every);
+    loop {
+        let due = Instant::now() + args.every;
+        let snapshot = tokio::select! {
+            snapshot = scout.look() => snapshot,
+            _ = stop.changed() => return Ok(ExitCode::SUCCESS),
+        };
+        let line = if args.json { format!("{}\n", json::of(&snapshot)) } else { text::line(&snapshot) };
+        if !print_on(&line)? {
+            return Ok(ExitCode::SUCCESS);
+        }
+        tokio::select! {
+            () = sleep_until(due) => sleep(extra(&mut pace, &snapshot.reading, args.every)).await,
+            _ = stop.changed() => return Ok(ExitCode::SUCCESS),
+        }
+    }
+}
+
+/// What a service that throttles gets on top of the time between two readings.
+fn extra(pace: &mut Pace, reading: &Reading, every: Duration) -> Duration {
+    match reading.counts {
+        Counts::Known(_) => Duration::ZERO,
+        Counts::Unknown(_) => pace.after(reading, 0.5).saturating_sub(every),
+    }
+}
+
+/// The live view on this thread, with the readings behind it.
+fn view(runtime: &Runtime, scout: Scout, every: Duration) -> anyhow::Result<ExitCode> {
+    let stop = runtime.block_on(async { stop_signal() })?;
+    let (sender, snapshots) = watch::channel(None);
+    runtime.spawn(async move {
+        let mut pace = Pace::new(every);
+        loop {
+            let due = Instant::now() + every;
+            let snapshot = scout.look().await;
+            let more = extra(&mut pace, &snapshot.reading, every);
+            if sender.send(Some(snapshot)).is_err() {
+                return;
+            }
+            sleep_until(due + more).await;
+        }
+    });
+    live::run(Feed { snapshots, stop, every }).context("the terminal cannot be used")?;
+    Ok(ExitCode::SUCCESS)
+}
