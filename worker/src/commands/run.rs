@@ -7,10 +7,12 @@ use tokio::{net::TcpListener, sync::watch};
 
 use super::{rehearse, wiring};
 use crate::{
-    bus::amqp,
+    bus::amqp::{self, AmqpQueue},
     cli::Cli,
     clock,
     config::Settings,
+    depth::{self, Pace, Reader, Thoroughness},
+    identity::Clients,
     pipeline::{Pipeline, Policy},
     pool::tally::Tally,
     telemetry::{
@@ -74,6 +76,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         .as_ref()
         .zip(spans)
         .map(|(otlp, spans)| Export::start(clients.http.clone(), otlp, Arc::clone(&observer), spans));
+    read_queue(&settings, &clients, &queue, &observer);
     let (directory, tokens) = wiring::observed_directory(&settings, clients, &observer);
     let probes = settings.throttle.probes;
     tokio::spawn(async move { tokens.warm_up(probes).await });
@@ -93,6 +96,21 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     }
     tracing::info!("stopped: {}", Tally(&observer.metrics));
     Ok(())
+}
+
+/// Keeps reading how much is in the queue, over the connection that messages come by.
+fn read_queue(settings: &Settings, clients: &Clients, queue: &AmqpQueue, observer: &Arc<Observer>) {
+    let interval = settings.telemetry.queue_interval;
+    if interval.is_zero() {
+        return;
+    }
+    let admin = wiring::admin(&settings.bus, clients);
+    let (queue, dead_letters) = (Arc::new(queue.browser()), Arc::new(queue.dead_letter_browser()));
+    let reader = Reader::new(admin, queue, dead_letters, Thoroughness::GAUGES, clock::now);
+    let observer = Arc::clone(observer);
+    tokio::spawn(depth::poll(reader, Pace::new(interval), move |reading| {
+        observer.metrics.queue.send_replace(reading);
+    }));
 }
 
 fn observer(settings: &Settings, link: watch::Receiver<amqp::State>, tracer: Option<Tracer>) -> Observer {

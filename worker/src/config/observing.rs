@@ -28,6 +28,8 @@ pub struct Telemetry {
     pub log_level: Box<str>,
     /// Lines about outcomes that were no dead letters, in a second.
     pub log_outcomes: u64,
+    /// Time between two readings of how much is in the queue; zero not to read.
+    pub queue_interval: Duration,
     /// Where traces and metrics are exported to; `None` not to.
     pub otlp: Option<Otlp>,
 }
@@ -86,13 +88,24 @@ pub(super) fn telemetry(r: &Reader<'_>) -> Option<Telemetry> {
         if understood { Some(level) } else { wrong() }
     });
     let log_outcomes = r.count("telemetry.log_outcomes", 0, 1_000_000);
+    let queue_interval = queue_interval(r);
     let otlp = otlp(r);
     Some(Telemetry {
         log_format: log_format?,
         log_level: log_level?.into(),
         log_outcomes: u64::try_from(log_outcomes?).ok()?,
+        queue_interval: queue_interval?,
         otlp,
     })
+}
+
+fn queue_interval(r: &Reader<'_>) -> Option<Duration> {
+    const KEY: &str = "telemetry.queue_interval";
+    let interval = r.duration(KEY, Duration::ZERO, Duration::from_hours(1))?;
+    if !interval.is_zero() && interval < Duration::from_secs(1) {
+        return r.wrong(KEY, "must be at least 1s, or 0s not to read");
+    }
+    Some(interval)
 }
 
 /// `None` if nobody asked for it, or after a mistake, which is noted.
