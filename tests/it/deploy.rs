@@ -2,6 +2,8 @@
 
 mod fit;
 
+mod monitoring;
+
 mod names;
 
 use std::{fs, path::Path};

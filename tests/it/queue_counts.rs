@@ -1,5 +1,6 @@
 //! How many messages there are: what is read, what is believed, and what is shown of it.
 
 mod admin;
+mod gauges;
 mod reading;
 mod status;

@@ -13,6 +13,7 @@ pub mod world;
 pub mod steps;
 
 pub mod observe;
+pub mod observed;
 
 pub mod chaos;
 pub mod demo;

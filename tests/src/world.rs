@@ -16,6 +16,7 @@ use emulator::{
     bus::{self, ServiceBus, Subscription},
     ca::Ca,
     graph::{self, Audience, Graph, User},
+    sas::{self, Claims},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -74,7 +75,8 @@ impl World {
         let graph = Arc::new(Graph::start_with_ca(options.graph, &ca).await?);
         let mut bus =
             bus::Options::default().tls().queue_with(QUEUE, entity).topic(TOPIC, vec![subscription]);
-        bus.access = Access { entra: tokens_of(&graph), ..Access::default() };
+        let rules = vec![sas::Rule::default(), worker_rule()];
+        bus.access = Access { rules, entra: tokens_of(&graph), ..Access::default() };
         let bus = ServiceBus::start_with_ca(bus, &ca).await?;
         let folder = TempDir::new()?;
         std::fs::write(folder.path().join("ca.pem"), graph.ca_pem())?;
@@ -131,6 +133,12 @@ impl World {
         }
         sender.close().await;
         Ok(())
+    }
+
+    /// A connection string of a rule that may listen and send, but not manage: all that a worker needs.
+    #[must_use]
+    pub fn worker_connection_string(&self) -> String {
+        self.bus.connection_string_for(&worker_rule())
     }
 
     /// Writes a settings file for the worker; `extra` is appended as it is.
@@ -212,6 +220,11 @@ listen = "127.0.0.1:0"
             sleep(Duration::from_millis(5)).await;
         }
     }
+}
+
+fn worker_rule() -> sas::Rule {
+    let claims = Claims { manage: false, ..Claims::ALL };
+    sas::Rule { name: "worker".into(), key: "WORKER_KEY".into(), claims, entity: None }
 }
 
 /// Lets the Service Bus take the tokens that the Graph's authority has issued for it.

@@ -1,0 +1,87 @@
+//! What a running worker shows over HTTP, as a scraper sees it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use tokio::time::{Instant, sleep};
+use worker::http_client::{self, Timeouts};
+
+use crate::world::Worker;
+
+/// The pages of one worker.
+pub struct Observed {
+    client: reqwest::Client,
+    address: String,
+}
+
+impl Observed {
+    /// Waits until the worker says where its pages are.
+    pub async fn of(worker: &Worker) -> Result<Self> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let log = worker.log()?;
+            let told = log.split_once("status are at http://").and_then(|(_, rest)| rest.split_once('/'));
+            if let Some((address, _)) = told {
+                return Ok(Self { client: client()?, address: address.to_owned() });
+            }
+            ensure!(Instant::now() < deadline, "the worker does not say where it listens:\n{log}");
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Host and port.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The metrics now.
+    pub async fn metrics(&self) -> Result<Metrics> {
+        let (status, text) =
+            http_client::get(&self.client, &format!("http://{}/metrics", self.address).parse()?).await?;
+        ensure!(status == 200, "the metrics are answered with {status}");
+        Ok(Metrics(text))
+    }
+
+    /// Polls until the metrics fulfil a condition; if they never do, shows those of the queue.
+    pub async fn until(&self, what: &str, holds: impl Fn(&Metrics) -> bool) -> Result<Metrics> {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        loop {
+            let metrics = self.metrics().await?;
+            if holds(&metrics) {
+                return Ok(metrics);
+            }
+            ensure!(Instant::now() < deadline, "not in time: {what}; last seen:\n{}", metrics.of_the_queue());
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// A client for services on this machine.
+pub fn client() -> Result<reqwest::Client> {
+    let timeouts = Timeouts { connect: Duration::from_secs(5), request: Duration::from_secs(20) };
+    http_client::build_direct(timeouts, None).context("no client")
+}
+
+/// A page of metrics.
+#[derive(Debug)]
+pub struct Metrics(pub String);
+
+impl Metrics {
+    /// The value of a series, written as on the page: `name` or `name{label="value"}`.
+    #[must_use]
+    pub fn value(&self, series: &str) -> Option<f64> {
+        self.0.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.trim().parse().ok())
+    }
+
+    /// Messages in a state.
+    #[must_use]
+    pub fn messages(&self, state: &str) -> Option<f64> {
+        self.value(&format!("contactsync_queue_messages{{state=\"{state}\"}}"))
+    }
+
+    fn of_the_queue(&self) -> String {
+        let about = self.0.lines().filter(|line| line.starts_with("contactsync_queue"));
+        about.collect::<Vec<_>>().join("\n")
+    }
+}
