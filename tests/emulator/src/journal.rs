@@ -113,11 +113,33 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How many of the latest events a disappointed waiter reports.
 const REPORTED: usize = 12;
 
+/// What long runs are judged by; counted from the start, whatever has been forgotten since.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Messages completed.
+    pub completed: u64,
+    /// Messages stored to appear later.
+    pub scheduled: u64,
+}
+
+impl Totals {
+    fn count(&mut self, event: &Event) {
+        match event {
+            Event::Broker(broker::Event::Settled { how: broker::Settled::Completed, .. }) => {
+                self.completed += 1
+            }
+            Event::Broker(broker::Event::Scheduled { .. }) => self.scheduled += 1,
+            _ => {}
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Kept {
     events: VecDeque<Event>,
     /// How many were forgotten.
     forgotten: u64,
+    totals: Totals,
 }
 
 impl Kept {
@@ -179,6 +201,7 @@ impl Journal {
                 kept.events.pop_front();
                 kept.forgotten += 1;
             }
+            kept.totals.count(&event);
             kept.events.push_back(event);
         }
         let end = kept.end();
@@ -204,6 +227,12 @@ impl Journal {
     #[must_use]
     pub fn all(&self) -> Vec<Event> {
         self.since(Mark::START)
+    }
+
+    /// What happened since the start, in numbers.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.kept().totals
     }
 
     /// How many of the kept events satisfy `wanted`.
