@@ -18,6 +18,7 @@ use emulator::{
     graph::{self, Audience, Graph, User},
     sas::{self, Claims},
 };
+use futures_util::{StreamExt, stream};
 use tempfile::TempDir;
 use tokio::{
     process::{Child, Command},
@@ -32,6 +33,9 @@ pub const QUEUE: &str = "contacts";
 
 /// Name of its dead-letter queue.
 pub const DEAD_LETTERS: &str = "contacts/$DeadLetterQueue";
+
+/// Messages that wait for their confirmation at once when a scenario is posted.
+const POSTED_AT_ONCE: usize = 64;
 
 /// Name of the topic.
 pub const TOPIC: &str = "changes";
@@ -53,6 +57,8 @@ pub struct World {
 pub struct Options {
     /// How long a delivery stays locked.
     pub lock: Duration,
+    /// After so many failed deliveries the service dead-letters a message.
+    pub max_delivery_count: u32,
     /// The local Graph.
     pub graph: graph::Options,
 }
@@ -61,14 +67,18 @@ impl Default for Options {
     fn default() -> Self {
         // A profile without the rule of ten mail addresses: scenarios change an address more often than that.
         let graph = graph::Options { profile: graph::Profile::ExternalId, ..graph::Options::default() };
-        Self { lock: Duration::from_secs(30), graph }
+        Self { lock: Duration::from_secs(30), max_delivery_count: 10, graph }
     }
 }
 
 impl World {
     /// Starts the services on free ports.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let entity = EntityOptions { lock_duration: options.lock, ..EntityOptions::default() };
+        let entity = EntityOptions {
+            lock_duration: options.lock,
+            max_delivery_count: options.max_delivery_count,
+            ..EntityOptions::default()
+        };
         let subscription =
             Subscription { name: SUBSCRIPTION.to_owned(), options: entity.clone(), rules: Vec::new() };
         let ca = Ca::new()?;
@@ -121,16 +131,23 @@ impl World {
     /// Posts the messages of a scenario in order, telling `progress` after each.
     pub async fn post(&self, scenario: &Scenario, mut progress: impl FnMut(usize)) -> anyhow::Result<()> {
         let sender = self.sender()?;
-        for (number, posting) in scenario.postings.iter().enumerate() {
-            let message = Outgoing {
-                message_id: Some(uuid::Uuid::new_v4().to_string().into()),
-                content_type: Some(posting.content_type.into()),
-                body: posting.body.clone().into(),
-                ..Outgoing::default()
-            };
-            sender.send(message).await.context("a message could not be posted")?;
+        // Many are under way at once, as Dataverse's own are; they are put on the wire in order.
+        let mut confirmed = stream::iter(&scenario.postings)
+            .map(|posting| {
+                sender.send(Outgoing {
+                    message_id: Some(uuid::Uuid::new_v4().to_string().into()),
+                    content_type: Some(posting.content_type.into()),
+                    body: posting.body.clone().into(),
+                    ..Outgoing::default()
+                })
+            })
+            .buffered(POSTED_AT_ONCE)
+            .enumerate();
+        while let Some((number, sent)) = confirmed.next().await {
+            sent.context("a message could not be posted")?;
             progress(number + 1);
         }
+        drop(confirmed);
         sender.close().await;
         Ok(())
     }

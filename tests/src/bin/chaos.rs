@@ -26,17 +26,16 @@ async fn main() -> anyhow::Result<ExitCode> {
     writeln!(
         out,
         "{} messages, {} users, {} replicas; {} kills and {} other faults in {} s; drained after {:.1} s.\n\
-         {} completed, dead letters: {:?}; {} values differ because two replicas crossed each other.",
+         {} completed, dead letters: {:?}.",
         measure.messages,
         measure.users,
         measure.replicas,
         outcome.kills,
-        outcome.faults - outcome.kills,
+        outcome.faults,
         measure.trouble.as_secs(),
         outcome.took.as_secs_f64(),
         outcome.findings.completed,
         outcome.findings.dead_letters,
-        outcome.crossed,
     )?;
     for fault in &outcome.findings.faults {
         writeln!(out, "WRONG: {fault}")?;
