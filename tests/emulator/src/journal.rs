@@ -126,7 +126,7 @@ impl Totals {
     fn count(&mut self, event: &Event) {
         match event {
             Event::Broker(broker::Event::Settled { how: broker::Settled::Completed, .. }) => {
-                self.completed += 1
+                self.completed += 1;
             }
             Event::Broker(broker::Event::Scheduled { .. }) => self.scheduled += 1,
             _ => {}

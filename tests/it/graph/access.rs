@@ -88,6 +88,33 @@ async fn a_missing_permission_pauses_before_the_first_success_and_resumes_when_g
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_permission_withdrawn_while_the_worker_runs_costs_no_message() -> Result<()> {
+    let world = world(8).await?;
+    let first: Vec<_> = (1..=3).map(|number| change(number, 1).set("firstname", "Ada")).collect();
+    world.post_changes(&first).await?;
+    let worker = start(&world, &[ONE_BY_ONE])?;
+    world.drained(PATIENCE).await?;
+    let roles = |roles: &[&str]| {
+        let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+        world.graph.edit_app(DEFAULT_CLIENT_ID, |app| app.roles = roles);
+        world.graph.revoke_tokens();
+    };
+    roles(&["User.Read.All"]);
+    let rest: Vec<_> = (4..=8).map(|number| change(number, 1).set("firstname", "Grace")).collect();
+    world.post_changes(&rest).await?;
+    says(&world, &worker, "intake is paused").await?;
+    assert_kept(&world, 5)?;
+    roles(&["User.ReadWrite.All"]);
+    world.drained(PATIENCE).await?;
+    let log = worker.stop().await?;
+    assert_eq!(world.reasons()?, [""; 0], "{log}");
+    for number in 4..=8 {
+        assert_eq!(world.user(user(number))?.text("givenName"), Some("Grace"), "{log}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_permission_granted_without_revoking_anything_ends_the_pause_too() -> Result<()> {
     let world = world(1).await?;
     world.graph.edit_app(DEFAULT_CLIENT_ID, |app| app.roles = ["User.Read.All".to_owned()].into());

@@ -41,10 +41,10 @@ pub enum Handling {
     Renew,
     /// The installation is at fault.
     Stop,
-    /// The installation is at fault if no call of this process has succeeded yet; this one user otherwise.
-    StopUnlessProven,
+    /// The installation is at fault, or this one user: what becomes of others tells (`standing.rs`).
+    Denied,
     /// The same, but otherwise it is nobody's fault: something before Graph is in the way and may go again.
-    StopOrRetry,
+    DeniedOutside,
     /// Take the message out.
     DeadLetter(DeadLetterReason),
 }
@@ -80,9 +80,9 @@ impl Answer {
             400 | 409 if self.conflict => Handling::DeadLetter(DeadLetterReason::IdentityConflict),
             400 if self.overload => Handling::RetryBriefly,
             401 => Handling::Renew,
-            403 if self.code.as_deref() == Some("Authorization_RequestDenied") => Handling::StopUnlessProven,
+            403 if self.code.as_deref() == Some("Authorization_RequestDenied") => Handling::Denied,
             // Graph names a code with every denial: this one comes from something before it.
-            403 if self.code.is_none() => Handling::StopOrRetry,
+            403 if self.code.is_none() => Handling::DeniedOutside,
             404 => Handling::NotFoundYet,
             409 => Handling::RetryBriefly,
             429 => Handling::Gate,
@@ -143,8 +143,8 @@ mod tests {
             check(status, "Authorization_IdentityNotFound", Handling::Stop);
             check(status, "Authorization_IdentityDisabled", Handling::Stop);
         }
-        check(403, "Authorization_RequestDenied", Handling::StopUnlessProven);
-        check(403, "", Handling::StopOrRetry);
+        check(403, "Authorization_RequestDenied", Handling::Denied);
+        check(403, "", Handling::DeniedOutside);
         check(503, "Request_ThrottledPermanently", Handling::Stop);
     }
 

@@ -8,7 +8,10 @@ use shared::{
     reason::{DeadLetter, DeadLetterReason},
 };
 
-use super::answer::{Answer, Handling};
+use super::{
+    answer::{Answer, Handling},
+    standing::Denial,
+};
 use crate::{identity, telemetry::labels::PauseCause};
 
 /// A call to Graph failed.
@@ -19,8 +22,8 @@ pub enum Error {
     Refused {
         /// What it said.
         answer: Answer,
-        /// Whether a call of this process has succeeded before, so that the installation is known to work.
-        proven: bool,
+        /// Whom it is about, if it is a denial.
+        denial: Denial,
     },
     /// Graph was not reached, or the connection broke; whether the write happened is unknown.
     #[error("graph could not be reached")]
@@ -66,15 +69,21 @@ impl Error {
             Self::Unreachable(_) | Self::Senseless => Class::Transient,
             Self::Ambiguous => Class::Permanent,
             Self::Token(error) => error.class(),
-            Self::Refused { answer, proven } => match answer.handling() {
-                Handling::StopUnlessProven | Handling::StopOrRetry if !proven => Class::Installation,
-                Handling::Retry | Handling::NotFoundYet | Handling::RetryBriefly | Handling::StopOrRetry => {
-                    Class::Transient
-                }
+            Self::Refused { answer, denial } => match answer.handling() {
+                Handling::Denied => match denial {
+                    Denial::Everybody => Class::Installation,
+                    Denial::ThisUser => Class::Permanent,
+                    Denial::Unclear => Class::Transient,
+                },
+                Handling::DeniedOutside if *denial == Denial::Everybody => Class::Installation,
+                Handling::Retry
+                | Handling::NotFoundYet
+                | Handling::RetryBriefly
+                | Handling::DeniedOutside => Class::Transient,
                 Handling::Gate => Class::Throttled { retry_after: answer.retry_after },
                 // The client has already tried with a fresh token when this gets out.
                 Handling::Renew | Handling::Stop => Class::Installation,
-                Handling::StopUnlessProven | Handling::DeadLetter(_) => Class::Permanent,
+                Handling::DeadLetter(_) => Class::Permanent,
             },
         }
     }
@@ -125,11 +134,11 @@ impl Error {
                     DeadLetterReason::IdentityConflict,
                     "the value belongs to another user of the directory; decide which of the two keeps it",
                 ),
-                Handling::StopUnlessProven => (
+                Handling::Denied => (
                     DeadLetterReason::GraphRefused,
                     "the app may not write this user, most likely because it holds an administrator role",
                 ),
-                Handling::StopOrRetry => (
+                Handling::DeniedOutside => (
                     DeadLetterReason::GraphRefused,
                     "the denial is not graph's own; see to the proxy or firewall on the way to graph",
                 ),
@@ -156,7 +165,7 @@ impl Error {
 mod tests {
     use super::*;
 
-    fn refused(status: u16, code: &str, proven: bool) -> Error {
+    fn refused(status: u16, code: &str, denial: Denial) -> Error {
         let answer = Answer {
             status,
             code: Some(code.into()),
@@ -164,13 +173,13 @@ mod tests {
             request_id: Some("r-1".into()),
             ..Answer::default()
         };
-        Error::Refused { answer, proven }
+        Error::Refused { answer, denial }
     }
 
     #[test]
     fn a_refusal_says_status_code_property_and_request_and_what_to_do() {
         let patience = Patience { not_found: Duration::from_mins(1), brief: Duration::from_secs(5) };
-        let failure = refused(400, "Request_BadRequest", true).failure(patience);
+        let failure = refused(400, "Request_BadRequest", Denial::Unclear).failure(patience);
         assert_eq!(failure.class, Class::Permanent);
         assert_eq!(
             failure.dead_letter.description.as_str(),
@@ -185,22 +194,27 @@ mod tests {
     }
 
     #[test]
-    fn a_denied_first_call_is_the_installation_and_a_later_one_is_that_user() {
-        assert_eq!(refused(403, "Authorization_RequestDenied", false).class(), Class::Installation);
-        assert_eq!(refused(403, "Authorization_RequestDenied", true).class(), Class::Permanent);
+    fn a_denial_is_judged_by_whom_it_is_about() {
+        for (denial, class) in [
+            (Denial::Everybody, Class::Installation),
+            (Denial::Unclear, Class::Transient),
+            (Denial::ThisUser, Class::Permanent),
+        ] {
+            assert_eq!(refused(403, "Authorization_RequestDenied", denial).class(), class);
+        }
     }
 
     #[test]
     fn a_denial_by_a_gateway_is_the_installation_at_first_and_may_pass_later() {
-        let refused = |proven| Error::Refused { answer: Answer { status: 403, ..Answer::default() }, proven };
-        assert_eq!(refused(false).class(), Class::Installation);
-        assert_eq!(refused(true).class(), Class::Transient);
+        let refused = |denial| Error::Refused { answer: Answer { status: 403, ..Answer::default() }, denial };
+        assert_eq!(refused(Denial::Everybody).class(), Class::Installation);
+        assert_eq!(refused(Denial::Unclear).class(), Class::Transient);
     }
 
     #[test]
     fn a_missing_user_is_waited_for_as_long_as_the_settings_say() {
         let patience = Patience { not_found: Duration::from_mins(1), brief: Duration::from_secs(5) };
-        let failure = refused(404, "Request_ResourceNotFound", true).failure(patience);
+        let failure = refused(404, "Request_ResourceNotFound", Denial::Unclear).failure(patience);
         assert_eq!((failure.class, failure.grace), (Class::Transient, Some(Duration::from_mins(1))));
         assert_eq!(failure.dead_letter.reason, DeadLetterReason::UserNotFound);
     }

@@ -1,12 +1,6 @@
 //! Graph over HTTP.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -25,7 +19,12 @@ use shared::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Answer, Applied, Directory, Error, Foreseen, answer::Handling, wire};
+use super::{
+    Answer, Applied, Directory, Error, Foreseen,
+    answer::Handling,
+    standing::{Denial, Standing},
+    wire,
+};
 use crate::{
     clock,
     identity::TokenProvider,
@@ -65,8 +64,8 @@ pub struct GraphClient {
     users: Url,
     reading: Reading,
     priority: Priority,
-    /// Whether any write has succeeded: until then a denial is a fault of the installation.
-    proven: AtomicBool,
+    /// Tells a fault of the installation from one of a user.
+    standing: Standing,
     observer: Option<Arc<Observer>>,
 }
 
@@ -81,7 +80,7 @@ impl GraphClient {
         let path = format!("{}/v1.0/users/", options.root.path().trim_end_matches('/'));
         users.set_path(&path);
         let (reading, priority) = (options.reading.clone(), options.priority);
-        Self { http, tokens, users, reading, priority, proven: AtomicBool::new(false), observer: None }
+        Self { http, tokens, users, reading, priority, standing: Standing::unproven(), observer: None }
     }
 
     /// Tells an observer of every call.
@@ -101,7 +100,7 @@ impl GraphClient {
     async fn send(&self, request: impl Fn() -> RequestBuilder) -> Result<Response, Error> {
         let token = self.tokens.token().await.map_err(Error::Token)?;
         let response = self.send_with(&request, token.authorization()).await?;
-        if response.status() == StatusCode::FORBIDDEN && !self.proven.load(Ordering::Relaxed) {
+        if response.status() == StatusCode::FORBIDDEN && self.standing.doubt() == Denial::Everybody {
             // A permission is in tokens that are issued after it was granted. With the old token the pause would
             // outlast its cause by up to an hour.
             self.tokens.forget(&token).await;
@@ -111,7 +110,7 @@ impl GraphClient {
         }
         let answer = read_answer(response).await;
         if answer.handling() != Handling::Renew {
-            return Err(self.refused(answer));
+            return Err(self.refused_at_all(answer));
         }
         let fresh = self.tokens.renew(&token).await.map_err(Error::Token)?;
         self.send_with(&request, fresh.authorization()).await
@@ -163,7 +162,7 @@ impl GraphClient {
         let mut response = self.send(|| self.ranked(self.http.get(url.clone()), write.urgency)).await?;
         if !response.status().is_success() {
             let answer = read_answer(response).await;
-            return Err(self.refused(answer));
+            return Err(self.refused(write.user, answer));
         }
         let body = read_body(&mut response).await.map_err(|error| Error::Unreachable(error.without_url()))?;
         wire::current(&body, write, reading).ok_or(Error::Senseless)
@@ -198,15 +197,23 @@ impl GraphClient {
         };
         let response = self.send(request).await?;
         if response.status().is_success() {
-            self.proven.store(true, Ordering::Relaxed);
+            self.standing.written();
             return Ok(is_near_limit(response.headers()));
         }
         let answer = read_answer(response).await;
-        Err(self.refused(answer))
+        Err(self.refused(write.user, answer))
     }
 
-    fn refused(&self, answer: Answer) -> Error {
-        Error::Refused { answer, proven: self.proven.load(Ordering::Relaxed) }
+    /// A refusal that concerns this user.
+    fn refused(&self, user: UserId, answer: Answer) -> Error {
+        let denied = answer.handling() == Handling::Denied;
+        let denial = if denied { self.standing.denied(user) } else { self.standing.doubt() };
+        Error::Refused { answer, denial }
+    }
+
+    /// A refusal that concerns nobody in particular.
+    fn refused_at_all(&self, answer: Answer) -> Error {
+        Error::Refused { answer, denial: self.standing.doubt() }
     }
 }
 
@@ -242,7 +249,7 @@ impl Directory for GraphClient {
             return Ok(());
         }
         let answer = read_answer(response).await;
-        Err(self.refused(answer))
+        Err(self.refused_at_all(answer))
     }
 }
 

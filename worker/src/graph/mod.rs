@@ -3,6 +3,7 @@
 mod answer;
 mod error;
 mod http;
+mod standing;
 mod wire;
 
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use shared::{patch::UserWrite, property::Property};
 pub use answer::{Answer, Handling};
 pub use error::{Error, Patience};
 pub use http::{GraphClient, Options, Priority};
+pub use standing::Denial;
 
 /// What became of a write that did not fail.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
