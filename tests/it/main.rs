@@ -22,6 +22,8 @@ mod replay;
 
 mod resilience;
 
+mod memory;
+
 mod simulation;
 
 mod telemetry;

@@ -10,7 +10,7 @@ mod safety;
 use std::{path::Path, process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use emulator::broker::{Message, Mode, Verb, View};
+use emulator::broker::{Message, Mode, Verb, View, data_section};
 use serde_amqp::Value;
 use serde_json::Value as Json;
 use tests::{
@@ -64,14 +64,7 @@ impl Dead {
     }
 
     fn message(&self) -> Message {
-        // A data section of any length.
-        let mut section = vec![0x00, 0x53, 0x75, 0xb0];
-        section.extend(u32::try_from(self.body.len()).expect("short").to_be_bytes());
-        section.extend(&self.body);
-        let mut message = Message { body: section.into(), ..Message::default() };
-        message.properties.set_message_id(Value::String(self.id.clone()));
-        message.properties.set_named("contenttype", Value::Symbol("application/json".into()));
-        message
+        Message::of(&self.id, "application/json", data_section(&self.body))
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, bail, ensure};
 use emulator::{
     access::{Access, Entra},
-    broker::EntityOptions,
+    broker::{self, EntityOptions},
     bus::{self, ServiceBus, Subscription},
     ca::Ca,
     graph::{self, Audience, Graph, User},
@@ -156,6 +156,17 @@ impl World {
     #[must_use]
     pub fn worker_connection_string(&self) -> String {
         self.bus.connection_string_for(&worker_rule())
+    }
+
+    /// Puts messages into the queue at once, past the wire and whatever its size, for long queues.
+    pub fn store(&self, messages: Vec<broker::Message>) -> anyhow::Result<()> {
+        self.bus.broker(|broker, now| {
+            let queue = broker.resolve(QUEUE)?;
+            let options = broker.options(queue)?.clone();
+            broker.set_options(queue, EntityOptions { max_size: u64::MAX, ..options })?;
+            broker.send(queue, messages, now)
+        })?;
+        Ok(())
     }
 
     /// Writes a settings file for the worker; `extra` is appended as it is.

@@ -3,13 +3,11 @@
 use std::{fmt::Write as _, time::Duration};
 
 use anyhow::{Context, bail, ensure};
-use bytes::Bytes;
 use emulator::{
     broker,
     graph::{DEFAULT_CLIENT_ID, Throttle, User},
     journal::{Event, Role},
 };
-use serde_amqp::Value;
 use tokio::time::{Instant, sleep, sleep_until};
 use worker::bus::{Outgoing, Queue};
 
@@ -128,11 +126,6 @@ impl Run {
             options.graph.throttle = Throttle::real_quota(scale);
         }
         let world = World::start(options).await?;
-        world.bus.broker(|broker, _| {
-            let queue = broker.resolve(QUEUE)?;
-            let options = broker.options(queue)?.clone();
-            broker.set_options(queue, broker::EntityOptions { max_size: u64::MAX, ..options })
-        })?;
         for index in 0..self.mix.users {
             world.graph.add_user(User::new(user(index)))?;
         }
@@ -161,24 +154,15 @@ impl Run {
 pub(super) fn fill(world: &World, mix: &Mix, batch: &Batch) -> anyhow::Result<()> {
     for posts in batch.posts.chunks(1_000) {
         let messages = posts.iter().map(|post| stored(mix, post)).collect();
-        world.bus.broker(|broker, now| broker.send(broker.resolve(QUEUE)?, messages, now))?;
+        world.store(messages)?;
     }
     Ok(())
 }
 
-/// A message as the broker keeps it, in the same form as a client's.
+/// A message as the broker keeps it.
 fn stored(mix: &Mix, post: &Post) -> broker::Message {
-    let length = u32::try_from(post.body.len()).unwrap_or(u32::MAX);
-    let body = [&[0x00, 0x53, 0x75, 0xb0][..], &length.to_be_bytes(), &post.body].concat();
-    let mut properties = vec![Value::Null; 7];
-    properties[0] = Value::String(uuid::Uuid::new_v4().to_string());
-    properties[5] = Value::String(uuid::Uuid::new_v4().to_string());
-    properties[6] = Value::Symbol(mix.format.content_type().into());
-    broker::Message {
-        properties: broker::Properties::from_fields(properties),
-        body: Bytes::from(body),
-        ..broker::Message::default()
-    }
+    let id = uuid::Uuid::new_v4().to_string();
+    broker::Message::of(&id, mix.format.content_type(), broker::data_section(&post.body))
 }
 
 /// Posts one message after the other at a rate, as a client; tells when each was sent, by Graph's clock.

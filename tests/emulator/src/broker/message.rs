@@ -30,6 +30,24 @@ pub struct Message {
     pub encoded: Option<Bytes>,
 }
 
+impl Message {
+    /// A message as a client would send it: `body` is what [`data_section`] makes of its bytes.
+    #[must_use]
+    pub fn of(message_id: &str, content_type: &str, body: Bytes) -> Self {
+        let mut properties = Properties::default();
+        properties.set_message_id(Value::String(message_id.to_owned()));
+        properties.set_named("contenttype", Value::Symbol(content_type.into()));
+        Self { properties, body, ..Self::default() }
+    }
+}
+
+/// Bytes as the one section of a message's body.
+#[must_use]
+pub fn data_section(bytes: &[u8]) -> Bytes {
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    [&[0x00, 0x53, 0x75, 0xb0][..], &length.to_be_bytes(), bytes].concat().into()
+}
+
 /// Position of each field in the AMQP properties list.
 mod field {
     pub(super) const MESSAGE_ID: usize = 0;

@@ -28,7 +28,7 @@ use std::sync::Arc;
 pub use entity::{Kind, Mode};
 pub use error::Error;
 pub use event::{Event, Settled};
-pub use message::{Message, Properties, id_text};
+pub use message::{Message, Properties, data_section, id_text};
 pub use options::EntityOptions;
 pub use place::{Place, Side, entity_path};
 pub use rule::{Correlation, Filter, Rule};
