@@ -176,7 +176,14 @@ fn the_readme_and_continuous_integration_run_the_same_commands() {
 #[test]
 fn documents_link_to_files_that_exist() {
     let mut offenders = Vec::new();
-    for document in ["README.md", "ARCHITECTURE.md", "deploy/runbook.md", "tests/emulator/README.md"] {
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "SECURITY.md",
+        "deploy/README.md",
+        "deploy/runbook.md",
+        "tests/emulator/README.md",
+    ] {
         let text = read(document);
         let folder = workspace().join(document).parent().map(Path::to_owned).expect("a folder");
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
