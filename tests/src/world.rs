@@ -270,6 +270,14 @@ pub struct Worker {
     log: PathBuf,
 }
 
+/// Sends a signal. Every shell can; the program `kill` is not on every machine that has a toolchain.
+pub async fn signal(name: &str, process: u32) -> anyhow::Result<()> {
+    let command = format!("kill -{name} {process}");
+    let sent = Command::new("sh").args(["-c", &command]).status().await?;
+    ensure!(sent.success(), "process {process} cannot be sent {name}");
+    Ok(())
+}
+
 impl Worker {
     /// Its process, if it still runs.
     #[must_use]
@@ -285,9 +293,7 @@ impl Worker {
     /// Asks it to stop, and goes on at once.
     pub async fn ask_to_stop(&self) -> anyhow::Result<()> {
         let Some(id) = self.child.id() else { bail!("the worker ended by itself:\n{}", self.log()?) };
-        let asked = Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
-        ensure!(asked.success(), "the worker is gone");
-        Ok(())
+        signal("TERM", id).await.context("the worker is gone")
     }
 
     /// Asks it to stop, and waits until it has; fails unless it says that all is well.

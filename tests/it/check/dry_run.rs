@@ -114,7 +114,7 @@ async fn beside_production_it_follows_what_comes_until_it_is_told_to_stop() -> R
         assert!(line.starts_with(expected), "{line}");
     }
     let id = child.id().context("it runs")?;
-    Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
+    tests::world::signal("TERM", id).await?;
     let line = timeout(PATIENCE, lines.next_line()).await??.context("a summary")?;
     assert!(line.starts_with("Looked at 2 messages and took none."), "{line}");
     assert!(timeout(PATIENCE, child.wait()).await??.success());

@@ -78,7 +78,7 @@ async fn watching_over_a_pipe_gives_a_line_each_time_until_asked_to_stop() -> Re
         ensure!(line.contains(" active 2 scheduled 0 dead 0 ") && !line.contains('\u{1b}'), "{line}");
     }
     let id = watching.id().context("it runs")?;
-    ensure!(Command::new("kill").args(["-TERM", &id.to_string()]).status().await?.success());
+    tests::world::signal("TERM", id).await?;
     ensure!(watching.wait().await?.success());
     Ok(())
 }

@@ -34,9 +34,7 @@ async fn a_replay_that_is_told_to_stop_gives_back_what_it_holds() -> Result<()> 
     let child = command(&world.layered(&[GUARDED])?, arguments)?.spawn()?;
     let begun = |world: &World| Ok((ids(world, QUEUE)?.len() >= 5, String::new()));
     world.until(PATIENCE, "some are put back", begun).await?;
-    let id = child.id().unwrap_or_default().to_string();
-    let asked = tokio::process::Command::new("kill").args(["-INT", &id]).status().await?;
-    assert!(asked.success());
+    tests::world::signal("INT", child.id().unwrap_or_default()).await?;
     let output = child.wait_with_output().await?;
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{text}");

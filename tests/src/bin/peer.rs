@@ -31,7 +31,7 @@ async fn main() -> anyhow::Result<()> {
         Command::new(program).args(["run", "--config"]).arg(&settings).kill_on_drop(true).spawn()?;
     let line = watch(&queue, &mut worker, task.expected).await?;
     let id = worker.id().context("the worker has ended")?;
-    ensure!(Command::new("kill").args(["-TERM", &id.to_string()]).status().await?.success(), "it is gone");
+    tests::world::signal("TERM", id).await?;
     ensure!(worker.wait().await?.success(), "the worker did not end well");
     writeln!(std::io::stdout(), "{line}")?;
     Ok(())
