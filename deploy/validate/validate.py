@@ -4,8 +4,11 @@ Each check raises AssertionError with what is wrong. What a cluster or Azure its
 """
 
 import importlib
+import os
 import pathlib
+import subprocess
 import sys
+import tempfile
 import types
 import typing
 
@@ -117,6 +120,37 @@ def judge_object(manifest: dict) -> None:
     assert not strange, f"{manifest['kind']} has no {strange}"
 
 
+def judge_settings(name: str, objects: list[dict]) -> None:
+    """Hands the settings of a rendered Deployment to the real `contactsync check`, as the container would have them."""
+    deployment = next(found for found in objects if found["kind"] == "Deployment")
+    settings = next(found for found in objects if found["kind"] == "ConfigMap")["data"]["contactsync.toml"]
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    with tempfile.TemporaryDirectory() as folder:
+        written = pathlib.Path(folder)
+        (written / "contactsync.toml").write_text(settings)
+        # What the webhook of workload identity adds to the pod.
+        (written / "token").write_text("not-a-token")
+        webhook = {"AZURE_FEDERATED_TOKEN_FILE": str(written / "token"), "AZURE_TENANT_ID": GUID, "AZURE_CLIENT_ID": GUID}
+        secrets = {
+            "CONTACTSYNC__IDENTITY__CLIENT_SECRET": "not-a-secret",
+            "CONTACTSYNC__SERVICE_BUS__CONNECTION_STRING": "Endpoint=sb://contoso.servicebus.windows.net/;"
+            "SharedAccessKeyName=worker;SharedAccessKey=c2VjcmV0",
+        }
+        variables = {}
+        for variable in container["env"]:
+            value = variable["value"]
+            for mount in container["volumeMounts"]:
+                value = value.replace(mount["mountPath"], folder)
+            variables[variable["name"]] = value
+            key = variable["name"].removesuffix("_FILE")
+            if key in secrets:
+                pathlib.Path(value).write_text(secrets[key])
+        answer = subprocess.run(
+            [os.environ["CONTACTSYNC"], "check"], env=webhook | variables, capture_output=True, text=True, check=False
+        )
+        assert answer.returncode == 0, f"{name}: check says {answer.stdout}{answer.stderr}"
+
+
 def judge_chart(folder: pathlib.Path) -> None:
     """Lints and renders every way to install, and keeps what was rendered for the tools that want files."""
     with helm.Chart.load(str(CHART)) as chart:
@@ -133,7 +167,9 @@ def judge_chart(folder: pathlib.Path) -> None:
             assert sorted(found["kind"] for found in objects) == sorted(kinds), f"{name}: {[o['kind'] for o in objects]}"
             for manifest in objects:
                 judge_object(manifest)
-            print(f"   chart, {name}: {len(objects)} objects fit Kubernetes {' and '.join(KUBERNETES)}")
+            judge_settings(name, objects)
+            fits = f"{len(objects)} objects fit Kubernetes {' and '.join(KUBERNETES)}"
+            print(f"   chart, {name}: {fits}, and contactsync takes its settings")
         for values, words in REFUSED:
             try:
                 chart.validate_schema(values)
