@@ -79,27 +79,35 @@ async fn gauges_agree_with_the_queue_before_and_after_a_power_cut() -> Result<()
     Ok(())
 }
 
-#[tokio::test]
-async fn while_the_service_throttles_the_gauges_are_gone() -> Result<()> {
-    for wrong in [Wrong::Status(429), Wrong::Zeros] {
-        let world = world_with_a_dead_letter().await?;
-        let worker = world.start_worker(&world.settings(OFTEN)?)?;
-        let observed = Observed::of(&worker).await?;
-        let counted = |metrics: &Metrics| {
-            known(metrics)
-                && [("active", 0.0), ("dead_letter", 1.0), ("scheduled", 1.0)]
-                    .iter()
-                    .all(|(state, count)| metrics.messages(state) == Some(*count))
-        };
-        observed.until("the queue is counted", counted).await?;
-        world.bus.faults().add(Rule::new(Point::Admin, Action::Http(wrong)).times(u32::MAX));
-        observed.until("nothing is known", unknown).await?;
-        world.bus.faults().clear();
-        observed.until("it is counted again", counted).await?;
-        let log = worker.stop().await?;
-        ensure!(log.contains("how much is in the queue is not known"), "{log}");
-    }
+/// The gauges go when the management interface begins to give a wrong answer, and come back afterwards.
+async fn check_that_gauges_vanish(wrong: Wrong) -> Result<()> {
+    let world = world_with_a_dead_letter().await?;
+    let worker = world.start_worker(&world.settings(OFTEN)?)?;
+    let observed = Observed::of(&worker).await?;
+    let counted = |metrics: &Metrics| {
+        known(metrics)
+            && [("active", 0.0), ("dead_letter", 1.0), ("scheduled", 1.0)]
+                .iter()
+                .all(|(state, count)| metrics.messages(state) == Some(*count))
+    };
+    observed.until("the queue is counted", counted).await?;
+    world.bus.faults().add(Rule::new(Point::Admin, Action::Http(wrong)).times(u32::MAX));
+    observed.until("nothing is known", unknown).await?;
+    world.bus.faults().clear();
+    observed.until("it is counted again", counted).await?;
+    let log = worker.stop().await?;
+    ensure!(log.contains("how much is in the queue is not known"), "{log}");
     Ok(())
+}
+
+#[tokio::test]
+async fn while_the_service_refuses_to_count_the_gauges_are_gone() -> Result<()> {
+    check_that_gauges_vanish(Wrong::Status(429)).await
+}
+
+#[tokio::test]
+async fn while_the_service_answers_with_zeros_the_gauges_are_gone() -> Result<()> {
+    check_that_gauges_vanish(Wrong::Zeros).await
 }
 
 #[tokio::test]

@@ -171,11 +171,8 @@ fn draw_depth(frame: &mut Frame<'_>, area: Rect, trail: &Trail) {
 
 fn draw_reasons(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     let reasons = &snapshot.reading.reasons;
-    let block = panel(if reasons.more {
-        " dead letters by reason, of the first "
-    } else {
-        " dead letters by reason "
-    });
+    let block =
+        panel(if reasons.more { " dead letters by reason, the first " } else { " dead letters by reason " });
     let inside = block.inner(area);
     frame.render_widget(block, area);
     let mut seen: Vec<_> = reasons.seen.iter().collect();

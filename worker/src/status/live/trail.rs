@@ -52,34 +52,31 @@ impl Trail {
     }
 
     /// One value for each of `columns` equal spans of time up to now, the highest in each; and the time they cover.
+    /// Between two readings the count is taken to be that of the earlier one.
     pub(super) fn columns(&self, columns: usize) -> (Vec<Option<u64>>, Duration) {
         let (Some((first, _)), Some((last, _))) = (self.points.front(), self.points.back()) else {
             return (Vec::new(), Duration::ZERO);
         };
         let covered = last.duration_since(*first).as_millis().max(1);
-        let mut values: Vec<Option<u64>> = vec![None; columns];
+        let mut seen: Vec<Vec<Option<u64>>> = vec![Vec::new(); columns];
         for (at, active) in &self.points {
             let place =
                 at.duration_since(*first).as_millis() * i128::try_from(columns).unwrap_or(1) / covered;
             let place = usize::try_from(place).unwrap_or_default().min(columns.saturating_sub(1));
-            if let (Some(value), Some(active)) = (values.get_mut(place), active) {
-                *value = Some(value.unwrap_or_default().max(*active));
+            if let Some(seen) = seen.get_mut(place) {
+                seen.push(*active);
             }
         }
-        self.hold(&mut values);
+        let mut latest = None;
+        let value = |seen: Vec<Option<u64>>| match seen.last() {
+            None => latest,
+            Some(now) => {
+                latest = *now;
+                seen.into_iter().flatten().max()
+            }
+        };
+        let values = seen.into_iter().map(value).collect();
         (values, Duration::from_millis(u64::try_from(covered).unwrap_or_default()))
-    }
-
-    /// Between two readings the count is taken to be that of the earlier one, unless a reading said "unknown".
-    fn hold(&self, values: &mut [Option<u64>]) {
-        if self.points.iter().any(|(_, active)| active.is_none()) || self.points.len() < 2 {
-            return;
-        }
-        let mut last = None;
-        for value in values {
-            last = value.or(last);
-            *value = last;
-        }
     }
 }
 
@@ -109,6 +106,12 @@ mod tests {
         let trail = trail(&[(0, Some(1)), (10, Some(5))]);
         assert_eq!(trail.columns(4).0, [Some(1), Some(1), Some(1), Some(5)]);
         assert_eq!(Trail::default().columns(4).0, []);
+    }
+
+    #[test]
+    fn a_gap_at_the_beginning_leaves_the_rest_whole() {
+        let trail = trail(&[(0, None), (4, Some(7)), (8, Some(3))]);
+        assert_eq!(trail.columns(8).0, [None, None, None, None, Some(7), Some(7), Some(7), Some(3)]);
     }
 
     #[test]
