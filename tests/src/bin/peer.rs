@@ -14,7 +14,10 @@ use tokio::{
     process::{Child, Command},
     time::{Instant, sleep},
 };
-use worker::bus::ConnectionString;
+use worker::{
+    bus::ConnectionString,
+    http_client::{Timeouts, build_direct},
+};
 
 /// Longest time without a message settled.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -120,7 +123,8 @@ impl QueueWatch {
         let parsed = ConnectionString::parse(&task.connection)?;
         // The local Service Bus speaks HTTP on the port of AMQP too.
         let url = format!("http://{}/$emulator/queues", parsed.endpoint.authority());
-        Ok(Self { http: reqwest::Client::builder().no_proxy().build()?, url, queue: task.queue.clone() })
+        let patience = Timeouts { connect: PATIENCE, request: PATIENCE };
+        Ok(Self { http: build_direct(patience, None)?, url, queue: task.queue.clone() })
     }
 
     async fn look(&self) -> anyhow::Result<Counts> {
