@@ -1,0 +1,164 @@
+//! What the decisions about one message cost: planning, the engine from arrival to settlement, the mark.
+//!
+//! The figures and how to read them are in `README.md` beside this file.
+
+use std::{fs, num::NonZeroUsize, path::Path, time::Duration};
+
+use divan::{AllocProfiler, Bencher, black_box, counter::ItemsCount};
+use jiff::Timestamp;
+use shared::{
+    backoff::Backoff,
+    change::Change,
+    engine::{
+        Arrival, Effect, Engine, Intake, Policy,
+        intake::{Planned, Read, changes},
+    },
+    gate,
+    ids::{LockToken, SequenceNumber, UserId},
+    lanes,
+    mapping::Mapping,
+    mark::Mark,
+    moment::Moment,
+    pace::Pace,
+    patch::{PropertyValue, UserPatch},
+    plan::Planner,
+    property::Property,
+    version::Version,
+};
+use uuid::Uuid;
+
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
+
+/// Messages in one measurement of the engine.
+const MESSAGES: u32 = 1_000;
+
+fn main() {
+    divan::main();
+}
+
+/// A change of three mapped columns among fourteen.
+fn change() -> Change {
+    let path = "../tests/fixtures/contexts/contact-update-portal-identity.json";
+    let body = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a fixture can be read");
+    match changes(&body, None, false) {
+        Ok(Read::Changes(mut changes)) => changes.remove(0),
+        other => panic!("a change was expected: {other:?}"),
+    }
+}
+
+/// From a decoded change to the write it asks for.
+#[divan::bench(args = ["default", "b2c"])]
+fn plan(bencher: Bencher, preset: &str) {
+    let mapping = if preset == "b2c" { Mapping::preset_b2c() } else { Mapping::preset_default() };
+    let (planner, change) = (Planner::new(mapping), change());
+    bencher.bench_local(|| planner.plan(black_box(&change)));
+}
+
+fn engine() -> Engine {
+    let delays = |millis| {
+        Backoff::new(Duration::from_millis(millis), Duration::from_secs(20)).expect("the first is shorter")
+    };
+    Engine::new(Policy {
+        lanes: lanes::Limits {
+            concurrency: 64,
+            messages: 5_000,
+            remembered_users: NonZeroUsize::new(20_000).expect("not zero"),
+            tries_in_place: 6,
+            backoff: delays(500),
+            verify_after: None,
+        },
+        gate: gate::Limits {
+            breaker_users: 10,
+            probe: delays(1_000),
+            throttle: delays(1_000),
+            longest_wait: Duration::from_mins(10),
+        },
+        pace: Pace::unlimited(),
+        bytes: 32 << 20,
+        max_age: Duration::from_hours(24),
+        max_lock_hold: Duration::from_mins(10),
+    })
+}
+
+/// Message n, a change of two properties of one of so many users.
+fn arrival(number: u32, users: u32) -> Arrival {
+    let property = |name| Property::named(name).expect("a known property");
+    let value = |text: &str| PropertyValue::Text(format!("{text}#{number}").into());
+    let patch = UserPatch::new([
+        (property("mail"), value("ada@example.org")),
+        (property("givenName"), value("Ada")),
+    ]);
+    let at = Timestamp::from_second(1_700_000_000 + i64::from(number)).expect("in range");
+    Arrival {
+        lock: LockToken(Uuid::from_u128(u128::from(number))),
+        locked_for: Duration::from_mins(1),
+        bytes: 4_000,
+        enqueued: at,
+        age: Duration::ZERO,
+        arrival: SequenceNumber(i64::from(number)),
+        urgency: lanes::Urgency::Live,
+        intake: Intake::Work(vec![Planned {
+            user: UserId(Uuid::from_u128(u128::from(number % users) + 1)),
+            version: Some(Version::at(at)),
+            patch: patch.expect("two entries"),
+        }]),
+    }
+}
+
+/// Everything that the engine decides about a thousand messages, of as many users and of fifty.
+#[divan::bench(args = [MESSAGES, 50])]
+fn arrival_to_settlement(bencher: Bencher, users: u32) {
+    bencher
+        .counter(ItemsCount::new(MESSAGES))
+        .with_inputs(|| (engine(), (1..=MESSAGES).map(|number| arrival(number, users)).collect::<Vec<_>>()))
+        .bench_local_values(|(mut engine, arrivals)| {
+            let now = Moment::after_start(Duration::from_secs(1));
+            for arrival in arrivals {
+                engine.arrived(arrival, now);
+            }
+            let (mut settled, mut flying) = (0, Vec::new());
+            loop {
+                while let Some(effect) = engine.next(now) {
+                    match effect {
+                        Effect::Write { write, .. } => flying.push(write.user),
+                        Effect::Settle { .. } => settled += 1,
+                        Effect::Verify(_) | Effect::Probe => {}
+                    }
+                }
+                let Some(user) = flying.pop() else { break };
+                engine.write_ended(user, Ok(Vec::new()), now, 0.5);
+            }
+            assert_eq!(settled, MESSAGES);
+        });
+}
+
+fn mark() -> (Mark, [Property; 3]) {
+    let properties =
+        ["mail", "givenName", "surname"].map(|name| Property::named(name).expect("a known property"));
+    let mut mark = Mark::default();
+    for (number, property) in properties.iter().enumerate() {
+        let second = 1_700_000_000 + i64::try_from(number).expect("small");
+        mark.note(property, Version::at(Timestamp::from_second(second).expect("in range")));
+    }
+    (mark, properties)
+}
+
+/// The text of a mark of three properties with three versions.
+#[divan::bench]
+fn mark_written(bencher: Bencher) {
+    let (mark, _) = mark();
+    bencher.bench_local(|| black_box(&mark).write(1_024));
+}
+
+/// The same text read, and asked about each property.
+#[divan::bench]
+fn mark_read(bencher: Bencher) {
+    let (mark, properties) = mark();
+    let text = mark.write(1_024).expect("it fits");
+    let version = Version::at(Timestamp::from_second(1_600_000_000).expect("in range"));
+    bencher.bench_local(|| {
+        let mark = Mark::read(black_box(&text));
+        properties.iter().filter(|property| mark.is_newer(property, &version)).count()
+    });
+}
