@@ -85,10 +85,8 @@ fn engine() -> Engine {
 fn arrival(number: u32, users: u32) -> Arrival {
     let property = |name| Property::named(name).expect("a known property");
     let value = |text: &str| PropertyValue::Text(format!("{text}#{number}").into());
-    let patch = UserPatch::new([
-        (property("mail"), value("ada@example.org")),
-        (property("givenName"), value("Ada")),
-    ]);
+    let patch =
+        UserPatch::new([(property("mail"), value("ada@example.org")), (property("givenName"), value("Ada"))]);
     let at = Timestamp::from_second(1_700_000_000 + i64::from(number)).expect("in range");
     Arrival {
         lock: LockToken(Uuid::from_u128(u128::from(number))),
