@@ -171,6 +171,17 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             Some(lock) = self.lost_locks.recv() => self.lock_lost(lock),
             () = sleep_until(wake.map_or(beat, |wake| wake.min(beat))) => {}
         }
+        self.catch_up();
+    }
+
+    /// Takes whatever else has ended already, so that a turn serves many events and not one.
+    fn catch_up(&mut self) {
+        while let Some(ended) = self.writes.try_join_next() {
+            self.write_ended(ended);
+        }
+        while let Some(settled) = self.settler.try_next() {
+            self.settled(settled);
+        }
     }
 
     /// receive → decode → plan → lane.

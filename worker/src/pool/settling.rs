@@ -71,6 +71,15 @@ impl<Q: Queue> Settler<Q> {
         }
     }
 
+    /// A settlement that is done already.
+    pub fn try_next(&mut self) -> Option<LockToken> {
+        loop {
+            if let Ok(done) = self.under_way.try_join_next()? {
+                return Some(done);
+            }
+        }
+    }
+
     /// Settles a message as this ending asks.
     pub fn settle(&mut self, held: Held, ending: Ending, letter: Option<DeadLetter>) {
         let (queue, observer) = (Arc::clone(&self.queue), Arc::clone(&self.observer));
