@@ -23,6 +23,7 @@ use shared::{
     patch::{PropertyValue, UserPatch},
     plan::Planner,
     property::Property,
+    urgency::Urgency,
     version::Version,
 };
 use uuid::Uuid;
@@ -95,7 +96,7 @@ fn arrival(number: u32, users: u32) -> Arrival {
         enqueued: at,
         age: Duration::ZERO,
         arrival: SequenceNumber(i64::from(number)),
-        urgency: lanes::Urgency::Live,
+        urgency: Urgency::Live,
         intake: Intake::Work(vec![Planned {
             user: UserId(Uuid::from_u128(u128::from(number % users) + 1)),
             version: Some(Version::at(at)),
