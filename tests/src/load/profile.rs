@@ -18,6 +18,9 @@ pub enum Profile {
     All,
 }
 
+/// The most that may be held: where changes of one user are to meet, more of them shall wait together.
+const MOST_HELD: usize = 5_000;
+
 /// A run of this name and meaning.
 fn run(key: &str, what: &str, mix: Mix) -> Run {
     Run { key: key.to_owned(), what: what.to_owned(), mix, ..Run::default() }
@@ -72,14 +75,20 @@ fn all() -> Vec<Run> {
     let replicas = [1, 2, 4].map(|workers| Run {
         workers,
         quota,
+        held: MOST_HELD,
         latency: Duration::from_millis(20),
         ..run(&format!("i-{workers}"), "fixed quota", shared)
     });
-    let scarce = Run { quota, latency: Duration::from_millis(20), ..run("d", "quota", mix(12_000, 1_200)) };
+    let scarce = Run {
+        quota,
+        held: MOST_HELD,
+        latency: Duration::from_millis(20),
+        ..run("d", "quota", mix(12_000, 1_200))
+    };
     let mut runs = vec![
         run("a", "different users", mix(20_000, 20_000)),
         Run { latency, concurrency: 200, ..run("b", "80 ms latency", mix(10_000, 10_000)) },
-        run("c", "few users", Mix { skew: 1.0, ..mix(20_000, 1_000) }),
+        Run { held: MOST_HELD, ..run("c", "few users", Mix { skew: 1.0, ..mix(20_000, 1_000) }) },
         Run { key: "d-1".to_owned(), ..scarce.clone() },
         Run { key: "d-2".to_owned(), workers: 2, ..scarce },
         Run { rate: Some(50.0), latency: Duration::from_millis(20), ..run("e", "a trickle", mix(500, 500)) },

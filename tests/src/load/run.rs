@@ -44,6 +44,8 @@ pub struct Run {
     pub quota: Option<Quota>,
     /// `pool.concurrency` of each worker.
     pub concurrency: usize,
+    /// `pool.messages` of each worker.
+    pub held: usize,
     /// Messages a second, one by one; all of them before the start if there is no rate.
     pub rate: Option<f64>,
     /// Further settings of the workers, as TOML.
@@ -60,6 +62,7 @@ impl Default for Run {
             latency: Duration::ZERO,
             quota: None,
             concurrency: 64,
+            held: 500,
             rate: None,
             settings: String::new(),
         }
@@ -136,9 +139,9 @@ impl Run {
     fn base_settings(&self) -> String {
         let rate = self.quota.map_or(100_000.0, |quota| REAL_RATE * quota.scale);
         let mut text = format!(
-            "[pool]\nconcurrency = {}\nmessages = 5000\n[throttle]\nwrites_per_second = {rate:?}\nburst = {rate:?}\n\
+            "[pool]\nconcurrency = {}\nmessages = {}\n[throttle]\nwrites_per_second = {rate:?}\nburst = {rate:?}\n\
              [telemetry]\nlog_level = \"warn\"\n",
-            self.concurrency
+            self.concurrency, self.held
         );
         if self.workers > 1 {
             // Replicas share the users, so without a mark an old change could overwrite a newer one.
