@@ -124,6 +124,8 @@ pub struct Change {
     pub before: Columns,
     /// Columns after the change, all registered post images together.
     pub after: Columns,
+    /// Whether a registered image of the contact came along. Null columns may be left out of images.
+    pub imaged: bool,
     /// Whether the size limit of the sender removed columns and images.
     pub truncated: bool,
     /// Where it came from.

@@ -31,6 +31,9 @@ pub enum Plan {
 pub enum Needless {
     /// The contact has no portal user: the link column is there and empty.
     NotAPortalUser,
+    /// A registered image came along without the link column. Dataverse may leave null columns out of images, so
+    /// it is empty; or the column was not registered, which is why this is counted apart.
+    LinkNotInImage,
     /// No mapped column changed.
     NothingMapped,
     /// Every mapped column has the value it had before, by the registered pre image.
@@ -41,14 +44,23 @@ pub enum Needless {
 
 impl Needless {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::NotAPortalUser, Self::NothingMapped, Self::SameAsBefore, Self::OperationIgnored];
+    pub const ALL: [Self; 5] = [
+        Self::NotAPortalUser,
+        Self::LinkNotInImage,
+        Self::NothingMapped,
+        Self::SameAsBefore,
+        Self::OperationIgnored,
+    ];
 
     /// The same for people.
     #[must_use]
     pub const fn explain(self) -> &'static str {
         match self {
             Self::NotAPortalUser => "the contact has no user: its link column is empty",
+            Self::LinkNotInImage => {
+                "the registered image does not show the link column, which is how an empty one looks: the contact \
+                 has no user; if it has one, add the column to the image"
+            }
             Self::NothingMapped => "no mapped column changed",
             Self::SameAsBefore => "every mapped column has the value it had before, by the pre image",
             Self::OperationIgnored => "this operation never touches a user",
@@ -60,6 +72,7 @@ impl Needless {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NotAPortalUser => "not-a-portal-user",
+            Self::LinkNotInImage => "link-not-in-image",
             Self::NothingMapped => "nothing-mapped",
             Self::SameAsBefore => "same-as-before",
             Self::OperationIgnored => "operation-ignored",
@@ -97,7 +110,7 @@ impl Planner {
     /// The user that a change links to, whatever the plan for it is.
     #[must_use]
     pub fn linked_user(&self, change: &Change) -> Option<UserId> {
-        self.user(change).ok().flatten()
+        self.user(change).ok()?.ok()
     }
 
     fn try_plan(&self, change: &Change) -> Result<Plan, DeadLetter> {
@@ -115,7 +128,10 @@ impl Planner {
         if changed.is_empty() {
             return Ok(Plan::Nothing(Needless::NothingMapped));
         }
-        let Some(user) = self.user(change)? else { return Ok(Plan::Nothing(Needless::NotAPortalUser)) };
+        let user = match self.user(change)? {
+            Ok(user) => user,
+            Err(nobody) => return Ok(Plan::Nothing(nobody)),
+        };
         // What the change did not really change need not be written: the column had this value already.
         let differing: Vec<_> = changed
             .into_iter()
@@ -144,25 +160,29 @@ impl Planner {
         ))
     }
 
-    /// The user meant, or `None` if the contact has no portal user.
-    fn user(&self, change: &Change) -> Result<Option<UserId>, DeadLetter> {
+    /// The user meant, or why there is none.
+    fn user(&self, change: &Change) -> Result<Result<UserId, Needless>, DeadLetter> {
         let places: [&Columns; 3] = [&change.columns, &change.after, &change.before];
         let Some(link) = places.iter().find_map(|columns| columns.get(&self.link_column)) else {
-            return self.user_unknown(change);
+            return self.without_link(change).map(Err);
         };
         let text = match link {
-            Value::Null => return Ok(None),
-            Value::Text(text) if text.trim().is_empty() => return Ok(None),
+            Value::Null => return Ok(Err(Needless::NotAPortalUser)),
+            Value::Text(text) if text.trim().is_empty() => return Ok(Err(Needless::NotAPortalUser)),
             Value::Text(text) => text,
             Value::Bool(_) | Value::Choice { .. } | Value::Unsupported(_) => return Err(self.link_invalid()),
         };
-        UserId::parse(text).map(Some).ok_or_else(|| self.link_invalid())
+        UserId::parse(text).map(Ok).ok_or_else(|| self.link_invalid())
     }
 
-    fn user_unknown(&self, change: &Change) -> Result<Option<UserId>, DeadLetter> {
+    /// What it means that the link column is nowhere in the message.
+    fn without_link(&self, change: &Change) -> Result<Needless, DeadLetter> {
         // A column left out at creation is empty: there is no earlier value that it could have kept.
         if change.operation == Operation::Create {
-            return Ok(None);
+            return Ok(Needless::NotAPortalUser);
+        }
+        if change.imaged {
+            return Ok(Needless::LinkNotInImage);
         }
         Err(DeadLetter::new(
             DeadLetterReason::UserLinkUnknown,
@@ -265,6 +285,7 @@ mod tests {
             columns: columns(target),
             before: Columns::default(),
             after: columns(after),
+            imaged: false,
             truncated: false,
             origin: Origin::default(),
         }
@@ -354,6 +375,13 @@ mod tests {
             change.operation = operation;
             check_nothing(&change, Needless::OperationIgnored);
         }
+    }
+
+    #[test]
+    fn a_registered_image_without_the_link_column_shows_that_it_is_empty() {
+        let imaged =
+            Change { imaged: true, ..update(&[("firstname", Some("Ada"))], &[("lastname", Some("King"))]) };
+        check_nothing(&imaged, Needless::LinkNotInImage);
     }
 
     #[test]

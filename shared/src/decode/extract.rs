@@ -215,10 +215,12 @@ impl<'c, 'a> Parts<'c, 'a> {
 
     /// The change of the message's one contact, with its images.
     fn change(&self, operation: Operation, contact: ContactId, content: Option<&Entity<'_>>) -> Change {
+        let before: Vec<_> = images(&self.context.pre_entity_images, contact).collect();
         let after: Vec<_> = images(&self.context.post_entity_images, contact).collect();
         Change {
             version: self.version(content, &after),
-            before: columns(images(&self.context.pre_entity_images, contact)),
+            imaged: !before.is_empty() || !after.is_empty(),
+            before: columns(before),
             after: columns(after),
             ..self.bare_change(operation, contact, content)
         }
@@ -235,6 +237,7 @@ impl<'c, 'a> Parts<'c, 'a> {
             columns: content.map_or_else(|| self.state(), |entity| columns([entity])),
             before: Columns::default(),
             after: Columns::default(),
+            imaged: false,
             truncated: self.stripped,
             origin: self.origin.clone(),
         }

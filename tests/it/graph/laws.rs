@@ -253,6 +253,7 @@ fn change(set: &BTreeMap<usize, Option<u8>>, before: &BTreeMap<usize, Option<u8>
         columns: columns(set),
         before: columns(before),
         after: [link].into_iter().collect(),
+        imaged: false,
         truncated: false,
         origin: Origin::default(),
     }
