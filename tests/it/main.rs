@@ -22,6 +22,8 @@ mod replay;
 
 mod resilience;
 
+mod sending;
+
 mod memory;
 
 mod simulation;

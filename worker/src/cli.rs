@@ -67,6 +67,8 @@ pub enum Command {
     Config(commands::config::Command),
     /// Show what a captured message body says, as JSON.
     Decode(commands::decode::Args),
+    /// Post captured message bodies to the queue.
+    Send(commands::send::Args),
     /// Ask the worker on this machine whether it is alive, as container engines do.
     Health(commands::health::Args),
     /// Print completions for a shell.
@@ -88,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => commands::check::run(&cli, args),
         Command::Config(command) => commands::config::run(&cli, command),
         Command::Decode(args) => commands::decode::run(args),
+        Command::Send(args) => commands::send::run(&cli, args),
         Command::Health(args) => commands::health::run(&cli, args),
         Command::Completions(args) => commands::completions::completions(args),
         Command::Man(args) => commands::completions::pages(args),

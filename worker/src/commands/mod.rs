@@ -14,6 +14,7 @@ pub mod plan;
 mod rehearse;
 pub mod replay;
 pub mod run;
+pub mod send;
 pub mod status;
 pub mod wiring;
 
