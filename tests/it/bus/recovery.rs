@@ -1,7 +1,10 @@
 //! Coming back after losses, and what is said in the meantime.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -215,5 +218,25 @@ fn break_something(bus: &ServiceBus, turn: usize) -> Result<()> {
         2 => bus.close_connections("amqp:connection:forced"),
         _ => bus.go_away(Duration::from_millis(50)),
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_the_client_ends_the_queue_instead_of_leaving_it_silent() -> Result<()> {
+    static BROKEN: AtomicBool = AtomicBool::new(false);
+    let clock = || {
+        assert!(!BROKEN.load(Ordering::Relaxed), "the clock of this test is broken");
+        worker::clock::now()
+    };
+    let bus = ServiceBus::start(Options::default().queue(QUEUE)).await?;
+    let queue = AmqpQueue::open(&Settings { clock, ..settings(&bus)? }, None)?;
+    queue.set_credit(1);
+    send(&queue, 1).await?;
+    let delivery = receive_one(&queue).await?;
+    BROKEN.store(true, Ordering::Relaxed);
+    // The settlement fails with the client; the message comes again to the next one.
+    drop(tokio::spawn(delivery.settle(Settlement::Complete)).await);
+    let ended = timeout(PATIENCE, queue.receive()).await?;
+    assert!(matches!(ended, Err(Error::Closed)), "{ended:?}");
     Ok(())
 }

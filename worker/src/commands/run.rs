@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{rehearse, wiring};
@@ -90,12 +90,17 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     if let Some(listener) = listener {
         show(listener, &observer)?;
     }
-    let policy = Policy::of(&settings);
-    Pipeline::new(queue, Arc::new(directory), policy, Arc::clone(&observer)).run(stop_signal()?).await;
+    let (policy, stopped) = (Policy::of(&settings), stop_signal()?);
+    Pipeline::new(queue, Arc::new(directory), policy, Arc::clone(&observer)).run(stopped.clone()).await;
     if let Some(export) = export {
         export.finish().await;
     }
     tracing::info!("stopped: {}", Tally(&observer.metrics));
+    // Only a fault of our own closes the queue for us; whoever started the worker starts it again.
+    ensure!(
+        *stopped.borrow(),
+        "the connection to the queue failed inside contactsync; nothing is lost; report it with the log"
+    );
     Ok(())
 }
 

@@ -169,7 +169,13 @@ impl AmqpQueue {
     /// called within a tokio runtime. `extra_ca` is a PEM file with certificates to trust besides the system's.
     pub fn open(settings: &Settings, extra_ca: Option<&Path>) -> Result<Self, Error> {
         let (queue, task) = Self::build(settings, extra_ca)?;
-        tokio::spawn(task.run());
+        let (running, intake) = (tokio::spawn(task.run()), Arc::clone(&queue.intake));
+        tokio::spawn(async move {
+            // A queue that nobody serves any more must not look like one in which nothing happens.
+            if running.await.is_err() {
+                drop(intake.close());
+            }
+        });
         Ok(queue)
     }
 
