@@ -17,6 +17,13 @@ fn random_worlds_keep_every_promise() {
 }
 
 #[test]
+fn a_write_that_was_not_looked_at_is_not_remembered_when_its_message_is_given_back() {
+    // In this world a pause gives a message back between its write and the look that would have shown that
+    // another replica had undone it; then it comes to the same replica again.
+    check(124_391..124_392);
+}
+
+#[test]
 fn the_same_seed_is_the_same_world() {
     for seed in 0..8 {
         assert_eq!(simulate(Shape::of(seed), seed), simulate(Shape::of(seed), seed));

@@ -78,6 +78,11 @@ impl Applied {
         self.0.get(&user).cloned().unwrap_or_default()
     }
 
+    /// What was known of a user may not hold any more.
+    pub(super) fn forget(&mut self, user: UserId) {
+        self.0.pop(&user);
+    }
+
     /// A write succeeded.
     pub(super) fn put(&mut self, user: UserId, known: Known) {
         self.0.put(user, known);

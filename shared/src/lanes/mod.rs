@@ -217,8 +217,12 @@ impl<T> Lanes<T> {
             released.extend(lane.drain_waiting().map(|work| (work, Verdict::Release)));
             lane.is_flying()
         });
-        // What was written but not looked at again comes again, and is looked at then.
-        released.extend(self.unverified.drain().map(|(work, _)| (work, Verdict::Release)));
+        // What was written but not looked at again comes again. Nobody may have undone it, or somebody: were it
+        // remembered as written, it would be completed then without that look.
+        for (user, messages) in self.unverified.drain() {
+            self.applied.forget(user);
+            released.extend(messages.into_iter().map(|(work, _)| (work, Verdict::Release)));
+        }
         self.held -= released.len();
         released
     }

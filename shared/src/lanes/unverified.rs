@@ -109,10 +109,10 @@ impl<T> Unverified<T> {
         waiting.messages
     }
 
-    /// Everything of everybody.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = (Work<T>, Verdict)> {
+    /// Everybody who has not been looked at, with the messages that wait for it; there may be none left.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = (UserId, Vec<(Work<T>, Verdict)>)> {
         self.due.clear();
-        self.users.drain().flat_map(|(_, waiting)| waiting.messages)
+        self.users.drain().map(|(user, waiting)| (user, waiting.messages))
     }
 
     /// Removes the messages under such a ticket.
