@@ -21,6 +21,8 @@ fn a_write_that_was_not_looked_at_is_not_remembered_when_its_message_is_given_ba
     // In this world a pause gives a message back between its write and the look that would have shown that
     // another replica had undone it; then it comes to the same replica again.
     check(124_391..124_392);
+    // Here another write of the user was under way meanwhile, and must not bring the memory back.
+    check(585_323..585_324);
 }
 
 #[test]

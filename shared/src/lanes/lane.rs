@@ -104,6 +104,14 @@ impl<T> Lane<T> {
         entries
     }
 
+    /// What was known before the write that is under way is not known any more; its own values will be.
+    pub(super) fn forget_earlier(&mut self) {
+        self.pending = Known::default();
+        for work in &self.flying {
+            self.pending.add(work.stamp, &work.patch);
+        }
+    }
+
     /// Ends the write that is under way and hands out what was in it.
     pub(super) fn landed(&mut self) -> Vec<Work<T>> {
         self.failures = 0;

@@ -221,6 +221,9 @@ impl<T> Lanes<T> {
         // remembered as written, it would be completed then without that look.
         for (user, messages) in self.unverified.drain() {
             self.applied.forget(user);
+            if let Some(lane) = self.users.get_mut(&user) {
+                lane.forget_earlier();
+            }
             released.extend(messages.into_iter().map(|(work, _)| (work, Verdict::Release)));
         }
         self.held -= released.len();
