@@ -26,6 +26,13 @@ fn a_write_that_was_not_looked_at_is_not_remembered_when_its_message_is_given_ba
 }
 
 #[test]
+fn replicas_that_undo_each_other_again_and_again_complete_no_message_meanwhile() {
+    // Here one replica kept writing back what it had confirmed long ago, over what another one had written since,
+    // and that one held its own for good after three repairs.
+    check(314_903..314_904);
+}
+
+#[test]
 fn the_same_seed_is_the_same_world() {
     for seed in 0..8 {
         assert_eq!(simulate(Shape::of(seed), seed), simulate(Shape::of(seed), seed));

@@ -6,6 +6,7 @@
 
 mod applied;
 mod lane;
+mod second_look;
 #[cfg(test)]
 mod tests;
 mod traffic;
@@ -154,40 +155,6 @@ impl<T> Lanes<T> {
         settled
     }
 
-    /// The look at a user ended: with the properties whose values were undone, or with a failure.
-    ///
-    /// Returns what becomes of the messages that waited for it.
-    pub fn verified(
-        &mut self,
-        user: UserId,
-        result: Result<Vec<Property>, Failure>,
-        now: Moment,
-        share: f64,
-    ) -> Vec<(Work<T>, Verdict)> {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        self.unverified.looked(user);
-        if result.is_ok() {
-            self.gate.succeeded(now);
-        }
-        let settled = match result {
-            Ok(undone) if undone.is_empty() => self.unverified.take(user),
-            Ok(undone) if self.unverified.may_repair(user) => {
-                self.repair(user, &undone);
-                Vec::new()
-            }
-            Err(failure) if failure.class != Class::Permanent => {
-                self.note_failure(user, &failure, now, share);
-                self.look_again(user, now);
-                Vec::new()
-            }
-            // Repaired again and again, or not to be looked at: what was written has to do.
-            Ok(_) | Err(_) => self.unverified.take(user),
-        };
-        self.held -= settled.len();
-        self.rest(user);
-        settled
-    }
-
     /// Graph hints that a limit is near.
     pub fn near_limit(&mut self, now: Moment) {
         self.gate.near_limit(now);
@@ -217,14 +184,9 @@ impl<T> Lanes<T> {
             released.extend(lane.drain_waiting().map(|work| (work, Verdict::Release)));
             lane.is_flying()
         });
-        // What was written but not looked at again comes again. Nobody may have undone it, or somebody: were it
-        // remembered as written, it would be completed then without that look.
-        for (user, messages) in self.unverified.drain() {
-            self.applied.forget(user);
-            if let Some(lane) = self.users.get_mut(&user) {
-                lane.forget_earlier();
-            }
-            released.extend(messages.into_iter().map(|(work, _)| (work, Verdict::Release)));
+        for user in self.unverified.users() {
+            self.forget(user);
+            released.extend(self.unverified.take(user).into_iter().map(|(work, _)| (work, Verdict::Release)));
         }
         self.held -= released.len();
         released
@@ -279,32 +241,6 @@ impl<T> Lanes<T> {
         self.unverified.join(user, &mut stale);
         self.held -= stale.len();
         Some(Next::Settle(stale))
-    }
-
-    /// Looks at a user whose write is long enough ago that no older one can be on its way any more.
-    fn start_verifying(&mut self, now: Moment) -> Option<Next<T>> {
-        if self.in_flight >= self.limits.concurrency || self.gate.may_look_at(now) != Some(now) {
-            return None;
-        }
-        let user = self.unverified.due(now)?;
-        if self.users.get(&user).is_some_and(Lane::is_flying) {
-            self.look_again(user, now);
-            return self.start_verifying(now);
-        }
-        self.in_flight += 1;
-        self.unverified.look(user);
-        Some(Next::Verify(UserWrite {
-            user,
-            entries: self.applied.get(user).entries(),
-            known: Vec::new(),
-            urgency: Urgency::Live,
-        }))
-    }
-
-    fn repair(&mut self, user: UserId, undone: &[Property]) {
-        let mut entries = self.applied.get(user).entries();
-        entries.retain(|entry| undone.contains(&entry.property));
-        self.users.entry(user).or_default().repair(entries);
     }
 
     fn landed(&mut self, user: UserId, superseded: &[Property], now: Moment) -> Vec<(Work<T>, Verdict)> {
@@ -390,13 +326,7 @@ impl<T> Lanes<T> {
     }
 
     fn hand_back(&mut self, user: UserId, cause: &DeadLetter, now: Moment) -> Vec<(Work<T>, Verdict)> {
-        self.end_write(user, now, |work| {
-            if work.deadline <= now {
-                Verdict::DeadLetter(exhausted(cause))
-            } else {
-                Verdict::RetryLater(cause.clone())
-            }
-        })
+        self.end_write(user, now, |work| later(work, cause, now))
     }
 
     fn set_aside(&mut self, user: UserId, cause: &DeadLetter, now: Moment) -> Vec<(Work<T>, Verdict)> {
@@ -431,11 +361,6 @@ impl<T> Lanes<T> {
         guilty.into_iter().map(|work| (work, Verdict::DeadLetter(dead_letter.clone()))).collect()
     }
 
-    /// It is too early for a look, or the write that would have repaired came to nothing: look after another while.
-    fn look_again(&mut self, user: UserId, now: Moment) {
-        self.unverified.postpone(user, now + self.limits.verify_after.unwrap_or_default());
-    }
-
     fn turn_back(&mut self, user: UserId) {
         if let Some(lane) = self.users.get_mut(&user) {
             lane.turn_back();
@@ -461,6 +386,15 @@ impl<T> Lanes<T> {
         } else {
             self.drop_if_idle(user);
         }
+    }
+}
+
+/// Another try at another time, if the message has any time left.
+fn later<T>(work: &Work<T>, cause: &DeadLetter, now: Moment) -> Verdict {
+    if work.deadline <= now {
+        Verdict::DeadLetter(exhausted(cause))
+    } else {
+        Verdict::RetryLater(cause.clone())
     }
 }
 

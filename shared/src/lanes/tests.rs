@@ -1,5 +1,7 @@
 //! A small world around the scheduler: a directory that fails at random, and a model of what must come out.
 
+mod second_look;
+
 use std::{collections::HashMap, num::NonZeroUsize, time::Duration};
 
 use jiff::Timestamp;
@@ -463,18 +465,4 @@ proptest! {
         prop_assert_eq!(lanes.held(), 0);
         world.check();
     }
-}
-
-#[test]
-fn what_was_given_back_before_its_second_look_is_written_again() {
-    let mut lanes = lanes();
-    lanes.limits.verify_after = Some(Duration::from_secs(5));
-    let change = || work(1, 1, 10, &[("givenName", "Ada")]);
-    lanes.push(change());
-    assert!(matches!(lanes.next(at(0)), Next::Write { .. }));
-    assert_eq!(lanes.finished(user(1), Outcome::Applied { superseded: Vec::new() }, at(0), 0.5), []);
-    assert_eq!(lanes.release_waiting(), [(change(), Verdict::Release)]);
-    // Another replica may have undone it meanwhile, so that it was written is no reason to leave it out.
-    lanes.push(change());
-    assert!(matches!(lanes.next(at(1)), Next::Write { .. }));
 }

@@ -7,15 +7,17 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::{Verdict, Work};
-use crate::{ids::UserId, moment::Moment};
+use super::{Verdict, Work, applied::Known};
+use crate::{ids::UserId, moment::Moment, patch::Entry};
 
-/// More repairs than this in a row cannot be crossings; the attribute does not hold the mark.
+/// More repairs than this in a row do not help; somebody else is at work.
 const REPAIRS: u32 = 3;
 
 #[derive(Debug)]
 struct Waiting<T> {
     messages: Vec<(Work<T>, Verdict)>,
+    /// What they have written. It is looked at even if the messages are gone, because they will come again.
+    written: Known,
     due: Moment,
     repairs: u32,
     looking: bool,
@@ -39,10 +41,14 @@ impl<T> Unverified<T> {
     pub(super) fn add(&mut self, user: UserId, messages: Vec<(Work<T>, Verdict)>, due: Moment) {
         let waiting = self.users.entry(user).or_insert_with(|| Waiting {
             messages: Vec::new(),
+            written: Known::default(),
             due,
             repairs: 0,
             looking: false,
         });
+        for (work, _) in &messages {
+            waiting.written.add(work.stamp, &work.patch);
+        }
         waiting.messages.extend(messages);
         self.postpone(user, due);
     }
@@ -95,6 +101,12 @@ impl<T> Unverified<T> {
         self.users.contains_key(&user)
     }
 
+    /// What a look at the user must show. What is known of other properties was looked at before; it may be old
+    /// by now, and to write it again would undo what another replica has written since.
+    pub(super) fn written(&self, user: UserId) -> Vec<Entry> {
+        self.users.get(&user).map(|waiting| waiting.written.entries()).unwrap_or_default()
+    }
+
     /// Whether an undone write may be repaired; counts the repair.
     pub(super) fn may_repair(&mut self, user: UserId) -> bool {
         let Some(waiting) = self.users.get_mut(&user) else { return false };
@@ -109,10 +121,9 @@ impl<T> Unverified<T> {
         waiting.messages
     }
 
-    /// Everybody who has not been looked at, with the messages that wait for it; there may be none left.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = (UserId, Vec<(Work<T>, Verdict)>)> {
-        self.due.clear();
-        self.users.drain().map(|(user, waiting)| (user, waiting.messages))
+    /// Everybody who has not been looked at.
+    pub(super) fn users(&self) -> Vec<UserId> {
+        self.users.keys().copied().collect()
     }
 
     /// Removes the messages under such a ticket.

@@ -1,0 +1,106 @@
+//! The second look at what was written: nothing of it is settled until no older write of another replica can be
+//! on its way any more, and the user still shows it.
+
+use super::{Lanes, Next, Verdict, Work, lane::Lane, later};
+use crate::{
+    class::Class,
+    ids::UserId,
+    lanes::Failure,
+    moment::Moment,
+    patch::UserWrite,
+    property::Property,
+    reason::{DeadLetter, DeadLetterReason},
+    urgency::Urgency,
+};
+
+impl<T> Lanes<T> {
+    /// The look at a user ended: with the properties whose values were undone, or with a failure.
+    ///
+    /// Returns what becomes of the messages that waited for it.
+    pub fn verified(
+        &mut self,
+        user: UserId,
+        result: Result<Vec<Property>, Failure>,
+        now: Moment,
+        share: f64,
+    ) -> Vec<(Work<T>, Verdict)> {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.unverified.looked(user);
+        if result.is_ok() {
+            self.gate.succeeded(now);
+        }
+        let settled = match result {
+            Ok(undone) if undone.is_empty() => self.unverified.take(user),
+            Ok(undone) if self.unverified.may_repair(user) => {
+                self.repair(user, &undone);
+                Vec::new()
+            }
+            Ok(_) => self.give_up(user, now),
+            Err(failure) if failure.class != Class::Permanent => {
+                self.note_failure(user, &failure, now, share);
+                self.look_again(user, now);
+                Vec::new()
+            }
+            // The user cannot be looked at, and will not be: what was written has to do.
+            Err(_) => self.unverified.take(user),
+        };
+        self.held -= settled.len();
+        self.rest(user);
+        settled
+    }
+
+    /// Looks at a user whose write is long enough ago that no older one can be on its way any more.
+    pub(super) fn start_verifying(&mut self, now: Moment) -> Option<Next<T>> {
+        if self.in_flight >= self.limits.concurrency || self.gate.may_look_at(now) != Some(now) {
+            return None;
+        }
+        let user = self.unverified.due(now)?;
+        if self.users.get(&user).is_some_and(Lane::is_flying) {
+            self.look_again(user, now);
+            return self.start_verifying(now);
+        }
+        self.in_flight += 1;
+        self.unverified.look(user);
+        let entries = self.unverified.written(user);
+        Some(Next::Verify(UserWrite { user, entries, known: Vec::new(), urgency: Urgency::Live }))
+    }
+
+    /// It is too early for a look, or the write that would have repaired came to nothing: look after another while.
+    pub(super) fn look_again(&mut self, user: UserId, now: Moment) {
+        self.unverified.postpone(user, now + self.limits.verify_after.unwrap_or_default());
+    }
+
+    /// A user's messages come again, here or elsewhere. Somebody may have undone what was written: were it
+    /// remembered, such a message would be completed without a look.
+    pub(super) fn forget(&mut self, user: UserId) {
+        self.applied.forget(user);
+        if let Some(lane) = self.users.get_mut(&user) {
+            lane.forget_earlier();
+        }
+    }
+
+    fn repair(&mut self, user: UserId, undone: &[Property]) {
+        let mut entries = self.unverified.written(user);
+        entries.retain(|entry| undone.contains(&entry.property));
+        self.users.entry(user).or_default().repair(entries);
+    }
+
+    /// Somebody undoes what is written here as often as it is written: another replica that repairs as well,
+    /// which a pause parts from this one, or a stranger to whom the attribute of the mark belongs too.
+    fn give_up(&mut self, user: UserId, now: Moment) -> Vec<(Work<T>, Verdict)> {
+        let cause = DeadLetter::new(
+            DeadLetterReason::GraphRefused,
+            "what was written to the user was gone again each time it was looked at; find out what else writes \
+             these properties or the attribute of the guard",
+        );
+        self.forget(user);
+        let messages = self.unverified.take(user);
+        messages
+            .into_iter()
+            .map(|(work, _)| {
+                let verdict = later(&work, &cause, now);
+                (work, verdict)
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,104 @@
+//! Cases of the second look.
+
+use super::*;
+
+fn looking_lanes(limits: Limits) -> Lanes<Message> {
+    let mut lanes = lanes();
+    lanes.limits = Limits { verify_after: Some(Duration::from_secs(5)), ..limits };
+    lanes.applied = Applied::new(limits.remembered_users);
+    lanes
+}
+
+fn change(id: usize, to: u8, property: &str) -> Work<Message> {
+    work(id, to, 10, &[(property, "Ada")])
+}
+
+/// Takes a change in, and writes it.
+fn written(lanes: &mut Lanes<Message>, change: Work<Message>, now: u64) {
+    let user = change.user;
+    lanes.push(change);
+    assert!(matches!(lanes.next(at(now)), Next::Write { .. }), "a write");
+    assert_eq!(lanes.finished(user, applied(), at(now), 0.5), [], "nothing is settled before the look");
+}
+
+#[track_caller]
+fn expect_look(next: Next<Message>, to: u8, properties: &[&str]) {
+    let Next::Verify(write) = next else { panic!("{next:?} is no look") };
+    let entries: Vec<_> = write.entries.iter().map(|entry| entry.property.name()).collect();
+    assert_eq!((write.user, &entries[..]), (user(to), properties));
+}
+
+#[test]
+fn what_was_given_back_before_its_second_look_is_written_again() {
+    let mut lanes = looking_lanes(limits());
+    let change = || change(1, 1, "givenName");
+    written(&mut lanes, change(), 0);
+    assert_eq!(lanes.release_waiting(), [(change(), Verdict::Release)]);
+    // Another replica may have undone it meanwhile, so that it was written is no reason to leave it out.
+    lanes.push(change());
+    assert!(matches!(lanes.next(at(1)), Next::Write { .. }));
+}
+
+#[test]
+fn what_a_look_has_confirmed_is_not_looked_at_again_and_so_never_written_over_what_came_later() {
+    let mut lanes = looking_lanes(limits());
+    written(&mut lanes, change(1, 1, "mail"), 0);
+    expect_look(lanes.next(at(5)), 1, &["mail"]);
+    let confirmed = lanes.verified(user(1), Ok(Vec::new()), at(5), 0.5);
+    assert_eq!(verdicts(&confirmed), [(1, &Verdict::Applied)]);
+    written(&mut lanes, change(2, 1, "surname"), 6);
+    expect_look(lanes.next(at(11)), 1, &["surname"]);
+}
+
+#[test]
+fn a_look_is_made_also_when_the_memory_of_the_user_is_full() {
+    let mut lanes = looking_lanes(Limits { remembered_users: NonZeroUsize::MIN, ..limits() });
+    written(&mut lanes, change(1, 1, "mail"), 0);
+    written(&mut lanes, change(2, 2, "mail"), 1);
+    expect_look(lanes.next(at(5)), 1, &["mail"]);
+}
+
+#[test]
+fn a_message_whose_lock_is_lost_leaves_the_look_behind() {
+    let mut lanes = looking_lanes(limits());
+    written(&mut lanes, change(1, 1, "mail"), 0);
+    assert_eq!(lanes.withdraw(user(1), |_| true), [change(1, 1, "mail")]);
+    // Delivered again, it waits for the look instead of being settled by what is remembered.
+    lanes.push(change(1, 1, "mail"));
+    assert_eq!(lanes.next(at(1)), Next::Settle(Vec::new()));
+    expect_look(lanes.next(at(5)), 1, &["mail"]);
+    let settled = lanes.verified(user(1), Ok(Vec::new()), at(5), 0.5);
+    assert_eq!(verdicts(&settled), [(1, &Verdict::Stale)]);
+}
+
+#[test]
+fn what_is_undone_again_and_again_is_tried_at_another_time_and_never_called_done() {
+    for (deadline, dies) in [(at(3600), false), (at(1), true)] {
+        let mut lanes = looking_lanes(limits());
+        let change = || Work { deadline, ..change(1, 1, "mail") };
+        written(&mut lanes, change(), 0);
+        let (mut now, mut repairs) = (5, 0);
+        let ended = loop {
+            expect_look(lanes.next(at(now)), 1, &["mail"]);
+            let ended = lanes.verified(user(1), Ok(vec![property("mail")]), at(now), 0.5);
+            if !ended.is_empty() {
+                break ended;
+            }
+            expect_write(lanes.next(at(now)), 1, &[("mail", "Ada")], 0);
+            assert_eq!(lanes.finished(user(1), applied(), at(now), 0.5), []);
+            (now, repairs) = (now + 5, repairs + 1);
+        };
+        assert_eq!((repairs, lanes.held()), (3, 0));
+        match &ended[..] {
+            [(_, Verdict::RetryLater(cause))] if !dies => {
+                assert!(cause.description.as_str().contains("find out what else writes"), "{cause:?}");
+            }
+            [(_, Verdict::DeadLetter(letter))] if dies => {
+                assert_eq!(letter.reason, DeadLetterReason::RetryBudgetExhausted);
+            }
+            other => panic!("{other:?}"),
+        }
+        lanes.push(change());
+        assert!(matches!(lanes.next(at(now)), Next::Write { .. }), "nothing is remembered of it");
+    }
+}
