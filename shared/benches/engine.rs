@@ -15,7 +15,7 @@ use shared::{
     },
     gate,
     ids::{LockToken, SequenceNumber, UserId},
-    lanes,
+    lanes::{self, Success},
     mapping::Mapping,
     mark::Mark,
     moment::Moment,
@@ -126,10 +126,14 @@ fn arrival_to_settlement(bencher: Bencher, users: u32) {
                     }
                 }
                 let Some(user) = flying.pop() else { break };
-                engine.write_ended(user, Ok(Vec::new()), now, 0.5);
+                engine.write_ended(user, Ok(written()), now, 0.5);
             }
             assert_eq!(settled, MESSAGES);
         });
+}
+
+fn written() -> Success {
+    Success { written: true, superseded: Vec::new() }
 }
 
 fn mark() -> (Mark, [Property; 3]) {

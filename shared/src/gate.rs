@@ -159,15 +159,25 @@ impl Gate {
         Permit::Now
     }
 
-    /// A write, or a probe, was answered in a way that shows that Graph is well: accepted, or refused for a
-    /// fault of its own.
+    /// A write was answered in a way that shows that Graph is well: accepted, or refused for a fault of its own.
     pub fn succeeded(&mut self, now: Moment) {
+        self.seen_well();
+        self.pace.succeeded(now);
+    }
+
+    /// Something that costs nothing of the write budget was answered well. It tells nothing about that budget.
+    pub fn seen_well(&mut self) {
         self.throttles_in_a_row = 0;
         self.failed_users.clear();
         self.breaker = None;
         self.pause = None;
         self.trial = false;
-        self.pace.succeeded(now);
+    }
+
+    /// A look at the user showed that the write that had been permitted was not needed.
+    pub fn spared(&mut self) {
+        self.seen_well();
+        self.pace.give_back();
     }
 
     /// Graph hints that a limit is near.

@@ -13,7 +13,7 @@ use shared::{
     class::Class,
     decode,
     engine::{
-        self, Arrival, Effect, Ending, Engine, Intake, WriteResult,
+        self, Arrival, Effect, Ending, Engine, Intake, LookResult, WriteResult,
         intake::{self, undecodable},
     },
     gate::State,
@@ -101,7 +101,7 @@ pub struct Pipeline<Q, D> {
     locks: LockKeeper,
     lost_locks: mpsc::UnboundedReceiver<LockToken>,
     writes: JoinSet<WriteEnded>,
-    looks: JoinSet<(UserId, WriteResult)>,
+    looks: JoinSet<(UserId, LookResult)>,
     probe: JoinSet<Result<(), graph::Error>>,
     settler: Settler<Q>,
     observer: Arc<Observer>,
@@ -259,7 +259,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
                 user,
                 written: Written { changes, accepted, took: begun.elapsed() },
                 near_limit: result.as_ref().is_ok_and(|applied| applied.near_limit),
-                result: result.map(|applied| applied.superseded),
+                result: result.map(Into::into),
                 cause,
             }
         });
@@ -295,7 +295,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         });
     }
 
-    fn look_ended(&mut self, ended: Result<(UserId, WriteResult), JoinError>) {
+    fn look_ended(&mut self, ended: Result<(UserId, LookResult), JoinError>) {
         // As with writes, there is always an answer.
         let Ok((user, result)) = ended else { return };
         if let Ok(undone) = &result

@@ -22,7 +22,7 @@ pub use self::{
 use crate::{
     gate::{self, Gate, State},
     ids::{LockToken, SequenceNumber, UserId},
-    lanes::{self, Failure, Lanes, Next, Outcome, Verdict, Work},
+    lanes::{self, Failure, Lanes, Next, Success, Verdict, Work},
     moment::Moment,
     pace::Pace,
     patch::UserWrite,
@@ -95,7 +95,10 @@ pub enum Effect {
 }
 
 /// How a write ended.
-pub type WriteResult = Result<Vec<Property>, Failure>;
+pub type WriteResult = Result<Success, Failure>;
+
+/// What a look showed to have been undone.
+pub type LookResult = Result<Vec<Property>, Failure>;
 
 /// The decisions of one replica.
 #[derive(Debug)]
@@ -183,11 +186,7 @@ impl Engine {
 
     /// A write ended. `share` is drawn evenly from 0 to 1.
     pub fn write_ended(&mut self, user: UserId, result: WriteResult, now: Moment, share: f64) {
-        let outcome = match result {
-            Ok(superseded) => Outcome::Applied { superseded },
-            Err(failure) => Outcome::Failed(failure),
-        };
-        let settled = self.lanes.finished(user, outcome, now, share);
+        let settled = self.lanes.finished(user, result, now, share);
         self.close(settled);
         if self.stopping || self.state(now) == State::Paused {
             self.release_waiting();
@@ -200,7 +199,7 @@ impl Engine {
     }
 
     /// A look at a user ended: with the properties whose values were undone, or with a failure.
-    pub fn verified(&mut self, user: UserId, result: WriteResult, now: Moment, share: f64) {
+    pub fn verified(&mut self, user: UserId, result: LookResult, now: Moment, share: f64) {
         let settled = self.lanes.verified(user, result, now, share);
         self.close(settled);
         if self.stopping || self.state(now) == State::Paused {

@@ -76,6 +76,10 @@ fn arrival(n: u128, users: &[u128]) -> Arrival {
     }
 }
 
+fn written() -> Success {
+    Success { written: true, superseded: Vec::new() }
+}
+
 fn failure(class: Class) -> WriteResult {
     let dead_letter = DeadLetter::new(DeadLetterReason::GraphRefused, "in a test");
     Err(Failure { class, dead_letter, grace: None })
@@ -98,9 +102,9 @@ fn a_message_of_two_users_is_settled_when_both_are_written() {
     let mut engine = engine();
     engine.arrived(arrival(1, &[1, 2]), at(0));
     assert_eq!(effects(&mut engine, at(0)).len(), 2);
-    engine.write_ended(user(1), Ok(Vec::new()), at(0), 0.5);
+    engine.write_ended(user(1), Ok(written()), at(0), 0.5);
     assert_eq!(effects(&mut engine, at(0)), []);
-    engine.write_ended(user(2), Ok(Vec::new()), at(0), 0.5);
+    engine.write_ended(user(2), Ok(written()), at(0), 0.5);
     assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(1), Ending::Applied)]);
     assert!(engine.is_idle());
 }
@@ -155,7 +159,7 @@ fn a_fault_of_the_installation_gives_everything_back_and_takes_no_more_until_a_w
     assert_eq!(engine.credit(at(2)), 1, "on trial");
     engine.arrived(arrival(5, &[5]), at(2));
     assert_eq!(effects(&mut engine, at(2)).len(), 1);
-    engine.write_ended(user(5), Ok(Vec::new()), at(2), 0.5);
+    engine.write_ended(user(5), Ok(written()), at(2), 0.5);
     assert_eq!(engine.credit(at(2)), 10);
 }
 
@@ -169,7 +173,7 @@ fn stopping_gives_back_what_was_not_begun_and_waits_for_the_rest() {
     engine.stop();
     assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(3), Ending::Released)]);
     assert_eq!(engine.credit(at(0)), 0);
-    engine.write_ended(user(1), Ok(Vec::new()), at(0), 0.5);
+    engine.write_ended(user(1), Ok(written()), at(0), 0.5);
     engine.write_ended(user(2), failure(Class::Transient), at(0), 0.5);
     let last = settled(&effects(&mut engine, at(0)));
     assert_eq!(last, [(lock(1), Ending::Applied), (lock(2), Ending::Released)]);

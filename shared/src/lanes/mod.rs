@@ -15,7 +15,7 @@ mod unverified;
 
 use std::collections::{BTreeSet, HashMap};
 
-pub use self::traffic::{Failure, Limits, Next, Outcome, Verdict, Work};
+pub use self::traffic::{Failure, Limits, Next, Success, Verdict, Work};
 use self::{applied::Applied, lane::Lane, turns::Turns, unverified::Unverified};
 use crate::{
     class::Class,
@@ -139,17 +139,21 @@ impl<T> Lanes<T> {
     pub fn finished(
         &mut self,
         user: UserId,
-        outcome: Outcome,
+        result: Result<Success, Failure>,
         now: Moment,
         share: f64,
     ) -> Vec<(Work<T>, Verdict)> {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let settled = match outcome {
-            Outcome::Applied { superseded } => {
-                self.gate.succeeded(now);
+        let settled = match result {
+            Ok(Success { written, superseded }) => {
+                if written {
+                    self.gate.succeeded(now);
+                } else {
+                    self.gate.spared();
+                }
                 self.landed(user, &superseded, now)
             }
-            Outcome::Failed(failure) => self.failed(user, &failure, now, share),
+            Err(failure) => self.failed(user, &failure, now, share),
         };
         self.held -= settled.len();
         settled

@@ -27,7 +27,7 @@ impl<T> Lanes<T> {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.unverified.looked(user);
         if result.is_ok() {
-            self.gate.succeeded(now);
+            self.gate.seen_well();
         }
         let settled = match result {
             Ok(undone) if undone.is_empty() => self.unverified.take(user),

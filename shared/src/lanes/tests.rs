@@ -83,13 +83,13 @@ fn at(seconds: u64) -> Moment {
     Moment::after_start(Duration::from_secs(seconds))
 }
 
-fn applied() -> Outcome {
-    Outcome::Applied { superseded: Vec::new() }
+fn applied() -> Success {
+    Success { written: true, superseded: Vec::new() }
 }
 
-fn failure(class: Class) -> Outcome {
+fn failure(class: Class) -> Result<Success, Failure> {
     let dead_letter = DeadLetter::new(DeadLetterReason::GraphRefused, "refused in a test");
-    Outcome::Failed(Failure { class, dead_letter, grace: None })
+    Err(Failure { class, dead_letter, grace: None })
 }
 
 #[track_caller]
@@ -114,7 +114,7 @@ fn changes_of_one_user_that_wait_together_become_one_write_of_the_newest_values(
     lanes.push(work(1, 0, 20, &[("givenName", "new")]));
     lanes.push(work(2, 0, 10, &[("givenName", "old"), ("surname", "kept")]));
     expect_write(lanes.next(at(0)), 0, &[("givenName", "new"), ("surname", "kept")], 2);
-    let settled = lanes.finished(user(0), applied(), at(0), 0.5);
+    let settled = lanes.finished(user(0), Ok(applied()), at(0), 0.5);
     assert_eq!(verdicts(&settled), [(2, &Verdict::Applied), (1, &Verdict::Applied)]);
     assert_eq!((lanes.held(), lanes.in_flight()), (0, 0));
 }
@@ -128,7 +128,7 @@ fn writes(lanes: &mut Lanes<Message>) -> Vec<(UserId, Urgency)> {
     let mut writes = Vec::new();
     while let Next::Write { write, .. } = lanes.next(at(0)) {
         writes.push((write.user, write.urgency));
-        lanes.finished(write.user, applied(), at(0), 0.5);
+        lanes.finished(write.user, Ok(applied()), at(0), 0.5);
     }
     writes
 }
@@ -168,7 +168,7 @@ fn a_change_older_than_what_was_written_is_stale_and_costs_no_write() {
     let mut lanes = lanes();
     lanes.push(work(1, 0, 20, &[("givenName", "new")]));
     expect_write(lanes.next(at(0)), 0, &[("givenName", "new")], 1);
-    lanes.finished(user(0), applied(), at(0), 0.5);
+    lanes.finished(user(0), Ok(applied()), at(0), 0.5);
     lanes.push(work(2, 0, 10, &[("givenName", "old")]));
     let Next::Settle(settled) = lanes.next(at(1)) else { panic!("nothing settled") };
     assert_eq!(verdicts(&settled), [(2, &Verdict::Stale)]);
@@ -180,7 +180,7 @@ fn a_change_that_the_mark_of_the_user_supersedes_is_stale() {
     lanes.push(work(1, 0, 10, &[("givenName", "old")]));
     lanes.push(work(2, 0, 20, &[("surname", "new")]));
     assert!(matches!(lanes.next(at(0)), Next::Write { .. }));
-    let outcome = Outcome::Applied { superseded: vec![property("givenName")] };
+    let outcome = Ok(Success { written: true, superseded: vec![property("givenName")] });
     let settled = lanes.finished(user(0), outcome, at(0), 0.5);
     assert_eq!(verdicts(&settled), [(1, &Verdict::Stale), (2, &Verdict::Applied)]);
 }
@@ -190,7 +190,7 @@ fn a_message_delivered_again_after_its_write_is_completed_without_a_second_write
     let mut lanes = lanes();
     lanes.push(work(1, 0, 20, &[("givenName", "new")]));
     expect_write(lanes.next(at(0)), 0, &[("givenName", "new")], 1);
-    lanes.finished(user(0), applied(), at(0), 0.5);
+    lanes.finished(user(0), Ok(applied()), at(0), 0.5);
     lanes.push(work(1, 0, 20, &[("givenName", "new")]));
     assert!(matches!(lanes.next(at(1)), Next::Settle(_)));
 }
@@ -204,7 +204,7 @@ fn only_one_write_of_a_user_is_under_way_while_others_go_on() {
     lanes.push(work(3, 1, 1, &[("mail", "c")]));
     expect_write(lanes.next(at(0)), 1, &[("mail", "c")], 1);
     assert_eq!(lanes.next(at(0)), Next::Wait(None));
-    lanes.finished(user(0), applied(), at(0), 0.5);
+    lanes.finished(user(0), Ok(applied()), at(0), 0.5);
     expect_write(lanes.next(at(0)), 0, &[("mail", "b")], 1);
 }
 
@@ -216,7 +216,7 @@ fn of_a_refused_merged_write_only_the_guilty_change_is_dead_lettered() {
     expect_write(lanes.next(at(0)), 0, &[("mail", "bad"), ("surname", "good")], 2);
     assert_eq!(lanes.finished(user(0), failure(Class::Permanent), at(0), 0.5), []);
     expect_write(lanes.next(at(0)), 0, &[("surname", "good")], 1);
-    assert_eq!(verdicts(&lanes.finished(user(0), applied(), at(0), 0.5)), [(1, &Verdict::Applied)]);
+    assert_eq!(verdicts(&lanes.finished(user(0), Ok(applied()), at(0), 0.5)), [(1, &Verdict::Applied)]);
     expect_write(lanes.next(at(0)), 0, &[("mail", "bad")], 1);
     let settled = lanes.finished(user(0), failure(Class::Permanent), at(0), 0.5);
     assert!(matches!(&settled[..], [(_, Verdict::DeadLetter(_))]));
@@ -248,7 +248,7 @@ fn a_write_that_keeps_failing_is_handed_back_and_after_its_deadline_dead_lettere
 fn a_user_who_may_be_too_new_is_tried_for_the_grace_time_and_then_dead_lettered() {
     let mut lanes = lanes();
     lanes.push(work(1, 0, 1, &[("mail", "a")]));
-    let missing = Outcome::Failed(Failure {
+    let missing = Err(Failure {
         class: Class::Transient,
         dead_letter: DeadLetter::new(DeadLetterReason::UserNotFound, "no such user"),
         grace: Some(Duration::from_secs(25)),
@@ -323,7 +323,7 @@ fn after_a_pause_one_write_at_a_time_is_tried_until_one_succeeds() {
     lanes.probed(true, at(100), 0.5);
     assert!(matches!(lanes.next(at(100)), Next::Write { .. }));
     assert_eq!(lanes.next(at(100)), Next::Wait(None));
-    lanes.finished(user(0), applied(), at(100), 0.5);
+    lanes.finished(user(0), Ok(applied()), at(100), 0.5);
     assert!(matches!(lanes.next(at(100)), Next::Write { .. }));
 }
 
@@ -406,7 +406,7 @@ impl World {
                 for entry in entries {
                     self.directory.insert((user, entry.property), entry.value);
                 }
-                applied()
+                Ok(applied())
             }
         };
         let settled = lanes.finished(user, outcome, at(self.now), 0.5);

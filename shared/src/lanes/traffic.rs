@@ -48,16 +48,13 @@ pub struct Limits {
     pub verify_after: Option<Duration>,
 }
 
-/// How a write ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Graph has it.
-    Applied {
-        /// Properties that were left out because the user's mark shows a newer version.
-        superseded: Vec<Property>,
-    },
-    /// It failed.
-    Failed(Failure),
+/// What came of a write that did not fail.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Success {
+    /// Whether Graph was written to; not if the user was so already, or showed newer versions of everything.
+    pub written: bool,
+    /// Properties that were left out because the user's mark shows a newer version.
+    pub superseded: Vec<Property>,
 }
 
 /// How and why a write failed.

@@ -11,7 +11,7 @@ use shared::{
     gate::{self, Gate},
     identities::Identity,
     ids::{ContactId, SequenceNumber, UserId},
-    lanes::{Lanes, Limits, Next, Outcome, Work},
+    lanes::{Lanes, Limits, Next, Success, Work},
     mapping::Mapping,
     moment::Moment,
     pace::Pace,
@@ -77,18 +77,19 @@ impl Default for Directory {
 }
 
 impl Directory {
-    fn apply(&mut self, write: &UserWrite) -> Outcome {
+    fn apply(&mut self, write: &UserWrite) -> Success {
         let mark = match self.values.get(&property("extensionAttribute15")) {
             Some(PropertyValue::Text(text)) => Some(text.clone()),
             _ => None,
         };
         let current = Current { identities: self.identities.clone(), mark, ..Current::default() };
         let reconciled = reconcile(write, &current, &reading()).expect("one address is never ambiguous");
+        let written = reconciled.body.is_some();
         if let Some(body) = reconciled.body {
             self.values.extend(body.properties);
             self.identities = body.identities.unwrap_or_else(|| self.identities.clone());
         }
-        Outcome::Applied { superseded: reconciled.superseded }
+        Success { written, superseded: reconciled.superseded }
     }
 
     fn shows(&self, name: &str) -> Option<PropertyValue> {
@@ -149,7 +150,7 @@ impl Replica {
             let settled = match self.lanes.next(Moment::START) {
                 Next::Write { write, .. } => {
                     let outcome = directory.apply(&write);
-                    self.lanes.finished(write.user, outcome, Moment::START, 0.5)
+                    self.lanes.finished(write.user, Ok(outcome), Moment::START, 0.5)
                 }
                 Next::Settle(settled) => settled,
                 Next::Wait(_) | Next::Verify(_) => return,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::RngExt;
 use shared::{
     class::Class,
-    engine::WriteResult,
+    engine::{LookResult, WriteResult},
     lanes::Failure,
     moment::Moment,
     patch::UserWrite,
@@ -46,7 +46,7 @@ impl World {
         } else {
             self.plan(effect, Event::Effect(Box::new(flight.clone())));
             // What the mark keeps out is known when the user is looked at, and nothing changes it later.
-            Ok(directory::kept_out(&flight, &self.reading))
+            Ok(directory::success(&flight, &self.reading))
         };
         self.plan(answer, Event::Answer(writer, Box::new(write), result));
     }
@@ -78,7 +78,7 @@ impl World {
         self.plan(answer, Event::Verified(writer, Box::new(write), result));
     }
 
-    pub(super) fn verified(&mut self, writer: Writer, write: &UserWrite, result: WriteResult) {
+    pub(super) fn verified(&mut self, writer: Writer, write: &UserWrite, result: LookResult) {
         let (now, share) = (self.now, self.rng.random());
         let Some(replica) = self.alive(writer) else { return };
         let time = replica.time(now);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shared::{
     ids::UserId,
+    lanes::Success,
     moment::Moment,
     patch::{PropertyValue, UserWrite},
     property::Property,
@@ -83,9 +84,10 @@ impl Directory {
     }
 }
 
-/// What the mark keeps out of this write.
-pub(super) fn kept_out(flight: &Flight, reading: &Reading) -> Vec<Property> {
-    reconciled(flight, reading).superseded
+/// What will come of this write: the mark decides, as it was when the user was looked at.
+pub(super) fn success(flight: &Flight, reading: &Reading) -> Success {
+    let Reconciled { body, superseded } = reconciled(flight, reading);
+    Success { written: body.is_some(), superseded }
 }
 
 fn reconciled(flight: &Flight, reading: &Reading) -> Reconciled {

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use shared::{
-    engine::{Ending, WriteResult},
+    engine::{Ending, LookResult, WriteResult},
     ids::LockToken,
     moment::Moment,
     patch::UserWrite,
@@ -33,7 +33,7 @@ pub(super) enum Event {
     /// A replica renews its locks.
     Renew(Writer),
     /// A replica hears what its second look at a user showed.
-    Verified(Writer, Box<UserWrite>, WriteResult),
+    Verified(Writer, Box<UserWrite>, LookResult),
     /// A replica hears how its probe ended.
     Probed(Writer, bool),
     /// A replica dies, or is asked to stop.

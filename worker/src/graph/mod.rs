@@ -7,7 +7,7 @@ mod standing;
 mod wire;
 
 use async_trait::async_trait;
-use shared::{patch::UserWrite, property::Property};
+use shared::{lanes::Success, patch::UserWrite, property::Property};
 
 pub use answer::{Answer, Handling};
 pub use error::{Error, Patience};
@@ -23,6 +23,12 @@ pub struct Applied {
     pub near_limit: bool,
     /// Properties left out because the user's mark shows a newer version.
     pub superseded: Vec<Property>,
+}
+
+impl From<Applied> for Success {
+    fn from(Applied { written, superseded, .. }: Applied) -> Self {
+        Self { written, superseded }
+    }
 }
 
 /// What a write would change by what Graph shows now.

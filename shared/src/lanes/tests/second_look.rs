@@ -18,7 +18,7 @@ fn written(lanes: &mut Lanes<Message>, change: Work<Message>, now: u64) {
     let user = change.user;
     lanes.push(change);
     assert!(matches!(lanes.next(at(now)), Next::Write { .. }), "a write");
-    assert_eq!(lanes.finished(user, applied(), at(now), 0.5), [], "nothing is settled before the look");
+    assert_eq!(lanes.finished(user, Ok(applied()), at(now), 0.5), [], "nothing is settled before the look");
 }
 
 #[track_caller]
@@ -85,7 +85,7 @@ fn what_is_undone_again_and_again_is_tried_at_another_time_and_never_called_done
                 break ended;
             }
             expect_write(lanes.next(at(now)), 1, &[("mail", "Ada")], 0);
-            assert_eq!(lanes.finished(user(1), applied(), at(now), 0.5), []);
+            assert_eq!(lanes.finished(user(1), Ok(applied()), at(now), 0.5), []);
             (now, repairs) = (now + 5, repairs + 1);
         };
         assert_eq!((repairs, lanes.held()), (3, 0));
