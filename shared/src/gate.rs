@@ -114,6 +114,14 @@ impl Gate {
         self.pace.rate()
     }
 
+    /// Whether so many writes are more than the budget has at hand.
+    #[must_use]
+    pub fn is_short_of(&self, writes: usize, now: Moment) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+        let wanted = writes as f64;
+        wanted > self.pace.at_hand(now)
+    }
+
     /// When a look, which costs nothing of the write budget, may be made; `None` while the installation is at
     /// fault. An open breaker does not hold it back: its success is as good as that of a write.
     #[must_use]

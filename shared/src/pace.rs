@@ -63,12 +63,17 @@ impl Pace {
         Some(self.ready_at(now))
     }
 
+    /// Writes that can be taken at once.
+    #[must_use]
+    pub fn at_hand(&self, now: Moment) -> f64 {
+        let passed = (now - self.counted).as_secs_f64();
+        if passed > 0.0 { (self.tokens + passed * self.rate).min(self.burst) } else { self.tokens }
+    }
+
     /// When the next write can be taken: now, or later.
     #[must_use]
     pub fn ready_at(&self, now: Moment) -> Moment {
-        let passed = (now - self.counted).as_secs_f64();
-        let tokens =
-            if passed > 0.0 { (self.tokens + passed * self.rate).min(self.burst) } else { self.tokens };
+        let tokens = self.at_hand(now);
         if tokens >= 1.0 {
             return now;
         }
@@ -116,11 +121,8 @@ impl Pace {
     }
 
     fn refill(&mut self, now: Moment) {
-        let passed = (now - self.counted).as_secs_f64();
+        self.tokens = self.at_hand(now);
         self.counted = self.counted.max(now);
-        if passed > 0.0 {
-            self.tokens = (self.tokens + passed * self.rate).min(self.burst);
-        }
     }
 }
 

@@ -148,7 +148,7 @@ impl Engine {
         for planned in planned {
             let stamp = planned.stamp(enqueued, arrival);
             let Planned { user, patch, .. } = planned;
-            self.lanes.push(Work { user, stamp, patch, urgency, deadline, ticket: lock });
+            self.lanes.push(Work { user, stamp, patch, urgency, deadline, ticket: lock }, now);
         }
         if self.stopping {
             self.release_waiting();

@@ -198,9 +198,9 @@ fn a_lost_lock_takes_the_message_out_before_its_write() {
     let mut engine = engine_with(Pace::new(1.0, 1.0));
     engine.arrived(arrival(1, &[1]), at(0));
     engine.arrived(arrival(2, &[2]), at(0));
-    assert_eq!(effects(&mut engine, at(0)).len(), 1);
-    engine.lock_lost(lock(2));
-    assert_eq!(settled(&effects(&mut engine, at(9))), [(lock(2), Ending::Released)]);
+    assert_eq!(effects(&mut engine, at(1)).len(), 1, "the newest first");
+    engine.lock_lost(lock(1));
+    assert_eq!(settled(&effects(&mut engine, at(9))), [(lock(1), Ending::Released)]);
 }
 
 #[test]

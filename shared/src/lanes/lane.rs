@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Work, applied::Known};
+use super::{Work, applied::Known, turns::Newness};
 use crate::{moment::Moment, patch::Entry, urgency::Urgency};
 
 /// One user's lane.
@@ -76,6 +76,13 @@ impl<T> Lane<T> {
     /// The same for the write that is under way.
     pub(super) fn flying_urgency(&self) -> Urgency {
         self.greatest(&self.flying)
+    }
+
+    /// The newest change that waits.
+    pub(super) fn newness(&self) -> Newness {
+        let repaired = self.repair.iter().map(|entry| entry.stamp);
+        let waiting = self.apart.iter().chain(&self.waiting).map(|work| work.stamp);
+        waiting.chain(repaired).map(Newness::from).max().unwrap_or(Newness::OLDEST)
     }
 
     fn greatest<'a>(&'a self, works: impl IntoIterator<Item = &'a Work<T>>) -> Urgency {

@@ -5,6 +5,7 @@
 //! *ticket*, travels along untouched and comes back with a [`Verdict`].
 
 mod applied;
+mod gathering;
 mod lane;
 mod second_look;
 #[cfg(test)]
@@ -16,7 +17,13 @@ mod unverified;
 use std::collections::{BTreeSet, HashMap};
 
 pub use self::traffic::{Failure, Limits, Next, Success, Verdict, Work};
-use self::{applied::Applied, lane::Lane, turns::Turns, unverified::Unverified};
+use self::{
+    applied::Applied,
+    gathering::Gathering,
+    lane::Lane,
+    turns::{First, Newness, Turns},
+    unverified::Unverified,
+};
 use crate::{
     class::Class,
     gate::{Gate, Permit, State},
@@ -25,7 +32,6 @@ use crate::{
     patch::UserWrite,
     property::Property,
     reason::{DeadLetter, DeadLetterReason},
-    urgency::Urgency,
 };
 
 /// The scheduler.
@@ -38,6 +44,7 @@ pub struct Lanes<T> {
     ready: Turns,
     /// Lanes that wait for another try.
     delayed: BTreeSet<(Moment, UserId)>,
+    gathering: Gathering,
     applied: Applied,
     unverified: Unverified<T>,
     held: usize,
@@ -56,6 +63,7 @@ impl<T> Lanes<T> {
             users: HashMap::new(),
             ready: Turns::default(),
             delayed: BTreeSet::new(),
+            gathering: Gathering::default(),
             held: 0,
             in_flight: 0,
         }
@@ -91,46 +99,67 @@ impl<T> Lanes<T> {
     }
 
     /// Takes a planned change in.
-    pub fn push(&mut self, work: Work<T>) {
-        let (user, urgency) = (work.user, work.urgency);
+    pub fn push(&mut self, work: Work<T>, now: Moment) {
+        let (user, urgency, newness) = (work.user, work.urgency, Newness::from(work.stamp));
         let lane = self.users.entry(user).or_default();
         let queued = lane.is_flying() || lane.has_waiting();
         lane.push(work);
         self.held += 1;
-        if !queued {
-            self.ready.push_back(user, urgency);
-        } else if urgency == Urgency::Live {
-            self.ready.promote(user);
+        self.gathering.arrived(now);
+        if queued {
+            self.ready.renew(user, urgency, newness);
+        } else {
+            self.ready.push_back(user, urgency, newness);
         }
     }
 
     /// What to do next.
     pub fn next(&mut self, now: Moment) -> Next<T> {
         self.wake(now);
+        let mut blocked = None;
         while self.in_flight < self.limits.concurrency && !self.ready.is_empty() {
+            let scarce = self.gate.is_short_of(self.ready.len(), now);
+            if let Some(end) = self.gathering.until(scarce, self.held >= self.limits.messages, now) {
+                blocked = Some(end);
+                break;
+            }
             match self.gate.ask(now) {
                 Permit::Now => {}
-                Permit::At(moment) => return Next::Wait(Some(moment)),
-                Permit::AfterProbe => return Next::Wait(None),
+                Permit::At(moment) => {
+                    blocked = Some(moment);
+                    break;
+                }
+                Permit::AfterProbe => break,
             }
-            match self.start_next(now) {
+            let first = if scarce { First::Newest } else { First::Longest };
+            match self.start_next(first, now) {
                 Some(step) => return step,
                 None => self.gate.unused(),
             }
         }
-        self.start_verifying(now)
-            .unwrap_or_else(|| Next::Wait(self.delayed.first().map(|(moment, _)| *moment)))
+        // Looks cost nothing of the budget; while writes wait for it, they go on.
+        self.start_verifying(now).unwrap_or_else(|| {
+            let delayed = self.delayed.first().map(|(moment, _)| *moment);
+            Next::Wait([blocked, delayed].into_iter().flatten().min())
+        })
     }
 
     /// When a lane or the gate may let something through, if nothing else happens before.
     #[must_use]
-    pub fn wake_at(&self, now: Moment) -> Option<Moment> {
+    pub fn wake_at(&mut self, now: Moment) -> Option<Moment> {
         let delayed = self.delayed.first().map(|(moment, _)| *moment);
-        let look =
-            self.unverified.next_due().zip(self.gate.may_look_at(now)).map(|(due, open)| due.max(open));
-        let delayed = [delayed, look].into_iter().flatten().min();
-        let idle = self.ready.is_empty() || self.in_flight >= self.limits.concurrency;
-        if idle { delayed } else { [delayed, self.gate.opens_at(now)].into_iter().flatten().min() }
+        let free = self.in_flight < self.limits.concurrency;
+        let look = self.unverified.next_due().filter(|_| free).zip(self.gate.may_look_at(now));
+        let look = look.map(|(due, open)| due.max(open));
+        let ready = (free && !self.ready.is_empty()).then(|| self.ready_at(now)).flatten();
+        [delayed, look, ready].into_iter().flatten().min()
+    }
+
+    /// When the next lane that is ready may be written.
+    fn ready_at(&mut self, now: Moment) -> Option<Moment> {
+        let scarce = self.gate.is_short_of(self.ready.len(), now);
+        let gathered = self.gathering.until(scarce, self.held >= self.limits.messages, now);
+        self.gate.opens_at(now).map(|opens| opens.max(gathered.unwrap_or(opens)))
     }
 
     /// The write of this user ended. `share` is drawn evenly from 0 to 1, for jitter.
@@ -218,8 +247,8 @@ impl<T> Lanes<T> {
     }
 
     /// Starts the write of the lane whose turn it is; `None` if that lane had nothing left.
-    fn start_next(&mut self, now: Moment) -> Option<Next<T>> {
-        let user = self.ready.pop()?;
+    fn start_next(&mut self, first: First, now: Moment) -> Option<Next<T>> {
+        let user = self.ready.pop(first)?;
         // Its turn comes when the look has ended.
         if self.unverified.is_looking(user) {
             return None;
@@ -368,13 +397,14 @@ impl<T> Lanes<T> {
     fn turn_back(&mut self, user: UserId) {
         if let Some(lane) = self.users.get_mut(&user) {
             lane.turn_back();
-            self.ready.push_front(user, lane.urgency());
+            self.ready.push_front(user, lane.urgency(), lane.newness());
         }
     }
 
     fn queue(&mut self, user: UserId) {
-        let urgency = self.users.get(&user).map(Lane::urgency).unwrap_or_default();
-        self.ready.push_back(user, urgency);
+        if let Some(lane) = self.users.get(&user) {
+            self.ready.push_back(user, lane.urgency(), lane.newness());
+        }
     }
 
     fn drop_if_idle(&mut self, user: UserId) {

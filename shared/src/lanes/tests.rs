@@ -1,5 +1,6 @@
 //! A small world around the scheduler: a directory that fails at random, and a model of what must come out.
 
+mod scarcity;
 mod second_look;
 
 use std::{collections::HashMap, num::NonZeroUsize, time::Duration};
@@ -17,6 +18,7 @@ use crate::{
     patch::{PropertyValue, UserPatch},
     property::Property,
     register::{Register, Stamp},
+    urgency::Urgency,
     version::Version,
 };
 
@@ -43,13 +45,17 @@ fn limits() -> Limits {
 }
 
 fn lanes() -> Lanes<Message> {
+    lanes_with(Pace::unlimited())
+}
+
+fn lanes_with(pace: Pace) -> Lanes<Message> {
     let gate_limits = gate::Limits {
         breaker_users: 3,
         probe: delays(500),
         throttle: delays(500),
         longest_wait: Duration::from_mins(1),
     };
-    Lanes::new(limits(), Gate::new(gate_limits, Pace::unlimited()))
+    Lanes::new(limits(), Gate::new(gate_limits, pace))
 }
 
 fn user(n: u8) -> UserId {
@@ -111,8 +117,8 @@ fn verdicts(settled: &[(Work<Message>, Verdict)]) -> Vec<(usize, &Verdict)> {
 #[test]
 fn changes_of_one_user_that_wait_together_become_one_write_of_the_newest_values() {
     let mut lanes = lanes();
-    lanes.push(work(1, 0, 20, &[("givenName", "new")]));
-    lanes.push(work(2, 0, 10, &[("givenName", "old"), ("surname", "kept")]));
+    lanes.push(work(1, 0, 20, &[("givenName", "new")]), at(0));
+    lanes.push(work(2, 0, 10, &[("givenName", "old"), ("surname", "kept")]), at(0));
     expect_write(lanes.next(at(0)), 0, &[("givenName", "new"), ("surname", "kept")], 2);
     let settled = lanes.finished(user(0), Ok(applied()), at(0), 0.5);
     assert_eq!(verdicts(&settled), [(2, &Verdict::Applied), (1, &Verdict::Applied)]);
@@ -136,8 +142,8 @@ fn writes(lanes: &mut Lanes<Message>) -> Vec<(UserId, Urgency)> {
 #[test]
 fn what_is_replayed_yields_to_what_is_live() {
     let mut lanes = lanes();
-    lanes.push(replayed(work(1, 0, 1, &[("givenName", "a")])));
-    lanes.push(work(2, 1, 2, &[("givenName", "b")]));
+    lanes.push(replayed(work(1, 0, 1, &[("givenName", "a")])), at(0));
+    lanes.push(work(2, 1, 2, &[("givenName", "b")]), at(0));
     assert_eq!(writes(&mut lanes), [(user(1), Urgency::Live), (user(0), Urgency::Replayed)]);
 }
 
@@ -145,19 +151,19 @@ fn what_is_replayed_yields_to_what_is_live() {
 fn a_live_change_takes_the_replayed_ones_of_its_user_along() {
     let mut lanes = lanes();
     for to in [0, 1] {
-        lanes.push(replayed(work(usize::from(to), to, 1, &[("givenName", "a")])));
+        lanes.push(replayed(work(usize::from(to), to, 1, &[("givenName", "a")])), at(0));
     }
-    lanes.push(work(2, 1, 2, &[("surname", "b")]));
+    lanes.push(work(2, 1, 2, &[("surname", "b")]), at(0));
     assert_eq!(writes(&mut lanes), [(user(1), Urgency::Live), (user(0), Urgency::Replayed)]);
 }
 
 #[test]
 fn a_merged_write_that_is_taken_apart_stays_as_urgent_as_its_most_urgent_change() {
     let mut lanes = lanes();
-    lanes.push(replayed(work(1, 0, 1, &[("givenName", "a")])));
-    lanes.push(work(2, 0, 2, &[("surname", "b")]));
+    lanes.push(replayed(work(1, 0, 1, &[("givenName", "a")])), at(0));
+    lanes.push(work(2, 0, 2, &[("surname", "b")]), at(0));
     expect_write(lanes.next(at(0)), 0, &[("givenName", "a"), ("surname", "b")], 2);
-    lanes.push(replayed(work(3, 1, 1, &[("givenName", "c")])));
+    lanes.push(replayed(work(3, 1, 1, &[("givenName", "c")])), at(0));
     assert_eq!(lanes.finished(user(0), failure(Class::Permanent), at(0), 0.5), []);
     let order = [(user(0), Urgency::Replayed), (user(0), Urgency::Live), (user(1), Urgency::Replayed)];
     assert_eq!(writes(&mut lanes), order);
@@ -166,10 +172,10 @@ fn a_merged_write_that_is_taken_apart_stays_as_urgent_as_its_most_urgent_change(
 #[test]
 fn a_change_older_than_what_was_written_is_stale_and_costs_no_write() {
     let mut lanes = lanes();
-    lanes.push(work(1, 0, 20, &[("givenName", "new")]));
+    lanes.push(work(1, 0, 20, &[("givenName", "new")]), at(0));
     expect_write(lanes.next(at(0)), 0, &[("givenName", "new")], 1);
     lanes.finished(user(0), Ok(applied()), at(0), 0.5);
-    lanes.push(work(2, 0, 10, &[("givenName", "old")]));
+    lanes.push(work(2, 0, 10, &[("givenName", "old")]), at(0));
     let Next::Settle(settled) = lanes.next(at(1)) else { panic!("nothing settled") };
     assert_eq!(verdicts(&settled), [(2, &Verdict::Stale)]);
 }
@@ -177,8 +183,8 @@ fn a_change_older_than_what_was_written_is_stale_and_costs_no_write() {
 #[test]
 fn a_change_that_the_mark_of_the_user_supersedes_is_stale() {
     let mut lanes = lanes();
-    lanes.push(work(1, 0, 10, &[("givenName", "old")]));
-    lanes.push(work(2, 0, 20, &[("surname", "new")]));
+    lanes.push(work(1, 0, 10, &[("givenName", "old")]), at(0));
+    lanes.push(work(2, 0, 20, &[("surname", "new")]), at(0));
     assert!(matches!(lanes.next(at(0)), Next::Write { .. }));
     let outcome = Ok(Success { written: true, superseded: vec![property("givenName")] });
     let settled = lanes.finished(user(0), outcome, at(0), 0.5);
@@ -188,20 +194,20 @@ fn a_change_that_the_mark_of_the_user_supersedes_is_stale() {
 #[test]
 fn a_message_delivered_again_after_its_write_is_completed_without_a_second_write() {
     let mut lanes = lanes();
-    lanes.push(work(1, 0, 20, &[("givenName", "new")]));
+    lanes.push(work(1, 0, 20, &[("givenName", "new")]), at(0));
     expect_write(lanes.next(at(0)), 0, &[("givenName", "new")], 1);
     lanes.finished(user(0), Ok(applied()), at(0), 0.5);
-    lanes.push(work(1, 0, 20, &[("givenName", "new")]));
+    lanes.push(work(1, 0, 20, &[("givenName", "new")]), at(0));
     assert!(matches!(lanes.next(at(1)), Next::Settle(_)));
 }
 
 #[test]
 fn only_one_write_of_a_user_is_under_way_while_others_go_on() {
     let mut lanes = lanes();
-    lanes.push(work(1, 0, 1, &[("mail", "a")]));
+    lanes.push(work(1, 0, 1, &[("mail", "a")]), at(0));
     expect_write(lanes.next(at(0)), 0, &[("mail", "a")], 1);
-    lanes.push(work(2, 0, 2, &[("mail", "b")]));
-    lanes.push(work(3, 1, 1, &[("mail", "c")]));
+    lanes.push(work(2, 0, 2, &[("mail", "b")]), at(0));
+    lanes.push(work(3, 1, 1, &[("mail", "c")]), at(0));
     expect_write(lanes.next(at(0)), 1, &[("mail", "c")], 1);
     assert_eq!(lanes.next(at(0)), Next::Wait(None));
     lanes.finished(user(0), Ok(applied()), at(0), 0.5);
@@ -211,8 +217,8 @@ fn only_one_write_of_a_user_is_under_way_while_others_go_on() {
 #[test]
 fn of_a_refused_merged_write_only_the_guilty_change_is_dead_lettered() {
     let mut lanes = lanes();
-    lanes.push(work(1, 0, 1, &[("surname", "good")]));
-    lanes.push(work(2, 0, 2, &[("mail", "bad")]));
+    lanes.push(work(1, 0, 1, &[("surname", "good")]), at(0));
+    lanes.push(work(2, 0, 2, &[("mail", "bad")]), at(0));
     expect_write(lanes.next(at(0)), 0, &[("mail", "bad"), ("surname", "good")], 2);
     assert_eq!(lanes.finished(user(0), failure(Class::Permanent), at(0), 0.5), []);
     expect_write(lanes.next(at(0)), 0, &[("surname", "good")], 1);
@@ -226,7 +232,7 @@ fn of_a_refused_merged_write_only_the_guilty_change_is_dead_lettered() {
 fn a_write_that_keeps_failing_is_handed_back_and_after_its_deadline_dead_lettered() {
     for (deadline, exhausted) in [(3600, false), (1, true)] {
         let mut lanes = lanes();
-        lanes.push(Work { deadline: at(deadline), ..work(1, 0, 1, &[("mail", "a")]) });
+        lanes.push(Work { deadline: at(deadline), ..work(1, 0, 1, &[("mail", "a")]) }, at(0));
         let mut settled = Vec::new();
         for second in (0..).step_by(10).take(3) {
             assert!(settled.is_empty());
@@ -247,7 +253,7 @@ fn a_write_that_keeps_failing_is_handed_back_and_after_its_deadline_dead_lettere
 #[test]
 fn a_user_who_may_be_too_new_is_tried_for_the_grace_time_and_then_dead_lettered() {
     let mut lanes = lanes();
-    lanes.push(work(1, 0, 1, &[("mail", "a")]));
+    lanes.push(work(1, 0, 1, &[("mail", "a")]), at(0));
     let missing = Err(Failure {
         class: Class::Transient,
         dead_letter: DeadLetter::new(DeadLetterReason::UserNotFound, "no such user"),
@@ -267,7 +273,7 @@ fn a_user_who_may_be_too_new_is_tried_for_the_grace_time_and_then_dead_lettered(
 #[test]
 fn a_throttled_write_waits_for_the_time_asked_and_counts_no_try() {
     let mut lanes = lanes();
-    lanes.push(work(1, 0, 1, &[("mail", "a")]));
+    lanes.push(work(1, 0, 1, &[("mail", "a")]), at(0));
     for round in 0..10 {
         assert!(matches!(lanes.next(at(round * 10)), Next::Write { .. }));
         let throttled = failure(Class::Throttled { retry_after: Some(Duration::from_secs(5)) });
@@ -279,8 +285,8 @@ fn a_throttled_write_waits_for_the_time_asked_and_counts_no_try() {
 #[test]
 fn a_fault_of_the_installation_pauses_and_everything_can_be_given_back() {
     let mut lanes = lanes();
-    lanes.push(work(1, 0, 1, &[("mail", "a")]));
-    lanes.push(work(2, 1, 1, &[("mail", "b")]));
+    lanes.push(work(1, 0, 1, &[("mail", "a")]), at(0));
+    lanes.push(work(2, 1, 1, &[("mail", "b")]), at(0));
     assert!(matches!(lanes.next(at(0)), Next::Write { .. }));
     assert_eq!(lanes.finished(user(0), failure(Class::Installation), at(0), 0.5), []);
     assert_eq!(lanes.gate().state(at(0)), State::Paused);
@@ -293,8 +299,8 @@ fn a_fault_of_the_installation_pauses_and_everything_can_be_given_back() {
 #[test]
 fn a_change_whose_lock_is_lost_before_its_write_is_withdrawn() {
     let mut lanes = lanes();
-    lanes.push(work(1, 0, 1, &[("mail", "a")]));
-    lanes.push(work(2, 0, 2, &[("surname", "b")]));
+    lanes.push(work(1, 0, 1, &[("mail", "a")]), at(0));
+    lanes.push(work(2, 0, 2, &[("surname", "b")]), at(0));
     let withdrawn = lanes.withdraw(user(0), |message| message.id == 1);
     assert_eq!(withdrawn.len(), 1);
     expect_write(lanes.next(at(0)), 0, &[("surname", "b")], 1);
@@ -304,18 +310,18 @@ fn a_change_whose_lock_is_lost_before_its_write_is_withdrawn() {
 #[test]
 fn a_lane_emptied_by_withdrawing_has_nothing_to_do_and_stays_usable() {
     let mut lanes = lanes();
-    lanes.push(work(1, 0, 1, &[("mail", "a")]));
+    lanes.push(work(1, 0, 1, &[("mail", "a")]), at(0));
     lanes.withdraw(user(0), |_| true);
     assert_eq!((lanes.next(at(0)), lanes.held()), (Next::Wait(None), 0));
-    lanes.push(work(2, 0, 2, &[("mail", "b")]));
+    lanes.push(work(2, 0, 2, &[("mail", "b")]), at(0));
     expect_write(lanes.next(at(0)), 0, &[("mail", "b")], 1);
 }
 
 #[test]
 fn after_a_pause_one_write_at_a_time_is_tried_until_one_succeeds() {
     let mut lanes = lanes();
-    lanes.push(work(1, 0, 1, &[("mail", "a")]));
-    lanes.push(work(2, 1, 1, &[("mail", "b")]));
+    lanes.push(work(1, 0, 1, &[("mail", "a")]), at(0));
+    lanes.push(work(2, 1, 1, &[("mail", "b")]), at(0));
     assert!(matches!(lanes.next(at(0)), Next::Write { .. }));
     lanes.finished(user(0), failure(Class::Installation), at(0), 0.5);
     assert_eq!(lanes.next(at(100)), Next::Wait(None), "writes wait for a probe");
@@ -330,7 +336,7 @@ fn after_a_pause_one_write_at_a_time_is_tried_until_one_succeeds() {
 #[test]
 fn a_write_refused_on_trial_is_set_aside_so_that_it_cannot_keep_the_pause_up() {
     let mut lanes = lanes();
-    lanes.push(work(1, 0, 1, &[("mail", "a")]));
+    lanes.push(work(1, 0, 1, &[("mail", "a")]), at(0));
     assert!(matches!(lanes.next(at(0)), Next::Write { .. }));
     assert_eq!(lanes.finished(user(0), failure(Class::Installation), at(0), 0.5), []);
     lanes.probed(true, at(100), 0.5);
@@ -376,7 +382,7 @@ impl World {
         let urgency = if version % 2 == 0 { Urgency::Live } else { Urgency::Replayed };
         let work = Work { urgency, ..work(id, to, version, &[(PROPERTIES[name], &value)]) };
         self.arrived.push(work.clone());
-        lanes.push(work);
+        lanes.push(work, at(0));
     }
 
     fn start(&mut self, lanes: &mut Lanes<Message>) {

@@ -1,20 +1,91 @@
 //! Whose turn it is: lanes with live work before lanes with replayed work only, and neither without end.
+//!
+//! Among their like, lanes come in the order in which they began to wait. Where writes are scarce, the lane with the
+//! newest change comes first instead: it is the one that somebody waits for in front of a screen, and another replica
+//! that holds older changes of its user finds them done. One turn in ten goes to whoever has waited longest.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::{ids::UserId, urgency::Urgency};
+use jiff::Timestamp;
+
+use crate::{
+    ids::{SequenceNumber, UserId},
+    register::Stamp,
+    urgency::Urgency,
+};
 
 /// After so many turns of live lanes in a row, one of the replayed ones has its turn: a replay that never ends
 /// would keep its messages under lock in vain.
 const LIVE_IN_A_ROW: u32 = 19;
 
+/// After so many turns of the newest in a row, the lane that has waited longest has its turn.
+const NEWEST_IN_A_ROW: u32 = 9;
+
+/// How new a change is, among those of different users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Newness(Timestamp, SequenceNumber);
+
+impl Newness {
+    /// As old as can be.
+    pub(super) const OLDEST: Self = Self(Timestamp::MIN, SequenceNumber(0));
+}
+
+impl From<Stamp> for Newness {
+    fn from(stamp: Stamp) -> Self {
+        Self(stamp.version.at, stamp.arrival)
+    }
+}
+
+/// Which lane comes first among its like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum First {
+    /// The one that has waited longest.
+    Longest,
+    /// The one with the newest change, mostly.
+    Newest,
+}
+
 /// Lanes with something to write, each once.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    live: BTreeMap<i64, UserId>,
-    replayed: BTreeMap<i64, UserId>,
-    places: HashMap<UserId, (Urgency, i64)>,
+    live: Line,
+    replayed: Line,
+    places: HashMap<UserId, Place>,
     live_in_a_row: u32,
+    newest_in_a_row: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    urgency: Urgency,
+    turn: i64,
+    newness: Newness,
+}
+
+/// Lanes of one urgency, in both orders.
+#[derive(Debug, Default)]
+struct Line {
+    by_turn: BTreeMap<i64, UserId>,
+    by_newness: BTreeSet<(Newness, UserId)>,
+}
+
+impl Line {
+    fn insert(&mut self, user: UserId, place: Place) {
+        self.by_turn.insert(place.turn, user);
+        self.by_newness.insert((place.newness, user));
+    }
+
+    fn remove(&mut self, user: UserId, place: Place) {
+        self.by_turn.remove(&place.turn);
+        self.by_newness.remove(&(place.newness, user));
+    }
+
+    fn first(&self, first: First) -> Option<UserId> {
+        match first {
+            First::Longest => self.by_turn.first_key_value().map(|(_, user)| *user),
+            First::Newest => self.by_newness.last().map(|(_, user)| *user),
+        }
+    }
 }
 
 impl Turns {
@@ -31,51 +102,60 @@ impl Turns {
     }
 
     /// Gives a lane the last turn among its like, unless it has a turn that is as good.
-    pub(super) fn push_back(&mut self, user: UserId, urgency: Urgency) {
-        let last = self.of(urgency).last_key_value().map_or(0, |(place, _)| place + 1);
-        self.put(user, urgency, last);
+    pub(super) fn push_back(&mut self, user: UserId, urgency: Urgency, newness: Newness) {
+        let turn = self.of(urgency).by_turn.last_key_value().map_or(0, |(turn, _)| turn + 1);
+        self.put(user, Place { urgency, turn, newness });
     }
 
     /// Gives a lane the first turn among its like.
-    pub(super) fn push_front(&mut self, user: UserId, urgency: Urgency) {
-        let first = self.of(urgency).first_key_value().map_or(0, |(place, _)| place - 1);
-        self.put(user, urgency, first);
+    pub(super) fn push_front(&mut self, user: UserId, urgency: Urgency, newness: Newness) {
+        let turn = self.of(urgency).by_turn.first_key_value().map_or(0, |(turn, _)| turn - 1);
+        self.put(user, Place { urgency, turn, newness });
     }
 
-    /// Live work came to a lane whose turn would be among the replayed ones.
-    pub(super) fn promote(&mut self, user: UserId) {
-        if self.places.contains_key(&user) {
-            self.push_back(user, Urgency::Live);
+    /// A change came to a lane: it is as new as that, and live work does not wait among the replayed.
+    pub(super) fn renew(&mut self, user: UserId, urgency: Urgency, newness: Newness) {
+        let Some(&place) = self.places.get(&user) else { return };
+        if newness > place.newness {
+            self.of(place.urgency).remove(user, place);
+            let place = Place { newness, ..place };
+            self.of(place.urgency).insert(user, place);
+            self.places.insert(user, place);
+        }
+        if urgency > place.urgency {
+            self.push_back(user, urgency, newness.max(place.newness));
         }
     }
 
     /// The lane whose turn it is.
-    pub(super) fn pop(&mut self) -> Option<UserId> {
-        let live = match (self.live.is_empty(), self.replayed.is_empty()) {
+    pub(super) fn pop(&mut self, first: First) -> Option<UserId> {
+        let live = match (self.live.by_turn.is_empty(), self.replayed.by_turn.is_empty()) {
             (false, false) => self.live_in_a_row < LIVE_IN_A_ROW,
             (no_live, _) => !no_live,
         };
-        self.live_in_a_row = if live && !self.replayed.is_empty() { self.live_in_a_row + 1 } else { 0 };
-        let turns = if live { &mut self.live } else { &mut self.replayed };
-        let (_, user) = turns.pop_first()?;
-        self.places.remove(&user);
+        let longest = first == First::Longest || self.newest_in_a_row >= NEWEST_IN_A_ROW;
+        let contested = live && !self.replayed.by_turn.is_empty();
+        let among = if live { &self.live } else { &self.replayed };
+        let user = among.first(if longest { First::Longest } else { First::Newest })?;
+        self.live_in_a_row = if contested { self.live_in_a_row + 1 } else { 0 };
+        self.newest_in_a_row = if longest { 0 } else { self.newest_in_a_row + 1 };
+        if let Some(place) = self.places.remove(&user) {
+            self.of(place.urgency).remove(user, place);
+        }
         Some(user)
     }
 
-    fn put(&mut self, user: UserId, urgency: Urgency, place: i64) {
-        match self.places.get(&user) {
-            Some((present, _)) if *present >= urgency => return,
-            Some((present, place)) => {
-                let (present, place) = (*present, *place);
-                self.of(present).remove(&place);
-            }
+    fn put(&mut self, user: UserId, place: Place) {
+        match self.places.get(&user).copied() {
+            Some(present) if present.urgency >= place.urgency => return,
+            Some(present) => self.of(present.urgency).remove(user, present),
             None => {}
         }
-        self.of(urgency).insert(place, user);
-        self.places.insert(user, (urgency, place));
+        self.of(place.urgency).insert(user, place);
+        self.places.insert(user, place);
     }
 
-    fn of(&mut self, urgency: Urgency) -> &mut BTreeMap<i64, UserId> {
+    fn of(&mut self, urgency: Urgency) -> &mut Line {
         match urgency {
             Urgency::Live => &mut self.live,
             Urgency::Replayed => &mut self.replayed,
@@ -85,8 +165,6 @@ impl Turns {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use proptest::prelude::*;
     use uuid::Uuid;
 
@@ -96,8 +174,12 @@ mod tests {
         UserId(Uuid::from_u128(u128::from(n) + 1))
     }
 
-    fn drain(turns: &mut Turns) -> Vec<UserId> {
-        std::iter::from_fn(|| turns.pop()).collect()
+    fn newness(second: u8) -> Newness {
+        Newness(Timestamp::from_second(i64::from(second)).expect("small"), SequenceNumber(0))
+    }
+
+    fn drain(turns: &mut Turns, first: First) -> Vec<UserId> {
+        std::iter::from_fn(|| turns.pop(first)).collect()
     }
 
     #[test]
@@ -106,58 +188,72 @@ mod tests {
         for (n, urgency) in
             [(0, Urgency::Replayed), (1, Urgency::Live), (2, Urgency::Replayed), (3, Urgency::Live)]
         {
-            turns.push_back(user(n), urgency);
+            turns.push_back(user(n), urgency, newness(9 - n));
         }
-        turns.push_front(user(4), Urgency::Replayed);
-        assert_eq!(drain(&mut turns), [1, 3, 4, 0, 2].map(user));
+        turns.push_front(user(4), Urgency::Replayed, newness(0));
+        assert_eq!(drain(&mut turns, First::Longest), [1, 3, 4, 0, 2].map(user));
     }
 
     #[test]
     fn a_lane_to_which_live_work_comes_leaves_the_replayed_ones() {
         let mut turns = Turns::default();
-        turns.push_back(user(0), Urgency::Replayed);
-        turns.push_back(user(1), Urgency::Replayed);
-        turns.promote(user(1));
-        turns.promote(user(2));
-        assert_eq!((turns.len(), drain(&mut turns)), (2, vec![user(1), user(0)]));
+        turns.push_back(user(0), Urgency::Replayed, newness(0));
+        turns.push_back(user(1), Urgency::Replayed, newness(0));
+        turns.renew(user(1), Urgency::Live, newness(0));
+        turns.renew(user(2), Urgency::Live, newness(0));
+        assert_eq!((turns.len(), drain(&mut turns, First::Longest)), (2, vec![user(1), user(0)]));
+    }
+
+    #[test]
+    fn where_writes_are_scarce_the_newest_change_comes_first_and_one_turn_in_ten_is_for_the_longest_waiting()
+    {
+        let mut turns = Turns::default();
+        (0..22).for_each(|n| turns.push_back(user(n), Urgency::Live, newness(n)));
+        turns.renew(user(5), Urgency::Live, newness(30));
+        let expected = [5, 21, 20, 19, 18, 17, 16, 15, 14, 0, 13, 12, 11, 10, 9, 8, 7, 6, 4, 1, 3, 2];
+        assert_eq!(drain(&mut turns, First::Newest), expected.map(user));
     }
 
     #[test]
     fn replayed_lanes_get_one_turn_in_twenty_however_much_is_live() {
-        let mut turns = Turns::default();
-        (0..5).for_each(|n| turns.push_back(user(n), Urgency::Replayed));
-        let mut replayed = Vec::new();
-        for turn in 1..=100 {
-            turns.push_back(user(100 + u8::try_from(turn % 2).expect("small")), Urgency::Live);
-            let popped = turns.pop().expect("a lane is there");
-            if popped < user(100) {
-                replayed.push(turn);
+        for first in [First::Longest, First::Newest] {
+            let mut turns = Turns::default();
+            (0..5).for_each(|n| turns.push_back(user(n), Urgency::Replayed, newness(n)));
+            let mut replayed = Vec::new();
+            for turn in 1..=100 {
+                let live = user(100 + turn % 2);
+                turns.push_back(live, Urgency::Live, newness(turn));
+                let popped = turns.pop(first).expect("a lane is there");
+                if popped < user(100) {
+                    replayed.push(turn);
+                }
             }
+            assert_eq!(replayed, [20, 40, 60, 80, 100]);
         }
-        assert_eq!(replayed, [20, 40, 60, 80, 100]);
     }
 
     proptest! {
         #[test]
         fn every_lane_has_exactly_one_turn(
-            steps in prop::collection::vec((0_u8..4, 0_u8..6, any::<bool>()), 0..200),
+            steps in prop::collection::vec((0_u8..5, 0_u8..6, any::<bool>(), 0_u8..9), 0..200),
         ) {
             let (mut turns, mut waiting) = (Turns::default(), BTreeSet::new());
-            for (step, n, live) in steps {
+            for (step, n, live, second) in steps {
                 let urgency = if live { Urgency::Live } else { Urgency::Replayed };
+                let pop = |turns: &mut Turns, waiting: &mut BTreeSet<UserId>, first| {
+                    let popped = turns.pop(first);
+                    popped.is_none() == waiting.is_empty() && popped.is_none_or(|user| waiting.remove(&user))
+                };
                 match step {
-                    0 => { turns.push_back(user(n), urgency); waiting.insert(user(n)); }
-                    1 => { turns.push_front(user(n), urgency); waiting.insert(user(n)); }
-                    2 => turns.promote(user(n)),
-                    _ => {
-                        let popped = turns.pop();
-                        prop_assert_eq!(popped.is_none(), waiting.is_empty());
-                        prop_assert!(popped.is_none_or(|user| waiting.remove(&user)));
-                    }
+                    0 => { turns.push_back(user(n), urgency, newness(second)); waiting.insert(user(n)); }
+                    1 => { turns.push_front(user(n), urgency, newness(second)); waiting.insert(user(n)); }
+                    2 => turns.renew(user(n), urgency, newness(second)),
+                    3 => prop_assert!(pop(&mut turns, &mut waiting, First::Newest)),
+                    _ => prop_assert!(pop(&mut turns, &mut waiting, First::Longest)),
                 }
                 prop_assert_eq!((turns.len(), turns.is_empty()), (waiting.len(), waiting.is_empty()));
             }
-            prop_assert_eq!(drain(&mut turns).into_iter().collect::<BTreeSet<_>>(), waiting);
+            prop_assert_eq!(drain(&mut turns, First::Newest).into_iter().collect::<BTreeSet<_>>(), waiting);
         }
     }
 }

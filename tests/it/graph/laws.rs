@@ -134,14 +134,17 @@ impl Replica {
     fn push(&mut self, number: usize, stamp: Stamp, change: &Patch) {
         self.pushed += 1;
         let deadline = Moment::after_start(Duration::from_hours(1));
-        self.lanes.push(Work {
-            user: USER,
-            stamp,
-            patch: patch(change),
-            urgency: Urgency::Live,
-            deadline,
-            ticket: number,
-        });
+        self.lanes.push(
+            Work {
+                user: USER,
+                stamp,
+                patch: patch(change),
+                urgency: Urgency::Live,
+                deadline,
+                ticket: number,
+            },
+            Moment::START,
+        );
     }
 
     /// Writes everything that waits, merged as it may be.

@@ -16,7 +16,7 @@ fn change(id: usize, to: u8, property: &str) -> Work<Message> {
 /// Takes a change in, and writes it.
 fn written(lanes: &mut Lanes<Message>, change: Work<Message>, now: u64) {
     let user = change.user;
-    lanes.push(change);
+    lanes.push(change, at(now));
     assert!(matches!(lanes.next(at(now)), Next::Write { .. }), "a write");
     assert_eq!(lanes.finished(user, Ok(applied()), at(now), 0.5), [], "nothing is settled before the look");
 }
@@ -35,7 +35,7 @@ fn what_was_given_back_before_its_second_look_is_written_again() {
     written(&mut lanes, change(), 0);
     assert_eq!(lanes.release_waiting(), [(change(), Verdict::Release)]);
     // Another replica may have undone it meanwhile, so that it was written is no reason to leave it out.
-    lanes.push(change());
+    lanes.push(change(), at(0));
     assert!(matches!(lanes.next(at(1)), Next::Write { .. }));
 }
 
@@ -64,7 +64,7 @@ fn a_message_whose_lock_is_lost_leaves_the_look_behind() {
     written(&mut lanes, change(1, 1, "mail"), 0);
     assert_eq!(lanes.withdraw(user(1), |_| true), [change(1, 1, "mail")]);
     // Delivered again, it waits for the look instead of being settled by what is remembered.
-    lanes.push(change(1, 1, "mail"));
+    lanes.push(change(1, 1, "mail"), at(0));
     assert_eq!(lanes.next(at(1)), Next::Settle(Vec::new()));
     expect_look(lanes.next(at(5)), 1, &["mail"]);
     let settled = lanes.verified(user(1), Ok(Vec::new()), at(5), 0.5);
@@ -98,7 +98,17 @@ fn what_is_undone_again_and_again_is_tried_at_another_time_and_never_called_done
             }
             other => panic!("{other:?}"),
         }
-        lanes.push(change());
+        lanes.push(change(), at(0));
         assert!(matches!(lanes.next(at(now)), Next::Write { .. }), "nothing is remembered of it");
     }
+}
+
+#[test]
+fn looks_go_on_while_writes_wait_for_the_budget() {
+    let mut lanes = lanes_with(Pace::new(1.0, 1.0));
+    lanes.limits = Limits { verify_after: Some(Duration::ZERO), messages: 1, ..limits() };
+    written(&mut lanes, change(1, 1, "mail"), 0);
+    lanes.push(change(2, 2, "mail"), at(0));
+    expect_look(lanes.next(at(0)), 1, &["mail"]);
+    assert_eq!(lanes.next(at(0)), Next::Wait(Some(at(1))), "nothing is left of the budget");
 }
