@@ -20,6 +20,8 @@ use super::{
 
 /// Namespace of the contract in a `__type`.
 const XRM: &str = ":http://schemas.microsoft.com/xrm/2011/Contracts";
+/// The same as the serializer writes it.
+const WRITTEN_XRM: &str = ":http:\\/\\/schemas.microsoft.com\\/xrm\\/2011\\/Contracts";
 
 /// Reads a whole document.
 pub(super) fn context(text: &str, extent: Extent) -> Result<Box<Context<'_>>, Error> {
@@ -126,15 +128,10 @@ fn text_or_date(raw: Raw<'_>) -> Value<'_> {
 /// An object, whose `__type` says what it is.
 fn object<'a>(reader: &mut Reader<'a>) -> Result<Value<'a>, Error> {
     let Some(raw) = reader.find("__type")? else { return untyped(reader) };
-    // The contract's own types are by far the most frequent ones, and need no unescaping.
-    if let Some(colon) = raw.text.find(':') {
-        let (name, namespace) = raw.text.split_at(colon);
-        let namespace = Raw { text: namespace, ..raw };
-        if namespace.means(XRM)
-            && let Some(value) = contract::structure(reader, name)?
-        {
-            return Ok(value);
-        }
+    if let Some(name) = contract_type(raw)
+        && let Some(value) = contract::structure(reader, name)?
+    {
+        return Ok(value);
     }
     let Some(name) = raw.resolve() else { return Err(reader.fail(Problem::Encoding("Unicode"))) };
     match name.split_once(':') {
@@ -156,6 +153,17 @@ fn object<'a>(reader: &mut Reader<'a>) -> Result<Value<'a>, Error> {
             Ok(Value::Other(Box::new(TypeName { namespace: Cow::Borrowed(""), name })))
         }
     }
+}
+
+/// The local name, as written, of a type in the contract's own namespace. Those are by far the most frequent ones,
+/// and need no unescaping.
+fn contract_type(raw: Raw<'_>) -> Option<&str> {
+    // A name with a colon in it is none that the contract knows.
+    if let Some(name) = raw.text.strip_suffix(WRITTEN_XRM) {
+        return Some(name);
+    }
+    let (name, namespace) = raw.text.split_at(raw.text.find(':')?);
+    Raw { text: namespace, ..raw }.means(XRM).then_some(name)
 }
 
 /// An object that does not say what it is.

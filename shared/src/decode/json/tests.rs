@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde::de::IgnoredAny;
 
 use super::reader::{Kind, Reader};
+use crate::decode::error::Problem;
 
 /// Whether the reader takes a text as one document.
 fn accepts(text: &str) -> bool {
@@ -75,6 +76,62 @@ fn odd_documents_are_accepted_where_the_library_accepts_them() {
         "1\u{a0}",
     ] {
         check(text);
+    }
+}
+
+/// The kind, the offset and the text that a reader working byte by byte would give for a string.
+fn spelled_out(bytes: &[u8]) -> Result<(usize, bool), usize> {
+    let (mut at, mut escaped) = (1, false);
+    loop {
+        match bytes.get(at) {
+            Some(b'"') => return Ok((at, escaped)),
+            Some(b'\\') => {
+                escaped = true;
+                at += 2;
+            }
+            None | Some(..0x20) => return Err(at),
+            Some(_) => at += 1,
+        }
+    }
+}
+
+#[track_caller]
+fn check_string(text: &str) {
+    let mut reader = Reader::new(text);
+    match (reader.raw(), spelled_out(text.as_bytes())) {
+        (Ok(raw), Ok((end, escaped))) => {
+            assert_eq!((raw.text, raw.escaped), (&text[1..end], escaped), "{text:?}");
+            assert_eq!(reader.fail(Problem::Trailing).offset, Some(end + 1), "{text:?}");
+        }
+        (Err(error), Err(at)) => assert_eq!(error.offset, Some(at), "{text:?}"),
+        (ours, expected) => panic!("{ours:?} instead of {expected:?} for {text:?}"),
+    }
+    check(text);
+}
+
+/// Strings are read in blocks, whose ends must not show.
+#[test]
+fn a_string_ends_at_its_quote_wherever_in_a_block_that_stands() {
+    // Beside what is special, the characters next to it in the code, and what differs from it in the top bit only.
+    let pieces = [
+        "\"", "\\\"", "\\\\", "\0", "\u{1f}", " ", "!", "#", "[", "]", "\u{7f}", "é", "\u{a2}", "\u{5ff}",
+        "𝄞",
+    ];
+    for length in 0..=130 {
+        for filling in ["a", " ", "é"] {
+            let plain = filling.repeat(length / filling.len());
+            check_string(&format!("\"{plain}\""));
+            check_string(&format!("\"{plain}"));
+            for at in (0..=plain.len()).filter(|at| plain.is_char_boundary(*at)) {
+                // All places near the ends of a text and of its blocks; in between, one is like the other.
+                let telling = length <= 50 || at % 16 <= 1 || at % 16 == 15 || plain.len() - at <= 2;
+                for piece in pieces.iter().filter(|_| telling) {
+                    let (before, after) = plain.split_at(at);
+                    check_string(&format!("\"{before}{piece}{after}\"{{\\\u{1}"));
+                    check_string(&format!("\"{before}{piece}{after}\""));
+                }
+            }
+        }
     }
 }
 
