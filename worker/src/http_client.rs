@@ -1,8 +1,10 @@
-//! The one HTTP client of the process: keep-alive, time-outs, no redirects, an extra CA if one is given.
-//!
-//! Graph and the token endpoint share it. Only `graph::http`, `identity` and this file know the library.
+//! The HTTP client for everything but the calls to Graph's users: keep-alive, time-outs, no redirects, an extra
+//! CA if one is given. What the client of those calls (`graph::connections`) has in common with it is here too.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
+
+use rustls::pki_types::{CertificateDer, pem, pem::PemObject};
+use rustls_platform_verifier::Verifier;
 
 /// The client cannot be built.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +25,19 @@ pub enum Error {
         path: Box<str>,
         /// Why, if the parser said.
         #[source]
-        cause: Option<reqwest::Error>,
+        cause: Option<pem::Error>,
+    },
+    /// The certificates are not usable.
+    #[error("the trusted certificates cannot be loaded")]
+    Tls(#[source] rustls::Error),
+    /// The address cannot be called.
+    #[error("{root} is no address of an http server")]
+    Root {
+        /// The address.
+        root: Box<str>,
+        /// Why.
+        #[source]
+        cause: http::Error,
     },
     /// The library refused.
     #[error("the http client cannot be made")]
@@ -42,7 +56,13 @@ pub struct Timeouts {
     pub request: Duration,
 }
 
-/// Builds the client for Graph and the token endpoint. It goes through the proxy of the environment, if any.
+/// How we call ourselves.
+pub(crate) const USER_AGENT: &str = concat!("contactsync/", env!("CARGO_PKG_VERSION"));
+/// How long a connection is kept without a call. Graph closes idle connections after a few minutes; a connection
+/// that is never older than this does not meet its close.
+pub(crate) const IDLE: Duration = Duration::from_secs(90);
+
+/// Builds the client for the token endpoint and other rare calls. It goes through the proxy of the environment, if any.
 pub fn build(timeouts: Timeouts, ca_file: Option<&Path>) -> Result<reqwest::Client, Error> {
     finish(builder(timeouts, ca_file)?)
 }
@@ -82,28 +102,37 @@ fn finish(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Error> {
 }
 
 fn builder(timeouts: Timeouts, ca_file: Option<&Path>) -> Result<reqwest::ClientBuilder, Error> {
-    // Ignoring the result: somebody else having installed the provider first is fine.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("contactsync/", env!("CARGO_PKG_VERSION")))
+    let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls(ca_file)?)
+        .user_agent(USER_AGENT)
         .connect_timeout(timeouts.connect)
         .timeout(timeouts.request)
-        // Graph closes idle connections after a few minutes; a connection that is never older than this
-        // does not meet its close.
-        .pool_idle_timeout(Duration::from_secs(90))
+        .pool_idle_timeout(IDLE)
         .tcp_nodelay(true)
-        // Neither Graph nor the token endpoint redirects; following one would send the token elsewhere.
+        // Nothing that we call redirects; following one would send the token elsewhere.
         .redirect(reqwest::redirect::Policy::none());
-    if let Some(path) = ca_file {
-        builder = builder.tls_certs_merge(certificates(path)?);
-    }
     Ok(builder)
 }
 
-fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, Error> {
+/// TLS with the certificates that the operating system trusts, and those of `ca_file` (PEM).
+pub(crate) fn tls(ca_file: Option<&Path>) -> Result<rustls::ClientConfig, Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let extra = ca_file.map_or_else(|| Ok(Vec::new()), certificates)?;
+    let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).map_err(Error::Tls)?;
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(Error::Tls)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let name: Box<str> = path.display().to_string().into();
     let pem = std::fs::read(path).map_err(|cause| Error::Unreadable { path: name.clone(), cause })?;
-    match reqwest::Certificate::from_pem_bundle(&pem) {
+    match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         Ok(_) => Err(Error::NoCertificate { path: name, cause: None }),
         Err(cause) => Err(Error::NoCertificate { path: name, cause: Some(cause) }),

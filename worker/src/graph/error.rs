@@ -10,6 +10,7 @@ use shared::{
 
 use super::{
     answer::{Answer, Handling},
+    connections::Cause,
     standing::Denial,
 };
 use crate::{identity, telemetry::labels::PauseCause};
@@ -27,7 +28,7 @@ pub enum Error {
     },
     /// Graph was not reached, or the connection broke; whether the write happened is unknown.
     #[error("graph could not be reached")]
-    Unreachable(#[source] reqwest::Error),
+    Unreachable(#[source] Cause),
     /// The answer to a read is no user.
     #[error("graph's answer to a read is not a user")]
     Senseless,

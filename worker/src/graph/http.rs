@@ -1,12 +1,13 @@
 //! Graph over HTTP.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use reqwest::{
-    RequestBuilder, Response, StatusCode, Url,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
+use http::{
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
+    header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
+    uri::PathAndQuery,
 };
 use shared::{
     ids::UserId,
@@ -17,16 +18,18 @@ use shared::{
     urgency::Urgency,
 };
 use tokio::time::Instant;
+use url::Url;
 use uuid::Uuid;
 
 use super::{
     Answer, Applied, Directory, Error, Foreseen,
     answer::Handling,
+    connections::{Answered, Cause, Connections, Request},
     standing::{Denial, Standing},
     wire,
 };
 use crate::{
-    clock,
+    clock, http_client,
     identity::TokenProvider,
     telemetry::{
         Observer,
@@ -40,6 +43,10 @@ use crate::{
 pub struct Options {
     /// Root of Graph, without version: `https://graph.microsoft.com`.
     pub root: Url,
+    /// How long calls may take.
+    pub timeouts: http_client::Timeouts,
+    /// A file with certificates to trust besides those of the system.
+    pub ca_file: Option<PathBuf>,
     /// What is read of a user before a write.
     pub reading: Reading,
     /// Which of our calls Graph should throttle first.
@@ -58,10 +65,10 @@ pub enum Priority {
 
 /// The directory behind Graph's `users`.
 pub struct GraphClient {
-    http: reqwest::Client,
+    connections: Connections,
     tokens: Arc<dyn TokenProvider>,
-    /// `{root}/v1.0/users/`; a user's id is joined to it.
-    users: Url,
+    /// The path to all users; a user's id is joined to it.
+    users: Box<str>,
     reading: Reading,
     priority: Priority,
     /// Tells a fault of the installation from one of a user.
@@ -73,16 +80,28 @@ pub struct GraphClient {
 const LONGEST_BODY: usize = 256 * 1024;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
+/// Tells Graph to throttle a call before others, for what can wait.
+const THROTTLE_PRIORITY: HeaderName = HeaderName::from_static("x-ms-throttle-priority");
+
+/// A call before it has a token.
+struct Outline {
+    method: Method,
+    target: PathAndQuery,
+    body: Bytes,
+    /// Whether Graph may throttle it before others.
+    yields: bool,
+}
 
 impl GraphClient {
-    /// A client that authenticates with these tokens.
-    #[must_use]
-    pub fn new(http: reqwest::Client, tokens: Arc<dyn TokenProvider>, options: &Options) -> Self {
-        let mut users = options.root.clone();
-        let path = format!("{}/v1.0/users/", options.root.path().trim_end_matches('/'));
-        users.set_path(&path);
-        let (reading, priority) = (options.reading.clone(), options.priority);
-        Self { http, tokens, users, reading, priority, standing: Standing::unproven(), observer: None }
+    /// A client that authenticates with these tokens. It goes through the proxy of the environment, if any.
+    pub fn new(tokens: Arc<dyn TokenProvider>, options: &Options) -> Result<Self, http_client::Error> {
+        let Options { root, timeouts, ca_file, reading, priority } = options;
+        let tls = http_client::tls(ca_file.as_deref())?;
+        let connections = Connections::to(root, *timeouts, tls)
+            .map_err(|cause| http_client::Error::Root { root: root.as_str().into(), cause })?;
+        let users = format!("{}/v1.0/users/", root.path().trim_end_matches('/')).into();
+        let (reading, priority, standing) = (reading.clone(), *priority, Standing::unproven());
+        Ok(Self { connections, tokens, users, reading, priority, standing, observer: None })
     }
 
     /// Tells an observer of every call.
@@ -91,82 +110,85 @@ impl GraphClient {
         Self { observer: Some(observer), ..self }
     }
 
-    /// The id is a GUID by its type, so nothing in it can leave the path.
-    fn url(&self, user: UserId) -> Url {
-        let mut url = self.users.clone();
-        url.set_path(&format!("{}{user}", self.users.path()));
-        url
+    /// Path and query of a call about a user. The id is a GUID by its type, so nothing in it can leave the path.
+    fn target(&self, user: UserId, query: &str) -> Result<PathAndQuery, Error> {
+        let mut id = Uuid::encode_buffer();
+        let id = user.0.hyphenated().encode_lower(&mut id);
+        PathAndQuery::from_maybe_shared(Bytes::from([&*self.users, id, query].concat()))
+            .map_err(|cause| Error::Unreachable(Cause::Request(cause.into())))
+    }
+
+    /// Whether Graph may throttle a call before others, as it is for something that can wait.
+    fn yields(&self, urgency: Urgency) -> bool {
+        self.priority == Priority::Low || urgency == Urgency::Replayed
+    }
+
+    fn get(&self, user: UserId, query: &str, urgency: Urgency) -> Result<Outline, Error> {
+        let (target, yields) = (self.target(user, query)?, self.yields(urgency));
+        Ok(Outline { method: Method::Get, target, body: Bytes::new(), yields })
     }
 
     /// Sends with a token; once more with a fresh one if the first was refused.
-    async fn send(&self, request: impl Fn() -> RequestBuilder) -> Result<Response, Error> {
+    async fn send(&self, call: &Outline) -> Result<Answered, Error> {
         let token = self.tokens.token().await.map_err(Error::Token)?;
-        let response = self.send_with(&request, token.authorization()).await?;
-        if response.status() == StatusCode::FORBIDDEN && self.standing.doubt() == Denial::Everybody {
+        let answered = self.send_with(call, token.authorization()).await?;
+        if answered.status() == StatusCode::FORBIDDEN && self.standing.doubt() == Denial::Everybody {
             // A permission is in tokens that are issued after it was granted. With the old token the pause would
             // outlast its cause by up to an hour.
             self.tokens.forget(&token).await;
         }
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return Ok(response);
+        if answered.status() != StatusCode::UNAUTHORIZED {
+            return Ok(answered);
         }
-        let answer = read_answer(response).await;
+        let answer = read_answer(answered).await;
         if answer.handling() != Handling::Renew {
             return Err(self.refused_at_all(answer));
         }
         let fresh = self.tokens.renew(&token).await.map_err(Error::Token)?;
-        self.send_with(&request, fresh.authorization()).await
+        self.send_with(call, fresh.authorization()).await
     }
 
-    async fn send_with(
-        &self,
-        request: impl Fn() -> RequestBuilder,
-        authorization: HeaderValue,
-    ) -> Result<Response, Error> {
-        let request = request()
-            .header(reqwest::header::AUTHORIZATION, authorization)
-            .header(REQUEST_ID, request_id())
-            .build();
-        let sent = match request {
-            Ok(request) => self.execute(request).await,
-            Err(error) => Err(error),
+    async fn send_with(&self, call: &Outline, authorization: HeaderValue) -> Result<Answered, Error> {
+        let (method, has_body) = match call.method {
+            Method::Patch => (http::Method::PATCH, true),
+            Method::Get => (http::Method::GET, false),
         };
-        sent.map_err(|error| Error::Unreachable(error.without_url()))
+        let mut request = self.connections.request(method, call.target.clone(), call.body.clone());
+        let headers = request.headers_mut();
+        headers.insert(AUTHORIZATION, authorization);
+        headers.insert(REQUEST_ID, request_id());
+        if has_body {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if call.yields {
+            headers.insert(THROTTLE_PRIORITY, HeaderValue::from_static("Low"));
+        }
+        self.execute(call.method, request).await.map_err(Error::Unreachable)
     }
 
-    async fn execute(&self, request: reqwest::Request) -> Result<Response, reqwest::Error> {
-        let Some(observer) = &self.observer else { return self.http.execute(request).await };
-        let method = if *request.method() == reqwest::Method::PATCH { Method::Patch } else { Method::Get };
+    async fn execute(&self, method: Method, request: Request) -> Result<Answered, Cause> {
+        let Some(observer) = &self.observer else { return self.connections.send(request).await };
         let (begun, started) = (Instant::now(), trace::is_on().then(clock::now));
-        let sent = self.http.execute(request).await;
+        let sent = self.connections.send(request).await;
         let call = Call { method, answer: answer_of(&sent) };
         observer.metrics.called(call, begun.elapsed());
         if let Some(started) = started {
-            let request_id = sent.as_ref().ok().and_then(|response| text(response.headers(), "request-id"));
-            trace::call(method.as_str(), started, || described(call, self.users.host_str(), request_id));
+            let request_id = sent.as_ref().ok().and_then(|answered| text(answered.headers(), "request-id"));
+            trace::call(method.as_str(), started, || described(call, self.connections.host(), request_id));
         }
         sent
     }
 
-    /// A request that Graph may throttle before others, if it is for something that can wait.
-    fn ranked(&self, request: RequestBuilder, urgency: Urgency) -> RequestBuilder {
-        if self.priority == Priority::Low || urgency == Urgency::Replayed {
-            request.header("x-ms-throttle-priority", "Low")
-        } else {
-            request
-        }
-    }
-
     /// Looks at a user before a write. Reads cost nothing of the write quota.
     async fn read(&self, write: &UserWrite, reading: &Reading) -> Result<Current, Error> {
-        let mut url = self.url(write.user);
-        url.set_query(Some(&format!("$select={}", wire::selection(write, reading))));
-        let mut response = self.send(|| self.ranked(self.http.get(url.clone()), write.urgency)).await?;
-        if !response.status().is_success() {
-            let answer = read_answer(response).await;
+        let query = format!("?$select={}", wire::selection(write, reading));
+        let call = self.get(write.user, &query, write.urgency)?;
+        let answered = self.send(&call).await?;
+        if !answered.status().is_success() {
+            let answer = read_answer(answered).await;
             return Err(self.refused(write.user, answer));
         }
-        let body = read_body(&mut response).await.map_err(|error| Error::Unreachable(error.without_url()))?;
+        let body = answered.body(LONGEST_BODY).await.map_err(Error::Unreachable)?;
         wire::current(&body, write, reading).ok_or(Error::Senseless)
     }
 
@@ -192,17 +214,14 @@ impl GraphClient {
     async fn patch(&self, write: &UserWrite, body: &Body) -> Result<bool, Error> {
         // Our own types always serialize; a fault here would be a bug, and Graph would name it.
         let body = Bytes::from(serde_json::to_vec(&wire::Patch(body)).unwrap_or_default());
-        let url = self.url(write.user);
-        let request = || {
-            let request = self.http.patch(url.clone()).header(CONTENT_TYPE, "application/json");
-            self.ranked(request.body(body.clone()), write.urgency)
-        };
-        let response = self.send(request).await?;
-        if response.status().is_success() {
+        let (target, yields) = (self.target(write.user, "")?, self.yields(write.urgency));
+        let call = Outline { method: Method::Patch, target, body, yields };
+        let answered = self.send(&call).await?;
+        if answered.status().is_success() {
             self.standing.written();
-            return Ok(is_near_limit(response.headers()));
+            return Ok(is_near_limit(answered.headers()));
         }
-        let answer = read_answer(response).await;
+        let answer = read_answer(answered).await;
         Err(self.refused(write.user, answer))
     }
 
@@ -244,13 +263,12 @@ impl Directory for GraphClient {
 
     async fn probe(&self) -> Result<(), Error> {
         // A user who cannot exist: "not found" proves that the token, the permission to read and Graph work.
-        let mut url = self.url(UserId(Uuid::max()));
-        url.set_query(Some("$select=id"));
-        let response = self.send(|| self.ranked(self.http.get(url.clone()), Urgency::Live)).await?;
-        if response.status().is_success() || response.status() == StatusCode::NOT_FOUND {
+        let call = self.get(UserId(Uuid::max()), "?$select=id", Urgency::Live)?;
+        let answered = self.send(&call).await?;
+        if answered.status().is_success() || answered.status() == StatusCode::NOT_FOUND {
             return Ok(());
         }
-        let answer = read_answer(response).await;
+        let answer = read_answer(answered).await;
         Err(self.refused_at_all(answer))
     }
 }
@@ -258,13 +276,13 @@ impl Directory for GraphClient {
 /// A call as OpenTelemetry wants it described; without its path, which names a user.
 fn described(
     call: Call,
-    host: Option<&str>,
+    host: &str,
     request_id: Option<&str>,
 ) -> (Vec<(&'static str, String)>, Option<String>) {
     let attributes = [
         ("http.request.method", Some(call.method.as_str())),
         ("http.response.status_code", Some(call.answer.status_text()).filter(|status| !status.is_empty())),
-        ("server.address", host),
+        ("server.address", Some(host)),
         ("graph.request_id", request_id),
     ];
     let attributes = attributes.into_iter().filter_map(|(name, value)| Some((name, value?.to_owned())));
@@ -273,31 +291,21 @@ fn described(
 }
 
 /// How a call ended, for metrics.
-fn answer_of(sent: &Result<Response, reqwest::Error>) -> labels::Answer {
+fn answer_of(sent: &Result<Answered, Cause>) -> labels::Answer {
     match sent {
-        Ok(response) => labels::Answer::status(response.status().as_u16()),
-        Err(error) if error.is_timeout() => labels::Answer::TIMEOUT,
+        Ok(answered) => labels::Answer::status(answered.status().as_u16()),
+        Err(cause) if cause.is_timeout() => labels::Answer::TIMEOUT,
         Err(_) => labels::Answer::CONNECTION,
     }
 }
 
-async fn read_answer(mut response: Response) -> Answer {
-    let status = response.status().as_u16();
-    let request_id = text(response.headers(), "request-id").map(str::to_owned);
-    let retry_after = asked_wait(response.headers());
+async fn read_answer(answered: Answered) -> Answer {
+    let status = answered.status().as_u16();
+    let request_id = text(answered.headers(), "request-id").map(str::to_owned);
+    let retry_after = asked_wait(answered.headers());
     // A body that breaks off is as good as none: the status decides.
-    let body = read_body(&mut response).await.unwrap_or_default();
+    let body = answered.body(LONGEST_BODY).await.unwrap_or_default();
     wire::answer(status, &body, request_id.as_deref(), retry_after)
-}
-
-async fn read_body(response: &mut Response) -> Result<Vec<u8>, reqwest::Error> {
-    let mut body = Vec::new();
-    while body.len() < LONGEST_BODY
-        && let Some(chunk) = response.chunk().await?
-    {
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
 }
 
 /// A fresh id for a call. Nothing depends on it being hard to guess, so it costs no system call.

@@ -1,8 +1,10 @@
 //! Microsoft Graph as the engine sees it: a directory that takes absolute values for a user.
 
 mod answer;
+mod connections;
 mod error;
 mod http;
+mod route;
 mod standing;
 mod wire;
 
@@ -10,6 +12,7 @@ use async_trait::async_trait;
 use shared::{lanes::Success, patch::UserWrite, property::Property};
 
 pub use answer::{Answer, Handling};
+pub use connections::Cause;
 pub use error::{Error, Patience};
 pub use http::{GraphClient, Options, Priority};
 pub use standing::Denial;

@@ -18,7 +18,7 @@ use crate::{
 pub(super) async fn probes(settings: &Settings, user: Option<UserId>) -> anyhow::Result<Vec<Probe>> {
     let clients = wiring::clients(&settings.graph)?;
     let mut probes = hosts(settings, &clients).await;
-    probes.extend(directory::probes(settings, &clients, user).await);
+    probes.extend(directory::probes(settings, &clients, user).await?);
     probes.extend(service_bus::probes(settings, &clients).await);
     Ok(probes)
 }

@@ -26,7 +26,11 @@ const PERMISSIONS: &str = "permissions";
 const CALL: &str = "call to graph";
 const USER: &str = "user";
 
-pub(super) async fn probes(settings: &Settings, clients: &Clients, user: Option<UserId>) -> Vec<Probe> {
+pub(super) async fn probes(
+    settings: &Settings,
+    clients: &Clients,
+    user: Option<UserId>,
+) -> anyhow::Result<Vec<Probe>> {
     let tokens = Arc::new(wiring::graph_tokens(settings, clients.clone()));
     let bearer = match tokens.token().await {
         Ok(bearer) => bearer,
@@ -35,13 +39,13 @@ pub(super) async fn probes(settings: &Settings, clients: &Clients, user: Option<
             let mut probes = vec![Probe::failed(TOKEN, chain(&error), "")];
             let skipped = [PERMISSIONS, CALL].into_iter().chain(user.map(|_| USER));
             probes.extend(skipped.map(|check| Probe::skipped(check, "there is no token")));
-            return probes;
+            return Ok(probes);
         }
     };
     let claims = Claims::read(bearer.text());
     let mut probes = vec![who(settings, claims.as_ref())];
     probes.extend(allowed(settings, claims.as_ref()));
-    let directory = wiring::directory(settings, clients.clone());
+    let directory = wiring::directory(settings, clients.clone())?;
     let called = call(&directory).await;
     let reached = called.result() == "ok";
     probes.push(called);
@@ -52,7 +56,7 @@ pub(super) async fn probes(settings: &Settings, clients: &Clients, user: Option<
             Probe::skipped(USER, "graph cannot be called")
         });
     }
-    probes
+    Ok(probes)
 }
 
 /// Who we are, as the token says.
