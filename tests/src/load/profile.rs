@@ -18,8 +18,8 @@ pub enum Profile {
     All,
 }
 
-/// The most that may be held: where changes of one user are to meet, more of them shall wait together.
-const MOST_HELD: usize = 5_000;
+/// Where changes of one user are to meet, all of them may wait together.
+const MOST_HELD: usize = 20_000;
 
 /// A run of this name and meaning.
 fn run(key: &str, what: &str, mix: Mix) -> Run {

@@ -139,7 +139,7 @@ impl Run {
     fn base_settings(&self) -> String {
         let rate = self.quota.map_or(100_000.0, |quota| REAL_RATE * quota.scale);
         let mut text = format!(
-            "[pool]\nconcurrency = {}\nmessages = {}\n[throttle]\nwrites_per_second = {rate:?}\nburst = {rate:?}\n\
+            "[pool]\nconcurrency = {}\nmessages = {}\nmegabytes = 256\n[throttle]\nwrites_per_second = {rate:?}\nburst = {rate:?}\n\
              [telemetry]\nlog_level = \"warn\"\n",
             self.concurrency, self.held
         );
@@ -147,7 +147,7 @@ impl Run {
             // Replicas share the users, so without a mark an old change could overwrite a newer one.
             // Writing to a string cannot fail.
             let _infallible =
-                write!(text, "[guard]\nattribute = \"extensionAttribute15\"\nverify_after = \"1s\"\n");
+                write!(text, "[guard]\nattribute = \"extensionAttribute15\"\nverify_after = \"300ms\"\n");
         }
         text
     }

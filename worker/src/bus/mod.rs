@@ -33,6 +33,10 @@ pub use stored::StoredCredential;
 pub use token::{FixedToken, Token, TokenKind, TokenSource};
 pub use way::{Proxy, Way};
 
+/// Most messages that are asked for at once. Service Bus allows so many concurrent receives on an entity
+/// (Microsoft Learn, "Service Bus quotas"); how many stay locked is not limited.
+pub const MAX_CREDIT: usize = 5_000;
+
 /// A queue, or one of its sub-queues, of which this process is a consumer.
 #[async_trait]
 pub trait Queue: Send + Sync + 'static {

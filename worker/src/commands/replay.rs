@@ -16,7 +16,7 @@ use super::{
     run::stop_signal,
 };
 use crate::{
-    bus::{Queue, amqp::AmqpQueue},
+    bus::{MAX_CREDIT, Queue, amqp::AmqpQueue},
     cli::Cli,
     clock,
     config::Settings,
@@ -181,8 +181,7 @@ fn rate(text: &str) -> Result<f64, &'static str> {
 }
 
 pub(super) fn window(text: &str) -> Result<usize, &'static str> {
-    // Service Bus allows 5,000 messages to be received from one entity at once.
-    let number = text.parse().ok().filter(|number| (1..=5_000).contains(number));
+    let number = text.parse().ok().filter(|number| (1..=MAX_CREDIT).contains(number));
     number.ok_or("must be from 1 to 5000")
 }
 

@@ -116,8 +116,7 @@ fn verify_after(r: &Reader<'_>, reading: Option<&Reading>) -> Option<Duration> {
 
 pub(super) fn pool(r: &Reader<'_>) -> Option<Pool> {
     let concurrency = r.count("pool.concurrency", 1, 1_000);
-    // Service Bus allows 5,000 messages to be received from one entity at once.
-    let messages = r.count("pool.messages", 1, 5_000);
+    let messages = r.count("pool.messages", 1, 50_000);
     let megabytes = r.count("pool.megabytes", 1, 100_000);
     let max_lock_hold = r.duration("pool.max_lock_hold", SECOND, DAY);
     let grace = r.duration("pool.grace", SECOND, Duration::from_hours(1));

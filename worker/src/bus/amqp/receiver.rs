@@ -19,7 +19,7 @@ use super::recovery::{Failure, Recovery};
 use super::settler::{AmqpSettler, Command, LinkOutcome, Locks};
 use super::slot::recover;
 use super::wire::WireBody;
-use crate::bus::delivery::Delivery;
+use crate::bus::{MAX_CREDIT, delivery::Delivery};
 
 /// Most deliveries or commands taken in one go before the other side gets its turn.
 const BURST: usize = 512;
@@ -264,7 +264,7 @@ impl Task {
                 _ => Ok(Some(quiet_at)),
             };
         }
-        let open = link.open_credit();
+        let (wanted, open) = (wanted.min(MAX_CREDIT), link.open_credit());
         if wanted < open {
             link.drain().await.map_err(End::Lost)?;
         } else if wanted > open && open <= wanted / 2 {
