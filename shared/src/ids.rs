@@ -1,8 +1,14 @@
 //! Newtypes for every id that crosses a module, so that no two of them can be mistaken for each other.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use uuid::Uuid;
+
+/// Hashes ids: quick, and seeded anew for each process, because ids come from messages.
+pub type IdState = foldhash::fast::RandomState;
+
+/// What is kept by an id.
+pub type IdMap<K, V> = HashMap<K, V, IdState>;
 
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {

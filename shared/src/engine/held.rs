@@ -1,10 +1,8 @@
 //! The messages under lock. A message may hold several changes, of several users; it is settled once, when
 //! the last of them has its verdict.
 
-use std::collections::HashMap;
-
 use crate::{
-    ids::{LockToken, UserId},
+    ids::{IdMap, LockToken, UserId},
     lanes::Verdict,
 };
 
@@ -22,7 +20,7 @@ struct Held {
 /// All of them.
 #[derive(Debug, Default)]
 pub(super) struct HeldMessages {
-    messages: HashMap<LockToken, Held>,
+    messages: IdMap<LockToken, Held>,
     bytes: usize,
 }
 

@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use lru::LruCache;
 
 use crate::{
-    ids::UserId,
+    ids::{IdState, UserId},
     patch::{Entry, PropertyValue, UserPatch},
     property::Property,
     register::{Register, Stamp},
@@ -65,12 +65,12 @@ impl Known {
 
 /// The memory of all users.
 #[derive(Debug)]
-pub(super) struct Applied(LruCache<UserId, Known>);
+pub(super) struct Applied(LruCache<UserId, Known, IdState>);
 
 impl Applied {
     /// A memory of at most so many users.
     pub(super) fn new(users: NonZeroUsize) -> Self {
-        Self(LruCache::new(users))
+        Self(LruCache::with_hasher(users, IdState::default()))
     }
 
     /// What is known of a user.

@@ -14,7 +14,7 @@ mod traffic;
 mod turns;
 mod unverified;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 pub use self::traffic::{Failure, Limits, Next, Success, Verdict, Work};
 use self::{
@@ -27,7 +27,7 @@ use self::{
 use crate::{
     class::Class,
     gate::{Gate, Permit, State},
-    ids::UserId,
+    ids::{IdMap, UserId},
     moment::Moment,
     patch::UserWrite,
     property::Property,
@@ -39,7 +39,7 @@ use crate::{
 pub struct Lanes<T> {
     limits: Limits,
     gate: Gate,
-    users: HashMap<UserId, Lane<T>>,
+    users: IdMap<UserId, Lane<T>>,
     /// Lanes with something to write.
     ready: Turns,
     /// Lanes that wait for another try.
@@ -60,7 +60,7 @@ impl<T> Lanes<T> {
             unverified: Unverified::default(),
             limits,
             gate,
-            users: HashMap::new(),
+            users: IdMap::default(),
             ready: Turns::default(),
             delayed: BTreeSet::new(),
             gathering: Gathering::default(),

@@ -4,12 +4,12 @@
 //! newest change comes first instead: it is the one that somebody waits for in front of a screen, and another replica
 //! that holds older changes of its user finds them done. One turn in twenty goes to whoever has waited longest.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::{
-    ids::{SequenceNumber, UserId},
+    ids::{IdMap, SequenceNumber, UserId},
     register::Stamp,
     urgency::Urgency,
 };
@@ -50,7 +50,7 @@ pub(super) enum First {
 pub(super) struct Turns {
     live: Line,
     replayed: Line,
-    places: HashMap<UserId, Place>,
+    places: IdMap<UserId, Place>,
     live_in_a_row: u32,
     newest_in_a_row: u32,
 }

@@ -5,10 +5,14 @@
 //! the guard is on, the message of a write stays until no older write can be on its way any more, and a look at
 //! the mark shows that nobody has undone it; otherwise it is written again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use super::{Verdict, Work, applied::Known};
-use crate::{ids::UserId, moment::Moment, patch::Entry};
+use crate::{
+    ids::{IdMap, UserId},
+    moment::Moment,
+    patch::Entry,
+};
 
 /// More repairs than this in a row do not help; somebody else is at work.
 const REPAIRS: u32 = 3;
@@ -26,13 +30,13 @@ struct Waiting<T> {
 /// By user, what waits to be looked at.
 #[derive(Debug)]
 pub(super) struct Unverified<T> {
-    users: HashMap<UserId, Waiting<T>>,
+    users: IdMap<UserId, Waiting<T>>,
     due: BTreeSet<(Moment, UserId)>,
 }
 
 impl<T> Default for Unverified<T> {
     fn default() -> Self {
-        Self { users: HashMap::new(), due: BTreeSet::new() }
+        Self { users: IdMap::default(), due: BTreeSet::new() }
     }
 }
 
