@@ -2,22 +2,21 @@
 //!
 //! Everything that has to be decided is decided by [`Engine`], which does nothing itself. This is the shell
 //! around it: one task tells the engine what happened and carries out what it asks for; what takes time
-//! (writes, settlements, renewals, probes) runs beside that task and reports back.
+//! (writes, settlements, renewals, probes) runs beside it and reports back.
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+mod intake;
+mod state;
 
-use futures_util::FutureExt;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use jiff::Timestamp;
 use shared::{
     backoff::Backoff,
     class::Class,
-    decode,
-    engine::{
-        self, Arrival, Effect, Ending, Engine, Intake, LookResult, WriteResult,
-        intake::{self, undecodable},
-    },
+    engine::{self, Arrival, Effect, Engine, LookResult, WriteResult},
     gate::State,
-    ids::{LockToken, UserId},
+    ids::{IdMap, LockToken, UserId},
     lanes::Failure,
     moment::Moment,
     patch::UserWrite,
@@ -30,21 +29,23 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
+pub(crate) use self::intake::intake;
+use self::intake::{Read, guarded, read};
 use crate::{
-    bus::{self, Delivery, Message, Queue},
+    bus::{self, Delivery, Queue},
     clock,
     config::Settings,
     graph::{self, Directory, Patience},
     pool::{
         locks::LockKeeper,
         returns::Past,
-        settling::{Held, Settler},
+        settling::{End, Held, Settler},
     },
     telemetry::{
         Observer,
         health::{BEAT, Phase},
         labels::PauseCause,
-        observer::{Load, Written},
+        observer::Written,
         trace::{Tracer, WriteTrace},
     },
 };
@@ -90,6 +91,14 @@ struct WriteEnded {
     cause: PauseCause,
 }
 
+/// The time of a turn: read once, for everything that a turn does.
+#[derive(Clone, Copy)]
+struct Now {
+    instant: Instant,
+    moment: Moment,
+    wall: Timestamp,
+}
+
 /// The worker pool of one replica.
 pub struct Pipeline<Q, D> {
     queue: Arc<Q>,
@@ -97,10 +106,11 @@ pub struct Pipeline<Q, D> {
     policy: Policy,
     started: Instant,
     engine: Engine,
-    held: HashMap<LockToken, Held>,
+    held: IdMap<LockToken, Held>,
     locks: LockKeeper,
     lost_locks: mpsc::UnboundedReceiver<LockToken>,
-    writes: JoinSet<WriteEnded>,
+    /// Part of the pipeline's own task: a task for each write would cost more than all that the pipeline does for it.
+    writes: FuturesUnordered<BoxFuture<'static, WriteEnded>>,
     looks: JoinSet<(UserId, LookResult)>,
     probe: JoinSet<Result<(), graph::Error>>,
     settler: Settler<Q>,
@@ -122,10 +132,10 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             directory,
             policy,
             started: Instant::now(),
-            held: HashMap::new(),
+            held: IdMap::default(),
             locks,
             lost_locks,
-            writes: JoinSet::new(),
+            writes: FuturesUnordered::new(),
             looks: JoinSet::new(),
             probe: JoinSet::new(),
             observer,
@@ -146,28 +156,28 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
 
     /// One turn: do what can be done, ask for what fits, and wait for whatever happens first.
     async fn step(&mut self, stop: &mut watch::Receiver<bool>) {
-        self.carry_out();
-        self.report_state();
-        self.observer.turn(Phase::Running, &self.load());
         let now = self.now();
-        self.queue.set_credit(u32::try_from(self.engine.credit(now)).unwrap_or(u32::MAX));
-        let wake = self.engine.wake_at(now).map(|moment| self.started + moment.since_start());
-        let beat = Instant::now() + BEAT;
+        self.carry_out(now);
+        self.report_state(now);
+        self.turn(Phase::Running, now);
+        self.queue.set_credit(u32::try_from(self.engine.credit(now.moment)).unwrap_or(u32::MAX));
+        let wake = self.engine.wake_at(now.moment).map(|moment| self.started + moment.since_start());
+        let beat = now.instant + BEAT;
         tokio::select! {
             changed = stop.changed() => self.closed |= changed.is_err(),
             received = self.queue.receive() => match received {
                 Ok(deliveries) => {
-                    let received = clock::now();
+                    let now = self.now();
                     for delivery in deliveries {
-                        self.received(delivery, received);
+                        self.received(delivery, now);
                     }
                 }
                 Err(error) => self.intake_failed(&error),
             },
-            Some(ended) = self.writes.join_next() => self.write_ended(ended),
+            Some(ended) = self.writes.next() => self.write_ended(ended, self.now()),
             Some(ended) = self.looks.join_next() => self.look_ended(ended),
             Some(probed) = self.probe.join_next() => self.probe_ended(probed),
-            Some(settled) = self.settler.next() => self.settled(settled),
+            Some(end) = self.settler.next() => self.settled(end, self.now()),
             Some(lock) = self.lost_locks.recv() => self.lock_lost(lock),
             () = sleep_until(wake.map_or(beat, |wake| wake.min(beat))) => {}
         }
@@ -176,54 +186,58 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
 
     /// Takes whatever else has ended already, so that a turn serves many events and not one.
     fn catch_up(&mut self) {
-        while let Some(ended) = self.writes.try_join_next() {
-            self.write_ended(ended);
+        let now = self.now();
+        while let Some(Some(ended)) = self.writes.next().now_or_never() {
+            self.write_ended(ended, now);
         }
-        while let Some(settled) = self.settler.try_next() {
-            self.settled(settled);
+        while let Some(end) = self.settler.try_next() {
+            self.settled(end, now);
         }
     }
 
     /// receive → decode → plan → lane.
-    fn received(&mut self, delivery: Delivery, received: Timestamp) {
+    fn received(&mut self, delivery: Delivery, now: Now) {
         self.observer.received();
-        self.locks.hold(delivery.lock, delivery.locked_until);
-        let now = clock::now();
+        let Now { instant: received, moment, wall } = now;
+        self.locks.hold(delivery.lock, delivery.locked_until, received, wall);
         let past = Past::of(&delivery.message);
-        let trace = self.observer.trace(&delivery.message, received);
+        let trace = self.observer.trace(&delivery.message, wall).map(|trace| (trace, clock::now()));
         let mut decoded = None;
         let mut note = || decoded = trace.is_some().then(clock::now);
         let intake = guarded(self.read, &delivery.message, &past, &self.policy.planner, &mut note);
-        if let Some(trace) = &trace {
+        if let Some((trace, begun)) = &trace {
             let (end, done) = (decoded.unwrap_or_else(clock::now), clock::now());
-            trace.part("receive", received, now);
-            trace.part("decode", now, end);
+            trace.part("receive", wall, *begun);
+            trace.part("decode", *begun, end);
             trace.part("plan", end, done);
         }
-        let enqueued = past.first_seen.unwrap_or(now);
+        let enqueued = past.first_seen.unwrap_or(wall);
         let arrival = Arrival {
             lock: delivery.lock,
-            locked_for: Duration::try_from(delivery.locked_until.duration_since(now)).unwrap_or_default(),
+            locked_for: Duration::try_from(delivery.locked_until.duration_since(wall)).unwrap_or_default(),
             bytes: delivery.message.body.as_ref().map_or(0, bytes::Bytes::len),
             enqueued,
-            age: Duration::try_from(now.duration_since(past.since.unwrap_or(now))).unwrap_or_default(),
+            age: Duration::try_from(wall.duration_since(past.since.unwrap_or(wall))).unwrap_or_default(),
             arrival: past.arrival,
             urgency: past.urgency,
             intake,
         };
-        let (lock, received) = (delivery.lock, Instant::now());
+        let (lock, trace) = (delivery.lock, trace.map(|(trace, _)| trace));
         let (unsettled, message) = delivery.split();
         self.held.insert(lock, Held { unsettled, message, enqueued, received, trace });
-        let now = self.now();
-        self.engine.arrived(arrival, now);
+        self.engine.arrived(arrival, moment);
     }
 
     /// Does everything that the engine asks for now.
-    fn carry_out(&mut self) {
-        while let Some(effect) = self.engine.next(self.now()) {
+    fn carry_out(&mut self, now: Now) {
+        while let Some(effect) = self.engine.next(now.moment) {
             match effect {
                 Effect::Write { write, changes } => self.apply(write, changes),
-                Effect::Settle { lock, ending, letter } => self.settle(lock, ending, letter),
+                Effect::Settle { lock, ending, letter } => {
+                    if let Some(held) = self.held.remove(&lock) {
+                        self.settler.settle(held, ending, letter, now.instant);
+                    }
+                }
                 Effect::Verify(write) => self.look(write),
                 Effect::Probe => {
                     let directory = Arc::clone(&self.directory);
@@ -237,7 +251,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     fn apply(&mut self, write: UserWrite, changes: usize) {
         let (directory, patience) = (Arc::clone(&self.directory), self.policy.patience);
         let trace = self.trace_write(write.user);
-        self.writes.spawn(async move {
+        self.writes.push(Box::pin(async move {
             let (user, begun) = (write.user, Instant::now());
             let apply = AssertUnwindSafe(directory.apply(&write)).catch_unwind();
             let applied = match trace {
@@ -262,7 +276,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
                 result: result.map(Into::into),
                 cause,
             }
-        });
+        }));
     }
 
     /// The span of a write, if one of its messages is traced.
@@ -303,14 +317,13 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         {
             tracing::info!(user.id = %user, "another replica had undone a newer value; it is written again");
         }
-        let now = self.now();
+        let now = self.now().moment;
         self.engine.verified(user, result, now, share());
     }
 
     /// apply → verdict.
-    fn write_ended(&mut self, ended: Result<WriteEnded, JoinError>) {
-        // The task catches panics itself and is never aborted, so there is always an answer.
-        let Ok(WriteEnded { user, written, near_limit, result, cause }) = ended else { return };
+    fn write_ended(&mut self, ended: WriteEnded, now: Now) {
+        let WriteEnded { user, written, near_limit, result, cause } = ended;
         self.observer.written(written);
         if let Err(failure) = &result
             && failure.class == Class::Installation
@@ -319,22 +332,16 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             self.observer.at_fault(cause, text);
             tracing::warn!(cause = text, "the installation is at fault");
         }
-        let now = self.now();
-        self.engine.write_ended(user, result, now, share());
+        self.engine.write_ended(user, result, now.moment, share());
         if near_limit {
-            self.engine.near_limit(now);
+            self.engine.near_limit(now.moment);
         }
     }
 
-    /// verdict → settle.
-    fn settle(&mut self, lock: LockToken, ending: Ending, letter: Option<DeadLetter>) {
-        if let Some(held) = self.held.remove(&lock) {
-            self.settler.settle(held, ending, letter);
+    fn settled(&mut self, end: End, now: Now) {
+        if let Some(lock) = self.settler.ended(end, now.instant, now.wall) {
+            self.locks.release(lock);
         }
-    }
-
-    fn settled(&mut self, lock: LockToken) {
-        self.locks.release(lock);
     }
 
     fn lock_lost(&mut self, lock: LockToken) {
@@ -359,7 +366,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             }
             Err(_) => false,
         };
-        let now = self.now();
+        let now = self.now().moment;
         self.engine.probed(well, now, share());
     }
 
@@ -369,14 +376,15 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         self.engine.stop();
         let deadline = Instant::now() + self.policy.grace;
         loop {
-            self.carry_out();
-            self.observer.turn(Phase::Draining, &self.load());
+            let now = self.now();
+            self.carry_out(now);
+            self.turn(Phase::Draining, now);
             if self.writes.is_empty() && self.settler.is_idle() {
                 return;
             }
             tokio::select! {
-                Some(ended) = self.writes.join_next() => self.write_ended(ended),
-                Some(settled) = self.settler.next() => self.settled(settled),
+                Some(ended) = self.writes.next() => self.write_ended(ended, self.now()),
+                Some(end) = self.settler.next() => self.settled(end, self.now()),
                 () = sleep(BEAT) => {}
                 () = sleep_until(deadline) => {
                     tracing::warn!(
@@ -389,74 +397,10 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         }
     }
 
-    /// One line per change of state, with what an operator should do.
-    fn report_state(&mut self) {
-        let state = self.engine.state(self.now());
-        let kind = std::mem::discriminant(&state);
-        if self.told.as_ref().map(std::mem::discriminant) == Some(kind) {
-            return;
-        }
-        let first = self.told.replace(state).is_none();
-        match state {
-            State::Open if first => {}
-            State::Open => tracing::info!("writes to graph go on"),
-            State::Throttled(_) => tracing::info!("graph asked for time; writes wait for it"),
-            State::BreakerOpen => tracing::warn!(
-                "writes of many users failed in a row; one at a time is tried until graph is well again"
-            ),
-            State::Paused => tracing::error!(
-                "intake is paused because the installation is at fault; messages stay in the queue; mend the \
-                 cause named above, and the worker goes on by itself"
-            ),
-            State::Trial => tracing::info!("graph can be reached again; trying one message"),
-        }
-    }
-
-    fn load(&self) -> Load {
-        let engine = &self.engine;
-        Load {
-            state: engine.state(self.now()),
-            in_flight: engine.in_flight(),
-            held: engine.held(),
-            lanes: engine.waiting_lanes(),
-            rate: engine.rate(),
-        }
-    }
-
-    fn now(&self) -> Moment {
-        Moment::after_start(self.started.elapsed())
-    }
-}
-
-/// decode → plan, for one message, for whoever shows what would be done and does not do it.
-pub(crate) fn intake(message: &Message, planner: &Planner) -> Intake {
-    guarded(read, message, &Past::of(message), planner, &mut || {})
-}
-
-/// A panic while one message is read is that message's failure, never the worker's end.
-fn guarded(
-    read: Read,
-    message: &Message,
-    past: &Past,
-    planner: &Planner,
-    decoded: &mut dyn FnMut(),
-) -> Intake {
-    let read = std::panic::catch_unwind(AssertUnwindSafe(|| read(message, planner, decoded)));
-    read.unwrap_or_else(|_| unread(past))
-}
-
-/// What decodes and plans a message, and tells when it is decoded.
-type Read = fn(&Message, &Planner, &mut dyn FnMut()) -> Intake;
-
-fn read(message: &Message, planner: &Planner, decoded: &mut dyn FnMut()) -> Intake {
-    let marked = message.properties.iter().any(|(name, _)| decode::Message::is_truncation_marker(name));
-    match &message.body {
-        Ok(body) => {
-            let read = intake::changes(body, message.content_type.as_deref(), marked);
-            decoded();
-            read.and_then(|read| intake::plan(read, planner)).unwrap_or_else(Intake::dead)
-        }
-        Err(error) => Intake::dead(undecodable(error)),
+    fn now(&self) -> Now {
+        let instant = Instant::now();
+        let moment = Moment::after_start(instant.saturating_duration_since(self.started));
+        Now { instant, moment, wall: clock::now() }
     }
 }
 
@@ -472,16 +416,6 @@ fn failure_of(applied: &std::thread::Result<Result<graph::Applied, graph::Error>
 /// Evenly from 0 to 1.
 fn share() -> f64 {
     rand::random()
-}
-
-/// A message whose reading panicked: once it is handed back for later, when another version of contactsync may
-/// read it; then it is dead-lettered.
-fn unread(past: &Past) -> Intake {
-    if past.attempt == 0 {
-        Intake::Settle(Ending::Returned, Some(internal()))
-    } else {
-        Intake::dead(internal())
-    }
 }
 
 /// A panic in a call to Graph is that write's failure: tried again for a moment, then dead-lettered.

@@ -1,6 +1,7 @@
 //! A message under lock, and the one settlement it gets.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,6 +9,7 @@ use jiff::Timestamp;
 use shared::ids::LockToken;
 use shared::reason::DeadLetter;
 
+use super::confirm::{Confirmation, Confirmations, Confirmed};
 use super::error::Error;
 use super::message::Message;
 
@@ -67,6 +69,12 @@ pub enum SettleError {
 pub trait Settler: Send + Sync + 'static {
     /// Settles the message under `lock`, retrying as long as that makes sense.
     async fn settle(&self, lock: LockToken, settlement: Settlement) -> Result<(), SettleError>;
+
+    /// Begins the same where that can be done without waiting, and gives the confirmation its word later. Who
+    /// cannot drops it, and is asked to [`Settler::settle`] then.
+    fn begin(&self, lock: LockToken, settlement: &Settlement, confirmation: Confirmation) {
+        let _cannot = (lock, settlement, confirmation);
+    }
 
     /// Told when a delivery was dropped unsettled. Its lock is left to lapse.
     fn dropped(&self, lock: LockToken);
@@ -179,6 +187,33 @@ impl Unsettled {
         self.settler = None;
         outcome.map(|()| Settled(()))
     }
+
+    /// Begins to settle the message and waits for nothing: how it ended comes out of `confirmations`.
+    pub fn begin(self, settlement: &Settlement, confirmations: &Confirmations) -> Settling {
+        let confirmation = confirmations.of(self.lock);
+        if let Some(settler) = &self.settler {
+            // A panic drops the confirmation, and so is told like anything else that could not be done.
+            let begin = || settler.begin(self.lock, settlement, confirmation);
+            let _told = catch_unwind(AssertUnwindSafe(begin));
+        }
+        Settling(self)
+    }
+}
+
+/// A delivery whose settlement has begun. Dropped before its end is known, it counts as dropped unsettled.
+#[must_use = "the settlement may not have been possible this way"]
+#[derive(Debug)]
+pub struct Settling(Unsettled);
+
+impl Settling {
+    /// The end is known: the message is settled, or the duty to settle it comes back.
+    pub fn ended(mut self, confirmed: &Confirmed) -> Result<Settled, Unsettled> {
+        if confirmed.done && confirmed.lock == self.0.lock {
+            self.0.settler = None;
+            return Ok(Settled(()));
+        }
+        Err(self.0)
+    }
 }
 
 impl Drop for Unsettled {
@@ -217,9 +252,23 @@ mod tests {
             }
         }
 
+        fn begin(&self, _: LockToken, settlement: &Settlement, confirmation: Confirmation) {
+            assert_ne!(*settlement, Settlement::Abandon, "this one panics");
+            if *settlement == Settlement::Complete {
+                self.0.lock().expect("no panic under the lock").push("begun complete".into());
+                confirmation.done();
+            }
+        }
+
         fn dropped(&self, _: LockToken) {
             self.0.lock().expect("no panic under the lock").push("dropped".into());
         }
+    }
+
+    fn begin(record: &Arc<Record>, settlement: &Settlement) -> Result<Settled, Unsettled> {
+        let mut confirmations = Confirmations::default();
+        let settling = delivery(record).split().0.begin(settlement, &confirmations);
+        settling.ended(&confirmations.try_next().expect("it is always told"))
     }
 
     fn delivery(record: &Arc<Record>) -> Delivery {
@@ -242,6 +291,25 @@ mod tests {
         let error = delivery(&record).settle(Settlement::Abandon).await.expect_err("the lock is lost");
         assert!(matches!(error, SettleError::LockLost));
         assert_eq!(*record.0.lock().expect("lock"), ["abandon"]);
+    }
+
+    #[tokio::test]
+    async fn a_settlement_that_could_not_be_begun_leaves_the_duty_to_settle() {
+        let record = Arc::new(Record::default());
+        begin(&record, &Settlement::Complete).expect("can be begun");
+        let cannot = begin(&record, &Settlement::Release).expect_err("is not done that way");
+        let panicked = begin(&record, &Settlement::Abandon).expect_err("panics");
+        cannot.settle(Settlement::Release).await.expect("settles");
+        drop(panicked);
+        assert_eq!(*record.0.lock().expect("lock"), ["begun complete", "release", "dropped"]);
+    }
+
+    #[test]
+    fn a_settlement_of_which_nobody_learns_counts_as_dropped() {
+        let record = Arc::new(Record::default());
+        let confirmations = Confirmations::default();
+        drop(delivery(&record).split().0.begin(&Settlement::Complete, &confirmations));
+        assert_eq!(*record.0.lock().expect("lock"), ["begun complete", "dropped"]);
     }
 
     #[test]

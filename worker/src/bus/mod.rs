@@ -6,6 +6,7 @@
 //! A message travels: [`Queue::receive`] hands out a [`Delivery`] → the engine works on [`Delivery::message`] →
 //! [`Delivery::settle`] consumes it. While the work lasts, [`Queue::renew`] keeps its lock.
 
+mod confirm;
 mod connection_string;
 mod delivery;
 mod entra;
@@ -23,8 +24,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use shared::ids::{LockToken, SequenceNumber};
 
+pub use confirm::{Confirmation, Confirmations, Confirmed};
 pub use connection_string::{ConnectionString, ConnectionStringError, Credential, Endpoint};
-pub use delivery::{CODE, Delivery, SettleError, Settled, Settlement, Settler, TARGET, Unsettled};
+pub use delivery::{CODE, Delivery, SettleError, Settled, Settlement, Settler, Settling, TARGET, Unsettled};
 pub use entra::EntraSource;
 pub use error::{Cause, Error, RenewError};
 pub use message::{Message, Outgoing, Peeked, PeekedState, Properties, Property, UnreadableBody};

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use shared::{
-    engine::Planned,
+    engine::{Intake, Planned},
     ids::SequenceNumber,
     patch::{PropertyValue, UserPatch},
     property::Property,
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    bus::{Outgoing, Peeked, RenewError, SettleError, Settlement, Settler as Settles},
+    bus::{Message, Outgoing, Peeked, RenewError, SettleError, Settlement, Settler as Settles},
     config,
     graph::Applied,
     telemetry::observer::tests::observer,

@@ -1,14 +1,14 @@
 //! Renewal of locks, on a task of its own: never behind receiving, never behind Graph.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use jiff::Timestamp;
 use rand::RngExt;
-use shared::ids::LockToken;
+use shared::ids::{IdMap, LockToken};
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinHandle,
@@ -42,8 +42,8 @@ impl LockKeeper {
     }
 
     /// Keeps this lock from now on.
-    pub fn hold(&self, lock: LockToken, until: Timestamp) {
-        self.plan.put(lock, renewal_of(until));
+    pub fn hold(&self, lock: LockToken, until: Timestamp, now: Instant, wall: Timestamp) {
+        self.plan.put(lock, renewal_of(until, now, wall));
     }
 
     /// The message is being settled.
@@ -60,10 +60,10 @@ impl Drop for LockKeeper {
 
 /// When to renew: at about half of what is left of the lock, jittered so that locks taken together are not
 /// renewed in one thundering request.
-fn renewal_of(until: Timestamp) -> Instant {
-    let rest = Duration::try_from(until.duration_since(clock::now())).unwrap_or_default();
+fn renewal_of(until: Timestamp, now: Instant, wall: Timestamp) -> Instant {
+    let rest = Duration::try_from(until.duration_since(wall)).unwrap_or_default();
     let share = rand::rng().random_range(0.4..0.6);
-    Instant::now() + rest.clamp(REST.0, REST.1).mul_f64(share)
+    now + rest.clamp(REST.0, REST.1).mul_f64(share)
 }
 
 /// Which lock is renewed when. Most messages are settled before that, so taking one in and out wakes nobody.
@@ -78,7 +78,7 @@ struct Plan {
 struct State {
     /// Locks by the time of their next renewal.
     due: BTreeSet<(Instant, LockToken)>,
-    held: HashMap<LockToken, Instant>,
+    held: IdMap<LockToken, Instant>,
     /// When the task wakes up by itself.
     wakes: Option<Instant>,
 }
@@ -164,9 +164,10 @@ impl<Q: Queue> Renewal<Q> {
             return;
         }
         let answers = self.queue.renew(&locks).await;
+        let (now, wall) = (Instant::now(), clock::now());
         for (lock, answer) in locks.into_iter().zip(answers) {
             match answer {
-                Ok(until) => self.plan.with(|state| state.put_again(lock, renewal_of(until))),
+                Ok(until) => self.plan.with(|state| state.put_again(lock, renewal_of(until, now, wall))),
                 Err(RenewError::LockLost) => {
                     let held = self.plan.with(|state| {
                         let held = state.held.contains_key(&lock);
@@ -178,7 +179,7 @@ impl<Q: Queue> Renewal<Q> {
                 }
                 Err(RenewError::Failed(error)) => {
                     tracing::debug!(error = %shared::reason::chain(&error), "a lock could not be renewed yet");
-                    self.plan.with(|state| state.put_again(lock, Instant::now() + REST.0));
+                    self.plan.with(|state| state.put_again(lock, now + REST.0));
                 }
             }
         }

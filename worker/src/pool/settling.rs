@@ -8,17 +8,17 @@ use shared::{
     backoff::Backoff,
     class::Class,
     engine::Ending,
-    ids::LockToken,
+    ids::{IdMap, LockToken},
     reason::{DeadLetter, chain},
 };
 use tokio::{
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time::{Instant, sleep},
 };
 
 use super::returns::{self, Past};
 use crate::{
-    bus::{Error, Message, Queue, SettleError, Settlement, Unsettled},
+    bus::{Confirmations, Confirmed, Error, Message, Queue, SettleError, Settlement, Settling, Unsettled},
     clock,
     telemetry::{Observer, observer::Settlement as Settled, trace::MessageTrace},
 };
@@ -42,80 +42,174 @@ pub struct Held {
 }
 
 /// Settlements under way.
+///
+/// Nearly all messages end plainly: completed, or given back untouched. Those settlements are only begun here, and the
+/// queue tells later of each that it is done; a task for each would cost more than all the rest of a settlement. What
+/// has to be waited for (a copy, a dead letter, a link that is gone) has a task of its own.
 pub struct Settler<Q> {
     queue: Arc<Q>,
     returns: Backoff,
     observer: Arc<Observer>,
+    begun: IdMap<LockToken, Begun>,
+    confirmations: Confirmations,
     under_way: JoinSet<LockToken>,
+}
+
+/// The end of a settlement.
+pub enum End {
+    /// Of one that was only begun.
+    Begun(Confirmed),
+    /// Of one with a task.
+    WaitedFor(Result<LockToken, JoinError>),
+}
+
+/// A plain settlement under way.
+struct Begun {
+    settling: Settling,
+    ending: Ending,
+    account: Account,
+}
+
+/// What is told of a settlement when it has ended.
+struct Account {
+    message: Message,
+    enqueued: Timestamp,
+    received: Instant,
+    begun: Instant,
+    trace: Option<(Box<MessageTrace>, Timestamp)>,
 }
 
 impl<Q: Queue> Settler<Q> {
     /// None under way.
     pub fn new(queue: Arc<Q>, returns: Backoff, observer: Arc<Observer>) -> Self {
-        Self { queue, returns, observer, under_way: JoinSet::new() }
+        let (begun, confirmations) = (IdMap::default(), Confirmations::default());
+        Self { queue, returns, observer, begun, confirmations, under_way: JoinSet::new() }
     }
 
     /// Whether nothing is under way.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.under_way.is_empty()
+        self.begun.is_empty() && self.under_way.is_empty()
     }
 
-    /// The next settlement that is done; `None` if there is none to wait for.
-    pub async fn next(&mut self) -> Option<LockToken> {
-        loop {
-            // A settlement that panicked leaves its lock to lapse; there is nothing to tell of it.
-            if let Ok(done) = self.under_way.join_next().await? {
-                return Some(done);
-            }
+    /// Waits for the next settlement to end, for [`Settler::ended`]; `None` if there is none to wait for.
+    pub async fn next(&mut self) -> Option<End> {
+        tokio::select! {
+            Some(confirmed) = self.confirmations.next(), if !self.begun.is_empty() => Some(End::Begun(confirmed)),
+            Some(done) = self.under_way.join_next() => Some(End::WaitedFor(done)),
+            else => None,
         }
     }
 
-    /// A settlement that is done already.
-    pub fn try_next(&mut self) -> Option<LockToken> {
-        loop {
-            if let Ok(done) = self.under_way.try_join_next()? {
-                return Some(done);
-            }
+    /// A settlement that has ended already.
+    pub fn try_next(&mut self) -> Option<End> {
+        let begun = self.confirmations.try_next().map(End::Begun);
+        begun.or_else(|| self.under_way.try_join_next().map(End::WaitedFor))
+    }
+
+    /// Takes the end of a settlement in. Tells the lock that nobody needs any more, unless it goes on in another way.
+    pub fn ended(&mut self, end: End, now: Instant, wall: Timestamp) -> Option<LockToken> {
+        match end {
+            End::Begun(confirmed) => self.confirmed(&confirmed, now, wall),
+            // A settlement that panicked leaves its lock to lapse; there is nothing to tell of it.
+            End::WaitedFor(done) => done.ok(),
         }
     }
 
     /// Settles a message as this ending asks.
-    pub fn settle(&mut self, held: Held, ending: Ending, letter: Option<DeadLetter>) {
+    pub fn settle(&mut self, held: Held, ending: Ending, letter: Option<DeadLetter>, begun: Instant) {
+        let Held { unsettled, message, enqueued, received, trace } = held;
+        log(&self.observer, &message, ending, letter.as_ref(), begun);
+        let trace = trace.map(|trace| (trace, clock::now()));
+        let account = Account { message, enqueued, received, begun, trace };
+        match plain(ending) {
+            Some(settlement) => {
+                let lock = unsettled.lock;
+                let settling = unsettled.begin(&settlement, &self.confirmations);
+                self.begun.insert(lock, Begun { settling, ending, account });
+            }
+            None => self.wait_for(unsettled, account, ending, letter),
+        }
+    }
+
+    /// A settlement that was begun has ended. `None` if it goes on in another way.
+    fn confirmed(&mut self, confirmed: &Confirmed, now: Instant, wall: Timestamp) -> Option<LockToken> {
+        let Begun { settling, ending, account } = self.begun.remove(&confirmed.lock)?;
+        match settling.ended(confirmed) {
+            Ok(_) => {
+                account.settled(&self.observer, ending, None, now, wall);
+                Some(confirmed.lock)
+            }
+            Err(unsettled) => {
+                self.wait_for(unsettled, account, ending, None);
+                None
+            }
+        }
+    }
+
+    /// Settles on a task of its own.
+    fn wait_for(
+        &mut self,
+        unsettled: Unsettled,
+        account: Account,
+        ending: Ending,
+        letter: Option<DeadLetter>,
+    ) {
         let (queue, observer) = (Arc::clone(&self.queue), Arc::clone(&self.observer));
         let delay = self.returns;
         self.under_way.spawn(async move {
-            let Held { unsettled, message, enqueued, received, trace } = held;
-            let (lock, begun) = (unsettled.lock, Instant::now());
-            let traced = trace.map(|trace| (trace, clock::now(), letter.clone()));
-            log(&observer, &message, ending, letter.as_ref());
+            let lock = unsettled.lock;
+            let traced = account.trace.as_ref().and(letter.clone());
             let settling = async {
-                let (settlement, ended) = settlement(&*queue, &message, ending, letter, delay).await;
+                let (settlement, ended) = settlement(&*queue, &account.message, ending, letter, delay).await;
                 if ending == Ending::Returned {
                     observer.sent(ended == Ending::Returned);
                 }
                 match unsettled.settle(settlement).await {
                     Ok(_) => ended,
                     Err(error) => {
-                        report(&message, &error);
+                        report(&account.message, &error);
                         Ending::Unsettled
                     }
                 }
             };
             // Whatever happens, the pipeline must hear of it, or the lock would be renewed for ever.
             let ending = AssertUnwindSafe(settling).catch_unwind().await.unwrap_or(Ending::Unsettled);
-            observer.settled(Settled {
-                ending,
-                age: Duration::try_from(clock::now().duration_since(enqueued)).unwrap_or_default(),
-                held: received.elapsed(),
-                took: begun.elapsed(),
-            });
-            if let Some((trace, asked, letter)) = traced {
-                let destination = &observer.metrics.constants().destination;
-                trace.settled(&message, destination, asked, ending, letter.as_ref());
-            }
+            account.settled(&observer, ending, traced.as_ref(), Instant::now(), clock::now());
             lock
         });
+    }
+}
+
+impl Account {
+    /// Tells how it ended.
+    fn settled(
+        self,
+        observer: &Observer,
+        ending: Ending,
+        letter: Option<&DeadLetter>,
+        now: Instant,
+        wall: Timestamp,
+    ) {
+        observer.settled(Settled {
+            ending,
+            age: Duration::try_from(wall.duration_since(self.enqueued)).unwrap_or_default(),
+            held: now.saturating_duration_since(self.received),
+            took: now.saturating_duration_since(self.begun),
+        });
+        if let Some((trace, asked)) = self.trace {
+            let destination = &observer.metrics.constants().destination;
+            trace.settled(&self.message, destination, asked, ending, letter);
+        }
+    }
+}
+
+/// What settles a message that has nothing to wait for.
+fn plain(ending: Ending) -> Option<Settlement> {
+    match ending {
+        Ending::Applied | Ending::Stale | Ending::Unchanged(_) => Some(Settlement::Complete),
+        Ending::Released => Some(Settlement::Release),
+        Ending::DeadLettered(_) | Ending::Returned | Ending::Unsettled => None,
     }
 }
 
@@ -171,7 +265,7 @@ async fn schedule<Q: Queue>(queue: &Q, message: &Message, delays: Backoff) -> Re
     queue.schedule(copy, at).await
 }
 
-fn log(observer: &Observer, message: &Message, ending: Ending, letter: Option<&DeadLetter>) {
+fn log(observer: &Observer, message: &Message, ending: Ending, letter: Option<&DeadLetter>, now: Instant) {
     let (sequence, count) = (message.sequence, message.delivery_count);
     let correlation = message.correlation_id.as_deref().unwrap_or_default();
     let outcome = ending.outcome();
@@ -180,7 +274,7 @@ fn log(observer: &Observer, message: &Message, ending: Ending, letter: Option<&D
             message.sequence = %sequence, message.correlation_id = correlation, delivery.count = %count,
             outcome, reason = letter.reason.as_str(), cause = letter.description.as_str(), "message {outcome}",
         );
-    } else if observer.may_log() {
+    } else if observer.may_log(now) {
         tracing::info!(
             message.sequence = %sequence, message.correlation_id = correlation, delivery.count = %count,
             outcome, reason = ending.reason(), "message {outcome}",

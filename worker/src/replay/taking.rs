@@ -11,11 +11,12 @@ use std::{
 };
 
 use shared::ids::{LockToken, SequenceNumber};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 
 use super::supply::Item;
 use crate::{
     bus::{Delivery, Error, Queue, Settlement, Unsettled},
+    clock,
     dead_letters::browse,
     pool::locks::LockKeeper,
 };
@@ -91,7 +92,7 @@ impl<Q: Queue> Taking<Q> {
 
     fn sort(&mut self, delivery: Delivery) -> Option<Item> {
         let sequence = delivery.message.sequence;
-        self.locks.hold(delivery.lock, delivery.locked_until);
+        self.locks.hold(delivery.lock, delivery.locked_until, Instant::now(), clock::now());
         let (unsettled, message) = delivery.split();
         if self.members.remove(&sequence) {
             let copied = self.copied.contains(&sequence);

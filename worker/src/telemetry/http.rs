@@ -230,7 +230,11 @@ mod tests {
 
     fn site(state: State) -> Site {
         let observer = observer();
-        observer.turn(Phase::Running, &Load { state, in_flight: 0, held: 0, lanes: 0, rate: 20.0 });
+        observer.turn(
+            Phase::Running,
+            &Load { state, in_flight: 0, held: 0, lanes: 0, rate: 20.0 },
+            Instant::now(),
+        );
         let history = History::new(&observer.metrics);
         Site { observer, history }
     }

@@ -122,8 +122,7 @@ impl Observer {
     }
 
     /// The pipeline has a turn.
-    pub fn turn(&self, phase: Phase, load: &Load) {
-        let now = Instant::now();
+    pub fn turn(&self, phase: Phase, load: &Load, now: Instant) {
         self.health.beat(phase, now);
         self.log.tell(&self.metrics, now);
         let metrics = &self.metrics;
@@ -134,8 +133,8 @@ impl Observer {
         let gate = Gate::from(load.state);
         self.count_throttling(gate, now);
         let cause = self.health.gate(gate);
-        for (member, gauge) in metrics.intake_paused.iter() {
-            gauge.set(f64::from(u8::from(cause == Some(member))));
+        for member in [PauseCause::Token, PauseCause::Permission, PauseCause::Other] {
+            metrics.intake_paused.of(member).set(f64::from(u8::from(cause == Some(member))));
         }
         metrics.breaker_state.set(f64::from(u8::from(gate == Gate::BreakerOpen)));
     }
@@ -187,8 +186,8 @@ impl Observer {
     }
 
     /// Whether a line about an outcome may be logged; counts it as left out if not.
-    pub fn may_log(&self) -> bool {
-        let may = self.log.take(Instant::now());
+    pub fn may_log(&self, now: Instant) -> bool {
+        let may = self.log.take(now);
         if !may {
             self.metrics.log_lines_left_out.add(1);
         }

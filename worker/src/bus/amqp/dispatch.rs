@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::link::Link;
 use super::receiver::Task;
 use super::recovery::Failure;
-use super::settler::{Command, Forgotten, LinkOutcome, OnLink};
+use super::settler::{Command, Forgotten, LinkOutcome, OnLink, Reply};
 use crate::bus::delivery::Delivery;
 
 impl Task {
@@ -50,7 +50,7 @@ impl Task {
                     tracing::debug!(%lock, "a settlement goes by lock token because its link is gone");
                 }
                 let elsewhere = OnLink::Elsewhere { locked_until: Some(locked_until) };
-                answer(reply, if done { OnLink::Done } else { elsewhere });
+                reply.answer(if done { OnLink::Done } else { elsewhere });
             }
         }
         if !self.retired.is_empty() {
@@ -59,15 +59,9 @@ impl Task {
         closing
     }
 
-    fn plan(
-        &mut self,
-        lock: LockToken,
-        outcome: LinkOutcome,
-        reply: oneshot::Sender<OnLink>,
-        batch: &mut Batch,
-    ) {
+    fn plan(&mut self, lock: LockToken, outcome: LinkOutcome, reply: Reply, batch: &mut Batch) {
         let Some(held) = self.locks.remove(&lock) else {
-            answer(reply, OnLink::Elsewhere { locked_until: None });
+            reply.answer(OnLink::Elsewhere { locked_until: None });
             return;
         };
         let link_stands = find(&mut self.link, &mut self.retired, held.epoch).is_some();
@@ -78,7 +72,7 @@ impl Task {
             group.replies.push((lock, held.locked_until, reply));
             return;
         }
-        answer(reply, OnLink::Elsewhere { locked_until: Some(held.locked_until) });
+        reply.answer(OnLink::Elsewhere { locked_until: Some(held.locked_until) });
         if link_stands {
             // Kept until it is forgotten, so that both ends of the link are told then.
             self.locks.insert(lock, held);
@@ -97,11 +91,6 @@ impl Task {
             link.unsettled = link.unsettled.saturating_sub(1);
         }
     }
-}
-
-/// Answers one who may have given up waiting.
-pub(super) fn answer<T>(reply: oneshot::Sender<T>, value: T) {
-    reply.send(value).ok();
 }
 
 /// The link of an epoch, if it stands.
@@ -123,7 +112,7 @@ struct Group {
     epoch: u64,
     outcome: LinkOutcome,
     infos: Vec<DeliveryInfo>,
-    replies: Vec<(LockToken, Timestamp, oneshot::Sender<OnLink>)>,
+    replies: Vec<(LockToken, Timestamp, Reply)>,
 }
 
 impl Batch {

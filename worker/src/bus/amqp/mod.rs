@@ -205,7 +205,7 @@ impl AmqpQueue {
             settler: Arc::clone(&settler),
             commands,
             state: state_sender,
-            locks: Locks::new(),
+            locks: Locks::default(),
             link: None,
             retired: Vec::new(),
             epoch: 0,

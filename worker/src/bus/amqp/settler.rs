@@ -1,6 +1,5 @@
 //! The way of a settlement: over the link the message came on if it still stands, else by lock token.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,19 +8,20 @@ use async_trait::async_trait;
 use fe2o3_amqp::link::delivery::DeliveryInfo;
 use jiff::Timestamp;
 use shared::class::Class;
-use shared::ids::LockToken;
+use shared::ids::{IdMap, LockToken};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
 use super::backoff::Backoff;
 use super::management::Management;
+use crate::bus::confirm::Confirmation;
 use crate::bus::delivery::{SettleError, Settlement, Settler};
 use crate::bus::error::Error;
 
 /// What the task that owns the link is asked to do.
 pub(super) enum Command {
     /// Settle over the link, or say that this cannot be done there.
-    Settle { lock: LockToken, outcome: LinkOutcome, reply: oneshot::Sender<OnLink> },
+    Settle { lock: LockToken, outcome: LinkOutcome, reply: Reply },
     /// The message was settled in another way or dropped; nothing more will come for it.
     Forget { lock: LockToken, how: Forgotten },
     /// The lock holds longer.
@@ -47,6 +47,29 @@ pub(super) enum OnLink {
     Elsewhere { locked_until: Option<Timestamp> },
 }
 
+/// Who is told whether the link could do it.
+pub(super) enum Reply {
+    /// One who waits, and goes another way if it could not.
+    Waiting(oneshot::Sender<OnLink>),
+    /// One who does not wait.
+    Told(Confirmation),
+}
+
+impl Reply {
+    pub(super) fn answer(self, on_link: OnLink) {
+        match (self, on_link) {
+            (Self::Waiting(reply), _) => answer(reply, on_link),
+            (Self::Told(confirmation), OnLink::Done) => confirmation.done(),
+            (Self::Told(confirmation), OnLink::Elsewhere { .. }) => drop(confirmation),
+        }
+    }
+}
+
+/// Answers one who may have given up waiting.
+pub(super) fn answer<T>(reply: oneshot::Sender<T>, value: T) {
+    reply.send(value).ok();
+}
+
 /// Why a delivery is out of the engine's hands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Forgotten {
@@ -67,7 +90,7 @@ pub(super) struct Held {
 }
 
 /// All deliveries under lock.
-pub(super) type Locks = HashMap<LockToken, Held>;
+pub(super) type Locks = IdMap<LockToken, Held>;
 
 /// What every delivery of this client settles with.
 pub(super) struct AmqpSettler {
@@ -81,16 +104,8 @@ pub(super) struct AmqpSettler {
 #[async_trait]
 impl Settler for AmqpSettler {
     async fn settle(&self, lock: LockToken, settlement: Settlement) -> Result<(), SettleError> {
-        let outcome = match &settlement {
-            Settlement::Complete => Some(LinkOutcome::Complete),
-            Settlement::Abandon => Some(LinkOutcome::Abandon),
-            Settlement::Release => Some(LinkOutcome::Release),
-            // The library does not tell what the service answered to a disposition, and a dead letter must be
-            // certain: its reason is what a person acts on.
-            Settlement::DeadLetter(_) => None,
-        };
         let mut locked_until = None;
-        if let Some(outcome) = outcome {
+        if let Some(outcome) = LinkOutcome::of(&settlement) {
             match self.over_link(lock, outcome).await {
                 OnLink::Done => return Ok(()),
                 OnLink::Elsewhere { locked_until: until } => locked_until = until,
@@ -106,9 +121,29 @@ impl Settler for AmqpSettler {
         result
     }
 
+    fn begin(&self, lock: LockToken, settlement: &Settlement, confirmation: Confirmation) {
+        if let Some(outcome) = LinkOutcome::of(settlement) {
+            // A command that nobody takes any more drops the confirmation with it.
+            drop(self.commands.send(Command::Settle { lock, outcome, reply: Reply::Told(confirmation) }));
+        }
+    }
+
     fn dropped(&self, lock: LockToken) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
         drop(self.commands.send(Command::Forget { lock, how: Forgotten::LeftToLapse }));
+    }
+}
+
+impl LinkOutcome {
+    fn of(settlement: &Settlement) -> Option<Self> {
+        match settlement {
+            Settlement::Complete => Some(Self::Complete),
+            Settlement::Abandon => Some(Self::Abandon),
+            Settlement::Release => Some(Self::Release),
+            // The library does not tell what the service answered to a disposition, and a dead letter must be
+            // certain: its reason is what a person acts on.
+            Settlement::DeadLetter(_) => None,
+        }
     }
 }
 
@@ -116,6 +151,7 @@ impl AmqpSettler {
     async fn over_link(&self, lock: LockToken, outcome: LinkOutcome) -> OnLink {
         let (reply, answer) = oneshot::channel();
         let elsewhere = OnLink::Elsewhere { locked_until: None };
+        let reply = Reply::Waiting(reply);
         if self.commands.send(Command::Settle { lock, outcome, reply }).is_err() {
             return elsewhere;
         }
