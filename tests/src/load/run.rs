@@ -62,7 +62,7 @@ impl Default for Run {
             latency: Duration::ZERO,
             quota: None,
             concurrency: 64,
-            held: 500,
+            held: 2_000,
             rate: None,
             settings: String::new(),
         }
