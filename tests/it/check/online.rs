@@ -346,7 +346,7 @@ async fn a_queue_that_is_missing_or_does_not_fit_is_told() -> Result<()> {
         [
             (
                 "warning",
-                "a lock of 10s lets 100 messages wait at a time, not pool.messages (2000), so that fewer changes of one \
+                "a lock of 10s lets 100 messages wait at a time, not pool.messages (500), so that fewer changes of one \
                  user meet",
                 "set the lock duration to one to five minutes"
             ),

@@ -70,7 +70,7 @@ impl Task {
             client: variable("CLIENT_ID", Some("00000000-0000-0000-0000-000000000001"))?,
             secret: variable("CLIENT_SECRET", Some("secret"))?,
             concurrency: number("CONCURRENCY", Some("64"))?,
-            messages: number("MESSAGES", Some("2000"))?,
+            messages: number("MESSAGES", Some("500"))?,
             expected: number("EXPECTED", None)?,
         })
     }
