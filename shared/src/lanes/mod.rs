@@ -118,9 +118,9 @@ impl<T> Lanes<T> {
         self.wake(now);
         let mut blocked = None;
         while self.in_flight < self.limits.concurrency && !self.ready.is_empty() {
-            let scarce = self.gate.is_short_of(self.ready.len(), now);
-            if let Some(end) = self.gathering.until(scarce, self.held >= self.limits.messages, now) {
-                blocked = Some(end);
+            let (scarce, gathering) = self.shortage(now);
+            if gathering.is_some() {
+                blocked = gathering;
                 break;
             }
             match self.gate.ask(now) {
@@ -157,9 +157,14 @@ impl<T> Lanes<T> {
 
     /// When the next lane that is ready may be written.
     fn ready_at(&mut self, now: Moment) -> Option<Moment> {
+        let (_, gathering) = self.shortage(now);
+        self.gate.opens_at(now).map(|opens| opens.max(gathering.unwrap_or(opens)))
+    }
+
+    /// Whether more writes are owed than the budget has at hand, and until when to gather messages if so.
+    fn shortage(&mut self, now: Moment) -> (bool, Option<Moment>) {
         let scarce = self.gate.is_short_of(self.ready.len(), now);
-        let gathered = self.gathering.until(scarce, self.held >= self.limits.messages, now);
-        self.gate.opens_at(now).map(|opens| opens.max(gathered.unwrap_or(opens)))
+        (scarce, self.gathering.until(scarce, self.held >= self.limits.messages, now))
     }
 
     /// The write of this user ended. `share` is drawn evenly from 0 to 1, for jitter.
