@@ -222,14 +222,14 @@ async fn settlement<Q: Queue>(
     letter: Option<DeadLetter>,
     delays: Backoff,
 ) -> (Settlement, Ending) {
-    match (ending, letter) {
-        (Ending::Applied | Ending::Stale | Ending::Unchanged(_), _) => (Settlement::Complete, ending),
-        (Ending::DeadLettered(_), Some(letter)) => (Settlement::DeadLetter(letter), ending),
-        (Ending::Released | Ending::Unsettled | Ending::DeadLettered(_), _) => (Settlement::Release, ending),
-        (Ending::Returned, letter) => match schedule(queue, message, delays).await {
+    match (plain(ending), ending, letter) {
+        (Some(settlement), ..) => (settlement, ending),
+        (None, Ending::DeadLettered(_), Some(letter)) => (Settlement::DeadLetter(letter), ending),
+        (None, Ending::Returned, letter) => match schedule(queue, message, delays).await {
             Ok(()) => (Settlement::Complete, ending),
             Err(error) => without_copy(message, &error, letter).await,
         },
+        (None, ..) => (Settlement::Release, ending),
     }
 }
 
