@@ -116,16 +116,21 @@ fn builder(timeouts: Timeouts, ca_file: Option<&Path>) -> Result<reqwest::Client
 
 /// TLS with the certificates that the operating system trusts, and those of `ca_file` (PEM).
 pub(crate) fn tls(ca_file: Option<&Path>) -> Result<rustls::ClientConfig, Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let extra = ca_file.map_or_else(|| Ok(Vec::new()), certificates)?;
-    let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).map_err(Error::Tls)?;
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(Error::Tls)?
+    let mut config = trusting(extra).map_err(Error::Tls)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// TLS of any protocol, with the certificates that the operating system trusts, and these.
+pub(crate) fn trusting(extra: Vec<CertificateDer<'static>>) -> Result<rustls::ClientConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider))?;
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 

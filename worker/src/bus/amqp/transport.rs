@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls_platform_verifier::Verifier;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -15,6 +14,7 @@ use super::websocket::WebSocket;
 use crate::bus::connection_string::Endpoint;
 use crate::bus::error::Error;
 use crate::bus::way::Way;
+use crate::http_client;
 
 /// A stream to the service, encrypted or not.
 pub(super) trait Stream: AsyncRead + AsyncWrite + std::fmt::Debug + Send + Sync + Unpin {}
@@ -114,16 +114,8 @@ fn tls_config(extra_ca: Option<&Path>) -> Result<rustls::ClientConfig, Error> {
         }
         roots = certificates;
     }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider))
-        .map_err(|cause| settings("the trusted certificates cannot be loaded".into(), cause.into()))?;
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|cause| settings("tls cannot be set up".into(), cause.into()))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    Ok(config)
+    http_client::trusting(roots)
+        .map_err(|cause| settings("the trusted certificates cannot be loaded".into(), cause.into()))
 }
 
 #[cfg(test)]
