@@ -82,7 +82,7 @@ pub fn worker_rows(view: &WorkerView) -> Vec<(&'static str, String)> {
 /// What a worker complains of, a line each.
 #[must_use]
 pub fn complaints(view: &WorkerView) -> Vec<String> {
-    let failing = view.checks.iter().filter(|check| !check.ok);
+    let failing = view.checks.iter().chain(&view.warnings).filter(|check| !check.ok);
     failing
         .map(|check| {
             let says = check.says.as_deref().unwrap_or("is not well");

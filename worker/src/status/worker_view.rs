@@ -24,6 +24,8 @@ pub struct WorkerView {
     pub ready: bool,
     /// What it checks.
     pub checks: Vec<CheckView>,
+    /// What must be seen to, though it works.
+    pub warnings: Vec<CheckView>,
     /// What happened a second, over the last minute.
     pub rates: Rates,
     /// Dead letters by reason since it started.

@@ -98,6 +98,8 @@ catalogue! {
         "1 while the breaker is open, because writes of many users failed in a row; else 0";
     INTAKE_PAUSED: Kind::Gauge, "contactsync_intake_paused", "contactsync.intake_paused", "1", ["cause"],
         "1 while no messages are taken because the installation is at fault, by the cause; else 0";
+    WARNING: Kind::Gauge, "contactsync_warning", "contactsync.warning", "1", ["kind"],
+        "1 while something must be seen to though the worker works, by what it is; else 0";
     BROKER_UP: Kind::Gauge, "contactsync_broker_up", "contactsync.broker_up", "1", [],
         "1 while the link to the queue is up; else 0";
     READY: Kind::Gauge, "contactsync_ready", "contactsync.ready", "1", [],

@@ -4,6 +4,7 @@
 //! sign of life at each of its turns, the queue tells how its link fares, calls tell how they ended.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
@@ -14,7 +15,7 @@ use std::{
 use shared::gate::State;
 use tokio::{sync::watch, time::Instant};
 
-use super::labels::PauseCause;
+use super::labels::{PauseCause, Warning};
 use crate::bus::amqp::State as Link;
 
 /// The pipeline turns at least this often, also when nothing happens.
@@ -113,6 +114,7 @@ struct Seen {
     at_fault: Option<(PauseCause, Box<str>)>,
     /// Why the latest request for a token failed, if it did.
     token: Option<Box<str>>,
+    warnings: BTreeMap<Warning, Fault>,
 }
 
 impl Health {
@@ -153,6 +155,21 @@ impl Health {
         if seen.token.as_deref() != failure {
             seen.token = failure.map(Into::into);
         }
+    }
+
+    /// Something must be seen to, though the worker works; `None` when that is over.
+    pub fn warn(&self, warning: Warning, fault: Option<Fault>) {
+        let mut seen = self.seen();
+        match fault {
+            Some(fault) => seen.warnings.insert(warning, fault),
+            None => seen.warnings.remove(&warning),
+        };
+    }
+
+    /// What must be seen to, though the worker works.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<(Warning, Fault)> {
+        self.seen().warnings.iter().map(|(warning, fault)| (*warning, fault.clone())).collect()
     }
 
     /// Whether the link to the queue is up.
@@ -313,6 +330,17 @@ mod tests {
         check(&denied, &[("token", "there is no token for graph: invalid_client")]);
         denied.token(None);
         check(&denied, &[]);
+    }
+
+    #[test]
+    fn a_warning_stands_beside_the_checks_until_it_is_over() {
+        let health = health(Link::Ready);
+        let fault = Fault { text: "the clock is 45 s behind".into(), remedy: "set it" };
+        health.warn(Warning::ClockSkew, Some(fault.clone()));
+        check(&health, &[]);
+        assert_eq!(health.warnings(), [(Warning::ClockSkew, fault)]);
+        health.warn(Warning::ClockSkew, None);
+        assert_eq!(health.warnings(), []);
     }
 
     #[test]

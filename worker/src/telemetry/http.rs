@@ -30,7 +30,14 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{Observer, history::History, status::Status, text};
+use super::{
+    Observer,
+    health::{Check, Fault},
+    history::History,
+    labels::Warning,
+    status::Status,
+    text,
+};
 use crate::{
     clock,
     config::{Problem, Problems},
@@ -147,6 +154,8 @@ fn live(site: &Site) -> Response<Full<Bytes>> {
 struct Readiness {
     ready: bool,
     faults: Vec<ReadinessFault>,
+    /// What must be seen to, though it does not keep the worker from being ready.
+    warnings: Vec<ReadinessFault>,
 }
 
 #[derive(Serialize)]
@@ -157,19 +166,28 @@ struct ReadinessFault {
 }
 
 fn ready(site: &Site, as_json: bool) -> Response<Full<Bytes>> {
-    let fault = |check: super::health::Check| {
+    let fault = |check: Check| {
         let fault = check.fault?;
         Some(ReadinessFault { check: check.name, fault: fault.text, remedy: fault.remedy })
     };
     let faults: Vec<_> = site.observer.health.checks().into_iter().filter_map(fault).collect();
     let ready = faults.is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let warning = |(warning, fault): (Warning, Fault)| ReadinessFault {
+        check: warning.as_str(),
+        fault: fault.text,
+        remedy: fault.remedy,
+    };
+    let warnings: Vec<_> = site.observer.health.warnings().into_iter().map(warning).collect();
     if as_json {
-        return json(status, &Readiness { ready, faults });
+        return json(status, &Readiness { ready, faults, warnings });
     }
-    let lines =
-        faults.iter().map(|fault| format!("not ready, {}: {}; {}\n", fault.check, fault.fault, fault.remedy));
-    answer(status, TEXT, if ready { "ready\n".to_owned() } else { lines.collect() })
+    let line =
+        |kind: &str, it: &ReadinessFault| format!("{kind}, {}: {}; {}\n", it.check, it.fault, it.remedy);
+    let mut text = if ready { "ready\n".to_owned() } else { String::new() };
+    text.extend(faults.iter().map(|fault| line("not ready", fault)));
+    text.extend(warnings.iter().map(|fault| line("warning", fault)));
+    answer(status, TEXT, text)
 }
 
 fn wants_json<B>(request: &Request<B>) -> bool {
@@ -264,7 +282,7 @@ mod tests {
             assert!(seen == status && text.contains(part), "{path}: {seen} {text}");
         }
         assert_eq!(ask(&site, Method::POST, "/", "*/*").await.0, 405);
-        assert_eq!(ask(&site, Method::GET, "/readyz", JSON).await.1, r#"{"ready":true,"faults":[]}"#);
+        assert_eq!(ask(&site, Method::GET, "/readyz", JSON).await.1, r#"{"ready":true,"faults":[],"warnings":[]}"#);
     }
 
     #[tokio::test]

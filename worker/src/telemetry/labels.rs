@@ -61,6 +61,18 @@ labels! {
 }
 
 labels! {
+    /// What does not keep the worker from working, and must be seen to all the same.
+    Warning {
+        /// No message has shown a contact with a user yet.
+        LinkUnseen = "link_unseen",
+        /// The clock of this machine differs from that of the services.
+        ClockSkew = "clock_skew",
+        /// Graph refuses a property for every user who was tried.
+        PropertyRefused = "property_refused",
+    }
+}
+
+labels! {
     /// What telemetry was lost.
     Signal {
         /// Spans.
@@ -249,6 +261,7 @@ mod tests {
     #[test]
     fn every_member_stands_at_its_index() {
         check::<PauseCause>();
+        check::<Warning>();
         check::<Signal>();
         check::<QueueState>();
         check::<Worked>();

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::{
     catalogue::{self, Kind, Metric},
-    labels::{Answer, Call, ErrorType, Labels, Method, PauseCause, QueueState, Signal, Worked},
+    labels::{Answer, Call, ErrorType, Labels, Method, PauseCause, QueueState, Signal, Warning, Worked},
     process,
     queue_reading::QueueReading,
     values::{Counter, Family, Gauge, Histogram},
@@ -60,6 +60,8 @@ pub struct Metrics {
     pub breaker_state: Gauge,
     /// [`catalogue::INTAKE_PAUSED`].
     pub intake_paused: Family<PauseCause, Gauge>,
+    /// [`catalogue::WARNING`].
+    pub warning: Family<Warning, Gauge>,
     /// [`catalogue::BROKER_UP`].
     pub broker_up: Gauge,
     /// [`catalogue::READY`].
@@ -137,6 +139,7 @@ impl Metrics {
             locks_lost: Counter::default(),
             breaker_state: Gauge::default(),
             intake_paused: Family::default(),
+            warning: Family::default(),
             broker_up: Gauge::default(),
             ready: Gauge::default(),
             consumed: Counter::default(),
@@ -185,12 +188,8 @@ impl Metrics {
             (&catalogue::LANES_WAITING, number(self.lanes_waiting.get())),
             (&catalogue::LOCKS_LOST, one(Value::Count(self.locks_lost.get()))),
             (&catalogue::BREAKER_STATE, number(self.breaker_state.get())),
-            (
-                &catalogue::INTAKE_PAUSED,
-                family(&catalogue::INTAKE_PAUSED, &self.intake_paused, |gauge| {
-                    Some(Value::Number(gauge.get()))
-                }),
-            ),
+            (&catalogue::INTAKE_PAUSED, gauges(&catalogue::INTAKE_PAUSED, &self.intake_paused)),
+            (&catalogue::WARNING, gauges(&catalogue::WARNING, &self.warning)),
             (&catalogue::BROKER_UP, number(self.broker_up.get())),
             (&catalogue::READY, number(self.ready.get())),
         ]
@@ -275,6 +274,10 @@ impl Metrics {
         }
         labelled(labels, value)
     }
+}
+
+fn gauges<L: Labels>(metric: &'static Metric, members: &Family<L, Gauge>) -> Vec<Point> {
+    family(metric, members, |gauge| Some(Value::Number(gauge.get())))
 }
 
 /// The labels of [`catalogue::HTTP_DURATION`] that differ from call to call.

@@ -14,7 +14,7 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     health::{Gate, Health, Phase},
-    labels::{ErrorType, PauseCause, Signal, Worked},
+    labels::{ErrorType, Labels, PauseCause, Signal, Warning, Worked},
     metrics::{Constants, Metrics},
     trace::{MessageTrace, Tracer},
 };
@@ -107,6 +107,10 @@ impl Observer {
         let switch = |on| if on { 1.0 } else { 0.0 };
         self.metrics.broker_up.set(switch(self.health.link_is_up()));
         self.metrics.ready.set(switch(self.health.checks().iter().all(|check| check.fault.is_none())));
+        let warnings = self.health.warnings();
+        for kind in Warning::all() {
+            self.metrics.warning.of(kind).set(switch(warnings.iter().any(|(warned, _)| *warned == kind)));
+        }
     }
 
     /// Begins to trace a message, if that is on and the message is chosen.

@@ -8,8 +8,9 @@ use shared::engine::Ending;
 
 use super::{
     Observer, QueueReading,
-    health::{Check, Phase},
+    health::{Check, Fault, Phase},
     history::{History, Rates, STEP, Sample},
+    labels::Warning,
 };
 
 /// What is shown.
@@ -23,6 +24,8 @@ pub struct Status<'a> {
     state: &'static str,
     ready: bool,
     checks: Vec<CheckStatus>,
+    /// What must be seen to, though the worker works.
+    warnings: Vec<CheckStatus>,
     rates: Rates,
     received: u64,
     outcomes: BTreeMap<&'static str, u64>,
@@ -95,6 +98,7 @@ impl<'a> Status<'a> {
             state: state(observer, &checks),
             ready: checks.iter().all(|check| check.ok),
             checks,
+            warnings: health.warnings().into_iter().map(CheckStatus::from).collect(),
             rates: history.rates(&sample),
             received: sample.received,
             outcomes: counts(observer, |ending| Some(ending.outcome())),
@@ -120,6 +124,12 @@ impl From<Check> for CheckStatus {
         let ok = check.fault.is_none();
         let (says, remedy) = check.fault.map(|fault| (fault.text, fault.remedy)).unzip();
         Self { name: check.name, ok, says, remedy }
+    }
+}
+
+impl From<(Warning, Fault)> for CheckStatus {
+    fn from((warning, fault): (Warning, Fault)) -> Self {
+        Self { name: warning.as_str(), ok: false, says: Some(fault.text), remedy: Some(fault.remedy) }
     }
 }
 
