@@ -67,6 +67,8 @@ fn engine() -> Engine {
             remembered_users: NonZeroUsize::new(20_000).expect("not zero"),
             tries_in_place: 6,
             backoff: delays(500),
+            many_users: 5,
+            refusal_patience: Duration::from_secs(5),
             verify_after: None,
         },
         gate: gate::Limits {
@@ -95,7 +97,7 @@ fn arrival(number: u32, users: u32) -> Arrival {
         bytes: 4_000,
         enqueued: at,
         age: Duration::ZERO,
-        arrival: SequenceNumber(i64::from(number)),
+        lineage: Lineage { origin: SequenceNumber(i64::from(number)), generation: 0, attempt: 0 },
         urgency: Urgency::Live,
         intake: Intake::Work(vec![Planned {
             user: UserId(Uuid::from_u128(u128::from(number % users) + 1)),
@@ -133,7 +135,7 @@ fn arrival_to_settlement(bencher: Bencher, users: u32) {
 }
 
 fn written() -> Success {
-    Success { written: true, superseded: Vec::new() }
+    Success { written: true, ..Success::default() }
 }
 
 fn mark() -> (Mark, [Property; 3]) {

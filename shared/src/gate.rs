@@ -167,24 +167,42 @@ impl Gate {
         Permit::Now
     }
 
-    /// A write was answered in a way that shows that Graph is well: accepted, or refused for a fault of its own.
-    pub fn succeeded(&mut self, now: Moment) {
-        self.seen_well();
+    /// A write was accepted: nothing holds writes back any more.
+    pub fn written(&mut self, now: Moment) {
+        self.seen_well(now);
+        self.pause = None;
+        self.trial = false;
         self.pace.succeeded(now);
     }
 
-    /// Something that costs nothing of the write budget was answered well. It tells nothing about that budget.
-    pub fn seen_well(&mut self) {
+    /// A write was refused for a fault of its own. Graph is well, but whether it accepts writes is not shown.
+    pub fn answered(&mut self, now: Moment) {
+        self.seen_well(now);
+        self.pace.succeeded(now);
+    }
+
+    /// Something that costs nothing of the write budget was answered well. It tells nothing about that budget, and
+    /// nothing about a fault of the installation.
+    pub fn seen_well(&mut self, now: Moment) {
         self.throttles_in_a_row = 0;
         self.failed_users.clear();
         self.breaker = None;
-        self.pause = None;
-        self.trial = false;
+        self.undecided(now);
+    }
+
+    /// What was to show whether Graph or the installation is well has shown neither; the next may be tried at once.
+    pub fn undecided(&mut self, now: Moment) {
+        if let Some(probing) = self.pause.as_mut().or(self.breaker.as_mut())
+            && probing.under_way
+        {
+            probing.under_way = false;
+            probing.next = now;
+        }
     }
 
     /// A look at the user showed that the write that had been permitted was not needed.
-    pub fn spared(&mut self) {
-        self.seen_well();
+    pub fn spared(&mut self, now: Moment) {
+        self.seen_well(now);
         self.pace.give_back();
     }
 
@@ -222,6 +240,16 @@ impl Gate {
         pause.under_way |= self.trial || pause.next <= now;
         self.trial = false;
         self.end_probe(now, share, true);
+    }
+
+    /// The same where only a write can show whether it is over: it is tried often, because those who are tried first
+    /// may be the very ones that are refused for themselves.
+    pub fn pause_briefly(&mut self, now: Moment, share: f64) {
+        self.pause(now, share);
+        let longest = now + self.limits.probe.ceiling(2);
+        if let Some(pause) = &mut self.pause {
+            pause.next = pause.next.min(longest);
+        }
     }
 
     /// A probe succeeded: one write at a time may show whether that is all it takes.
@@ -324,7 +352,7 @@ mod tests {
         gate.failed(user(9), at(1), 1.0);
         assert_eq!(gate.ask(at(2)), Permit::At(at(3)), "the second wait is twice the first");
         assert_eq!(gate.ask(at(3)), Permit::Now);
-        gate.succeeded(at(3));
+        gate.written(at(3));
         assert_eq!(gate.state(at(3)), State::Open);
     }
 
@@ -345,7 +373,7 @@ mod tests {
         assert_eq!((gate.state(at(4)), gate.probe_due()), (State::Paused, Some(at(8))));
         gate.begin_trial(at(8));
         assert_eq!(gate.ask(at(8)), Permit::Now);
-        gate.succeeded(at(9));
+        gate.written(at(9));
         assert_eq!(gate.state(at(9)), State::Open);
     }
 }

@@ -5,17 +5,23 @@
 //!
 //! The form is `cs1|T[.R]:KKKK…|T[.R]:KKKK…`: groups of properties that share a version, newest first. `T` is
 //! the time in milliseconds since 1970 and `R` the row version, both in base 36; each `KKKK` is one property,
-//! by the first four letters of a hash of its name in base 36. Whatever stands before `cs1|` belongs to
-//! somebody else and is kept.
+//! by the first four letters of a hash of its name in base 36. The organization to whose database `R` belongs stands
+//! before the properties as `Oooo`, a hash of its id behind a capital letter, so that readers who do not know of it
+//! take it for one more property. Whatever stands before `cs1|` belongs to somebody else and is kept.
 
 use std::{collections::BTreeMap, fmt::Write};
 
 use jiff::Timestamp;
 
-use crate::{property::Property, version::Version};
+use crate::{
+    property::Property,
+    version::{Realm, Row, Version, fnv1a},
+};
 
 const LEAD: &str = "cs1|";
 const KEY: usize = 4;
+/// Before the hash of an organization; hashes of properties are in small letters.
+const ORGANIZATION: char = 'O';
 
 /// The versions of a user's properties.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,6 +60,12 @@ impl Mark {
         })
     }
 
+    /// Whether the row versions of the organization went back since the property was written last.
+    #[must_use]
+    pub fn went_back(&self, property: &Property, version: &Version) -> bool {
+        self.versions.get(&key(property)).is_some_and(|written| version.went_back_from(written))
+    }
+
     /// Notes that this version was written.
     pub fn note(&mut self, property: &Property, version: Version) {
         let slot = self.versions.entry(key(property)).or_insert(version);
@@ -67,7 +79,7 @@ impl Mark {
     /// does not fit beside the text of somebody else.
     #[must_use]
     pub fn write(&self, max: usize) -> Option<String> {
-        let mut groups: BTreeMap<(Timestamp, Option<u64>), String> = BTreeMap::new();
+        let mut groups: BTreeMap<(Timestamp, Option<Row>), String> = BTreeMap::new();
         for (key, version) in &self.versions {
             groups.entry((version.at, version.row)).or_default().push_str(key);
         }
@@ -79,9 +91,9 @@ impl Mark {
             group.push_str(&base36(u64::try_from(at.as_millisecond()).unwrap_or(0)));
             if let Some(row) = row {
                 // Writing to a string cannot fail.
-                let _infallible = write!(group, ".{}", base36(*row));
+                let _infallible = write!(group, ".{}", base36(row.number));
             }
-            let _infallible = write!(group, ":{keys}");
+            let _infallible = write!(group, ":{}{keys}", organization(*row));
             if length + group.len() > max {
                 break;
             }
@@ -105,6 +117,8 @@ fn groups(text: &str) -> Option<BTreeMap<String, Version>> {
         if keys.is_empty() || keys.len() % KEY != 0 || !keys.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return None;
         }
+        let (realm, keys) = realm(keys)?;
+        let row = row.map(|number| Row { number, realm });
         for start in (0..keys.len()).step_by(KEY) {
             versions.insert(keys[start..start + KEY].to_owned(), Version { row, at });
         }
@@ -112,11 +126,25 @@ fn groups(text: &str) -> Option<BTreeMap<String, Version>> {
     Some(versions)
 }
 
-/// FNV-1a, by hand because the result is stored and must never change.
+/// The key of an organization; none for times alone and where it is not known.
+fn organization(row: Option<Row>) -> String {
+    match row {
+        Some(row) if row.realm != Realm::UNKNOWN => {
+            format!("{ORGANIZATION}{:0>3}", base36(u64::from(row.realm.number())))
+        }
+        _ => String::new(),
+    }
+}
+
+/// Parts the key of the organization from those of the properties.
+fn realm(keys: &str) -> Option<(Realm, &str)> {
+    let Some(rest) = keys.strip_prefix(ORGANIZATION) else { return Some((Realm::UNKNOWN, keys)) };
+    let (hash, properties) = rest.split_at_checked(KEY - 1)?;
+    Some((Realm::numbered(u16::from_str_radix(hash, 36).ok()?), properties))
+}
+
 fn key(property: &Property) -> String {
-    let hash = property.name().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = fnv1a(property.name().as_bytes());
     let text = base36(hash % 36_u64.pow(4));
     format!("{text:0>KEY$}")
 }
@@ -144,6 +172,7 @@ mod tests {
     }
 
     fn version(millis: i64, row: Option<u64>) -> Version {
+        let row = row.map(|number| Row { number, realm: Realm::numbered(77) });
         Version { row, at: Timestamp::from_millisecond(millis).expect("in range") }
     }
 
@@ -157,8 +186,39 @@ mod tests {
         }
         mark.note(&property("jobTitle"), version(NOW + 1, None));
         let text = mark.write(1024).expect("fits");
-        assert!(text.len() < 60, "{text}");
+        assert!(text.len() < 64, "{text}");
         assert_eq!(Mark::read(&text), mark);
+    }
+
+    #[test]
+    fn a_mark_knows_to_which_organization_its_row_versions_belong() {
+        let mail = property("mail");
+        let other = |millis, number| Version {
+            row: Some(Row { number, realm: Realm::numbered(78) }),
+            ..version(millis, None)
+        };
+        let mut mark = Mark::default();
+        mark.note(&mail, version(NOW, Some(900)));
+        let text = mark.write(1024).expect("fits");
+        assert!(text.contains(":O025"), "{text}");
+        let mark = Mark::read(&text);
+        assert!(mark.is_newer(&mail, &version(NOW + 1, Some(899))));
+        assert!(!mark.is_newer(&mail, &other(NOW + 1, 1)), "another organization");
+        let hours = 2 * 3_600_000;
+        assert!(!mark.is_newer(&mail, &version(NOW + hours, Some(5))), "its database was restored");
+        assert!(mark.went_back(&mail, &version(NOW + hours, Some(5))));
+    }
+
+    #[test]
+    fn a_row_version_of_a_mark_without_organization_is_not_believed() {
+        let mail = property("mail");
+        let mut old = Mark::default();
+        let row = Some(Row { number: 900, realm: Realm::UNKNOWN });
+        old.note(&mail, Version { row, ..version(NOW, None) });
+        let text = old.write(1024).expect("fits");
+        assert!(!text.contains('O'), "{text}");
+        assert!(!Mark::read(&text).is_newer(&mail, &version(NOW + 1, Some(5))));
+        assert!(Mark::read(&text).is_newer(&mail, &version(NOW - 1, Some(999))));
     }
 
     #[test]

@@ -30,15 +30,19 @@ pub enum DeadLetterReason {
     IdentityConflict,
     /// Graph refused this one user or value for good.
     GraphRefused,
+    /// Graph fails for this one user each time, while others are written.
+    GraphFailsForUser,
     /// It was tried again and again until its time was over.
     RetryBudgetExhausted,
+    /// The copy that should come back later is refused by the queue for good.
+    CopyRefused,
     /// Our own code failed on this message.
     InternalError,
 }
 
 impl DeadLetterReason {
     /// All reasons, in the order of the runbook.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::BodyUndecodable,
         Self::WrongEntity,
         Self::ForeignOrganization,
@@ -51,7 +55,9 @@ impl DeadLetterReason {
         Self::SignInAmbiguous,
         Self::IdentityConflict,
         Self::GraphRefused,
+        Self::GraphFailsForUser,
         Self::RetryBudgetExhausted,
+        Self::CopyRefused,
         Self::InternalError,
     ];
 
@@ -71,7 +77,9 @@ impl DeadLetterReason {
             Self::SignInAmbiguous => "SignInAmbiguous",
             Self::IdentityConflict => "IdentityConflict",
             Self::GraphRefused => "GraphRefused",
+            Self::GraphFailsForUser => "GraphFailsForUser",
             Self::RetryBudgetExhausted => "RetryBudgetExhausted",
+            Self::CopyRefused => "CopyRefused",
             Self::InternalError => "InternalError",
         }
     }

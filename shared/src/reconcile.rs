@@ -40,12 +40,14 @@ pub struct Body {
 }
 
 /// What became of a write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reconciled {
     /// What is left to write.
     pub body: Option<Body>,
     /// Properties for which the mark shows a newer version than ours.
     pub superseded: Vec<Property>,
+    /// Whether the mark shows that the row versions of the organization went back: its database was restored.
+    pub went_back: bool,
 }
 
 /// The user signs in with several addresses, and nothing tells which of them is meant.
@@ -82,7 +84,7 @@ pub fn blind(write: &UserWrite) -> Body {
 pub fn reconcile(write: &UserWrite, current: &Current, reading: &Reading) -> Result<Reconciled, Ambiguous> {
     let mut mark = Mark::read(current.mark.as_deref().unwrap_or_default());
     let (mut body, mut superseded) = (Body::default(), Vec::new());
-    let (seen, mut must_mark) = (mark.clone(), false);
+    let (seen, mut must_mark, mut went_back) = (mark.clone(), false, false);
     for entry in &write.entries {
         let version = entry.stamp.version;
         if reading.guard.is_some() {
@@ -90,6 +92,7 @@ pub fn reconcile(write: &UserWrite, current: &Current, reading: &Reading) -> Res
                 superseded.push(entry.property.clone());
                 continue;
             }
+            went_back |= seen.went_back(&entry.property, &version);
             mark.note(&entry.property, version);
         }
         match &entry.value {
@@ -126,7 +129,7 @@ pub fn reconcile(write: &UserWrite, current: &Current, reading: &Reading) -> Res
             body.properties.push((attribute.clone(), PropertyValue::Text(text.into())));
         }
     }
-    Ok(Reconciled { body: (!body.is_empty()).then_some(body), superseded })
+    Ok(Reconciled { body: (!body.is_empty()).then_some(body), superseded, went_back })
 }
 
 /// Whether this replica has written no other value since: only then is a value that was read to be believed.
@@ -235,7 +238,7 @@ mod tests {
         next.known = write(15, &[("surname", text("King"))]).entries;
         let current = after(&reconcile(&next, &Current::default(), &guarded()).expect("clear"));
         let older = reconcile(&write(10, &[("surname", text("old"))]), &current, &guarded()).expect("clear");
-        assert_eq!(older, Reconciled { body: None, superseded: vec![property("surname")] });
+        assert_eq!(older, Reconciled { superseded: vec![property("surname")], ..Reconciled::default() });
     }
 
     #[test]
@@ -274,7 +277,7 @@ mod tests {
             reconcile(&write(20, &[("mail", text("new"))]), &Current::default(), &guarded()).expect("clear");
         let older =
             reconcile(&write(10, &[("mail", text("old"))]), &after(&newer), &guarded()).expect("clear");
-        assert_eq!(older, Reconciled { body: None, superseded: vec![property("mail")] });
+        assert_eq!(older, Reconciled { superseded: vec![property("mail")], ..Reconciled::default() });
     }
 
     #[test]

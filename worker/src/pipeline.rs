@@ -39,7 +39,7 @@ use crate::{
     pool::{
         locks::LockKeeper,
         returns::Past,
-        settling::{End, Held, Settler},
+        settling::{Copy, End, Held, Settler},
     },
     telemetry::{
         Observer,
@@ -116,6 +116,8 @@ pub struct Pipeline<Q, D> {
     settler: Settler<Q>,
     observer: Arc<Observer>,
     told: Option<State>,
+    /// What was last told of properties that are refused for everybody.
+    told_refused: String,
     closed: bool,
     /// decode → plan; a field so that tests can show what a panic in it does.
     read: Read,
@@ -140,6 +142,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             probe: JoinSet::new(),
             observer,
             told: None,
+            told_refused: String::new(),
             closed: false,
             read,
         }
@@ -167,6 +170,8 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             changed = stop.changed() => self.closed |= changed.is_err(),
             received = self.queue.receive() => match received {
                 Ok(deliveries) => {
+                    // Before what comes again: a copy may have taken its place.
+                    self.hear_of_copies();
                     let now = self.now();
                     for delivery in deliveries {
                         self.received(delivery, now);
@@ -193,6 +198,17 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         while let Some(end) = self.settler.try_next() {
             self.settled(end, now);
         }
+        self.hear_of_copies();
+    }
+
+    /// What the queue has confirmed of copies and their originals.
+    fn hear_of_copies(&mut self) {
+        while let Some(confirmed) = self.settler.try_copy() {
+            match confirmed {
+                Copy::Sent(message) => self.engine.copied(message),
+                Copy::OriginalGone(message) => self.engine.removed(message),
+            }
+        }
     }
 
     /// receive → decode → plan → lane.
@@ -218,7 +234,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             bytes: delivery.message.body.as_ref().map_or(0, bytes::Bytes::len),
             enqueued,
             age: Duration::try_from(wall.duration_since(past.since.unwrap_or(wall))).unwrap_or_default(),
-            arrival: past.arrival,
+            lineage: past.lineage(),
             urgency: past.urgency,
             intake,
         };
@@ -325,14 +341,15 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     fn write_ended(&mut self, ended: WriteEnded, now: Now) {
         let WriteEnded { user, written, near_limit, result, cause } = ended;
         self.observer.written(written);
-        if let Err(failure) = &result
-            && failure.class == Class::Installation
-        {
-            let text = failure.dead_letter.description.as_str();
-            self.observer.at_fault(cause, text);
-            tracing::warn!(cause = text, "the installation is at fault");
+        let failed = result.as_ref().err().map(|failure| failure.dead_letter.description.as_str());
+        if let Some(text) = failed {
+            self.observer.failing(text);
         }
+        let failed = failed.is_some();
         self.engine.write_ended(user, result, now.moment, share());
+        if failed && self.engine.state(now.moment) == State::Paused {
+            self.tell_fault(cause);
+        }
         if near_limit {
             self.engine.near_limit(now.moment);
         }
@@ -346,7 +363,8 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
 
     fn lock_lost(&mut self, lock: LockToken) {
         self.observer.lock_lost();
-        self.engine.lock_lost(lock);
+        let now = self.now().moment;
+        self.engine.lock_lost(lock, now);
     }
 
     fn intake_failed(&mut self, error: &bus::Error) {
@@ -373,7 +391,8 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     /// Stops intake, gives back what was not begun, and waits for what was, within the grace time.
     async fn drain(&mut self) {
         self.queue.set_credit(0);
-        self.engine.stop();
+        let now = self.now().moment;
+        self.engine.stop(now);
         let deadline = Instant::now() + self.policy.grace;
         loop {
             let now = self.now();
@@ -420,7 +439,7 @@ fn share() -> f64 {
 
 /// A panic in a call to Graph is that write's failure: tried again for a moment, then dead-lettered.
 fn panicked(patience: Patience) -> Failure {
-    Failure { class: Class::Transient, dead_letter: internal(), grace: Some(patience.brief) }
+    Failure { class: Class::Transient, dead_letter: internal(), grace: Some(patience.brief), suspicion: None }
 }
 
 fn internal() -> DeadLetter {

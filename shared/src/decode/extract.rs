@@ -14,7 +14,7 @@ use super::{
 use crate::{
     change::{Change, Columns, Operation, Origin},
     ids::{ContactId, OrganizationId},
-    version::Version,
+    version::{Realm, Row, Version},
 };
 
 /// The table whose changes we look for.
@@ -264,9 +264,9 @@ impl<'c, 'a> Parts<'c, 'a> {
             let places = content.into_iter().chain(after.iter().copied());
             places.filter_map(move |entity| attribute(&entity.attributes, name))
         };
-        let of_record = |entity: &Entity<'_>| entity.row_version.text().and_then(|text| text.parse().ok());
+        let of_record = |entity: &Entity<'_>| entity.row_version.text().and_then(row_version);
         let row = column("versionnumber")
-            .find_map(unsigned)
+            .find_map(|value| unsigned(value).filter(|row| is_row_version(*row)))
             .or_else(|| after.iter().copied().find_map(of_record))
             .or_else(|| content.and_then(of_record));
         let modified = || {
@@ -275,8 +275,21 @@ impl<'c, 'a> Parts<'c, 'a> {
                 _ => None,
             })
         };
+        let realm = self.organization().map_or(Realm::UNKNOWN, Realm::of);
+        let row = row.map(|number| Row { number, realm });
         Some(Version { row, at: self.origin.created.or_else(modified)? })
     }
+}
+
+/// A row version in text.
+fn row_version(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|row| is_row_version(*row))
+}
+
+/// Dataverse keeps row versions as signed numbers of 64 bits; what is above them is no row version, and would be newer
+/// than all that is to come.
+fn is_row_version(row: u64) -> bool {
+    i64::try_from(row).is_ok()
 }
 
 /// The id of a record, else the one in its primary key column.

@@ -15,6 +15,8 @@ pub enum Ending {
     DeadLettered(DeadLetterReason),
     /// Handed back for later, as a scheduled copy.
     Returned,
+    /// Only removed: a copy that was sent before takes its place.
+    Copied,
     /// Given back untouched.
     Released,
     /// Its settlement did not reach the queue; it will come again.
@@ -24,7 +26,8 @@ pub enum Ending {
 impl Ending {
     /// All endings, in the order of [`Ending::index`].
     pub fn all() -> impl Iterator<Item = Self> {
-        let plain = [Self::Applied, Self::Stale, Self::Returned, Self::Released, Self::Unsettled];
+        let plain =
+            [Self::Applied, Self::Stale, Self::Returned, Self::Released, Self::Unsettled, Self::Copied];
         let unchanged = Needless::ALL.into_iter().map(Self::Unchanged);
         plain.into_iter().chain(unchanged).chain(DeadLetterReason::ALL.into_iter().map(Self::DeadLettered))
     }
@@ -38,8 +41,9 @@ impl Ending {
             Self::Returned => 2,
             Self::Released => 3,
             Self::Unsettled => 4,
-            Self::Unchanged(needless) => 5 + needless as usize,
-            Self::DeadLettered(reason) => 5 + Needless::ALL.len() + reason as usize,
+            Self::Copied => 5,
+            Self::Unchanged(needless) => 6 + needless as usize,
+            Self::DeadLettered(reason) => 6 + Needless::ALL.len() + reason as usize,
         }
     }
 
@@ -53,6 +57,7 @@ impl Ending {
             Self::DeadLettered(_) => "dead_lettered",
             Self::Returned => "returned",
             Self::Released => "released",
+            Self::Copied => "copied",
             Self::Unsettled => "unsettled",
         }
     }
@@ -63,7 +68,12 @@ impl Ending {
         match self {
             Self::Unchanged(needless) => needless.as_str(),
             Self::DeadLettered(reason) => reason.as_str(),
-            Self::Applied | Self::Stale | Self::Returned | Self::Released | Self::Unsettled => "",
+            Self::Applied
+            | Self::Stale
+            | Self::Returned
+            | Self::Released
+            | Self::Copied
+            | Self::Unsettled => "",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The messages under lock. A message may hold several changes, of several users; it is settled once, when
 //! the last of them has its verdict.
 
+use super::Lineage;
 use crate::{
     ids::{IdMap, LockToken, UserId},
     lanes::Verdict,
@@ -15,6 +16,7 @@ struct Held {
     verdict: Verdict,
     users: Vec<UserId>,
     bytes: usize,
+    lineage: Lineage,
 }
 
 /// All of them.
@@ -41,15 +43,16 @@ impl HeldMessages {
     }
 
     /// Keeps a message, one entry of `users` for each of its changes.
-    pub(super) fn hold(&mut self, lock: LockToken, users: Vec<UserId>, bytes: usize) {
+    pub(super) fn hold(&mut self, lock: LockToken, lineage: Lineage, users: Vec<UserId>, bytes: usize) {
         self.bytes += bytes;
-        self.messages.insert(lock, Held { open: users.len(), verdict: Verdict::Stale, users, bytes });
+        self.messages
+            .insert(lock, Held { open: users.len(), verdict: Verdict::Stale, users, bytes, lineage });
     }
 
     /// One change of a message has its verdict. Returns what becomes of the message if it was the last.
     ///
     /// The gravest verdict decides: applying a change twice is harmless, and losing one is not.
-    pub(super) fn close(&mut self, lock: LockToken, verdict: Verdict) -> Option<Verdict> {
+    pub(super) fn close(&mut self, lock: LockToken, verdict: Verdict) -> Option<(Verdict, Lineage)> {
         let held = self.messages.get_mut(&lock)?;
         held.open = held.open.saturating_sub(1);
         if gravity(&verdict) > gravity(&held.verdict) {
@@ -60,7 +63,7 @@ impl HeldMessages {
         }
         let held = self.messages.remove(&lock)?;
         self.bytes -= held.bytes;
-        Some(held.verdict)
+        Some((held.verdict, held.lineage))
     }
 
     /// The users that a message concerns.
@@ -74,8 +77,10 @@ fn gravity(verdict: &Verdict) -> u8 {
         Verdict::Stale => 0,
         Verdict::Applied => 1,
         Verdict::DeadLetter(_) => 2,
-        Verdict::RetryLater(_) => 3,
-        Verdict::Release => 4,
+        Verdict::Release => 3,
+        // A message that was set aside must not come back at once, and be the first again, because another change of it
+        // was given back.
+        Verdict::RetryLater(_) => 4,
     }
 }
 
@@ -84,9 +89,12 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::ids::SequenceNumber;
     use crate::reason::{DeadLetter, DeadLetterReason};
 
     const LOCK: LockToken = LockToken(Uuid::from_u128(1));
+
+    const LINEAGE: Lineage = Lineage { origin: SequenceNumber(1), generation: 0, attempt: 0 };
 
     fn user(n: u128) -> UserId {
         UserId(Uuid::from_u128(n))
@@ -96,19 +104,24 @@ mod tests {
         Verdict::DeadLetter(DeadLetter::new(DeadLetterReason::GraphRefused, "in a test"))
     }
 
+    fn later() -> Verdict {
+        Verdict::RetryLater(DeadLetter::new(DeadLetterReason::GraphRefused, "in a test"))
+    }
+
     #[test]
     fn a_message_is_done_when_its_last_change_is_and_the_gravest_verdict_counts() {
         for (first, second, expected) in [
             (Verdict::Applied, Verdict::Stale, Verdict::Applied),
             (Verdict::Applied, dead(), dead()),
             (Verdict::Release, dead(), Verdict::Release),
+            (later(), Verdict::Release, later()),
             (Verdict::Stale, Verdict::Stale, Verdict::Stale),
         ] {
             let mut held = HeldMessages::default();
-            held.hold(LOCK, vec![user(1), user(2)], 10);
+            held.hold(LOCK, LINEAGE, vec![user(1), user(2)], 10);
             assert_eq!(held.close(LOCK, first), None);
             assert_eq!((held.len(), held.bytes()), (1, 10));
-            assert_eq!(held.close(LOCK, second), Some(expected));
+            assert_eq!(held.close(LOCK, second), Some((expected, LINEAGE)));
             assert_eq!((held.len(), held.bytes()), (0, 0));
         }
     }

@@ -1,6 +1,6 @@
 //! decode → plan, for one body: what has to be written, or how the message can be settled at once.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     change::Change,
@@ -14,6 +14,9 @@ use crate::{
     urgency::Urgency,
     version::Version,
 };
+
+/// How far the clocks of Dataverse and Service Bus may differ.
+const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
 /// One planned write of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +34,15 @@ impl Planned {
     /// when it reached the queue.
     #[must_use]
     pub fn stamp(&self, enqueued: Timestamp, arrival: SequenceNumber) -> Stamp {
-        Stamp { version: self.version.unwrap_or(Version::at(enqueued)), arrival }
+        let version = self.version.unwrap_or(Version::at(enqueued));
+        Stamp { version: version.cut(enqueued.saturating_add(AHEAD).unwrap_or(Timestamp::MAX)), arrival }
+    }
+
+    /// Whether the change says that it happened later than its message can have reached the queue. Believed, it would
+    /// keep everything out that happens until then.
+    #[must_use]
+    pub fn is_from_the_future(&self, enqueued: Timestamp) -> bool {
+        self.version.is_some_and(|version| version.at.duration_since(enqueued) > AHEAD)
     }
 
     /// As a write by itself, which is what it would be if no other change of the user were at hand.

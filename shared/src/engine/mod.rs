@@ -4,6 +4,7 @@
 //! carries out the effects that [`Engine::next`] hands it. So the same decisions run behind sockets and in a
 //! simulation, where time, chance and faults are ours.
 
+mod copies;
 mod ending;
 mod held;
 pub mod intake;
@@ -14,15 +15,19 @@ use std::{collections::VecDeque, time::Duration};
 
 use jiff::Timestamp;
 
-use self::held::HeldMessages;
 pub use self::{
+    copies::Lineage,
     ending::Ending,
     intake::{Intake, Planned},
 };
+use self::{
+    copies::{Copies, Postponed},
+    held::HeldMessages,
+};
 use crate::{
     gate::{self, Gate, State},
-    ids::{LockToken, SequenceNumber, UserId},
-    lanes::{self, Failure, Lanes, Next, Success, Verdict, Work},
+    ids::{LockToken, UserId},
+    lanes::{self, Failure, Fault, Lanes, Next, Success, Verdict, Work},
     moment::Moment,
     pace::Pace,
     patch::UserWrite,
@@ -61,8 +66,8 @@ pub struct Arrival {
     pub enqueued: Timestamp,
     /// How long ago that was.
     pub age: Duration,
-    /// Place of its original in the order of the queue.
-    pub arrival: SequenceNumber,
+    /// Its original, and which of the messages that stand for it this is.
+    pub lineage: Lineage,
     /// How much it is waited for.
     pub urgency: Urgency,
     /// What it asks for.
@@ -111,6 +116,9 @@ pub struct Engine {
     ready: VecDeque<Effect>,
     /// How long locks hold, as last seen.
     locked_for: Option<Duration>,
+    copies: Copies,
+    /// Changes whose time lay in the future.
+    times_cut: u64,
     probing: bool,
     stopping: bool,
 }
@@ -126,6 +134,8 @@ impl Engine {
             holds: VecDeque::new(),
             ready: VecDeque::new(),
             locked_for: None,
+            copies: Copies::default(),
+            times_cut: 0,
             probing: false,
             stopping: false,
         }
@@ -133,8 +143,12 @@ impl Engine {
 
     /// A message arrived.
     pub fn arrived(&mut self, arrival: Arrival, now: Moment) {
-        let Arrival { lock, locked_for, bytes, enqueued, age, arrival, urgency, intake } = arrival;
+        let Arrival { lock, locked_for, bytes, enqueued, age, lineage, urgency, intake } = arrival;
         self.locked_for = Some(locked_for);
+        if let Some(then) = self.copies.replace(lineage, now) {
+            self.copies.postpone(then, Postponed { lock, lineage, ending: Ending::Copied, letter: None });
+            return;
+        }
         let planned = match intake {
             Intake::Settle(ending, letter) => {
                 self.ready.push_back(Effect::Settle { lock, ending, letter });
@@ -144,20 +158,25 @@ impl Engine {
         };
         let deadline = now + self.policy.max_age.saturating_sub(age);
         self.holds.push_back((now + self.policy.max_lock_hold, lock));
-        self.held.hold(lock, planned.iter().map(|write| write.user).collect(), bytes);
+        self.held.hold(lock, lineage, planned.iter().map(|write| write.user).collect(), bytes);
         for planned in planned {
-            let stamp = planned.stamp(enqueued, arrival);
+            self.times_cut += u64::from(planned.is_from_the_future(enqueued));
+            let stamp = planned.stamp(enqueued, lineage.origin);
             let Planned { user, patch, .. } = planned;
-            self.lanes.push(Work { user, stamp, patch, urgency, deadline, ticket: lock }, now);
+            let refused_before = false;
+            self.lanes
+                .push(Work { user, stamp, patch, urgency, deadline, refused_before, ticket: lock }, now);
         }
         if self.stopping {
-            self.release_waiting();
+            self.release_waiting(now);
         }
     }
 
     /// What to do next; `None` if there is nothing before something happens or [`Engine::wake_at`] comes.
     pub fn next(&mut self, now: Moment) -> Option<Effect> {
         self.hand_back_long_held(now);
+        let due = self.copies.due(now);
+        self.go_on(due);
         loop {
             if let Some(effect) = self.ready.pop_front() {
                 return Some(effect);
@@ -165,7 +184,7 @@ impl Engine {
             match self.lanes.next(now) {
                 Next::Write { write, changes } => return Some(Effect::Write { write, changes }),
                 Next::Verify(write) => return Some(Effect::Verify(write)),
-                Next::Settle(settled) => self.close(settled),
+                Next::Settle(settled) => self.close(settled, now),
                 Next::Wait(_) => break,
             }
         }
@@ -181,16 +200,50 @@ impl Engine {
     pub fn wake_at(&mut self, now: Moment) -> Option<Moment> {
         let probe = self.lanes.probe_due().filter(|_| !self.probing && !self.stopping);
         let hold = self.holds.front().map(|(until, _)| *until);
-        [self.lanes.wake_at(now), probe, hold].into_iter().flatten().min()
+        [self.lanes.wake_at(now), probe, hold, self.copies.next_due()].into_iter().flatten().min()
     }
 
     /// A write ended. `share` is drawn evenly from 0 to 1.
     pub fn write_ended(&mut self, user: UserId, result: WriteResult, now: Moment, share: f64) {
         let settled = self.lanes.finished(user, result, now, share);
-        self.close(settled);
+        self.close(settled, now);
         if self.stopping || self.state(now) == State::Paused {
-            self.release_waiting();
+            self.release_waiting(now);
         }
+    }
+
+    /// The copy for later that takes the place of this message was confirmed by the queue.
+    pub fn copied(&mut self, message: Lineage) {
+        self.copies.sent(message);
+    }
+
+    /// A message whose place a copy takes is gone from the queue.
+    pub fn removed(&mut self, message: Lineage) {
+        let waited = self.copies.removed(message);
+        self.go_on(waited);
+    }
+
+    /// Why nothing is written, while the installation is at fault.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Fault> {
+        self.lanes.fault()
+    }
+
+    /// Properties that Graph refuses of everybody while others are written, with what it answers.
+    pub fn refused_properties(&self) -> impl Iterator<Item = (&str, &[Property])> {
+        self.lanes.refused_properties()
+    }
+
+    /// How often the row versions of an organization were seen to have gone back.
+    #[must_use]
+    pub fn went_back(&self) -> u64 {
+        self.lanes.went_back()
+    }
+
+    /// How many changes had a time that lay in the future, which was cut.
+    #[must_use]
+    pub fn times_cut(&self) -> u64 {
+        self.times_cut
     }
 
     /// Graph hints that a limit is near.
@@ -201,15 +254,17 @@ impl Engine {
     /// A look at a user ended: with the properties whose values were undone, or with a failure.
     pub fn verified(&mut self, user: UserId, result: LookResult, now: Moment, share: f64) {
         let settled = self.lanes.verified(user, result, now, share);
-        self.close(settled);
+        self.close(settled, now);
         if self.stopping || self.state(now) == State::Paused {
-            self.release_waiting();
+            self.release_waiting(now);
         }
     }
 
     /// A lock is lost: what of the message was not written yet must not be, because it comes again.
-    pub fn lock_lost(&mut self, lock: LockToken) {
-        self.withdraw(lock, &Verdict::Release);
+    pub fn lock_lost(&mut self, lock: LockToken, now: Moment) {
+        let postponed = self.copies.withdraw(Some(lock));
+        self.give_back(postponed);
+        self.withdraw(lock, &Verdict::Release, now);
     }
 
     /// A probe ended.
@@ -219,15 +274,17 @@ impl Engine {
     }
 
     /// Starts nothing more and gives back what was not begun.
-    pub fn stop(&mut self) {
+    pub fn stop(&mut self, now: Moment) {
         self.stopping = true;
-        self.release_waiting();
+        self.release_waiting(now);
+        let postponed = self.copies.withdraw(None);
+        self.give_back(postponed);
     }
 
     /// Whether nothing is under way and nothing waits to be settled.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.lanes.in_flight() == 0 && self.ready.is_empty() && self.held.len() == 0
+        self.lanes.in_flight() == 0 && self.ready.is_empty() && self.held.len() == 0 && self.copies.is_idle()
     }
 
     /// What holds writes back now.
@@ -298,10 +355,10 @@ impl Engine {
         possible.saturating_sub(self.lanes.waiting_lanes())
     }
 
-    fn withdraw(&mut self, lock: LockToken, verdict: &Verdict) {
+    fn withdraw(&mut self, lock: LockToken, verdict: &Verdict, now: Moment) {
         for user in self.held.users(lock).to_vec() {
             let withdrawn = self.lanes.withdraw(user, |ticket| *ticket == lock);
-            self.close(withdrawn.into_iter().map(|work| (work, verdict.clone())).collect());
+            self.close(withdrawn.into_iter().map(|work| (work, verdict.clone())).collect(), now);
         }
     }
 
@@ -317,24 +374,42 @@ impl Engine {
                 DeadLetterReason::RetryBudgetExhausted,
                 "the message was held for pool.max_lock_hold without its turn coming",
             );
-            self.withdraw(lock, &Verdict::RetryLater(letter));
+            self.withdraw(lock, &Verdict::RetryLater(letter), now);
         }
     }
 
-    fn release_waiting(&mut self) {
+    fn release_waiting(&mut self, now: Moment) {
         let released = self.lanes.release_waiting();
-        self.close(released);
+        self.close(released, now);
     }
 
-    fn close(&mut self, settled: Vec<(Work<LockToken>, Verdict)>) {
+    /// Settles what had to wait.
+    fn go_on(&mut self, postponed: Vec<Postponed>) {
+        let settle = |Postponed { lock, ending, letter, .. }| Effect::Settle { lock, ending, letter };
+        self.ready.extend(postponed.into_iter().map(settle));
+    }
+
+    fn give_back(&mut self, locks: Vec<LockToken>) {
+        let release = |lock| Effect::Settle { lock, ending: Ending::Released, letter: None };
+        self.ready.extend(locks.into_iter().map(release));
+    }
+
+    fn close(&mut self, settled: Vec<(Work<LockToken>, Verdict)>, now: Moment) {
         for (work, verdict) in settled {
             let lock = work.ticket;
-            let Some(verdict) = self.held.close(lock, verdict) else { continue };
+            let Some((verdict, lineage)) = self.held.close(lock, verdict) else { continue };
             let ending = Ending::from(&verdict);
             let letter = match verdict {
                 Verdict::DeadLetter(letter) | Verdict::RetryLater(letter) => Some(letter),
                 Verdict::Applied | Verdict::Stale | Verdict::Release => None,
             };
+            if ending == Ending::Returned
+                && !self.stopping
+                && let Some(until) = self.copies.hold_back(lineage, now)
+            {
+                self.copies.postpone(until, Postponed { lock, lineage, ending, letter });
+                continue;
+            }
             self.ready.push_back(Effect::Settle { lock, ending, letter });
         }
     }

@@ -8,8 +8,10 @@ use super::*;
 use crate::{
     backoff::Backoff,
     class::Class,
+    ids::SequenceNumber,
     patch::{PropertyValue, UserPatch},
     plan::Needless,
+    version::Version,
 };
 
 fn delays(millis: u64) -> Backoff {
@@ -22,6 +24,8 @@ fn engine_with(pace: Pace) -> Engine {
         messages: 10,
         remembered_users: NonZeroUsize::new(10).expect("not zero"),
         tries_in_place: 2,
+        many_users: 3,
+        refusal_patience: Duration::from_secs(5),
         backoff: delays(100),
         verify_after: None,
     };
@@ -70,19 +74,23 @@ fn arrival(n: u128, users: &[u128]) -> Arrival {
         bytes: 100,
         enqueued: Timestamp::from_second(i64::try_from(n).expect("small")).expect("small"),
         age: Duration::ZERO,
-        arrival: SequenceNumber(i64::try_from(n).expect("small")),
+        lineage: Lineage {
+            origin: SequenceNumber(i64::try_from(n).expect("small")),
+            generation: 0,
+            attempt: 0,
+        },
         urgency: Urgency::Live,
         intake: Intake::Work(planned.collect()),
     }
 }
 
 fn written() -> Success {
-    Success { written: true, superseded: Vec::new() }
+    Success { written: true, ..Success::default() }
 }
 
 fn failure(class: Class) -> WriteResult {
     let dead_letter = DeadLetter::new(DeadLetterReason::GraphRefused, "in a test");
-    Err(Failure { class, dead_letter, grace: None })
+    Err(Failure { class, dead_letter, grace: None, suspicion: None })
 }
 
 fn effects(engine: &mut Engine, now: Moment) -> Vec<Effect> {
@@ -170,7 +178,7 @@ fn stopping_gives_back_what_was_not_begun_and_waits_for_the_rest() {
         engine.arrived(arrival(n, &[n]), at(0));
     }
     assert_eq!(effects(&mut engine, at(0)).len(), 2, "two writes");
-    engine.stop();
+    engine.stop(at(0));
     assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(3), Ending::Released)]);
     assert_eq!(engine.credit(at(0)), 0);
     engine.write_ended(user(1), Ok(written()), at(0), 0.5);
@@ -199,7 +207,7 @@ fn a_lost_lock_takes_the_message_out_before_its_write() {
     engine.arrived(arrival(1, &[1]), at(0));
     engine.arrived(arrival(2, &[2]), at(0));
     assert_eq!(effects(&mut engine, at(1)).len(), 1, "the newest first");
-    engine.lock_lost(lock(1));
+    engine.lock_lost(lock(1), at(0));
     assert_eq!(settled(&effects(&mut engine, at(9))), [(lock(1), Ending::Released)]);
 }
 
@@ -212,4 +220,41 @@ fn the_engine_wakes_when_the_gate_opens() {
     engine.write_ended(user(1), throttled, at(0), 0.5);
     assert_eq!((effects(&mut engine, at(0)), engine.wake_at(at(0))), (vec![], Some(at(7))));
     assert_eq!(effects(&mut engine, at(7)).len(), 1);
+}
+
+#[test]
+fn a_message_whose_copy_was_sent_is_only_removed_when_it_comes_again() {
+    let mut engine = engine();
+    let again = arrival(1, &[1]);
+    engine.copied(again.lineage);
+    engine.arrived(again, at(0));
+    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(1), Ending::Copied)]);
+    let copy = Arrival {
+        lock: lock(2),
+        lineage: Lineage { attempt: 1, ..arrival(1, &[]).lineage },
+        ..arrival(1, &[1])
+    };
+    engine.arrived(copy, at(1));
+    assert!(matches!(&effects(&mut engine, at(1))[..], [Effect::Write { .. }]));
+}
+
+#[test]
+fn a_time_in_the_future_is_cut_to_when_the_message_reached_the_queue() {
+    let mut engine = engine();
+    let enqueued = Timestamp::from_second(1_000).expect("small");
+    for (n, ahead, cut) in [(1, 299, false), (2, 301, true), (3, 9_999_999, true)] {
+        let at_time = Timestamp::from_second(1_000 + ahead).expect("small");
+        let mut message = arrival(n, &[n]);
+        let Intake::Work(planned) = &mut message.intake else { panic!("work") };
+        planned[0].version = Some(Version::at(at_time));
+        let before = engine.times_cut();
+        engine.arrived(Arrival { enqueued, ..message }, at(0));
+        assert_eq!(engine.times_cut() - before, u64::from(cut), "{ahead}");
+        for effect in effects(&mut engine, at(0)) {
+            let Effect::Write { write, .. } = effect else { continue };
+            let latest = Timestamp::from_second(1_300).expect("small");
+            assert_eq!(write.entries[0].stamp.version.at, at_time.min(latest));
+            engine.write_ended(write.user, Ok(written()), at(0), 0.5);
+        }
+    }
 }

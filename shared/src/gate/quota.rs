@@ -126,7 +126,7 @@ impl World {
         match refusal {
             None => {
                 self.accepted += 1;
-                self.gates[replica].succeeded(moment);
+                self.gates[replica].written(moment);
             }
             Some(wait) => {
                 self.refused += 1;

@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 
 use lru::LruCache;
 
+use super::Work;
 use crate::{
     ids::{IdState, UserId},
     patch::{Entry, PropertyValue, UserPatch},
@@ -76,6 +77,18 @@ impl Applied {
     /// What is known of a user.
     pub(super) fn get(&mut self, user: UserId) -> Known {
         self.0.get(&user).cloned().unwrap_or_default()
+    }
+
+    /// Whether the row versions of the organization went back since a user was written last.
+    pub(super) fn went_back<T>(&self, user: UserId, work: &Work<T>) -> bool {
+        let Some(known) = self.0.peek(&user).filter(|_| work.stamp.version.row.is_some()) else {
+            return false;
+        };
+        let written = |property| known.newest(property).map(|(stamp, _)| stamp.version);
+        work.patch
+            .iter()
+            .filter_map(|(property, _)| written(property))
+            .any(|version| work.stamp.version.went_back_from(&version))
     }
 
     /// What was known of a user may not hold any more.

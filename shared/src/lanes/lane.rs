@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::{Work, applied::Known, turns::Newness};
-use crate::{moment::Moment, patch::Entry, urgency::Urgency};
+use super::{Work, applied::Known, evidence::Begun, turns::Newness};
+use crate::{moment::Moment, patch::Entry, property::Property, urgency::Urgency};
 
 /// One user's lane.
 #[derive(Debug)]
@@ -24,6 +24,10 @@ pub(super) struct Lane<T> {
     pub(super) failures: u32,
     /// When the present write was first tried.
     pub(super) tried_since: Option<Moment>,
+    /// When the present try began, among all writes.
+    pub(super) begun: Begun,
+    /// The properties that the write under way sets; fewer than its changes name, where they hold nothing new.
+    properties: Vec<Property>,
 }
 
 impl<T> Default for Lane<T> {
@@ -37,6 +41,8 @@ impl<T> Default for Lane<T> {
             pending: Known::default(),
             failures: 0,
             tried_since: None,
+            begun: Begun::default(),
+            properties: Vec::new(),
         }
     }
 }
@@ -61,6 +67,11 @@ impl<T> Lane<T> {
 
     pub(super) fn flying_len(&self) -> usize {
         self.flying.len()
+    }
+
+    /// The properties that the write under way sets.
+    pub(super) fn properties(&self) -> &[Property] {
+        &self.properties
     }
 
     pub(super) fn has_waiting(&self) -> bool {
@@ -108,6 +119,8 @@ impl<T> Lane<T> {
             }
         }
         self.airborne = !entries.is_empty();
+        self.properties.clear();
+        self.properties.extend(entries.iter().map(|entry| entry.property.clone()));
         entries
     }
 
@@ -144,15 +157,15 @@ impl<T> Lane<T> {
     }
 
     /// A merged write was refused: its changes are applied one by one, so that only the guilty one pays.
-    /// Returns the only change of a write that was not merged.
-    pub(super) fn take_apart(&mut self) -> Option<Work<T>> {
+    pub(super) fn take_apart(&mut self) {
         let mut refused = self.landed();
-        if refused.len() <= 1 {
-            return refused.pop();
-        }
         refused.sort_by_key(|work| work.stamp.order());
         self.apart.extend(refused);
-        None
+    }
+
+    /// Takes a change back that was refused once: it is tried by itself, before what waits.
+    pub(super) fn doubt(&mut self, work: Work<T>) {
+        self.apart.push_back(work);
     }
 
     /// Removes everything that waits.

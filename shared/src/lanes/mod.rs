@@ -5,8 +5,11 @@
 //! *ticket*, travels along untouched and comes back with a [`Verdict`].
 
 mod applied;
+mod evidence;
+mod failing;
 mod gathering;
 mod lane;
+mod parked;
 mod second_look;
 #[cfg(test)]
 mod tests;
@@ -16,22 +19,22 @@ mod unverified;
 
 use std::collections::BTreeSet;
 
-pub use self::traffic::{Failure, Limits, Next, Success, Verdict, Work};
+pub use self::traffic::{About, Failure, Fault, Limits, Next, Success, Suspicion, Verdict, Work};
 use self::{
     applied::Applied,
+    evidence::Evidence,
     gathering::Gathering,
     lane::Lane,
+    parked::Parked,
     turns::{First, Newness, Turns},
     unverified::Unverified,
 };
 use crate::{
-    class::Class,
     gate::{Gate, Permit, State},
     ids::{IdMap, UserId},
     moment::Moment,
     patch::UserWrite,
     property::Property,
-    reason::{DeadLetter, DeadLetterReason},
 };
 
 /// The scheduler.
@@ -47,6 +50,12 @@ pub struct Lanes<T> {
     gathering: Gathering,
     applied: Applied,
     unverified: Unverified<T>,
+    evidence: Evidence,
+    parked: Parked<T>,
+    /// Why nothing is written, while the installation is at fault.
+    fault: Option<Fault>,
+    /// How often row versions of an organization were seen to have gone back.
+    went_back: u64,
     held: usize,
     in_flight: usize,
 }
@@ -58,6 +67,10 @@ impl<T> Lanes<T> {
         Self {
             applied: Applied::new(limits.remembered_users),
             unverified: Unverified::default(),
+            evidence: Evidence::new(limits.many_users),
+            parked: Parked::default(),
+            fault: None,
+            went_back: 0,
             limits,
             gate,
             users: IdMap::default(),
@@ -93,6 +106,12 @@ impl<T> Lanes<T> {
         self.ready.len() + self.delayed.len() + self.in_flight
     }
 
+    /// How often the row versions of an organization were seen to have gone back.
+    #[must_use]
+    pub fn went_back(&self) -> u64 {
+        self.went_back
+    }
+
     /// The tickets of the changes in the write of this user that is under way, oldest arrival first.
     pub fn under_way(&self, user: UserId) -> impl Iterator<Item = &T> {
         self.users.get(&user).into_iter().flat_map(Lane::flying).map(|work| &work.ticket)
@@ -116,6 +135,11 @@ impl<T> Lanes<T> {
     /// What to do next.
     pub fn next(&mut self, now: Moment) -> Next<T> {
         self.wake(now);
+        let judged = self.judge_parked(now);
+        if !judged.is_empty() {
+            self.held -= judged.len();
+            return Next::Settle(judged);
+        }
         let mut blocked = None;
         while self.in_flight < self.limits.concurrency && !self.ready.is_empty() {
             let (scarce, gathering) = self.shortage(now);
@@ -131,7 +155,9 @@ impl<T> Lanes<T> {
                 }
                 Permit::AfterProbe => break,
             }
-            let first = if scarce { First::Newest } else { First::Longest };
+            // Behind an open breaker those that have waited longest may be the very ones that fail.
+            let newest = scarce || self.gate.state(now) == State::BreakerOpen;
+            let first = if newest { First::Newest } else { First::Longest };
             match self.start_next(first, now) {
                 Some(step) => return step,
                 None => self.gate.unused(),
@@ -140,7 +166,7 @@ impl<T> Lanes<T> {
         // Looks cost nothing of the budget; while writes wait for it, they go on.
         self.start_verifying(now).unwrap_or_else(|| {
             let delayed = self.delayed.first().map(|(moment, _)| *moment);
-            Next::Wait([blocked, delayed].into_iter().flatten().min())
+            Next::Wait([blocked, delayed, self.parked.next_due()].into_iter().flatten().min())
         })
     }
 
@@ -152,7 +178,7 @@ impl<T> Lanes<T> {
         let look = self.unverified.next_due().filter(|_| free).zip(self.gate.may_look_at(now));
         let look = look.map(|(due, open)| due.max(open));
         let ready = (free && !self.ready.is_empty()).then(|| self.ready_at(now)).flatten();
-        [delayed, look, ready].into_iter().flatten().min()
+        [delayed, look, ready, self.parked.next_due()].into_iter().flatten().min()
     }
 
     /// When the next lane that is ready may be written.
@@ -179,11 +205,13 @@ impl<T> Lanes<T> {
     ) -> Vec<(Work<T>, Verdict)> {
         self.in_flight = self.in_flight.saturating_sub(1);
         let settled = match result {
-            Ok(Success { written, superseded }) => {
+            Ok(Success { written, superseded, went_back }) => {
+                self.went_back += u64::from(went_back);
                 if written {
-                    self.gate.succeeded(now);
+                    self.gate.written(now);
+                    self.accepted(user, &superseded);
                 } else {
-                    self.gate.spared();
+                    self.gate.spared(now);
                 }
                 self.landed(user, &superseded, now)
             }
@@ -226,6 +254,9 @@ impl<T> Lanes<T> {
             self.forget(user);
             released.extend(self.unverified.take(user).into_iter().map(|(work, _)| (work, Verdict::Release)));
         }
+        released.extend(self.parked.drain().map(|work| (work, Verdict::Release)));
+        // In the order in which they came, and not in that of a table.
+        released.sort_by_key(|(work, _)| (work.stamp.arrival, work.user));
         self.held -= released.len();
         released
     }
@@ -235,7 +266,10 @@ impl<T> Lanes<T> {
     pub fn withdraw(&mut self, user: UserId, is: impl Fn(&T) -> bool) -> Vec<Work<T>> {
         let mut withdrawn = self.unverified.withdraw(user, &is);
         if let Some(lane) = self.users.get_mut(&user) {
-            withdrawn.extend(lane.withdraw(is));
+            withdrawn.extend(lane.withdraw(&is));
+        }
+        if !self.parked.is_empty() {
+            withdrawn.extend(self.parked.withdraw(user, &is));
         }
         self.held -= withdrawn.len();
         withdrawn
@@ -268,6 +302,7 @@ impl<T> Lanes<T> {
         let entries = lane.take_off(&known);
         if !entries.is_empty() {
             lane.tried_since.get_or_insert(now);
+            lane.begun = self.evidence.begin(lane.properties());
             self.in_flight += 1;
             let write = UserWrite { user, entries, known: known.entries(), urgency: lane.flying_urgency() };
             return Some(Next::Write { write, changes: lane.flying_len() });
@@ -285,6 +320,8 @@ impl<T> Lanes<T> {
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
         let known = std::mem::take(&mut lane.pending);
         let mut landed = lane.landed();
+        let went_back = landed.iter().any(|work| self.applied.went_back(user, work));
+        self.went_back += u64::from(went_back);
         // Oldest first: if a crash cuts settling short, what is delivered again is the newer part.
         landed.sort_by_key(|work| work.stamp.order());
         let settled: Vec<_> = landed
@@ -307,105 +344,6 @@ impl<T> Lanes<T> {
         }
     }
 
-    fn failed(
-        &mut self,
-        user: UserId,
-        failure: &Failure,
-        now: Moment,
-        share: f64,
-    ) -> Vec<(Work<T>, Verdict)> {
-        let tried = self.gate.state(now) == State::Trial;
-        self.note_failure(user, failure, now, share);
-        match failure.class {
-            Class::Transient => self.try_again(user, failure, now, share),
-            // A probe had succeeded, and this write was refused all the same. It may be this user's fault (an
-            // administrator's, say): set aside, it cannot keep others from ending the pause.
-            Class::Installation if tried => self.set_aside(user, &failure.dead_letter, now),
-            Class::Throttled { .. } | Class::Installation => {
-                self.turn_back(user);
-                Vec::new()
-            }
-            Class::Permanent => self.refused(user, &failure.dead_letter, now),
-        }
-    }
-
-    /// What a failure says about Graph as a whole.
-    fn note_failure(&mut self, user: UserId, failure: &Failure, now: Moment, share: f64) {
-        match failure.class {
-            // A user who may only be too new says nothing about Graph's health.
-            Class::Transient if failure.grace.is_none() => self.gate.failed(user, now, share),
-            Class::Transient | Class::Permanent => self.gate.succeeded(now),
-            Class::Throttled { retry_after } => self.gate.throttled(retry_after, now, share),
-            Class::Installation => self.gate.pause(now, share),
-        }
-    }
-
-    fn try_again(
-        &mut self,
-        user: UserId,
-        failure: &Failure,
-        now: Moment,
-        share: f64,
-    ) -> Vec<(Work<T>, Verdict)> {
-        let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
-        lane.failures += 1;
-        let out_of_grace =
-            failure.grace.is_some_and(|grace| lane.tried_since.is_none_or(|since| now - since >= grace));
-        if out_of_grace {
-            return self.refused(user, &failure.dead_letter, now);
-        }
-        if failure.grace.is_none() && lane.failures >= self.limits.tries_in_place {
-            return self.hand_back(user, &failure.dead_letter, now);
-        }
-        let again = now + self.limits.backoff.delay(lane.failures, share);
-        lane.turn_back();
-        self.delayed.insert((again, user));
-        Vec::new()
-    }
-
-    fn hand_back(&mut self, user: UserId, cause: &DeadLetter, now: Moment) -> Vec<(Work<T>, Verdict)> {
-        self.end_write(user, now, |work| later(work, cause, now))
-    }
-
-    fn set_aside(&mut self, user: UserId, cause: &DeadLetter, now: Moment) -> Vec<(Work<T>, Verdict)> {
-        self.end_write(user, now, |_| Verdict::RetryLater(cause.clone()))
-    }
-
-    /// A write came to nothing here: all of its messages get a verdict.
-    fn end_write(
-        &mut self,
-        user: UserId,
-        now: Moment,
-        verdict: impl Fn(&Work<T>) -> Verdict,
-    ) -> Vec<(Work<T>, Verdict)> {
-        let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
-        let ended = lane.landed();
-        self.look_again(user, now);
-        self.rest(user);
-        ended
-            .into_iter()
-            .map(|work| {
-                let verdict = verdict(&work);
-                (work, verdict)
-            })
-            .collect()
-    }
-
-    fn refused(&mut self, user: UserId, dead_letter: &DeadLetter, now: Moment) -> Vec<(Work<T>, Verdict)> {
-        let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
-        let guilty = lane.take_apart();
-        self.look_again(user, now);
-        self.rest(user);
-        guilty.into_iter().map(|work| (work, Verdict::DeadLetter(dead_letter.clone()))).collect()
-    }
-
-    fn turn_back(&mut self, user: UserId) {
-        if let Some(lane) = self.users.get_mut(&user) {
-            lane.turn_back();
-            self.ready.push_front(user, lane.urgency(), lane.newness());
-        }
-    }
-
     fn queue(&mut self, user: UserId) {
         if let Some(lane) = self.users.get(&user) {
             self.ready.push_back(user, lane.urgency(), lane.newness());
@@ -425,23 +363,5 @@ impl<T> Lanes<T> {
         } else {
             self.drop_if_idle(user);
         }
-    }
-}
-
-/// Another try at another time, if the message has any time left.
-fn later<T>(work: &Work<T>, cause: &DeadLetter, now: Moment) -> Verdict {
-    if work.deadline <= now {
-        Verdict::DeadLetter(exhausted(cause))
-    } else {
-        Verdict::RetryLater(cause.clone())
-    }
-}
-
-fn exhausted(cause: &DeadLetter) -> DeadLetter {
-    let text = format!("retried until its time was over; the last failure: {}", cause.description.as_str());
-    DeadLetter {
-        code: cause.code.clone(),
-        target: cause.target.clone(),
-        ..DeadLetter::new(DeadLetterReason::RetryBudgetExhausted, &text)
     }
 }

@@ -1,7 +1,7 @@
 //! The second look at what was written: nothing of it is settled until no older write of another replica can be
 //! on its way any more, and the user still shows it.
 
-use super::{Lanes, Next, Verdict, Work, lane::Lane, later};
+use super::{Fault, Lanes, Next, Verdict, Work, failing::later, lane::Lane};
 use crate::{
     class::Class,
     ids::UserId,
@@ -27,7 +27,7 @@ impl<T> Lanes<T> {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.unverified.looked(user);
         if result.is_ok() {
-            self.gate.seen_well();
+            self.gate.seen_well(now);
         }
         let settled = match result {
             Ok(undone) if undone.is_empty() => self.unverified.take(user),
@@ -37,7 +37,7 @@ impl<T> Lanes<T> {
             }
             Ok(_) => self.give_up(user, now),
             Err(failure) if failure.class != Class::Permanent => {
-                self.note_failure(user, &failure, now, share);
+                self.look_failed(user, &failure, now, share);
                 self.look_again(user, now);
                 Vec::new()
             }
@@ -79,6 +79,23 @@ impl<T> Lanes<T> {
         }
     }
 
+    /// What the failure of a look says about Graph as a whole.
+    fn look_failed(&mut self, user: UserId, failure: &Failure, now: Moment, share: f64) {
+        match failure.class {
+            // Whose fault it is, a write will tell.
+            _ if failure.suspicion.is_some() => self.gate.undecided(now),
+            // A user who may only be too new says nothing about Graph's health.
+            Class::Transient if failure.grace.is_none() => self.gate.failed(user, now, share),
+            Class::Transient | Class::Permanent => self.gate.seen_well(now),
+            Class::Throttled { retry_after } => self.gate.throttled(retry_after, now, share),
+            Class::Installation => {
+                let text = failure.dead_letter.description.as_str().into();
+                self.fault = Some(Fault { about: None, text });
+                self.gate.pause(now, share);
+            }
+        }
+    }
+
     fn repair(&mut self, user: UserId, undone: &[Property]) {
         let mut entries = self.unverified.written(user);
         entries.retain(|entry| undone.contains(&entry.property));
@@ -98,7 +115,7 @@ impl<T> Lanes<T> {
         messages
             .into_iter()
             .map(|(work, _)| {
-                let verdict = later(&work, &cause, now);
+                let verdict = later(&work, &cause, false, true, now);
                 (work, verdict)
             })
             .collect()

@@ -12,11 +12,13 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     backoff::Backoff,
+    class::Class,
     gate,
     ids::SequenceNumber,
     pace::Pace,
     patch::{PropertyValue, UserPatch},
     property::Property,
+    reason::{DeadLetter, DeadLetterReason},
     register::{Register, Stamp},
     urgency::Urgency,
     version::Version,
@@ -39,6 +41,8 @@ fn limits() -> Limits {
         messages: 100,
         remembered_users: NonZeroUsize::new(100).expect("not zero"),
         tries_in_place: 3,
+        many_users: 3,
+        refusal_patience: Duration::from_secs(5),
         backoff: delays(100),
         verify_after: None,
     }
@@ -81,6 +85,7 @@ fn work(id: usize, to: u8, version: i64, values: &[(&str, &str)]) -> Work<Messag
         patch: UserPatch::new(entries).expect("not empty"),
         urgency: Urgency::Live,
         deadline: at(3600),
+        refused_before: false,
         ticket: Message { id },
     }
 }
@@ -90,12 +95,12 @@ fn at(seconds: u64) -> Moment {
 }
 
 fn applied() -> Success {
-    Success { written: true, superseded: Vec::new() }
+    Success { written: true, ..Success::default() }
 }
 
 fn failure(class: Class) -> Result<Success, Failure> {
     let dead_letter = DeadLetter::new(DeadLetterReason::GraphRefused, "refused in a test");
-    Err(Failure { class, dead_letter, grace: None })
+    Err(Failure { class, dead_letter, grace: None, suspicion: None })
 }
 
 #[track_caller]
@@ -186,7 +191,7 @@ fn a_change_that_the_mark_of_the_user_supersedes_is_stale() {
     lanes.push(work(1, 0, 10, &[("givenName", "old")]), at(0));
     lanes.push(work(2, 0, 20, &[("surname", "new")]), at(0));
     assert!(matches!(lanes.next(at(0)), Next::Write { .. }));
-    let outcome = Ok(Success { written: true, superseded: vec![property("givenName")] });
+    let outcome = Ok(Success { written: true, superseded: vec![property("givenName")], went_back: false });
     let settled = lanes.finished(user(0), outcome, at(0), 0.5);
     assert_eq!(verdicts(&settled), [(1, &Verdict::Stale), (2, &Verdict::Applied)]);
 }
@@ -258,6 +263,7 @@ fn a_user_who_may_be_too_new_is_tried_for_the_grace_time_and_then_dead_lettered(
         class: Class::Transient,
         dead_letter: DeadLetter::new(DeadLetterReason::UserNotFound, "no such user"),
         grace: Some(Duration::from_secs(25)),
+        suspicion: None,
     });
     for second in [0, 10, 20] {
         assert!(matches!(lanes.next(at(second)), Next::Write { .. }));

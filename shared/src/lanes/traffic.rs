@@ -27,6 +27,8 @@ pub struct Work<T> {
     pub urgency: Urgency,
     /// Until when it may be tried.
     pub deadline: Moment,
+    /// Whether it was refused once already, and nothing has shown since that it was for everybody's fault.
+    pub refused_before: bool,
     /// The shell's own.
     pub ticket: T,
 }
@@ -44,6 +46,10 @@ pub struct Limits {
     pub tries_in_place: u32,
     /// Waits between these tries.
     pub backoff: Backoff,
+    /// Different users that must be refused alike, none written in between, before it is the installation's fault.
+    pub many_users: usize,
+    /// How long a refusal waits for what tells whose fault it is.
+    pub refusal_patience: Duration,
     /// How long after a write to look whether another replica has undone it; `None` not to look.
     pub verify_after: Option<Duration>,
 }
@@ -55,6 +61,8 @@ pub struct Success {
     pub written: bool,
     /// Properties that were left out because the user's mark shows a newer version.
     pub superseded: Vec<Property>,
+    /// Whether the mark shows that the row versions of the organization went back.
+    pub went_back: bool,
 }
 
 /// How and why a write failed.
@@ -66,6 +74,45 @@ pub struct Failure {
     pub dead_letter: DeadLetter,
     /// A failure that may pass, but only for so long: a user who was created moments ago can be unknown.
     pub grace: Option<Duration>,
+    /// Whom else it may be about; `None` if the class says all there is to say.
+    pub suspicion: Option<Suspicion>,
+}
+
+/// What a refusal has in common with refusals of other users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspicion {
+    /// What was answered, in the same words for all who are refused alike: status and code.
+    pub kind: Box<str>,
+    /// What it may be about.
+    pub about: About,
+}
+
+impl Suspicion {
+    pub(super) fn is_about_values(&self) -> bool {
+        self.about == About::Values
+    }
+}
+
+/// What a refusal may be about, if it is not about this one user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// A value or a property, and then the mapping.
+    Values,
+    /// A user who is not there, and then the tenant.
+    User,
+    /// A user who may not be written, and then the permission.
+    Denial,
+    /// An answer that is not Graph's, and then the way to it.
+    Way,
+}
+
+/// Why nothing is written while the installation is at fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What many refusals had in common; `None` if one failure said it all.
+    pub about: Option<About>,
+    /// What happened and what can be done.
+    pub text: Box<str>,
 }
 
 /// What becomes of a message.

@@ -21,7 +21,7 @@ use shared::{
     reconcile::{Current, Reading, reconcile},
     register::Stamp,
     urgency::Urgency,
-    version::Version,
+    version::{Realm, Row, Version},
 };
 use uuid::Uuid;
 
@@ -192,7 +192,7 @@ fn history() -> impl Strategy<Value = Vec<Patch>> {
 /// The place in the history as a version, by row or by time: an installation has one kind or the other.
 fn stamp(place: usize, by_row: bool, arrival: usize) -> Stamp {
     let at = Timestamp::from_second(1_800_000_000 + i64::try_from(place).expect("small")).expect("in range");
-    let row = by_row.then_some(1_000 + place as u64);
+    let row = by_row.then(|| Row { number: 1_000 + place as u64, realm: Realm::UNKNOWN });
     Stamp { version: Version { row, at }, arrival: SequenceNumber(i64::try_from(arrival).expect("small")) }
 }
 

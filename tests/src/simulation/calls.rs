@@ -6,7 +6,7 @@ use rand::RngExt;
 use shared::{
     class::Class,
     engine::{LookResult, WriteResult},
-    lanes::Failure,
+    lanes::{About, Failure, Success, Suspicion},
     moment::Moment,
     patch::UserWrite,
     reason::{DeadLetter, DeadLetterReason},
@@ -15,6 +15,7 @@ use shared::{
 use super::{
     directory::{self, Flight, Writer},
     model,
+    shape::{Fault, Guilt, Remedy},
     world::{Event, TROUBLE, World},
 };
 
@@ -27,18 +28,16 @@ impl World {
         let trouble = effect < Moment::after_start(TROUBLE);
         let poison = write.entries.iter().any(|entry| model::is_poison(&entry.value));
         let fate = self.rng.random_range(0..100);
-        let result = if within(self.denied, effect) {
-            Err(failure(Class::Installation))
-        } else if (self.shape.doomed && write.user == model::DOOMED)
-            || within(self.away, effect)
-            || (trouble && fate < 8)
-        {
+        let refusal = self.refusal(&write, effect);
+        let result = if let Some(refusal) = refusal {
+            refusal
+        } else if within(self.away, effect) || (trouble && fate < 8) {
             Err(failure(Class::Transient))
         } else if trouble && fate < 12 {
             let wait = Duration::from_millis(self.rng.random_range(0..10_000));
             Err(failure(Class::Throttled { retry_after: (fate < 10).then_some(wait) }))
         } else if poison {
-            Err(failure(Class::Permanent))
+            Err(suspected(Class::Permanent, About::Values, "400"))
         } else if trouble && fate < 18 {
             // It worked, but the answer is lost.
             self.plan(effect, Event::Effect(Box::new(flight)));
@@ -49,6 +48,43 @@ impl World {
             Ok(directory::success(&flight, &self.reading))
         };
         self.plan(answer, Event::Answer(writer, Box::new(write), result));
+    }
+
+    /// What is answered because of the installation or of the user, whatever else happens.
+    fn refusal(&self, write: &UserWrite, at: Moment) -> Option<WriteResult> {
+        if within(self.at_fault, at) {
+            let refused = write.entries.iter().any(|entry| model::is_refused(&entry.property));
+            return match self.shape.fault {
+                Fault::Token => Some(Err(failure(Class::Installation))),
+                Fault::Denied => Some(Err(suspected(Class::Transient, About::Denial, "403"))),
+                Fault::Refused => Some(Err(suspected(Class::Permanent, About::Values, "400"))),
+                Fault::Property if refused => Some(Err(suspected(Class::Permanent, About::Values, "400"))),
+                Fault::Property => self.guilt(write),
+                Fault::Unknown => Some(Err(unknown())),
+                Fault::Portal if self.shape.without == Some(Remedy::Doubt) => {
+                    Some(Ok(Success { written: true, ..Success::default() }))
+                }
+                Fault::Portal => Some(Err(suspected(Class::Installation, About::Way, "200 text/html"))),
+            };
+        }
+        self.guilt(write)
+    }
+
+    fn guilt(&self, write: &UserWrite) -> Option<WriteResult> {
+        model::is_guilty(write.user, self.shape.guilty).then(|| {
+            Err(match self.shape.guilt {
+                Guilt::Fails => failure(Class::Transient),
+                Guilt::Denied => suspected(Class::Transient, About::Denial, "403"),
+                Guilt::Refused => suspected(Class::Permanent, About::Values, "400"),
+                Guilt::Unknown => unknown(),
+            })
+        })
+    }
+
+    /// Whether a probe, which reads, finds Graph well.
+    pub(super) fn may_probe(&self, at: Moment) -> bool {
+        let read = !matches!(self.shape.fault, Fault::Token | Fault::Portal) || !within(self.at_fault, at);
+        read && !within(self.away, at)
     }
 
     pub(super) fn take_effect(&mut self, flight: &Flight) {
@@ -68,7 +104,7 @@ impl World {
     pub(super) fn verify(&mut self, writer: Writer, write: UserWrite) {
         let answer = self.now + Duration::from_millis(self.rng.random_range(2..2_000));
         let trouble = answer < Moment::after_start(TROUBLE);
-        let result = if within(self.denied, answer) {
+        let result = if within(self.at_fault, answer) && self.shape.fault == Fault::Token {
             Err(failure(Class::Installation))
         } else if within(self.away, answer) || (trouble && self.rng.random_bool(0.05)) {
             Err(failure(Class::Transient))
@@ -100,6 +136,18 @@ pub(super) fn within(window: (Moment, Moment), at: Moment) -> bool {
 }
 
 fn failure(class: Class) -> Failure {
-    let dead_letter = DeadLetter::new(DeadLetterReason::GraphRefused, "in a simulation");
-    Failure { class, dead_letter, grace: None }
+    let dead_letter = DeadLetter {
+        code: Some("Code".into()),
+        ..DeadLetter::new(DeadLetterReason::GraphRefused, "in a simulation")
+    };
+    Failure { class, dead_letter, grace: None, suspicion: None }
+}
+
+fn suspected(class: Class, about: About, kind: &str) -> Failure {
+    Failure { suspicion: Some(Suspicion { kind: kind.into(), about }), ..failure(class) }
+}
+
+/// A user whom Graph does not know, or not yet.
+fn unknown() -> Failure {
+    Failure { grace: Some(Duration::from_secs(5)), ..suspected(Class::Transient, About::User, "404") }
 }

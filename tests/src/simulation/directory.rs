@@ -86,15 +86,14 @@ impl Directory {
 
 /// What will come of this write: the mark decides, as it was when the user was looked at.
 pub(super) fn success(flight: &Flight, reading: &Reading) -> Success {
-    let Reconciled { body, superseded } = reconciled(flight, reading);
-    Success { written: body.is_some(), superseded }
+    let Reconciled { body, superseded, went_back } = reconciled(flight, reading);
+    Success { written: body.is_some(), superseded, went_back }
 }
 
 fn reconciled(flight: &Flight, reading: &Reading) -> Reconciled {
     if reading.guard.is_none() {
-        return Reconciled { body: Some(reconcile::blind(&flight.write)), superseded: Vec::new() };
+        return Reconciled { body: Some(reconcile::blind(&flight.write)), ..Reconciled::default() };
     }
     // There are no sign-in addresses in these worlds, so nothing can be ambiguous.
-    reconcile::reconcile(&flight.write, &flight.current, reading)
-        .unwrap_or(Reconciled { body: None, superseded: Vec::new() })
+    reconcile::reconcile(&flight.write, &flight.current, reading).unwrap_or_default()
 }

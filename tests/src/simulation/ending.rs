@@ -3,13 +3,18 @@
 use std::{collections::HashSet, time::Duration};
 
 use rand::RngExt;
-use shared::{engine::Ending, ids::LockToken, moment::Moment, reason::DeadLetterReason};
+use shared::{
+    engine::{Ending, Lineage},
+    ids::LockToken,
+    moment::Moment,
+    reason::DeadLetterReason,
+};
 
 use super::{
     directory::Writer,
     model::{self, Broken},
-    queue::State,
-    shape::Report,
+    queue::{Message, State},
+    shape::{Guilt, Remedy, Report},
     world::{Event, LOCK, TROUBLE, World},
 };
 
@@ -28,7 +33,8 @@ impl World {
                 && let Some(replica) = self.alive(writer)
             {
                 replica.locks.remove(&lock);
-                replica.engine.lock_lost(lock);
+                let time = replica.time(now);
+                replica.engine.lock_lost(lock, time);
             }
         }
         self.turn_at(writer, now);
@@ -36,7 +42,7 @@ impl World {
     }
 
     /// A settlement reaches the queue, unless it is lost or too late; then the message comes again.
-    pub(super) fn settle(&mut self, writer: Writer, lock: LockToken, ending: Ending) {
+    pub(super) fn settle(&mut self, writer: Writer, lock: LockToken, ending: Ending) -> Result<(), Broken> {
         let now = self.now;
         if let Some(replica) = self.alive(writer) {
             replica.settling -= 1;
@@ -45,23 +51,61 @@ impl World {
         let lost = self.rng.random_bool(0.02) && now < Moment::after_start(TROUBLE);
         // What a replica had sent before it died may still arrive, or not.
         let dead = self.alive(writer).is_none() && self.rng.random_bool(0.5);
-        let crash_between = self.rng.random_bool(0.02);
+        // The copy is confirmed, and its original cannot be removed.
+        let kept = self.rng.random_bool(0.2);
         let delay = Duration::from_millis(self.rng.random_range(1_000..60_000));
-        let Some(message) = self.queue.locked(lock, now).filter(|_| !lost && !dead) else { return };
+        let Some(message) = self.queue.locked(lock, now).filter(|_| !lost && !dead) else { return Ok(()) };
+        let lineage = message.lineage();
         match ending {
-            Ending::Applied | Ending::Stale | Ending::Unchanged(_) => message.state = State::Completed,
+            Ending::Copied => {
+                message.state = State::Completed;
+                self.gone_for_its_copy(writer, lineage);
+            }
+            Ending::Applied | Ending::Stale | Ending::Unchanged(_) => {
+                message.state = State::Completed;
+            }
             Ending::DeadLettered(reason) => message.state = State::Dead(reason),
             Ending::Released | Ending::Unsettled => message.state = State::Visible(now),
             Ending::Returned => {
-                if !crash_between {
+                if !kept {
                     message.state = State::Completed;
                 }
-                let (changes, first, arrival) =
-                    (message.changes.clone(), message.first_seen, message.arrival);
-                let attempt = message.attempt + 1;
-                self.queue.post(changes, first, attempt, Some(arrival), now + delay);
+                let original = message.clone();
+                self.copy(writer, &original, now + delay)?;
+                if !kept {
+                    self.gone_for_its_copy(writer, lineage);
+                }
             }
         }
+        Ok(())
+    }
+
+    /// A replica hears that the original of a copy is gone.
+    fn gone_for_its_copy(&mut self, writer: Writer, lineage: Lineage) {
+        if let Some(replica) = self.alive(writer) {
+            replica.engine.removed(lineage);
+        }
+    }
+
+    /// Posts the copy of a message, and tells the replica that it is there.
+    fn copy(&mut self, writer: Writer, original: &Message, at: Moment) -> Result<(), Broken> {
+        if !(self.shape.detects && self.queue.holds_copy(original)) {
+            let (changes, attempt) = (original.changes.clone(), original.attempt + 1);
+            self.queue.post(changes, original.first_seen, attempt, Some(original.arrival), at);
+        }
+        if self.shape.without != Some(Remedy::Memory)
+            && let Some(replica) = self.alive(writer)
+        {
+            replica.engine.copied(original.lineage());
+        }
+        // The original and its copy, and while intake is paused and the original does not come again, one more. Each
+        // replica that cannot know of the copies of another, or of its own earlier life, may add one.
+        let most = 2 + self.lives as usize;
+        let alive = self.queue.alive(original.arrival);
+        if alive > most {
+            return Err(Broken::Multiplied(format!("{alive} stand for {original:?}")));
+        }
+        Ok(())
     }
 
     /// Whether every promise was kept.
@@ -69,17 +113,19 @@ impl World {
         if let Some(message) = self.queue.open().next() {
             return Err(Broken::Stuck(format!("{message:?}")));
         }
-        let doomed = self.shape.doomed.then_some(model::DOOMED);
-        let is_doomed = |&change: &usize| doomed == Some(self.changes[change].user);
+        let is_guilty = |&change: &usize| model::is_guilty(self.changes[change].user, self.shape.guilty);
         let mut given_up = HashSet::new();
         for message in &self.queue.messages {
-            if message.count >= MAX_DELIVERIES {
+            // A message whose copy is there is only removed; the service may take that off us.
+            if message.count >= MAX_DELIVERIES && message.state != State::Completed {
                 return Err(Broken::DeliveriesSpent(format!("{message:?}")));
             }
             let State::Dead(reason) = message.state else { continue };
             let just = match reason {
-                DeadLetterReason::RetryBudgetExhausted => message.changes.iter().any(is_doomed),
-                _ => message.changes.iter().any(|&change| self.changes[change].poison),
+                DeadLetterReason::GraphFailsForUser | DeadLetterReason::RetryBudgetExhausted => {
+                    self.shape.guilt == Guilt::Fails && message.changes.iter().any(is_guilty)
+                }
+                _ => message.changes.iter().any(|change| self.changes[*change].poison || is_guilty(change)),
             };
             if !just {
                 return Err(Broken::DeadLettered(format!("{reason} for {message:?}")));
@@ -87,11 +133,11 @@ impl World {
             given_up.extend(message.changes.iter().copied());
         }
         if let Some(lost) =
-            (0..self.changes.len()).find(|change| is_doomed(change) && !given_up.contains(change))
+            (0..self.changes.len()).find(|change| is_guilty(change) && !given_up.contains(change))
         {
             return Err(Broken::Lost(lost));
         }
-        let possible = self.changes.iter().enumerate().filter(|(_, change)| doomed != Some(change.user));
+        let possible = self.changes.iter().filter(|change| !model::is_guilty(change.user, self.shape.guilty));
         for ((user, property), expected) in model::expected(possible) {
             let found = self.directory.values.get(&(user, property.clone())).cloned();
             if found.as_ref() != Some(&expected) {

@@ -9,6 +9,7 @@ use super::{
     directory::Writer,
     model::Broken,
     replica::Replica,
+    shape::Remedy,
     world::{Event, LOCK, TROUBLE, VERIFY_AFTER, World},
 };
 
@@ -19,7 +20,8 @@ impl World {
     pub(super) fn start(&mut self, replica: usize) {
         self.lives += 1;
         let verify_after = self.shape.verify.then_some(VERIFY_AFTER);
-        self.replicas[replica] = Some(Replica::new(self.lives, self.now, verify_after));
+        let judges = self.shape.without != Some(Remedy::Judgement);
+        self.replicas[replica] = Some(Replica::new(self.lives, self.now, verify_after, judges));
         let writer = (replica, self.lives);
         self.turn_at(writer, self.now);
         self.plan(self.now + LOCK / 3, Event::Renew(writer));
@@ -42,7 +44,8 @@ impl World {
             }
             Some(stopped) => {
                 stopped.stopping = true;
-                stopped.engine.stop();
+                let time = stopped.time(self.now);
+                stopped.engine.stop(time);
                 let writer = (replica, stopped.life);
                 self.turn_at(writer, self.now);
                 self.plan(self.now + GRACE, Event::Overdue(writer));

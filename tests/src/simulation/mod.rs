@@ -1,10 +1,13 @@
 //! Many small worlds in virtual time: replicas that crash, a queue that redelivers and reorders, a Graph that
-//! throttles, fails, answers late or not at all, and for one user in some worlds fails for ever. The engine in them is the product's own; everything around it
-//! is decided by a seed, so a world that breaks a promise can be seen again.
+//! throttles, fails, answers late or not at all, and for some users in some worlds answers the same for ever. For a while
+//! the installation may be at fault, and the database may be restored, so that row versions start lower. The engine in
+//! these worlds is the product's own; everything around it is decided by a seed, so a world that breaks a promise can be
+//! seen again.
 //!
 //! What is promised: every message is applied, needs nothing, or is dead-lettered for a reason of its own; the
 //! directory ends as the version-ordered model says; no user is written twice at once by one replica; a replica that
-//! is asked to stop leaves no lock behind; no message uses up its deliveries.
+//! is asked to stop leaves no lock behind; no message uses up its deliveries; no fault of the installation costs a
+//! message, and no user's fault stops the others; one message never becomes many.
 
 mod shape;
 
@@ -25,5 +28,5 @@ mod replica;
 pub use self::{
     model::Broken,
     run::simulate,
-    shape::{Report, Shape},
+    shape::{Fault, Guilt, Remedy, Report, Shape},
 };

@@ -2,12 +2,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use jiff::Timestamp;
 use shared::{
-    ids::{SequenceNumber, UserId},
+    ids::UserId,
     patch::{PropertyValue, UserPatch},
     property::Property,
-    register::{Register, Stamp},
     version::Version,
 };
 use uuid::Uuid;
@@ -31,15 +29,13 @@ pub(super) struct Change {
 }
 
 impl Change {
-    /// The change with this number, made in this second. No two changes are made in the same millisecond:
+    /// The change with this number, made at this time. No two changes are made in the same millisecond:
     /// which of them counts would depend on their arrival, and that no mark remembers.
-    pub(super) fn new(number: usize, user: u8, second: u32, property: usize, poison: bool) -> Self {
-        let millis = i64::from(second) * 1000 + i64::try_from(number).expect("few changes");
-        let at = Timestamp::from_millisecond(millis).expect("a time");
+    pub(super) fn new(number: usize, user: u8, version: Version, property: usize, poison: bool) -> Self {
         let name = PROPERTIES[property % PROPERTIES.len()];
         Self {
             user: UserId(Uuid::from_u128(u128::from(user) + 1)),
-            version: Version::at(at),
+            version,
             property: Property::named(name).expect("a property"),
             value: PropertyValue::Text(format!("{}{number}", if poison { POISON } else { "v" }).into()),
             poison,
@@ -54,29 +50,34 @@ impl Change {
 
 const POISON: &str = "poison";
 
-/// The user for whom Graph fails for ever, in worlds that have one.
-pub(super) const DOOMED: UserId = UserId(Uuid::from_u128(1));
+/// Whether a user is one of the first so many, for whom Graph answers the same for ever.
+pub(super) fn is_guilty(user: UserId, guilty: u8) -> bool {
+    (1..=u128::from(guilty)).contains(&user.0.as_u128())
+}
+
+/// The property that is refused for everybody, in worlds where one is.
+pub(super) fn is_refused(property: &Property) -> bool {
+    property.name() == PROPERTIES[0]
+}
 
 /// Whether Graph refuses this value for good.
 pub(super) fn is_poison(value: &PropertyValue) -> bool {
     matches!(value, PropertyValue::Text(text) if text.starts_with(POISON))
 }
 
-/// What the directory must hold: the newest of the values that are not poison.
+/// What the directory must hold: the latest of the values that are not poison. Changes of a world are made one after the
+/// other, so the time tells, whatever their row versions say.
 pub(super) fn expected<'c>(
-    changes: impl Iterator<Item = (usize, &'c Change)>,
+    changes: impl Iterator<Item = &'c Change>,
 ) -> BTreeMap<(UserId, Property), PropertyValue> {
-    let mut registers: BTreeMap<(UserId, Property), Register<PropertyValue>> = BTreeMap::new();
-    for (number, change) in changes.filter(|(_, change)| !change.poison) {
-        let arrival = SequenceNumber(i64::try_from(number).unwrap_or(i64::MAX));
-        let key = (change.user, change.property.clone());
-        registers
-            .entry(key)
-            .or_default()
-            .set(Stamp { version: change.version, arrival }, change.value.clone());
+    let mut latest: BTreeMap<(UserId, Property), &Change> = BTreeMap::new();
+    for change in changes.filter(|change| !change.poison) {
+        let newest = latest.entry((change.user, change.property.clone())).or_insert(change);
+        if change.version.at > newest.version.at {
+            *newest = change;
+        }
     }
-    let newest = |register: &Register<PropertyValue>| register.newest().map(|(_, value)| value.clone());
-    registers.into_iter().filter_map(|(key, register)| Some((key, newest(&register)?))).collect()
+    latest.into_iter().map(|(key, change)| (key, change.value.clone())).collect()
 }
 
 /// A promise that was not kept.
@@ -90,6 +91,8 @@ pub enum Broken {
     Lost(usize),
     /// A message used up its deliveries.
     DeliveriesSpent(String),
+    /// More messages stand for one original than can be explained.
+    Multiplied(String),
     /// A replica that was asked to stop began another write.
     WriteAfterStop(UserId),
     /// A replica that was asked to stop still holds messages after its grace.
@@ -118,6 +121,7 @@ impl fmt::Display for Broken {
             Self::DeadLettered(what) => write!(f, "a healthy message was dead-lettered: {what}"),
             Self::Lost(change) => write!(f, "change {change} was neither applied nor dead-lettered"),
             Self::DeliveriesSpent(what) => write!(f, "a message used up its deliveries: {what}"),
+            Self::Multiplied(what) => write!(f, "one message has become many: {what}"),
             Self::WriteAfterStop(user) => write!(f, "a replica that was asked to stop began to write {user}"),
             Self::NotStopped(held) => write!(f, "a replica holds {held} messages long after it was stopped"),
             Self::LocksLeft(locks) => write!(f, "a replica has stopped and left {locks} locks to lapse"),

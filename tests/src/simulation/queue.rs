@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt};
 use shared::{
+    engine::Lineage,
     ids::{LockToken, SequenceNumber},
     moment::Moment,
     reason::DeadLetterReason,
@@ -23,6 +24,12 @@ pub(super) struct Message {
     /// Its delivery count: how often its lock lapsed.
     pub(super) count: u32,
     pub(super) state: State,
+}
+
+impl Message {
+    pub(super) fn lineage(&self) -> Lineage {
+        Lineage { origin: self.arrival, generation: 0, attempt: self.attempt }
+    }
 }
 
 /// Where a message is.
@@ -46,6 +53,17 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// How many messages stand for this original.
+    pub(super) fn alive(&self, origin: SequenceNumber) -> usize {
+        self.open().filter(|message| message.arrival == origin).count()
+    }
+
+    /// Whether a copy like this was sent before.
+    pub(super) fn holds_copy(&self, of: &Message) -> bool {
+        let same = |message: &Message| message.arrival == of.arrival && message.attempt == of.attempt + 1;
+        self.messages.iter().any(same)
+    }
+
     /// Adds a message that becomes visible then.
     pub(super) fn post(
         &mut self,

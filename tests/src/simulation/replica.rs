@@ -44,13 +44,17 @@ fn delays(first: Duration, longest: Duration) -> Backoff {
 }
 
 impl Replica {
-    pub(super) fn new(life: u32, born: Moment, verify_after: Option<Duration>) -> Self {
+    /// `judges` tells whether refusals are judged by what becomes of others.
+    pub(super) fn new(life: u32, born: Moment, verify_after: Option<Duration>, judges: bool) -> Self {
         let lanes = lanes::Limits {
             concurrency: 4,
             messages: 40,
             remembered_users: NonZeroUsize::new(64).unwrap_or(NonZeroUsize::MIN),
             tries_in_place: 4,
             backoff: delays(Duration::from_millis(200), Duration::from_secs(10)),
+            many_users: if judges { 3 } else { usize::MAX },
+            // Users here have changes a few times a minute, so evidence takes longer to come than in a busy portal.
+            refusal_patience: if judges { Duration::from_mins(1) } else { Duration::ZERO },
             verify_after,
         };
         let gate = gate::Limits {

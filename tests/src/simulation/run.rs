@@ -2,7 +2,6 @@
 
 use std::{cmp::Reverse, time::Duration};
 
-use jiff::Timestamp;
 use rand::RngExt;
 use shared::{
     engine::{Arrival, Effect, Intake, Planned},
@@ -12,7 +11,6 @@ use shared::{
 };
 
 use super::{
-    calls::within,
     directory::Writer,
     model::Broken,
     shape::{Report, Shape},
@@ -41,7 +39,7 @@ impl World {
             Event::Turn(writer) => return self.turn(writer),
             Event::Effect(flight) => self.take_effect(&flight),
             Event::Answer(writer, write, result) => self.answer(writer, &write, result),
-            Event::Settle(writer, lock, ending) => self.settle(writer, lock, ending),
+            Event::Settle(writer, lock, ending) => return self.settle(writer, lock, ending),
             Event::Renew(writer) => self.renew(writer),
             Event::Verified(writer, write, result) => self.verified(writer, &write, result),
             Event::Probed(writer, well) => self.probed(writer, well),
@@ -97,9 +95,9 @@ impl World {
             lock,
             locked_for: LOCK,
             bytes: 100,
-            enqueued: Timestamp::UNIX_EPOCH,
+            enqueued: self.wall(message.first_seen),
             age: self.now - message.first_seen,
-            arrival: message.arrival,
+            lineage: message.lineage(),
             // Any message may have been a dead letter once.
             urgency: if message.arrival.0 % 5 == 4 { Urgency::Replayed } else { Urgency::Live },
             intake: Intake::Work(planned.collect()),
@@ -137,7 +135,7 @@ impl World {
                 Some(Effect::Verify(write)) => self.verify(writer, write),
                 Some(Effect::Probe) => {
                     let at = self.now + Duration::from_millis(self.rng.random_range(5..2_000));
-                    let well = !within(self.denied, at) && !within(self.away, at);
+                    let well = self.may_probe(at);
                     self.plan(at, Event::Probed(writer, well));
                 }
             }

@@ -21,8 +21,70 @@ pub struct Shape {
     pub changes: usize,
     /// Users they are spread over.
     pub users: u8,
-    /// Whether Graph fails for ever on one of them.
-    pub doomed: bool,
+    /// What is wrong with the installation while it is at fault.
+    pub fault: Fault,
+    /// What Graph answers for ever for the first of the users, who are this many.
+    pub guilt: Guilt,
+    /// How many users that is.
+    pub guilty: u8,
+    /// Whether the database of the organization is restored in the middle, and its row versions start lower.
+    pub restored: bool,
+    /// Whether the queue drops what comes twice under one message-id.
+    pub detects: bool,
+    /// What the product does and this world takes away, so that its tests can show what that is for.
+    pub without: Option<Remedy>,
+}
+
+/// What the answers are while the installation is at fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// There is no token.
+    Token,
+    /// Everybody is denied.
+    Denied,
+    /// Every value is refused, as with a guard attribute that the tenant does not have.
+    Refused,
+    /// One property is refused for everybody, and others are written.
+    Property,
+    /// Nobody is found, as in the wrong tenant.
+    Unknown,
+    /// A portal on the way answers 200 with a page.
+    Portal,
+}
+
+impl Fault {
+    const ALL: [Self; 6] =
+        [Self::Token, Self::Denied, Self::Refused, Self::Property, Self::Unknown, Self::Portal];
+}
+
+/// What Graph answers for ever for some users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guilt {
+    /// It fails.
+    Fails,
+    /// It denies, as for an administrator.
+    Denied,
+    /// It refuses every value, as for a user who is mastered elsewhere.
+    Refused,
+    /// It does not know him.
+    Unknown,
+}
+
+impl Guilt {
+    const ALL: [Self; 4] = [Self::Fails, Self::Denied, Self::Refused, Self::Unknown];
+}
+
+/// Something that keeps a promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Refusals are judged by what becomes of others.
+    Judgement,
+    /// Only Graph's own answer is a success.
+    Doubt,
+    /// Copies that were sent are remembered.
+    Memory,
+    /// A later change wins in spite of a lower row version.
+    Time,
 }
 
 impl Shape {
@@ -36,7 +98,21 @@ impl Shape {
             2 => (1, true, true),
             _ => (3, true, true),
         };
-        Self { replicas, crashes, guard, verify: guard, changes: 60, users: 6, doomed: seed % 20 >= 16 }
+        let pick = |part: u64, count: usize| usize::try_from(seed / part).unwrap_or(0) % count;
+        Self {
+            replicas,
+            crashes,
+            guard,
+            verify: guard,
+            changes: 60,
+            users: 6,
+            fault: Fault::ALL[pick(4, Fault::ALL.len())],
+            guilt: Guilt::ALL[pick(28, Guilt::ALL.len())],
+            guilty: [0, 1, 0, 2, 0, 0, 3][pick(4, 7)],
+            restored: pick(12, 3) == 0,
+            detects: pick(20, 2) == 0,
+            without: None,
+        }
     }
 }
 

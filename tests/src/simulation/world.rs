@@ -2,22 +2,25 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
+use jiff::{SignedDuration, Timestamp};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use shared::{
     engine::{Ending, LookResult, WriteResult},
-    ids::LockToken,
+    ids::{LockToken, OrganizationId},
     moment::Moment,
     patch::UserWrite,
     property::Property,
     reconcile::Reading,
+    version::{Realm, Row, Version},
 };
+use uuid::Uuid;
 
 use super::{
     directory::{Directory, Flight, Writer},
     model::Change,
     queue::Queue,
     replica::Replica,
-    shape::{Report, Shape},
+    shape::{Remedy, Report, Shape},
 };
 
 #[derive(Debug)]
@@ -48,6 +51,12 @@ pub(super) enum Event {
 pub(super) const TROUBLE: Duration = Duration::from_mins(2);
 /// After so long everything must be settled.
 pub(super) const PATIENCE: Duration = Duration::from_hours(4);
+/// Second in which the database has been restored, in worlds where it is.
+const RESTORED: u32 = 50;
+/// How long that takes: nothing else happens meanwhile.
+const RESTORE: SignedDuration = SignedDuration::from_hours(1);
+/// Changes that are made later, every five minutes, in worlds with guilty users.
+const LATE: u32 = 30;
 pub(super) const LOCK: Duration = Duration::from_secs(30);
 /// Longer than any look and write take together.
 pub(super) const VERIFY_AFTER: Duration = Duration::from_secs(4);
@@ -92,7 +101,7 @@ pub(super) struct World {
     pub(super) replicas: Vec<Option<Replica>>,
     pub(super) lives: u32,
     /// When the installation is at fault, and when Graph is away.
-    pub(super) denied: (Moment, Moment),
+    pub(super) at_fault: (Moment, Moment),
     pub(super) away: (Moment, Moment),
     pub(super) report: Report,
 }
@@ -107,7 +116,7 @@ impl World {
             let start = Moment::after_start(Duration::from_secs(rng.random_range(0..90)));
             (start, start + Duration::from_secs(rng.random_range(1..longest)))
         };
-        let (denied, away) = (window(&mut rng, 0.3, 40), window(&mut rng, 0.3, 60));
+        let (at_fault, away) = (window(&mut rng, 0.4, 40), window(&mut rng, 0.3, 60));
         let guard = shape.guard.then(|| Property::named("extensionAttribute15")).flatten();
         let mut world = Self {
             shape,
@@ -121,7 +130,7 @@ impl World {
             reading: Reading { guard, diff: false },
             replicas: (0..shape.replicas).map(|_| None).collect(),
             lives: 0,
-            denied,
+            at_fault,
             away,
             report: Report::default(),
         };
@@ -131,13 +140,17 @@ impl World {
 
     /// Posts everything that will be posted, some of it twice, and plans the life of the replicas.
     fn populate(&mut self) {
-        let mut together = Vec::new();
+        let (mut together, mut second) = (Vec::new(), 0);
         for number in 0..self.shape.changes {
             let user = self.rng.random_range(0..self.shape.users);
             let property = self.rng.random_range(0..3);
             let poison = self.rng.random_bool(0.03);
-            let second = self.rng.random_range(0..100);
-            self.changes.push(Change::new(number, user, second, property, poison));
+            // What a message carries was made together.
+            if together.is_empty() {
+                second = self.rng.random_range(0..100);
+            }
+            let version = self.version(number, second);
+            self.changes.push(Change::new(number, user, version, property, poison));
             together.push(number);
             // Some messages carry two changes, as a merge of contacts does.
             if together.len() < 2 && number + 1 < self.shape.changes && self.rng.random_bool(0.1) {
@@ -152,6 +165,7 @@ impl World {
                 self.queue.post(changes, again, 0, None, again);
             }
         }
+        self.go_on(if self.shape.guilty > 0 { LATE } else { 4 });
         for replica in 0..self.shape.replicas {
             self.start(replica);
             if self.shape.crashes {
@@ -159,6 +173,41 @@ impl World {
                 self.plan(at, Event::End(replica));
             }
         }
+    }
+
+    /// Users have changes now and then also later: they show whose fault it is, where some are refused for themselves, and
+    /// that a fault of the installation is over.
+    fn go_on(&mut self, changes: u32) {
+        for late in 0..changes {
+            let number = self.changes.len();
+            let second = 200 + late * 300;
+            let version = self.version(number, second);
+            self.changes.push(Change::new(number, self.shape.users - 1, version, number, false));
+            let at = Moment::after_start(Duration::from_secs(u64::from(second)));
+            self.queue.post([number].into(), at, 0, None, at);
+        }
+    }
+
+    /// Where a change stands that is made in this second. After a restore the row versions start lower; it takes longer
+    /// than anything else does.
+    fn version(&mut self, number: usize, second: u32) -> Version {
+        let restored = self.shape.restored && second >= RESTORED;
+        let later =
+            if restored && self.shape.without != Some(Remedy::Time) { RESTORE } else { SignedDuration::ZERO };
+        let millis = i64::from(second) * 1000 + i64::try_from(number).expect("few changes");
+        let at = Timestamp::from_millisecond(millis).expect("a time") + later;
+        let number = u64::try_from(millis).expect("a positive time") + if restored { 0 } else { 1_000_000 };
+        let row = Row { number, realm: Realm::of(OrganizationId(Uuid::from_u128(1))) };
+        Version { row: self.shape.restored.then_some(row), at }
+    }
+
+    /// The time of day when a message reached the queue.
+    pub(super) fn wall(&self, at: Moment) -> Timestamp {
+        let after =
+            self.shape.restored && at >= Moment::after_start(Duration::from_secs(u64::from(RESTORED)));
+        let later = if after { RESTORE } else { SignedDuration::ZERO };
+        let since_start = SignedDuration::try_from(at.since_start()).expect("hours");
+        Timestamp::UNIX_EPOCH + since_start + later
     }
 
     pub(super) fn plan(&mut self, at: Moment, event: Event) {

@@ -61,7 +61,7 @@ fn describe(text: &mut String, change: &Change, planner: &Planner) {
     let version = match change.version {
         None => "none in the message; the time of its arrival counts".to_owned(),
         Some(version) => match version.row {
-            Some(row) => format!("row version {row}, {}", version.at),
+            Some(row) => format!("row version {}, {}", row.number, version.at),
             None => format!("{}, no row version", version.at),
         },
     };
@@ -115,9 +115,10 @@ fn change_json(change: &Change, planner: &Planner) -> Value {
     object.insert("operation".into(), json!(format!("{:?}", change.operation)));
     object.insert(
         "version".into(),
-        change
-            .version
-            .map_or(Value::Null, |version| json!({"row": version.row, "at": version.at.to_string()})),
+        change.version.map_or(
+            Value::Null,
+            |version| json!({"row": version.row.map(|row| row.number), "at": version.at.to_string()}),
+        ),
     );
     let (key, value) = match planner.plan(change) {
         Plan::Write { user, patch } => {

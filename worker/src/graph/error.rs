@@ -1,17 +1,17 @@
 //! Failures of Graph and of the way to it, each with its remedy.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use shared::{
     class::Class,
-    lanes::Failure,
+    lanes::{About, Failure, Suspicion},
+    property::Property,
     reason::{DeadLetter, DeadLetterReason},
 };
 
 use super::{
     answer::{Answer, Handling},
     connections::Cause,
-    standing::Denial,
 };
 use crate::{identity, telemetry::labels::PauseCause};
 
@@ -23,15 +23,20 @@ pub enum Error {
     Refused {
         /// What it said.
         answer: Answer,
-        /// Whom it is about, if it is a denial.
-        denial: Denial,
+        /// The attribute of the guard, if the write carried it and it may be to blame.
+        guard: Option<Property>,
+    },
+    /// Something on the way answered in Graph's place.
+    #[error("{host} answered {}, which is not graph's answer", answer.kind())]
+    NotGraph {
+        /// Whom the worker asked.
+        host: Box<str>,
+        /// What was said.
+        answer: Answer,
     },
     /// Graph was not reached, or the connection broke; whether the write happened is unknown.
     #[error("graph could not be reached")]
     Unreachable(#[source] Cause),
-    /// The answer to a read is no user.
-    #[error("graph's answer to a read is not a user")]
-    Senseless,
     /// The user has several sign-in addresses.
     #[error("the user signs in with several e-mail addresses, and nothing tells which one the contact's is")]
     Ambiguous,
@@ -63,36 +68,57 @@ pub struct Patience {
 }
 
 impl Error {
+    /// What an answer that is no success means.
+    pub(super) fn of(answer: Answer, host: &str) -> Self {
+        if answer.is_graphs && answer.handling() != Handling::NotGraph {
+            return Self::Refused { answer, guard: None };
+        }
+        Self::NotGraph { host: host.into(), answer }
+    }
+
+    /// What was answered, if anything was.
+    #[must_use]
+    pub fn answer(&self) -> Option<&Answer> {
+        match self {
+            Self::Refused { answer, .. } | Self::NotGraph { answer, .. } => Some(answer),
+            Self::Unreachable(_) | Self::Ambiguous | Self::Token(_) => None,
+        }
+    }
+
+    fn handling(&self) -> Option<Handling> {
+        self.answer().map(Answer::handling)
+    }
+
     /// What kind of failure this is.
     #[must_use]
     pub fn class(&self) -> Class {
-        match self {
-            Self::Unreachable(_) | Self::Senseless => Class::Transient,
-            Self::Ambiguous => Class::Permanent,
-            Self::Token(error) => error.class(),
-            Self::Refused { answer, denial } => match answer.handling() {
-                Handling::Denied => match denial {
-                    Denial::Everybody => Class::Installation,
-                    Denial::ThisUser => Class::Permanent,
-                    Denial::Unclear => Class::Transient,
-                },
-                Handling::DeniedOutside if *denial == Denial::Everybody => Class::Installation,
-                Handling::Retry
-                | Handling::NotFoundYet
-                | Handling::RetryBriefly
-                | Handling::DeniedOutside => Class::Transient,
-                Handling::Gate => Class::Throttled { retry_after: answer.retry_after },
-                // The client has already tried with a fresh token when this gets out.
-                Handling::Renew | Handling::Stop => Class::Installation,
-                Handling::DeadLetter(_) => Class::Permanent,
-            },
+        let Some(answer) = self.answer() else {
+            return match self {
+                Self::Token(error) => error.class(),
+                Self::Ambiguous => Class::Permanent,
+                Self::Unreachable(_) | Self::Refused { .. } | Self::NotGraph { .. } => Class::Transient,
+            };
+        };
+        match answer.handling() {
+            Handling::Retry | Handling::NotFoundYet | Handling::RetryBriefly | Handling::Denied => {
+                Class::Transient
+            }
+            Handling::Gate => Class::Throttled { retry_after: answer.retry_after },
+            // The client has already tried with a fresh token when this gets out.
+            Handling::Renew | Handling::Stop | Handling::NotGraph => Class::Installation,
+            Handling::DeadLetter(_) => Class::Permanent,
         }
     }
 
     /// The failure as the scheduler wants it.
     #[must_use]
     pub fn failure(&self, patience: Patience) -> Failure {
-        Failure { class: self.class(), dead_letter: self.dead_letter(), grace: self.grace(patience) }
+        Failure {
+            class: self.class(),
+            dead_letter: self.dead_letter(),
+            grace: self.grace(patience),
+            suspicion: self.suspicion(),
+        }
     }
 
     /// Whose fault it is, if the installation is at fault.
@@ -101,13 +127,27 @@ impl Error {
         match self {
             Self::Token(_) => PauseCause::Token,
             Self::Refused { .. } => PauseCause::Permission,
-            Self::Unreachable(_) | Self::Senseless | Self::Ambiguous => PauseCause::Other,
+            Self::NotGraph { .. } => PauseCause::Way,
+            Self::Unreachable(_) | Self::Ambiguous => PauseCause::Other,
         }
     }
 
+    /// Whom else a refusal may be about than this user.
+    fn suspicion(&self) -> Option<Suspicion> {
+        let about = match self.handling()? {
+            Handling::NotFoundYet => About::User,
+            Handling::Denied => About::Denial,
+            Handling::NotGraph => About::Way,
+            Handling::RetryBriefly | Handling::DeadLetter(DeadLetterReason::GraphRefused) => About::Values,
+            Handling::Retry | Handling::Gate | Handling::Renew | Handling::Stop | Handling::DeadLetter(_) => {
+                return None;
+            }
+        };
+        Some(Suspicion { kind: self.answer()?.kind(), about })
+    }
+
     fn grace(&self, patience: Patience) -> Option<Duration> {
-        let Self::Refused { answer, .. } = self else { return None };
-        match answer.handling() {
+        match self.handling()? {
             Handling::NotFoundYet => Some(patience.not_found),
             Handling::RetryBriefly => Some(patience.brief),
             _ => None,
@@ -117,48 +157,62 @@ impl Error {
     /// Whether asking again later would be answered the same: it is about this user or value.
     #[must_use]
     pub fn is_about_the_user(&self) -> bool {
-        let not_found =
-            matches!(self, Self::Refused { answer, .. } if answer.handling() == Handling::NotFoundYet);
-        not_found || self.class() == Class::Permanent
+        matches!(self.handling(), Some(Handling::NotFoundYet | Handling::Denied))
+            || self.class() == Class::Permanent
     }
 
     /// What to tell of it if it is for good.
     #[must_use]
     pub fn dead_letter(&self) -> DeadLetter {
-        let (reason, remedy) = match self {
-            Self::Refused { answer, .. } => match answer.handling() {
-                Handling::NotFoundYet => (
-                    DeadLetterReason::UserNotFound,
-                    "the user was deleted or belongs to another tenant; correct the link of the contact",
-                ),
-                Handling::DeadLetter(DeadLetterReason::IdentityConflict) => (
-                    DeadLetterReason::IdentityConflict,
-                    "the value belongs to another user of the directory; decide which of the two keeps it",
-                ),
-                Handling::Denied => (
-                    DeadLetterReason::GraphRefused,
-                    "the app may not write this user, most likely because it holds an administrator role",
-                ),
-                Handling::DeniedOutside => (
-                    DeadLetterReason::GraphRefused,
-                    "the denial is not graph's own; see to the proxy or firewall on the way to graph",
-                ),
-                _ => {
-                    (DeadLetterReason::GraphRefused, "correct the contact, or report a fault in contactsync")
-                }
-            },
-            Self::Ambiguous => (
-                DeadLetterReason::SignInAmbiguous,
-                "register a pre image with the e-mail column, and correct this user by hand",
-            ),
-            Self::Unreachable(_) | Self::Senseless | Self::Token(_) => {
-                (DeadLetterReason::GraphRefused, "replay the message when Graph can be reached")
-            }
+        let reason = match self.handling() {
+            Some(Handling::NotFoundYet) => DeadLetterReason::UserNotFound,
+            Some(Handling::DeadLetter(reason)) => reason,
+            _ if matches!(self, Self::Ambiguous) => DeadLetterReason::SignInAmbiguous,
+            _ => DeadLetterReason::GraphRefused,
         };
-        let letter = DeadLetter::new(reason, &format!("{}; {remedy}", shared::reason::chain(self)));
-        let Self::Refused { answer, .. } = self else { return letter };
+        let text = format!("{}; {}", shared::reason::chain(self), self.remedy());
+        let letter = DeadLetter::new(reason, &text);
+        let Some(answer) = self.answer() else { return letter };
         let code = answer.code.clone().unwrap_or_else(|| answer.status.to_string().into());
         DeadLetter { code: Some(code), target: answer.target.clone(), ..letter }
+    }
+
+    fn remedy(&self) -> Cow<'static, str> {
+        if let Self::Refused { guard: Some(attribute), .. } = self {
+            return format!(
+                "the write carried the attribute of the guard, {attribute}, which cannot be written for every user: it may \
+                 not be registered, or be mastered elsewhere (synchronised or by Exchange); choose another \
+                 guard.attribute, or correct the contact"
+            )
+            .into();
+        }
+        let text = match self.handling() {
+            None if matches!(self, Self::Ambiguous) => {
+                "register a pre image with the e-mail column, and correct this user by hand"
+            }
+            None => "replay the message when graph can be reached",
+            Some(Handling::NotFoundYet) => {
+                "the user was deleted or belongs to another tenant; correct the link of the contact"
+            }
+            Some(Handling::DeadLetter(DeadLetterReason::IdentityConflict)) => {
+                "the value belongs to another user of the directory; decide which of the two keeps it"
+            }
+            Some(Handling::Denied) => {
+                "the app may not write this user, most likely because it holds an administrator role"
+            }
+            Some(Handling::NotGraph) => {
+                "see to graph.root, and to the proxy, portal, filter or gateway on the way to graph"
+            }
+            Some(Handling::Renew) => "see to [identity] and to the permissions of the app",
+            Some(Handling::Stop) => {
+                "see to the app registration: it is disabled, blocked or unknown in the tenant"
+            }
+            Some(Handling::Retry | Handling::Gate) => "replay the message when graph is well",
+            Some(Handling::RetryBriefly | Handling::DeadLetter(_)) => {
+                "correct the contact, or report a fault in contactsync"
+            }
+        };
+        text.into()
     }
 }
 
@@ -166,21 +220,27 @@ impl Error {
 mod tests {
     use super::*;
 
-    fn refused(status: u16, code: &str, denial: Denial) -> Error {
+    fn refused(status: u16, code: &str) -> Error {
         let answer = Answer {
             status,
+            is_graphs: true,
             code: Some(code.into()),
             target: Some("givenName".into()),
             request_id: Some("r-1".into()),
             ..Answer::default()
         };
-        Error::Refused { answer, denial }
+        Error::of(answer, "graph.example")
+    }
+
+    const PATIENCE: Patience = Patience { not_found: Duration::from_mins(1), brief: Duration::from_secs(5) };
+
+    fn about(error: &Error) -> Option<About> {
+        error.failure(PATIENCE).suspicion.map(|suspicion| suspicion.about)
     }
 
     #[test]
     fn a_refusal_says_status_code_property_and_request_and_what_to_do() {
-        let patience = Patience { not_found: Duration::from_mins(1), brief: Duration::from_secs(5) };
-        let failure = refused(400, "Request_BadRequest", Denial::Unclear).failure(patience);
+        let failure = refused(400, "Request_BadRequest").failure(PATIENCE);
         assert_eq!(failure.class, Class::Permanent);
         assert_eq!(
             failure.dead_letter.description.as_str(),
@@ -195,27 +255,45 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_is_judged_by_whom_it_is_about() {
-        for (denial, class) in [
-            (Denial::Everybody, Class::Installation),
-            (Denial::Unclear, Class::Transient),
-            (Denial::ThisUser, Class::Permanent),
+    fn a_refusal_tells_whom_else_it_may_be_about() {
+        for (status, code, expected) in [
+            (400, "Request_BadRequest", Some(About::Values)),
+            (404, "Request_ResourceNotFound", Some(About::User)),
+            (403, "Authorization_RequestDenied", Some(About::Denial)),
+            (403, "AccessDenied", Some(About::Denial)),
+            (409, "Request_MultipleObjectsWithSameKeyValue", None),
+            (500, "Service_InternalServerError", None),
+            (401, "InvalidAuthenticationToken", None),
         ] {
-            assert_eq!(refused(403, "Authorization_RequestDenied", denial).class(), class);
+            assert_eq!(about(&refused(status, code)), expected, "{status} {code}");
         }
     }
 
     #[test]
-    fn a_denial_by_a_gateway_is_the_installation_at_first_and_may_pass_later() {
-        let refused = |denial| Error::Refused { answer: Answer { status: 403, ..Answer::default() }, denial };
-        assert_eq!(refused(Denial::Everybody).class(), Class::Installation);
-        assert_eq!(refused(Denial::Unclear).class(), Class::Transient);
+    fn an_answer_of_somebody_else_names_host_status_and_type_and_applies_nothing() {
+        let html = Answer { status: 200, content_type: Some("text/html".into()), ..Answer::default() };
+        let error = Error::of(html, "graph.example");
+        assert_eq!((error.class(), about(&error)), (Class::Installation, Some(About::Way)));
+        assert_eq!(
+            error.dead_letter().description.as_str(),
+            "graph.example answered 200 text/html, which is not graph's answer; see to graph.root, and to the proxy, \
+             portal, filter or gateway on the way to graph"
+        );
+        let gateway = Error::of(Answer { status: 502, ..Answer::default() }, "graph.example");
+        assert_eq!((gateway.class(), about(&gateway)), (Class::Transient, None));
+    }
+
+    #[test]
+    fn a_refusal_with_the_guard_in_it_names_the_guard() {
+        let Error::Refused { answer, .. } = refused(400, "Request_BadRequest") else { panic!("refused") };
+        let guard = Property::named("extensionAttribute15");
+        let text = Error::Refused { answer, guard }.dead_letter().description.as_str().to_owned();
+        assert!(text.contains("the attribute of the guard, extensionAttribute15"), "{text}");
     }
 
     #[test]
     fn a_missing_user_is_waited_for_as_long_as_the_settings_say() {
-        let patience = Patience { not_found: Duration::from_mins(1), brief: Duration::from_secs(5) };
-        let failure = refused(404, "Request_ResourceNotFound", Denial::Unclear).failure(patience);
+        let failure = refused(404, "Request_ResourceNotFound").failure(PATIENCE);
         assert_eq!((failure.class, failure.grace), (Class::Transient, Some(Duration::from_mins(1))));
         assert_eq!(failure.dead_letter.reason, DeadLetterReason::UserNotFound);
     }

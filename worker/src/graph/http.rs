@@ -1,6 +1,13 @@
 //! Graph over HTTP.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -25,8 +32,8 @@ use super::{
     Answer, Applied, Directory, Error, Foreseen,
     answer::Handling,
     connections::{Answered, Cause, Connections, Request},
-    standing::{Denial, Standing},
-    wire,
+    guard::Guard,
+    wire::{self, Head},
 };
 use crate::{
     clock, http_client,
@@ -71,8 +78,9 @@ pub struct GraphClient {
     users: Box<str>,
     reading: Reading,
     priority: Priority,
-    /// Tells a fault of the installation from one of a user.
-    standing: Standing,
+    guard: Guard,
+    /// Whether a user was denied and nobody written since.
+    denied: AtomicBool,
     observer: Option<Arc<Observer>>,
 }
 
@@ -100,8 +108,9 @@ impl GraphClient {
         let connections = Connections::to(root, *timeouts, tls)
             .map_err(|cause| http_client::Error::Root { root: root.as_str().into(), cause })?;
         let users = format!("{}/v1.0/users/", root.path().trim_end_matches('/')).into();
-        let (reading, priority, standing) = (reading.clone(), *priority, Standing::unproven());
-        Ok(Self { connections, tokens, users, reading, priority, standing, observer: None })
+        let guard = Guard::new(reading.guard.clone());
+        let (reading, priority, denied) = (reading.clone(), *priority, AtomicBool::new(false));
+        Ok(Self { connections, tokens, users, reading, priority, guard, denied, observer: None })
     }
 
     /// Tells an observer of every call.
@@ -132,8 +141,8 @@ impl GraphClient {
     async fn send(&self, call: &Outline) -> Result<Answered, Error> {
         let token = self.tokens.token().await.map_err(Error::Token)?;
         let answered = self.send_with(call, token.authorization()).await?;
-        if answered.status() == StatusCode::FORBIDDEN && self.standing.doubt() == Denial::Everybody {
-            // A permission is in tokens that are issued after it was granted. With the old token the pause would
+        if answered.status() == StatusCode::FORBIDDEN && self.denied.swap(true, Relaxed) {
+            // A permission is in tokens that are issued after it was granted. With the old token a pause would
             // outlast its cause by up to an hour.
             self.tokens.forget(&token).await;
         }
@@ -142,7 +151,7 @@ impl GraphClient {
         }
         let answer = read_answer(answered).await;
         if answer.handling() != Handling::Renew {
-            return Err(self.refused_at_all(answer));
+            return Err(self.refused(answer));
         }
         let fresh = self.tokens.renew(&token).await.map_err(Error::Token)?;
         self.send_with(call, fresh.authorization()).await
@@ -184,19 +193,20 @@ impl GraphClient {
         let query = format!("?$select={}", wire::selection(write, reading));
         let call = self.get(write.user, &query, write.urgency)?;
         let answered = self.send(&call).await?;
-        if !answered.status().is_success() {
-            let answer = read_answer(answered).await;
-            return Err(self.refused(write.user, answer));
+        if answered.status() != StatusCode::OK {
+            return Err(self.refused(read_answer(answered).await));
         }
+        let headers = answered.headers().clone();
         let body = answered.body(LONGEST_BODY).await.map_err(Error::Unreachable)?;
-        wire::current(&body, write, reading).ok_or(Error::Senseless)
+        let current = wire::current(&body, write, reading);
+        current.ok_or_else(|| self.refused(wire::answer(head(StatusCode::OK, &headers), &body)))
     }
 
     /// Compares a write with the user as Graph shows him, and changes nothing.
     pub async fn foresee(&self, write: &UserWrite) -> Result<Foreseen, Error> {
         let reading = Reading { diff: true, ..self.reading.clone() };
         let current = self.read(write, &reading).await?;
-        let Reconciled { body, superseded } = reconcile::reconcile(write, &current, &reading)
+        let Reconciled { body, superseded, .. } = reconcile::reconcile(write, &current, &reading)
             .map_err(|reconcile::Ambiguous| Error::Ambiguous)?;
         let body = body.unwrap_or_default();
         let (identities, mut properties) = (body.identities.is_some(), Vec::new());
@@ -217,24 +227,48 @@ impl GraphClient {
         let (target, yields) = (self.target(write.user, "")?, self.yields(write.urgency));
         let call = Outline { method: Method::Patch, target, body, yields };
         let answered = self.send(&call).await?;
-        if answered.status().is_success() {
-            self.standing.written();
-            return Ok(is_near_limit(answered.headers()));
+        let (status, near_limit) = (answered.status(), is_near_limit(answered.headers()));
+        if status != StatusCode::NO_CONTENT {
+            let headers = answered.headers().clone();
+            let head = head(status, &headers);
+            // A body that breaks off is as good as none: the status decides.
+            let body = answered.body(LONGEST_BODY).await.unwrap_or_default();
+            if !wire::is_written(head, &body) {
+                return Err(self.refused(wire::answer(head, &body)));
+            }
         }
-        let answer = read_answer(answered).await;
-        Err(self.refused(write.user, answer))
+        self.denied.store(false, Relaxed);
+        Ok(near_limit)
     }
 
-    /// A refusal that concerns this user.
-    fn refused(&self, user: UserId, answer: Answer) -> Error {
-        let denied = answer.handling() == Handling::Denied;
-        let denial = if denied { self.standing.denied(user) } else { self.standing.doubt() };
-        Error::Refused { answer, denial }
+    /// Sends the write; without the attribute of the guard if that is what a single user cannot be given.
+    async fn patch_guarded(&self, write: &UserWrite, body: Body) -> Result<bool, Error> {
+        let refused = match self.patch(write, &body).await {
+            Ok(near_limit) => {
+                self.guard.written(&body);
+                return Ok(near_limit);
+            }
+            Err(Error::Refused { answer, .. }) if self.guard.may_be_to_blame(&answer, &body) => answer,
+            Err(error) => return Err(error),
+        };
+        let error = Error::Refused { answer: refused, guard: self.guard.attribute().cloned() };
+        let Some(without) = self.guard.left_out(write.user, body) else { return Err(error) };
+        match self.patch(write, &without).await {
+            Ok(near_limit) => {
+                tracing::warn!(
+                    user.id = %write.user,
+                    "the attribute of the guard cannot be written for this user; the change was written without it",
+                );
+                Ok(near_limit)
+            }
+            // It was not the guard.
+            Err(Error::Refused { answer, .. }) => Err(Error::Refused { answer, guard: None }),
+            Err(error) => Err(error),
+        }
     }
 
-    /// A refusal that concerns nobody in particular.
-    fn refused_at_all(&self, answer: Answer) -> Error {
-        Error::Refused { answer, denial: self.standing.doubt() }
+    fn refused(&self, answer: Answer) -> Error {
+        Error::of(answer, self.connections.host())
     }
 }
 
@@ -246,12 +280,12 @@ impl Directory for GraphClient {
             reconcile::reconcile(write, &current, &self.reading)
                 .map_err(|reconcile::Ambiguous| Error::Ambiguous)?
         } else {
-            Reconciled { body: Some(reconcile::blind(write)), superseded: Vec::new() }
+            Reconciled { body: Some(reconcile::blind(write)), ..Reconciled::default() }
         };
-        let Reconciled { body, superseded } = reconciled;
-        let Some(body) = body else { return Ok(Applied { superseded, ..Applied::default() }) };
-        let near_limit = self.patch(write, &body).await?;
-        Ok(Applied { written: true, near_limit, superseded })
+        let Reconciled { body, superseded, went_back } = reconciled;
+        let Some(body) = body else { return Ok(Applied { superseded, went_back, ..Applied::default() }) };
+        let near_limit = self.patch_guarded(write, body).await?;
+        Ok(Applied { written: true, near_limit, superseded, went_back })
     }
 
     async fn verify(&self, write: &UserWrite) -> Result<Vec<Property>, Error> {
@@ -264,12 +298,9 @@ impl Directory for GraphClient {
     async fn probe(&self) -> Result<(), Error> {
         // A user who cannot exist: "not found" proves that the token, the permission to read and Graph work.
         let call = self.get(UserId(Uuid::max()), "?$select=id", Urgency::Live)?;
-        let answered = self.send(&call).await?;
-        if answered.status().is_success() || answered.status() == StatusCode::NOT_FOUND {
-            return Ok(());
-        }
-        let answer = read_answer(answered).await;
-        Err(self.refused_at_all(answer))
+        let answer = read_answer(self.send(&call).await?).await;
+        // Nothing but Graph's own word that there is no such user will do.
+        if answer.handling() == Handling::NotFoundYet { Ok(()) } else { Err(self.refused(answer)) }
     }
 }
 
@@ -300,12 +331,19 @@ fn answer_of(sent: &Result<Answered, Cause>) -> labels::Answer {
 }
 
 async fn read_answer(answered: Answered) -> Answer {
-    let status = answered.status().as_u16();
-    let request_id = text(answered.headers(), "request-id").map(str::to_owned);
-    let retry_after = asked_wait(answered.headers());
+    let (status, headers) = (answered.status(), answered.headers().clone());
     // A body that breaks off is as good as none: the status decides.
     let body = answered.body(LONGEST_BODY).await.unwrap_or_default();
-    wire::answer(status, &body, request_id.as_deref(), retry_after)
+    wire::answer(head(status, &headers), &body)
+}
+
+fn head(status: StatusCode, headers: &HeaderMap) -> Head<'_> {
+    Head {
+        status: status.as_u16(),
+        content_type: text(headers, CONTENT_TYPE.as_str()),
+        request_id: text(headers, "request-id"),
+        retry_after: asked_wait(headers),
+    }
 }
 
 /// A fresh id for a call. Nothing depends on it being hard to guess, so it costs no system call.

@@ -3,9 +3,9 @@
 mod answer;
 mod connections;
 mod error;
+mod guard;
 mod http;
 mod route;
-mod standing;
 mod wire;
 
 use async_trait::async_trait;
@@ -15,7 +15,6 @@ pub use answer::{Answer, Handling};
 pub use connections::Cause;
 pub use error::{Error, Patience};
 pub use http::{GraphClient, Options, Priority};
-pub use standing::Denial;
 
 /// What became of a write that did not fail.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,11 +25,13 @@ pub struct Applied {
     pub near_limit: bool,
     /// Properties left out because the user's mark shows a newer version.
     pub superseded: Vec<Property>,
+    /// Whether the mark shows that the row versions of the organization went back.
+    pub went_back: bool,
 }
 
 impl From<Applied> for Success {
-    fn from(Applied { written, superseded, .. }: Applied) -> Self {
-        Self { written, superseded }
+    fn from(Applied { written, superseded, went_back, .. }: Applied) -> Self {
+        Self { written, superseded, went_back }
     }
 }
 

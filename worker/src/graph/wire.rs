@@ -89,8 +89,11 @@ pub(super) fn selection(write: &UserWrite, reading: &Reading) -> String {
 }
 
 /// Reads a user. What is missing or of an unexpected kind counts as not known.
+///
+/// `None` if it is no user of Graph's: any JSON object will not do, because a portal may answer with one as well.
 pub(super) fn current(body: &[u8], write: &UserWrite, reading: &Reading) -> Option<Current> {
     let user: serde_json::Map<String, Json> = serde_json::from_slice(body).ok()?;
+    is_user(&user).then_some(())?;
     let find = |property: &Property| {
         let inner = is_nested(property).then(|| user.get(NESTED).and_then(Json::as_object));
         inner.unwrap_or(Some(&user)).and_then(|object| object.get(property.name()))
@@ -106,6 +109,11 @@ pub(super) fn current(body: &[u8], write: &UserWrite, reading: &Reading) -> Opti
         values: values.filter_map(|property| Some((property.clone(), known(find(property)?)?))).collect(),
         mark: reading.guard.as_ref().and_then(find).and_then(Json::as_str).map(Into::into),
     })
+}
+
+/// Whether an object is a user, of whom `id` is always asked.
+fn is_user(object: &serde_json::Map<String, Json>) -> bool {
+    object.get("id").is_some_and(Json::is_string)
 }
 
 fn identities(list: &[Json]) -> Vec<Identity> {
@@ -154,6 +162,15 @@ struct ErrorBody {
     error: ErrorObject,
 }
 
+/// What the headers of an answer say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Head<'h> {
+    pub(super) status: u16,
+    pub(super) content_type: Option<&'h str>,
+    pub(super) request_id: Option<&'h str>,
+    pub(super) retry_after: Option<Duration>,
+}
+
 #[derive(Default, Deserialize)]
 struct ErrorObject {
     code: Option<String>,
@@ -169,18 +186,16 @@ struct Detail {
 }
 
 /// Reads an error body leniently: gateways in front of Graph answer with HTML or with nothing.
-pub(super) fn answer(
-    status: u16,
-    body: &[u8],
-    request_id: Option<&str>,
-    retry_after: Option<Duration>,
-) -> Answer {
+pub(super) fn answer(head: Head<'_>, body: &[u8]) -> Answer {
+    let Head { status, content_type, request_id, retry_after } = head;
     let error = serde_json::from_slice::<ErrorBody>(body).unwrap_or_default().error;
     let message = error.message.as_deref().unwrap_or_default();
     let conflicting =
         |detail: &Detail| matches!(detail.code.as_deref(), Some("ObjectConflict" | "ConflictingObjects"));
     Answer {
         status,
+        is_graphs: error.code.as_deref().is_some_and(|code| !code.trim().is_empty()),
+        content_type: content_type.and_then(media_type),
         conflict: error.details.iter().any(conflicting)
             || message.starts_with("Another object with the same value for property")
             || message.starts_with("A conflicting object with one or more of the specified property values"),
@@ -194,6 +209,24 @@ pub(super) fn answer(
         code: error.code.as_deref().and_then(name),
         request_id: request_id.and_then(name),
         retry_after,
+    }
+}
+
+/// Type and subtype, without parameters.
+fn media_type(text: &str) -> Option<Box<str>> {
+    let bare = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let (kind, subtype) = bare.split_once('/')?;
+    Some(format!("{}/{}", name(kind)?, name(&subtype.replace('+', "-"))?).into())
+}
+
+/// Whether this is the answer to a successful write: Graph answers with 204, or with the user and a request-id.
+pub(super) fn is_written(head: Head<'_>, body: &[u8]) -> bool {
+    match head.status {
+        204 => true,
+        200 => {
+            head.request_id.is_some() && serde_json::from_slice::<serde_json::Map<String, Json>>(body).is_ok()
+        }
+        _ => false,
     }
 }
 
@@ -294,7 +327,8 @@ mod tests {
     fn an_error_body_gives_its_codes_and_no_text() {
         let body = br#"{"error":{"code":"Request_BadRequest","message":"Ada is bad","details":
             [{"code":"InvalidValue","target":"givenName","message":"Ada"}],"innerError":{"date":"x"}}}"#;
-        let answer = answer(400, body, Some("r-1"), None);
+        let head = Head { status: 400, request_id: Some("r-1"), ..Head::default() };
+        let answer = answer(head, body);
         assert_eq!(answer.to_string(), "400 Request_BadRequest for givenName, request-id r-1");
         assert!(!answer.conflict);
     }
@@ -303,27 +337,64 @@ mod tests {
     fn a_conflict_is_seen_in_details_and_in_the_known_sentences() {
         let by_detail = br#"{"error":{"code":"Request_BadRequest","details":
             [{"code":"ObjectConflict","target":"proxyAddresses"},{"code":"ConflictingObjects","target":"User_1"}]}}"#;
-        let found = answer(400, by_detail, None, None);
+        let head = Head { status: 400, ..Head::default() };
+        let found = answer(head, by_detail);
         assert_eq!((found.conflict, found.target.as_deref()), (true, Some("proxyAddresses")));
         for text in [
             "Another object with the same value for property mail already exists.",
             "A conflicting object with one or more of the specified property values is present in the directory.",
         ] {
             let body = format!(r#"{{"error":{{"code":"Request_BadRequest","message":"{text}"}}}}"#);
-            assert!(answer(400, body.as_bytes(), None, None).conflict);
+            assert!(answer(head, body.as_bytes()).conflict);
         }
     }
 
     #[test]
     fn html_nothing_and_garbage_leave_the_status() {
         for body in [&b""[..], b"<html>", b"{}", b"[]", br#"{"error":"x"}"#, b"\xff"] {
-            assert_eq!(answer(502, body, None, None), Answer { status: 502, ..Answer::default() });
+            let head = Head { status: 502, ..Head::default() };
+            assert_eq!(answer(head, body), Answer { status: 502, ..Answer::default() });
         }
     }
 
     #[test]
     fn text_in_the_place_of_a_code_is_not_kept() {
         let body = br#"{"error":{"code":"ada@example.com is wrong"}}"#;
-        assert_eq!(answer(400, body, Some("<script>"), None).to_string(), "400");
+        let head = Head {
+            status: 400,
+            request_id: Some("<script>"),
+            content_type: Some("<b>x</b>"),
+            ..Head::default()
+        };
+        let answer = answer(head, body);
+        assert_eq!((answer.to_string().as_str(), answer.content_type, answer.is_graphs), ("400", None, true));
+    }
+
+    #[test]
+    fn only_graphs_own_answer_is_a_success() {
+        let head = |status, request_id| Head { status, request_id, ..Head::default() };
+        for (head, body, written) in [
+            (head(204, None), &b""[..], true),
+            (head(200, Some("r-1")), b"{\"id\":\"1\"}", true),
+            (head(200, None), b"{\"id\":\"1\"}", false),
+            (head(200, Some("r-1")), b"<html>", false),
+            (head(200, Some("r-1")), b"", false),
+            (head(200, Some("r-1")), b"[]", false),
+            (head(201, Some("r-1")), b"{}", false),
+            (head(202, Some("r-1")), b"", false),
+            (head(205, Some("r-1")), b"", false),
+            (head(302, Some("r-1")), b"", false),
+        ] {
+            assert_eq!(is_written(head, body), written, "{head:?}");
+        }
+    }
+
+    #[test]
+    fn a_type_is_kept_without_its_parameters() {
+        let typed = |text| {
+            answer(Head { status: 200, content_type: Some(text), ..Head::default() }, b"").content_type
+        };
+        assert_eq!(typed("Text/HTML; charset=utf-8").as_deref(), Some("text/html"));
+        assert_eq!(typed("html"), None);
     }
 }

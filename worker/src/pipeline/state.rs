@@ -1,12 +1,16 @@
 //! What is told about the pipeline's state, in the log and in the metrics.
 
-use shared::gate::State;
+use shared::{gate::State, lanes::About};
 
 use super::{Now, Pipeline};
 use crate::{
     bus::Queue,
     graph::Directory,
-    telemetry::{health::Phase, observer::Load},
+    telemetry::{
+        health::{Fault, Phase},
+        labels::{PauseCause, Warning},
+        observer::Load,
+    },
 };
 
 impl<Q: Queue, D: Directory> Pipeline<Q, D> {
@@ -33,8 +37,49 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         }
     }
 
+    /// Says why nothing is written. `cause` is what the write that failed last shows, if it says it all.
+    pub(super) fn tell_fault(&self, cause: PauseCause) {
+        let Some(fault) = self.engine.fault() else { return };
+        let cause = match fault.about {
+            None => cause,
+            Some(About::Way) => PauseCause::Way,
+            Some(About::Denial) => PauseCause::Permission,
+            Some(About::Values | About::User) => PauseCause::Setup,
+        };
+        self.observer.at_fault(cause, &fault.text);
+        tracing::warn!(cause = &*fault.text, "the installation is at fault");
+    }
+
+    /// Properties that graph refuses of everybody while it writes others: their messages come back later.
+    pub(super) fn tell_refused_properties(&mut self) {
+        let refused = self.engine.refused_properties().map(|(kind, properties)| {
+            let names: Vec<_> = properties.iter().map(ToString::to_string).collect();
+            format!("graph answers {kind} whenever {} is written, for every user", names.join(" or "))
+        });
+        let refused = refused.collect::<Vec<_>>().join("; ");
+        if refused == self.told_refused {
+            return;
+        }
+        if !refused.is_empty() {
+            tracing::warn!(
+                what = refused,
+                "a property is refused for everybody; its messages come back later"
+            );
+        }
+        self.observer.health.warn(
+            Warning::PropertyRefused,
+            (!refused.is_empty()).then(|| Fault {
+                text: refused.clone(),
+                remedy: "see that the tenant has the property, that [mapping] names it rightly and that its values fit; \
+                         messages with it come back until somebody's is accepted, and none is dead-lettered for it",
+            }),
+        );
+        self.told_refused = refused;
+    }
+
     /// A sign of life, with what is held.
-    pub(super) fn turn(&self, phase: Phase, now: Now) {
+    pub(super) fn turn(&mut self, phase: Phase, now: Now) {
+        self.tell_refused_properties();
         self.observer.turn(phase, &self.load(now), now.instant);
     }
 
@@ -46,6 +91,8 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             held: engine.held(),
             lanes: engine.waiting_lanes(),
             rate: engine.rate(),
+            went_back: engine.went_back(),
+            times_cut: engine.times_cut(),
         }
     }
 }

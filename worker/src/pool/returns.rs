@@ -6,7 +6,7 @@
 //! to treat it like the original: how often it came back, when it was first seen, and its place in the order.
 
 use jiff::Timestamp;
-use shared::{ids::SequenceNumber, urgency::Urgency};
+use shared::{engine::Lineage, ids::SequenceNumber, urgency::Urgency};
 use uuid::Uuid;
 
 use crate::bus::{CODE, Message, Outgoing, Properties, Property, TARGET};
@@ -43,6 +43,8 @@ const COPIES: Uuid = Uuid::from_u128(0x7b0b_3c5e_2f51_4d0e_9a35_c0f1_6d3a_9b21);
 pub struct Past {
     /// How often it came back; 0 for an original.
     pub attempt: u32,
+    /// How often it was put back from the dead letters.
+    pub generation: u32,
     /// When its original reached the queue.
     pub first_seen: Option<Timestamp>,
     /// From when its age counts: what was put back is as patiently tried as if it were new.
@@ -58,16 +60,24 @@ impl Past {
     #[must_use]
     pub fn of(message: &Message) -> Self {
         let number = |name| number(message, name);
+        let count = |name| number(name).and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
         let time = |name| number(name).and_then(|millis| Timestamp::from_millisecond(millis).ok());
         let first_seen = time(FIRST_SEEN).or(message.enqueued);
         let replayed = message.properties.text(REPLAY_ID).is_some();
         Self {
-            attempt: number(ATTEMPT).and_then(|attempt| u32::try_from(attempt).ok()).unwrap_or(0),
+            attempt: count(ATTEMPT),
+            generation: count(REPLAYS),
             first_seen,
             since: if replayed { time(REPLAYED_AT).or(message.enqueued) } else { first_seen },
             arrival: number(SEQUENCE).map_or(message.sequence, SequenceNumber),
             urgency: if replayed { Urgency::Replayed } else { Urgency::Live },
         }
+    }
+
+    /// Its original, and which of the messages that stand for it this is.
+    #[must_use]
+    pub fn lineage(&self) -> Lineage {
+        Lineage { origin: self.arrival, generation: self.generation, attempt: self.attempt }
     }
 }
 
@@ -174,7 +184,7 @@ mod tests {
     fn its_own() -> Past {
         let enqueued = message().enqueued;
         let (arrival, urgency) = (SequenceNumber(42), Urgency::Live);
-        Past { attempt: 0, first_seen: enqueued, since: enqueued, arrival, urgency }
+        Past { attempt: 0, generation: 0, first_seen: enqueued, since: enqueued, arrival, urgency }
     }
 
     /// What the queue makes of a copy.
@@ -228,7 +238,7 @@ mod tests {
         let again = delivered(put_back, 90);
         assert_eq!(
             Past::of(&again),
-            Past { attempt: 1, since: Some(now), urgency: Urgency::Replayed, ..its_own() }
+            Past { attempt: 1, generation: 2, since: Some(now), urgency: Urgency::Replayed, ..its_own() }
         );
         assert_eq!(replayed_by(&again, run), Some(SequenceNumber(5)));
         assert_eq!((replayed_by(&again, Uuid::from_u128(8)), replayed_by(&dead, run)), (None, None));

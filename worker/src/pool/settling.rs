@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use shared::{
     backoff::Backoff,
     class::Class,
-    engine::Ending,
+    engine::{Ending, Lineage},
     ids::{IdMap, LockToken},
-    reason::{DeadLetter, chain},
+    reason::{DeadLetter, DeadLetterReason, chain},
 };
 use tokio::{
+    sync::mpsc,
     task::{JoinError, JoinSet},
     time::{Instant, sleep},
 };
@@ -53,6 +54,17 @@ pub struct Settler<Q> {
     begun: IdMap<LockToken, Begun>,
     confirmations: Confirmations,
     under_way: JoinSet<LockToken>,
+    /// Told at once: a message may come again before its settlement ends. Never more than settlements are under way.
+    copies: (mpsc::UnboundedSender<Copy>, mpsc::UnboundedReceiver<Copy>),
+}
+
+/// What the queue has confirmed of a copy for later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copy {
+    /// It was sent for this message.
+    Sent(Lineage),
+    /// The message whose place it takes is gone.
+    OriginalGone(Lineage),
 }
 
 /// The end of a settlement.
@@ -83,7 +95,13 @@ impl<Q: Queue> Settler<Q> {
     /// None under way.
     pub fn new(queue: Arc<Q>, returns: Backoff, observer: Arc<Observer>) -> Self {
         let (begun, confirmations) = (IdMap::default(), Confirmations::default());
-        Self { queue, returns, observer, begun, confirmations, under_way: JoinSet::new() }
+        let (under_way, copies) = (JoinSet::new(), mpsc::unbounded_channel());
+        Self { queue, returns, observer, begun, confirmations, under_way, copies }
+    }
+
+    /// What the queue has confirmed of a copy for later.
+    pub fn try_copy(&mut self) -> Option<Copy> {
+        self.copies.1.try_recv().ok()
     }
 
     /// Whether nothing is under way.
@@ -137,6 +155,10 @@ impl<Q: Queue> Settler<Q> {
         let Begun { settling, ending, account } = self.begun.remove(&confirmed.lock)?;
         match settling.ended(confirmed) {
             Ok(_) => {
+                if ending == Ending::Copied {
+                    let lineage = Past::of(&account.message).lineage();
+                    let _told = self.copies.0.send(Copy::OriginalGone(lineage));
+                }
                 account.settled(&self.observer, ending, None, now, wall);
                 Some(confirmed.lock)
             }
@@ -156,17 +178,30 @@ impl<Q: Queue> Settler<Q> {
         letter: Option<DeadLetter>,
     ) {
         let (queue, observer) = (Arc::clone(&self.queue), Arc::clone(&self.observer));
-        let delay = self.returns;
+        let (delay, copies) = (self.returns, self.copies.0.clone());
         self.under_way.spawn(async move {
             let lock = unsettled.lock;
             let traced = account.trace.as_ref().and(letter.clone());
+            let lineage = Past::of(&account.message).lineage();
             let settling = async {
+                if ending == Ending::Returned && !renewed(&*queue, lock, &account.message).await {
+                    return Ending::Unsettled;
+                }
                 let (settlement, ended) = settlement(&*queue, &account.message, ending, letter, delay).await;
                 if ending == Ending::Returned {
                     observer.sent(ended == Ending::Returned);
                 }
+                if ended == Ending::Returned {
+                    // Nobody listens once the pipeline has ended.
+                    let _told = copies.send(Copy::Sent(lineage));
+                }
                 match unsettled.settle(settlement).await {
-                    Ok(_) => ended,
+                    Ok(_) => {
+                        if matches!(ended, Ending::Returned | Ending::Copied) {
+                            let _told = copies.send(Copy::OriginalGone(lineage));
+                        }
+                        ended
+                    }
                     Err(error) => {
                         report(&account.message, &error);
                         Ending::Unsettled
@@ -204,10 +239,25 @@ impl Account {
     }
 }
 
+/// Whether a message is surely held, so that it can be removed once its copy is confirmed. Without that it comes again,
+/// and a copy beside it would make two of one.
+async fn renewed<Q: Queue>(queue: &Q, lock: LockToken, message: &Message) -> bool {
+    let error = match queue.renew(&[lock]).await.pop() {
+        Some(Ok(_)) => return true,
+        Some(Err(error)) => chain(&error),
+        None => "no answer".to_owned(),
+    };
+    tracing::info!(
+        message.sequence = %message.sequence, error,
+        "the lock could not be renewed before a copy for later; the message will come again",
+    );
+    false
+}
+
 /// What settles a message that has nothing to wait for.
 fn plain(ending: Ending) -> Option<Settlement> {
     match ending {
-        Ending::Applied | Ending::Stale | Ending::Unchanged(_) => Some(Settlement::Complete),
+        Ending::Applied | Ending::Stale | Ending::Copied | Ending::Unchanged(_) => Some(Settlement::Complete),
         Ending::Released => Some(Settlement::Release),
         Ending::DeadLettered(_) | Ending::Returned | Ending::Unsettled => None,
     }
@@ -239,10 +289,16 @@ async fn settlement<Q: Queue>(
 async fn without_copy(message: &Message, error: &Error, letter: Option<DeadLetter>) -> (Settlement, Ending) {
     let (sequence, cause) = (message.sequence, chain(error));
     if let (Class::Permanent, Some(letter)) = (error.class(), letter) {
-        let reason = letter.reason;
-        let text = format!("{}; no copy for a later try could be sent: {cause}", letter.description.as_str());
+        let reason = DeadLetterReason::CopyRefused;
+        let text = format!(
+            "the queue refuses the copy for a later try: {cause}; see to the maximum message size and the state of the \
+             queue, then replay; why it should come back later: {}",
+            letter.description.as_str()
+        );
         tracing::warn!(message.sequence = %sequence, cause, "no copy for later could be sent; the message is dead-lettered");
-        return (Settlement::DeadLetter(DeadLetter::new(reason, &text)), Ending::DeadLettered(reason));
+        let letter =
+            DeadLetter { code: letter.code, target: letter.target, ..DeadLetter::new(reason, &text) };
+        return (Settlement::DeadLetter(letter), Ending::DeadLettered(reason));
     }
     tracing::warn!(
         message.sequence = %sequence, cause,

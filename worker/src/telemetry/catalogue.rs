@@ -94,6 +94,11 @@ catalogue! {
         "Users to whom a write is owed or under way";
     LOCKS_LOST: Kind::Counter, "contactsync_locks_lost_total", "contactsync.locks_lost", "{lock}", [],
         "Locks found to be lost while their message was held; such a message comes again";
+    VERSION_RESETS: Kind::Counter, "contactsync_version_resets_total", "contactsync.version_resets", "{change}", [],
+        "Changes whose row version is lower than one that was written clearly earlier: the database of the \
+         organization was restored or copied";
+    VERSIONS_CUT: Kind::Counter, "contactsync_versions_cut_total", "contactsync.versions_cut", "{change}", [],
+        "Changes whose time lay minutes after the arrival of their message, and was cut to it";
     BREAKER_STATE: Kind::Gauge, "contactsync_breaker_state", "contactsync.breaker_state", "1", [],
         "1 while the breaker is open, because writes of many users failed in a row; else 0";
     INTAKE_PAUSED: Kind::Gauge, "contactsync_intake_paused", "contactsync.intake_paused", "1", ["cause"],

@@ -112,6 +112,8 @@ struct Seen {
     gate: Gate,
     /// Why the installation is at fault, as last told.
     at_fault: Option<(PauseCause, Box<str>)>,
+    /// Why the latest write failed that did.
+    failing: Option<Box<str>>,
     /// Why the latest request for a token failed, if it did.
     token: Option<Box<str>>,
     warnings: BTreeMap<Warning, Fault>,
@@ -147,6 +149,11 @@ impl Health {
     /// The installation is at fault.
     pub fn at_fault(&self, cause: PauseCause, text: &str) {
         self.seen().at_fault = Some((cause, text.into()));
+    }
+
+    /// A write failed.
+    pub fn failing(&self, text: &str) {
+        self.seen().failing = Some(text.into());
     }
 
     /// A request for a token ended; with why it failed, if it did.
@@ -210,7 +217,7 @@ impl Health {
             Check { name: "broker", fault: self.broker_fault() },
             Check { name: "token", fault: seen.token.as_deref().map(token_fault) },
             Check { name: "intake", fault: intake_fault(&seen) },
-            Check { name: "breaker", fault: (seen.gate == Gate::BreakerOpen).then(breaker_fault) },
+            Check { name: "breaker", fault: breaker_fault(&seen) },
         ]
     }
 
@@ -275,16 +282,27 @@ fn intake_fault(seen: &Seen) -> Option<Fault> {
             "grant the app User.ReadWrite.All with the consent of an administrator; the worker tries again by itself, \
              messages stay in the queue"
         }
+        PauseCause::Way => {
+            "see to graph.root and to the proxy, portal, filter or gateway on the way to graph; the worker tries again by \
+             itself, messages stay in the queue"
+        }
+        PauseCause::Setup => {
+            "mend identity.tenant, [mapping] or guard.attribute; the worker tries again by itself, messages stay in the queue"
+        }
         PauseCause::Other => "mend the cause; the worker tries again by itself, messages stay in the queue",
     };
     Some(Fault { text: format!("intake is paused, the installation is at fault: {why}"), remedy })
 }
 
-fn breaker_fault() -> Fault {
-    Fault {
-        text: "writes of many users failed in a row; one at a time is tried".into(),
-        remedy: "see whether graph or the way to it is disturbed; the worker goes on by itself when a write succeeds",
+fn breaker_fault(seen: &Seen) -> Option<Fault> {
+    if seen.gate != Gate::BreakerOpen {
+        return None;
     }
+    let last = seen.failing.as_deref().map(|why| format!("; the last failure: {why}")).unwrap_or_default();
+    Some(Fault {
+        text: format!("writes of many users failed in a row; one at a time is tried{last}"),
+        remedy: "see whether graph or the way to it is disturbed; the worker goes on by itself when a write succeeds",
+    })
 }
 
 #[cfg(test)]

@@ -250,7 +250,7 @@ mod tests {
         let observer = observer();
         observer.turn(
             Phase::Running,
-            &Load { state, in_flight: 0, held: 0, lanes: 0, rate: 20.0 },
+            &Load { state, in_flight: 0, held: 0, lanes: 0, rate: 20.0, went_back: 0, times_cut: 0 },
             Instant::now(),
         );
         let history = History::new(&observer.metrics);
@@ -282,7 +282,10 @@ mod tests {
             assert!(seen == status && text.contains(part), "{path}: {seen} {text}");
         }
         assert_eq!(ask(&site, Method::POST, "/", "*/*").await.0, 405);
-        assert_eq!(ask(&site, Method::GET, "/readyz", JSON).await.1, r#"{"ready":true,"faults":[],"warnings":[]}"#);
+        assert_eq!(
+            ask(&site, Method::GET, "/readyz", JSON).await.1,
+            r#"{"ready":true,"faults":[],"warnings":[]}"#
+        );
     }
 
     #[tokio::test]

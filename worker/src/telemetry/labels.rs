@@ -55,6 +55,10 @@ labels! {
         Token = "token",
         /// Graph refuses tokens, or denies what is asked.
         Permission = "permission",
+        /// Something on the way answers in Graph's place.
+        Way = "way",
+        /// Graph refuses everybody alike: tenant, mapping or guard do not fit.
+        Setup = "setup",
         /// Anything else that a person has to mend.
         Other = "other",
     }

@@ -56,6 +56,10 @@ pub struct Metrics {
     pub lanes_waiting: Gauge,
     /// [`catalogue::LOCKS_LOST`].
     pub locks_lost: Counter,
+    /// [`catalogue::VERSION_RESETS`].
+    pub version_resets: Counter,
+    /// [`catalogue::VERSIONS_CUT`].
+    pub versions_cut: Counter,
     /// [`catalogue::BREAKER_STATE`].
     pub breaker_state: Gauge,
     /// [`catalogue::INTAKE_PAUSED`].
@@ -137,6 +141,8 @@ impl Metrics {
             held_messages: Gauge::default(),
             lanes_waiting: Gauge::default(),
             locks_lost: Counter::default(),
+            version_resets: Counter::default(),
+            versions_cut: Counter::default(),
             breaker_state: Gauge::default(),
             intake_paused: Family::default(),
             warning: Family::default(),
@@ -187,6 +193,8 @@ impl Metrics {
             (&catalogue::HELD_MESSAGES, number(self.held_messages.get())),
             (&catalogue::LANES_WAITING, number(self.lanes_waiting.get())),
             (&catalogue::LOCKS_LOST, one(Value::Count(self.locks_lost.get()))),
+            (&catalogue::VERSION_RESETS, one(Value::Count(self.version_resets.get()))),
+            (&catalogue::VERSIONS_CUT, one(Value::Count(self.versions_cut.get()))),
             (&catalogue::BREAKER_STATE, number(self.breaker_state.get())),
             (&catalogue::INTAKE_PAUSED, gauges(&catalogue::INTAKE_PAUSED, &self.intake_paused)),
             (&catalogue::WARNING, gauges(&catalogue::WARNING, &self.warning)),

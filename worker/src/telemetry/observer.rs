@@ -17,6 +17,7 @@ use super::{
     labels::{ErrorType, Labels, PauseCause, Signal, Warning, Worked},
     metrics::{Constants, Metrics},
     trace::{MessageTrace, Tracer},
+    values::Counter,
 };
 use crate::bus::{Message, amqp::State as Link};
 
@@ -57,6 +58,10 @@ pub struct Load {
     pub lanes: usize,
     /// Writes per second allowed.
     pub rate: f64,
+    /// How often row versions were seen to have gone back, since the start.
+    pub went_back: u64,
+    /// How many times of changes were cut because they lay in the future, since the start.
+    pub times_cut: u64,
 }
 
 /// Takes in what happens, and gives it to metrics, health and logs.
@@ -134,10 +139,11 @@ impl Observer {
         metrics.held_messages.set_count(load.held);
         metrics.lanes_waiting.set_count(load.lanes);
         metrics.write_budget.set(load.rate / self.writes_per_second);
+        self.count_versions(load, now);
         let gate = Gate::from(load.state);
         self.count_throttling(gate, now);
         let cause = self.health.gate(gate);
-        for member in [PauseCause::Token, PauseCause::Permission, PauseCause::Other] {
+        for member in PauseCause::all() {
             metrics.intake_paused.of(member).set(f64::from(u8::from(cause == Some(member))));
         }
         metrics.breaker_state.set(f64::from(u8::from(gate == Gate::BreakerOpen)));
@@ -160,6 +166,11 @@ impl Observer {
     /// The installation is at fault.
     pub fn at_fault(&self, cause: PauseCause, text: &str) {
         self.health.at_fault(cause, text);
+    }
+
+    /// A write failed; why is told while the breaker is open.
+    pub fn failing(&self, text: &str) {
+        self.health.failing(text);
     }
 
     /// A copy was sent to come back later, or could not be.
@@ -196,6 +207,26 @@ impl Observer {
             self.metrics.log_lines_left_out.add(1);
         }
         may
+    }
+
+    /// Counts versions that could not be believed, and says so.
+    fn count_versions(&self, load: &Load, now: Instant) {
+        let fresh = |counter: &Counter, total: u64| {
+            let fresh = total.saturating_sub(counter.get());
+            counter.add(fresh);
+            fresh > 0
+        };
+        if fresh(&self.metrics.version_resets, load.went_back) && self.may_log(now) {
+            tracing::warn!(
+                "row versions of the organization went back while time went on: its database was restored or copied; the \
+                 later changes are applied"
+            );
+        }
+        if fresh(&self.metrics.versions_cut, load.times_cut) && self.may_log(now) {
+            tracing::warn!(
+                "a change says that it happened minutes after its message reached the queue; its time was cut"
+            );
+        }
     }
 
     fn count_throttling(&self, gate: Gate, now: Instant) {

@@ -113,7 +113,7 @@ fn change(change: &Change, planner: &Planner, values: bool) -> Value {
     json!({
         "contact": change.contact.to_string(),
         "operation": format!("{:?}", change.operation),
-        "version": change.version.map(|version| json!({"row": version.row, "at": version.at.to_string()})),
+        "version": change.version.map(|version| json!({"row": version.row.map(|row| row.number), "at": version.at.to_string()})),
         "columns": columns(&change.columns),
         "before": columns(&change.before),
         "after": columns(&change.after),
