@@ -10,6 +10,7 @@ use crate::{
     change::Value,
     patch::PropertyValue,
     property::{Kind, Property},
+    utf16,
 };
 
 /// Where the value of a property comes from.
@@ -158,8 +159,7 @@ impl Row {
         let kind = self.property.rules().kind;
         match (fit(kind, &text), self.on_invalid) {
             (Err(Invalid::TooLong { max, .. }), OnInvalid::Truncate) => {
-                let cut: String = text.chars().take(max).collect();
-                fit(kind, cut.trim_end()).map(Some)
+                fit(kind, utf16::cut(&text, max).trim_end()).map(Some)
             }
             (fitted, _) => fitted.map(Some),
         }
