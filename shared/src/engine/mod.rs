@@ -7,6 +7,7 @@
 mod ending;
 mod held;
 pub mod intake;
+mod members;
 #[cfg(test)]
 mod tests;
 
@@ -14,10 +15,11 @@ use std::{collections::VecDeque, time::Duration};
 
 use jiff::Timestamp;
 
-use self::held::HeldMessages;
+use self::held::{HeldMessages, Ticket};
 pub use self::{
     ending::Ending,
     intake::{Intake, Planned},
+    members::{Failures, Member},
 };
 use crate::{
     gate::{self, Gate, State},
@@ -104,7 +106,7 @@ pub type LookResult = Result<Vec<Property>, Failure>;
 #[derive(Debug)]
 pub struct Engine {
     policy: Policy,
-    lanes: Lanes<LockToken>,
+    lanes: Lanes<Ticket>,
     held: HeldMessages,
     /// Messages under lock by the time at which they are handed back.
     holds: VecDeque<(Moment, LockToken)>,
@@ -135,20 +137,21 @@ impl Engine {
     pub fn arrived(&mut self, arrival: Arrival, now: Moment) {
         let Arrival { lock, locked_for, bytes, enqueued, age, arrival, urgency, intake } = arrival;
         self.locked_for = Some(locked_for);
-        let planned = match intake {
+        let (planned, failures) = match intake {
             Intake::Settle(ending, letter) => {
                 self.ready.push_back(Effect::Settle { lock, ending, letter });
                 return;
             }
-            Intake::Work(planned) => planned,
+            Intake::Work(planned, failures) => (planned, failures),
         };
         let deadline = now + self.policy.max_age.saturating_sub(age);
         self.holds.push_back((now + self.policy.max_lock_hold, lock));
-        self.held.hold(lock, planned.iter().map(|write| write.user).collect(), bytes);
+        self.held.hold(lock, planned.iter().map(|write| write.user).collect(), bytes, failures);
         for planned in planned {
             let stamp = planned.stamp(enqueued, arrival);
-            let Planned { user, patch, .. } = planned;
-            self.lanes.push(Work { user, stamp, patch, urgency, deadline, ticket: lock }, now);
+            let Planned { user, patch, member, .. } = planned;
+            let ticket = Ticket { lock, member };
+            self.lanes.push(Work { user, stamp, patch, urgency, deadline, ticket }, now);
         }
         if self.stopping {
             self.release_waiting();
@@ -250,7 +253,7 @@ impl Engine {
 
     /// The messages in the write of this user that is under way.
     pub fn under_way(&self, user: UserId) -> impl Iterator<Item = LockToken> {
-        self.lanes.under_way(user).copied()
+        self.lanes.under_way(user).map(|ticket| ticket.lock)
     }
 
     /// Users to whom a write is owed or under way.
@@ -300,7 +303,7 @@ impl Engine {
 
     fn withdraw(&mut self, lock: LockToken, verdict: &Verdict) {
         for user in self.held.users(lock).to_vec() {
-            let withdrawn = self.lanes.withdraw(user, |ticket| *ticket == lock);
+            let withdrawn = self.lanes.withdraw(user, |ticket| ticket.lock == lock);
             self.close(withdrawn.into_iter().map(|work| (work, verdict.clone())).collect());
         }
     }
@@ -326,10 +329,10 @@ impl Engine {
         self.close(released);
     }
 
-    fn close(&mut self, settled: Vec<(Work<LockToken>, Verdict)>) {
+    fn close(&mut self, settled: Vec<(Work<Ticket>, Verdict)>) {
         for (work, verdict) in settled {
-            let lock = work.ticket;
-            let Some(verdict) = self.held.close(lock, verdict) else { continue };
+            let lock = work.ticket.lock;
+            let Some(verdict) = self.held.close(work.ticket, verdict) else { continue };
             let ending = Ending::from(&verdict);
             let letter = match verdict {
                 Verdict::DeadLetter(letter) | Verdict::RetryLater(letter) => Some(letter),

@@ -63,6 +63,7 @@ fn arrival(n: u128, users: &[u128]) -> Arrival {
         user: user(id),
         version: None,
         patch: UserPatch::new([(property.clone(), PropertyValue::Text(n.to_string().into()))]).expect("one"),
+        member: None,
     });
     Arrival {
         lock: lock(n),
@@ -72,7 +73,7 @@ fn arrival(n: u128, users: &[u128]) -> Arrival {
         age: Duration::ZERO,
         arrival: SequenceNumber(i64::try_from(n).expect("small")),
         urgency: Urgency::Live,
-        intake: Intake::Work(planned.collect()),
+        intake: Intake::Work(planned.collect(), Failures::default()),
     }
 }
 
