@@ -195,8 +195,10 @@ impl Planner {
         change: &'c Change,
         differing: Vec<&'c str>,
     ) -> Result<Vec<(Property, PropertyValue)>, DeadLetter> {
-        // A column that the change did not touch is as the post image shows it.
-        let present = |column: &str| change.columns.get(column).or_else(|| change.after.get(column));
+        // A column that the change did not touch is as the post image shows it. One left out at creation is empty.
+        let created = (change.operation == Operation::Create).then_some(&Value::Null);
+        let present =
+            |column: &str| change.columns.get(column).or_else(|| change.after.get(column)).or(created);
         let mut entries = Vec::with_capacity(differing.len());
         for row in self.mapping.fed_by(differing) {
             let value = row.value(present).map_err(|error| letters::unmappable(row, &error, change))?;

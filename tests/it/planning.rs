@@ -1,6 +1,7 @@
 //! From bodies to what a message asks for: which members of a bulk message are written, which messages are known,
 //! and what the mark of a cut message is worth.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::{
     engine::{Ending, Intake},
@@ -77,6 +78,26 @@ fn told(context: &Value, marked: bool) -> String {
         Intake::Work(..) => "write".to_owned(),
         Intake::Settle(Ending::Unchanged(why), None) => why.as_str().to_owned(),
         Intake::Settle(_, letter) => letter.expect("a dead letter").reason.to_string(),
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_message_about_several_is_what_each_of_its_contacts_would_be_alone(
+        good in prop::collection::vec(any::<bool>(), 1..9),
+    ) {
+        let bad = json!({"adx_identity_username": "ada", "firstname": "B"});
+        let member =
+            |(number, good): (u128, &bool)| (contact(number), if *good { linked(number) } else { bad.clone() });
+        let members: Vec<_> = (1..).zip(&good).map(member).collect();
+        let inputs = [("Targets", targets(&members))];
+        let body = context("UpdateMultiple", "contact", NOBODY, &inputs, &Value::Null);
+        let (users, letter) = outcome(intake(&body, false));
+        let text = letter.map_or_else(String::new, |letter| letter.description.as_str().to_owned());
+        for (number, good) in (1..).zip(&good) {
+            prop_assert_eq!(users.contains(&number), *good);
+            prop_assert_eq!(text.contains(&format!("number {number} (contact {})", contact(number))), !good);
+        }
     }
 }
 
@@ -212,6 +233,37 @@ fn the_mark_of_a_cut_message_counts_only_for_what_is_missing() {
     }
     let body = context("UpdateMultiple", "contact", NOBODY, &other, &Value::Null);
     assert_eq!(told(&body, true), "ContextTruncated");
+}
+
+#[test]
+fn what_to_do_fits_the_message_and_a_column_left_out_at_creation_is_empty() {
+    let source = Source::FirstOf(vec!["mobilephone".into(), "telephone1".into()]);
+    let row = Row::new(source, Property::named("mobilePhone").expect("known"));
+    let planner = Planner::new(Mapping::new(vec![row]).expect("valid"));
+    let columns = json!({"adx_identity_username": user(1), "mobilephone": null});
+    let one = [("Target", entity("Entity", contact(1), "contact", &columns))];
+    let several = [("Targets", targets(&[(contact(1), columns)]))];
+    let (step, instead) = ("register a post image", "register the step on Create and Update instead");
+    for (message, inputs, expected) in [
+        ("Update", &one, Some((step, instead))),
+        ("Upsert", &one, Some((instead, step))),
+        ("Restore", &one, Some((instead, step))),
+        ("UpdateMultiple", &several, Some((instead, step))),
+        ("Create", &one, None),
+        ("CreateMultiple", &several, None),
+    ] {
+        let primary = if message.ends_with("Multiple") { NOBODY } else { contact(1) };
+        let body = serde_json::to_vec(&context(message, "contact", primary, inputs, &Value::Null));
+        let letter = match Intake::of(&body.expect("serializes"), None, false, &planner) {
+            Intake::Work(_, failures) => failures.letter(),
+            Intake::Settle(_, letter) => letter,
+        };
+        assert_eq!(letter.is_some(), expected.is_some(), "{message}");
+        if let (Some(letter), Some((told, never))) = (letter, expected) {
+            let text = letter.description.as_str();
+            assert!(text.contains(told) && !text.contains(never), "{message}: {text}");
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Why a change cannot be planned, and what a person can do about it.
 
 use crate::{
-    change::Change,
+    change::{Change, Operation},
     ids::OrganizationId,
     mapping::{Row, RowError},
     reason::{DeadLetter, DeadLetterReason},
@@ -59,33 +59,47 @@ pub(super) fn link_unknown(link_column: &str, change: &Change) -> DeadLetter {
     if change.origin.marked {
         return truncated();
     }
-    let text = if change.origin.position.is_some() {
-        format!(
-            "{link_column} is not among the columns of the contact, and {SEVERAL}; {INSTEAD} and a post image with \
-             that column, or let the sender set the column for each contact"
-        )
-    } else {
+    let text = if has_images(change) {
         format!(
             "{link_column} is neither in the target nor in an image; register a post image with that column on the \
              step"
+        )
+    } else {
+        format!(
+            "{link_column} is not among the columns of the contact, and {NO_IMAGES}; {INSTEAD}, with a post image with \
+             that column, or let the sender set the column for each contact"
         )
     };
     DeadLetter::new(DeadLetterReason::UserLinkUnknown, &text)
 }
 
-const SEVERAL: &str = "a message about several contacts carries no images";
+const NO_IMAGES: &str = "messages of this kind carry no images";
 const INSTEAD: &str =
-    "register the step on Create and Update instead, which Dataverse raises for each contact as well,";
+    "register the step on Create and Update instead, which Dataverse raises for each contact as well";
+
+/// Whether Dataverse lets images be registered for this kind of message.
+fn has_images(change: &Change) -> bool {
+    match change.operation {
+        Operation::Unknown => false,
+        // It may have become a Create or an Update, but it is posted as what it was.
+        _ => change.origin.position.is_none() && &*change.origin.message != "Upsert",
+    }
+}
+
+/// Whether what is missing may have been cut off by the sender.
+fn is_cut(change: &Change) -> bool {
+    change.origin.marked && change.after.is_empty()
+}
 
 /// The contact has another user than before, and the message does not say what this user shall look like.
 pub(super) fn new_link(link_column: &str, missing: &[&str], change: &Change) -> DeadLetter {
-    if change.origin.marked && change.after.is_empty() {
+    if is_cut(change) {
         return truncated();
     }
-    let remedy = if change.origin.position.is_some() {
-        format!("{SEVERAL}; {INSTEAD} and a post image with all mapped columns")
-    } else {
+    let remedy = if has_images(change) {
         "register a post image with all mapped columns on the step".to_owned()
+    } else {
+        format!("{NO_IMAGES}; {INSTEAD}, with a post image with all mapped columns")
     };
     DeadLetter::new(
         DeadLetterReason::ColumnMissing,
@@ -98,28 +112,28 @@ pub(super) fn new_link(link_column: &str, missing: &[&str], change: &Change) -> 
 }
 
 pub(super) fn unmappable(row: &Row, error: &RowError, change: &Change) -> DeadLetter {
-    let letter = match error {
-        RowError::Invalid(invalid) => DeadLetter::new(
+    let (reason, text) = match error {
+        RowError::Invalid(invalid) => (
             DeadLetterReason::ValueInvalid,
-            &format!("{}, mapped to {}, {invalid}; correct the contact", row.source, row.property),
+            format!("{}, mapped to {}, {invalid}; correct the contact", row.source, row.property),
         ),
-        RowError::Missing(_) if change.origin.marked && change.after.is_empty() => truncated(),
-        RowError::Missing(column) if change.origin.position.is_some() => DeadLetter::new(
+        RowError::Missing(_) if is_cut(change) => return truncated().about(row.property.name()),
+        RowError::Missing(column) if has_images(change) => (
             DeadLetterReason::ColumnMissing,
-            &format!(
-                "{} needs {column}, which is not among the columns of the contact, and {SEVERAL}; {INSTEAD} and a \
+            format!(
+                "{} needs {column}, which is neither in the target nor in a post image; register a post image with \
+                 that column on the step",
+                row.property
+            ),
+        ),
+        RowError::Missing(column) => (
+            DeadLetterReason::ColumnMissing,
+            format!(
+                "{} needs {column}, which is not among the columns of the contact, and {NO_IMAGES}; {INSTEAD}, with a \
                  post image with that column",
                 row.property
             ),
         ),
-        RowError::Missing(column) => DeadLetter::new(
-            DeadLetterReason::ColumnMissing,
-            &format!(
-                "{} needs {column}, which is neither in the target nor in a post image; register a post image \
-                 with that column on the step",
-                row.property
-            ),
-        ),
     };
-    letter.about(row.property.name())
+    DeadLetter::new(reason, &text).about(row.property.name())
 }

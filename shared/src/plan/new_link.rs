@@ -228,10 +228,7 @@ mod tests {
         change.origin.position = Some(1);
         let several = letter(&change);
         assert!(
-            several
-                .description
-                .as_str()
-                .contains("carries no images; register the step on Create and Update")
+            several.description.as_str().contains("carry no images; register the step on Create and Update")
         );
         change.origin = Origin { marked: true, ..Origin::default() };
         assert_eq!(letter(&change).reason, DeadLetterReason::ContextTruncated);
