@@ -152,7 +152,7 @@ pub(super) fn code(text: &str) -> Option<&'static str> {
 
 /// A name without what people write differently: case, accents, dots, blanks and a leading article.
 fn key(text: &str) -> String {
-    let plain: String = text.chars().flat_map(char::to_lowercase).filter_map(without_accent).collect();
+    let plain: String = text.chars().flat_map(char::to_lowercase).map(without_accent).collect();
     let plain = plain.replace('ß', "ss").replace('æ', "ae").replace('&', " and ");
     let words: Vec<_> = plain
         .split(|character: char| !character.is_alphanumeric())
@@ -165,10 +165,9 @@ fn key(text: &str) -> String {
     }
 }
 
-/// The letter under an accent; nothing for an accent by itself.
-fn without_accent(letter: char) -> Option<char> {
-    Some(match letter {
-        '\u{300}'..='\u{36f}' => return None,
+/// The letter under an accent. An accent by itself is no letter and goes with the blanks.
+fn without_accent(letter: char) -> char {
+    match letter {
         'à'..='å' | 'ā' | 'ă' | 'ą' => 'a',
         'ç' | 'ć' | 'č' => 'c',
         'è'..='ë' | 'ē' | 'ė' | 'ę' | 'ě' => 'e',
@@ -182,7 +181,7 @@ fn without_accent(letter: char) -> Option<char> {
         'ý' | 'ÿ' => 'y',
         'ź' | 'ż' | 'ž' => 'z',
         other => other,
-    })
+    }
 }
 
 #[cfg(test)]
