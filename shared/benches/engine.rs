@@ -10,7 +10,7 @@ use shared::{
     backoff::Backoff,
     change::Change,
     engine::{
-        Arrival, Effect, Engine, Intake, Policy,
+        Arrival, Effect, Engine, Failures, Intake, Lineage, Policy,
         intake::{Planned, Read, changes},
     },
     gate,
@@ -43,7 +43,7 @@ fn change() -> Change {
     let path = "../tests/fixtures/contexts/contact-update-portal-identity.json";
     let body = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a fixture can be read");
     match changes(&body, None, false) {
-        Ok(Read::Changes(mut changes)) => changes.remove(0),
+        Ok(Read::Changes(mut changes, _)) => changes.remove(0),
         other => panic!("a change was expected: {other:?}"),
     }
 }
@@ -99,11 +99,15 @@ fn arrival(number: u32, users: u32) -> Arrival {
         age: Duration::ZERO,
         lineage: Lineage { origin: SequenceNumber(i64::from(number)), generation: 0, attempt: 0 },
         urgency: Urgency::Live,
-        intake: Intake::Work(vec![Planned {
-            user: UserId(Uuid::from_u128(u128::from(number % users) + 1)),
-            version: Some(Version::at(at)),
-            patch: patch.expect("two entries"),
-        }]),
+        intake: Intake::Work(
+            vec![Planned {
+                user: UserId(Uuid::from_u128(u128::from(number % users) + 1)),
+                version: Some(Version::at(at)),
+                patch: patch.expect("two entries"),
+                member: None,
+            }],
+            Failures::default(),
+        ),
     }
 }
 

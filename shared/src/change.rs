@@ -1,5 +1,7 @@
 //! What one message says about one contact, freed from the format it came in.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::{
@@ -21,6 +23,8 @@ pub enum Operation {
     Merge,
     /// State or owner changed (`SetState`, `SetStateDynamicEntity`, `Assign`); no column of ours can have.
     Administrative,
+    /// A message whose name we do not know, with a contact that carries columns as an update does.
+    Unknown,
 }
 
 /// A value of one column, reduced to what a mapping can use.
@@ -95,6 +99,12 @@ impl<N: Into<Box<str>>> FromIterator<(N, Value)> for Columns {
 /// Where a change came from, for filters, logs and traces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
+    /// Name of the pipeline message, as the sender wrote it.
+    pub message: Arc<str>,
+    /// Place among the `Targets` of a message about several contacts, counted from 1. Such a message has no images.
+    pub position: Option<usize>,
+    /// Whether the sender has marked the message as one that it cut because of its size limit.
+    pub marked: bool,
     /// User on whose behalf the request was made.
     pub initiating_user: Option<uuid::Uuid>,
     /// Correlation id of the top-level request.
@@ -126,7 +136,7 @@ pub struct Change {
     pub after: Columns,
     /// Whether a registered image of the contact came along. Null columns may be left out of images.
     pub imaged: bool,
-    /// Whether the size limit of the sender removed columns and images.
+    /// Whether there are no input parameters at all, which only the size limit of the sender can be the reason of.
     pub truncated: bool,
     /// Where it came from.
     pub origin: Origin,

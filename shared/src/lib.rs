@@ -30,4 +30,5 @@ pub mod reason;
 pub mod register;
 pub mod retry_after;
 pub mod urgency;
+pub mod utf16;
 pub mod version;

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 
 use crate::{
     property::Property,
+    utf16,
     version::{Realm, Row, Version, fnv1a},
 };
 
@@ -74,7 +75,7 @@ impl Mark {
         }
     }
 
-    /// The attribute's text, of at most `max` characters. The oldest versions go first when it does not fit;
+    /// The attribute's text, of at most `max` UTF-16 units. The oldest versions go first when it does not fit;
     /// what is forgotten is not guarded any more, but nothing wrong is remembered. `None` if even the newest
     /// does not fit beside the text of somebody else.
     #[must_use]
@@ -84,7 +85,7 @@ impl Mark {
             groups.entry((version.at, version.row)).or_default().push_str(key);
         }
         let mut text = format!("{}{LEAD}", self.foreign);
-        let mut length = text.chars().count();
+        let mut length = utf16::length(&text);
         let mut written = 0;
         for ((at, row), keys) in groups.iter().rev() {
             let mut group = if written > 0 { "|".to_owned() } else { String::new() };
@@ -266,6 +267,14 @@ mod tests {
         let newest = Property::names().next().expect("some");
         assert!(Mark::read(&text).is_newer(&property(newest), &version(NOW - 1, None)));
         assert_eq!(Mark::read(&"x".repeat(98)).write(100), None);
+        let emoji = "\u{1f600}".repeat(40);
+        let beside =
+            |max| Mark { foreign: emoji.clone(), ..mark.clone() }.write(max).map(|text| utf16::length(&text));
+        assert!(
+            beside(100).is_some_and(|length| length <= 100),
+            "text of somebody else counts in UTF-16 units"
+        );
+        assert_eq!(beside(84), None);
     }
 
     proptest! {

@@ -1,13 +1,17 @@
 //! From a change to the write it asks for. A plan leaves no choice to whoever carries it out, and can be
 //! shown before it is.
 
+mod letters;
+mod new_link;
+
+pub use self::letters::{is_logical_name, truncated, unsupported};
 use crate::{
     change::{Change, Columns, Operation, Value},
     ids::{OrganizationId, UserId},
-    mapping::{Mapping, Row, RowError},
+    mapping::{Mapping, Row},
     patch::{PropertyValue, UserPatch},
     property::Property,
-    reason::{DeadLetter, DeadLetterReason},
+    reason::DeadLetter,
 };
 
 /// What a change asks for.
@@ -116,7 +120,7 @@ impl Planner {
     fn try_plan(&self, change: &Change) -> Result<Plan, DeadLetter> {
         self.check_organization(change)?;
         match change.operation {
-            Operation::Create | Operation::Update | Operation::Merge => {}
+            Operation::Create | Operation::Update | Operation::Merge | Operation::Unknown => {}
             Operation::Delete | Operation::Administrative => {
                 return Ok(Plan::Nothing(Needless::OperationIgnored));
             }
@@ -125,13 +129,20 @@ impl Planner {
             return Err(truncated());
         }
         let changed: Vec<_> = change.columns.iter().filter(|(column, _)| self.mapping.maps(column)).collect();
-        if changed.is_empty() {
-            return Ok(Plan::Nothing(Needless::NothingMapped));
+        let links_anew = self.links_anew(change, !changed.is_empty());
+        if changed.is_empty() && !links_anew {
+            return match change.operation {
+                Operation::Unknown => Err(unsupported(&change.origin.message)),
+                _ => Ok(Plan::Nothing(Needless::NothingMapped)),
+            };
         }
         let user = match self.user(change)? {
             Ok(user) => user,
             Err(nobody) => return Ok(Plan::Nothing(nobody)),
         };
+        if links_anew {
+            return Ok(write(user, self.all_entries(change)?));
+        }
         // What the change did not really change need not be written: the column had this value already.
         let differing: Vec<_> = changed
             .into_iter()
@@ -141,23 +152,13 @@ impl Planner {
         if differing.is_empty() {
             return Ok(Plan::Nothing(Needless::SameAsBefore));
         }
-        match UserPatch::new(self.entries(change, differing)?) {
-            Some(patch) => Ok(Plan::Write { user, patch }),
-            None => Ok(Plan::Nothing(Needless::NothingMapped)),
-        }
+        Ok(write(user, self.entries(change, differing)?))
     }
 
     fn check_organization(&self, change: &Change) -> Result<(), DeadLetter> {
         let accepted = self.organizations.is_empty()
             || change.organization.is_some_and(|organization| self.organizations.contains(&organization));
-        if accepted {
-            return Ok(());
-        }
-        let organization = change.organization.map_or_else(|| "none".to_owned(), |id| id.to_string());
-        Err(DeadLetter::new(
-            DeadLetterReason::ForeignOrganization,
-            &format!("organization {organization} is not listed in filter.organizations"),
-        ))
+        if accepted { Ok(()) } else { Err(letters::foreign(change.organization)) }
     }
 
     /// The user meant, or why there is none.
@@ -170,9 +171,11 @@ impl Planner {
             Value::Null => return Ok(Err(Needless::NotAPortalUser)),
             Value::Text(text) if text.trim().is_empty() => return Ok(Err(Needless::NotAPortalUser)),
             Value::Text(text) => text,
-            Value::Bool(_) | Value::Choice { .. } | Value::Unsupported(_) => return Err(self.link_invalid()),
+            Value::Bool(_) | Value::Choice { .. } | Value::Unsupported(_) => {
+                return Err(letters::link_invalid(&self.link_column));
+            }
         };
-        UserId::parse(text).map(Ok).ok_or_else(|| self.link_invalid())
+        UserId::parse(text).map(Ok).ok_or_else(|| letters::link_invalid(&self.link_column))
     }
 
     /// What it means that the link column is nowhere in the message.
@@ -184,24 +187,7 @@ impl Planner {
         if change.imaged {
             return Ok(Needless::LinkNotInImage);
         }
-        Err(DeadLetter::new(
-            DeadLetterReason::UserLinkUnknown,
-            &format!(
-                "{} is neither in the target nor in an image; register a post image with that column on the step",
-                self.link_column
-            ),
-        ))
-    }
-
-    fn link_invalid(&self) -> DeadLetter {
-        DeadLetter::new(
-            DeadLetterReason::UserLinkInvalid,
-            &format!(
-                "{} is not the object id of a user (a GUID); set it to the object id, or clear it if the \
-                 contact does not sign in through this directory",
-                self.link_column
-            ),
-        )
+        Err(letters::link_unknown(&self.link_column, change))
     }
 
     fn entries<'c>(
@@ -209,11 +195,13 @@ impl Planner {
         change: &'c Change,
         differing: Vec<&'c str>,
     ) -> Result<Vec<(Property, PropertyValue)>, DeadLetter> {
-        // A column that the change did not touch is as the post image shows it.
-        let present = |column: &str| change.columns.get(column).or_else(|| change.after.get(column));
+        // A column that the change did not touch is as the post image shows it. One left out at creation is empty.
+        let created = (change.operation == Operation::Create).then_some(&Value::Null);
+        let present =
+            |column: &str| change.columns.get(column).or_else(|| change.after.get(column)).or(created);
         let mut entries = Vec::with_capacity(differing.len());
         for row in self.mapping.fed_by(differing) {
-            let value = row.value(present).map_err(|error| unmappable(row, &error))?;
+            let value = row.value(present).map_err(|error| letters::unmappable(row, &error, change))?;
             entries.extend(value.map(|value| (row.property.clone(), with_previous(value, row, change))));
         }
         Ok(entries)
@@ -231,32 +219,11 @@ fn with_previous(value: PropertyValue, row: &Row, change: &Change) -> PropertyVa
     PropertyValue::SignIn { address, previous }
 }
 
-fn unmappable(row: &Row, error: &RowError) -> DeadLetter {
-    let letter = match error {
-        RowError::Invalid(invalid) => DeadLetter::new(
-            DeadLetterReason::ValueInvalid,
-            &format!("{}, mapped to {}, {invalid}; correct the contact", row.source, row.property),
-        ),
-        RowError::Missing(column) => DeadLetter::new(
-            DeadLetterReason::ColumnMissing,
-            &format!(
-                "{} needs {column}, which is neither in the target nor in a post image; register a post image \
-                 with that column on the step",
-                row.property
-            ),
-        ),
-    };
-    letter.about(row.property.name())
-}
-
-/// What becomes of a message that its sender stripped.
-#[must_use]
-pub fn truncated() -> DeadLetter {
-    DeadLetter::new(
-        DeadLetterReason::ContextTruncated,
-        "Dataverse removed the columns because the message exceeded 192 KB; register fewer image columns, then \
-         save the contact again",
-    )
+fn write(user: UserId, entries: Vec<(Property, PropertyValue)>) -> Plan {
+    match UserPatch::new(entries) {
+        Some(patch) => Plan::Write { user, patch },
+        None => Plan::Nothing(Needless::NothingMapped),
+    }
 }
 
 #[cfg(test)]
@@ -264,7 +231,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{change::Origin, ids::ContactId};
+    use crate::{change::Origin, ids::ContactId, reason::DeadLetterReason};
 
     const USER: &str = "11111111-2222-4333-8444-aaaaaaaaaaaa";
     const ORGANIZATION: OrganizationId = OrganizationId(Uuid::from_u128(7));

@@ -1,7 +1,8 @@
 //! The properties of a Graph user that a mapping may write, and what Graph demands of each.
 //!
 //! Source: Microsoft's "Update user" and "Azure AD B2C user profile attributes" pages. A value that breaks a
-//! rule here would make Graph refuse the whole PATCH, so it is found before the call.
+//! rule here would make Graph refuse the whole PATCH, so it is found before the call. All lengths are in UTF-16
+//! units, as Graph counts.
 
 use std::{fmt, sync::Arc};
 
@@ -31,24 +32,24 @@ pub struct Rules {
 pub enum Kind {
     /// Text of at most `max` characters.
     Text {
-        /// Longest text, in characters.
+        /// Longest text.
         max: usize,
     },
     /// An SMTP address without accented characters, at most `max` characters.
     Address {
-        /// Longest address, in characters.
+        /// Longest address.
         max: usize,
     },
     /// A list of at most `items` texts; ours always has one element or none.
     List {
-        /// Longest element, in characters.
+        /// Longest element.
         max: usize,
         /// Whether the elements are SMTP addresses.
         addresses: bool,
     },
     /// Text of at most `max` characters without `<` and `>`, which B2C refuses.
     DisplayName {
-        /// Longest text, in characters.
+        /// Longest text.
         max: usize,
     },
     /// The address with which a local user signs in: not a property of its own, but one element of `identities`.
@@ -109,7 +110,7 @@ const CATALOGUE: [(&str, Rules); 36] = [
 /// What the b2c-extensions-app allows for a directory extension.
 const EXTENSION: Rules = text(256);
 
-/// Longest `issuerAssignedId` of an identity, in characters.
+/// Longest `issuerAssignedId` of an identity.
 pub const LONGEST_SIGN_IN: usize = 64;
 
 impl Property {

@@ -12,6 +12,8 @@ pub enum DeadLetterReason {
     WrongEntity,
     /// The message comes from an organization that the filter does not accept.
     ForeignOrganization,
+    /// The pipeline message is one that contactsync does not know, and no contact with mapped columns is in it.
+    MessageNotSupported,
     /// The sender removed columns and images because of its size limit.
     ContextTruncated,
     /// The link column is in no place of the message, so nobody can tell which user is meant.
@@ -42,10 +44,11 @@ pub enum DeadLetterReason {
 
 impl DeadLetterReason {
     /// All reasons, in the order of the runbook.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::BodyUndecodable,
         Self::WrongEntity,
         Self::ForeignOrganization,
+        Self::MessageNotSupported,
         Self::ContextTruncated,
         Self::UserLinkUnknown,
         Self::UserLinkInvalid,
@@ -68,6 +71,7 @@ impl DeadLetterReason {
             Self::BodyUndecodable => "BodyUndecodable",
             Self::WrongEntity => "WrongEntity",
             Self::ForeignOrganization => "ForeignOrganization",
+            Self::MessageNotSupported => "MessageNotSupported",
             Self::ContextTruncated => "ContextTruncated",
             Self::UserLinkUnknown => "UserLinkUnknown",
             Self::UserLinkInvalid => "UserLinkInvalid",

@@ -10,6 +10,7 @@ mod laws;
 mod mapping;
 mod needless;
 mod quota;
+mod several;
 mod sign_in;
 mod throttling;
 

@@ -16,6 +16,8 @@ mod identity;
 
 mod graph;
 
+mod planning;
+
 mod queue_counts;
 
 mod replay;

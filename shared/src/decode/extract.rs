@@ -1,14 +1,15 @@
 //! From the lossless context to the changes it reports: the one place that knows what the messages mean.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use uuid::Uuid;
 
 use super::{
-    Format, Message, Subject,
+    Format, Message, Subject, Unread, Unreadable,
     columns::{attribute, columns, guid, unsigned},
     context::{Context, Images},
     error::{Error, Problem},
+    pipeline::Pipeline,
     value::{Entities, Entity, Member, Value},
 };
 use crate::{
@@ -24,37 +25,14 @@ const CONTACT_ID: &str = "contactid";
 /// Image that the asynchronous service adds without anybody having registered it.
 const AUTOMATIC_IMAGE: &str = "AsynchronousStepPrimaryName";
 
-/// What a pipeline message does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pipeline {
-    One(Operation),
-    Upsert,
-    Several(Operation),
-    /// Leaves the columns of the table alone.
-    Other,
-}
-
-impl Pipeline {
-    fn of(message: &str) -> Self {
-        match message {
-            "Create" => Self::One(Operation::Create),
-            "Update" => Self::One(Operation::Update),
-            "Delete" => Self::One(Operation::Delete),
-            "Merge" => Self::One(Operation::Merge),
-            "SetState" | "SetStateDynamicEntity" | "Assign" => Self::One(Operation::Administrative),
-            "Upsert" => Self::Upsert,
-            "CreateMultiple" => Self::Several(Operation::Create),
-            "UpdateMultiple" => Self::Several(Operation::Update),
-            _ => Self::Other,
-        }
-    }
-}
-
 /// What a context reports.
 pub(super) fn message(context: &Context<'_>, format: Format) -> Result<Message, Error> {
     let name = context.message_name.text().ok_or_else(|| missing("MessageName"))?;
-    let parts =
-        Parts { context, origin: origin(context), stripped: context.input_parameters.items().is_empty() };
+    let parts = Parts {
+        context,
+        origin: origin(context, name),
+        stripped: context.input_parameters.items().is_empty(),
+    };
     Ok(Message {
         format,
         name: name.into(),
@@ -69,8 +47,11 @@ fn missing(what: &'static str) -> Error {
     Error::of_document(Problem::Missing(what))
 }
 
-fn origin(context: &Context<'_>) -> Origin {
+fn origin(context: &Context<'_>, name: &str) -> Origin {
     Origin {
+        message: Arc::from(name),
+        position: None,
+        marked: false,
         initiating_user: known(&context.initiating_user_id),
         correlation: known(&context.correlation_id),
         operation: known(&context.operation_id),
@@ -98,7 +79,7 @@ impl<'c, 'a> Parts<'c, 'a> {
     }
 
     fn truncated(&self, name: &str) -> bool {
-        self.stripped && Pipeline::of(name) != Pipeline::Other
+        self.stripped && !matches!(Pipeline::of(name), Pipeline::Untouching | Pipeline::Unknown)
     }
 
     fn input(&self, key: &str) -> Option<&'c Value<'a>> {
@@ -115,16 +96,38 @@ impl<'c, 'a> Parts<'c, 'a> {
     }
 
     fn subject(&self, name: &str) -> Result<Subject, Error> {
-        let table = self.table()?;
+        let pipeline = Pipeline::of(name);
+        let table = match self.table() {
+            // A custom message may be about nothing in particular.
+            Err(_) | Ok("none" | "") if pipeline == Pipeline::Unknown => return Ok(Subject::Unsupported),
+            table => table?,
+        };
         if table != CONTACT {
             return Ok(Subject::OtherEntity { name: table.into() });
         }
-        match Pipeline::of(name) {
-            Pipeline::One(operation) => self.one(operation).map(|change| Subject::Contact(vec![change])),
-            Pipeline::Upsert => self.upsert().map(|change| Subject::Contact(vec![change])),
+        match pipeline {
+            Pipeline::One(operation) => self.one(operation).map(Subject::of),
+            Pipeline::Upsert => self.upsert().map(Subject::of),
             Pipeline::Several(_) if self.stripped => Ok(Subject::Stripped),
-            Pipeline::Several(operation) => self.several(operation),
-            Pipeline::Other => Ok(Subject::NoChange),
+            Pipeline::Several(operation) => match self.input("Targets") {
+                Some(Value::Entities(targets)) => Ok(self.several(operation, targets)),
+                _ => Err(missing("Targets")),
+            },
+            Pipeline::Untouching => Ok(Subject::NoChange),
+            Pipeline::Unknown => Ok(self.unknown()),
+        }
+    }
+
+    /// What nobody has told us about still says what it does if it carries contacts with their columns.
+    fn unknown(&self) -> Subject {
+        match (self.input("Target"), self.input("Targets")) {
+            (Some(Value::Entity(entity)), _) if is_contact(entity) => {
+                self.contact(self.input("Target")).map_or(Subject::Unsupported, |contact| {
+                    Subject::of(self.change(Operation::Unknown, contact, Some(entity)))
+                })
+            }
+            (None, Some(Value::Entities(targets))) => self.several(Operation::Unknown, targets),
+            _ => Subject::Unsupported,
         }
     }
 
@@ -152,7 +155,7 @@ impl<'c, 'a> Parts<'c, 'a> {
                 Some(Value::Entity(content)) => Some(&**content),
                 _ => None,
             },
-            Operation::Create | Operation::Update => {
+            Operation::Create | Operation::Update | Operation::Unknown => {
                 if target.is_none() && !self.stripped {
                     return Err(missing("Target"));
                 }
@@ -179,22 +182,28 @@ impl<'c, 'a> Parts<'c, 'a> {
         Ok(self.change(operation, contact, content))
     }
 
-    /// The changes of a message about several records; created ones get their ids from the results.
-    fn several(&self, operation: Operation) -> Result<Subject, Error> {
-        let Some(Value::Entities(targets)) = self.input("Targets") else { return Err(missing("Targets")) };
+    /// The changes of a message about several records; created ones get their ids from the results. One that
+    /// cannot be read says nothing about the others.
+    fn several(&self, operation: Operation, targets: &Entities<'_>) -> Subject {
         let created = match self.output("Ids") {
             Some(Value::Array(ids) | Value::List(ids)) if operation == Operation::Create => ids.as_slice(),
             _ => &[],
         };
-        let changes = entities(targets)
-            .enumerate()
-            .map(|(position, entity)| {
-                let id = own_id(entity).or_else(|| created.get(position).and_then(guid));
-                let id = id.ok_or_else(|| missing("id of a contact among the Targets"))?;
-                Ok(self.bare_change(operation, ContactId(id), Some(entity)))
-            })
-            .collect::<Result<Vec<_>, Error>>()?;
-        Ok(if changes.is_empty() { Subject::NoChange } else { Subject::Contact(changes) })
+        let (mut changes, mut unread) = (Vec::new(), Vec::new());
+        for (index, entity) in targets.entities.items().iter().enumerate() {
+            let position = index + 1;
+            let id = own_id(entity).or_else(|| created.get(index).and_then(guid));
+            match id {
+                _ if !is_contact(entity) => unread.push(Unread { position, why: Unreadable::OtherTable }),
+                None => unread.push(Unread { position, why: Unreadable::NoId }),
+                Some(id) => {
+                    let mut change = self.bare_change(operation, ContactId(id), Some(entity));
+                    change.origin.position = Some(position);
+                    changes.push(change);
+                }
+            }
+        }
+        Subject::Contacts { changes, unread }
     }
 
     /// Which contact: the primary id, checked against the target's own.
@@ -297,10 +306,9 @@ fn own_id(entity: &Entity<'_>) -> Option<Uuid> {
     known(&entity.id).or_else(|| attribute(&entity.attributes, CONTACT_ID).and_then(guid))
 }
 
-/// Records of a collection that are contacts, or do not say otherwise.
-fn entities<'e, 'a>(collection: &'e Entities<'a>) -> impl Iterator<Item = &'e Entity<'a>> {
-    let contact = |entity: &&Entity<'_>| entity.logical_name.text().is_none_or(|name| name == CONTACT);
-    collection.entities.items().iter().filter(contact)
+/// Whether a record is a contact, or does not say otherwise.
+fn is_contact(entity: &Entity<'_>) -> bool {
+    entity.logical_name.text().is_none_or(|name| name.is_empty() || name == CONTACT)
 }
 
 /// The registered images of a contact.

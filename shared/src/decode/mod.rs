@@ -17,6 +17,7 @@ pub mod limits;
 mod namespace;
 mod number;
 mod open;
+mod pipeline;
 mod render;
 pub mod value;
 mod xml;
@@ -60,7 +61,7 @@ pub struct Message {
     pub name: Box<str>,
     /// Organization that posted it.
     pub organization: Option<OrganizationId>,
-    /// Whether the size limit of the sender removed columns and images.
+    /// Whether there are no input parameters at all, which only the size limit of the sender can be the reason of.
     pub truncated: bool,
     /// Where it came from.
     pub origin: Origin,
@@ -71,12 +72,19 @@ pub struct Message {
 /// What a message is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// Contacts changed: at least one, more only for `CreateMultiple` and `UpdateMultiple`.
-    Contact(Vec<Change>),
+    /// Contacts changed: one, or as many as a message about several names.
+    Contacts {
+        /// Their changes, in the order of the message.
+        changes: Vec<Change>,
+        /// What a message about several holds besides.
+        unread: Vec<Unread>,
+    },
     /// Contacts changed, but the size limit of the sender removed even which.
     Stripped,
-    /// A contact is concerned, but none of its columns: `Associate`, a custom message, an empty `UpdateMultiple`.
+    /// A contact is concerned, but the message is one that leaves columns alone: `Associate`, `Retrieve`.
     NoChange,
+    /// A message of a name that we do not know, without a contact that it changes.
+    Unsupported,
     /// A record of another table.
     OtherEntity {
         /// Logical name of the table.
@@ -84,22 +92,47 @@ pub enum Subject {
     },
 }
 
+/// One of several records in a message that is no change of a contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// Its place among the `Targets`, counted from 1.
+    pub position: usize,
+    /// What is wrong with it.
+    pub why: Unreadable,
+}
+
+/// Why a record among several is no change of a contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// It does not say which contact it is.
+    NoId,
+    /// It is a record of another table.
+    OtherTable,
+}
+
+impl Subject {
+    fn of(change: Change) -> Self {
+        Self::Contacts { changes: vec![change], unread: Vec::new() }
+    }
+}
+
 impl Message {
     /// The changes of contacts; none unless the [subject](Self::subject) is contacts.
     #[must_use]
     pub fn changes(&self) -> &[Change] {
         match &self.subject {
-            Subject::Contact(changes) => changes,
-            Subject::Stripped | Subject::NoChange | Subject::OtherEntity { .. } => &[],
+            Subject::Contacts { changes, .. } => changes,
+            Subject::Stripped | Subject::NoChange | Subject::Unsupported | Subject::OtherEntity { .. } => &[],
         }
     }
 
-    /// Notes that the message carried the property with which the sender marks a context it has cut.
+    /// Notes that the message carried the property with which the sender marks a context it has cut. A body that
+    /// is whole is believed all the same; the mark only explains what is missing from it.
     pub fn mark_truncated(&mut self) {
-        self.truncated = true;
-        if let Subject::Contact(changes) = &mut self.subject {
+        self.origin.marked = true;
+        if let Subject::Contacts { changes, .. } = &mut self.subject {
             for change in changes {
-                change.truncated = true;
+                change.origin.marked = true;
             }
         }
     }

@@ -1,11 +1,23 @@
 //! The messages under lock. A message may hold several changes, of several users; it is settled once, when
 //! the last of them has its verdict.
 
-use super::Lineage;
+use super::{
+    Lineage,
+    members::{Failures, Member},
+};
 use crate::{
     ids::{IdMap, LockToken, UserId},
     lanes::Verdict,
 };
+
+/// What a change on its way belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ticket {
+    /// The message.
+    pub(super) lock: LockToken,
+    /// Its place in a message about several contacts.
+    pub(super) member: Option<Member>,
+}
 
 /// A message whose changes are on their way.
 #[derive(Debug)]
@@ -14,6 +26,8 @@ struct Held {
     open: usize,
     /// The gravest verdict so far.
     verdict: Verdict,
+    /// The members that failed, if it is about several contacts.
+    failures: Failures,
     users: Vec<UserId>,
     bytes: usize,
     lineage: Lineage,
@@ -42,28 +56,42 @@ impl HeldMessages {
         self.messages.contains_key(&lock)
     }
 
-    /// Keeps a message, one entry of `users` for each of its changes.
-    pub(super) fn hold(&mut self, lock: LockToken, lineage: Lineage, users: Vec<UserId>, bytes: usize) {
+    /// Keeps a message, one entry of `users` for each of its changes; `failures` are the members of it that could
+    /// not be planned.
+    pub(super) fn hold(
+        &mut self,
+        lock: LockToken,
+        lineage: Lineage,
+        users: Vec<UserId>,
+        bytes: usize,
+        failures: Failures,
+    ) {
         self.bytes += bytes;
-        self.messages
-            .insert(lock, Held { open: users.len(), verdict: Verdict::Stale, users, bytes, lineage });
+        let held = Held { open: users.len(), verdict: Verdict::Stale, failures, users, bytes, lineage };
+        self.messages.insert(lock, held);
     }
 
     /// One change of a message has its verdict. Returns what becomes of the message if it was the last.
     ///
-    /// The gravest verdict decides: applying a change twice is harmless, and losing one is not.
-    pub(super) fn close(&mut self, lock: LockToken, verdict: Verdict) -> Option<(Verdict, Lineage)> {
-        let held = self.messages.get_mut(&lock)?;
+    /// The gravest verdict decides: applying a change twice is harmless, and losing one is not. Of several members
+    /// that failed for good, one dead letter names all.
+    pub(super) fn close(&mut self, ticket: Ticket, verdict: Verdict) -> Option<(Verdict, Lineage)> {
+        let held = self.messages.get_mut(&ticket.lock)?;
         held.open = held.open.saturating_sub(1);
-        if gravity(&verdict) > gravity(&held.verdict) {
-            held.verdict = verdict;
+        match (verdict, ticket.member) {
+            (Verdict::DeadLetter(letter), Some(member)) => held.failures.push(member, letter),
+            (verdict, _) if gravity(&verdict) > gravity(&held.verdict) => held.verdict = verdict,
+            _ => {}
         }
         if held.open > 0 {
             return None;
         }
-        let held = self.messages.remove(&lock)?;
+        let held = self.messages.remove(&ticket.lock)?;
         self.bytes -= held.bytes;
-        Some((held.verdict, held.lineage))
+        let failed = held.failures.letter().map(Verdict::DeadLetter);
+        let verdict =
+            failed.filter(|failed| gravity(failed) > gravity(&held.verdict)).unwrap_or(held.verdict);
+        Some((verdict, held.lineage))
     }
 
     /// The users that a message concerns.
@@ -93,6 +121,7 @@ mod tests {
     use crate::reason::{DeadLetter, DeadLetterReason};
 
     const LOCK: LockToken = LockToken(Uuid::from_u128(1));
+    const TICKET: Ticket = Ticket { lock: LOCK, member: None };
 
     const LINEAGE: Lineage = Lineage { origin: SequenceNumber(1), generation: 0, attempt: 0 };
 
@@ -118,10 +147,10 @@ mod tests {
             (Verdict::Stale, Verdict::Stale, Verdict::Stale),
         ] {
             let mut held = HeldMessages::default();
-            held.hold(LOCK, LINEAGE, vec![user(1), user(2)], 10);
-            assert_eq!(held.close(LOCK, first), None);
+            held.hold(LOCK, LINEAGE, vec![user(1), user(2)], 10, Failures::default());
+            assert_eq!(held.close(TICKET, first), None);
             assert_eq!((held.len(), held.bytes()), (1, 10));
-            assert_eq!(held.close(LOCK, second), Some((expected, LINEAGE)));
+            assert_eq!(held.close(TICKET, second), Some((expected, LINEAGE)));
             assert_eq!((held.len(), held.bytes()), (0, 0));
         }
     }
@@ -129,6 +158,31 @@ mod tests {
     #[test]
     fn an_unknown_message_is_nobody() {
         let mut held = HeldMessages::default();
-        assert_eq!((held.close(LOCK, Verdict::Applied), held.users(LOCK)), (None, &[][..]));
+        assert_eq!((held.close(TICKET, Verdict::Applied), held.users(LOCK)), (None, &[][..]));
+    }
+
+    #[test]
+    fn members_that_failed_wait_for_the_others_and_are_named_together() {
+        let member = |position| Member { position, contact: None };
+        let ticket = |position| Ticket { lock: LOCK, member: Some(member(position)) };
+        let unplanned = || {
+            let mut failures = Failures::default();
+            failures.push(member(2), DeadLetter::new(DeadLetterReason::UserLinkInvalid, "no id"));
+            failures
+        };
+        let mut both = unplanned();
+        both.push(member(3), DeadLetter::new(DeadLetterReason::GraphRefused, "in a test"));
+        let letter = |failures: Failures| Verdict::DeadLetter(failures.letter().expect("some failed"));
+        for (third, expected) in [
+            (Verdict::Applied, letter(unplanned())),
+            (Verdict::Stale, letter(unplanned())),
+            (dead(), letter(both)),
+            (Verdict::Release, Verdict::Release),
+        ] {
+            let mut held = HeldMessages::default();
+            held.hold(LOCK, LINEAGE, vec![user(1), user(3)], 10, unplanned());
+            assert_eq!(held.close(ticket(3), third), None);
+            assert_eq!(held.close(ticket(1), Verdict::Applied), Some((expected, LINEAGE)));
+        }
     }
 }

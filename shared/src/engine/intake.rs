@@ -4,11 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     change::Change,
-    decode::{self, Subject},
-    engine::Ending,
+    decode::{self, Problem, Subject, Unread, Unreadable},
+    engine::{Ending, Failures, Member},
     ids::{SequenceNumber, UserId},
     patch::{Entry, UserPatch, UserWrite},
-    plan::{Needless, Plan, Planner, truncated},
+    plan::{Needless, Plan, Planner, is_logical_name, truncated, unsupported},
     reason::{DeadLetter, DeadLetterReason, chain},
     register::Stamp,
     urgency::Urgency,
@@ -27,6 +27,8 @@ pub struct Planned {
     pub version: Option<Version>,
     /// What it asks for.
     pub patch: UserPatch,
+    /// Its place in a message about several contacts.
+    pub member: Option<Member>,
 }
 
 impl Planned {
@@ -62,8 +64,9 @@ impl Planned {
 /// What a message asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Intake {
-    /// These writes, one for each of its changes; never none.
-    Work(Vec<Planned>),
+    /// These writes, never none; and the members of the message for which there is none because they cannot be
+    /// planned. The message is done when all of both is told.
+    Work(Vec<Planned>, Failures),
     /// Nothing that Graph has to hear of.
     Settle(Ending, Option<DeadLetter>),
 }
@@ -71,8 +74,8 @@ pub enum Intake {
 /// What a body reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Read {
-    /// These changes of contacts.
-    Changes(Vec<Change>),
+    /// These changes of contacts, and what of the message could not be read as one.
+    Changes(Vec<Change>, Failures),
     /// Nothing that could concern a user.
     Nothing(Needless),
 }
@@ -93,40 +96,64 @@ impl Intake {
 
 /// Plans what was read.
 pub fn plan(read: Read, planner: &Planner) -> Result<Intake, DeadLetter> {
-    let changes = match read {
-        Read::Changes(changes) => changes,
+    let (changes, mut failures) = match read {
+        Read::Changes(changes, unread) => (changes, unread),
         Read::Nothing(why) => return Ok(Intake::Settle(Ending::Unchanged(why), None)),
     };
     let mut writes = Vec::with_capacity(changes.len());
     let mut needless = Needless::NothingMapped;
     for change in &changes {
-        match planner.plan(change) {
-            Plan::Write { user, patch } => writes.push(Planned { user, version: change.version, patch }),
-            Plan::Nothing(why) => needless = why,
-            // Nothing of the message has been written yet, so taking all of it out loses no order; once the
-            // contact is mended, replaying it repeats what was good in it, which is harmless.
-            Plan::Impossible(letter) => return Err(letter),
+        let contact = Some(change.contact);
+        let member = change.origin.position.map(|position| Member { position, contact });
+        match (planner.plan(change), member) {
+            (Plan::Write { user, patch }, member) => {
+                writes.push(Planned { user, version: change.version, patch, member });
+            }
+            (Plan::Nothing(why), _) => needless = why,
+            // The others are written first; replaying the message once the contact is mended repeats them, which
+            // is harmless.
+            (Plan::Impossible(letter), Some(member)) => failures.push(member, letter),
+            (Plan::Impossible(letter), None) => return Err(letter),
         }
     }
-    Ok(if writes.is_empty() {
-        Intake::Settle(Ending::Unchanged(needless), None)
-    } else {
-        Intake::Work(writes)
-    })
+    if !writes.is_empty() {
+        return Ok(Intake::Work(writes, failures));
+    }
+    failures.letter().map_or(Ok(Intake::Settle(Ending::Unchanged(needless), None)), Err)
 }
 
 /// Reads a body; `marked` as in [`Intake::of`].
 pub fn changes(body: &[u8], content_type: Option<&str>, marked: bool) -> Result<Read, DeadLetter> {
-    let mut decoded = decode::decode(body, content_type).map_err(|error| undecodable(&error))?;
+    let mut decoded = decode::decode(body, content_type).map_err(|error| match error.problem {
+        Problem::Missing("Target" | "Targets") if marked => truncated(),
+        _ => undecodable(&error),
+    })?;
     if marked {
         decoded.mark_truncated();
     }
     match decoded.subject {
-        Subject::Contact(changes) => Ok(Read::Changes(changes)),
-        Subject::NoChange => Ok(Read::Nothing(Needless::NothingMapped)),
+        Subject::Contacts { changes, unread } => Ok(Read::Changes(changes, unreadable(unread))),
+        Subject::NoChange => Ok(Read::Nothing(Needless::OperationIgnored)),
         Subject::Stripped => Err(truncated()),
+        Subject::Unsupported => Err(unsupported(&decoded.name)),
         Subject::OtherEntity { name } => Err(wrong_entity(&name)),
     }
+}
+
+/// Records of a message about several that are no changes of contacts.
+fn unreadable(unread: Vec<Unread>) -> Failures {
+    let mut failures = Failures::default();
+    for Unread { position, why } in unread {
+        let letter = match why {
+            Unreadable::NoId => DeadLetter::new(
+                DeadLetterReason::BodyUndecodable,
+                "the record does not say which contact it is; send it with its id",
+            ),
+            Unreadable::OtherTable => wrong_entity(""),
+        };
+        failures.push(Member { position, contact: None }, letter);
+    }
+    failures
 }
 
 /// A body that cannot be read, for this reason.
@@ -137,9 +164,7 @@ pub fn undecodable(error: &dyn std::error::Error) -> DeadLetter {
 }
 
 fn wrong_entity(name: &str) -> DeadLetter {
-    // The name comes from the message; only what can be a logical name is repeated.
-    let known = name.len() <= 128 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    let table = if known { name } else { "another table" };
+    let table = if is_logical_name(name) { name } else { "another table" };
     DeadLetter::new(
         DeadLetterReason::WrongEntity,
         &format!("the message is about {table}, not contact; register the step on contact only"),

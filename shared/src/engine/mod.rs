@@ -8,6 +8,7 @@ mod copies;
 mod ending;
 mod held;
 pub mod intake;
+mod members;
 #[cfg(test)]
 mod tests;
 
@@ -19,10 +20,11 @@ pub use self::{
     copies::Lineage,
     ending::Ending,
     intake::{Intake, Planned},
+    members::{Failures, Member},
 };
 use self::{
     copies::{Copies, Postponed},
-    held::HeldMessages,
+    held::{HeldMessages, Ticket},
 };
 use crate::{
     gate::{self, Gate, State},
@@ -109,7 +111,7 @@ pub type LookResult = Result<Vec<Property>, Failure>;
 #[derive(Debug)]
 pub struct Engine {
     policy: Policy,
-    lanes: Lanes<LockToken>,
+    lanes: Lanes<Ticket>,
     held: HeldMessages,
     /// Messages under lock by the time at which they are handed back.
     holds: VecDeque<(Moment, LockToken)>,
@@ -149,23 +151,22 @@ impl Engine {
             self.copies.postpone(then, Postponed { lock, lineage, ending: Ending::Copied, letter: None });
             return;
         }
-        let planned = match intake {
+        let (planned, failures) = match intake {
             Intake::Settle(ending, letter) => {
                 self.ready.push_back(Effect::Settle { lock, ending, letter });
                 return;
             }
-            Intake::Work(planned) => planned,
+            Intake::Work(planned, failures) => (planned, failures),
         };
         let deadline = now + self.policy.max_age.saturating_sub(age);
         self.holds.push_back((now + self.policy.max_lock_hold, lock));
-        self.held.hold(lock, lineage, planned.iter().map(|write| write.user).collect(), bytes);
+        self.held.hold(lock, lineage, planned.iter().map(|write| write.user).collect(), bytes, failures);
         for planned in planned {
             self.times_cut += u64::from(planned.is_from_the_future(enqueued));
             let stamp = planned.stamp(enqueued, lineage.origin);
-            let Planned { user, patch, .. } = planned;
-            let refused_before = false;
-            self.lanes
-                .push(Work { user, stamp, patch, urgency, deadline, refused_before, ticket: lock }, now);
+            let Planned { user, patch, member, .. } = planned;
+            let (ticket, refused_before) = (Ticket { lock, member }, false);
+            self.lanes.push(Work { user, stamp, patch, urgency, deadline, refused_before, ticket }, now);
         }
         if self.stopping {
             self.release_waiting(now);
@@ -307,7 +308,7 @@ impl Engine {
 
     /// The messages in the write of this user that is under way.
     pub fn under_way(&self, user: UserId) -> impl Iterator<Item = LockToken> {
-        self.lanes.under_way(user).copied()
+        self.lanes.under_way(user).map(|ticket| ticket.lock)
     }
 
     /// Users to whom a write is owed or under way.
@@ -357,7 +358,7 @@ impl Engine {
 
     fn withdraw(&mut self, lock: LockToken, verdict: &Verdict, now: Moment) {
         for user in self.held.users(lock).to_vec() {
-            let withdrawn = self.lanes.withdraw(user, |ticket| *ticket == lock);
+            let withdrawn = self.lanes.withdraw(user, |ticket| ticket.lock == lock);
             self.close(withdrawn.into_iter().map(|work| (work, verdict.clone())).collect(), now);
         }
     }
@@ -394,10 +395,10 @@ impl Engine {
         self.ready.extend(locks.into_iter().map(release));
     }
 
-    fn close(&mut self, settled: Vec<(Work<LockToken>, Verdict)>, now: Moment) {
+    fn close(&mut self, settled: Vec<(Work<Ticket>, Verdict)>, now: Moment) {
         for (work, verdict) in settled {
-            let lock = work.ticket;
-            let Some((verdict, lineage)) = self.held.close(lock, verdict) else { continue };
+            let lock = work.ticket.lock;
+            let Some((verdict, lineage)) = self.held.close(work.ticket, verdict) else { continue };
             let ending = Ending::from(&verdict);
             let letter = match verdict {
                 Verdict::DeadLetter(letter) | Verdict::RetryLater(letter) => Some(letter),

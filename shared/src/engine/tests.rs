@@ -67,6 +67,7 @@ fn arrival(n: u128, users: &[u128]) -> Arrival {
         user: user(id),
         version: None,
         patch: UserPatch::new([(property.clone(), PropertyValue::Text(n.to_string().into()))]).expect("one"),
+        member: None,
     });
     Arrival {
         lock: lock(n),
@@ -80,7 +81,7 @@ fn arrival(n: u128, users: &[u128]) -> Arrival {
             attempt: 0,
         },
         urgency: Urgency::Live,
-        intake: Intake::Work(planned.collect()),
+        intake: Intake::Work(planned.collect(), Failures::default()),
     }
 }
 
@@ -245,7 +246,7 @@ fn a_time_in_the_future_is_cut_to_when_the_message_reached_the_queue() {
     for (n, ahead, cut) in [(1, 299, false), (2, 301, true), (3, 9_999_999, true)] {
         let at_time = Timestamp::from_second(1_000 + ahead).expect("small");
         let mut message = arrival(n, &[n]);
-        let Intake::Work(planned) = &mut message.intake else { panic!("work") };
+        let Intake::Work(planned, _) = &mut message.intake else { panic!("work") };
         planned[0].version = Some(Version::at(at_time));
         let before = engine.times_cut();
         engine.arrived(Arrival { enqueued, ..message }, at(0));

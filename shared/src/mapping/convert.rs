@@ -1,6 +1,7 @@
 //! From the text of a column to a value that Graph takes.
 
-use crate::{patch::PropertyValue, property::Kind};
+use super::country;
+use crate::{patch::PropertyValue, property::Kind, utf16};
 
 /// A change of the text before it is fitted to the property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +12,7 @@ pub enum Convert {
     Lower,
     /// Upper case.
     Upper,
-    /// The two-letter code of a country, from that code, the three-letter one, or the English name.
+    /// The two-letter code of a country, from that code, the three-letter one, or a name in common use.
     Country,
 }
 
@@ -31,48 +32,11 @@ impl Convert {
             Self::Trim => Ok(text.trim().to_owned()),
             Self::Lower => Ok(text.to_lowercase()),
             Self::Upper => Ok(text.to_uppercase()),
-            Self::Country => country(text.trim()).ok_or(Invalid::NotACode { expected: "a country" }),
+            Self::Country => {
+                country::code(text).map(ToOwned::to_owned).ok_or(Invalid::NotACode { expected: "a country" })
+            }
         }
     }
-}
-
-/// What people write where ISO has another English name.
-const ALIASES: [(&str, &str); 22] = [
-    ("bolivia", "BO"),
-    ("brunei", "BN"),
-    ("cape verde", "CV"),
-    ("czech republic", "CZ"),
-    ("great britain", "GB"),
-    ("iran", "IR"),
-    ("ivory coast", "CI"),
-    ("laos", "LA"),
-    ("macedonia", "MK"),
-    ("moldova", "MD"),
-    ("netherlands", "NL"),
-    ("north korea", "KP"),
-    ("russia", "RU"),
-    ("south korea", "KR"),
-    ("syria", "SY"),
-    ("taiwan", "TW"),
-    ("tanzania", "TZ"),
-    ("turkey", "TR"),
-    ("united kingdom", "GB"),
-    ("united states", "US"),
-    ("venezuela", "VE"),
-    ("vietnam", "VN"),
-];
-
-fn country(text: &str) -> Option<String> {
-    if let Some((_, code)) = ALIASES.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)) {
-        return Some((*code).to_owned());
-    }
-    let upper = text.to_uppercase();
-    let code = match upper.len() {
-        2 => rust_iso3166::from_alpha2(&upper),
-        3 => rust_iso3166::from_alpha3(&upper),
-        _ => rust_iso3166::ALL.iter().find(|country| country.name.eq_ignore_ascii_case(text)).copied(),
-    };
-    code.map(|country| country.alpha2.to_owned())
 }
 
 /// Why a value would be refused by Graph. Never says the value.
@@ -81,7 +45,7 @@ pub enum Invalid {
     /// It is longer than Graph takes.
     #[error("is {length} characters long and Graph takes {max}")]
     TooLong {
-        /// Its length in characters.
+        /// Its length in UTF-16 units.
         length: usize,
         /// The limit.
         max: usize,
@@ -109,7 +73,7 @@ pub enum Invalid {
 /// A non-blank text in the form the property wants, if it has one.
 pub(super) fn fit(kind: Kind, text: &str) -> Result<PropertyValue, Invalid> {
     let limit = |max: usize| {
-        let length = text.chars().count();
+        let length = utf16::length(text);
         if length > max { Err(Invalid::TooLong { length, max }) } else { Ok(()) }
     };
     match kind {

@@ -1,6 +1,7 @@
 //! Which contact column feeds which property of the user; validated once, so that nothing later has to ask.
 
 mod convert;
+mod country;
 mod row;
 mod template;
 #[cfg(test)]

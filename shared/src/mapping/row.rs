@@ -10,6 +10,7 @@ use crate::{
     change::Value,
     patch::PropertyValue,
     property::{Kind, Property},
+    utf16,
 };
 
 /// Where the value of a property comes from.
@@ -71,6 +72,14 @@ pub enum RowError {
     Invalid(Invalid),
 }
 
+/// What the columns of a row give.
+enum Filled {
+    Value(PropertyValue),
+    Empty,
+    /// A value that Graph would refuse, and that the row passes over.
+    Skipped,
+}
+
 impl Source {
     /// The columns it reads, in order.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
@@ -111,7 +120,27 @@ impl Row {
         &self,
         column: impl Fn(&str) -> Option<&'v Value>,
     ) -> Result<Option<PropertyValue>, RowError> {
-        let present = |name: &str| column(name).ok_or_else(|| RowError::Missing(name.into()));
+        let filled = self.filled(|name| column(name).ok_or_else(|| RowError::Missing(name.into())))?;
+        Ok(match filled {
+            Filled::Value(value) => Some(value),
+            Filled::Empty => self.emptied(),
+            Filled::Skipped => None,
+        })
+    }
+
+    /// The same where columns that are empty may be absent: they count as empty, and an empty source leaves the
+    /// property alone.
+    pub fn value_if_filled<'v>(
+        &self,
+        column: impl Fn(&str) -> Option<&'v Value>,
+    ) -> Result<Option<PropertyValue>, RowError> {
+        Ok(match self.filled(|name| Ok(column(name).unwrap_or(&Value::Null)))? {
+            Filled::Value(value) => Some(value),
+            Filled::Empty | Filled::Skipped => None,
+        })
+    }
+
+    fn filled<'v>(&self, present: impl Fn(&str) -> Result<&'v Value, RowError>) -> Result<Filled, RowError> {
         let value = match &self.source {
             Source::Column(name) => self.of_value(present(name)?),
             Source::FirstOf(names) => {
@@ -133,9 +162,9 @@ impl Row {
             }
         };
         match value {
-            Ok(Some(value)) => Ok(Some(value)),
-            Ok(None) => Ok(self.emptied()),
-            Err(_) if self.on_invalid == OnInvalid::Skip => Ok(None),
+            Ok(Some(value)) => Ok(Filled::Value(value)),
+            Ok(None) => Ok(Filled::Empty),
+            Err(_) if self.on_invalid == OnInvalid::Skip => Ok(Filled::Skipped),
             Err(invalid) => Err(RowError::Invalid(invalid)),
         }
     }
@@ -158,8 +187,7 @@ impl Row {
         let kind = self.property.rules().kind;
         match (fit(kind, &text), self.on_invalid) {
             (Err(Invalid::TooLong { max, .. }), OnInvalid::Truncate) => {
-                let cut: String = text.chars().take(max).collect();
-                fit(kind, cut.trim_end()).map(Some)
+                fit(kind, utf16::cut(&text, max).trim_end()).map(Some)
             }
             (fitted, _) => fitted.map(Some),
         }

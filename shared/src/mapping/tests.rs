@@ -113,6 +113,37 @@ fn an_unfit_value_is_rejected_cut_or_skipped() {
 }
 
 #[test]
+fn lengths_are_counted_in_utf16_units_and_a_cut_text_fits() {
+    let emoji = |count| "\u{1f600}".repeat(count);
+    let truncated = Row { on_invalid: OnInvalid::Truncate, ..row("givenName", OnNull::Clear) };
+    for (given, expected) in [
+        (emoji(32), emoji(32)),
+        (emoji(40), emoji(32)),
+        (format!("a{}", emoji(40)), format!("a{}", emoji(31))),
+        ("e\u{301}".repeat(40), "e\u{301}".repeat(32)),
+        (format!("{}e\u{301}", "x".repeat(63)), "x".repeat(63)),
+    ] {
+        assert_eq!(truncated.value(of(&text(&given))), Ok(Some(written(&expected))));
+    }
+    check("givenName", &text(&emoji(33)), &Err(Invalid::TooLong { length: 66, max: 64 }));
+    check("displayName", &text(&emoji(129)), &Err(Invalid::TooLong { length: 258, max: 256 }));
+    check("businessPhones", &text(&emoji(33)), &Err(Invalid::TooLong { length: 66, max: 64 }));
+}
+
+#[test]
+fn an_unknown_country_is_rejected_or_leaves_its_property_alone() {
+    let country = |on_invalid| Row {
+        convert: vec![Convert::Country],
+        on_invalid,
+        ..row("usageLocation", OnNull::Keep)
+    };
+    let unknown = Err(RowError::Invalid(Invalid::NotACode { expected: "a country" }));
+    assert_eq!(country(OnInvalid::Reject).value(of(&text("Atlantis"))), unknown);
+    assert_eq!(country(OnInvalid::Skip).value(of(&text("Atlantis"))), Ok(None));
+    assert_eq!(country(OnInvalid::Skip).value(of(&text("The Netherlands"))), Ok(Some(written("NL"))));
+}
+
+#[test]
 fn the_first_of_several_columns_that_is_not_empty_counts() {
     let source = Source::FirstOf(vec!["mobilephone".into(), "telephone1".into()]);
     let row = Row::new(source, Property::named("businessPhones").expect("known"));

@@ -170,10 +170,11 @@ fn a_stripped_context_still_names_its_contact() {
 }
 
 #[test]
-fn the_senders_marker_truncates_a_message_whatever_it_looks_like() {
+fn the_senders_marker_is_noted_and_a_whole_body_is_believed_all_the_same() {
     let mut message = message("contact-update-string");
     message.mark_truncated();
-    assert!(message.truncated && message.changes()[0].truncated);
+    let [change] = message.changes() else { panic!("one change") };
+    assert!(message.origin.marked && change.origin.marked && !message.truncated && !change.truncated);
     assert!(Message::is_truncation_marker("MessageMaxSizeExceeded"));
     assert!(Message::is_truncation_marker(
         "http://schemas.microsoft.com/xrm/2011/Claims/MessageMaxSizeExceeded"

@@ -16,7 +16,7 @@ fn local(addresses: &[&str]) -> User {
 }
 
 fn email(at: usize, address: &str) -> ContactChange {
-    change(1, at).set("emailaddress1", address)
+    change(1, at).before("adx_identity_username", user(1).to_string()).set("emailaddress1", address)
 }
 
 /// Signs in, social accounts, and the principal name, in the order of the directory.

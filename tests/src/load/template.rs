@@ -204,7 +204,7 @@ mod tests {
                 let body = Template::new(format, filler).body(&values);
                 assert!(body.len() > filler);
                 match changes(&body, Some(format.content_type()), false) {
-                    Ok(Read::Changes(changes)) => changes,
+                    Ok(Read::Changes(changes, _)) => changes,
                     other => panic!("{format:?}: {other:?}"),
                 }
             });

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, time::Duration};
 
 use rand::RngExt;
 use shared::{
-    engine::{Arrival, Effect, Intake, Planned},
+    engine::{Arrival, Effect, Failures, Intake, Member, Planned},
     ids::LockToken,
     moment::Moment,
     urgency::Urgency,
@@ -86,10 +86,15 @@ impl World {
     fn hand_over(&mut self, writer: Writer, index: usize, lock: LockToken) {
         self.report.deliveries += 1;
         let message = self.queue.messages[index].clone();
-        let planned = message.changes.iter().map(|&change| &self.changes[change]).map(|change| Planned {
-            user: change.user,
-            version: Some(change.version),
-            patch: change.patch(),
+        let several = message.changes.len() > 1;
+        let planned = message.changes.iter().enumerate().map(|(index, &change)| {
+            let change = &self.changes[change];
+            Planned {
+                user: change.user,
+                version: Some(change.version),
+                patch: change.patch(),
+                member: several.then_some(Member { position: index + 1, contact: None }),
+            }
         });
         let arrival = Arrival {
             lock,
@@ -100,7 +105,7 @@ impl World {
             lineage: message.lineage(),
             // Any message may have been a dead letter once.
             urgency: if message.arrival.0 % 5 == 4 { Urgency::Replayed } else { Urgency::Live },
-            intake: Intake::Work(planned.collect()),
+            intake: Intake::Work(planned.collect(), Failures::default()),
         };
         let now = self.now;
         if let Some(replica) = self.alive(writer) {

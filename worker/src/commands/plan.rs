@@ -44,12 +44,18 @@ fn as_text(read: &Result<Read, DeadLetter>, planner: &Planner) -> String {
     match read {
         Err(letter) => dead_letter(&mut text, letter),
         Ok(Read::Nothing(why)) => line(&mut text, "nothing", why.explain()),
-        Ok(Read::Changes(changes)) => {
+        Ok(Read::Changes(changes, unread)) => {
             for (index, change) in changes.iter().enumerate() {
                 if index > 0 {
                     text.push('\n');
                 }
                 describe(&mut text, change, planner);
+            }
+            if changes.is_empty() && unread.is_empty() {
+                line(&mut text, "nothing", "no contact is in the message");
+            }
+            if let Some(letter) = unread.letter() {
+                dead_letter(&mut text, &letter);
             }
         }
     }
@@ -57,7 +63,8 @@ fn as_text(read: &Result<Read, DeadLetter>, planner: &Planner) -> String {
 }
 
 fn describe(text: &mut String, change: &Change, planner: &Planner) {
-    line(text, "contact", &format!("{}, {:?}", change.contact, change.operation));
+    let place = change.origin.position.map_or_else(String::new, |position| format!(", number {position}"));
+    line(text, "contact", &format!("{}, {:?}{place}", change.contact, change.operation));
     let version = match change.version {
         None => "none in the message; the time of its arrival counts".to_owned(),
         Some(version) => match version.row {
@@ -102,8 +109,13 @@ fn as_json(read: &Result<Read, DeadLetter>, planner: &Planner) -> String {
     let value = match read {
         Err(letter) => json!({"deadLetter": letter_json(letter)}),
         Ok(Read::Nothing(why)) => json!({"nothing": why.as_str()}),
-        Ok(Read::Changes(changes)) => {
-            json!({"changes": changes.iter().map(|change| change_json(change, planner)).collect::<Vec<_>>()})
+        Ok(Read::Changes(changes, unread)) => {
+            let changes: Vec<_> = changes.iter().map(|change| change_json(change, planner)).collect();
+            let mut value = json!({ "changes": changes });
+            if let Some(letter) = unread.letter() {
+                value["deadLetter"] = letter_json(&letter);
+            }
+            value
         }
     };
     format!("{value:#}\n")
@@ -112,6 +124,9 @@ fn as_json(read: &Result<Read, DeadLetter>, planner: &Planner) -> String {
 fn change_json(change: &Change, planner: &Planner) -> Value {
     let mut object = Map::new();
     object.insert("contact".into(), json!(change.contact.to_string()));
+    if let Some(position) = change.origin.position {
+        object.insert("position".into(), json!(position));
+    }
     object.insert("operation".into(), json!(format!("{:?}", change.operation)));
     object.insert(
         "version".into(),

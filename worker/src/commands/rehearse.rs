@@ -116,7 +116,7 @@ async fn tell(
 ) -> anyhow::Result<()> {
     summary.count(message);
     let mut compared = Vec::new();
-    if let (Some(directory), Intake::Work(planned)) = (directory, &message.intake) {
+    if let (Some(directory), Intake::Work(planned, _)) = (directory, &message.intake) {
         for planned in planned {
             let enqueued = message.enqueued.unwrap_or_else(clock::now);
             compared.push(compare(directory, &planned.alone(enqueued, message.sequence)).await);
@@ -153,7 +153,8 @@ impl Summary {
     fn count(&mut self, message: &Seen) {
         self.messages += 1;
         match &message.intake {
-            Intake::Work(planned) => {
+            Intake::Work(planned, failures) => {
+                self.dead += usize::from(!failures.is_empty());
                 self.writes += planned.len();
                 self.users.extend(planned.iter().map(|planned| planned.user));
             }
@@ -180,13 +181,13 @@ impl Summary {
 
 fn as_text(message: &Seen, compared: &[Compared], values: bool) -> String {
     let lines = match &message.intake {
-        Intake::Work(planned) => {
+        Intake::Work(planned, failures) => {
             let compared = compared.iter().map(Some).chain(std::iter::repeat(None));
-            planned.iter().zip(compared).map(|(planned, compared)| write(planned, compared, values)).collect()
+            let writes =
+                planned.iter().zip(compared).map(|(planned, compared)| write(planned, compared, values));
+            writes.chain(failures.letter().as_ref().map(dead_letter)).collect()
         }
-        Intake::Settle(_, Some(letter)) => {
-            vec![format!("dead letter  {}: {}", letter.reason.as_str(), letter.description.as_str())]
-        }
+        Intake::Settle(_, Some(letter)) => vec![dead_letter(letter)],
         Intake::Settle(Ending::Unchanged(why), None) => vec![format!("nothing      {}", why.explain())],
         Intake::Settle(ending, None) => vec![format!("nothing      {ending:?}")],
     };
@@ -196,6 +197,10 @@ fn as_text(message: &Seen, compared: &[Compared], values: bool) -> String {
         PeekedState::Scheduled => "scheduled  ",
     };
     lines.iter().fold(String::new(), |text, line| format!("{text}{:<8}{state}{line}\n", message.sequence.0))
+}
+
+fn dead_letter(letter: &DeadLetter) -> String {
+    format!("dead letter  {}: {}", letter.reason.as_str(), letter.description.as_str())
 }
 
 fn write(planned: &Planned, compared: Option<&Compared>, values: bool) -> String {
@@ -228,7 +233,10 @@ fn as_json(message: &Seen, compared: &[Compared], values: bool) -> String {
     };
     object.insert("state".into(), json!(state));
     let (key, value) = match &message.intake {
-        Intake::Work(planned) => {
+        Intake::Work(planned, failures) => {
+            if let Some(letter) = failures.letter() {
+                object.insert("deadLetter".into(), letter_json(&letter));
+            }
             let compared = compared.iter().map(Some).chain(std::iter::repeat(None));
             let writes =
                 planned.iter().zip(compared).map(|(planned, compared)| write_json(planned, compared, values));

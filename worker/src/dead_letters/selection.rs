@@ -64,7 +64,8 @@ impl Subjects {
     #[must_use]
     pub fn of(message: &Message, planner: &Planner) -> Self {
         let Ok(body) = &message.body else { return Self::default() };
-        let Ok(Read::Changes(changes)) = intake::changes(body, message.content_type.as_deref(), false) else {
+        let Ok(Read::Changes(changes, _)) = intake::changes(body, message.content_type.as_deref(), false)
+        else {
             return Self::default();
         };
         Self {

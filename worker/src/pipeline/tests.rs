@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use shared::{
-    engine::{Intake, Planned},
+    engine::{Failures, Intake, Planned},
     ids::SequenceNumber,
     patch::{PropertyValue, UserPatch},
     property::Property,
@@ -120,7 +120,8 @@ fn touchy_read(message: &Message, _: &Planner, _: &mut dyn FnMut()) -> Intake {
     let number: u128 = str::from_utf8(body).expect("text").parse().expect("this reading panics");
     let name = Property::named("givenName").expect("known");
     let patch = UserPatch::new([(name, PropertyValue::Text("v".into()))]).expect("one");
-    Intake::Work(vec![Planned { user: UserId(Uuid::from_u128(number)), version: None, patch }])
+    let planned = Planned { user: UserId(Uuid::from_u128(number)), version: None, patch, member: None };
+    Intake::Work(vec![planned], Failures::default())
 }
 
 #[derive(Default)]

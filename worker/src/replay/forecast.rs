@@ -83,7 +83,11 @@ pub fn forecast(message: &Message, planner: &Planner, now: Timestamp) -> (Foreca
     let marked =
         message.properties.iter().any(|(name, _)| shared::decode::Message::is_truncation_marker(name));
     match Intake::of(body, message.content_type.as_deref(), marked, planner) {
-        Intake::Work(works) => {
+        Intake::Work(works, failures) => {
+            // What is good in it would be written again, and the message come back for the rest.
+            if let Some(letter) = failures.letter() {
+                return (Forecast::DeadLetter(letter), Vec::new());
+            }
             let writes: Vec<_> = works.iter().map(|work| write_of(work, message, now)).collect();
             let names = writes.iter().flat_map(|write| &write.entries);
             let names = names.map(|entry| entry.property.name().into()).collect();

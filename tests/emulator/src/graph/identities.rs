@@ -46,7 +46,7 @@ fn read(element: &Value, domain: &str) -> Result<Identity, Refusal> {
 fn fits(identity: &Identity, domain: &str) -> bool {
     let Identity { sign_in_type, issuer, issuer_assigned_id: id } = identity;
     let lengths =
-        (1..=LONGEST_ISSUER).contains(&issuer.len()) && (1..=LONGEST_ID).contains(&id.chars().count());
+        (1..=LONGEST_ISSUER).contains(&issuer.len()) && (1..=LONGEST_ID).contains(&id.encode_utf16().count());
     let local = issuer.eq_ignore_ascii_case(domain);
     let shape = match sign_in_type.as_str() {
         "" => false,

@@ -57,8 +57,11 @@ fn describe(message: &Message, planner: &Planner, values: bool) -> Value {
         Ok(body) => match intake::changes(body, message.content_type.as_deref(), false) {
             Err(letter) => dead_letter(&letter),
             Ok(Read::Nothing(why)) => json!({"nothing": why.explain()}),
-            Ok(Read::Changes(changes)) => {
-                json!({"changes": changes.iter().map(|one| change(one, planner, values)).collect::<Vec<_>>()})
+            Ok(Read::Changes(changes, unread)) => {
+                let changes: Vec<_> = changes.iter().map(|one| change(one, planner, values)).collect();
+                let mut read = unread.letter().as_ref().map_or(json!({}), dead_letter);
+                read["changes"] = json!(changes);
+                read
             }
         },
     };

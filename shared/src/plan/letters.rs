@@ -1,0 +1,139 @@
+//! Why a change cannot be planned, and what a person can do about it.
+
+use crate::{
+    change::{Change, Operation},
+    ids::OrganizationId,
+    mapping::{Row, RowError},
+    reason::{DeadLetter, DeadLetterReason},
+};
+
+/// What becomes of a message that its sender stripped.
+#[must_use]
+pub fn truncated() -> DeadLetter {
+    DeadLetter::new(
+        DeadLetterReason::ContextTruncated,
+        "Dataverse removed the columns because the message exceeded 192 KB; register fewer image columns, then \
+         change a mapped column of the contact and change it back",
+    )
+}
+
+/// What becomes of a pipeline message whose name we do not know and that says nothing that we could use.
+#[must_use]
+pub fn unsupported(name: &str) -> DeadLetter {
+    let name = if is_logical_name(name) { format!(" {name}") } else { String::new() };
+    DeadLetter::new(
+        DeadLetterReason::MessageNotSupported,
+        &format!(
+            "the message{name} is not one that contactsync knows, and no contact with mapped columns is in its Target; \
+             unregister the step for it, and make changes of contacts that came with it once more"
+        ),
+    )
+}
+
+/// Whether a text of a message can be the name of a table or a pipeline message. Nothing else of it is repeated.
+#[must_use]
+pub fn is_logical_name(name: &str) -> bool {
+    (1..=128).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+pub(super) fn foreign(organization: Option<OrganizationId>) -> DeadLetter {
+    let organization = organization.map_or_else(|| "none".to_owned(), |id| id.to_string());
+    DeadLetter::new(
+        DeadLetterReason::ForeignOrganization,
+        &format!("organization {organization} is not listed in filter.organizations"),
+    )
+}
+
+pub(super) fn link_invalid(link_column: &str) -> DeadLetter {
+    DeadLetter::new(
+        DeadLetterReason::UserLinkInvalid,
+        &format!(
+            "{link_column} is not the object id of a user (a GUID); set it to the object id, or clear it if the \
+             contact does not sign in through this directory"
+        ),
+    )
+}
+
+/// The link column is nowhere in the message, nor is an image that it could have been left out of.
+pub(super) fn link_unknown(link_column: &str, change: &Change) -> DeadLetter {
+    if change.origin.marked {
+        return truncated();
+    }
+    let text = if has_images(change) {
+        format!(
+            "{link_column} is neither in the target nor in an image; register a post image with that column on the \
+             step"
+        )
+    } else {
+        format!(
+            "{link_column} is not among the columns of the contact, and {NO_IMAGES}; {INSTEAD}, with a post image with \
+             that column, or let the sender set the column for each contact"
+        )
+    };
+    DeadLetter::new(DeadLetterReason::UserLinkUnknown, &text)
+}
+
+const NO_IMAGES: &str = "messages of this kind carry no images";
+const INSTEAD: &str =
+    "register the step on Create and Update instead, which Dataverse raises for each contact as well";
+
+/// Whether Dataverse lets images be registered for this kind of message.
+fn has_images(change: &Change) -> bool {
+    match change.operation {
+        Operation::Unknown => false,
+        // It may have become a Create or an Update, but it is posted as what it was.
+        _ => change.origin.position.is_none() && &*change.origin.message != "Upsert",
+    }
+}
+
+/// Whether what is missing may have been cut off by the sender.
+fn is_cut(change: &Change) -> bool {
+    change.origin.marked && change.after.is_empty()
+}
+
+/// The contact has another user than before, and the message does not say what this user shall look like.
+pub(super) fn new_link(link_column: &str, missing: &[&str], change: &Change) -> DeadLetter {
+    if is_cut(change) {
+        return truncated();
+    }
+    let remedy = if has_images(change) {
+        "register a post image with all mapped columns on the step".to_owned()
+    } else {
+        format!("{NO_IMAGES}; {INSTEAD}, with a post image with all mapped columns")
+    };
+    DeadLetter::new(
+        DeadLetterReason::ColumnMissing,
+        &format!(
+            "{link_column} is new, so every mapped column is needed for this user, and no post image shows {}; \
+             {remedy}, then force a later message of this contact through with contactsync apply",
+            missing.join(", ")
+        ),
+    )
+}
+
+pub(super) fn unmappable(row: &Row, error: &RowError, change: &Change) -> DeadLetter {
+    let (reason, text) = match error {
+        RowError::Invalid(invalid) => (
+            DeadLetterReason::ValueInvalid,
+            format!("{}, mapped to {}, {invalid}; correct the contact", row.source, row.property),
+        ),
+        RowError::Missing(_) if is_cut(change) => return truncated().about(row.property.name()),
+        RowError::Missing(column) if has_images(change) => (
+            DeadLetterReason::ColumnMissing,
+            format!(
+                "{} needs {column}, which is neither in the target nor in a post image; register a post image with \
+                 that column on the step",
+                row.property
+            ),
+        ),
+        RowError::Missing(column) => (
+            DeadLetterReason::ColumnMissing,
+            format!(
+                "{} needs {column}, which is not among the columns of the contact, and {NO_IMAGES}; {INSTEAD}, with a \
+                 post image with that column",
+                row.property
+            ),
+        ),
+    };
+    DeadLetter::new(reason, &text).about(row.property.name())
+}
