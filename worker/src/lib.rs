@@ -27,3 +27,4 @@ pub mod config;
 pub mod http_client;
 pub mod telemetry;
 pub mod text_file;
+pub mod times;

@@ -199,7 +199,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     fn received(&mut self, delivery: Delivery, now: Now) {
         self.observer.received();
         let Now { instant: received, moment, wall } = now;
-        self.locks.hold(delivery.lock, delivery.locked_until, received, wall);
+        self.locks.hold(delivery.lock, delivery.received);
         let past = Past::of(&delivery.message);
         let trace = self.observer.trace(&delivery.message, wall).map(|trace| (trace, clock::now()));
         let mut decoded = None;
@@ -214,7 +214,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         let enqueued = past.first_seen.unwrap_or(wall);
         let arrival = Arrival {
             lock: delivery.lock,
-            locked_for: Duration::try_from(delivery.locked_until.duration_since(wall)).unwrap_or_default(),
+            locked_for: self.queue.lock_length(),
             bytes: delivery.message.body.as_ref().map_or(0, bytes::Bytes::len),
             enqueued,
             age: Duration::try_from(wall.duration_since(past.since.unwrap_or(wall))).unwrap_or_default(),

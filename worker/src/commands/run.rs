@@ -70,7 +70,8 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     let clients = wiring::clients(&settings.graph)?;
     let queue = Arc::new(wiring::queue(&settings, &clients)?);
     let (tracer, spans) = settings.telemetry.otlp.as_ref().map(|otlp| Tracer::new(otlp.trace_ratio)).unzip();
-    let observer = Arc::new(observer(&settings, queue.state(), tracer));
+    let observer = observer(&settings, queue.state(), tracer).with_times(Arc::clone(&clients.times));
+    let observer = Arc::new(observer);
     let export = settings
         .telemetry
         .otlp
@@ -110,6 +111,7 @@ fn read_queue(settings: &Settings, clients: &Clients, queue: &AmqpQueue, observe
     if interval.is_zero() {
         return;
     }
+    tokio::spawn(wiring::admin(&settings.bus, clients).get_acquainted());
     let admin = wiring::admin(&settings.bus, clients);
     let (queue, dead_letters) = (Arc::new(queue.browser()), Arc::new(queue.dead_letter_browser()));
     let reader = Reader::new(admin, queue, dead_letters, Thoroughness::GAUGES, clock::now);

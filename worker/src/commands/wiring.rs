@@ -22,10 +22,9 @@ use crate::{
 pub fn clients(graph: &config::Graph) -> anyhow::Result<Clients> {
     let timeouts = timeouts(graph);
     let ca_file = graph.ca_file.as_deref();
-    Ok(Clients {
-        http: http_client::build(timeouts, ca_file)?,
-        direct: http_client::build_direct(timeouts, ca_file)?,
-    })
+    let (http, direct) =
+        (http_client::build(timeouts, ca_file)?, http_client::build_direct(timeouts, ca_file)?);
+    Ok(Clients::new(http, direct))
 }
 
 fn timeouts(graph: &config::Graph) -> http_client::Timeouts {
@@ -44,6 +43,7 @@ pub fn amqp_settings(bus: &Bus, clients: &Clients) -> amqp::Settings {
     let mut amqp = amqp::Settings::new(bus.endpoint.clone(), tokens, &bus.source.address(), clock::now);
     amqp.target = bus.source.target().into();
     amqp.way = bus.way.clone();
+    amqp.times = Arc::clone(&clients.times);
     amqp
 }
 
@@ -52,6 +52,7 @@ pub fn admin(bus: &Bus, clients: &Clients) -> AdminClient {
     // No proxy stands between us and an emulator on this machine.
     let http = if bus.endpoint.is_loopback() { &clients.direct } else { &clients.http };
     AdminClient::new(http.clone(), &bus.admin, &bus.source.address(), bus_tokens(bus, clients), clock::now)
+        .telling(Arc::clone(&clients.times))
 }
 
 /// Tokens for Service Bus, by a shared key or by Entra.

@@ -1,4 +1,7 @@
 //! Renewal of locks, on a task of its own: never behind receiving, never behind Graph.
+//!
+//! A renewal is planned from the moment the lock was taken and from the length that the queue's locks have
+//! ([`Queue::lock_length`]), both by the monotonic clock. No wall clock has a say in it.
 
 use std::{
     collections::BTreeSet,
@@ -6,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
 use rand::RngExt;
 use shared::ids::{IdMap, LockToken};
 use tokio::{
@@ -15,15 +17,17 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::{
-    bus::{Queue, RenewError},
-    clock,
-};
+use crate::bus::{Queue, RenewError};
 
 /// Tokens renewed in one request.
 const BATCH: usize = 100;
-/// Shortest and longest believable rest of a lock; a clock that is wrong must not make us sleep too long.
-const REST: (Duration, Duration) = (Duration::from_millis(500), Duration::from_mins(5));
+/// What is due within this time goes along with what is due now; it saves requests. A renewal that failed is tried
+/// again after it.
+const SOON: Duration = Duration::from_millis(500);
+/// How often to see whether the length of locks has become known better, while any are held.
+const LOOK: Duration = Duration::from_secs(1);
+/// A change of the length by less than this part moves no renewal.
+const NOTABLE: u32 = 10;
 
 /// Keeps locks alive until told otherwise.
 pub struct LockKeeper {
@@ -34,16 +38,17 @@ pub struct LockKeeper {
 impl LockKeeper {
     /// Starts it. Locks found to be lost are told on the channel.
     pub fn start<Q: Queue>(queue: Arc<Q>) -> (Self, mpsc::UnboundedReceiver<LockToken>) {
-        let plan = Arc::new(Plan::default());
+        let plan = Arc::new(Plan::of(queue.lock_length()));
         // Unbounded, but never longer than the messages held.
         let (lost, lost_locks) = mpsc::unbounded_channel();
         let task = tokio::spawn(Renewal { queue, lost, plan: Arc::clone(&plan) }.run());
         (Self { plan, task }, lost_locks)
     }
 
-    /// Keeps this lock from now on.
-    pub fn hold(&self, lock: LockToken, until: Timestamp, now: Instant, wall: Timestamp) {
-        self.plan.put(lock, renewal_of(until, now, wall));
+    /// Keeps this lock, which was taken at that moment.
+    pub fn hold(&self, lock: LockToken, since: Instant) {
+        // Jittered, so that locks taken together are not renewed in one thundering request.
+        self.plan.put(lock, Taken { since, share: rand::rng().random_range(SHARE) });
     }
 
     /// The message is being settled.
@@ -58,60 +63,96 @@ impl Drop for LockKeeper {
     }
 }
 
-/// When to renew: at about half of what is left of the lock, jittered so that locks taken together are not
-/// renewed in one thundering request.
-fn renewal_of(until: Timestamp, now: Instant, wall: Timestamp) -> Instant {
-    let rest = Duration::try_from(until.duration_since(wall)).unwrap_or_default();
-    let share = rand::rng().random_range(0.4..0.6);
-    now + rest.clamp(REST.0, REST.1).mul_f64(share)
-}
-
 /// Which lock is renewed when. Most messages are settled before that, so taking one in and out wakes nobody.
-#[derive(Default)]
 struct Plan {
     state: Mutex<State>,
     /// A renewal is due before the task would wake up.
     earlier: Notify,
 }
 
-#[derive(Default)]
+/// At which part of its length a lock is renewed.
+const SHARE: std::ops::Range<f64> = 0.4..0.6;
+
+/// A lock as it was taken or last extended.
+#[derive(Clone, Copy)]
+struct Taken {
+    since: Instant,
+    /// At which part of its length it is renewed.
+    share: f64,
+}
+
 struct State {
+    /// How long a lock holds.
+    length: Duration,
     /// Locks by the time of their next renewal.
     due: BTreeSet<(Instant, LockToken)>,
-    held: IdMap<LockToken, Instant>,
+    held: IdMap<LockToken, (Taken, Instant)>,
     /// When the task wakes up by itself.
     wakes: Option<Instant>,
 }
 
 impl State {
     fn forget(&mut self, lock: LockToken) {
-        if let Some(at) = self.held.remove(&lock) {
+        if let Some((_, at)) = self.held.remove(&lock) {
             self.due.remove(&(at, lock));
         }
     }
 
-    fn put(&mut self, lock: LockToken, at: Instant) {
+    fn put(&mut self, lock: LockToken, taken: Taken) -> Instant {
+        let at = taken.since + self.length.mul_f64(taken.share);
+        self.put_at(lock, taken, at);
+        at
+    }
+
+    fn put_at(&mut self, lock: LockToken, taken: Taken, at: Instant) {
         self.forget(lock);
-        self.held.insert(lock, at);
+        self.held.insert(lock, (taken, at));
         self.due.insert((at, lock));
     }
 
-    /// A released lock stays released, even if its renewal was under way.
-    fn put_again(&mut self, lock: LockToken, at: Instant) {
-        if self.held.contains_key(&lock) {
-            self.put(lock, at);
+    /// The lock was extended no earlier than at that moment. A released lock stays released, even if its renewal was
+    /// under way.
+    fn extended(&mut self, lock: LockToken, since: Instant) {
+        if let Some((taken, _)) = self.held.get(&lock).copied() {
+            self.put(lock, Taken { since, ..taken });
         }
+    }
+
+    /// Its renewal failed and is to be tried again then.
+    fn postpone(&mut self, lock: LockToken, at: Instant) {
+        if let Some((taken, _)) = self.held.get(&lock).copied() {
+            self.put_at(lock, taken, at);
+        }
+    }
+
+    /// Takes the length over, and plans everything anew if it differs notably from what was known.
+    fn learn(&mut self, length: Duration) {
+        if length.abs_diff(self.length) <= self.length / NOTABLE {
+            return;
+        }
+        self.length = length;
+        for (lock, (taken, _)) in std::mem::take(&mut self.held) {
+            let at = taken.since + length.mul_f64(taken.share);
+            self.held.insert(lock, (taken, at));
+        }
+        self.due = self.held.iter().map(|(lock, (_, at))| (*at, *lock)).collect();
     }
 }
 
 impl Plan {
+    /// Nothing is held yet.
+    fn of(length: Duration) -> Self {
+        let (due, held) = (BTreeSet::new(), IdMap::default());
+        Self { state: Mutex::new(State { length, due, held, wakes: None }), earlier: Notify::new() }
+    }
+
     fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn put(&self, lock: LockToken, at: Instant) {
+    fn put(&self, lock: LockToken, taken: Taken) {
         let earlier = self.with(|state| {
-            state.put(lock, at);
+            let at = state.put(lock, taken);
             let earlier = state.wakes.is_none_or(|wakes| at < wakes);
             if earlier {
                 state.wakes = Some(at);
@@ -123,10 +164,13 @@ impl Plan {
         }
     }
 
-    /// When the next renewal is due; whoever asks sleeps until then.
-    fn next(&self) -> Option<Instant> {
+    /// When there is something to do next, by the length that locks have as far as is known now; whoever asks sleeps
+    /// until then.
+    fn next(&self, length: Duration) -> Option<Instant> {
         self.with(|state| {
-            state.wakes = state.due.first().map(|(at, _)| *at);
+            state.learn(length);
+            let look = Instant::now() + LOOK;
+            state.wakes = state.due.first().map(|(at, _)| look.min(*at));
             state.wakes
         })
     }
@@ -149,7 +193,7 @@ struct Renewal<Q> {
 impl<Q: Queue> Renewal<Q> {
     async fn run(self) {
         loop {
-            let next = self.plan.next();
+            let next = self.plan.next(self.queue.lock_length());
             tokio::select! {
                 () = self.plan.earlier.notified() => {}
                 () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => self.renew().await,
@@ -158,16 +202,16 @@ impl<Q: Queue> Renewal<Q> {
     }
 
     async fn renew(&self) {
-        // What is due within the next moment goes along; it saves requests.
-        let locks = self.plan.due_by(Instant::now() + REST.0);
+        let begun = Instant::now();
+        let locks = self.plan.due_by(begun + SOON);
         if locks.is_empty() {
             return;
         }
         let answers = self.queue.renew(&locks).await;
-        let (now, wall) = (Instant::now(), clock::now());
         for (lock, answer) in locks.into_iter().zip(answers) {
             match answer {
-                Ok(until) => self.plan.with(|state| state.put_again(lock, renewal_of(until, now, wall))),
+                // Extended at some moment between request and answer.
+                Ok(()) => self.plan.with(|state| state.extended(lock, begun)),
                 Err(RenewError::LockLost) => {
                     let held = self.plan.with(|state| {
                         let held = state.held.contains_key(&lock);
@@ -179,7 +223,7 @@ impl<Q: Queue> Renewal<Q> {
                 }
                 Err(RenewError::Failed(error)) => {
                     tracing::debug!(error = %shared::reason::chain(&error), "a lock could not be renewed yet");
-                    self.plan.with(|state| state.put_again(lock, now + REST.0));
+                    self.plan.with(|state| state.postpone(lock, Instant::now() + SOON));
                 }
             }
         }
