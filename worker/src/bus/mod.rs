@@ -72,7 +72,7 @@ pub trait Queue: Send + Sync + 'static {
     /// Sends a message; returns when the service has confirmed it.
     async fn send(&self, message: Outgoing) -> Result<(), Error>;
 
-    /// Sends a message that stays invisible until `at`; returns when the service has confirmed it.
+    /// Sends a message that stays invisible until `at`, by our clock; returns when the service has confirmed it.
     async fn schedule(&self, message: Outgoing, at: Timestamp) -> Result<(), Error>;
 
     /// Looks at up to `max` messages from a sequence number on without locking them. Locked, deferred and

@@ -21,9 +21,10 @@ use crate::bus::{Queue, RenewError};
 
 /// Tokens renewed in one request.
 const BATCH: usize = 100;
-/// What is due within this time goes along with what is due now; it saves requests. A renewal that failed is tried
-/// again after it.
+/// A renewal that failed is tried again after this time.
 const SOON: Duration = Duration::from_millis(500);
+/// What is due within this part of a lock's length goes along with what is due now; it saves requests.
+const ALONG: u32 = 10;
 /// How often to see whether the length of locks has become known better, while any are held.
 const LOOK: Duration = Duration::from_secs(1);
 /// A change of the length by less than this part moves no renewal.
@@ -175,9 +176,13 @@ impl Plan {
         })
     }
 
-    /// What is due by then.
-    fn due_by(&self, horizon: Instant) -> Vec<LockToken> {
+    /// What is due now, and then also what will be soon.
+    fn due(&self, now: Instant) -> Vec<LockToken> {
         self.with(|state| {
+            if state.due.first().is_none_or(|(at, _)| *at > now) {
+                return Vec::new();
+            }
+            let horizon = now + state.length / ALONG;
             let due = state.due.iter().take_while(|(at, _)| *at <= horizon);
             due.take(BATCH).map(|(_, lock)| *lock).collect()
         })
@@ -203,7 +208,7 @@ impl<Q: Queue> Renewal<Q> {
 
     async fn renew(&self) {
         let begun = Instant::now();
-        let locks = self.plan.due_by(begun + SOON);
+        let locks = self.plan.due(begun);
         if locks.is_empty() {
             return;
         }
@@ -227,5 +232,125 @@ impl<Q: Queue> Renewal<Q> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use jiff::Timestamp;
+    use shared::ids::SequenceNumber;
+    use tokio::time::sleep;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::bus::{Delivery, Error, Outgoing, Peeked};
+
+    /// A queue whose locks hold for a time that only it knows, and that tells what is known of it.
+    struct Locks {
+        truth: Duration,
+        known: Mutex<Duration>,
+        state: Mutex<Held>,
+    }
+
+    #[derive(Default)]
+    struct Held {
+        until: IdMap<LockToken, Instant>,
+        requests: usize,
+        /// Parts of their time after which locks were renewed.
+        shares: Vec<f64>,
+    }
+
+    #[async_trait]
+    impl Queue for Locks {
+        async fn receive(&self) -> Result<Vec<Delivery>, Error> {
+            Err(Error::Closed)
+        }
+        fn set_credit(&self, _: u32) {}
+        async fn renew(&self, locks: &[LockToken]) -> Vec<Result<(), RenewError>> {
+            let (mut state, now) = (self.state.lock().expect("no panic under the lock"), Instant::now());
+            state.requests += 1;
+            let mut renew = |lock: &LockToken| {
+                let until =
+                    state.until.get_mut(lock).filter(|until| **until > now).ok_or(RenewError::LockLost)?;
+                let left = until.saturating_duration_since(now);
+                *until = now + self.truth;
+                state.shares.push(1.0 - left.as_secs_f64() / self.truth.as_secs_f64());
+                Ok(())
+            };
+            locks.iter().map(&mut renew).collect()
+        }
+        fn lock_length(&self) -> Duration {
+            *self.known.lock().expect("no panic under the lock")
+        }
+        async fn send(&self, _: Outgoing) -> Result<(), Error> {
+            Err(Error::Closed)
+        }
+        async fn schedule(&self, _: Outgoing, _: Timestamp) -> Result<(), Error> {
+            Err(Error::Closed)
+        }
+        async fn peek(&self, _: SequenceNumber, _: u32) -> Result<Vec<Peeked>, Error> {
+            Ok(Vec::new())
+        }
+        async fn close(&self) {}
+    }
+
+    /// Holds so many locks for five of their lengths, the length becoming known after `late`. Tells how many were lost,
+    /// how many requests were made, and the parts of their time after which locks were renewed.
+    async fn hold(locks: u128, truth: u64, guess: u64, late: u64) -> (usize, usize, Vec<f64>) {
+        let truth = Duration::from_secs(truth);
+        let known = Mutex::new(Duration::from_secs(guess));
+        let queue = Arc::new(Locks { truth, known, state: Mutex::default() });
+        let (keeper, mut lost) = LockKeeper::start(Arc::clone(&queue));
+        for number in 0..locks {
+            let (lock, now) = (LockToken(Uuid::from_u128(number)), Instant::now());
+            queue.state.lock().expect("no panic under the lock").until.insert(lock, now + truth);
+            keeper.hold(lock, now);
+        }
+        sleep(Duration::from_secs(late)).await;
+        *queue.known.lock().expect("no panic under the lock") = truth;
+        sleep(truth * 5).await;
+        drop(keeper);
+        let mut count = 0;
+        while lost.try_recv().is_ok() {
+            count += 1;
+        }
+        let state = std::mem::take(&mut *queue.state.lock().expect("no panic under the lock"));
+        (count, state.requests, state.shares)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn locks_are_renewed_about_half_way_and_in_few_requests() {
+        for length in [5, 30, 60, 300] {
+            let (lost, requests, shares) = hold(500, length, length, 0).await;
+            assert_eq!(lost, 0, "of {length} s");
+            // What is nearly due goes along with what is due, and so may come a little early.
+            let range = SHARE.start - 0.11..SHARE.end + 0.01;
+            assert!(shares.iter().all(|share| range.contains(share)), "of {length} s: {shares:?}");
+            // Each of the 500 about ten times, up to a hundred at once.
+            assert!(requests <= 150, "of {length} s: {requests} requests");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_length_that_becomes_known_late_still_keeps_locks_that_were_taken_before() {
+        for (truth, guess) in [(5, 300), (5, 60), (30, 300), (60, 5), (300, 5)] {
+            let (lost, _, shares) = hold(100, truth, guess, 1).await;
+            assert_eq!(lost, 0, "{truth} s taken for {guess} s");
+            assert!(!shares.is_empty());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lock_that_was_released_is_renewed_no_more() {
+        let second = Duration::from_secs(1);
+        let queue =
+            Arc::new(Locks { truth: 5 * second, known: Mutex::new(5 * second), state: Mutex::default() });
+        let (keeper, _lost) = LockKeeper::start(Arc::clone(&queue));
+        let lock = LockToken(Uuid::from_u128(1));
+        keeper.hold(lock, Instant::now());
+        keeper.release(lock);
+        sleep(10 * second).await;
+        assert_eq!(queue.state.lock().expect("no panic under the lock").requests, 0);
     }
 }

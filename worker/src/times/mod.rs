@@ -84,10 +84,16 @@ impl Times {
         self.service_bus.ahead(now).or_else(|| self.locks.proven_ahead(now))
     }
 
-    /// The time now by the clock of Service Bus, for signatures that it judges.
+    /// The time now by the clock of Service Bus, for what the two of us have to agree on: signatures, ages.
     #[must_use]
     pub fn at_service_bus(&self, now: Reading) -> Timestamp {
-        corrected(now.wall, self.ahead_of_service_bus(now).or_else(|| self.graph.ahead(now)))
+        self.by_service_bus(now.wall, now)
+    }
+
+    /// A time of our clock by that of Service Bus.
+    #[must_use]
+    pub fn by_service_bus(&self, time: Timestamp, now: Reading) -> Timestamp {
+        corrected(time, self.ahead_of_service_bus(now).or_else(|| self.graph.ahead(now)))
     }
 
     /// The time now by the clock of Entra, for assertions that it judges.
@@ -98,18 +104,22 @@ impl Times {
 }
 
 /// Small differences are left alone: they matter to nobody, and the measure is good to a second only.
-fn corrected(wall: Timestamp, ahead: Option<SignedDuration>) -> Timestamp {
+fn corrected(time: Timestamp, ahead: Option<SignedDuration>) -> Timestamp {
     match ahead {
-        Some(ahead) if ahead.abs() > TOLERATED => wall.checked_sub(ahead).unwrap_or(wall),
-        _ => wall,
+        Some(ahead) if ahead.abs() > TOLERATED => time.checked_sub(ahead).unwrap_or(time),
+        _ => time,
     }
 }
 
-/// A difference of clocks in words: `2h 3m behind`.
+/// A difference of clocks in words: `2h 3m behind`. A large one without its seconds, which dates do not tell exactly.
 #[must_use]
 pub fn side(ahead: SignedDuration) -> String {
     let word = if ahead.is_negative() { "behind" } else { "ahead of" };
-    format!("{:#} {word}", SignedDuration::from_secs(ahead.abs().as_secs()))
+    let distance = ahead.abs();
+    let step = if distance < SignedDuration::from_mins(10) { 1 } else { 60 };
+    let half = SignedDuration::from_millis(step * 500);
+    let rounded = SignedDuration::from_secs((distance.saturating_add(half)).as_secs() / step * step);
+    format!("{rounded:#} {word}")
 }
 
 /// The hint that belongs to a refused token, if the clock of this machine is to blame.
@@ -242,6 +252,8 @@ mod tests {
     fn the_clock_is_blamed_only_if_it_is_far_off() {
         assert_eq!(blame(None, "entra"), None);
         assert_eq!(blame(Some(SignedDuration::from_secs(-100)), "entra"), None);
+        assert_eq!(side(SignedDuration::from_millis(45_600)), "46s ahead of");
+        assert_eq!(side(SignedDuration::from_millis(10_799_300)), "3h ahead of");
         assert_eq!(
             blame(Some(SignedDuration::from_secs(-7_380)), "entra").as_deref(),
             Some("the clock of this machine is 2h 3m behind that of entra; let the system set it by NTP")

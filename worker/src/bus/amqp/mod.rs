@@ -54,7 +54,7 @@ use super::error::{Error, RenewError};
 use super::message::{Outgoing, Peeked};
 use super::token::TokenSource;
 use super::way::Way;
-use crate::times::Times;
+use crate::times::{Reading, Times};
 
 /// How patient the client is.
 #[derive(Clone, Copy, Debug)]
@@ -306,6 +306,8 @@ impl Queue for AmqpQueue {
     }
 
     async fn schedule(&self, message: Outgoing, at: Timestamp) -> Result<(), Error> {
+        // Planned by our clock, and woken by that of the service: an hour's difference would be an hour's delay.
+        let at = self.namespace.times.by_service_bus(at, Reading::by(self.namespace.clock));
         self.post(message, Some(at)).await
     }
 
