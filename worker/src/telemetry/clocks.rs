@@ -51,7 +51,7 @@ impl Clocks {
         match &fault {
             Some(fault) if !told.warned => tracing::warn!("{}; {}", fault.text, fault.remedy),
             None if told.warned => {
-                tracing::info!("the clock of this machine agrees with those of the services again")
+                tracing::info!("the clock of this machine agrees with those of the services again");
             }
             _ => {}
         }
@@ -111,7 +111,7 @@ mod tests {
         clocks.look(times, metrics, health, start.instant);
         assert_eq!((skew(), health.warnings().len()), (None, 0));
         for _ in 0..3 {
-            times.graph.told(start.wall + Duration::from_secs(600), start.instant, start);
+            times.graph.told(start.wall + Duration::from_mins(10), start.instant, start);
         }
         clocks.look(times, metrics, health, start.instant + INTERVAL / 2);
         assert_eq!(skew(), None, "not yet looked at again");

@@ -110,7 +110,7 @@ impl Mark {
     fn at_least(self, moment: Instant) -> SignedDuration {
         let before = self.at.saturating_duration_since(moment);
         let passed = moment.saturating_duration_since(self.at);
-        self.time.saturating_sub(signed(longer(before))).saturating_add(signed(passed - passed / 1_000))
+        self.time.saturating_sub(signed(longer(before))).saturating_add(signed(passed / 1_000 * 999))
     }
 }
 
