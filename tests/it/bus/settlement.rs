@@ -88,7 +88,12 @@ async fn a_lost_lock_among_others_is_told_apart() -> Result<()> {
 #[tokio::test]
 async fn settling_under_a_lapsed_lock_says_so() -> Result<()> {
     let lock_duration = Duration::from_millis(300);
-    let (bus, queue) = start_with(EntityOptions { lock_duration, ..EntityOptions::default() }).await?;
+    let options = EntityOptions { lock_duration, ..EntityOptions::default() };
+    let bus = ServiceBus::start(Options::default().queue_with(QUEUE, options)).await?;
+    let settings = settings(&bus)?;
+    // A little less, as the two ends of a lock are measured with a message between them.
+    settings.times.lock_length_is(lock_duration / 2);
+    let queue = AmqpQueue::open(&settings, None)?;
     send(&queue, 1).await?;
     queue.set_credit(1);
     let delivery = receive_one(&queue).await?;

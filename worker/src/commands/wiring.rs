@@ -32,9 +32,8 @@ fn timeouts(graph: &config::Graph) -> http_client::Timeouts {
 }
 
 /// The queue, being received from.
-pub fn queue(settings: &Settings, clients: &Clients) -> anyhow::Result<AmqpQueue> {
-    let amqp = amqp_settings(&settings.bus, clients);
-    AmqpQueue::open(&amqp, settings.graph.ca_file.as_deref()).context("the queue cannot be opened")
+pub fn queue(settings: &Settings, amqp: &amqp::Settings) -> anyhow::Result<AmqpQueue> {
+    AmqpQueue::open(amqp, settings.graph.ca_file.as_deref()).context("the queue cannot be opened")
 }
 
 /// How to reach the queue, for whoever opens it in another way.
@@ -48,10 +47,17 @@ pub fn amqp_settings(bus: &Bus, clients: &Clients) -> amqp::Settings {
 }
 
 /// The management interface of the namespace, to ask about our queue or subscription.
+#[must_use]
 pub fn admin(bus: &Bus, clients: &Clients) -> AdminClient {
+    admin_by(bus, clients, bus_tokens(bus, clients))
+}
+
+/// The same with tokens that others use too.
+#[must_use]
+pub fn admin_by(bus: &Bus, clients: &Clients, tokens: Arc<dyn TokenSource>) -> AdminClient {
     // No proxy stands between us and an emulator on this machine.
     let http = if bus.endpoint.is_loopback() { &clients.direct } else { &clients.http };
-    AdminClient::new(http.clone(), &bus.admin, &bus.source.address(), bus_tokens(bus, clients), clock::now)
+    AdminClient::new(http.clone(), &bus.admin, &bus.source.address(), tokens, clock::now)
         .telling(Arc::clone(&clients.times))
 }
 

@@ -198,7 +198,8 @@ struct Renewal<Q> {
 impl<Q: Queue> Renewal<Q> {
     async fn run(self) {
         loop {
-            let next = self.plan.next(self.queue.lock_length());
+            // However short a lock may be, nothing is asked more often.
+            let next = self.plan.next(self.queue.lock_length().max(SOON));
             tokio::select! {
                 () = self.plan.earlier.notified() => {}
                 () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => self.renew().await,

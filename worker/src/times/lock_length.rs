@@ -21,8 +21,6 @@ const SHORTEST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_mins(5);
 /// The service may be wrong by less than this about itself: dates have no fractions.
 const SLACK: Duration = Duration::from_secs(2);
-/// However little may be left, nothing is done more often.
-const LEAST: Duration = Duration::from_millis(500);
 
 /// What is known of the length of the queue's locks.
 #[derive(Debug, Default)]
@@ -66,7 +64,7 @@ impl LockLength {
     pub(super) fn length(&self, now: Instant, dated: impl FnOnce() -> Option<Timestamp>) -> Duration {
         let known = *self.known();
         let length = known.described.or_else(|| known.by_date(dated()?, now)).unwrap_or(SHORTEST);
-        known.most().map_or(length, |most| length.min(most)).max(LEAST)
+        known.most().map_or(length, |most| length.min(most))
     }
 
     /// By how much this machine is ahead for certain, negative if it is behind; nothing if the times of messages
