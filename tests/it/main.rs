@@ -6,6 +6,8 @@ mod decode;
 
 mod check;
 
+mod clocks;
+
 mod delivery;
 
 mod deploy;

@@ -19,6 +19,7 @@ use emulator::{
     sas::{self, Claims},
 };
 use futures_util::{StreamExt, stream};
+use jiff::SignedDuration;
 use tempfile::TempDir;
 use tokio::{
     process::{Child, Command},
@@ -59,6 +60,8 @@ pub struct Options {
     pub lock: Duration,
     /// After so many failed deliveries the service dead-letters a message.
     pub max_delivery_count: u32,
+    /// By how much the clock of Service Bus is ahead of ours; behind if negative.
+    pub ahead: SignedDuration,
     /// The local Graph.
     pub graph: graph::Options,
 }
@@ -67,7 +70,8 @@ impl Default for Options {
     fn default() -> Self {
         // A profile without the rule of ten mail addresses: scenarios change an address more often than that.
         let graph = graph::Options { profile: graph::Profile::ExternalId, ..graph::Options::default() };
-        Self { lock: Duration::from_secs(30), max_delivery_count: 10, graph }
+        let (lock, ahead) = (Duration::from_secs(30), SignedDuration::ZERO);
+        Self { lock, max_delivery_count: 10, ahead, graph }
     }
 }
 
@@ -87,6 +91,7 @@ impl World {
             bus::Options::default().tls().queue_with(QUEUE, entity).topic(TOPIC, vec![subscription]);
         let rules = vec![sas::Rule::default(), worker_rule()];
         bus.access = Access { rules, entra: tokens_of(&graph), ..Access::default() };
+        bus.ahead = options.ahead;
         let bus = ServiceBus::start_with_ca(bus, &ca).await?;
         let folder = TempDir::new()?;
         std::fs::write(folder.path().join("ca.pem"), graph.ca_pem())?;

@@ -26,3 +26,5 @@ pub mod clock;
 pub mod config;
 pub mod http_client;
 pub mod telemetry;
+pub mod text_file;
+pub mod times;

@@ -48,6 +48,7 @@ use crate::{
         observer::Written,
         trace::{Tracer, WriteTrace},
     },
+    times::Reading,
 };
 
 /// What the shell needs to know besides the engine's policy.
@@ -215,7 +216,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     fn received(&mut self, delivery: Delivery, now: Now) {
         self.observer.received();
         let Now { instant: received, moment, wall } = now;
-        self.locks.hold(delivery.lock, delivery.locked_until, received, wall);
+        self.locks.hold(delivery.lock, delivery.received);
         let past = Past::of(&delivery.message);
         let trace = self.observer.trace(&delivery.message, wall).map(|trace| (trace, clock::now()));
         let mut decoded = None;
@@ -227,13 +228,15 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             trace.part("decode", *begun, end);
             trace.part("plan", end, done);
         }
-        let enqueued = past.first_seen.unwrap_or(wall);
+        // Ages are counted by the clock that wrote the beginning.
+        let there = self.observer.times.at_service_bus(Reading { instant: received, wall });
+        let enqueued = past.first_seen.unwrap_or(there);
         let arrival = Arrival {
             lock: delivery.lock,
-            locked_for: Duration::try_from(delivery.locked_until.duration_since(wall)).unwrap_or_default(),
+            locked_for: self.queue.lock_length(),
             bytes: delivery.message.body.as_ref().map_or(0, bytes::Bytes::len),
             enqueued,
-            age: Duration::try_from(wall.duration_since(past.since.unwrap_or(wall))).unwrap_or_default(),
+            age: Duration::try_from(there.duration_since(past.since.unwrap_or(there))).unwrap_or_default(),
             lineage: past.lineage(),
             urgency: past.urgency,
             intake,
@@ -356,7 +359,8 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     }
 
     fn settled(&mut self, end: End, now: Now) {
-        if let Some(lock) = self.settler.ended(end, now.instant, now.wall) {
+        let there = self.observer.times.at_service_bus(Reading { instant: now.instant, wall: now.wall });
+        if let Some(lock) = self.settler.ended(end, now.instant, there) {
             self.locks.release(lock);
         }
     }

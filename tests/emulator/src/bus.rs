@@ -14,6 +14,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -97,6 +98,8 @@ pub struct Options {
     pub patience: Patience,
     /// A rule of the dialect to break.
     pub breakage: Option<Breakage>,
+    /// By how much the clock of the service is ahead of this machine's; behind if negative.
+    pub ahead: SignedDuration,
 }
 
 impl Default for Options {
@@ -111,6 +114,7 @@ impl Default for Options {
             access: Access::default(),
             patience: Patience::default(),
             breakage: None,
+            ahead: SignedDuration::ZERO,
         }
     }
 }
@@ -174,7 +178,7 @@ impl ServiceBus {
         let settings =
             Settings { access: options.access, patience: options.patience, broken: Broken(options.breakage) };
         let rule = settings.access.rules.first().cloned().unwrap_or_default();
-        let hub = Arc::new(Hub::new(options.seed, settings));
+        let hub = Arc::new(Hub::new(options.seed, options.ahead, settings));
         for (name, entity) in &options.entities {
             hub.run(|broker, now| make(broker, name, entity, now))
                 .map_err(|source| Error::Entity { name: name.clone(), source })?;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -24,8 +25,9 @@ struct Clock {
 }
 
 impl Clock {
-    fn start() -> Self {
-        let start = Time::from_millis(crate::clock::now().as_millisecond());
+    fn start(ahead: SignedDuration) -> Self {
+        let now = crate::clock::now();
+        let start = Time::from_millis(now.checked_add(ahead).unwrap_or(now).as_millisecond());
         Self { start, began: Instant::now(), skipped: AtomicI64::new(0) }
     }
 
@@ -142,7 +144,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Hub {
-    pub(crate) fn new(seed: u64, settings: Settings) -> Self {
+    pub(crate) fn new(seed: u64, ahead: SignedDuration, settings: Settings) -> Self {
         let mut broker = Broker::new(seed);
         broker.set_quirks(Quirks {
             keeps_missing_ids: settings.broken.is(Breakage::NoMessageId),
@@ -150,7 +152,7 @@ impl Hub {
         });
         Self {
             broker: Mutex::new(broker),
-            clock: Clock::start(),
+            clock: Clock::start(ahead),
             waiting: Mutex::default(),
             connections: Mutex::default(),
             next_id: AtomicU64::new(1),

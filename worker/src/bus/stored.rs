@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::connection_string::{ConnectionString, Credential, Endpoint};
 use super::error::{Cause, Error};
 use super::token::{Token, TokenSource};
+use crate::text_file;
 
 /// The credential of a connection string, and the file in which the next one will stand.
 #[derive(Clone, Debug)]
@@ -36,10 +37,12 @@ impl StoredCredential {
             what: format!("the connection string in {} {what}", self.file.display()).into(),
             cause,
         };
-        let text = std::fs::read_to_string(&self.file)
-            .map_err(|cause| unusable("cannot be read", Some(cause.into())))?;
-        let parsed = ConnectionString::parse(text.trim())
-            .map_err(|cause| unusable("cannot be used", Some(cause.into())))?;
+        let text = text_file::read(&self.file).map_err(|error| match error {
+            text_file::Error::Unreadable(cause) => unusable("cannot be read", Some(cause.into())),
+            error => unusable(&error.to_string(), None),
+        })?;
+        let parsed =
+            ConnectionString::parse(&text).map_err(|cause| unusable("cannot be used", Some(cause.into())))?;
         if parsed.endpoint != self.endpoint {
             return Err(unusable("is for another namespace now; restart contactsync to go there", None));
         }
@@ -77,6 +80,8 @@ mod tests {
     async fn every_token_is_signed_with_the_key_that_stands_in_the_file_then() {
         let first = token_of(&format!("{FIRST}\n")).await.expect("a token");
         let second = token_of(&FIRST.replace("s3cret", "next")).await.expect("a token");
+        let marked = token_of(&format!("\u{feff} {FIRST}\r\n")).await.expect("a token");
+        assert_eq!(first, marked, "what an editor adds is no part of the key");
         assert_ne!(first, second);
         assert!(first.contains("skn=worker"), "{first}");
     }
@@ -84,7 +89,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_cannot_be_used_is_told_without_its_text() {
         for (text, expected) in [
-            ("", "the connection string in FILE cannot be used: the connection string has no Endpoint"),
+            ("\u{feff}\r\n", "the connection string in FILE is empty; write the value into it"),
             (
                 "Endpoint=sb://ns.example;s3cret",
                 "the connection string in FILE cannot be used: part 2 of the connection string is not of the form \

@@ -23,7 +23,7 @@ pub fn judge(date: Option<&str>, now: Timestamp) -> Probe {
     if distance <= TOLERANCE {
         Probe::good(CHECK, format!("this machine and the service agree within {}s", TOLERANCE.as_secs()))
     } else if distance < MOST {
-        let what = format!("{told}, so that ends of tokens and locks are misjudged");
+        let what = format!("{told}, so that ends of tokens and ages of messages are misjudged");
         Probe::found(Severity::Warning, CHECK, what, "let the system set its clock by NTP")
     } else {
         let what = format!("{told}, so that certificates, tokens and signatures are refused");
@@ -49,7 +49,7 @@ mod tests {
         check(
             90,
             "warning",
-            "this machine is 1m 30s ahead of the service, so that ends of tokens and locks are misjudged",
+            "this machine is 1m 30s ahead of the service, so that ends of tokens and ages of messages are misjudged",
         );
         check(
             -3_600,

@@ -13,6 +13,7 @@ use crate::{
     clock,
     config::{Settings, Telemetry},
     dead_letters::{Selection, Walk, browse},
+    identity::Clients,
     replay::Members,
     telemetry::logging,
 };
@@ -28,6 +29,7 @@ pub(super) fn start_log(settings: &Telemetry) -> anyhow::Result<()> {
 
 /// The dead letters, and where their copies go.
 pub(super) struct Queues {
+    clients: Clients,
     dead: amqp::Settings,
     ca_file: Option<PathBuf>,
     /// The dead letters, to look at.
@@ -55,13 +57,15 @@ impl Queues {
             looking: open(&dead)?,
             target: Arc::new(open(&target)?),
             target_dead: Arc::new(open(&target.dead_letters())?),
+            clients,
             dead,
             ca_file: settings.graph.ca_file.clone(),
         })
     }
 
-    /// The dead letters, to be received.
-    pub(super) fn receiving(&self) -> anyhow::Result<AmqpQueue> {
+    /// The dead letters, to be received. How long their locks hold is asked beside, so that it is known soon.
+    pub(super) fn receiving(&self, settings: &Settings) -> anyhow::Result<AmqpQueue> {
+        tokio::spawn(wiring::admin(&settings.bus, &self.clients).get_acquainted());
         AmqpQueue::open(&self.dead, self.ca_file.as_deref()).context("the dead-letter queue cannot be opened")
     }
 

@@ -127,7 +127,7 @@ async fn supply(
     let Some(path) = &args.from else {
         let (members, walk) = choose(&queues.looking, settings, &args.selection, |_| Ok(())).await?;
         let count = members.len() as u64;
-        let taking = Taking::new(Arc::new(queues.receiving()?), members, args.window);
+        let taking = Taking::new(Arc::new(queues.receiving(settings)?), members, args.window);
         return Ok((Supply::Queue(Box::new(taking)), count, walk.seen));
     };
     let now = clock::now();

@@ -68,16 +68,18 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         None => None,
     };
     let clients = wiring::clients(&settings.graph)?;
-    let queue = Arc::new(wiring::queue(&settings, &clients)?);
+    let amqp = wiring::amqp_settings(&settings.bus, &clients);
+    let queue = Arc::new(wiring::queue(&settings, &amqp)?);
     let (tracer, spans) = settings.telemetry.otlp.as_ref().map(|otlp| Tracer::new(otlp.trace_ratio)).unzip();
-    let observer = Arc::new(observer(&settings, queue.state(), tracer));
+    let observer = observer(&settings, queue.state(), tracer).with_times(Arc::clone(&clients.times));
+    let observer = Arc::new(observer);
     let export = settings
         .telemetry
         .otlp
         .as_ref()
         .zip(spans)
         .map(|(otlp, spans)| Export::start(clients.http.clone(), otlp, Arc::clone(&observer), spans));
-    read_queue(&settings, &clients, &queue, &observer);
+    read_queue(&settings, &clients, &amqp, &queue, &observer);
     let (directory, tokens) = wiring::observed_directory(&settings, clients, &observer)?;
     let probes = settings.throttle.probes;
     tokio::spawn(async move { tokens.warm_up(probes).await });
@@ -105,14 +107,22 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
 }
 
 /// Keeps reading how much is in the queue, over the connection that messages come by.
-fn read_queue(settings: &Settings, clients: &Clients, queue: &AmqpQueue, observer: &Arc<Observer>) {
+fn read_queue(
+    settings: &Settings,
+    clients: &Clients,
+    amqp: &amqp::Settings,
+    queue: &AmqpQueue,
+    observer: &Arc<Observer>,
+) {
     let interval = settings.telemetry.queue_interval;
     if interval.is_zero() {
         return;
     }
-    let admin = wiring::admin(&settings.bus, clients);
+    // By the tokens that the queue is reached with: one identity needs no second one.
+    let admin = || wiring::admin_by(&settings.bus, clients, Arc::clone(&amqp.tokens));
+    tokio::spawn(admin().get_acquainted());
     let (queue, dead_letters) = (Arc::new(queue.browser()), Arc::new(queue.dead_letter_browser()));
-    let reader = Reader::new(admin, queue, dead_letters, Thoroughness::GAUGES, clock::now);
+    let reader = Reader::new(admin(), queue, dead_letters, Thoroughness::GAUGES, clock::now);
     let observer = Arc::clone(observer);
     tokio::spawn(depth::poll(reader, Pace::new(interval), move |reading| {
         observer.metrics.queue.send_replace(reading);

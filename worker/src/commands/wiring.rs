@@ -22,10 +22,9 @@ use crate::{
 pub fn clients(graph: &config::Graph) -> anyhow::Result<Clients> {
     let timeouts = timeouts(graph);
     let ca_file = graph.ca_file.as_deref();
-    Ok(Clients {
-        http: http_client::build(timeouts, ca_file)?,
-        direct: http_client::build_direct(timeouts, ca_file)?,
-    })
+    let (http, direct) =
+        (http_client::build(timeouts, ca_file)?, http_client::build_direct(timeouts, ca_file)?);
+    Ok(Clients::new(http, direct))
 }
 
 fn timeouts(graph: &config::Graph) -> http_client::Timeouts {
@@ -33,9 +32,8 @@ fn timeouts(graph: &config::Graph) -> http_client::Timeouts {
 }
 
 /// The queue, being received from.
-pub fn queue(settings: &Settings, clients: &Clients) -> anyhow::Result<AmqpQueue> {
-    let amqp = amqp_settings(&settings.bus, clients);
-    AmqpQueue::open(&amqp, settings.graph.ca_file.as_deref()).context("the queue cannot be opened")
+pub fn queue(settings: &Settings, amqp: &amqp::Settings) -> anyhow::Result<AmqpQueue> {
+    AmqpQueue::open(amqp, settings.graph.ca_file.as_deref()).context("the queue cannot be opened")
 }
 
 /// How to reach the queue, for whoever opens it in another way.
@@ -44,14 +42,23 @@ pub fn amqp_settings(bus: &Bus, clients: &Clients) -> amqp::Settings {
     let mut amqp = amqp::Settings::new(bus.endpoint.clone(), tokens, &bus.source.address(), clock::now);
     amqp.target = bus.source.target().into();
     amqp.way = bus.way.clone();
+    amqp.times = Arc::clone(&clients.times);
     amqp
 }
 
 /// The management interface of the namespace, to ask about our queue or subscription.
+#[must_use]
 pub fn admin(bus: &Bus, clients: &Clients) -> AdminClient {
+    admin_by(bus, clients, bus_tokens(bus, clients))
+}
+
+/// The same with tokens that others use too.
+#[must_use]
+pub fn admin_by(bus: &Bus, clients: &Clients, tokens: Arc<dyn TokenSource>) -> AdminClient {
     // No proxy stands between us and an emulator on this machine.
     let http = if bus.endpoint.is_loopback() { &clients.direct } else { &clients.http };
-    AdminClient::new(http.clone(), &bus.admin, &bus.source.address(), bus_tokens(bus, clients), clock::now)
+    AdminClient::new(http.clone(), &bus.admin, &bus.source.address(), tokens, clock::now)
+        .telling(Arc::clone(&clients.times))
 }
 
 /// Tokens for Service Bus, by a shared key or by Entra.

@@ -13,6 +13,7 @@ use std::{
 use toml::{Table, Value};
 
 use super::Problem;
+use crate::text_file;
 
 /// Every key with its default, as the user reads it.
 pub const DEFAULTS: &str = include_str!("../../config.default.toml");
@@ -173,17 +174,16 @@ fn from_environment(entries: &mut Entries, variable: &str, text: String, problem
         set(entries, &key, Err(text), origin, problems);
         return;
     };
-    match std::fs::read_to_string(&text) {
-        // Editors and `kubectl create secret` leave a line end; no setting ends with one on purpose.
+    match text_file::read(Path::new(&text)) {
         Ok(content) => {
-            let content = content.trim_end_matches(['\r', '\n']).to_owned();
             set(entries, key_of_file, Err(content), origin, problems);
             if let Some(entry) = entries.get_mut(key_of_file) {
                 entry.file = Some(PathBuf::from(text));
             }
         }
         Err(error) => {
-            problems.push(Problem::new(variable, &format!("the file it names cannot be read: {error}")));
+            let told = format!("the file it names {}", shared::reason::chain(&error));
+            problems.push(Problem::new(variable, &told));
         }
     }
 }

@@ -134,6 +134,38 @@ fn the_environment_wins_and_files_can_hold_secrets() {
 }
 
 #[test]
+fn a_file_with_a_secret_is_read_as_its_editor_meant_it_or_refused_in_words() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let path = file.path().display().to_string();
+    let read = |bytes: &[u8]| {
+        std::fs::write(file.path(), bytes).expect("written");
+        let settings = parse_text(GOOD, &[("CONTACTSYNC__IDENTITY__CLIENT_SECRET_FILE", &path)]);
+        match settings {
+            Ok(settings) => settings.entries["identity.client_secret"].value.to_string(),
+            Err(problems) => problems.to_string(),
+        }
+    };
+    for bytes in [&b"s3cret"[..], b"\xef\xbb\xbfs3cret\r\n", b" s3cret \n"] {
+        assert_eq!(read(bytes), "\"s3cret\"");
+    }
+    let utf16: Vec<u8> = "\u{feff}s3cret\r\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for (bytes, told) in [
+        (
+            &utf16[..],
+            "CONTACTSYNC__IDENTITY__CLIENT_SECRET_FILE: the file it names is saved as UTF-16; save it as UTF-8",
+        ),
+        (
+            b"s\xe9cret",
+            "CONTACTSYNC__IDENTITY__CLIENT_SECRET_FILE: the file it names holds bytes that are not UTF-8",
+        ),
+        (b"\n", "CONTACTSYNC__IDENTITY__CLIENT_SECRET_FILE: the file it names is empty"),
+    ] {
+        let text = read(bytes);
+        assert!(text.contains(told), "{text}");
+    }
+}
+
+#[test]
 fn a_file_that_is_no_toml_is_told_by_line_without_its_text() {
     let Err(problems) = parse_text("[identity]\nclient_secret = top-secret\n", &[]) else {
         panic!("accepted")

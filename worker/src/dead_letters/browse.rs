@@ -179,8 +179,11 @@ pub(crate) mod fake {
             Err(Error::Closed)
         }
         fn set_credit(&self, _: u32) {}
-        async fn renew(&self, _: &[LockToken]) -> Vec<Result<Timestamp, RenewError>> {
+        async fn renew(&self, _: &[LockToken]) -> Vec<Result<(), RenewError>> {
             Vec::new()
+        }
+        fn lock_length(&self) -> Duration {
+            Duration::from_mins(1)
         }
         async fn send(&self, _: Outgoing) -> Result<(), Error> {
             Err(Error::Closed)

@@ -43,6 +43,7 @@ use crate::{
         labels::{self, Call, Method},
         trace,
     },
+    times,
 };
 
 /// What the client needs to know.
@@ -181,6 +182,9 @@ impl GraphClient {
         let sent = self.connections.send(request).await;
         let call = Call { method, answer: answer_of(&sent) };
         observer.metrics.called(call, begun.elapsed());
+        if let Ok(answered) = &sent {
+            observer.times.graph.answered(answered.headers(), begun, times::Reading::now());
+        }
         if let Some(started) = started {
             let request_id = sent.as_ref().ok().and_then(|answered| text(answered.headers(), "request-id"));
             trace::call(method.as_str(), started, || described(call, self.connections.host(), request_id));

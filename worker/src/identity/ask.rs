@@ -25,7 +25,7 @@ use super::{
     credential::read_token,
     transport::{Detour, Transport},
 };
-use crate::clock;
+use crate::times::{Reading, Times};
 
 /// The audience that an app expects in the token of a managed identity it trusts.
 const EXCHANGE: &str = "api://AzureADTokenExchange/.default";
@@ -39,6 +39,16 @@ pub struct Clients {
     pub http: reqwest::Client,
     /// For the endpoint of managed identities: it is on this machine and refuses what came through a proxy.
     pub direct: reqwest::Client,
+    /// What is known of the clocks of the services; answers add to it, and assertions are dated by it.
+    pub times: Arc<Times>,
+}
+
+impl Clients {
+    /// Clients of a process that has talked to nobody yet.
+    #[must_use]
+    pub fn new(http: reqwest::Client, direct: reqwest::Client) -> Self {
+        Self { http, direct, times: Arc::default() }
+    }
 }
 
 /// Asks for a token.
@@ -58,7 +68,7 @@ pub(super) async fn ask(identity: &Identity, clients: &Clients, scope: &str) -> 
                 .map_err(|cause| Error::settings("the certificate cannot be used", Some(cause.into())))?;
             let endpoint = identity.token_endpoint(&app.tenant);
             let assertion = certificate
-                .assertion(&app.client_id, &endpoint, clock::now())
+                .assertion(&app.client_id, &endpoint, clients.times.at_graph(Reading::now()))
                 .map_err(|_| Error::settings("the key of the certificate cannot sign", None))?;
             by_assertion(identity, clients, app, assertion, scope).await
         }
@@ -96,7 +106,7 @@ async fn managed(
 ) -> Result<Bearer, Error> {
     let detour =
         identity.metadata_host.as_ref().and_then(|host| Detour::new(&Url::parse(METADATA).ok()?, host));
-    let transport = Transport::new(clients.direct.clone(), Endpoint::ManagedIdentity, detour);
+    let transport = Transport::new(clients, Endpoint::ManagedIdentity, detour);
     let options = ManagedIdentityCredentialOptions {
         user_assigned_id: match which {
             ManagedIdentity::System => None,
@@ -125,7 +135,7 @@ async fn get(
 
 fn token_endpoint(identity: &Identity, clients: &Clients) -> Transport {
     let detour = identity.is_plain().then(|| Detour::new(&identity.secure_authority(), &identity.authority));
-    Transport::new(clients.http.clone(), Endpoint::Token, detour.flatten())
+    Transport::new(clients, Endpoint::Token, detour.flatten())
 }
 
 fn options(identity: &Identity, transport: &Transport) -> ClientOptions {

@@ -1,11 +1,15 @@
 //! Who the worker is: an app registration with one of several proofs, or a managed identity.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use reqwest::Url;
 use secrecy::SecretString;
 
 use super::{CertificateFiles, Error};
+use crate::text_file;
 
 /// Who the worker is, and where it proves it.
 #[derive(Clone, Debug)]
@@ -92,16 +96,14 @@ impl SecretSource {
     }
 }
 
-/// The text of a small file without the white space around it. Read on the spot: it is a few bytes, from
-/// memory as a rule, once an hour.
-pub(super) fn read_token(path: &PathBuf, what: &str) -> Result<String, Error> {
-    let text = std::fs::read_to_string(path).map_err(|cause| {
-        Error::settings(format!("{what} cannot be read from {}", path.display()), Some(cause.into()))
-    })?;
-    match text.trim() {
-        "" => Err(Error::settings(format!("{what} in {} is empty", path.display()), None)),
-        text => Ok(text.to_owned()),
-    }
+/// The value in a small file. Read on the spot: it is a few bytes, from memory as a rule, once an hour.
+pub(super) fn read_token(path: &Path, what: &str) -> Result<String, Error> {
+    text_file::read(path).map_err(|error| match error {
+        text_file::Error::Unreadable(cause) => {
+            Error::settings(format!("{what} cannot be read from {}", path.display()), Some(cause.into()))
+        }
+        error => Error::settings(format!("{what} in {} {error}", path.display()), None),
+    })
 }
 
 impl Credential {
@@ -142,13 +144,16 @@ mod tests {
     fn a_secret_in_a_file_is_read_anew_each_time() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         let source = SecretSource::File(file.path().to_owned());
-        for text in ["first", "second\r\n"] {
+        for (text, secret) in [("first", "first"), ("\u{feff}second\r\n", "second")] {
             std::fs::write(file.path(), text).expect("written");
-            assert_eq!(source.read().expect("readable").expose_secret(), text.trim());
+            assert_eq!(source.read().expect("readable").expose_secret(), secret);
         }
         std::fs::write(file.path(), "\n").expect("written");
         let error = source.read().expect_err("empty");
-        assert_eq!(error.to_string(), format!("the client secret in {} is empty", file.path().display()));
+        assert_eq!(
+            error.to_string(),
+            format!("the client secret in {} is empty; write the value into it", file.path().display())
+        );
         assert!(!format!("{source:?} {:?}", SecretSource::Value("s3cret".into())).contains("s3cret"));
     }
 }

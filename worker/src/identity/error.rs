@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use jiff::SignedDuration;
 use shared::class::Class;
+
+use crate::times;
 
 /// A cause from another crate. Shared, because callers who waited for one request share its failure.
 pub(super) type Cause = Arc<dyn std::error::Error + Send + Sync>;
@@ -75,6 +78,8 @@ pub struct TokenRefusal {
     pub number: Option<u32>,
     /// How long the endpoint asks to wait.
     pub retry_after: Option<Duration>,
+    /// By how much the clock of this machine is ahead of the endpoint's, as far as is known.
+    pub ahead: Option<SignedDuration>,
 }
 
 impl Error {
@@ -101,7 +106,7 @@ impl Error {
 }
 
 /// What an operator should do about a number of Microsoft's diagnosis.
-const REMEDIES: [(&[u32], &str); 18] = [
+const REMEDIES: [(&[u32], &str); 19] = [
     (&[7_000_215], "the client secret is wrong; paste the secret's value, not its id"),
     (&[7_000_222], "the client secret has expired; make a new one and set identity.client_secret"),
     (&[7_000_216, 7_000_218], "no credential was sent; set identity.kind and what it needs"),
@@ -115,6 +120,11 @@ const REMEDIES: [(&[u32], &str); 18] = [
     (
         &[700_024],
         "the assertion is not valid now; set the clock of this machine, or see that the token file is renewed",
+    ),
+    (
+        &[50_013, 500_133],
+        "the assertion is not valid, or not now; set the clock of this machine, and see that the token file or the \
+         certificate is the right one",
     ),
     (
         &[70_021, 700_211, 700_212, 700_213],
@@ -134,6 +144,10 @@ const REMEDIES: [(&[u32], &str); 18] = [
     (&[50_034], "the account does not exist in this tenant; check identity.tenant"),
     (&[50_196], "tokens are asked for too often; contactsync waits, report it if this lasts"),
 ];
+
+/// Numbers that say that a signed assertion is not valid now, or not valid at all. With a clock that is minutes off
+/// every assertion is refused like that, so then the clock is the likelier cause.
+const DATED: [u32; 5] = [700_024, 700_027, 700_030, 50_013, 500_133];
 
 /// Numbers that pass by themselves: time-outs, a directory that is away, a tenant that is throttled, a client
 /// that asked too often.
@@ -165,11 +179,22 @@ impl TokenRefusal {
         if self.endpoint == Endpoint::ManagedIdentity {
             return "assign the identity to this machine, and check identity.managed_identity";
         }
-        let known = |number| REMEDIES.iter().find(|(numbers, _)| numbers.contains(&number));
-        match self.number.and_then(known) {
-            Some((_, remedy)) => remedy,
-            None => "check identity.tenant, identity.client_id and the credential",
-        }
+        self.known().unwrap_or("check identity.tenant, identity.client_id and the credential")
+    }
+
+    /// The remedy that belongs to the number.
+    fn known(&self) -> Option<&'static str> {
+        let number = self.number?;
+        REMEDIES.iter().find(|(numbers, _)| numbers.contains(&number)).map(|(_, remedy)| *remedy)
+    }
+
+    /// What to say of the clock of this machine, if it is the likelier cause; or one of those there may be.
+    fn clock(&self) -> Option<String> {
+        let possible = match self.number {
+            Some(number) if DATED.contains(&number) => true,
+            _ => self.class() == Class::Installation && self.known().is_none(),
+        };
+        times::blame(self.ahead.filter(|_| possible), "the token endpoint")
     }
 }
 
@@ -182,7 +207,12 @@ impl fmt::Display for TokenRefusal {
         if let Some(number) = self.number {
             write!(f, " (AADSTS{number})")?;
         }
-        write!(f, "; {}", self.remedy())
+        let dated = self.number.is_some_and(|number| DATED.contains(&number));
+        match self.clock() {
+            Some(clock) if dated => write!(f, "; {clock}"),
+            Some(clock) => write!(f, "; {}; {clock}", self.remedy()),
+            None => write!(f, "; {}", self.remedy()),
+        }
     }
 }
 
@@ -255,5 +285,24 @@ mod tests {
             Error::Refused(refusal(503, "temporarily_unavailable", None)).to_string(),
             "the token endpoint answered 503 temporarily_unavailable; it is busy, which passes"
         );
+    }
+
+    #[test]
+    fn a_clock_that_is_far_off_is_named_where_it_is_the_likelier_cause() {
+        const BEHIND: &str =
+            "the clock of this machine is 2h behind that of the token endpoint; let the system set it by NTP";
+        let said = |number, ahead| {
+            let ahead = Some(SignedDuration::from_mins(ahead));
+            TokenRefusal { ahead, ..refusal(401, "invalid_client", number) }.to_string()
+        };
+        for number in DATED {
+            let text = said(Some(number), -120);
+            assert_eq!(text, format!("401 invalid_client (AADSTS{number}); {BEHIND}"));
+            assert!(!said(Some(number), 1).contains("1m ahead"), "{number}: a minute is tolerated");
+        }
+        assert!(said(Some(700_024), 10).contains("is 10m ahead of that of the token endpoint"));
+        assert!(!said(Some(7_000_222), -120).contains("clock"), "a secret has no date of ours");
+        let unknown = said(Some(123_456), -120);
+        assert!(unknown.ends_with(&format!("and the credential; {BEHIND}")), "{unknown}");
     }
 }

@@ -14,12 +14,17 @@ use azure_core::{
         headers::{HeaderName, HeaderValue, Headers},
     },
 };
+use jiff::SignedDuration;
 use reqwest::{Url, header::HeaderMap};
 use serde::Deserialize;
 use shared::retry_after;
+use tokio::time::Instant;
 
-use super::{Endpoint, Error, TokenRefusal};
-use crate::clock;
+use super::{Clients, Endpoint, Error, TokenRefusal};
+use crate::{
+    clock,
+    times::{self, Reading, Times},
+};
 
 /// The client as the library wants it.
 #[derive(Clone, Debug)]
@@ -27,6 +32,7 @@ pub(super) struct Transport {
     http: reqwest::Client,
     endpoint: Endpoint,
     detour: Option<Detour>,
+    times: Arc<Times>,
     /// How the last exchange failed; none if it went well.
     failed: Arc<Mutex<Option<Error>>>,
 }
@@ -56,8 +62,13 @@ impl Detour {
 }
 
 impl Transport {
-    pub(super) fn new(http: reqwest::Client, endpoint: Endpoint, detour: Option<Detour>) -> Self {
-        Self { http, endpoint, detour, failed: Arc::default() }
+    pub(super) fn new(clients: &Clients, endpoint: Endpoint, detour: Option<Detour>) -> Self {
+        let http = match endpoint {
+            Endpoint::Token => &clients.http,
+            Endpoint::ManagedIdentity => &clients.direct,
+        };
+        let (http, times) = (http.clone(), Arc::clone(&clients.times));
+        Self { http, endpoint, detour, times, failed: Arc::default() }
     }
 
     /// Whom it talks to.
@@ -72,6 +83,18 @@ impl Transport {
             endpoint: self.endpoint,
             cause: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(complaint)),
         })
+    }
+
+    /// How far our clock is ahead of the endpoint's, by all its answers, or by this one if there are too few yet. The
+    /// endpoint on this machine has the clock of this machine.
+    fn compare(&self, headers: &HeaderMap, asked: Instant) -> Option<SignedDuration> {
+        if self.endpoint == Endpoint::ManagedIdentity {
+            return None;
+        }
+        let now = Reading::now();
+        self.times.graph.answered(headers, asked, now);
+        let by_this = || Some(now.wall.duration_since(times::date(headers)?));
+        self.times.graph.ahead(now).or_else(by_this)
     }
 
     fn note(&self, failure: Option<Error>) {
@@ -101,12 +124,14 @@ impl HttpClient for Transport {
         let Body::Bytes(body) = request.body() else {
             return Err(azure_core::Error::with_message(ErrorKind::Other, "token requests do not stream"));
         };
+        let asked = Instant::now();
         let response = builder.body(body.clone()).send().await.map_err(|error| self.broken(error))?;
         let (status, headers) = (response.status(), response.headers().clone());
+        let ahead = self.compare(&headers, asked);
         let body = response.bytes().await.map_err(|error| self.broken(error))?;
         let refusal =
             (!status.is_success()).then(|| refusal(self.endpoint, status.as_u16(), &headers, &body));
-        self.note(refusal.map(Error::Refused));
+        self.note(refusal.map(|refusal| Error::Refused(TokenRefusal { ahead, ..refusal })));
         Ok(AsyncRawResponse::from_bytes(StatusCode::from(status.as_u16()), to_library(&headers), body))
     }
 }
@@ -129,6 +154,7 @@ fn refusal(endpoint: Endpoint, status: u16, headers: &HeaderMap, body: &[u8]) ->
         error: body.error.filter(known).map(String::into_boxed_str),
         number: body.error_codes.first().copied(),
         retry_after: wait.and_then(|value| retry_after::parse(value, clock::now())),
+        ahead: None,
     }
 }
 
@@ -178,6 +204,7 @@ mod tests {
                 error: Some("invalid_client".into()),
                 number: Some(7_000_222),
                 retry_after: Some(Duration::from_secs(7)),
+                ahead: None,
             }
         );
         let page = refusal(Endpoint::Token, 503, &HeaderMap::new(), b"<html>Service Unavailable");

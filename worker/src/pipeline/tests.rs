@@ -55,8 +55,12 @@ impl Queue for Shelf {
 
     fn set_credit(&self, _: u32) {}
 
-    async fn renew(&self, locks: &[LockToken]) -> Vec<Result<Timestamp, RenewError>> {
-        locks.iter().map(|_| Ok(clock::now() + Duration::from_mins(1))).collect()
+    async fn renew(&self, locks: &[LockToken]) -> Vec<Result<(), RenewError>> {
+        locks.iter().map(|_| Ok(())).collect()
+    }
+
+    fn lock_length(&self) -> Duration {
+        Duration::from_mins(1)
     }
 
     async fn send(&self, _: Outgoing) -> Result<(), bus::Error> {
@@ -146,8 +150,7 @@ impl Run {
                 ..Message::default()
             };
             let lock = LockToken(Uuid::from_u128(number as u128));
-            let until = clock::now() + Duration::from_mins(5);
-            Delivery::new(message, lock, until, Arc::clone(&record) as Arc<dyn Settles>)
+            Delivery::new(message, lock, Instant::now(), Arc::clone(&record) as Arc<dyn Settles>)
         };
         let waiting = Mutex::new(bodies.iter().enumerate().map(delivery).collect());
         let queue = Shelf { waiting, record: Arc::clone(&record), refusal: self.refusal };

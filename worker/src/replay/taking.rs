@@ -11,12 +11,11 @@ use std::{
 };
 
 use shared::ids::{LockToken, SequenceNumber};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::sync::mpsc;
 
 use super::supply::Item;
 use crate::{
     bus::{Delivery, Error, Queue, Settlement, Unsettled},
-    clock,
     dead_letters::browse,
     pool::locks::LockKeeper,
 };
@@ -92,7 +91,7 @@ impl<Q: Queue> Taking<Q> {
 
     fn sort(&mut self, delivery: Delivery) -> Option<Item> {
         let sequence = delivery.message.sequence;
-        self.locks.hold(delivery.lock, delivery.locked_until, Instant::now(), clock::now());
+        self.locks.hold(delivery.lock, delivery.received);
         let (unsettled, message) = delivery.split();
         if self.members.remove(&sequence) {
             let copied = self.copied.contains(&sequence);

@@ -7,22 +7,22 @@ use std::{
 };
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use proptest::prelude::*;
 use shared::{
     class::Class,
     ids::{LockToken, SequenceNumber},
 };
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 use uuid::Uuid;
 
 use super::{Errand, Event, Members, Order, Pacing, Run, Summary, Supply, Taking};
-use crate::{
-    bus::{
-        Delivery, Error, Message, Outgoing, Peeked, PeekedState, Queue, RenewError, SettleError, Settlement,
-        Settler,
-    },
-    clock,
+use crate::bus::{
+    Delivery, Error, Message, Outgoing, Peeked, PeekedState, Queue, RenewError, SettleError, Settlement,
+    Settler,
 };
 
 /// Dead letters, what was sent, and what goes wrong.
@@ -107,9 +107,8 @@ impl Queue for Side {
                     state.locks.insert(lock, sequence);
                     state.credit -= 1;
                     let message = Message { sequence: SequenceNumber(sequence), ..Message::default() };
-                    let until = clock::now() + SignedDuration::from_mins(1);
                     let settler = Settling(Arc::clone(&self.0), self.1 == Errand::PutBack);
-                    deliveries.push(Delivery::new(message, lock, until, Arc::new(settler)));
+                    deliveries.push(Delivery::new(message, lock, Instant::now(), Arc::new(settler)));
                 }
             }
             if !deliveries.is_empty() {
@@ -124,8 +123,12 @@ impl Queue for Side {
         self.0.1.notify_one();
     }
 
-    async fn renew(&self, locks: &[LockToken]) -> Vec<Result<Timestamp, RenewError>> {
-        locks.iter().map(|_| Ok(clock::now() + SignedDuration::from_mins(1))).collect()
+    async fn renew(&self, locks: &[LockToken]) -> Vec<Result<(), RenewError>> {
+        locks.iter().map(|_| Ok(())).collect()
+    }
+
+    fn lock_length(&self) -> Duration {
+        Duration::from_mins(1)
     }
 
     async fn send(&self, message: Outgoing) -> Result<(), Error> {

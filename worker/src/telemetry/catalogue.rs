@@ -105,6 +105,9 @@ catalogue! {
         "1 while no messages are taken because the installation is at fault, by the cause; else 0";
     WARNING: Kind::Gauge, "contactsync_warning", "contactsync.warning", "1", ["kind"],
         "1 while something must be seen to though the worker works, by what it is; else 0";
+    CLOCK_SKEW: Kind::Gauge, "contactsync_clock_skew_seconds", "contactsync.clock_skew", "s", ["service"],
+        "By how much the clock of this machine is ahead of that of the service, negative if it is behind; absent while \
+         unknown";
     BROKER_UP: Kind::Gauge, "contactsync_broker_up", "contactsync.broker_up", "1", [],
         "1 while the link to the queue is up; else 0";
     READY: Kind::Gauge, "contactsync_ready", "contactsync.ready", "1", [],

@@ -77,6 +77,16 @@ labels! {
 }
 
 labels! {
+    /// Whose clock ours is compared with.
+    Service {
+        /// Graph and Entra.
+        Graph = "graph",
+        /// Service Bus.
+        ServiceBus = "service_bus",
+    }
+}
+
+labels! {
     /// What telemetry was lost.
     Signal {
         /// Spans.
@@ -266,6 +276,7 @@ mod tests {
     fn every_member_stands_at_its_index() {
         check::<PauseCause>();
         check::<Warning>();
+        check::<Service>();
         check::<Signal>();
         check::<QueueState>();
         check::<Worked>();

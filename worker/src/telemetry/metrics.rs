@@ -11,10 +11,12 @@ use tokio::sync::watch;
 
 use super::{
     catalogue::{self, Kind, Metric},
-    labels::{Answer, Call, ErrorType, Labels, Method, PauseCause, QueueState, Signal, Warning, Worked},
+    labels::{
+        Answer, Call, ErrorType, Labels, Method, PauseCause, QueueState, Service, Signal, Warning, Worked,
+    },
     process,
     queue_reading::QueueReading,
-    values::{Counter, Family, Gauge, Histogram},
+    values::{Counter, Family, Gauge, Histogram, Measure},
 };
 
 /// What is the same for every value of a process.
@@ -66,6 +68,8 @@ pub struct Metrics {
     pub intake_paused: Family<PauseCause, Gauge>,
     /// [`catalogue::WARNING`].
     pub warning: Family<Warning, Gauge>,
+    /// [`catalogue::CLOCK_SKEW`].
+    pub clock_skew: Family<Service, Measure>,
     /// [`catalogue::BROKER_UP`].
     pub broker_up: Gauge,
     /// [`catalogue::READY`].
@@ -146,6 +150,7 @@ impl Metrics {
             breaker_state: Gauge::default(),
             intake_paused: Family::default(),
             warning: Family::default(),
+            clock_skew: Family::default(),
             broker_up: Gauge::default(),
             ready: Gauge::default(),
             consumed: Counter::default(),
@@ -198,6 +203,10 @@ impl Metrics {
             (&catalogue::BREAKER_STATE, number(self.breaker_state.get())),
             (&catalogue::INTAKE_PAUSED, gauges(&catalogue::INTAKE_PAUSED, &self.intake_paused)),
             (&catalogue::WARNING, gauges(&catalogue::WARNING, &self.warning)),
+            (
+                &catalogue::CLOCK_SKEW,
+                family(&catalogue::CLOCK_SKEW, &self.clock_skew, |skew| skew.get().map(Value::Number)),
+            ),
             (&catalogue::BROKER_UP, number(self.broker_up.get())),
             (&catalogue::READY, number(self.ready.get())),
         ]
@@ -373,6 +382,7 @@ pub(crate) mod tests {
         metrics.called(Call { method: Method::Patch, answer: Answer::status(204) }, Duration::from_millis(3));
         metrics.process_duration.of(ErrorType(None)).record(1.0);
         metrics.settle_duration.of(Worked::Yes).record(1.0);
+        metrics.clock_skew.of(Service::Graph).set(Some(-45.0));
         metrics.queue.send_replace(Some(QueueReading {
             active: Some(1),
             dead_letters: Some(2),

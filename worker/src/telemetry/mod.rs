@@ -4,6 +4,7 @@
 //! their form for Prometheus. [`queue_reading`] is how counts of the queue as a whole come in.
 
 pub mod catalogue;
+mod clocks;
 pub mod health;
 pub mod history;
 pub mod http;

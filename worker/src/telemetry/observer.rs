@@ -13,13 +13,17 @@ use shared::{engine::Ending, gate::State};
 use tokio::{sync::watch, time::Instant};
 
 use super::{
+    clocks::Clocks,
     health::{Gate, Health, Phase},
     labels::{ErrorType, Labels, PauseCause, Signal, Warning, Worked},
     metrics::{Constants, Metrics},
     trace::{MessageTrace, Tracer},
     values::Counter,
 };
-use crate::bus::{Message, amqp::State as Link};
+use crate::{
+    bus::{Message, amqp::State as Link},
+    times::Times,
+};
 
 /// What one write came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +77,9 @@ pub struct Observer {
     pub health: Health,
     /// The traces, if they are exported.
     pub tracer: Option<Arc<Tracer>>,
+    /// What is known of the clocks of the services.
+    pub times: Arc<Times>,
+    clocks: Clocks,
     writes_per_second: f64,
     log: LogBudget,
     /// Since when Graph has asked for time, as far as that was counted.
@@ -92,6 +99,8 @@ impl Observer {
             metrics: Metrics::new(constants),
             health: Health::new(link),
             tracer: None,
+            times: Arc::default(),
+            clocks: Clocks::default(),
             writes_per_second,
             log: LogBudget::new(log_outcomes),
             throttled: Mutex::default(),
@@ -102,6 +111,12 @@ impl Observer {
     #[must_use]
     pub fn with_tracer(self, tracer: Tracer) -> Self {
         Self { tracer: Some(Arc::new(tracer)), ..self }
+    }
+
+    /// The same with what the rest of the process learns of clocks.
+    #[must_use]
+    pub fn with_times(self, times: Arc<Times>) -> Self {
+        Self { times, ..self }
     }
 
     /// Brings up to date what is only looked at when somebody reads the metrics.
@@ -134,6 +149,7 @@ impl Observer {
     pub fn turn(&self, phase: Phase, load: &Load, now: Instant) {
         self.health.beat(phase, now);
         self.log.tell(&self.metrics, now);
+        self.clocks.look(&self.times, &self.metrics, &self.health, now);
         let metrics = &self.metrics;
         metrics.in_flight.set_count(load.in_flight);
         metrics.held_messages.set_count(load.held);

@@ -26,6 +26,8 @@ pub struct Status<'a> {
     checks: Vec<CheckStatus>,
     /// What must be seen to, though the worker works.
     warnings: Vec<CheckStatus>,
+    /// By how much our clock is ahead of each service's, `null` while unknown.
+    clock_skew_seconds: BTreeMap<&'static str, Option<f64>>,
     rates: Rates,
     received: u64,
     outcomes: BTreeMap<&'static str, u64>,
@@ -99,6 +101,11 @@ impl<'a> Status<'a> {
             ready: checks.iter().all(|check| check.ok),
             checks,
             warnings: health.warnings().into_iter().map(CheckStatus::from).collect(),
+            clock_skew_seconds: metrics
+                .clock_skew
+                .iter()
+                .map(|(service, skew)| (service.as_str(), skew.get()))
+                .collect(),
             rates: history.rates(&sample),
             received: sample.received,
             outcomes: counts(observer, |ending| Some(ending.outcome())),

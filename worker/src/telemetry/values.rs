@@ -60,6 +60,33 @@ impl Gauge {
     }
 }
 
+/// A number that may not be known.
+#[derive(Debug)]
+pub struct Measure(Gauge);
+
+impl Default for Measure {
+    /// Not known.
+    fn default() -> Self {
+        let measure = Self(Gauge::default());
+        measure.set(None);
+        measure
+    }
+}
+
+impl Measure {
+    /// Sets it.
+    pub fn set(&self, value: Option<f64>) {
+        // What is no number stands for what is not known; nothing that is measured is no number.
+        self.0.set(value.unwrap_or(f64::NAN));
+    }
+
+    /// The value now, if it is known.
+    #[must_use]
+    pub fn get(&self) -> Option<f64> {
+        Some(self.0.get()).filter(|value| !value.is_nan())
+    }
+}
+
 /// How many values fell between bounds.
 #[derive(Debug)]
 pub struct Histogram {

@@ -10,17 +10,19 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::map_response_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::serve::Listener;
+use jiff::Timestamp;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::amqp::listener::HttpSender;
 use crate::amqp::rewind::Rewind;
-use crate::broker::{self, Kind, entity_path};
+use crate::broker::{self, Kind, Time, entity_path};
 use crate::faults::{Action, Point, Wrong};
 use crate::hub::Hub;
 use crate::journal::Event;
@@ -75,7 +77,22 @@ fn router(hub: Arc<Hub>) -> Router {
         .route("/$emulator/queues", get(control::queues))
         .route("/$emulator/{action}", post(control::act))
         .fallback(any(manage))
+        .layer(map_response_with_state(Arc::clone(&hub), date))
         .with_state(hub)
+}
+
+/// Every answer is dated by the clock of the service.
+async fn date(State(hub): State<Arc<Hub>>, mut response: Response) -> Response {
+    if let Ok(date) = HeaderValue::try_from(http_date(hub.now())) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
+}
+
+/// A date in the form of HTTP.
+fn http_date(time: Time) -> String {
+    let time = Timestamp::from_millisecond(time.millis()).unwrap_or(Timestamp::UNIX_EPOCH);
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 async fn health() -> impl IntoResponse {

@@ -9,13 +9,17 @@ use reqwest::{
 };
 use secrecy::ExposeSecret;
 use shared::retry_after;
+use tokio::time::{Instant, sleep};
 use url::Url;
 
 use super::{
     Description, Error,
     xml::{self, Unusable},
 };
-use crate::bus::{Endpoint, Token, TokenKind, TokenSource};
+use crate::{
+    bus::{Endpoint, Token, TokenKind, TokenSource},
+    times::{Reading, Times},
+};
 
 /// The version of the interface; the one that Microsoft's JavaScript client speaks, and all emulators with it.
 const VERSION: &str = "api-version=2021-05";
@@ -40,6 +44,11 @@ pub fn root(endpoint: &Endpoint) -> Option<Url> {
     Url::parse(&format!("{scheme}://{authority}/")).ok()
 }
 
+/// So many answers tell the clock of the service well enough.
+const ACQUAINTED: usize = 3;
+/// The time between two of them.
+const BETWEEN: Duration = Duration::from_secs(1);
+
 /// Asks about one queue or subscription.
 pub struct AdminClient {
     http: Client,
@@ -47,6 +56,7 @@ pub struct AdminClient {
     address: Box<str>,
     tokens: Arc<dyn TokenSource>,
     clock: fn() -> Timestamp,
+    times: Arc<Times>,
 }
 
 impl AdminClient {
@@ -65,7 +75,13 @@ impl AdminClient {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(address.split('/'));
         }
-        Self { http, url, address: address.into(), tokens, clock }
+        Self { http, url, address: address.into(), tokens, clock, times: Arc::default() }
+    }
+
+    /// Tells others what answers say of the service's clock and of the length of locks.
+    #[must_use]
+    pub fn telling(self, times: Arc<Times>) -> Self {
+        Self { times, ..self }
     }
 
     /// What is set and what is in it. One call, tried once more only if a token was refused.
@@ -80,13 +96,29 @@ impl AdminClient {
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|value| retry_after::parse(value, (self.clock)()));
         let body = read(&mut response).await.map_err(|error| self.unreachable(error))?;
-        if status == 200 { self.understood(&body) } else { Err(self.refused(status, &body, retry_after)) }
+        if status != 200 {
+            return Err(self.refused(status, &body, retry_after));
+        }
+        let description = self.understood(&body)?;
+        if let Some(length) = description.properties.lock_duration {
+            self.times.lock_length_is(length);
+        }
+        Ok(description)
+    }
+
+    /// Asks until enough is known of the service's clock, a few times at most, so that a process need not work on
+    /// guesses for long. What goes wrong is left to those who need the answer.
+    pub async fn get_acquainted(self) {
+        for _ in 0..ACQUAINTED {
+            drop(self.describe().await);
+            sleep(BETWEEN).await;
+        }
     }
 
     /// Signed for the entity, so that a rule of the queue serves as well as one of the namespace.
     async fn token(&self) -> Result<Token, Error> {
-        let resource = self.url.as_str();
-        self.tokens.token(resource, (self.clock)()).await.map_err(Error::Token)
+        let (resource, now) = (self.url.as_str(), self.times.at_service_bus(Reading::by(self.clock)));
+        self.tokens.token(resource, now).await.map_err(Error::Token)
     }
 
     async fn get(&self, token: &Token) -> Result<Response, Error> {
@@ -102,7 +134,10 @@ impl AdminClient {
         let mut url = self.url.clone();
         url.set_query(Some(VERSION));
         let request = self.http.get(url).header(AUTHORIZATION, authorization);
-        request.send().await.map_err(|error| self.unreachable(error))
+        let asked = Instant::now();
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        self.times.service_bus.answered(response.headers(), asked, Reading::by(self.clock));
+        Ok(response)
     }
 
     fn understood(&self, body: &str) -> Result<Description, Error> {

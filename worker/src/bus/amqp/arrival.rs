@@ -2,7 +2,6 @@
 
 use fe2o3_amqp::link::RecvError;
 use fe2o3_amqp::link::delivery::Delivery as WireDelivery;
-use jiff::{SignedDuration, Timestamp};
 use shared::ids::LockToken;
 use tokio::time::Instant;
 
@@ -11,29 +10,28 @@ use super::recovery::Failure;
 use super::settler::{Held, Locks};
 use super::wire::{self, WireBody};
 use crate::bus::message::{Message, UnreadableBody};
+use crate::times::Times;
 
 /// What the library hands out for a delivery.
 pub(super) type Received = Result<WireDelivery<WireBody>, RecvError>;
-
-/// The length of a lock when the service does not tell.
-const USUAL_LOCK: SignedDuration = SignedDuration::from_secs(30);
 
 /// A message and its lock.
 pub(super) struct Arrived {
     pub(super) message: Message,
     pub(super) lock: LockToken,
-    pub(super) locked_until: Timestamp,
+    pub(super) received: Instant,
 }
 
 /// Takes a delivery over from the library and remembers its lock.
 pub(super) fn arrive(
     link: &mut Link,
     delivery: Received,
-    now: Timestamp,
+    times: &Times,
     locks: &mut Locks,
 ) -> Result<Option<Arrived>, Failure> {
+    let received = Instant::now();
     if let Some(drained) = &mut link.drained {
-        *drained = Instant::now();
+        *drained = received;
     }
     let (info, wire) = match delivery {
         Ok(delivery) => {
@@ -48,13 +46,15 @@ pub(super) fn arrive(
         tracing::warn!("a message came without a lock token; its lock is left to lapse");
         return Ok(None);
     };
-    let told = wire.as_ref().and_then(wire::locked_until);
-    let locked_until = told.unwrap_or_else(|| now.checked_add(USUAL_LOCK).unwrap_or(now));
+    let locked_until = wire.as_ref().and_then(wire::locked_until);
     let message = match wire {
         Some(wire) => wire::message(wire),
         None => Message { body: Err(UnreadableBody::Message), ..Message::default() },
     };
+    if let Some(until) = locked_until {
+        times.locked(until, message.enqueued, received);
+    }
     link.unsettled += 1;
-    locks.insert(lock, Held { epoch: link.epoch, info, locked_until });
-    Ok(Some(Arrived { message, lock, locked_until }))
+    locks.insert(lock, Held { epoch: link.epoch, info, since: received });
+    Ok(Some(Arrived { message, lock, received }))
 }

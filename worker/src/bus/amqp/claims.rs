@@ -10,14 +10,19 @@ use secrecy::ExposeSecret;
 use serde_amqp::Value;
 use shared::class::Class;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
-use super::connection::Sessions;
+use super::connection::{Namespace, Sessions};
 use super::recovery::{Failure, Recovery};
 use super::rpc::{Request, Rpc};
+use crate::bus::error::Error;
 use crate::bus::token::{TokenKind, TokenSource};
+use crate::times::{self, Reading, Times};
 
 /// Longest pause between two looks at what is due, so that a token put in the meantime is not overlooked.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// After so long even a token that lasts longer is put anew.
+const LONGEST_LIFE: Duration = Duration::from_hours(24);
 /// Pause after a renewal that failed.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
 
@@ -26,28 +31,32 @@ pub(super) struct Claims {
     sessions: Arc<Sessions>,
     source: Arc<dyn TokenSource>,
     clock: fn() -> Timestamp,
+    times: Arc<Times>,
     limit: Duration,
     /// For each resource, when its token is to be renewed. The lock is held over the exchange, so that two
     /// links of one entity do not fetch two tokens.
-    due: Mutex<HashMap<Box<str>, Timestamp>>,
+    due: Mutex<HashMap<Box<str>, Instant>>,
     /// The links to `$cbs`. Between two tokens they are idle for so long that the service may close them.
     node: Mutex<Option<Rpc>>,
 }
 
 impl Claims {
-    pub(super) fn new(
-        sessions: Arc<Sessions>,
-        source: Arc<dyn TokenSource>,
-        clock: fn() -> Timestamp,
-        limit: Duration,
-    ) -> Self {
-        Self { sessions, source, clock, limit, due: Mutex::default(), node: Mutex::default() }
+    pub(super) fn new(sessions: Arc<Sessions>, namespace: &Namespace) -> Self {
+        Self {
+            sessions,
+            source: Arc::clone(&namespace.tokens),
+            clock: namespace.clock,
+            times: Arc::clone(&namespace.times),
+            limit: namespace.timing.request,
+            due: Mutex::default(),
+            node: Mutex::default(),
+        }
     }
 
     /// Makes sure that a token for `resource` is in force; a token that is already is left alone.
     pub(super) async fn ensure(&self, resource: &str) -> Result<(), Failure> {
         let mut due = self.due.lock().await;
-        if due.get(resource).is_some_and(|due| *due > (self.clock)()) {
+        if due.get(resource).is_some_and(|due| *due > Instant::now()) {
             return Ok(());
         }
         let renewal = self.put(resource).await?;
@@ -62,7 +71,7 @@ impl Claims {
 
     /// Renews what is due. Returns how long to wait before the next call.
     pub(super) async fn renew(&self) -> Duration {
-        let now = (self.clock)();
+        let now = Instant::now();
         let mut due = self.due.lock().await;
         let mut pause = LONGEST_PAUSE;
         for (resource, at) in due.iter_mut() {
@@ -77,17 +86,21 @@ impl Claims {
                     }
                 }
             }
-            let left = at.duration_since(now);
-            pause = pause.min(left.try_into().unwrap_or_default());
+            pause = pause.min(at.saturating_duration_since(now));
         }
         // Never zero: a token that is born lapsed must not keep us spinning.
         pause.max(Duration::from_millis(100))
     }
 
     /// Puts a fresh token. Returns when to renew it: after three quarters of its life.
-    async fn put(&self, resource: &str) -> Result<Timestamp, Failure> {
-        let now = (self.clock)();
-        let token = self.source.token(resource, now).await.map_err(Failure::link)?;
+    async fn put(&self, resource: &str) -> Result<Instant, Failure> {
+        let reading = Reading::by(self.clock);
+        // Signatures are judged by the clock of the service. Entra tells for how long its tokens last from now on,
+        // and the end that was made of it is by our own.
+        let there = self.times.at_service_bus(reading);
+        let token = self.source.token(resource, there).await.map_err(Failure::link)?;
+        let now = if token.kind == TokenKind::Sas { there } else { reading.wall };
+        let life = Duration::try_from(token.expires.duration_since(now)).unwrap_or_default();
         let kind = match token.kind {
             TokenKind::Sas => "servicebus.windows.net:sastoken",
             TokenKind::Bearer => "jwt",
@@ -106,11 +119,30 @@ impl Claims {
             if failure.error.class() == Class::Installation {
                 self.source.refused(&token).await;
             }
-            return Err(Failure::at_attach(failure));
+            return Err(Failure::at_attach(self.with_clock(failure, life)));
         }
         tracing::debug!(%resource, expires = %token.expires, "service bus took the token");
-        let life = token.expires.duration_since(now);
-        Ok(now.checked_add(life * 3 / 4).unwrap_or(token.expires))
+        // A signature that has no end is looked at again all the same.
+        Ok(reading.instant + (life / 4 * 3).min(LONGEST_LIFE))
+    }
+
+    /// Names the clock where it is the likelier cause of a refusal.
+    fn with_clock(&self, mut failure: Failure, life: Duration) -> Failure {
+        if let Error::Refused { description, class: Class::Installation, .. } = &mut failure.error {
+            let ahead = self.times.ahead_of_service_bus(Reading::by(self.clock));
+            let expired = description.to_ascii_lowercase().contains("expired") && !life.is_zero();
+            let guess = || {
+                let left = jiff::SignedDuration::from_secs(i64::try_from(life.as_secs()).unwrap_or(i64::MAX));
+                format!(
+                    "by the clock of this machine the token was still to last for {left:#}, so that clock is \
+                     behind, most likely; let the system set it by NTP"
+                )
+            };
+            if let Some(hint) = times::blame(ahead, "service bus").or_else(|| expired.then(guess)) {
+                *description = format!("{}; {hint}", description.trim_end_matches('.')).into();
+            }
+        }
+        failure
     }
 
     /// Asks over the links there are, and over new ones if those turn out to be gone.

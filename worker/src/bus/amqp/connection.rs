@@ -22,6 +22,7 @@ use super::transport::Transport;
 use super::{Settings, Timing};
 use crate::bus::error::Error;
 use crate::bus::token::TokenSource;
+use crate::times::{Reading, Times};
 
 const OPENING: &str = "opening the connection";
 /// Silence after which the peer counts as dead. The library announces half of it, so a healthy peer sends
@@ -83,9 +84,7 @@ impl Connection {
             .await
             .map_err(|error| doing.open(error))?;
         let sessions = Arc::new(Sessions { host, handle: Mutex::new(handle) });
-        let source = Arc::clone(&namespace.tokens);
-        let limit = namespace.timing.request;
-        let claims = Arc::new(Claims::new(Arc::clone(&sessions), source, namespace.clock, limit));
+        let claims = Arc::new(Claims::new(Arc::clone(&sessions), namespace));
         let renewal = tokio::spawn(renew(Arc::clone(&claims)));
         let resource_root = namespace.resource_root.clone();
         Ok(Self { sessions, resource_root, claims, renewal })
@@ -145,8 +144,9 @@ async fn renew(claims: Arc<Claims>) {
 pub(super) struct Namespace {
     transport: Transport,
     resource_root: Box<str>,
-    tokens: Arc<dyn TokenSource>,
+    pub(super) tokens: Arc<dyn TokenSource>,
     pub(super) clock: fn() -> Timestamp,
+    pub(super) times: Arc<Times>,
     pub(super) timing: Timing,
     current: Mutex<Current>,
     /// Ends attempts that are under way, so that closing does not wait for them.
@@ -167,10 +167,16 @@ impl Namespace {
             transport: Transport::new(endpoint, settings.way.clone(), extra_ca)?,
             tokens: Arc::clone(&settings.tokens),
             clock: settings.clock,
+            times: Arc::clone(&settings.times),
             timing: settings.timing,
             current: Mutex::default(),
             closed: watch::Sender::new(false),
         })
+    }
+
+    /// How long the locks of the queue hold.
+    pub(super) fn lock_length(&self) -> Duration {
+        self.times.lock_length(Reading::by(self.clock))
     }
 
     /// The connection, made if there is none. Callers that come while it is being made wait for it.

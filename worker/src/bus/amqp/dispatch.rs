@@ -1,14 +1,13 @@
 //! What the task that owns the link does with commands: settlements of one kind go out together.
 
 use fe2o3_amqp::link::delivery::DeliveryInfo;
-use jiff::Timestamp;
 use shared::ids::LockToken;
 use tokio::sync::oneshot;
 
 use super::link::Link;
 use super::receiver::Task;
 use super::recovery::Failure;
-use super::settler::{Command, Forgotten, LinkOutcome, OnLink, Reply};
+use super::settler::{Command, Forgotten, Held, LinkOutcome, OnLink, Reply};
 use crate::bus::delivery::Delivery;
 
 impl Task {
@@ -32,9 +31,9 @@ impl Task {
         for command in commands.drain(..) {
             match command {
                 Command::Settle { lock, outcome, reply } => self.plan(lock, outcome, reply, &mut batch),
-                Command::Renewed { lock, until } => {
+                Command::Renewed { lock, at } => {
                     if let Some(held) = self.locks.get_mut(&lock) {
-                        held.locked_until = until;
+                        held.since = at;
                     }
                 }
                 Command::Forget { lock, how } => self.forget(lock, how, &mut batch),
@@ -45,12 +44,11 @@ impl Task {
             let Some(link) = find(&mut self.link, &mut self.retired, group.epoch) else { continue };
             // A link that cannot take it fails for the pump too, which then deals with it.
             let done = link.dispose(group.infos, group.outcome).await.is_ok();
-            for (lock, locked_until, reply) in group.replies {
+            for (lock, reply) in group.replies {
                 if !done {
                     tracing::debug!(%lock, "a settlement goes by lock token because its link is gone");
                 }
-                let elsewhere = OnLink::Elsewhere { locked_until: Some(locked_until) };
-                reply.answer(if done { OnLink::Done } else { elsewhere });
+                reply.answer(if done { OnLink::Done } else { OnLink::Elsewhere });
             }
         }
         if !self.retired.is_empty() {
@@ -61,18 +59,18 @@ impl Task {
 
     fn plan(&mut self, lock: LockToken, outcome: LinkOutcome, reply: Reply, batch: &mut Batch) {
         let Some(held) = self.locks.remove(&lock) else {
-            reply.answer(OnLink::Elsewhere { locked_until: None });
+            reply.answer(OnLink::Elsewhere);
             return;
         };
         let link_stands = find(&mut self.link, &mut self.retired, held.epoch).is_some();
-        let lapsed = held.locked_until <= (self.namespace.clock)();
-        if link_stands && !lapsed {
+        // Over the link nobody would say that the lock has lapsed; so where it may have, the service is asked.
+        if link_stands && !self.may_have_lapsed(&held) {
             let group = batch.group(held.epoch, outcome);
             group.infos.push(held.info);
-            group.replies.push((lock, held.locked_until, reply));
+            group.replies.push((lock, reply));
             return;
         }
-        reply.answer(OnLink::Elsewhere { locked_until: Some(held.locked_until) });
+        reply.answer(OnLink::Elsewhere);
         if link_stands {
             // Kept until it is forgotten, so that both ends of the link are told then.
             self.locks.insert(lock, held);
@@ -81,8 +79,7 @@ impl Task {
 
     fn forget(&mut self, lock: LockToken, how: Forgotten, batch: &mut Batch) {
         let Some(held) = self.locks.remove(&lock) else { return };
-        let lapsed = held.locked_until <= (self.namespace.clock)();
-        if how == Forgotten::Settled || lapsed {
+        if how == Forgotten::Settled || self.may_have_lapsed(&held) {
             // For the service there is nothing left to settle; this only makes both ends of the link forget the
             // delivery. "Released" because it could do no harm even if that were not so.
             batch.group(held.epoch, LinkOutcome::Release).infos.push(held.info);
@@ -90,6 +87,10 @@ impl Task {
             // Left alone, so that the lock lapses. The link remembers the delivery for as long as it stands.
             link.unsettled = link.unsettled.saturating_sub(1);
         }
+    }
+
+    fn may_have_lapsed(&self, held: &Held) -> bool {
+        held.since.elapsed() >= self.namespace.lock_length()
     }
 }
 
@@ -112,7 +113,7 @@ struct Group {
     epoch: u64,
     outcome: LinkOutcome,
     infos: Vec<DeliveryInfo>,
-    replies: Vec<(LockToken, Timestamp, Reply)>,
+    replies: Vec<(LockToken, Reply)>,
 }
 
 impl Batch {

@@ -128,8 +128,8 @@ mod tests {
 
     use async_trait::async_trait;
     use futures_util::FutureExt;
-    use jiff::Timestamp;
     use shared::ids::{LockToken, SequenceNumber};
+    use tokio::time::Instant;
 
     use super::*;
     use crate::bus::delivery::{SettleError, Settlement, Settler};
@@ -148,7 +148,7 @@ mod tests {
 
     fn delivery(number: i64) -> Delivery {
         let message = Message { sequence: SequenceNumber(number), ..Message::default() };
-        Delivery::new(message, LockToken(uuid::Uuid::nil()), Timestamp::UNIX_EPOCH, Arc::new(Nobody))
+        Delivery::new(message, LockToken(uuid::Uuid::nil()), Instant::now(), Arc::new(Nobody))
     }
 
     fn take(intake: &Intake) -> Option<Vec<i64>> {

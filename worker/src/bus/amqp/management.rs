@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fe2o3_amqp_types::primitives::SimpleValue;
-use jiff::Timestamp;
 use serde_amqp::Value;
 use serde_amqp::primitives::{self as prim, Array, OrderedMap};
 use shared::ids::{LockToken, SequenceNumber};
@@ -42,7 +41,7 @@ impl Management {
     }
 
     /// Extends locks; answers in the order of the tokens.
-    pub(super) async fn renew(&self, locks: &[LockToken]) -> Vec<Result<Timestamp, RenewError>> {
+    pub(super) async fn renew(&self, locks: &[LockToken]) -> Vec<Result<(), RenewError>> {
         let mut answers = Vec::with_capacity(locks.len());
         for chunk in locks.chunks(LOCKS_PER_REQUEST) {
             self.renew_chunk(chunk, &mut answers).await;
@@ -52,11 +51,11 @@ impl Management {
 
     /// One lost lock makes the service refuse the whole request, so a refused one is halved until the lost
     /// locks stand alone.
-    async fn renew_chunk(&self, chunk: &[LockToken], answers: &mut Vec<Result<Timestamp, RenewError>>) {
+    async fn renew_chunk(&self, chunk: &[LockToken], answers: &mut Vec<Result<(), RenewError>>) {
         let mut open = vec![chunk];
         while let Some(locks) = open.pop() {
             match self.renew_together(locks).await {
-                Ok(times) => answers.extend(times.into_iter().map(Ok)),
+                Ok(()) => answers.extend(locks.iter().map(|_| Ok(()))),
                 Err(failure) if failure.is_lock_lost() && locks.len() == 1 => {
                     answers.push(Err(RenewError::LockLost));
                 }
@@ -74,26 +73,22 @@ impl Management {
         }
     }
 
-    async fn renew_together(&self, locks: &[LockToken]) -> Result<Vec<Timestamp>, Failure> {
+    async fn renew_together(&self, locks: &[LockToken]) -> Result<(), Failure> {
         const DOING: &str = "renewing locks";
         let body = map([("lock-tokens", tokens(locks))]);
         let limit = self.namespace.timing.request;
         let reply = self.slot.with(|rpc| ask(rpc, DOING, "renew-lock", body.clone(), limit)).await?;
-        let times: Vec<_> = match reply.get("expirations") {
-            Some(Value::Array(Array(values)) | Value::List(values)) => values
-                .iter()
-                .filter_map(|value| match value {
-                    Value::Timestamp(time) => Timestamp::from_millisecond(time.milliseconds()).ok(),
-                    _ => None,
-                })
-                .collect(),
-            _ => Vec::new(),
+        let times = match reply.get("expirations") {
+            Some(Value::Array(Array(values)) | Value::List(values)) => {
+                values.iter().filter(|value| matches!(value, Value::Timestamp(_))).count()
+            }
+            _ => 0,
         };
-        if times.len() != locks.len() {
-            let what = format!("{} expirations for {} locks", times.len(), locks.len()).into();
+        if times != locks.len() {
+            let what = format!("{times} expirations for {} locks", locks.len()).into();
             return Err(Failure::link(Error::Protocol { doing: DOING, what }));
         }
-        Ok(times)
+        Ok(())
     }
 
     /// Settles by lock token, over whatever link the message came.

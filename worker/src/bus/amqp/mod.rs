@@ -38,6 +38,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use shared::ids::{LockToken, SequenceNumber};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
 use self::connection::Namespace;
 use self::intake::Intake;
@@ -53,6 +54,7 @@ use super::error::{Error, RenewError};
 use super::message::{Outgoing, Peeked};
 use super::token::TokenSource;
 use super::way::Way;
+use crate::times::{Reading, Times};
 
 /// How patient the client is.
 #[derive(Clone, Copy, Debug)]
@@ -94,8 +96,10 @@ pub struct Settings {
     pub target: Box<str>,
     /// Where tokens come from.
     pub tokens: Arc<dyn TokenSource>,
-    /// The wall clock, for the ends of tokens and locks.
+    /// The wall clock, for the ends of tokens.
     pub clock: fn() -> Timestamp,
+    /// What is known of the clock of the service and of the length of locks; messages add to it.
+    pub times: Arc<Times>,
     /// How patient to be.
     pub timing: Timing,
 }
@@ -122,6 +126,7 @@ impl Settings {
             target: entity.into(),
             tokens,
             clock,
+            times: Arc::default(),
             timing: Timing::default(),
         }
     }
@@ -193,7 +198,7 @@ impl AmqpQueue {
         let settler = Arc::new(AmqpSettler {
             commands: sender,
             management: Arc::clone(&management),
-            clock: settings.clock,
+            namespace: Arc::clone(&namespace),
             dropped: AtomicU64::new(0),
         });
         let intake = Arc::new(Intake::default());
@@ -280,14 +285,20 @@ impl Queue for AmqpQueue {
         self.intake.set_capacity(messages);
     }
 
-    async fn renew(&self, locks: &[LockToken]) -> Vec<Result<Timestamp, RenewError>> {
+    async fn renew(&self, locks: &[LockToken]) -> Vec<Result<(), RenewError>> {
+        // The locks are extended at some moment between request and answer.
+        let at = Instant::now();
         let answers = self.management.renew(locks).await;
         for (lock, answer) in locks.iter().zip(&answers) {
-            if let Ok(until) = answer {
-                drop(self.settler.commands.send(Command::Renewed { lock: *lock, until: *until }));
+            if answer.is_ok() {
+                drop(self.settler.commands.send(Command::Renewed { lock: *lock, at }));
             }
         }
         answers
+    }
+
+    fn lock_length(&self) -> Duration {
+        self.namespace.lock_length()
     }
 
     async fn send(&self, message: Outgoing) -> Result<(), Error> {
@@ -295,6 +306,8 @@ impl Queue for AmqpQueue {
     }
 
     async fn schedule(&self, message: Outgoing, at: Timestamp) -> Result<(), Error> {
+        // Planned by our clock, and woken by that of the service: an hour's difference would be an hour's delay.
+        let at = self.namespace.times.by_service_bus(at, Reading::by(self.namespace.clock));
         self.post(message, Some(at)).await
     }
 

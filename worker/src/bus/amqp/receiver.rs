@@ -237,10 +237,10 @@ impl Task {
 
     fn take_delivery(&mut self, delivery: Received) -> Result<(), Failure> {
         let Some(link) = &mut self.link else { return Ok(()) };
-        let now = (self.namespace.clock)();
-        let Some(arrived) = arrive(link, delivery, now, &mut self.locks)? else { return Ok(()) };
+        let times = &self.namespace.times;
+        let Some(arrived) = arrive(link, delivery, times, &mut self.locks)? else { return Ok(()) };
         let settler = Arc::clone(&self.settler);
-        self.intake.push(Delivery::new(arrived.message, arrived.lock, arrived.locked_until, settler));
+        self.intake.push(Delivery::new(arrived.message, arrived.lock, arrived.received, settler));
         Ok(())
     }
 
@@ -274,11 +274,11 @@ impl Task {
     }
 
     async fn tick(&mut self) -> Result<(), Failure> {
-        let now = (self.namespace.clock)();
+        let times = &self.namespace.times;
         for link in &mut self.retired {
             // Nothing should come here any more. What does is given back at once.
             while let Some(delivery) = link.receiver.recv::<WireBody>().now_or_never() {
-                match arrive(link, delivery, now, &mut self.locks) {
+                match arrive(link, delivery, times, &mut self.locks) {
                     Ok(Some(arrived)) => {
                         if let Some(held) = self.locks.remove(&arrived.lock) {
                             link.dispose(vec![held.info], LinkOutcome::Release).await?;

@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fe2o3_amqp::link::delivery::DeliveryInfo;
-use jiff::Timestamp;
 use shared::class::Class;
 use shared::ids::{IdMap, LockToken};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::backoff::Backoff;
+use super::connection::Namespace;
 use super::management::Management;
 use crate::bus::confirm::Confirmation;
 use crate::bus::delivery::{SettleError, Settlement, Settler};
 use crate::bus::error::Error;
+
+/// How long to try at least, whatever is known of the length of locks.
+const LEAST_PATIENCE: Duration = Duration::from_mins(1);
 
 /// What the task that owns the link is asked to do.
 pub(super) enum Command {
@@ -24,8 +27,8 @@ pub(super) enum Command {
     Settle { lock: LockToken, outcome: LinkOutcome, reply: Reply },
     /// The message was settled in another way or dropped; nothing more will come for it.
     Forget { lock: LockToken, how: Forgotten },
-    /// The lock holds longer.
-    Renewed { lock: LockToken, until: Timestamp },
+    /// The lock was extended, no earlier than at this moment.
+    Renewed { lock: LockToken, at: Instant },
     /// End everything.
     Close { reply: oneshot::Sender<()> },
 }
@@ -43,8 +46,8 @@ pub(super) enum LinkOutcome {
 pub(super) enum OnLink {
     /// The disposition is on its way under a lock that holds.
     Done,
-    /// The link is gone, or the lock may have lapsed; the lock held until then as far as we know.
-    Elsewhere { locked_until: Option<Timestamp> },
+    /// The link is gone, or the lock may have lapsed.
+    Elsewhere,
 }
 
 /// Who is told whether the link could do it.
@@ -60,7 +63,7 @@ impl Reply {
         match (self, on_link) {
             (Self::Waiting(reply), _) => answer(reply, on_link),
             (Self::Told(confirmation), OnLink::Done) => confirmation.done(),
-            (Self::Told(confirmation), OnLink::Elsewhere { .. }) => drop(confirmation),
+            (Self::Told(confirmation), OnLink::Elsewhere) => drop(confirmation),
         }
     }
 }
@@ -85,8 +88,8 @@ pub(super) struct Held {
     pub(super) epoch: u64,
     /// How the link names it.
     pub(super) info: DeliveryInfo,
-    /// Until when its lock holds as far as we know.
-    pub(super) locked_until: Timestamp,
+    /// When its lock was taken or extended.
+    pub(super) since: Instant,
 }
 
 /// All deliveries under lock.
@@ -96,7 +99,7 @@ pub(super) type Locks = IdMap<LockToken, Held>;
 pub(super) struct AmqpSettler {
     pub(super) commands: mpsc::UnboundedSender<Command>,
     pub(super) management: Arc<Management>,
-    pub(super) clock: fn() -> Timestamp,
+    pub(super) namespace: Arc<Namespace>,
     /// Deliveries that were dropped unsettled.
     pub(super) dropped: AtomicU64,
 }
@@ -104,14 +107,12 @@ pub(super) struct AmqpSettler {
 #[async_trait]
 impl Settler for AmqpSettler {
     async fn settle(&self, lock: LockToken, settlement: Settlement) -> Result<(), SettleError> {
-        let mut locked_until = None;
-        if let Some(outcome) = LinkOutcome::of(&settlement) {
-            match self.over_link(lock, outcome).await {
-                OnLink::Done => return Ok(()),
-                OnLink::Elsewhere { locked_until: until } => locked_until = until,
-            }
+        if let Some(outcome) = LinkOutcome::of(&settlement)
+            && self.over_link(lock, outcome).await == OnLink::Done
+        {
+            return Ok(());
         }
-        let result = self.by_token(lock, &settlement, locked_until).await;
+        let result = self.by_token(lock, &settlement).await;
         // The link still holds the delivery as unsettled, here and at the service, until told otherwise.
         let how = match result {
             Ok(()) | Err(SettleError::LockLost) => Forgotten::Settled,
@@ -150,23 +151,18 @@ impl LinkOutcome {
 impl AmqpSettler {
     async fn over_link(&self, lock: LockToken, outcome: LinkOutcome) -> OnLink {
         let (reply, answer) = oneshot::channel();
-        let elsewhere = OnLink::Elsewhere { locked_until: None };
         let reply = Reply::Waiting(reply);
         if self.commands.send(Command::Settle { lock, outcome, reply }).is_err() {
-            return elsewhere;
+            return OnLink::Elsewhere;
         }
-        answer.await.unwrap_or(elsewhere)
+        answer.await.unwrap_or(OnLink::Elsewhere)
     }
 
     /// Tries until it works, the service says no, or the lock has lapsed for certain.
-    async fn by_token(
-        &self,
-        lock: LockToken,
-        settlement: &Settlement,
-        locked_until: Option<Timestamp>,
-    ) -> Result<(), SettleError> {
+    async fn by_token(&self, lock: LockToken, settlement: &Settlement) -> Result<(), SettleError> {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
-        let last = locked_until.unwrap_or_else(|| self.a_while_from_now());
+        // The service has the last word about the lock, so it is asked for longer than a lock can hold.
+        let last = Instant::now() + self.namespace.lock_length().max(LEAST_PATIENCE);
         loop {
             let failure = match self.management.settle(lock, settlement).await {
                 Ok(()) => return Ok(()),
@@ -178,16 +174,10 @@ impl AmqpSettler {
                 Class::Transient => backoff.draw(),
                 Class::Permanent | Class::Installation => return Err(SettleError::Failed(failure.error)),
             };
-            if matches!(failure.error, Error::Closed) || (self.clock)() >= last {
+            if matches!(failure.error, Error::Closed) || Instant::now() >= last {
                 return Err(SettleError::Failed(failure.error));
             }
             sleep(delay).await;
         }
-    }
-
-    /// How long to try when it is not known until when the lock holds: the usual length of a lock.
-    fn a_while_from_now(&self) -> Timestamp {
-        let now = (self.clock)();
-        now.checked_add(jiff::SignedDuration::from_mins(1)).unwrap_or(now)
     }
 }

@@ -68,7 +68,7 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
         output.finish()?;
     }
     let count = members.len() as u64;
-    let dead = Arc::new(queues.receiving()?);
+    let dead = Arc::new(queues.receiving(settings)?);
     let taking = Taking::new(Arc::clone(&dead), members, args.window);
     let order = Order {
         replay: Uuid::new_v4(),

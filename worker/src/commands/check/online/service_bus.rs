@@ -72,6 +72,16 @@ fn failed(right: &'static str, entity: &str, place: &str, error: &bus::Error) ->
         bus::Error::Timeout { .. } => Obstacle::Silent.probe(SERVICE, place, &chain(error)),
         bus::Error::Connection { .. } => Obstacle::of(error).probe(SERVICE, place, &chain(error)),
         bus::Error::Token { .. } => Probe::failed(TOKEN, chain(error), ""),
+        bus::Error::Refused { doing: "putting a token", description, .. }
+            if description.to_ascii_lowercase().contains("expired") =>
+        {
+            Probe::failed(
+                TOKEN,
+                format!("service bus says that the token has ended: {description}"),
+                "let the system set its clock by NTP; a SharedAccessSignature in the connection string ends by itself, \
+                 so put a new one into it",
+            )
+        }
         bus::Error::Refused { doing: "putting a token", condition, .. } => Probe::failed(
             TOKEN,
             format!("service bus does not accept the token ({condition})"),
