@@ -200,7 +200,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         self.observer.received();
         let Now { instant: received, moment, wall } = now;
         self.locks.hold(delivery.lock, delivery.locked_until, received, wall);
-        let past = Past::of(&delivery.message);
+        let past = Past::at(&delivery.message, wall);
         let trace = self.observer.trace(&delivery.message, wall).map(|trace| (trace, clock::now()));
         let mut decoded = None;
         let mut note = || decoded = trace.is_some().then(clock::now);
