@@ -8,10 +8,13 @@
 //! by the first four letters of a hash of its name in base 36. Whatever stands before `cs1|` belongs to
 //! somebody else and is kept.
 
+mod access;
+
 use std::{collections::BTreeMap, fmt::Write};
 
 use jiff::Timestamp;
 
+pub use self::access::hash_of;
 use crate::{property::Property, version::Version};
 
 const LEAD: &str = "cs1|";

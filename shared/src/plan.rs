@@ -1,6 +1,9 @@
 //! From a change to the write it asks for. A plan leaves no choice to whoever carries it out, and can be
 //! shown before it is.
 
+mod forced;
+
+pub use self::forced::Forced;
 use crate::{
     change::{Change, Columns, Operation, Value},
     ids::{OrganizationId, UserId},
