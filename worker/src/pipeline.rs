@@ -29,8 +29,8 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-pub(crate) use self::intake::intake;
 use self::intake::{Read, guarded, read};
+pub(crate) use self::intake::{changes, intake};
 use crate::{
     bus::{self, Delivery, Queue},
     clock,
