@@ -258,7 +258,7 @@ pub fn truncated() -> DeadLetter {
     DeadLetter::new(
         DeadLetterReason::ContextTruncated,
         "Dataverse removed the columns because the message exceeded 192 KB; register fewer image columns, then \
-         save the contact again",
+         change a mapped column of the contact and change it back",
     )
 }
 

@@ -17,6 +17,7 @@ impl Mark {
     }
 
     /// Every version, under the hash of its property's name.
+    #[must_use]
     pub fn versions(&self) -> impl ExactSizeIterator<Item = (&str, Version)> {
         self.versions.iter().map(|(key, version)| (key.as_str(), *version))
     }

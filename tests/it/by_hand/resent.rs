@@ -5,21 +5,25 @@ use emulator::{
     broker::{Message, data_section},
     graph::Fault,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_amqp::Value;
 use tests::world::QUEUE;
 
 use super::{at, names, world};
 use crate::replay::{PATIENCE, QUICK};
 
+/// So many hours ago, as copies carry it.
+fn ago(hours: i64) -> Value {
+    Value::Long((worker::clock::now() - SignedDuration::from_hours(hours)).as_millisecond())
+}
+
 /// Sends a message that was first seen two days ago, while Graph does not succeed at first.
 async fn check(properties: Vec<(&str, Value)>) -> Result<()> {
     let world = world("Old", "Old").await?;
     world.graph.script(Fault::status(503).patches().times(3));
-    let long_ago = (Timestamp::now() - SignedDuration::from_hours(48)).as_millisecond();
     let mut known = vec![
         ("contactsync-attempt", Value::Long(7)),
-        ("contactsync-first-seen", Value::Long(long_ago)),
+        ("contactsync-first-seen", ago(48)),
         ("contactsync-sequence", Value::Long(3)),
         ("contactsync-original-id", Value::String("m-1".to_owned())),
     ];
@@ -45,6 +49,5 @@ async fn with_the_reason_that_the_tool_has_copied() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_reason_by_when_the_copy_was_due() -> Result<()> {
-    let due = (Timestamp::now() - SignedDuration::from_hours(47)).as_millisecond();
-    check(vec![("contactsync-due", Value::Long(due))]).await
+    check(vec![("contactsync-due", ago(47))]).await
 }

@@ -331,23 +331,23 @@ mod tests {
 
     #[test]
     fn what_was_sent_again_by_hand_counts_from_then_and_so_do_its_copies() {
-        let why = (DEAD_LETTER_REASON, Property::from("RetryBudgetExhausted"));
-        let text = (DEAD_LETTER_DESCRIPTION, Property::from("tried for a day"));
+        let why = [(DEAD_LETTER_REASON, Property::from("RetryBudgetExhausted"))];
+        let text = [(DEAD_LETTER_DESCRIPTION, Property::from("tried for a day"))];
         let replay = [(REPLAY_ID, Property::from("r-1")), (REPLAYED_AT, Property::I64(5_000_000))];
-        let with = |more: &(&'static str, Property)| [&replay[..], &[more.clone()]].concat();
-        // What it carries, when it reached the queue, when we look at it, and from when it counts.
-        let table: [(&str, &[(&str, Property)], i64, i64, i64); 9] = [
-            ("a copy of ours in its time", &[], 2_000, 2_001, 1_000),
-            ("with the reason", &[why.clone()], 90_000, 90_001, 90_000),
-            ("with the text alone", &[text], 90_000, 90_001, 90_000),
-            ("with the reason, at once", &[why.clone()], 2_010, 2_011, 2_010),
-            ("of a replay, with the reason", &with(&why), 90_000, 90_001, 90_000),
-            ("of a replay, in its time", &replay, 2_000, 2_001, 5_000),
-            ("without the reason, late", &[], 90_000, 90_001, 90_000),
-            ("held up by the service for a while", &[], 2_299, 90_000, 1_000),
-            ("while our clock is behind", &[], 90_000, 2_001, 1_000),
+        let replay_with_reason = [&replay[..], &why].concat();
+        // What it carries; when it reached the queue, when we look at it, and from when it counts.
+        let table: [(&str, &[_], [i64; 3]); 9] = [
+            ("a copy of ours in its time", &[], [2_000, 2_001, 1_000]),
+            ("with the reason", &why, [90_000, 90_001, 90_000]),
+            ("with the text alone", &text, [90_000, 90_001, 90_000]),
+            ("with the reason, at once", &why, [2_010, 2_011, 2_010]),
+            ("of a replay, with the reason", &replay_with_reason, [90_000, 90_001, 90_000]),
+            ("of a replay, in its time", &replay, [2_000, 2_001, 5_000]),
+            ("without the reason, late", &[], [90_000, 90_001, 90_000]),
+            ("held up by the service for a while", &[], [2_299, 90_000, 1_000]),
+            ("while our clock is behind", &[], [90_000, 2_001, 1_000]),
         ];
-        for (what, properties, enqueued, now, since) in table {
+        for (what, properties, [enqueued, now, since]) in table {
             let message = returned(enqueued, properties);
             let past = Past::at(&message, at(now));
             assert_eq!(past.since, Some(at(since)), "{what}");

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use shared::{
     change::Change,
     class::Class,
+    engine::intake::Planned,
     mark::Mark,
     patch::{PropertyValue, UserWrite},
     plan::{Forced, Needless, Plan},
@@ -19,7 +20,6 @@ use crate::{
     graph::{self, Applied, Directory, GraphClient},
     pool::returns::Past,
 };
-use shared::engine::intake::Planned;
 
 /// What is asked for.
 pub(super) struct Order<'a> {
@@ -99,8 +99,13 @@ impl Case {
         match &self.end {
             End::Nothing(_) => false,
             End::Impossible(_) => true,
-            End::Looked(looked) => looked.seen.is_err() || matches!(looked.written, Some(Err(_))),
+            End::Looked(looked) => looked.failure().is_some(),
         }
+    }
+
+    /// What the comparison with the user has shown, if there was one.
+    pub(super) fn looked(&self) -> Option<&Looked> {
+        if let End::Looked(looked) = &self.end { Some(looked) } else { None }
     }
 }
 
@@ -209,6 +214,17 @@ impl Seen {
 }
 
 impl Looked {
+    /// Whether Graph was written to.
+    pub(super) fn is_written(&self) -> bool {
+        matches!(self.written, Some(Ok(true)))
+    }
+
+    /// Why it could not be looked at or written.
+    pub(super) fn failure(&self) -> Option<&str> {
+        let failure = self.seen.as_ref().err().or_else(|| self.written.as_ref()?.as_ref().err());
+        failure.map(String::as_str)
+    }
+
     /// Property, value and what is so, in order; without a look all count as to be written.
     pub(super) fn rows(&self) -> impl Iterator<Item = (&Property, &PropertyValue, Option<Seen>)> {
         self.write.entries.iter().enumerate().map(|(index, entry)| {

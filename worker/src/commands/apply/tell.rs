@@ -59,40 +59,38 @@ impl Manner {
                 "a newer value would be overwritten: see that nothing of this user waits or is under way",
             );
         }
-        let failure = looked.seen.as_ref().err().or_else(|| looked.written.as_ref()?.as_ref().err());
-        if let Some(failure) = failure {
+        if let Some(failure) = looked.failure() {
             line(text, "failed", failure);
         }
     }
 
     /// What it comes to, and what can be done next.
     fn verdict(&self, cases: &[Case]) -> String {
-        let looked =
-            || cases.iter().filter_map(|case| if let End::Looked(l) = &case.end { Some(l) } else { None });
-        if cases.iter().any(Case::failed) {
-            return "It cannot be written.\n".to_owned();
+        let looked: Vec<_> = cases.iter().filter_map(Case::looked).collect();
+        let seen: Vec<_> = looked.iter().filter_map(|looked| looked.seen.as_ref().ok()).flatten().collect();
+        let (failed, written) =
+            (cases.iter().any(Case::failed), looked.iter().any(|looked| looked.is_written()));
+        let mut lines = vec![match (failed, written) {
+            (true, true) => "Only a part of it was written.".to_owned(),
+            (true, false) => "It cannot be written.".to_owned(),
+            (false, true) => "Written.".to_owned(),
+            (false, false) if looked.is_empty() => "There is nothing to write.".to_owned(),
+            (false, false) if self.write => "Nothing had to be written.".to_owned(),
+            (false, false) if !seen.iter().any(|seen| seen.is_written()) => {
+                "Nothing would be written.".to_owned()
+            }
+            (false, false) => "Nothing was written; --yes writes it.".to_owned(),
+        }];
+        if !seen.iter().all(|seen| seen.is_written()) {
+            lines.push(
+                "What a newer change has set was left alone; --overrule writes it all the same.".to_owned(),
+            );
         }
-        if looked().next().is_none() {
-            return "There is nothing to write.\n".to_owned();
+        if let (Some(sequence), true, false) = (self.dead_letter, self.write, failed) {
+            let purge = format!("contactsync dead-letters purge --sequence {sequence} --yes");
+            lines.push(format!("The dead letter is still there; {purge} takes it out."));
         }
-        let seen = || looked().filter_map(|looked| looked.seen.as_ref().ok()).flatten();
-        let mut text = match looked().any(|looked| matches!(looked.written, Some(Ok(true)))) {
-            true => "Written.\n",
-            false if self.write => "Nothing had to be written.\n",
-            false if !seen().any(|seen| seen.is_written()) => "Nothing would be written.\n",
-            false => "Nothing was written; --yes writes it.\n",
-        }
-        .to_owned();
-        if seen().any(|seen| !seen.is_written()) {
-            text.push_str("What a newer change has set was left alone; --overrule writes it all the same.\n");
-        }
-        if let (Some(sequence), true) = (self.dead_letter, self.write) {
-            text.push_str(&format!(
-                "The dead letter is still there; contactsync dead-letters purge --sequence {sequence} --yes takes it \
-                 out.\n"
-            ));
-        }
-        text
+        lines.join("\n") + "\n"
     }
 
     pub(super) fn json(&self, cases: &[Case]) -> String {
@@ -121,10 +119,8 @@ impl Manner {
                     property_json(property.name(), self.values.then_some(value), seen)
                 });
                 object.insert("properties".into(), rows.collect());
-                let written = looked.written.as_ref().is_some_and(|written| matches!(written, Ok(true)));
-                object.insert("written".into(), json!(written));
-                let failure = looked.seen.as_ref().err().or_else(|| looked.written.as_ref()?.as_ref().err());
-                if let Some(failure) = failure {
+                object.insert("written".into(), json!(looked.is_written()));
+                if let Some(failure) = looked.failure() {
                     object.insert("error".into(), json!(failure));
                 }
             }
