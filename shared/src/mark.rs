@@ -17,7 +17,8 @@ use jiff::Timestamp;
 pub use self::access::hash_of;
 use crate::{property::Property, version::Version};
 
-const LEAD: &str = "cs1|";
+/// How a mark begins.
+pub const LEAD: &str = "cs1|";
 const KEY: usize = 4;
 
 /// The versions of a user's properties.

@@ -65,7 +65,10 @@ impl Needless {
                  has no user; if it has one, add the column to the image"
             }
             Self::NothingMapped => "no mapped column changed",
-            Self::SameAsBefore => "every mapped column has the value it had before, by the pre image",
+            Self::SameAsBefore => {
+                "every mapped column has the value it had before, by the pre image; contactsync apply writes it all the \
+                 same"
+            }
             Self::OperationIgnored => "this operation never touches a user",
         }
     }

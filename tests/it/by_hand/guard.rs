@@ -96,3 +96,20 @@ async fn without_a_guard_or_a_user_it_says_so() -> Result<()> {
     assert!(misspelt.err.contains("spell it as Graph does"), "{}", misspelt.err);
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_mark_is_told_and_what_nobody_maps_is_shown_by_its_hash() -> Result<()> {
+    for (text, told) in [
+        ("cs1|nonsense", "mark        none that can be read\n"),
+        ("cs1|kxzd5hs0:zzzz", "version     unknown, hash zzzz: "),
+        ("cs1|kxzd5hs0.5:Oabc", "version     (organization): row version 5, "),
+    ] {
+        let world = World::start(Options::default()).await?;
+        let marked = json!({ "extensionAttribute15": text });
+        world.graph.add_user(User::new(user(1)).with("onPremisesExtensionAttributes", marked))?;
+        let show = format!("guard show --user {}", user(1));
+        let shown = contactsync(&world.layered(&[GUARDED])?, &show).await?.expect(0).out;
+        assert!(shown.contains(told), "{told} is not in\n{shown}");
+    }
+    Ok(())
+}

@@ -33,26 +33,26 @@ const LISTED: usize = 20;
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(after_help = "\
-The change is planned as `run` plans it, but for one thing: every mapped column that the message carries, among the
-columns that changed or else in a post image, is written as if it had changed. A pre image that shows the same value
+The change is planned as `run` plans it, but for one thing: every mapped column that the message carries, among the \
+columns that changed or else in a post image, is written as if it had changed. A pre image that shows the same value \
 keeps nothing back. What the message does not carry stays as it is; images leave empty columns out.
 
 Without --yes nothing is written; it is told what would be, beside what the user has now.
 
-With guard.attribute, values that a newer change has set are left alone, as in `run`; --overrule writes them all the
-same, and the mark stays at the newer version, so that changes from before it are kept out as they were. A running
-worker may write to the same user at the same moment: the guard keeps the two apart. Without a guard see to it that no
+With guard.attribute, values that a newer change has set are left alone, as in `run`; --overrule writes them all the \
+same, and the mark stays at the newer version, so that changes from before it are kept out as they were. A running \
+worker may write to the same user at the same moment: the guard keeps the two apart. Without a guard see to it that no \
 message of this user waits or is under way.
 
-A dead letter stays in its queue, also when it has been written: look at the user first, then take it out with
+A dead letter stays in its queue, also when it has been written: look at the user first, then take it out with \
 contactsync dead-letters purge.
 
 Examples:
-  contactsync apply contact.json                        what would be written for a captured body
-  contactsync apply contact.json --yes                  write it
-  contactsync apply --dead-letter 4711                  the same for a dead letter, by its number
-  contactsync apply --dead-letter 4711 --yes --overrule write also what the mark shows to be older
-  contactsync apply many.json --contact ID              one of several contacts in a body
+  contactsync apply contact.json                          what would be written for a captured body
+  contactsync apply contact.json --yes                    write it
+  contactsync apply --dead-letter 4711                    the same for a dead letter, by its number
+  contactsync apply --dead-letter 4711 --overrule --yes   also what is older than the user has
+  contactsync apply many.json --contact ID                one of several contacts in a body
 
 Exit codes: 0 done, or nothing has to be; 1 it cannot be written; 2 wrong usage; 78 bad settings.")]
 pub struct Args {

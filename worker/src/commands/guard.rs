@@ -6,7 +6,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use shared::{
     ids::UserId,
-    mark::{Mark, hash_of},
+    mark::{LEAD, Mark, hash_of},
     property::{Kind, Property},
     version::Version,
 };
@@ -36,7 +36,7 @@ pub enum Command {
 /// Options of `guard show`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A mark keeps properties by a hash of their names, and forgets the oldest when there is no more room. What stands in
+A mark keeps properties by a hash of their names, and forgets the oldest when there is no more room. What stands in \
 the attribute before the mark belongs to somebody else; only its length is told.
 
 Examples:
@@ -54,14 +54,14 @@ pub struct Show {
 /// Options of `guard clear`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What is taken out is not guarded until the next change writes it: the next message wins, however old it is. Text of
-somebody else in the attribute stays. Graph has no conditional write: if a worker writes to the same user at the same
+What is taken out is not guarded until the next change writes it: the next message wins, however old it is. Text of \
+somebody else in the attribute stays. Graph has no conditional write: if a worker writes to the same user at the same \
 moment, one of the two marks is lost, so see that nothing of this user waits or is under way.
 
 Examples:
-  contactsync guard clear --user ID                            what would be taken out
-  contactsync guard clear --user ID --yes                      take all of it out
-  contactsync guard clear --user ID --property givenName --yes one property only
+  contactsync guard clear --user ID                              what would be taken out
+  contactsync guard clear --user ID --yes                        take all of it out
+  contactsync guard clear --user ID --property givenName --yes   one property only
 
 Exit codes: 0 done, or nothing has to be; 1 failed; 2 wrong usage; 78 bad settings.")]
 pub struct Clear {
@@ -181,6 +181,11 @@ impl Look {
         self.mark.foreign().encode_utf16().count()
     }
 
+    /// Whether something that looks like a mark is taken for text of somebody else.
+    fn is_damaged(&self) -> bool {
+        self.mark.is_empty() && self.mark.foreign().contains(LEAD)
+    }
+
     fn head(&self) -> String {
         let mut text = String::new();
         line(&mut text, "user", &self.user.to_string());
@@ -203,7 +208,7 @@ impl Look {
             line(&mut text, "version", &self.row(hash, version));
         }
         if self.mark.is_empty() {
-            line(&mut text, "mark", "none");
+            line(&mut text, "mark", if self.is_damaged() { "none that can be read" } else { "none" });
         }
         text
     }
