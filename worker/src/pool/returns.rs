@@ -141,7 +141,8 @@ pub fn due(mut copy: Outgoing, at: Timestamp) -> Outgoing {
 #[must_use]
 pub fn replayed(message: &Message, replay: Uuid, now: Timestamp) -> Option<Outgoing> {
     let mut properties = remembered(message, now);
-    properties.remove(DUE);
+    // Due at once: if it becomes a dead letter again, and a tool sends it again, that shows by how late it is.
+    properties.set(DUE, Property::I64(now.as_millisecond()));
     without_failure(&mut properties);
     let replays = number(message, REPLAYS).unwrap_or(0).saturating_add(1);
     properties.set(REPLAYS, Property::I64(replays));
@@ -362,6 +363,15 @@ mod tests {
             let again =
                 Past::at(&Message { enqueued: Some(at(now + 60)), ..delivered(copy, 60) }, at(now + 61));
             assert_eq!((again.since, again.attempt), (Some(at(since)), 2), "{what}");
+        }
+    }
+
+    #[test]
+    fn what_a_replay_put_back_and_a_tool_sent_again_counts_from_the_last_of_them() {
+        let put_back = replayed(&returned(2_000, &[]), Uuid::from_u128(7), at(5_000)).expect("has a body");
+        for (enqueued, since) in [(5_000, 5_000), (5_100, 5_000), (90_000, 90_000)] {
+            let sent = Message { enqueued: Some(at(enqueued)), ..delivered(put_back.clone(), 70) };
+            assert_eq!(Past::at(&sent, at(enqueued + 1)).since, Some(at(since)));
         }
     }
 
