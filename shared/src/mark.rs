@@ -9,17 +9,21 @@
 //! before the properties as `Oooo`, a hash of its id behind a capital letter, so that readers who do not know of it
 //! take it for one more property. Whatever stands before `cs1|` belongs to somebody else and is kept.
 
+mod access;
+
 use std::{collections::BTreeMap, fmt::Write};
 
 use jiff::Timestamp;
 
+pub use self::access::hash_of;
 use crate::{
     property::Property,
     utf16,
     version::{Realm, Row, Version, fnv1a},
 };
 
-const LEAD: &str = "cs1|";
+/// How a mark begins.
+pub const LEAD: &str = "cs1|";
 const KEY: usize = 4;
 /// Before the hash of an organization; hashes of properties are in small letters.
 const ORGANIZATION: char = 'O';

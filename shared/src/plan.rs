@@ -1,10 +1,14 @@
 //! From a change to the write it asks for. A plan leaves no choice to whoever carries it out, and can be
 //! shown before it is.
 
+mod forced;
 mod letters;
 mod new_link;
 
-pub use self::letters::{is_logical_name, truncated, unsupported};
+pub use self::{
+    forced::Forced,
+    letters::{is_logical_name, truncated, unsupported},
+};
 use crate::{
     change::{Change, Columns, Operation, Value},
     ids::{OrganizationId, UserId},
@@ -66,7 +70,10 @@ impl Needless {
                  has no user; if it has one, add the column to the image"
             }
             Self::NothingMapped => "no mapped column changed",
-            Self::SameAsBefore => "every mapped column has the value it had before, by the pre image",
+            Self::SameAsBefore => {
+                "every mapped column has the value it had before, by the pre image; contactsync apply writes it all the \
+                 same"
+            }
             Self::OperationIgnored => "this operation never touches a user",
         }
     }

@@ -4,6 +4,8 @@ mod bus;
 
 mod decode;
 
+mod by_hand;
+
 mod check;
 
 mod clocks;

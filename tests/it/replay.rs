@@ -21,10 +21,10 @@ use tests::{
 use tokio::process::Command;
 use uuid::Uuid;
 
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits that a test can afford.
-const QUICK: &str = r#"
+pub(crate) const QUICK: &str = r#"
 [throttle]
 writes_per_second = 1000.0
 burst = 100.0
@@ -35,23 +35,23 @@ not_found_grace = "50ms"
 "#;
 
 /// The guard's attribute as the documentation suggests it.
-const GUARDED: &str = r#"guard.attribute = "extensionAttribute15""#;
+pub(crate) const GUARDED: &str = r#"guard.attribute = "extensionAttribute15""#;
 
-fn user(number: u128) -> Uuid {
+pub(crate) fn user(number: u128) -> Uuid {
     Uuid::from_u128(0x1111_1111_2222_4333_8444_0000_0000_0000 + number)
 }
 
-fn contact(number: u128) -> Uuid {
+pub(crate) fn contact(number: u128) -> Uuid {
     Uuid::from_u128(0x9999_9999_2222_4333_8444_0000_0000_0000 + number)
 }
 
 /// A change of one contact that links to the user of the same number.
-fn change(number: u128, millis: i64) -> ContactChange {
+pub(crate) fn change(number: u128, millis: i64) -> ContactChange {
     ContactChange::new(contact(number), millis).after("adx_identity_username", user(number).to_string())
 }
 
 /// A message to be made a dead letter.
-struct Dead {
+pub(crate) struct Dead {
     id: String,
     body: Vec<u8>,
     reason: String,
@@ -59,7 +59,7 @@ struct Dead {
 }
 
 impl Dead {
-    fn new(id: impl Into<String>, body: impl Into<Vec<u8>>, reason: &str) -> Self {
+    pub(crate) fn new(id: impl Into<String>, body: impl Into<Vec<u8>>, reason: &str) -> Self {
         Self { id: id.into(), body: body.into(), reason: reason.into(), properties: Vec::new() }
     }
 
@@ -69,7 +69,7 @@ impl Dead {
 }
 
 /// Puts dead letters straight into the broker, as a worker would have left them.
-fn bury(world: &World, letters: &[Dead]) -> Result<()> {
+pub(crate) fn bury(world: &World, letters: &[Dead]) -> Result<()> {
     for letters in letters.chunks(500) {
         world.bus.broker(|broker, now| -> Result<()> {
             let queue = broker.resolve(QUEUE)?;
@@ -93,15 +93,15 @@ fn bury(world: &World, letters: &[Dead]) -> Result<()> {
 }
 
 /// What a command did.
-struct Done {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Done {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Done {
     #[track_caller]
-    fn expect(self, code: i32) -> Self {
+    pub(crate) fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
         self
     }
@@ -125,7 +125,7 @@ fn command(settings: &Path, arguments: &str) -> Result<Command> {
     Ok(command)
 }
 
-async fn contactsync(settings: &Path, arguments: &str) -> Result<Done> {
+pub(crate) async fn contactsync(settings: &Path, arguments: &str) -> Result<Done> {
     let output = command(settings, arguments)?.output().await.context("the command cannot be started")?;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Ok(Done { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) })
@@ -140,7 +140,7 @@ fn property(view: &View, name: &str) -> Option<String> {
 }
 
 /// Ids of the originals, in the order of the queue.
-fn ids(world: &World, address: &str) -> Result<Vec<String>> {
+pub(crate) fn ids(world: &World, address: &str) -> Result<Vec<String>> {
     let original = |view: &View| {
         property(view, "contactsync-original-id").or_else(|| view.message.message_id()).unwrap_or_default()
     };
@@ -148,7 +148,7 @@ fn ids(world: &World, address: &str) -> Result<Vec<String>> {
 }
 
 /// Nothing is locked, and no delivery has counted as failed.
-fn assert_untouched(world: &World) -> Result<()> {
+pub(crate) fn assert_untouched(world: &World) -> Result<()> {
     for view in world.bus.contents(DEAD_LETTERS)? {
         assert!(!view.locked && view.delivery_count == 0, "{} was touched", view.sequence);
     }

@@ -60,6 +60,11 @@ pub enum Command {
     Status(commands::status::Args),
     /// Show what would be written to Graph for the captured body of a message, and why.
     Plan(commands::plan::Args),
+    /// Write one contact to its user, from a captured body or a dead letter, also if nothing seems to have changed.
+    Apply(commands::apply::Args),
+    /// Show or clear the mark that keeps old changes from overwriting a user's newer values.
+    #[command(subcommand)]
+    Guard(commands::guard::Command),
     /// Say whether the settings can work, and everything that is wrong with them.
     Check(commands::check::Args),
     /// Write a settings file to begin with, show the effective settings, or print a schema for editors.
@@ -87,6 +92,8 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => commands::replay::run(&cli, args),
         Command::Status(args) => commands::status::run(&cli, args),
         Command::Plan(args) => commands::plan::run(&cli, args),
+        Command::Apply(args) => commands::apply::run(&cli, args),
+        Command::Guard(command) => commands::guard::run(&cli, command),
         Command::Check(args) => commands::check::run(&cli, args),
         Command::Config(command) => commands::config::run(&cli, command),
         Command::Decode(args) => commands::decode::run(args),

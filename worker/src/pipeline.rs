@@ -29,8 +29,8 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-pub(crate) use self::intake::intake;
 use self::intake::{Read, guarded, read};
+pub(crate) use self::intake::{changes, intake};
 use crate::{
     bus::{self, Delivery, Queue},
     clock,
@@ -217,7 +217,9 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         self.observer.received();
         let Now { instant: received, moment, wall } = now;
         self.locks.hold(delivery.lock, delivery.received);
-        let past = Past::of(&delivery.message);
+        // Ages are counted by the clock that wrote the beginning.
+        let there = self.observer.times.at_service_bus(Reading { instant: received, wall });
+        let past = Past::at(&delivery.message, there);
         let trace = self.observer.trace(&delivery.message, wall).map(|trace| (trace, clock::now()));
         let mut decoded = None;
         let mut note = || decoded = trace.is_some().then(clock::now);
@@ -228,8 +230,6 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             trace.part("decode", *begun, end);
             trace.part("plan", end, done);
         }
-        // Ages are counted by the clock that wrote the beginning.
-        let there = self.observer.times.at_service_bus(Reading { instant: received, wall });
         let enqueued = past.first_seen.unwrap_or(there);
         let arrival = Arrival {
             lock: delivery.lock,

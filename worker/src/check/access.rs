@@ -1,12 +1,15 @@
 //! Secrets, keys, clouds, and whose messages count.
 
-use super::{Finding, Rule, Severity};
+use super::{
+    Finding, Rule, Severity,
+    caution::{self, Caution},
+};
 use crate::{
     bus::Credential,
     config::{Access, Origin, Parts, Source, cloud_of},
 };
 
-pub(super) const RULES: [Rule; 11] = [
+pub(super) const RULES: [Rule; 12] = [
     |parts, _| cloud(parts),
     |parts, _| namespace_of_other_cloud(parts),
     |parts, _| secret(parts, "service_bus.connection_string"),
@@ -15,6 +18,7 @@ pub(super) const RULES: [Rule; 11] = [
     |parts, _| root_key(parts),
     |parts, _| signature(parts),
     |parts, _| plain_text(parts),
+    |parts, _| entity_path(parts),
     |parts, _| any_organization(parts),
     |parts, _| topic(parts),
     |parts, _| health(parts),
@@ -110,6 +114,11 @@ fn plain_text(parts: &Parts) -> Option<Finding> {
             "use this for a local Service Bus only",
         )
     })
+}
+
+fn entity_path(parts: &Parts) -> Option<Finding> {
+    let Caution { what, remedy } = caution::entity_path(parts.bus.as_ref()?)?;
+    Some(Finding::new(Severity::Warning, "service_bus.connection_string", what, &remedy))
 }
 
 fn any_organization(parts: &Parts) -> Option<Finding> {

@@ -4,9 +4,11 @@
 //! [`findings`] is pure: it looks at the sections that could be read, and each rule is one function of them. A rule
 //! whose section is missing stays silent, so that one mistake does not hide the others. What is tried out over the
 //! network is judged here too, by what was seen: [`permissions`], [`queue`], [`skew`], [`Obstacle`], each a [`Probe`].
+//! A [`Caution`] is told wherever somebody looks for messages.
 
 mod access;
 mod budget;
+mod caution;
 mod claims;
 mod finding;
 mod mapping;
@@ -23,6 +25,7 @@ mod times;
 use crate::config::{Parts, Problem};
 
 pub use self::{
+    caution::{Caution, cautions},
     claims::Claims,
     finding::{Finding, Severity},
     probe::{Ending, Probe},

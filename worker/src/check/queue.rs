@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Probe, Severity, finding::time};
+use super::{
+    Probe, Severity,
+    caution::{self, Caution},
+    finding::time,
+};
 use crate::{
     bus::admin::{Properties, Status},
     config::Settings,
@@ -24,6 +28,8 @@ pub fn judge(address: &str, properties: &Properties, settings: &Settings) -> Vec
         forwarding(address, properties),
         lock(properties, rate, settings.pool.messages),
         deliveries(properties),
+        caution::dead_letters_elsewhere(address, properties).map(warning),
+        caution::deleted(address, properties).map(warning),
         expiry(properties, settings.retry.max_age),
     ]
     .into_iter()
@@ -55,13 +61,12 @@ fn sessions(address: &str, properties: &Properties) -> Option<Probe> {
 }
 
 fn forwarding(address: &str, properties: &Properties) -> Option<Probe> {
-    properties.forward_to.as_ref().map(|other| {
-        Probe::failed(
-            CHECK,
-            format!("{address} forwards every message to {other}, so that none can be received"),
-            "take the forwarding away, or receive from where it leads",
-        )
-    })
+    let Caution { what, remedy } = caution::forwarded(address, properties.forward_to.as_deref()?);
+    Some(Probe::failed(CHECK, what, &remedy))
+}
+
+fn warning(Caution { what, remedy }: Caution) -> Probe {
+    Probe::found(Severity::Warning, CHECK, what, &remedy)
 }
 
 fn lock(properties: &Properties, rate: f64, messages: usize) -> Option<Probe> {
@@ -93,11 +98,10 @@ fn deliveries(properties: &Properties) -> Option<Probe> {
 }
 
 fn expiry(properties: &Properties, max_age: Duration) -> Option<Probe> {
-    let ttl = properties.default_ttl?;
-    if properties.dead_letters_expired != Some(true) {
-        let what = format!("messages vanish without a trace after {}", time(ttl));
-        return Some(Probe::found(Severity::Warning, CHECK, what, "switch dead-lettering on expiration on"));
+    if let Some(caution) = caution::expired(properties) {
+        return Some(warning(caution));
     }
+    let ttl = properties.default_ttl?;
     (ttl <= max_age).then(|| {
         Probe::found(
             Severity::Warning,

@@ -283,6 +283,29 @@ fn keys_that_open_too_much_or_end_by_themselves_are_told() {
 }
 
 #[test]
+fn a_connection_string_of_another_queue_is_told() {
+    let string = |entity: &str| {
+        let host =
+            "Endpoint=sb://contoso.servicebus.windows.net;SharedAccessKeyName=worker;SharedAccessKey=k";
+        by_string(&format!("{host};EntityPath={entity}"))
+    };
+    check_with(None, &string("Contacts"), &[IN_THE_FILE]);
+    check_with(
+        None,
+        &string("orders"),
+        &[
+            "warning  service_bus.connection_string: the connection string is for orders (its EntityPath), and messages \
+             are taken from contacts; if orders is meant, name it in the settings; if not, use the connection string \
+             of a rule of contacts",
+            IN_THE_FILE,
+        ],
+    );
+    let topic =
+        format!("{}\nqueue = \"\"\ntopic = \"changes\"\nsubscription = \"portal\"", string("changes"));
+    assert!(!findings(&parts(&topic), Surroundings::default()).iter().any(|f| f.what.contains("EntityPath")));
+}
+
+#[test]
 fn plain_text_is_told() {
     check(
         "[service_bus]\nnamespace = \"amqp://localhost:5672\"",

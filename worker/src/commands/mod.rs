@@ -4,11 +4,13 @@ mod body;
 mod queues;
 mod screen;
 
+pub mod apply;
 pub mod check;
 pub mod completions;
 pub mod config;
 pub mod dead_letters;
 pub mod decode;
+pub mod guard;
 pub mod health;
 pub mod plan;
 mod rehearse;

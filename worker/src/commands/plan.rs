@@ -10,6 +10,7 @@ use shared::{
     patch::{PropertyValue, UserPatch},
     plan::{Plan, Planner},
     reason::DeadLetter,
+    version::Version,
 };
 
 use crate::{
@@ -65,14 +66,7 @@ fn as_text(read: &Result<Read, DeadLetter>, planner: &Planner) -> String {
 fn describe(text: &mut String, change: &Change, planner: &Planner) {
     let place = change.origin.position.map_or_else(String::new, |position| format!(", number {position}"));
     line(text, "contact", &format!("{}, {:?}{place}", change.contact, change.operation));
-    let version = match change.version {
-        None => "none in the message; the time of its arrival counts".to_owned(),
-        Some(version) => match version.row {
-            Some(row) => format!("row version {}, {}", row.number, version.at),
-            None => format!("{}, no row version", version.at),
-        },
-    };
-    line(text, "version", &version);
+    line(text, "version", &version_of(change));
     match planner.plan(change) {
         Plan::Write { user, patch } => {
             line(text, "user", &user.to_string());
@@ -85,12 +79,32 @@ fn describe(text: &mut String, change: &Change, planner: &Planner) {
     }
 }
 
-fn dead_letter(text: &mut String, letter: &DeadLetter) {
+/// The version of a change, in words.
+pub(super) fn version_of(change: &Change) -> String {
+    let none = "none in the message; the time of its arrival counts";
+    change.version.map_or_else(|| none.to_owned(), shown_version)
+}
+
+/// A version, in words.
+pub(super) fn shown_version(version: Version) -> String {
+    match version.row {
+        Some(row) => format!("row version {}, {}", row.number, version.at),
+        None => format!("{}, no row version", version.at),
+    }
+}
+
+/// A version for machines.
+pub(super) fn version_json(version: Version) -> Value {
+    json!({"row": version.row.map(|row| row.number), "at": version.at.to_string()})
+}
+
+pub(super) fn dead_letter(text: &mut String, letter: &DeadLetter) {
     line(text, "dead letter", letter.reason.as_str());
     line(text, "because", letter.description.as_str());
 }
 
-fn line(text: &mut String, what: &str, value: &str) {
+/// A line of what is told, by its word to the left.
+pub(super) fn line(text: &mut String, what: &str, value: &str) {
     // Writing to a string cannot fail.
     let _infallible = writeln!(text, "{what:12}{value}");
 }
@@ -128,13 +142,7 @@ fn change_json(change: &Change, planner: &Planner) -> Value {
         object.insert("position".into(), json!(position));
     }
     object.insert("operation".into(), json!(format!("{:?}", change.operation)));
-    object.insert(
-        "version".into(),
-        change.version.map_or(
-            Value::Null,
-            |version| json!({"row": version.row.map(|row| row.number), "at": version.at.to_string()}),
-        ),
-    );
+    object.insert("version".into(), change.version.map_or(Value::Null, version_json));
     let (key, value) = match planner.plan(change) {
         Plan::Write { user, patch } => {
             ("write", json!({"user": user.to_string(), "set": properties(&patch)}))
@@ -150,7 +158,7 @@ fn properties(patch: &UserPatch) -> Map<String, Value> {
     patch.iter().map(|(property, value)| (property.name().to_owned(), shown(value))).collect()
 }
 
-fn letter_json(letter: &DeadLetter) -> Value {
+pub(super) fn letter_json(letter: &DeadLetter) -> Value {
     json!({"reason": letter.reason.as_str(), "description": letter.description.as_str()})
 }
 

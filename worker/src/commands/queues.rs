@@ -3,6 +3,7 @@
 use std::{ops::ControlFlow, path::PathBuf, sync::Arc};
 
 use anyhow::Context;
+use shared::ids::SequenceNumber;
 
 use super::{screen::Screen, wiring};
 use crate::{
@@ -74,6 +75,18 @@ impl Queues {
             Queue::close(queue).await;
         }
     }
+}
+
+/// One dead letter, looked at.
+pub(super) async fn dead_letter_at(settings: &Settings, sequence: SequenceNumber) -> anyhow::Result<Message> {
+    let queues = Queues::open(settings, None)?;
+    let peeked = queues.looking.peek(sequence, 1).await.context("the dead letters cannot be looked at");
+    queues.close().await;
+    let found = peeked?.into_iter().find(|peeked| peeked.message.sequence == sequence);
+    let found = found.with_context(|| {
+        format!("there is no dead letter {sequence}; contactsync dead-letters list tells the numbers")
+    })?;
+    Ok(found.message)
 }
 
 /// Fixes the set: all that are meant and are there now. Shows each of them to `each`.

@@ -13,7 +13,12 @@ use shared::{
 };
 use tokio::{sync::watch, time::sleep};
 
-use super::{plan::shown, print, run::stop_signal, wiring};
+use super::{
+    plan::{letter_json, shown},
+    print,
+    run::stop_signal,
+    wiring,
+};
 use crate::{
     bus::{PeekedState, Queue, amqp::AmqpQueue},
     clock,
@@ -265,8 +270,4 @@ fn write_json(planned: &Planned, compared: Option<&Compared>, values: bool) -> V
         Some(Compared::Unknown(why)) => write["unknown"] = json!(why),
     }
     write
-}
-
-fn letter_json(letter: &DeadLetter) -> Value {
-    json!({ "reason": letter.reason.as_str(), "description": letter.description.as_str() })
 }

@@ -20,9 +20,10 @@ use url::Url;
 use super::{print, print_on, run::stop_signal, wiring};
 use crate::{
     bus::amqp::AmqpQueue,
+    check,
     cli::Cli,
     clock,
-    config::Settings,
+    config::{Bus, Settings},
     depth::{Counts, Pace, Reader, Reading, Thoroughness},
     identity::Clients,
     status::{
@@ -65,7 +66,7 @@ pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("the runtime cannot start")?;
-    let scout = runtime.block_on(async { Scout::new(&settings, args) })?;
+    let scout = runtime.block_on(async { Scout::new(settings, args) })?;
     let code = match (args.watch, args.json) {
         (false, _) => once(&runtime, &scout, args.json),
         (true, false) if stdout().is_terminal() => view(&runtime, scout, args.every),
@@ -78,13 +79,14 @@ pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Whoever finds out how things are.
 struct Scout {
+    bus: Bus,
     queue: String,
     reader: Reader,
     worker: Result<WorkerSource, String>,
 }
 
 impl Scout {
-    fn new(settings: &Settings, args: &Args) -> anyhow::Result<Self> {
+    fn new(settings: Settings, args: &Args) -> anyhow::Result<Self> {
         let clients = wiring::clients(&settings.graph)?;
         let bus = &settings.bus;
         let amqp = wiring::amqp_settings(bus, &clients);
@@ -98,7 +100,8 @@ impl Scout {
             clock::now,
         );
         let queue = format!("{} at {}", bus.source, bus.endpoint.authority());
-        Ok(Self { queue, reader, worker: worker(settings, args, clients)? })
+        let worker = worker(&settings, args, clients)?;
+        Ok(Self { bus: settings.bus, queue, reader, worker })
     }
 
     async fn look(&self) -> Snapshot {
@@ -110,7 +113,8 @@ impl Scout {
         };
         let (reading, worker) = tokio::join!(self.reader.read(), worker);
         let worker_url = self.worker.as_ref().ok().map(|source| source.url().to_string());
-        Snapshot { queue: self.queue.clone(), reading, worker, worker_url }
+        let cautions = check::cautions(&self.bus, self.reader.properties().as_ref());
+        Snapshot { queue: self.queue.clone(), reading, cautions, worker, worker_url }
     }
 }
 

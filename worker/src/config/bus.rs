@@ -21,6 +21,8 @@ pub struct Bus {
     pub access: Access,
     /// Where the messages come from.
     pub source: Source,
+    /// The entity that the connection string names, which need not be the one that messages come from.
+    pub entity_path: Option<Box<str>>,
     /// Where the namespace is managed and its messages are counted.
     pub admin: Url,
 }
@@ -101,7 +103,7 @@ pub(super) fn bus(r: &Reader<'_>, cloud: Option<&Cloud>, around: &Surroundings) 
     let entity_path = door.as_ref().and_then(|(_, _, entity)| entity.as_deref());
     // Without a door, the name may be in the connection string that cannot be read.
     let source = if door.is_some() || names_source(r) { source(r, entity_path) } else { None };
-    let (endpoint, access, _) = door?;
+    let (endpoint, access, entity_path) = door?;
     let admin = r.url_or("service_bus.admin_url", admin::root(&endpoint).as_ref().map_or("", Url::as_str));
     let (endpoint, way) = if transport? == "websocket" {
         let endpoint = endpoint.for_web_socket();
@@ -110,7 +112,7 @@ pub(super) fn bus(r: &Reader<'_>, cloud: Option<&Cloud>, around: &Surroundings) 
     } else {
         (endpoint, Way::Tcp)
     };
-    Some(Bus { endpoint, way, access, source: source?, admin: admin? })
+    Some(Bus { endpoint, way, access, source: source?, entity_path, admin: admin? })
 }
 
 fn by_connection_string(r: &Reader<'_>, text: &str) -> Option<Door> {

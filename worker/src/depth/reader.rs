@@ -1,7 +1,7 @@
 //! Reads how much is in the queue: by the management interface, by looking, and never by belief.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -46,6 +46,8 @@ pub struct Reader {
     /// Whether the management interface has ever answered: what has worked is not replaced by lower bounds when it
     /// fails for a moment, or a backlog would seem to shrink.
     proven: AtomicBool,
+    /// What it said last about how the queue is set up.
+    properties: Mutex<Option<admin::Properties>>,
 }
 
 impl Reader {
@@ -57,7 +59,14 @@ impl Reader {
         thoroughness: Thoroughness,
         clock: fn() -> Timestamp,
     ) -> Self {
-        Self { admin, queue, dead_letters, thoroughness, clock, proven: AtomicBool::new(false) }
+        let (proven, properties) = (AtomicBool::new(false), Mutex::default());
+        Self { admin, queue, dead_letters, thoroughness, clock, proven, properties }
+    }
+
+    /// How the queue is set up, if the management interface has ever told. Asks nobody.
+    #[must_use]
+    pub fn properties(&self) -> Option<admin::Properties> {
+        self.properties.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// One reading. It always comes to an end: every call in it has its time-out.
@@ -91,6 +100,7 @@ impl Reader {
     async fn ask(&self) -> Result<admin::Counts, Refused> {
         let described = self.admin.describe().await.map_err(Refused::Management)?;
         self.proven.store(true, Ordering::Relaxed);
+        *self.properties.lock().unwrap_or_else(PoisonError::into_inner) = Some(described.properties);
         described.counts.ok_or_else(|| Refused::Management(self.admin.incomplete()))
     }
 

@@ -1,5 +1,7 @@
 //! Graph over HTTP.
 
+mod mark;
+
 use std::{
     path::PathBuf,
     sync::{

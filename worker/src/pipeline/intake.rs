@@ -9,6 +9,7 @@ use shared::{
         intake::{self, undecodable},
     },
     plan::Planner,
+    reason::DeadLetter,
 };
 
 use super::internal;
@@ -35,15 +36,16 @@ pub(super) fn guarded(
 pub(super) type Read = fn(&Message, &Planner, &mut dyn FnMut()) -> Intake;
 
 pub(super) fn read(message: &Message, planner: &Planner, decoded: &mut dyn FnMut()) -> Intake {
+    let read = changes(message);
+    decoded();
+    read.and_then(|read| intake::plan(read, planner)).unwrap_or_else(Intake::dead)
+}
+
+/// What a message reports.
+pub(crate) fn changes(message: &Message) -> Result<intake::Read, DeadLetter> {
     let marked = message.properties.iter().any(|(name, _)| decode::Message::is_truncation_marker(name));
-    match &message.body {
-        Ok(body) => {
-            let read = intake::changes(body, message.content_type.as_deref(), marked);
-            decoded();
-            read.and_then(|read| intake::plan(read, planner)).unwrap_or_else(Intake::dead)
-        }
-        Err(error) => Intake::dead(undecodable(error)),
-    }
+    let body = message.body.as_ref().map_err(|error| undecodable(error))?;
+    intake::changes(body, message.content_type.as_deref(), marked)
 }
 
 /// A message whose reading panicked: once it is handed back for later, when another version of contactsync may

@@ -5,7 +5,7 @@
 //! and silently drop it, and completing the original would then lose the change. It carries what is needed
 //! to treat it like the original: how often it came back, when it was first seen, and its place in the order.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use shared::{engine::Lineage, ids::SequenceNumber, urgency::Urgency};
 use uuid::Uuid;
 
@@ -19,6 +19,8 @@ const FIRST_SEEN: &str = "contactsync-first-seen";
 const SEQUENCE: &str = "contactsync-sequence";
 /// Message-id of its original.
 const ORIGINAL_ID: &str = "contactsync-original-id";
+/// When the copy was to reach the queue, in milliseconds since 1970.
+const DUE: &str = "contactsync-due";
 /// Which run of `replay` put the message back.
 pub const REPLAY_ID: &str = "contactsync-replay-id";
 /// When it was put back, in milliseconds since 1970.
@@ -34,6 +36,9 @@ const REPLAYED_REASON: &str = "contactsync-replayed-reason";
 pub const DEAD_LETTER_REASON: &str = "DeadLetterReason";
 /// What happened to it.
 pub const DEAD_LETTER_DESCRIPTION: &str = "DeadLetterErrorDescription";
+
+/// A copy that reached the queue so much later than it was due was sent again by somebody.
+const LATE: SignedDuration = SignedDuration::from_mins(5);
 
 /// Makes ids of copies: version-5 GUIDs in a space of our own.
 const COPIES: Uuid = Uuid::from_u128(0x7b0b_3c5e_2f51_4d0e_9a35_c0f1_6d3a_9b21);
@@ -61,14 +66,19 @@ impl Past {
     pub fn of(message: &Message) -> Self {
         let number = |name| number(message, name);
         let count = |name| number(name).and_then(|count| u32::try_from(count).ok()).unwrap_or(0);
-        let time = |name| number(name).and_then(|millis| Timestamp::from_millisecond(millis).ok());
-        let first_seen = time(FIRST_SEEN).or(message.enqueued);
+        let first_seen = time(message, FIRST_SEEN).or(message.enqueued);
         let replayed = message.properties.text(REPLAY_ID).is_some();
+        let since = match time(message, REPLAYED_AT) {
+            _ if shows_failure(message) => message.enqueued,
+            Some(at) => Some(at),
+            None if replayed => message.enqueued,
+            None => first_seen,
+        };
         Self {
             attempt: count(ATTEMPT),
             generation: count(REPLAYS),
             first_seen,
-            since: if replayed { time(REPLAYED_AT).or(message.enqueued) } else { first_seen },
+            since,
             arrival: number(SEQUENCE).map_or(message.sequence, SequenceNumber),
             urgency: if replayed { Urgency::Replayed } else { Urgency::Live },
         }
@@ -79,18 +89,59 @@ impl Past {
     pub fn lineage(&self) -> Lineage {
         Lineage { origin: self.arrival, generation: self.generation, attempt: self.attempt }
     }
+
+    /// The same for a message that has been received now: also one that was sent again by a tool which takes off
+    /// why it was a dead letter is as patiently tried as if it were new.
+    #[must_use]
+    pub fn at(message: &Message, now: Timestamp) -> Self {
+        let past = Self::of(message);
+        if is_late(message, now) { Self { since: message.enqueued, ..past } } else { past }
+    }
+}
+
+/// Whether a message carries why it was a dead letter. In the queue itself that shows that somebody sent it again
+/// by hand: most tools copy all properties.
+fn shows_failure(message: &Message) -> bool {
+    [DEAD_LETTER_REASON, DEAD_LETTER_DESCRIPTION].iter().any(|name| message.properties.get(name).is_some())
+}
+
+/// Whether a copy reached the queue much later than it was due.
+///
+/// Our clock set the time and Service Bus's clock tells when it came. So that a clock of ours that is behind does not
+/// make every copy late, and its message immortal, it has to be late by our clock as well.
+fn is_late(message: &Message, now: Timestamp) -> bool {
+    let limit = time(message, DUE).and_then(|due| due.checked_add(LATE).ok());
+    limit.is_some_and(|limit| message.enqueued.is_some_and(|at| at > limit) && now > limit)
 }
 
 /// The copy of a message that comes back. `None` if its body cannot be carried along.
 #[must_use]
 pub fn copy(message: &Message, now: Timestamp) -> Option<Outgoing> {
-    let (past, original) = (Past::of(message), original(message));
+    let (past, original) = (Past::at(message, now), original(message));
     let attempt = past.attempt.saturating_add(1);
     let mut properties = remembered(message, now);
     properties.set(ATTEMPT, Property::I64(i64::from(attempt)));
+    properties.remove(DUE);
+    if shows_failure(message) || is_late(message, now) {
+        // As if a replay had put it back when it was sent again.
+        without_failure(&mut properties);
+        properties.set(REPLAYED_AT, Property::I64(past.since.unwrap_or(now).as_millisecond()));
+    }
     // The same copy made twice, by two replicas say, gets the same id, and so is one copy to a queue that
-    // detects duplicates.
-    outgoing(message, properties, &format!("{original}/{}/{attempt}", past.arrival))
+    // detects duplicates. A dead letter that is sent again begins a new row of ids, or the queue would drop its
+    // copies for those of its first life.
+    let life = match properties.get(REPLAYED_AT) {
+        Some(Property::I64(at)) => format!("/{at}"),
+        _ => String::new(),
+    };
+    outgoing(message, properties, &format!("{original}/{}/{attempt}{life}", past.arrival))
+}
+
+/// The copy with the time at which the queue shall show it.
+#[must_use]
+pub fn due(mut copy: Outgoing, at: Timestamp) -> Outgoing {
+    copy.properties.set(DUE, Property::I64(at.as_millisecond()));
+    copy
 }
 
 /// The copy of a dead letter that a replay puts back. `None` if its body cannot be carried along.
@@ -100,13 +151,9 @@ pub fn copy(message: &Message, now: Timestamp) -> Option<Outgoing> {
 #[must_use]
 pub fn replayed(message: &Message, replay: Uuid, now: Timestamp) -> Option<Outgoing> {
     let mut properties = remembered(message, now);
-    let reason = properties.remove(DEAD_LETTER_REASON);
-    for failure in [DEAD_LETTER_DESCRIPTION, CODE, TARGET] {
-        properties.remove(failure);
-    }
-    if let Some(reason) = reason {
-        properties.set(REPLAYED_REASON, reason);
-    }
+    // Due at once: if it becomes a dead letter again, and a tool sends it again, that shows by how late it is.
+    properties.set(DUE, Property::I64(now.as_millisecond()));
+    without_failure(&mut properties);
     let replays = number(message, REPLAYS).unwrap_or(0).saturating_add(1);
     properties.set(REPLAYS, Property::I64(replays));
     properties.set(REPLAY_ID, Property::from(&*replay.to_string()));
@@ -115,6 +162,17 @@ pub fn replayed(message: &Message, replay: Uuid, now: Timestamp) -> Option<Outgo
     // The same for every try of one run, so that a queue that detects duplicates takes only one of them; another
     // one for every run, or the queue would drop what was put back before.
     outgoing(message, properties, &format!("replay/{replay}/{}", message.sequence))
+}
+
+/// Takes off what stands there about the failure, all but its reason.
+fn without_failure(properties: &mut Properties) {
+    let reason = properties.remove(DEAD_LETTER_REASON);
+    for failure in [DEAD_LETTER_DESCRIPTION, CODE, TARGET] {
+        properties.remove(failure);
+    }
+    if let Some(reason) = reason {
+        properties.set(REPLAYED_REASON, reason);
+    }
 }
 
 /// If this run put the message back: its number among the dead letters at that time.
@@ -130,6 +188,10 @@ fn number(message: &Message, name: &str) -> Option<i64> {
         Some(Property::I32(number)) => Some(i64::from(*number)),
         _ => None,
     }
+}
+
+fn time(message: &Message, name: &str) -> Option<Timestamp> {
+    number(message, name).and_then(|millis| Timestamp::from_millisecond(millis).ok())
 }
 
 /// Message-id of the original, or its number if it has none.
@@ -262,6 +324,74 @@ mod tests {
         assert_eq!(Past::of(&replayed), past);
         let copy = copy(&replayed, Timestamp::from_second(6_000).expect("small")).expect("has a body");
         assert_eq!(Past::of(&delivered(copy, 50)), Past { attempt: 1, ..past });
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("small")
+    }
+
+    /// A copy of a change of second 1,000 that was due at second 2,000, with these properties besides.
+    fn returned(enqueued: i64, properties: &[(&str, Property)]) -> Message {
+        let copy = due(copy(&message(), at(1_900)).expect("has a body"), at(2_000));
+        let mut message = Message { enqueued: Some(at(enqueued)), ..delivered(copy, 50) };
+        for (name, value) in properties {
+            message.properties.set(*name, value.clone());
+        }
+        message
+    }
+
+    #[test]
+    fn what_was_sent_again_by_hand_counts_from_then_and_so_do_its_copies() {
+        let why = [(DEAD_LETTER_REASON, Property::from("RetryBudgetExhausted"))];
+        let text = [(DEAD_LETTER_DESCRIPTION, Property::from("tried for a day"))];
+        let replay = [(REPLAY_ID, Property::from("r-1")), (REPLAYED_AT, Property::I64(5_000_000))];
+        let replay_with_reason = [&replay[..], &why].concat();
+        // What it carries; when it reached the queue, when we look at it, and from when it counts.
+        let table: [(&str, &[_], [i64; 3]); 9] = [
+            ("a copy of ours in its time", &[], [2_000, 2_001, 1_000]),
+            ("with the reason", &why, [90_000, 90_001, 90_000]),
+            ("with the text alone", &text, [90_000, 90_001, 90_000]),
+            ("with the reason, at once", &why, [2_010, 2_011, 2_010]),
+            ("of a replay, with the reason", &replay_with_reason, [90_000, 90_001, 90_000]),
+            ("of a replay, in its time", &replay, [2_000, 2_001, 5_000]),
+            ("without the reason, late", &[], [90_000, 90_001, 90_000]),
+            ("held up by the service for a while", &[], [2_299, 90_000, 1_000]),
+            ("while our clock is behind", &[], [90_000, 2_001, 1_000]),
+        ];
+        for (what, properties, [enqueued, now, since]) in table {
+            let message = returned(enqueued, properties);
+            let past = Past::at(&message, at(now));
+            assert_eq!(past.since, Some(at(since)), "{what}");
+            assert_eq!(
+                (past.attempt, past.first_seen, past.arrival),
+                (1, Some(at(1_000)), SequenceNumber(42))
+            );
+            let copy = due(copy(&message, at(now)).expect("has a body"), at(now + 60));
+            for name in [DEAD_LETTER_REASON, DEAD_LETTER_DESCRIPTION] {
+                assert_eq!(copy.properties.get(name), None, "{what}");
+            }
+            let again =
+                Past::at(&Message { enqueued: Some(at(now + 60)), ..delivered(copy, 60) }, at(now + 61));
+            assert_eq!((again.since, again.attempt), (Some(at(since)), 2), "{what}");
+        }
+    }
+
+    #[test]
+    fn what_a_replay_put_back_and_a_tool_sent_again_counts_from_the_last_of_them() {
+        let put_back = replayed(&returned(2_000, &[]), Uuid::from_u128(7), at(5_000)).expect("has a body");
+        for (enqueued, since) in [(5_000, 5_000), (5_100, 5_000), (90_000, 90_000)] {
+            let sent = Message { enqueued: Some(at(enqueued)), ..delivered(put_back.clone(), 70) };
+            assert_eq!(Past::at(&sent, at(enqueued + 1)).since, Some(at(since)));
+        }
+    }
+
+    #[test]
+    fn copies_of_what_was_sent_again_twice_are_not_taken_for_each_other() {
+        let sent = |enqueued| returned(enqueued, &[(DEAD_LETTER_REASON, Property::from("Why"))]);
+        let id = |message: &Message| copy(message, at(99_000)).expect("has a body").message_id;
+        let ids = [id(&returned(2_000, &[])), id(&sent(50_000)), id(&sent(60_000))];
+        assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
+        assert_eq!(id(&sent(50_000)), ids[1]);
     }
 
     #[test]

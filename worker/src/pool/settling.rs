@@ -318,7 +318,7 @@ async fn schedule<Q: Queue>(queue: &Q, message: &Message, delays: Backoff) -> Re
         return Err(Error::Protocol { doing: "copying a message", what: "its body cannot be read".into() });
     };
     let at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
-    queue.schedule(copy, at).await
+    queue.schedule(returns::due(copy, at), at).await
 }
 
 fn log(observer: &Observer, message: &Message, ending: Ending, letter: Option<&DeadLetter>, now: Instant) {

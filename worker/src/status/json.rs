@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::Snapshot;
-use crate::depth::{Counts, Known, Oldest};
+use crate::{
+    check::Caution,
+    depth::{Counts, Known, Oldest},
+};
 
 /// One object; the same in every line of `--watch --json`.
 #[must_use]
@@ -38,6 +41,7 @@ pub fn of(snapshot: &Snapshot) -> Value {
         "oldest_message_age_seconds": reading.oldest.age(reading.at).map(|age| age.as_secs()),
         "dead_letters_by_reason": reading.reasons.seen,
         "dead_letters_by_reason_complete": !reading.reasons.more,
+        "warnings": snapshot.cautions.iter().map(Caution::json).collect::<Value>(),
         "worker": worker,
         "worker_url": snapshot.worker_url,
         "worker_silent_because": snapshot.worker.as_ref().err(),

@@ -9,7 +9,7 @@ pub mod text;
 pub mod units;
 pub mod worker_view;
 
-use crate::depth::Reading;
+use crate::{check::Caution, depth::Reading};
 
 pub use worker_view::{WorkerSource, WorkerView};
 
@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub queue: String,
     /// How much is in it.
     pub reading: Reading,
+    /// What takes messages to where nobody looks for them.
+    pub cautions: Vec<Caution>,
     /// What the worker says, or why it says nothing.
     pub worker: Result<WorkerView, String>,
     /// Where the worker was asked.

@@ -110,6 +110,9 @@ pub fn table(snapshot: &Snapshot) -> String {
     let mut text = format!("{}, {:.0}\n\n", snapshot.queue, reading.at);
     rows(&mut text, &queue_rows(reading));
     paragraph(&mut text, remark(reading));
+    for caution in &snapshot.cautions {
+        paragraph(&mut text, Some(caution.text()));
+    }
     let reasons: Vec<_> =
         reading.reasons.seen.iter().map(|(reason, count)| (&**reason, units::count(*count))).collect();
     if !reasons.is_empty() {
@@ -187,6 +190,7 @@ pub(super) mod tests {
 
     use super::*;
     use crate::{
+        check::Caution,
         depth::{Reasons, Source, Unknown, UnknownKind},
         status::worker_view::CheckView,
     };
@@ -213,6 +217,7 @@ pub(super) mod tests {
                 oldest: Oldest::Since(at - SignedDuration::from_secs(7_384)),
                 reasons: Reasons { seen, more: true },
             },
+            cautions: Vec::new(),
             worker: Ok(view),
             worker_url: Some("http://127.0.0.1:9464/status.json".into()),
         }
@@ -271,6 +276,15 @@ token: the client secret has ended; make a new one
         let line = line(&snapshot(unknown()));
         assert!(line.contains("active unknown") && line.contains("(the service is throttled)"), "{line}");
         assert!(table(&snapshot(unknown())).contains("The counts are unknown: the service is throttled.\n"));
+    }
+
+    #[test]
+    fn where_messages_go_unseen_is_told_below_the_figures() {
+        let mut snapshot = snapshot(Counts::Known(Known::default()));
+        let (what, remedy) = ("dead letters go to failed".to_owned(), "look there".to_owned());
+        snapshot.cautions = vec![Caution { what, remedy }];
+        let table = table(&snapshot);
+        assert!(table.contains("\n\nwarning: dead letters go to failed; look there\n"), "{table}");
     }
 
     #[test]

@@ -92,6 +92,9 @@ fn apply(mut options: EntityOptions, elements: &HashMap<String, String>) -> Resu
     if let Some(ttl) = duration("DefaultMessageTimeToLive")? {
         options.default_ttl = lifetime(ttl);
     }
+    if let Some(idle) = duration("AutoDeleteOnIdle")? {
+        options.auto_delete_on_idle = lifetime(idle);
+    }
     options.dead_letter_on_expiry =
         flag("DeadLetteringOnMessageExpiration").unwrap_or(options.dead_letter_on_expiry);
     options.requires_session = flag("RequiresSession").unwrap_or(options.requires_session);
@@ -116,13 +119,15 @@ mod tests {
     fn a_description_is_read_whatever_prefixes_it_uses() -> Result<(), String> {
         let body = "<a:entry xmlns:a='x'><a:content><b:QueueDescription xmlns:b='y'>\
                     <b:LockDuration>PT30S</b:LockDuration><b:MaxDeliveryCount>4</b:MaxDeliveryCount>\
-                    <b:RequiresSession>true</b:RequiresSession></b:QueueDescription></a:content></a:entry>";
+                    <b:RequiresSession>true</b:RequiresSession><b:AutoDeleteOnIdle>P1D</b:AutoDeleteOnIdle>\
+                    </b:QueueDescription></a:content></a:entry>";
         let (kind, elements) = read(body).map_err(|refusal| refusal.detail)?;
         let options = apply(EntityOptions::default(), &elements).map_err(|refusal| refusal.detail)?;
         assert_eq!(kind, "QueueDescription");
         assert_eq!(options.lock_duration.as_secs(), 30);
         assert_eq!(options.max_delivery_count, 4);
         assert!(options.requires_session);
+        assert_eq!(options.auto_delete_on_idle, Some(std::time::Duration::from_hours(24)));
         Ok(())
     }
 }

@@ -239,12 +239,12 @@ fn settings(options: &EntityOptions) -> Vec<(&'static str, String)> {
         ),
         ("MaxDeliveryCount", options.max_delivery_count.to_string()),
         ("Status", if options.enabled { "Active" } else { "Disabled" }.to_owned()),
+        ("AutoDeleteOnIdle", options.auto_delete_on_idle.map_or_else(|| FOR_EVER.to_owned(), duration)),
     ];
     let fixed = [
         ("EnableBatchedOperations", "true"),
         ("IsAnonymousAccessible", "false"),
         ("SupportOrdering", "true"),
-        ("AutoDeleteOnIdle", FOR_EVER),
         ("EnablePartitioning", "false"),
         ("EntityAvailabilityStatus", "Available"),
         // The JavaScript client refuses a queue without it.

@@ -21,6 +21,8 @@ pub struct EntityOptions {
     pub forward_to: Option<String>,
     /// Name of the entity that gets the dead letters.
     pub forward_dead_letters_to: Option<String>,
+    /// Time without use after which the service would delete the entity; told, and never done here.
+    pub auto_delete_on_idle: Option<Duration>,
     /// Bytes that the entity may hold, dead letters included.
     pub max_size: u64,
     /// Largest message in bytes.
@@ -41,6 +43,7 @@ impl Default for EntityOptions {
             requires_session: false,
             forward_to: None,
             forward_dead_letters_to: None,
+            auto_delete_on_idle: None,
             max_size: 100 * 1024 * 1024,
             max_message_size: 256 * 1024,
             enabled: true,

@@ -47,6 +47,8 @@ pub struct Properties {
     pub dead_letters_expired: Option<bool>,
     /// How long messages live; `None` for ever.
     pub default_ttl: Option<Duration>,
+    /// Time without a receiver after which the service deletes it; `None` for never.
+    pub auto_delete_on_idle: Option<Duration>,
     /// Whether it can be used.
     pub status: Status,
     /// Most megabytes that it holds.
@@ -96,7 +98,7 @@ impl Description {
             Some("ReceiveDisabled") => Status::ReceiveDisabled,
             other => Status::Other(other.unwrap_or_default().into()),
         };
-        let default_ttl = read.duration("DefaultMessageTimeToLive")?;
+        let lasting = |time: Option<Duration>| time.filter(|time| !duration::is_for_ever(*time));
         Ok(Self {
             properties: Properties {
                 lock_duration: read.duration("LockDuration")?,
@@ -105,11 +107,12 @@ impl Description {
                 duplicate_detection: read.parsed("RequiresDuplicateDetection")?,
                 duplicate_window: read.duration("DuplicateDetectionHistoryTimeWindow")?,
                 dead_letters_expired: read.parsed("DeadLetteringOnMessageExpiration")?,
-                default_ttl: default_ttl.filter(|ttl| !duration::is_for_ever(*ttl)),
+                default_ttl: lasting(read.duration("DefaultMessageTimeToLive")?),
+                auto_delete_on_idle: lasting(read.duration("AutoDeleteOnIdle")?),
                 status,
                 max_size_megabytes: read.parsed("MaxSizeInMegabytes")?,
-                forward_to: read.text("ForwardTo").map(Into::into),
-                forward_dead_letters_to: read.text("ForwardDeadLetteredMessagesTo").map(Into::into),
+                forward_to: read.entity("ForwardTo"),
+                forward_dead_letters_to: read.entity("ForwardDeadLetteredMessagesTo"),
             },
             counts: counts(&read)?,
         })
@@ -140,6 +143,13 @@ struct Values<'a>(&'a Elements);
 impl<'a> Values<'a> {
     fn text(&self, name: &str) -> Option<&'a str> {
         self.0.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// The name of another entity, which the service writes as a URL of its namespace.
+    fn entity(&self, name: &str) -> Option<Box<str>> {
+        let text = self.text(name)?;
+        let path = text.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map(|(_, path)| path);
+        Some(path.filter(|path| !path.is_empty()).unwrap_or(text).trim_end_matches('/').into())
     }
 
     fn parsed<T: std::str::FromStr>(&self, name: &'static str) -> Result<Option<T>, &'static str> {
@@ -177,6 +187,8 @@ mod tests {
             ("RequiresSession", "false"),
             ("DefaultMessageTimeToLive", "P10675199DT2H48M5.4775807S"),
             ("Status", "ReceiveDisabled"),
+            ("AutoDeleteOnIdle", "P1D"),
+            ("ForwardDeadLetteredMessagesTo", "https://contoso.servicebus.windows.net/team/failed"),
         ]);
         let description = Description::of(&elements(&pairs)).expect("a description");
         let counts = description.counts.expect("counts");
@@ -184,6 +196,8 @@ mod tests {
         assert_eq!((counts.transfer, counts.transfer_dead_letter, counts.size_bytes), (4, 5, Some(6)));
         assert_eq!(description.properties.lock_duration, Some(Duration::from_secs(30)));
         assert_eq!(description.properties.default_ttl, None);
+        assert_eq!(description.properties.auto_delete_on_idle, Some(Duration::from_hours(24)));
+        assert_eq!(description.properties.forward_dead_letters_to.as_deref(), Some("team/failed"));
         assert_eq!(description.properties.status, Status::ReceiveDisabled);
         assert_eq!(description.properties.duplicate_detection, None);
     }

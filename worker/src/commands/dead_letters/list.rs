@@ -1,18 +1,27 @@
 //! `dead-letters list`: groups and ages.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
 
+use serde_json::Value;
+use tokio::time::timeout;
+
 use crate::{
+    bus::admin::Properties,
+    check::{Caution, cautions},
     clock,
     commands::{
         print,
         queues::{Queues, choose},
+        wiring,
     },
     config::Settings,
     dead_letters::{AGES, Census, Key, Letter, Selection},
 };
+
+/// How long the management interface may take: whoever has no right to it, or no way, is not to wait for long.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Options of `dead-letters list`.
 #[derive(Debug, clap::Args)]
@@ -31,15 +40,31 @@ pub struct Args {
 pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
     let queues = Queues::open(settings, None)?;
     let mut census = Census::new(args.by.clone(), clock::now());
-    let counted = choose(&queues.looking, settings, &args.selection, |message| {
+    let counting = choose(&queues.looking, settings, &args.selection, |message| {
         census.add(&Letter::of(message));
         Ok(())
-    })
-    .await;
+    });
+    let (counted, properties) = tokio::join!(counting, properties(settings));
     queues.close().await;
     counted?;
-    print(&if args.json { format!("{:#}\n", census.json()) } else { table(&census) })?;
+    let cautions = cautions(&settings.bus, properties.as_ref());
+    print(&if args.json {
+        let mut told = census.json();
+        told["warnings"] = cautions.iter().map(Caution::json).collect::<Value>();
+        format!("{told:#}\n")
+    } else {
+        let warnings = cautions.iter().map(|caution| format!("{}\n", caution.text()));
+        format!("{}{}", table(&census), warnings.collect::<String>())
+    })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How the queue is set up, if we may know: it can be that dead letters are not where they are looked for.
+async fn properties(settings: &Settings) -> Option<Properties> {
+    let clients = wiring::clients(&settings.graph).ok()?;
+    let admin = wiring::admin(&settings.bus, &clients);
+    let described = timeout(PATIENCE, admin.describe()).await.ok()?;
+    described.ok().map(|described| described.properties)
 }
 
 fn table(census: &Census) -> String {

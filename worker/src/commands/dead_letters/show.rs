@@ -2,7 +2,6 @@
 
 use std::{fmt::Write, process::ExitCode};
 
-use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 use shared::{
     change::{self, Change, Columns},
@@ -13,8 +12,8 @@ use shared::{
 };
 
 use crate::{
-    bus::{Message, Queue},
-    commands::{print, queues::Queues},
+    bus::Message,
+    commands::{print, queues::dead_letter_at},
     config::Settings,
     dead_letters::{Letter, shown},
 };
@@ -35,14 +34,8 @@ pub struct Args {
 
 /// Shows it.
 pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
-    let queues = Queues::open(settings, None)?;
-    let sequence = SequenceNumber(args.sequence);
-    let peeked = queues.looking.peek(sequence, 1).await.context("the dead letters cannot be looked at")?;
-    queues.close().await;
-    let Some(peeked) = peeked.into_iter().find(|peeked| peeked.message.sequence == sequence) else {
-        bail!("there is no dead letter {sequence}");
-    };
-    let shown = describe(&peeked.message, &settings.planner, args.values);
+    let message = dead_letter_at(settings, SequenceNumber(args.sequence)).await?;
+    let shown = describe(&message, &settings.planner, args.values);
     print(&if args.json { format!("{shown:#}\n") } else { text(&shown) })?;
     Ok(ExitCode::SUCCESS)
 }

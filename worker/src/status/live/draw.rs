@@ -12,6 +12,7 @@ use ratatui::{
 
 use super::trail::Trail;
 use crate::{
+    check::Caution,
     depth::Counts,
     status::{Snapshot, WorkerView, text, units},
 };
@@ -74,6 +75,7 @@ fn draw_title(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
 /// What has to be said beside the figures.
 fn notes(snapshot: &Snapshot) -> Vec<String> {
     let mut notes: Vec<_> = text::remark(&snapshot.reading).into_iter().collect();
+    notes.extend(snapshot.cautions.iter().map(Caution::text));
     match &snapshot.worker {
         Ok(view) => notes.extend(text::complaints(view)),
         Err(why) => notes.push(text::silence(snapshot.worker_url.as_deref(), why)),

@@ -132,7 +132,8 @@ async fn described(settings: &Settings, clients: &Clients, address: &str) -> Vec
             format!(
                 "how {address} is set up cannot be seen without the right Manage ({status}), which run does not need"
             ),
-            "see for yourself: no sessions, lock 1 to 5 minutes, 10 deliveries, dead-lettering on expiration",
+            "see for yourself: no sessions, lock 1 to 5 minutes, 10 deliveries, dead-lettering on expiration, no \
+             auto-delete, no forwarding of dead letters",
         )],
         Err(error) => vec![Probe::found(Severity::Warning, QUEUE, chain(&error), "")],
     }

@@ -1,0 +1,190 @@
+//! A plan for a change that a person wants to see through, whatever the pre image says.
+
+use super::{Plan, Planner};
+use crate::{
+    change::Change,
+    mapping::{Mapping, Row, RowError},
+    property::Property,
+};
+
+/// The plan, and what it leaves out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forced {
+    /// What to write.
+    pub plan: Plan,
+    /// Properties for which the message lacks a column, and that column.
+    pub left_out: Vec<(Property, Box<str>)>,
+}
+
+impl Planner {
+    /// Plans a change as if every mapped column that it carries, in the target or in a post image, had changed.
+    ///
+    /// Unlike in [`Planner::plan`], a property of several columns that only an image touches is left out where one
+    /// of them is missing: what `run` would have written must not fail because more is asked for.
+    #[must_use]
+    pub fn plan_forced(&self, change: &Change) -> Forced {
+        let present = |column: &str| change.columns.get(column).or_else(|| change.after.get(column));
+        let (mut rows, mut left_out) = (Vec::new(), Vec::new());
+        for row in self.mapping.rows() {
+            match row.value(present) {
+                Err(RowError::Missing(column)) if !is_touched(row, change) => {
+                    if row.source.columns().any(|column| present(column).is_some()) {
+                        left_out.push((row.property.clone(), column));
+                    }
+                }
+                _ => rows.push(row.clone()),
+            }
+        }
+        // Without any row there is nothing to force, and the usual plan says why.
+        let mapping = Mapping::new(rows).unwrap_or_else(|_| self.mapping.clone());
+        let planner = Self { mapping, ..self.clone() };
+        Forced { plan: planner.plan(&all_changed(change, &planner.mapping)), left_out }
+    }
+}
+
+/// Whether the change itself sets a column of a row.
+fn is_touched(row: &Row, change: &Change) -> bool {
+    row.source.columns().any(|column| change.columns.get(column).is_some())
+}
+
+/// The change with every mapped column of its post image among what it set, and none of them as it was before.
+fn all_changed(change: &Change, mapping: &Mapping) -> Change {
+    let shown = change.after.iter().filter(|(column, _)| mapping.maps(column));
+    // The target stands behind the image, because the last of two values for one column wins.
+    let columns = shown.chain(change.columns.iter()).map(|(column, value)| (column, value.clone()));
+    let columns: crate::change::Columns = columns.collect();
+    let differs = |(column, value): &(&str, &_)| !mapping.maps(column) || columns.get(column) != Some(*value);
+    let before =
+        change.before.iter().filter(differs).map(|(column, value)| (column, value.clone())).collect();
+    Change { columns, before, ..change.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        change::{Columns, Operation, Origin, Value},
+        ids::ContactId,
+        mapping::{OnNull, Source, Template},
+        patch::PropertyValue,
+        plan::Needless,
+        reason::DeadLetterReason,
+    };
+
+    const USER: &str = "11111111-2222-4333-8444-aaaaaaaaaaaa";
+    const LINK: (&str, Option<&str>) = ("adx_identity_username", Some(USER));
+
+    type Row<'a> = (&'a str, Option<&'a str>);
+
+    fn columns(columns: &[Row<'_>]) -> Columns {
+        let value = |text: Option<&str>| text.map_or(Value::Null, |text| Value::Text(text.into()));
+        columns.iter().map(|(name, text)| (*name, value(*text))).collect()
+    }
+
+    fn update(target: &[Row<'_>], before: &[Row<'_>], after: &[Row<'_>]) -> Change {
+        Change {
+            organization: None,
+            contact: ContactId(Uuid::from_u128(1)),
+            operation: Operation::Update,
+            version: None,
+            columns: columns(target),
+            before: columns(before),
+            after: columns(after),
+            imaged: !before.is_empty() || !after.is_empty(),
+            truncated: false,
+            origin: Origin::default(),
+        }
+    }
+
+    #[track_caller]
+    fn check_write(planner: &Planner, change: &Change, expected: &[(&str, Option<&str>)]) {
+        let forced = planner.plan_forced(change);
+        let Plan::Write { user, patch } = forced.plan else { panic!("no write: {:?}", forced.plan) };
+        assert_eq!(user.to_string(), USER);
+        let text = |value: &PropertyValue| match value {
+            PropertyValue::Text(text) | PropertyValue::Single(text) => Some(text.to_string()),
+            PropertyValue::SignIn { address, .. } => Some(address.to_string()),
+            _ => None,
+        };
+        let written: Vec<_> = patch.iter().map(|(property, value)| (property.name(), text(value))).collect();
+        let expected: Vec<_> =
+            expected.iter().map(|(name, value)| (*name, value.map(str::to_owned))).collect();
+        assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn what_the_pre_image_shows_and_what_only_the_post_image_shows_is_written_too() {
+        let planner = Planner::new(Mapping::preset_default());
+        let name = ("firstname", Some("Ada"));
+        // The usual plan finds that nothing has changed.
+        let saved_again = update(&[name], &[name], &[LINK]);
+        assert_eq!(planner.plan(&saved_again), Plan::Nothing(Needless::SameAsBefore));
+        check_write(&planner, &saved_again, &[("givenName", Some("Ada"))]);
+        let image =
+            [LINK, ("firstname", Some("image")), ("lastname", Some("King")), ("telephone1", Some("1"))];
+        check_write(
+            &planner,
+            &update(&[name], &[], &image),
+            &[("givenName", Some("Ada")), ("surname", Some("King"))],
+        );
+        check_write(
+            &planner,
+            &update(&[("telephone1", None)], &[], &image),
+            &[("givenName", Some("image")), ("surname", Some("King"))],
+        );
+        check_write(
+            &planner,
+            &update(&[("lastname", None), LINK], &[("lastname", None)], &[]),
+            &[("surname", None)],
+        );
+    }
+
+    #[test]
+    fn a_sign_in_address_is_written_and_the_one_before_still_tells_which() {
+        let planner = Planner::new(Mapping::preset_b2c());
+        let after = [LINK, ("emailaddress1", Some("new@example.com"))];
+        let change =
+            update(&[("firstname", Some("Ada"))], &[("emailaddress1", Some("old@example.com"))], &after);
+        let Plan::Write { patch, .. } = planner.plan_forced(&change).plan else { panic!("no write") };
+        let sign_in = patch.get(&Property::named(Property::SIGN_IN).expect("known"));
+        let previous = Some("old@example.com".into());
+        assert_eq!(sign_in, Some(&PropertyValue::SignIn { address: "new@example.com".into(), previous }));
+    }
+
+    #[test]
+    fn what_only_an_image_touches_is_left_out_if_a_column_is_missing() {
+        let row = |source: Source, property: &str| {
+            crate::mapping::Row::new(source, Property::named(property).expect("known"))
+        };
+        let whole = Source::Template(Template::parse("{firstname} {lastname}").expect("a template"));
+        let mapping = Mapping::new(vec![
+            row(Source::Column("firstname".into()), "givenName"),
+            crate::mapping::Row { on_null: OnNull::Keep, ..row(whole, "displayName") },
+        ]);
+        let planner = Planner::new(mapping.expect("valid"));
+        let shown = update(&[("telephone1", None)], &[], &[LINK, ("firstname", Some("Ada"))]);
+        check_write(&planner, &shown, &[("givenName", Some("Ada"))]);
+        let left_out = planner.plan_forced(&shown).left_out;
+        assert_eq!(left_out, [(Property::named("displayName").expect("known"), "lastname".into())]);
+        // What the change itself sets fails as it does in `run`.
+        let set = update(&[("firstname", Some("Ada"))], &[], &[LINK]);
+        let Plan::Impossible(letter) = planner.plan_forced(&set).plan else { panic!("planned") };
+        assert_eq!(letter.reason, DeadLetterReason::ColumnMissing);
+    }
+
+    #[test]
+    fn what_cannot_be_written_at_all_is_said_as_usual() {
+        let planner = Planner::new(Mapping::preset_default());
+        let nothing = |change: &Change| match planner.plan_forced(change).plan {
+            Plan::Nothing(why) => why,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(nothing(&update(&[("telephone1", None)], &[], &[LINK])), Needless::NothingMapped);
+        let unlinked = [("adx_identity_username", None), ("firstname", Some("Ada"))];
+        assert_eq!(nothing(&update(&[("firstname", None)], &[], &unlinked)), Needless::NotAPortalUser);
+        let deleted = Change { operation: Operation::Delete, ..update(&[], &[], &[LINK]) };
+        assert_eq!(nothing(&deleted), Needless::OperationIgnored);
+    }
+}

@@ -1,0 +1,163 @@
+//! `contactsync apply`: one contact to its user because a person says so, whatever a pre image shows.
+
+mod case;
+mod tell;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use shared::{
+    change::Change,
+    engine::intake::Read,
+    ids::{ContactId, SequenceNumber},
+};
+use uuid::Uuid;
+
+use self::{
+    case::{Case, Order},
+    tell::Manner,
+};
+use super::{
+    body, print,
+    queues::{dead_letter_at, start_log},
+    run::runtime,
+    wiring,
+};
+use crate::{bus::Message, cli::Cli, config::Settings, pipeline};
+
+/// As many contacts as an error lists.
+const LISTED: usize = 20;
+
+/// Options of `apply`.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+#[command(after_help = "\
+The change is planned as `run` plans it, but for one thing: every mapped column that the message carries, among the \
+columns that changed or else in a post image, is written as if it had changed. A pre image that shows the same value \
+keeps nothing back. What the message does not carry stays as it is; images leave empty columns out.
+
+Without --yes nothing is written; it is told what would be, beside what the user has now.
+
+With guard.attribute, values that a newer change has set are left alone, as in `run`; --overrule writes them all the \
+same, and the mark stays at the newer version, so that changes from before it are kept out as they were. A running \
+worker may write to the same user at the same moment: the guard keeps the two apart. Without a guard see to it that no \
+message of this user waits or is under way.
+
+A dead letter stays in its queue, also when it has been written: look at the user first, then take it out with \
+contactsync dead-letters purge.
+
+Examples:
+  contactsync apply contact.json                          what would be written for a captured body
+  contactsync apply contact.json --yes                    write it
+  contactsync apply --dead-letter 4711                    the same for a dead letter, by its number
+  contactsync apply --dead-letter 4711 --overrule --yes   also what is older than the user has
+  contactsync apply many.json --contact ID                one of several contacts in a body
+
+Exit codes: 0 done, or nothing has to be; 1 it cannot be written; 2 wrong usage; 78 bad settings.")]
+pub struct Args {
+    /// The body of a message; - reads standard input.
+    #[arg(value_name = "FILE", required_unless_present = "dead_letter", conflicts_with = "dead_letter")]
+    file: Option<PathBuf>,
+    /// In place of a file: the number of a dead letter, as `dead-letters list` tells it.
+    #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(i64).range(0..))]
+    dead_letter: Option<i64>,
+    /// Content type of the file. Rarely needed, because the bytes themselves tell the format.
+    #[arg(long, value_name = "TYPE", conflicts_with = "dead_letter")]
+    content_type: Option<String>,
+    /// Which contact, if the message is about several.
+    #[arg(long, value_name = "ID", value_parser = contact)]
+    contact: Option<ContactId>,
+    /// Write it; without this, it is only told what would be written.
+    #[arg(long)]
+    yes: bool,
+    /// Write also what the mark of the user shows to be older than what he has.
+    #[arg(long)]
+    overrule: bool,
+    /// Also show the values of a dead letter, which are personal data. Those of a file are always shown.
+    #[arg(long, requires = "dead_letter")]
+    values: bool,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+fn contact(text: &str) -> Result<ContactId, &'static str> {
+    Uuid::try_parse(text.trim()).map(ContactId).map_err(|_| "must be the id of a contact, a GUID")
+}
+
+/// Shows it, and does it if asked to.
+pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
+    let settings = cli.settings()?;
+    start_log(&settings.telemetry)?;
+    runtime()?.block_on(carry_out(&settings, args))
+}
+
+async fn carry_out(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
+    let message = message(settings, args).await?;
+    let cases = match pipeline::changes(&message) {
+        Err(letter) => vec![Case::unread(letter)],
+        Ok(Read::Nothing(why)) => vec![Case::nothing(why)],
+        Ok(Read::Changes(changes, unread)) => {
+            let directory = wiring::directory(settings, wiring::clients(&settings.graph)?)?;
+            let order = Order { directory: &directory, settings, write: args.yes, overrule: args.overrule };
+            let mut cases = Vec::new();
+            for change in chosen(changes, args.contact)? {
+                let case = Case::of(change, &message, &order).await;
+                let failed = case.failed();
+                cases.push(case);
+                // Later changes of the contact build on what could not be written.
+                if failed {
+                    break;
+                }
+            }
+            cases.extend(unread.letter().map(Case::unread));
+            cases
+        }
+    };
+    let manner = Manner {
+        write: args.yes,
+        values: args.dead_letter.is_none() || args.values,
+        guarded: settings.graph.reading.guard.is_some(),
+        dead_letter: args.dead_letter,
+    };
+    print(&if args.json { manner.json(&cases) } else { manner.text(&cases) })?;
+    Ok(ExitCode::from(u8::from(cases.iter().any(Case::failed))))
+}
+
+async fn message(settings: &Settings, args: &Args) -> anyhow::Result<Message> {
+    if let Some(sequence) = args.dead_letter {
+        return dead_letter_at(settings, SequenceNumber(sequence)).await;
+    }
+    let file = args.file.as_deref().context("a file or --dead-letter is needed")?;
+    let body = body::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let content_type = args.content_type.as_deref().map(Into::into);
+    Ok(Message { content_type, body: Ok(Bytes::from(body)), ..Message::default() })
+}
+
+/// The changes of the one contact that is meant, in the order of the message.
+fn chosen(changes: Vec<Change>, contact: Option<ContactId>) -> anyhow::Result<Vec<Change>> {
+    let mut contacts: Vec<_> = changes.iter().map(|change| change.contact).collect();
+    contacts.sort_unstable();
+    contacts.dedup();
+    let contact = match (contact, &*contacts) {
+        (Some(contact), _) if contacts.contains(&contact) => contact,
+        (Some(contact), _) => {
+            bail!("the message is not about contact {contact}, but about {}", list(&contacts))
+        }
+        (None, [one]) => *one,
+        (None, _) => {
+            let (count, all) = (contacts.len(), list(&contacts));
+            bail!("the message is about {count} contacts; choose one with --contact: {all}")
+        }
+    };
+    Ok(changes.into_iter().filter(|change| change.contact == contact).collect())
+}
+
+fn list(contacts: &[ContactId]) -> String {
+    let mut text: Vec<_> = contacts.iter().take(LISTED).map(ToString::to_string).collect();
+    if contacts.len() > LISTED {
+        text.push(format!("and {} more", contacts.len() - LISTED));
+    }
+    text.join(", ")
+}

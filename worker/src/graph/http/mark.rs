@@ -1,0 +1,35 @@
+//! The mark of a user by itself, for a person: read and replaced outside of any write.
+
+use shared::{
+    ids::UserId,
+    patch::{PropertyValue, UserWrite},
+    reconcile::{Body, Reading},
+    urgency::Urgency,
+};
+
+use super::GraphClient;
+use crate::graph::Error;
+
+impl GraphClient {
+    /// The text of the guard's attribute. `None` if it is empty, and without a guard.
+    pub async fn mark(&self, user: UserId) -> Result<Option<Box<str>>, Error> {
+        let reading = Reading { diff: false, ..self.reading.clone() };
+        if reading.guard.is_none() {
+            return Ok(None);
+        }
+        Ok(self.read(&nothing(user), &reading).await?.mark)
+    }
+
+    /// Replaces the text of the guard's attribute, or empties it. Does nothing without a guard.
+    pub async fn set_mark(&self, user: UserId, text: Option<&str>) -> Result<(), Error> {
+        let Some(attribute) = self.reading.guard.clone() else { return Ok(()) };
+        let value = text.map_or(PropertyValue::Clear, |text| PropertyValue::Text(text.into()));
+        let body = Body { properties: vec![(attribute, value)], identities: None };
+        self.patch(&nothing(user), &body).await.map(drop)
+    }
+}
+
+/// A write of nothing, to say whom a call is about.
+fn nothing(user: UserId) -> UserWrite {
+    UserWrite { user, entries: Vec::new(), known: Vec::new(), urgency: Urgency::default() }
+}
