@@ -55,6 +55,8 @@ labels! {
         Token = "token",
         /// Graph refuses tokens, or denies what is asked.
         Permission = "permission",
+        /// Messages do not show which user is meant: a wrong link column, or images without it.
+        Link = "link",
         /// Anything else that a person has to mend.
         Other = "other",
     }
