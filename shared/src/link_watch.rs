@@ -108,21 +108,22 @@ impl Link {
     }
 }
 
-/// What messages have shown that is not to be counted but to be reasoned with.
+/// What messages have shown that is not to be told but to be reasoned with: how many changes showed it.
 #[derive(Clone, Debug, Default)]
 struct Clues {
-    linked: bool,
+    linked: u64,
     /// The link column was in an image.
-    in_image: bool,
-    no_text: bool,
-    own_id: bool,
-    /// Another column that looks like the link held a GUID, where the link column was absent, or empty.
+    in_image: u64,
+    no_text: u64,
+    own_id: u64,
+    /// Another column that looks like the link held a GUID, where the link column was absent.
     alike_absent: u64,
+    /// The same, where it was empty.
     alike_empty: u64,
     /// A change set the link, and the post image of the same message did not show it.
-    post_image_lacks: bool,
+    post_image_lacks: u64,
     /// A contact that has signed in came with an image without the link.
-    signed_in: bool,
+    signed_in: u64,
     empties_shown: u64,
 }
 
@@ -193,7 +194,7 @@ impl LinkWatch {
         if certain && self.why().is_none() {
             self.doubtful_before = self.doubtful_before.max(Some(sequence));
         }
-        if self.clues.linked && self.clues.in_image {
+        if self.clues.linked > 0 && self.clues.in_image > 0 {
             self.seen = true;
             self.carried.clear();
         }
@@ -216,22 +217,24 @@ impl LinkWatch {
 
     fn look_at(&mut self, change: &Change, count: bool) {
         let link = Link::of(change, &self.column);
+        let alike = u64::from(self.carries_another(change));
+        let in_image = [&change.after, &change.before].iter().any(|image| image.get(&self.column).is_some());
         let clues = &mut self.clues;
-        clues.linked |= link == Link::Linked;
-        clues.own_id |= link == Link::OwnId;
-        clues.no_text |= link == Link::NoText;
-        clues.in_image |=
-            [&change.after, &change.before].iter().any(|image| image.get(&self.column).is_some());
-        let alike = self.carries_another(change);
-        let clues = &mut self.clues;
+        clues.in_image += u64::from(in_image);
         match link {
-            Link::Absent if change.operation != Operation::Create => {
-                clues.alike_absent += u64::from(alike);
-                clues.signed_in |= change.imaged && self.column.starts_with(PORTAL) && has_signed_in(change);
+            Link::Linked => {
+                clues.linked += 1;
+                clues.post_image_lacks += u64::from(post_image_lacks(change, &self.column));
             }
-            Link::Absent | Link::Empty => clues.alike_empty += u64::from(alike),
-            Link::Linked => clues.post_image_lacks |= post_image_lacks(change, &self.column),
-            Link::OwnId | Link::NoId | Link::NoText => {}
+            Link::OwnId => clues.own_id += 1,
+            Link::NoText => clues.no_text += 1,
+            Link::NoId => {}
+            Link::Absent if change.operation != Operation::Create => {
+                let portal = change.imaged && self.column.starts_with(PORTAL);
+                clues.alike_absent += alike;
+                clues.signed_in += u64::from(portal && has_signed_in(change));
+            }
+            Link::Absent | Link::Empty => clues.alike_empty += if count { alike } else { 0 },
         }
         if count {
             clues.empties_shown += u64::from(link == Link::Absent && shows_empties(change));
@@ -269,32 +272,22 @@ impl LinkWatch {
     #[must_use]
     pub fn why(&self) -> Option<Why> {
         let Self { clues, counts, .. } = self;
-        if !clues.linked {
-            if clues.no_text {
-                return Some(Why::NoText);
-            }
-            if clues.own_id {
-                return Some(Why::OwnId);
-            }
-            if clues.alike_absent > 0 || clues.alike_empty >= NEVER {
-                return Some(Why::AnotherColumn);
-            }
-            if counts.no_id >= NEVER {
-                return Some(Why::NeverAnId);
-            }
-        }
-        if !clues.in_image && counts.not_in_image > 0 {
-            if clues.post_image_lacks {
-                return Some(Why::PostImageLacks);
-            }
-            if clues.signed_in {
-                return Some(Why::SignedIn);
-            }
-            if clues.empties_shown >= EMPTIES {
-                return Some(Why::EmptiesShown);
-            }
-        }
-        None
+        let by_column = [
+            (clues.no_text > 0, Why::NoText),
+            (clues.own_id > 0, Why::OwnId),
+            (clues.alike_absent > 0 || clues.alike_empty >= NEVER, Why::AnotherColumn),
+            (counts.no_id >= NEVER, Why::NeverAnId),
+        ];
+        let by_image = [
+            (clues.post_image_lacks > 0, Why::PostImageLacks),
+            (clues.signed_in > 0, Why::SignedIn),
+            (clues.empties_shown >= EMPTIES, Why::EmptiesShown),
+        ];
+        // One user behind the column refutes whatever speaks against the column, and one image with the column whatever
+        // speaks against the images.
+        let by_column = by_column.into_iter().filter(|_| clues.linked == 0);
+        let by_image = by_image.into_iter().filter(|_| clues.in_image == 0 && counts.not_in_image > 0);
+        by_column.chain(by_image).find_map(|(so, why)| so.then_some(why))
     }
 
     /// What was looked at, and what it carried.

@@ -1,6 +1,7 @@
 //! `contactsync check`, `config` and `run --dry-run`, as the real binary.
 
 mod dry_run;
+mod message;
 mod online;
 mod starting;
 

@@ -31,7 +31,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-pub(crate) use self::intake::intake;
+pub(crate) use self::intake::{intake, intake_noting};
 use self::{
     intake::{Read, guarded, read},
     link::LinkGate,

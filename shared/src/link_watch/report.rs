@@ -35,33 +35,6 @@ impl Why {
             Self::PostImageLacks | Self::SignedIn | Self::EmptiesShown => true,
         }
     }
-
-    fn tell(self, f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
-        let column = &report.column;
-        match self {
-            Self::NoText => {
-                write!(f, "{column} is no column of text, so it cannot hold the object id of a user")
-            }
-            Self::OwnId => {
-                write!(f, "{column} holds the id of the contact itself, not the object id of a user")
-            }
-            Self::AnotherColumn => {
-                let other = report.likeliest.as_deref().unwrap_or("another column that looks like the link");
-                write!(f, "{column} never holds a user, while {other} of the same contacts holds GUIDs")
-            }
-            Self::NeverAnId => write!(f, "{column} holds text that is never an object id (a GUID)"),
-            Self::PostImageLacks => write!(
-                f,
-                "{column} is not in the post image: a change has set it, and the image of the same message does not show it"
-            ),
-            Self::SignedIn => {
-                write!(f, "{column} is in no image, also not of contacts that have signed in to the portal")
-            }
-            Self::EmptiesShown => {
-                write!(f, "{column} is in no image, though the images show other columns that are empty")
-            }
-        }
-    }
 }
 
 /// What was looked at, and what it carried.
@@ -78,6 +51,29 @@ pub struct Report {
 }
 
 impl Report {
+    /// The reason alone, in words.
+    #[must_use]
+    pub fn because(&self, why: Why) -> String {
+        let column = &self.column;
+        let what = match why {
+            Why::NoText => "is no column of text, so it cannot hold the object id of a user",
+            Why::OwnId => "holds the id of the contact itself, not the object id of a user",
+            Why::AnotherColumn => {
+                let other = self.likeliest.as_deref().unwrap_or("another column that looks like the link");
+                return format!(
+                    "{column} never holds a user, while {other} of the same contacts holds GUIDs"
+                );
+            }
+            Why::NeverAnId => "holds text that is never an object id (a GUID)",
+            Why::PostImageLacks => {
+                "is not in the post image: a change has set it, and the image of the same message does not show it"
+            }
+            Why::SignedIn => "is in no image, also not of contacts that have signed in to the portal",
+            Why::EmptiesShown => "is in no image, though the images show other columns that are empty",
+        };
+        format!("{column} {what}")
+    }
+
     /// The whole in words; without a reason, that nothing is certain.
     #[must_use]
     pub fn told(&self, why: Option<Why>) -> String {
@@ -109,7 +105,7 @@ impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { column, counts, likeliest, carried } = self.report;
         match self.why {
-            Some(why) => why.tell(f, self.report)?,
+            Some(why) => f.write_str(&self.report.because(why))?,
             None if counts.linked > 0 => write!(f, "{column} is in no image yet, only in what changes set")?,
             None => write!(f, "no message has shown a contact with a user in {column} yet")?,
         }

@@ -10,6 +10,7 @@ mod budget;
 mod claims;
 mod finding;
 mod mapping;
+pub mod message;
 mod order;
 pub mod permissions;
 mod probe;
@@ -19,6 +20,7 @@ pub mod skew;
 #[cfg(test)]
 mod tests;
 mod times;
+pub mod waiting;
 
 use crate::config::{Parts, Problem};
 

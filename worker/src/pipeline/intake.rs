@@ -17,7 +17,12 @@ use crate::{bus::Message, pool::returns::Past};
 
 /// What becomes of a message, for whoever shows it and does not do it.
 pub(crate) fn intake(message: &Message, planner: &Planner) -> Intake {
-    guarded(read, message, &Past::of(message), planner, &mut |_| {})
+    intake_noting(message, planner, &mut |_| {})
+}
+
+/// The same, with a look at the changes that it reports.
+pub(crate) fn intake_noting(message: &Message, planner: &Planner, decoded: Decoded<'_>) -> Intake {
+    guarded(read, message, &Past::of(message), planner, decoded)
 }
 
 /// A panic while one message is read is that message's failure, never the worker's end.
@@ -36,7 +41,7 @@ pub(super) fn guarded(
 pub(super) type Read = fn(&Message, &Planner, Decoded<'_>) -> Intake;
 
 /// Is told which changes a message reports, between decoding and planning.
-pub(super) type Decoded<'d> = &'d mut dyn FnMut(&[Change]);
+pub(crate) type Decoded<'d> = &'d mut dyn FnMut(&[Change]);
 
 pub(super) fn read(message: &Message, planner: &Planner, decoded: Decoded<'_>) -> Intake {
     let marked = message.properties.iter().any(|(name, _)| decode::Message::is_truncation_marker(name));
