@@ -53,6 +53,11 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Changes that do not have the link column at all.
+    fn without_link(&self) -> u64 {
+        self.not_in_image + self.no_image
+    }
+
     /// Changes that were passed over, or could not be told whose they are, while no link was seen in an image.
     #[must_use]
     pub fn without_user(&self) -> u64 {
@@ -279,6 +284,7 @@ impl LinkWatch {
             (counts.no_id >= NEVER, Why::NeverAnId),
         ];
         let by_image = [
+            (counts.no_image >= NEVER && counts.no_image == counts.looked_at, Why::NoImage),
             (clues.post_image_lacks > 0, Why::PostImageLacks),
             (clues.signed_in > 0, Why::SignedIn),
             (clues.empties_shown >= EMPTIES, Why::EmptiesShown),
@@ -286,7 +292,7 @@ impl LinkWatch {
         // One user behind the column refutes whatever speaks against the column, and one image with the column whatever
         // speaks against the images.
         let by_column = by_column.into_iter().filter(|_| clues.linked == 0);
-        let by_image = by_image.into_iter().filter(|_| clues.in_image == 0 && counts.not_in_image > 0);
+        let by_image = by_image.into_iter().filter(|_| clues.in_image == 0 && counts.without_link() > 0);
         by_column.chain(by_image).find_map(|(so, why)| so.then_some(why))
     }
 

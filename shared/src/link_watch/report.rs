@@ -18,6 +18,8 @@ pub enum Why {
     AnotherColumn,
     /// The link column is there, and never holds an object id.
     NeverAnId,
+    /// Many changes came, and not one with an image or the link.
+    NoImage,
     /// A change set the link, and the post image of the same message does not show it.
     PostImageLacks,
     /// Contacts that have signed in come without the link in their images.
@@ -32,7 +34,7 @@ impl Why {
     pub const fn is_about_images(self) -> bool {
         match self {
             Self::NoText | Self::OwnId | Self::AnotherColumn | Self::NeverAnId => false,
-            Self::PostImageLacks | Self::SignedIn | Self::EmptiesShown => true,
+            Self::NoImage | Self::PostImageLacks | Self::SignedIn | Self::EmptiesShown => true,
         }
     }
 }
@@ -65,6 +67,7 @@ impl Report {
                 );
             }
             Why::NeverAnId => "holds text that is never an object id (a GUID)",
+            Why::NoImage => "is in no change, and none of them comes with an image",
             Why::PostImageLacks => {
                 "is not in the post image: a change has set it, and the image of the same message does not show it"
             }

@@ -101,7 +101,11 @@ fn what_messages_prove_and_what_they_do_not() {
     check("the pre image may have it", LINK, vec![with_pre, unlinked(2)], None);
     let in_target = |n| update(n, &[(LINK, text(&user(n)))], &[]);
     check("in targets only", LINK, changes(300, in_target), None);
-    check("no image at all", LINK, changes(300, |n| update(n, &[], &[])), None);
+    let bare = |n| update(n, &[], &[]);
+    check("no image, as of a bulk import", LINK, changes(99, bare), None);
+    check("no image at all", LINK, changes(100, bare), Some(Why::NoImage));
+    let imaged = changes(100, bare).into_iter().chain([unlinked(101)]).collect();
+    check("no image but one", LINK, imaged, None);
 }
 
 #[test]

@@ -210,10 +210,13 @@ impl<Q: Queue> LinkGate<Q> {
     }
 
     fn warn(&mut self, why: Option<Why>) {
-        let text = self.watch.report().told(why);
-        if self.intake != Intakes::Held {
+        let text = if self.intake == Intakes::Held {
+            "no message has shown a contact with a user; the check link says more".to_owned()
+        } else {
+            let text = self.watch.report().told(why);
             tracing::warn!(cause = text, "no contact with a user was seen");
-        }
+            text
+        };
         self.observer.health.warn(Warning::LinkUnseen, Some(Fault { text, remedy: UNSEEN }));
     }
 
