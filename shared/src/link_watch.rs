@@ -32,6 +32,8 @@ const NEVER: u64 = 100;
 const NAMES: usize = 256;
 /// Column that the portal sets at each sign-in: a contact with it has a user.
 const SIGNED_IN: &str = "adx_identity_lastsuccessfullogin";
+/// Primary key of contact.
+const PRIMARY_KEY: &str = "contactid";
 /// Prefix of the portal's columns about sign-in.
 const PORTAL: &str = "adx_identity_";
 
@@ -82,7 +84,7 @@ pub enum Verdict {
 pub enum Link {
     /// The object id of a user.
     Linked,
-    /// The contact's own id.
+    /// The contact's own id, in its primary key.
     OwnId,
     /// Nothing.
     Empty,
@@ -104,7 +106,8 @@ impl Link {
             Some(Value::Null) => Self::Empty,
             Some(Value::Text(text)) if text.trim().is_empty() => Self::Empty,
             Some(Value::Text(text)) => match UserId::parse(text) {
-                Some(user) if user.0 == change.contact.0 => Self::OwnId,
+                // Elsewhere it may be meant: some installations create a contact with the id of its user.
+                Some(user) if column == PRIMARY_KEY && user.0 == change.contact.0 => Self::OwnId,
                 Some(_) => Self::Linked,
                 None => Self::NoId,
             },

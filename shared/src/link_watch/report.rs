@@ -59,7 +59,7 @@ impl Report {
         let column = &self.column;
         let what = match why {
             Why::NoText => "is no column of text, so it cannot hold the object id of a user",
-            Why::OwnId => "holds the id of the contact itself, not the object id of a user",
+            Why::OwnId => "is the id of the contact itself, not the object id of a user",
             Why::AnotherColumn => {
                 let other = self.likeliest.as_deref().unwrap_or("another column that looks like the link");
                 return format!(

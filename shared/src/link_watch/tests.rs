@@ -82,6 +82,8 @@ fn what_messages_prove_and_what_they_do_not() {
     check("a lookup", "parentcustomerid", changes(1, lookup), Some(Why::NoText));
     let own = |n: u128| update(n, &[("contactid", text(&Uuid::from_u128(n).to_string()))], &[LAST]);
     check("the primary key", "contactid", changes(1, own), Some(Why::OwnId));
+    let same = |n: u128| update(n, &[(LINK, text(&Uuid::from_u128(n).to_string()))], &[]);
+    check("contacts with the ids of their users", LINK, changes(300, same), None);
     let mail = |n| update(n, &[("emailaddress1", text("ada@example.com"))], &[LAST]);
     check("a few texts", "emailaddress1", changes(99, mail), None);
     check("texts without end", "emailaddress1", changes(100, mail), Some(Why::NeverAnId));

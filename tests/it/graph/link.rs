@@ -107,7 +107,7 @@ async fn messages_that_cannot_show_a_user_are_held_whatever_is_wrong() -> Result
     let cases = [
         ("pre image only", column("adx_username"), changes(1, pre), "adx_username never holds a user"),
         ("a lookup", column("parentcustomerid"), changes(1, lookup), "parentcustomerid is no column of text"),
-        ("its own id", column("contactid"), changes(1, own), "contactid holds the id of the contact itself"),
+        ("its own id", column("contactid"), changes(1, own), "contactid is the id of the contact itself"),
         ("an address", column("emailaddress1"), changes(100, mail), "emailaddress1 holds text that is never"),
         (
             "an image without the column",
