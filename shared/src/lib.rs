@@ -6,6 +6,7 @@
 
 pub mod decode;
 
+pub mod link_watch;
 pub mod plan;
 
 pub mod engine;

@@ -2,6 +2,7 @@
 
 mod dry_run;
 mod elsewhere;
+mod message;
 mod online;
 mod starting;
 

@@ -7,6 +7,7 @@ mod failures;
 mod guard;
 mod injection;
 mod laws;
+mod link;
 mod mapping;
 mod needless;
 mod quota;

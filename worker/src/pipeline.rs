@@ -5,6 +5,7 @@
 //! (writes, settlements, renewals, probes) runs beside it and reports back.
 
 mod intake;
+mod link;
 mod state;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -13,6 +14,7 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnord
 use jiff::Timestamp;
 use shared::{
     backoff::Backoff,
+    change::Change,
     class::Class,
     engine::{self, Arrival, Effect, Engine, LookResult, WriteResult},
     gate::State,
@@ -29,12 +31,15 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use self::intake::{Read, guarded, read};
-pub(crate) use self::intake::{changes, intake};
+pub(crate) use self::intake::{changes, intake, intake_noting};
+use self::{
+    intake::{Read, guarded, read},
+    link::LinkGate,
+};
 use crate::{
     bus::{self, Delivery, Queue},
     clock,
-    config::Settings,
+    config::{LinkUnseen, Settings},
     graph::{self, Directory, Patience},
     pool::{
         locks::LockKeeper,
@@ -56,6 +61,10 @@ use crate::{
 pub struct Policy {
     /// What to write for a change.
     pub planner: Planner,
+    /// What to do when messages prove that the link column or the images are wrong.
+    pub link_unseen: LinkUnseen,
+    /// Waits between looks at the queue while messages are held back for that.
+    pub looks: Backoff,
     /// Bounds and patience of the engine.
     pub engine: engine::Policy,
     /// Patience with answers of Graph that may pass.
@@ -75,6 +84,8 @@ impl Policy {
     pub fn of(settings: &Settings) -> Self {
         Self {
             planner: settings.planner.clone(),
+            link_unseen: settings.link_unseen,
+            looks: settings.throttle.probes,
             engine: settings.engine_policy(),
             patience: Patience { not_found: settings.retry.not_found_grace, brief: BRIEF },
             returns: settings.retry.returns,
@@ -108,6 +119,7 @@ pub struct Pipeline<Q, D> {
     started: Instant,
     engine: Engine,
     held: IdMap<LockToken, Held>,
+    link: LinkGate<Q>,
     locks: LockKeeper,
     lost_locks: mpsc::UnboundedReceiver<LockToken>,
     /// Part of the pipeline's own task: a task for each write would cost more than all that the pipeline does for it.
@@ -130,6 +142,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         let (locks, lost_locks) = LockKeeper::start(Arc::clone(&queue));
         Self {
             engine: Engine::new(policy.engine.clone()),
+            link: LinkGate::start(Arc::clone(&queue), &policy, Arc::clone(&observer)),
             settler: Settler::new(Arc::clone(&queue), policy.returns, Arc::clone(&observer)),
             queue,
             directory,
@@ -164,7 +177,8 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         self.carry_out(now);
         self.report_state(now);
         self.turn(Phase::Running, now);
-        self.queue.set_credit(u32::try_from(self.engine.credit(now.moment)).unwrap_or(u32::MAX));
+        let credit = if self.link.is_open() { self.engine.credit(now.moment) } else { 0 };
+        self.queue.set_credit(u32::try_from(credit).unwrap_or(u32::MAX));
         let wake = self.engine.wake_at(now.moment).map(|moment| self.started + moment.since_start());
         let beat = now.instant + BEAT;
         tokio::select! {
@@ -182,6 +196,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             },
             Some(ended) = self.writes.next() => self.write_ended(ended, self.now()),
             Some(ended) = self.looks.join_next() => self.look_ended(ended),
+            page = self.link.looked() => self.link.page(page, self.read, &self.policy.planner),
             Some(probed) = self.probe.join_next() => self.probe_ended(probed),
             Some(end) = self.settler.next() => self.settled(end, self.now()),
             Some(lock) = self.lost_locks.recv() => self.lock_lost(lock),
@@ -222,8 +237,13 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         let past = Past::at(&delivery.message, there);
         let trace = self.observer.trace(&delivery.message, wall).map(|trace| (trace, clock::now()));
         let mut decoded = None;
-        let mut note = || decoded = trace.is_some().then(clock::now);
-        let intake = guarded(self.read, &delivery.message, &past, &self.policy.planner, &mut note);
+        let (planner, sequence) = (&self.policy.planner, delivery.message.sequence);
+        let mut note = |changes: &[Change]| {
+            decoded = trace.is_some().then(clock::now);
+            self.link.look(changes, planner, sequence);
+        };
+        let intake = guarded(self.read, &delivery.message, &past, planner, &mut note);
+        let intake = self.link.admit(intake, past.arrival);
         if let Some((trace, begun)) = &trace {
             let (end, done) = (decoded.unwrap_or_else(clock::now), clock::now());
             trace.part("receive", wall, *begun);

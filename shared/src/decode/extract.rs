@@ -23,7 +23,7 @@ const CONTACT: &str = "contact";
 /// Column of its primary key.
 const CONTACT_ID: &str = "contactid";
 /// Image that the asynchronous service adds without anybody having registered it.
-const AUTOMATIC_IMAGE: &str = "AsynchronousStepPrimaryName";
+pub const AUTOMATIC_IMAGE: &str = "AsynchronousStepPrimaryName";
 
 /// What a context reports.
 pub(super) fn message(context: &Context<'_>, format: Format) -> Result<Message, Error> {

@@ -34,6 +34,7 @@ use self::{
 pub use self::{
     context::Context,
     error::{Error, Path, Problem, Step},
+    extract::AUTOMATIC_IMAGE,
     render::View,
 };
 use crate::{

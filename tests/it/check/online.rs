@@ -64,6 +64,7 @@ async fn an_installation_that_works_is_told_so_and_nothing_is_written() -> Resul
             ("right to listen", "ok"),
             ("right to send", "ok"),
             ("queue", "ok"),
+            ("waiting messages", "ok"),
         ],
         "{:#}",
         checked.told

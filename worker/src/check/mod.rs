@@ -12,6 +12,7 @@ mod caution;
 mod claims;
 mod finding;
 mod mapping;
+pub mod message;
 mod order;
 pub mod permissions;
 mod probe;
@@ -21,6 +22,7 @@ pub mod skew;
 #[cfg(test)]
 mod tests;
 mod times;
+pub mod waiting;
 
 use crate::config::{Parts, Problem};
 

@@ -2,15 +2,21 @@
 
 mod online;
 
-use std::{collections::BTreeSet, fmt::Write, process::ExitCode};
+use std::{
+    collections::BTreeSet,
+    fmt::Write,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
+use anyhow::Context;
 use serde_json::{Value, json};
 use shared::ids::UserId;
 
 use crate::{
-    check::{self, Ending, Finding, Probe, Severity, Surroundings, permissions},
+    check::{self, Ending, Finding, Probe, Severity, Surroundings, message, permissions},
     cli::{BAD_SETTINGS, Cli},
-    commands::{config, print, run::runtime},
+    commands::{body, config, print, run::runtime},
     config::{Parts, environment, examine},
 };
 
@@ -21,7 +27,8 @@ use crate::{
 Examples:
   contactsync check                         the settings alone, without any network
   contactsync check --replicas 3 --strict   for a pipeline: warnings fail too
-  contactsync check --online                credentials, permissions, queue, clock and the way to them
+  contactsync check --message body.json     the link and every mapped column, by a captured message
+  contactsync check --online                credentials, permissions, queue, clock, the way to them, and what waits
   contactsync check --online --user ID      also a user, as far as a write goes without being sent
 
 Exit codes: 0 nothing is wrong; 1 something that was tried failed, or a warning with --strict; 78 the settings
@@ -30,6 +37,13 @@ pub struct Args {
     /// How many replicas run; some findings depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     replicas: Option<u32>,
+    /// Judge the settings by the captured body of a message, best one of a contact that has a user: whether it shows
+    /// the user, and where each mapped column is. Names of columns, no values. - reads standard input.
+    #[arg(long, value_name = "FILE")]
+    message: Option<PathBuf>,
+    /// With --message: content type of the message. Rarely needed, because the bytes themselves tell the format.
+    #[arg(long, value_name = "TYPE", requires = "message")]
+    content_type: Option<String>,
     /// Also try out everything that `run` needs. Nothing is taken from the queue and nothing is written.
     #[arg(long)]
     online: bool,
@@ -55,20 +69,35 @@ fn user(text: &str) -> Result<UserId, &'static str> {
 pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     let parts = examine(&cli.file(), environment())?;
     let findings = check::findings(&parts, Surroundings { replicas: args.replicas });
+    let shown = args.message.as_deref().map(|file| by_message(&parts, file, args)).transpose()?;
     if args.list {
         print(&config::table(&parts.entries))?;
     }
     if !args.json {
         print(&as_text(&parts, &findings))?;
+        print(&shown.as_deref().map_or_else(String::new, by_message_text))?;
     }
-    let offline = if args.json { as_json(&parts, &findings) } else { Value::Null };
-    let probes = match parts.finish() {
+    let mut told = as_json(&parts, &findings);
+    let mut probes = shown.unwrap_or_default();
+    add(&mut told, "message", &probes);
+    let tried = match parts.finish() {
         Ok(settings) if args.online => runtime()?.block_on(online::probes(&settings, args.user))?,
         Err(_) if args.online => vec![Probe::skipped("online", "the settings cannot work")],
         _ => Vec::new(),
     };
-    print(&if args.json { with_probes(offline, &probes) } else { table(&probes) })?;
+    add(&mut told, "online", &tried);
+    print(&if args.json { format!("{told:#}\n") } else { table(&tried) })?;
+    probes.extend(tried);
     Ok(code(&findings, &probes, args.strict))
+}
+
+/// Judges the settings by a captured body, as far as the mapping can be read.
+fn by_message(parts: &Parts, file: &Path, args: &Args) -> anyhow::Result<Vec<Probe>> {
+    let body = body::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(match &parts.planner {
+        Some(planner) => message::judge(&body, args.content_type.as_deref(), planner),
+        None => vec![Probe::skipped("body", "the mapping cannot be used")],
+    })
 }
 
 fn code(findings: &[Finding], probes: &[Probe], strict: bool) -> ExitCode {
@@ -83,12 +112,38 @@ fn code(findings: &[Finding], probes: &[Probe], strict: bool) -> ExitCode {
     }
 }
 
-/// What was tried, one thing a line, and what to do about it below.
+fn by_message_text(probes: &[Probe]) -> String {
+    let mut text = lines(probes);
+    let verdict = match failed(probes) {
+        _ if probes.iter().all(|probe| probe.ending == Ending::Skipped) => {
+            "By this message nothing can be said.".to_owned()
+        }
+        0 => "By this message the settings can work.".to_owned(),
+        failed => format!("By this message the settings cannot work: {failed} failed."),
+    };
+    line(&mut text, &verdict);
+    text
+}
+
+/// What was tried, and how much of it failed.
 fn table(probes: &[Probe]) -> String {
-    let width = probes.iter().map(|probe| probe.check.len()).max().unwrap_or(0);
     if probes.is_empty() {
         return String::new();
     }
+    let mut text = lines(probes);
+    let failed = failed(probes);
+    let verdict = if failed == 0 { "and none failed".to_owned() } else { format!("{failed} of them failed") };
+    line(&mut text, &format!("Tried {} things, {verdict}.", probes.len()));
+    text
+}
+
+fn failed(probes: &[Probe]) -> usize {
+    probes.iter().filter(|probe| probe.ending == Ending::Found(Severity::Error)).count()
+}
+
+/// One thing a line, and what to do about it below.
+fn lines(probes: &[Probe]) -> String {
+    let width = probes.iter().map(|probe| probe.check.len()).max().unwrap_or(0);
     let mut text = "\n".to_owned();
     for probe in probes {
         line(&mut text, &format!("{:9}{:width$}  {}", probe.result(), probe.check, probe.what));
@@ -96,19 +151,15 @@ fn table(probes: &[Probe]) -> String {
             line(&mut text, &format!("{:9}{:width$}  to do: {remedy}", "", ""));
         }
     }
-    let failed = probes.iter().filter(|probe| probe.ending == Ending::Found(Severity::Error)).count();
-    let verdict = if failed == 0 { "and none failed".to_owned() } else { format!("{failed} of them failed") };
-    line(&mut text, &format!("Tried {} things, {verdict}.", probes.len()));
     text
 }
 
-fn with_probes(mut told: Value, probes: &[Probe]) -> String {
+/// Adds what was tried to what is told to machines, if anything was.
+fn add(told: &mut Value, what: &str, probes: &[Probe]) {
     if !probes.is_empty() {
-        let failed = probes.iter().any(|probe| probe.ending == Ending::Found(Severity::Error));
-        told["ok"] = json!(told["ok"] == true && !failed);
-        told["online"] = probes.iter().map(Probe::json).collect();
+        told["ok"] = json!(told["ok"] == true && failed(probes) == 0);
+        told[what] = probes.iter().map(Probe::json).collect();
     }
-    format!("{told:#}\n")
 }
 
 fn count(findings: &[Finding], severity: Severity) -> usize {

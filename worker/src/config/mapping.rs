@@ -15,6 +15,22 @@ use super::reader::Reader;
 pub(super) const KEYS: [&str; 8] =
     ["column", "columns", "template", "property", "convert", "on_null", "default", "on_invalid"];
 
+/// What the worker does when messages prove that the link column or the images are wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkUnseen {
+    /// It takes no more messages until one shows a user.
+    Hold,
+    /// It says so and goes on.
+    Warn,
+}
+
+pub(super) fn link_unseen(r: &Reader<'_>) -> Option<LinkUnseen> {
+    Some(match r.choice("mapping.link_unseen", &["hold", "warn"])? {
+        "warn" => LinkUnseen::Warn,
+        _ => LinkUnseen::Hold,
+    })
+}
+
 pub(super) fn planner(r: &Reader<'_>) -> Option<Planner> {
     let link = r.required("mapping.link_column", "the column that holds the user's object id");
     let organizations = organizations(r);

@@ -26,6 +26,7 @@ use shared::{engine, gate, lanes, pace::Pace, plan::Planner};
 pub use self::{
     bus::{Access, Bus, Source},
     cloud::{Cloud, cloud_of},
+    mapping::LinkUnseen,
     observing::{Http, LogFormat, Otlp, Telemetry},
     parts::Parts,
     schema::schema,
@@ -45,6 +46,8 @@ pub struct Settings {
     pub identity: Identity,
     /// Link, mapping and filters.
     pub planner: Planner,
+    /// What to do about a link that is never seen.
+    pub link_unseen: LinkUnseen,
     /// Concurrency and bounds.
     pub pool: Pool,
     /// Patience.

@@ -5,8 +5,8 @@ use std::path::Path;
 use shared::plan::Planner;
 
 use super::{
-    Bus, Entries, Graph, Http, Pool, Problem, Problems, Retry, Settings, Telemetry, Throttle, bus, cloud,
-    identity, mapping, observing,
+    Bus, Entries, Graph, Http, LinkUnseen, Pool, Problem, Problems, Retry, Settings, Telemetry, Throttle,
+    bus, cloud, identity, mapping, observing,
     reader::{Reader, Rules},
     sections, source,
 };
@@ -22,6 +22,8 @@ pub struct Parts {
     pub identity: Option<Identity>,
     /// Link, mapping and filters.
     pub planner: Option<Planner>,
+    /// What to do about a link that is never seen.
+    pub link_unseen: Option<LinkUnseen>,
     /// Concurrency and bounds.
     pub pool: Option<Pool>,
     /// Patience.
@@ -54,6 +56,7 @@ impl Parts {
             (sections::graph(&reader, cloud), identity::identity(&reader, cloud, &around));
         let (planner, pool, retry) =
             (mapping::planner(&reader), sections::pool(&reader), sections::retry(&reader));
+        let link_unseen = mapping::link_unseen(&reader);
         let throttle = sections::throttle(&reader);
         let (http, telemetry) = (observing::http(&reader), observing::telemetry(&reader));
         if let (Some(graph), Some(planner)) = (&graph, &planner) {
@@ -65,6 +68,7 @@ impl Parts {
             graph,
             identity,
             planner,
+            link_unseen,
             pool,
             retry,
             throttle,
@@ -83,6 +87,7 @@ impl Parts {
             graph,
             identity,
             planner,
+            link_unseen,
             pool,
             retry,
             throttle,
@@ -98,6 +103,7 @@ impl Parts {
                 graph: graph?,
                 identity: identity?,
                 planner: planner?,
+                link_unseen: link_unseen?,
                 pool: pool?,
                 retry: retry?,
                 throttle: throttle?,

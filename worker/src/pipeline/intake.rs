@@ -3,6 +3,7 @@
 use std::panic::AssertUnwindSafe;
 
 use shared::{
+    change::Change,
     decode,
     engine::{
         Ending, Intake,
@@ -17,7 +18,12 @@ use crate::{bus::Message, pool::returns::Past};
 
 /// What becomes of a message, for whoever shows it and does not do it.
 pub(crate) fn intake(message: &Message, planner: &Planner) -> Intake {
-    guarded(read, message, &Past::of(message), planner, &mut || {})
+    intake_noting(message, planner, &mut |_| {})
+}
+
+/// The same, with a look at the changes that it reports.
+pub(crate) fn intake_noting(message: &Message, planner: &Planner, decoded: Decoded<'_>) -> Intake {
+    guarded(read, message, &Past::of(message), planner, decoded)
 }
 
 /// A panic while one message is read is that message's failure, never the worker's end.
@@ -26,18 +32,24 @@ pub(super) fn guarded(
     message: &Message,
     past: &Past,
     planner: &Planner,
-    decoded: &mut dyn FnMut(),
+    decoded: Decoded<'_>,
 ) -> Intake {
     let read = std::panic::catch_unwind(AssertUnwindSafe(|| read(message, planner, decoded)));
     read.unwrap_or_else(|_| unread(past))
 }
 
 /// What decodes and plans a message, and tells when it is decoded.
-pub(super) type Read = fn(&Message, &Planner, &mut dyn FnMut()) -> Intake;
+pub(super) type Read = fn(&Message, &Planner, Decoded<'_>) -> Intake;
 
-pub(super) fn read(message: &Message, planner: &Planner, decoded: &mut dyn FnMut()) -> Intake {
+/// Is told which changes a message reports, between decoding and planning.
+pub(crate) type Decoded<'d> = &'d mut dyn FnMut(&[Change]);
+
+pub(super) fn read(message: &Message, planner: &Planner, decoded: Decoded<'_>) -> Intake {
     let read = changes(message);
-    decoded();
+    decoded(match &read {
+        Ok(intake::Read::Changes(changes, _)) => changes,
+        Ok(intake::Read::Nothing(_)) | Err(_) => &[],
+    });
     read.and_then(|read| intake::plan(read, planner)).unwrap_or_else(Intake::dead)
 }
 

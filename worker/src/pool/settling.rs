@@ -243,7 +243,7 @@ impl Account {
 /// and a copy beside it would make two of one.
 async fn renewed<Q: Queue>(queue: &Q, lock: LockToken, message: &Message) -> bool {
     let error = match queue.renew(&[lock]).await.pop() {
-        Some(Ok(_)) => return true,
+        Some(Ok(())) => return true,
         Some(Err(error)) => chain(&error),
         None => "no answer".to_owned(),
     };

@@ -117,6 +117,8 @@ struct Seen {
     /// Why the latest request for a token failed, if it did.
     token: Option<Box<str>>,
     warnings: BTreeMap<Warning, Fault>,
+    /// Why messages do not show which user is meant, while no message is taken for it.
+    link: Option<Fault>,
 }
 
 impl Health {
@@ -173,6 +175,17 @@ impl Health {
         };
     }
 
+    /// Messages do not show which user is meant, so none is taken; `None` when that is over.
+    pub fn link(&self, fault: Option<Fault>) {
+        self.seen().link = fault;
+    }
+
+    /// Whether no message is taken because none shows which user is meant.
+    #[must_use]
+    pub fn link_is_unknown(&self) -> bool {
+        self.seen().link.is_some()
+    }
+
     /// What must be seen to, though the worker works.
     #[must_use]
     pub fn warnings(&self) -> Vec<(Warning, Fault)> {
@@ -210,13 +223,14 @@ impl Health {
 
     /// Everything that has to be well, with what is not.
     #[must_use]
-    pub fn checks(&self) -> [Check; 5] {
+    pub fn checks(&self) -> [Check; 6] {
         let seen = self.seen();
         [
             Check { name: "worker", fault: self.worker_fault() },
             Check { name: "broker", fault: self.broker_fault() },
             Check { name: "token", fault: seen.token.as_deref().map(token_fault) },
             Check { name: "intake", fault: intake_fault(&seen) },
+            Check { name: "link", fault: seen.link.clone() },
             Check { name: "breaker", fault: breaker_fault(&seen) },
         ]
     }
@@ -289,7 +303,9 @@ fn intake_fault(seen: &Seen) -> Option<Fault> {
         PauseCause::Setup => {
             "mend identity.tenant, [mapping] or guard.attribute; the worker tries again by itself, messages stay in the queue"
         }
-        PauseCause::Other => "mend the cause; the worker tries again by itself, messages stay in the queue",
+        PauseCause::Link | PauseCause::Other => {
+            "mend the cause; the worker tries again by itself, messages stay in the queue"
+        }
     };
     Some(Fault { text: format!("intake is paused, the installation is at fault: {why}"), remedy })
 }
@@ -348,6 +364,15 @@ mod tests {
         check(&denied, &[("token", "there is no token for graph: invalid_client")]);
         denied.token(None);
         check(&denied, &[]);
+    }
+
+    #[test]
+    fn a_link_that_is_unknown_keeps_the_worker_from_being_ready() {
+        let health = health(Link::Ready);
+        health.link(Some(Fault { text: "new_portalid never holds a user".into(), remedy: "set it" }));
+        check(&health, &[("link", "new_portalid never holds a user")]);
+        health.link(None);
+        check(&health, &[]);
     }
 
     #[test]

@@ -59,6 +59,8 @@ labels! {
         Way = "way",
         /// Graph refuses everybody alike: tenant, mapping or guard do not fit.
         Setup = "setup",
+        /// Messages do not show which user is meant: a wrong link column, or images without it.
+        Link = "link",
         /// Anything else that a person has to mend.
         Other = "other",
     }

@@ -162,6 +162,7 @@ impl Observer {
         for member in PauseCause::all() {
             metrics.intake_paused.of(member).set(f64::from(u8::from(cause == Some(member))));
         }
+        metrics.intake_paused.of(PauseCause::Link).set(f64::from(u8::from(self.health.link_is_unknown())));
         metrics.breaker_state.set(f64::from(u8::from(gate == Gate::BreakerOpen)));
     }
 

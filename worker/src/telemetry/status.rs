@@ -160,6 +160,7 @@ fn state(observer: &Observer, checks: &[CheckStatus]) -> &'static str {
         Phase::Starting => "starting",
         Phase::Draining => "draining",
         Phase::Running if failed("intake") || failed("breaker") => observer.health.current_gate().as_str(),
+        Phase::Running if failed("link") => "link_unknown",
         Phase::Running if failed("broker") => "broker_away",
         Phase::Running if failed("token") => "no_token",
         Phase::Running => observer.health.current_gate().as_str(),

@@ -1,14 +1,17 @@
 //! The way to Service Bus, the rights at the queue, and how the queue is set up.
 
-use shared::reason::chain;
+use shared::{ids::SequenceNumber, plan::Planner, reason::chain};
 
 use super::super::super::wiring;
 use crate::{
     bus::{
-        self, Queue, admin,
+        self, Peeked, Queue, admin,
         amqp::{AmqpQueue, State},
     },
-    check::{Obstacle, Probe, Severity, queue},
+    check::{
+        Obstacle, Probe, Severity, queue,
+        waiting::{Sample, WAITING},
+    },
     config::Settings,
     identity::Clients,
 };
@@ -18,6 +21,10 @@ const TOKEN: &str = "token for service bus";
 const LISTEN: &str = "right to listen";
 const SEND: &str = "right to send";
 const QUEUE: &str = "queue";
+
+/// Most messages that are looked at together, and how often.
+const PAGE: u32 = 100;
+const PAGES: u32 = 5;
 
 pub(super) async fn probes(settings: &Settings, clients: &Clients) -> Vec<Probe> {
     let amqp = wiring::amqp_settings(&settings.bus, clients);
@@ -48,11 +55,32 @@ pub(super) async fn probes(settings: &Settings, clients: &Clients) -> Vec<Probe>
             Err(error) => failed(SEND, target, &place, &error),
         });
         probes.extend(described(settings, clients, &address).await);
+        probes.extend(waiting(&queue, &settings.planner).await);
     } else {
         probes.extend([SEND, QUEUE].map(|check| Probe::skipped(check, "service bus cannot be used")));
     }
     queue.close().await;
     probes
+}
+
+/// What the messages that wait say about the settings. They are looked at and not taken.
+async fn waiting(queue: &AmqpQueue, planner: &Planner) -> Vec<Probe> {
+    let mut sample = Sample::new(planner);
+    let mut next = SequenceNumber(0);
+    for _ in 0..PAGES {
+        let peeked = match queue.peek(next, PAGE).await {
+            Ok(peeked) => peeked,
+            Err(error) => return vec![Probe::found(Severity::Warning, WAITING, chain(&error), "")],
+        };
+        if peeked.is_empty() {
+            break;
+        }
+        for Peeked { message, .. } in &peeked {
+            sample.add(message);
+            next = next.max(SequenceNumber(message.sequence.0.saturating_add(1)));
+        }
+    }
+    sample.probes()
 }
 
 /// Waits until messages could come, or for the first reason why not. Without credit none does come.
