@@ -1,6 +1,6 @@
 //! The engine in many small worlds; `cargo simulate` runs as many more as one likes.
 
-use tests::simulation::{Shape, simulate};
+use tests::simulation::{Broken, Fault, Guilt, Remedy, Shape, simulate};
 
 #[track_caller]
 fn check(seeds: std::ops::Range<u64>) {
@@ -52,4 +52,46 @@ fn without_the_second_look_replicas_that_cross_let_an_old_value_win() {
     let hasty = |seed| Shape { verify: false, ..Shape::of(seed * 4 + 3) };
     let broken = (0..200).any(|seed| simulate(hasty(seed), seed * 4 + 3).is_err());
     assert!(broken, "no world shows the fault that the second look mends");
+}
+
+/// Whether some world of this kind breaks such a promise when a remedy is taken away, and none does with it.
+#[track_caller]
+fn check_remedy(remedy: Remedy, shape: impl Fn(Shape) -> Shape, breaks: fn(&Broken) -> bool) {
+    // Alone and without crashes, so that nothing but the remedy makes the difference.
+    let shaped = |seed, without| Shape { without, ..shape(Shape::of(seed)) };
+    let seeds = || (0..60).map(|seed| seed * 4 + 1);
+    let found =
+        seeds().any(|seed| simulate(shaped(seed, Some(remedy)), seed).is_err_and(|broken| breaks(&broken)));
+    assert!(found, "no world shows the fault that {remedy:?} prevents");
+    for seed in seeds() {
+        if let Err(broken) = simulate(shaped(seed, None), seed) {
+            panic!("seed {seed}, with {remedy:?}: {broken}");
+        }
+    }
+}
+
+#[test]
+fn without_judging_refusals_a_fault_of_the_installation_costs_messages() {
+    for fault in [Fault::Refused, Fault::Unknown, Fault::Property] {
+        let shape = |shape| Shape { fault, guilty: 0, ..shape };
+        check_remedy(Remedy::Judgement, shape, |broken| matches!(broken, Broken::DeadLettered(_)));
+    }
+}
+
+#[test]
+fn without_doubting_an_answer_the_page_of_a_portal_loses_changes_in_silence() {
+    let shape = |shape| Shape { fault: Fault::Portal, guilty: 0, ..shape };
+    check_remedy(Remedy::Doubt, shape, |broken| matches!(broken, Broken::Value { .. }));
+}
+
+#[test]
+fn without_remembering_copies_one_message_becomes_many() {
+    let shape = |shape| Shape { guilt: Guilt::Fails, guilty: 3, detects: false, ..shape };
+    check_remedy(Remedy::Memory, shape, |broken| matches!(broken, Broken::Multiplied(_)));
+}
+
+#[test]
+fn without_heeding_the_time_changes_after_a_restore_are_stale() {
+    let shape = |shape| Shape { restored: true, guilty: 0, ..shape };
+    check_remedy(Remedy::Time, shape, |broken| matches!(broken, Broken::Value { .. }));
 }

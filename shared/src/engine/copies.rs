@@ -100,6 +100,10 @@ impl Copies {
         if known.newest <= message.attempt {
             return None;
         }
+        if known.newest == message.attempt.saturating_add(1) {
+            // Whatever was said of its settlement: here it is.
+            known.removed = false;
+        }
         known.again = known.again.saturating_add(1);
         let wait = FIRST_WAIT.saturating_mul(1 << (known.again - 1).min(16)).min(LONGEST_WAIT);
         Some(if known.again == 1 { now } else { now + wait })
@@ -208,6 +212,8 @@ mod tests {
         assert!(copies.removed(message(8, 0, 0)).is_empty() && copies.due(at(1)).is_empty());
         assert_eq!(copies.removed(message(7, 0, 0)).len(), 1);
         assert_eq!(copies.hold_back(message(7, 0, 1), at(0)), None);
+        assert!(copies.replace(message(7, 0, 0), at(0)).is_some(), "it was not gone after all");
+        assert!(copies.hold_back(message(7, 0, 1), at(0)).is_some());
     }
     #[test]
     fn an_original_that_does_not_come_again_counts_as_gone_in_the_end() {

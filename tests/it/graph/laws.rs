@@ -18,7 +18,7 @@ use shared::{
     patch::{PropertyValue, UserPatch, UserWrite},
     plan::{Needless, Plan, Planner},
     property::Property,
-    reconcile::{Current, Reading, reconcile},
+    reconcile::{Current, Reading, Reconciled, reconcile},
     register::Stamp,
     urgency::Urgency,
     version::{Realm, Row, Version},
@@ -83,13 +83,14 @@ impl Directory {
             _ => None,
         };
         let current = Current { identities: self.identities.clone(), mark, ..Current::default() };
-        let reconciled = reconcile(write, &current, &reading()).expect("one address is never ambiguous");
-        let written = reconciled.body.is_some();
-        if let Some(body) = reconciled.body {
+        let Reconciled { body, superseded, went_back } =
+            reconcile(write, &current, &reading()).expect("one address is never ambiguous");
+        let written = body.is_some();
+        if let Some(body) = body {
             self.values.extend(body.properties);
             self.identities = body.identities.unwrap_or_else(|| self.identities.clone());
         }
-        Success { written, superseded: reconciled.superseded }
+        Success { written, superseded, went_back }
     }
 
     fn shows(&self, name: &str) -> Option<PropertyValue> {
@@ -124,6 +125,8 @@ impl Default for Replica {
             remembered_users: NonZeroUsize::MIN,
             tries_in_place: 3,
             backoff: delays,
+            many_users: 5,
+            refusal_patience: Duration::ZERO,
             verify_after: None,
         };
         Self { lanes: Lanes::new(limits, Gate::new(gate, Pace::unlimited())), pushed: 0, settled: 0 }
@@ -141,6 +144,7 @@ impl Replica {
                 patch: patch(change),
                 urgency: Urgency::Live,
                 deadline,
+                refused_before: false,
                 ticket: number,
             },
             Moment::START,

@@ -23,6 +23,8 @@ pub const TARGET: &str = "contactsync-target";
 pub enum Settlement {
     /// Its effect is in Graph, or it needs none: take it out of the queue.
     Complete,
+    /// The same, confirmed by the service: a copy takes the place of the message, and together with it would be two.
+    Remove,
     /// Give it back for another attempt; its delivery count rises.
     Abandon,
     /// Move it to the dead-letter queue.
@@ -36,7 +38,7 @@ impl Settlement {
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
-            Self::Complete => "complete",
+            Self::Complete | Self::Remove => "complete",
             Self::Abandon => "abandon",
             Self::DeadLetter(_) => "dead_letter",
             Self::Release => "release",

@@ -177,14 +177,14 @@ impl Run {
 fn reason(settlement: &Settlement) -> Option<DeadLetterReason> {
     match settlement {
         Settlement::DeadLetter(letter) => Some(letter.reason),
-        Settlement::Complete | Settlement::Abandon | Settlement::Release => None,
+        Settlement::Complete | Settlement::Remove | Settlement::Abandon | Settlement::Release => None,
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_while_reading_brings_the_message_back_once_and_then_dead_letters_it() {
     let (settled, copies) = Run::default().over(&["nonsense", "101"]).await;
-    assert_eq!(settled, [Settlement::Complete, Settlement::Complete]);
+    assert_eq!(settled, [Settlement::Remove, Settlement::Complete]);
     let [copy] = &copies[..] else { panic!("one copy, not {copies:?}") };
     let again = Run { properties: copy.properties.clone(), ..Run::default() };
     let (settled, copies) = again.over(&["nonsense", "101"]).await;
@@ -206,7 +206,7 @@ async fn a_panic_in_a_second_look_stops_nobody() {
     let guard = "[guard]\nattribute = \"extensionAttribute1\"\nverify_after = \"10s\"\n";
     let run = Run { extra: guard, ..Run::default() };
     let (settled, copies) = run.over(&["100", "101", "102"]).await;
-    assert_eq!(settled, [Settlement::Complete, Settlement::Complete, Settlement::Complete]);
+    assert_eq!(settled, [Settlement::Remove, Settlement::Complete, Settlement::Complete]);
     // The look at the first never succeeds, so its message is handed back for later in the end.
     assert_eq!(copies.iter().map(|copy| &*copy.body).collect::<Vec<_>>(), [b"100"]);
 }
@@ -221,7 +221,7 @@ async fn a_message_of_which_no_copy_can_be_sent_is_given_back_untouched() {
 async fn a_message_whose_copy_the_queue_refuses_for_itself_is_dead_lettered() {
     let run = Run { refusal: Some(Class::Permanent), ..Run::default() };
     let (settled, _) = run.over(&["nonsense"]).await;
-    assert_eq!(reason(&settled[0]), Some(DeadLetterReason::InternalError));
+    assert_eq!(reason(&settled[0]), Some(DeadLetterReason::CopyRefused));
     let Settlement::DeadLetter(letter) = &settled[0] else { unreachable!("it has a reason") };
-    assert!(letter.description.as_str().contains("no copy for a later try could be sent"), "{letter:?}");
+    assert!(letter.description.as_str().contains("the queue refuses the copy for a later try"), "{letter:?}");
 }

@@ -300,7 +300,7 @@ mod tests {
         let again = delivered(put_back, 90);
         assert_eq!(
             Past::of(&again),
-            Past { attempt: 1, generation: 2, since: Some(now), urgency: Urgency::Replayed, ..its_own() }
+            Past { attempt: 1, generation: 1, since: Some(now), urgency: Urgency::Replayed, ..its_own() }
         );
         assert_eq!(replayed_by(&again, run), Some(SequenceNumber(5)));
         assert_eq!((replayed_by(&again, Uuid::from_u128(8)), replayed_by(&dead, run)), (None, None));

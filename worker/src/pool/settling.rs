@@ -155,10 +155,6 @@ impl<Q: Queue> Settler<Q> {
         let Begun { settling, ending, account } = self.begun.remove(&confirmed.lock)?;
         match settling.ended(confirmed) {
             Ok(_) => {
-                if ending == Ending::Copied {
-                    let lineage = Past::of(&account.message).lineage();
-                    let _told = self.copies.0.send(Copy::OriginalGone(lineage));
-                }
                 account.settled(&self.observer, ending, None, now, wall);
                 Some(confirmed.lock)
             }
@@ -257,9 +253,9 @@ async fn renewed<Q: Queue>(queue: &Q, lock: LockToken, message: &Message) -> boo
 /// What settles a message that has nothing to wait for.
 fn plain(ending: Ending) -> Option<Settlement> {
     match ending {
-        Ending::Applied | Ending::Stale | Ending::Copied | Ending::Unchanged(_) => Some(Settlement::Complete),
+        Ending::Applied | Ending::Stale | Ending::Unchanged(_) => Some(Settlement::Complete),
         Ending::Released => Some(Settlement::Release),
-        Ending::DeadLettered(_) | Ending::Returned | Ending::Unsettled => None,
+        Ending::DeadLettered(_) | Ending::Returned | Ending::Copied | Ending::Unsettled => None,
     }
 }
 
@@ -276,9 +272,10 @@ async fn settlement<Q: Queue>(
         (Some(settlement), ..) => (settlement, ending),
         (None, Ending::DeadLettered(_), Some(letter)) => (Settlement::DeadLetter(letter), ending),
         (None, Ending::Returned, letter) => match schedule(queue, message, delays).await {
-            Ok(()) => (Settlement::Complete, ending),
+            Ok(()) => (Settlement::Remove, ending),
             Err(error) => without_copy(message, &error, letter).await,
         },
+        (None, Ending::Copied, _) => (Settlement::Remove, ending),
         (None, ..) => (Settlement::Release, ending),
     }
 }

@@ -428,7 +428,7 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
             if let Some(unsettled) = item.lock {
                 taking.settled(unsettled.lock);
                 // One whose copy is in the queue only misses its completion.
-                let settlement = if item.copied { Settlement::Complete } else { Settlement::Release };
+                let settlement = if item.copied { Settlement::Remove } else { Settlement::Release };
                 // What cannot be given back is given back by its lock when it lapses.
                 drop(unsettled.settle(settlement).await);
             }

@@ -37,7 +37,7 @@ pub(super) async fn send<Q: Queue>(target: Arc<Q>, item: Item, copy: Option<Outg
     }
     let lock = item.lock.as_ref().map(|unsettled| unsettled.lock);
     let completed = match item.lock {
-        Some(unsettled) => unsettled.settle(Settlement::Complete).await.is_ok(),
+        Some(unsettled) => unsettled.settle(Settlement::Remove).await.is_ok(),
         None => true,
     };
     Sent { message, lock, was_copied, result: Ok((message_id, completed)) }

@@ -70,7 +70,7 @@ impl Settler for Settling {
         let mut state = self.0.state();
         let sequence = state.locks.remove(&lock).ok_or(SettleError::LockLost)?;
         self.0.1.notify_one();
-        if settlement != Settlement::Complete {
+        if settlement != Settlement::Remove {
             return Ok(());
         }
         if state.late.remove(&sequence) {

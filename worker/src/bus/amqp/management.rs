@@ -94,7 +94,7 @@ impl Management {
     /// Settles by lock token, over whatever link the message came.
     pub(super) async fn settle(&self, lock: LockToken, settlement: &Settlement) -> Result<(), Failure> {
         let status = match settlement {
-            Settlement::Complete => "completed",
+            Settlement::Complete | Settlement::Remove => "completed",
             // There is no word for giving back untouched; abandoning at least makes the message available.
             Settlement::Abandon | Settlement::Release => "abandoned",
             Settlement::DeadLetter(_) => "suspended",

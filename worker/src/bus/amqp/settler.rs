@@ -141,9 +141,9 @@ impl LinkOutcome {
             Settlement::Complete => Some(Self::Complete),
             Settlement::Abandon => Some(Self::Abandon),
             Settlement::Release => Some(Self::Release),
-            // The library does not tell what the service answered to a disposition, and a dead letter must be
-            // certain: its reason is what a person acts on.
-            Settlement::DeadLetter(_) => None,
+            // The library does not tell what the service answered to a disposition. A dead letter must be certain, because
+            // its reason is what a person acts on; so must the removal of what has been copied.
+            Settlement::DeadLetter(_) | Settlement::Remove => None,
         }
     }
 }
