@@ -282,7 +282,10 @@ mod tests {
             assert!(seen == status && text.contains(part), "{path}: {seen} {text}");
         }
         assert_eq!(ask(&site, Method::POST, "/", "*/*").await.0, 405);
-        assert_eq!(ask(&site, Method::GET, "/readyz", JSON).await.1, r#"{"ready":true,"faults":[],"warnings":[]}"#);
+        assert_eq!(
+            ask(&site, Method::GET, "/readyz", JSON).await.1,
+            r#"{"ready":true,"faults":[],"warnings":[]}"#
+        );
     }
 
     #[tokio::test]
