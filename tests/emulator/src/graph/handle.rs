@@ -18,7 +18,7 @@ use super::core::Core;
 use super::directory::AddError;
 use super::faults::Fault;
 use super::journal::{Counters, Entry};
-use super::options::{Options, Tenant, Throttle};
+use super::options::{Clocks, Options, Tenant, Throttle};
 use super::refusal::Refusal;
 use super::state::State;
 use super::throttle::{Level, Quota};
@@ -264,6 +264,11 @@ impl Graph {
     /// How long tokens issued from now on are good.
     pub fn set_token_lifetime(&self, lifetime: Duration) {
         self.core.lock().tokens.lifetime = lifetime;
+    }
+
+    /// How far the clocks of Graph and of the authority are from this machine's, from now on.
+    pub fn set_clocks(&self, clocks: Clocks) {
+        self.core.lock().clocks = clocks;
     }
 
     /// Goes back to the seed, clears faults, journal and totals, and fills the quota. Tokens stay good.
