@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use emulator::bus::{Options, ServiceBus};
-use emulator::faults::{Action, Point, Rule};
+use emulator::faults::{Action, Only, Point, Rule};
 use emulator::journal::Event;
 use serde_amqp::Value;
 
 use crate::client::{
-    ACCEPTED, Client, DETACH, DISPOSITION, FLOW, Frame, Link, REJECTED, TRANSFER, get, list, map, outcome,
-    plain, text,
+    ACCEPTED, Client, DETACH, DISPOSITION, FLOW, Frame, Link, REJECTED, TRANSFER, described, encode, get,
+    list, map, outcome, plain, symbol, text,
 };
 
 async fn start() -> Result<ServiceBus> {
@@ -27,6 +27,14 @@ async fn ready(bus: &ServiceBus, messages: u8) -> Result<Client> {
     }
     client.flow(1, 0, 10, false).await?;
     Ok(client)
+}
+
+/// A message that is to appear in the far future.
+fn scheduled(body: &[u8]) -> Vec<u8> {
+    let at = Value::Timestamp(4_000_000_000_000_i64.into());
+    let mut message = encode(&described(0x72, map([(symbol("x-opt-scheduled-enqueue-time"), at)])));
+    message.extend(plain(body));
+    message
 }
 
 fn condition(disposition: &Frame) -> String {
@@ -153,5 +161,67 @@ async fn tokens_links_and_requests_are_refused_on_demand() -> Result<()> {
         assert_eq!(get(&properties, "statusCode"), Some(&Value::Int(status)));
     }
     assert!(bus.faults().is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_is_cut_between_the_confirmation_of_a_send_and_the_settlement() -> Result<()> {
+    let bus = start().await?;
+    let mut client = ready(&bus, 1).await?;
+    let delivery = client.until(TRANSFER).await?.number(1);
+    bus.faults().add(Rule::new(Point::Sent, Action::Disconnect).only(Only::Scheduled));
+    client.deliver(0, &plain(b"not meant")).await?;
+    // Both are on their way at once, as with a client that does not wait.
+    client.send(0, 0, &scheduled(b"copy")).await?;
+    client.settle(delivery, false, outcome(ACCEPTED)).await?;
+    assert_eq!(client.until(DISPOSITION).await?.outcome(), ACCEPTED, "the sender knows");
+    assert!(client.is_cut().await);
+    let counts = bus.counts("q")?;
+    assert_eq!((counts.scheduled, counts.locked), (1, 2), "the copy is there, and nothing was settled");
+    Ok(())
+}
+
+#[tokio::test]
+async fn locks_lapse_and_links_end_after_a_copy_was_confirmed() -> Result<()> {
+    let bus = start().await?;
+    let mut client = ready(&bus, 1).await?;
+    let delivery = client.until(TRANSFER).await?.number(1);
+    bus.faults().add(Rule::new(Point::Sent, Action::LapseLock).only(Only::Scheduled));
+    assert_eq!(client.deliver(0, &scheduled(b"copy")).await?.outcome(), ACCEPTED);
+    let late = client.confirm(delivery, outcome(ACCEPTED)).await?;
+    assert_eq!((late.outcome(), condition(&late)), (REJECTED, "com.microsoft:message-lock-lost".to_owned()));
+    bus.faults().add(Rule::new(Point::Sent, Action::Detach("amqp:link:detach-forced".into())));
+    assert_eq!(client.deliver(0, &plain(b"a")).await?.outcome(), ACCEPTED);
+    assert_eq!(client.until(DETACH).await?.condition(2), "amqp:link:detach-forced");
+    Ok(())
+}
+
+#[tokio::test]
+async fn scheduling_is_refused_until_cleared_and_other_sends_are_not() -> Result<()> {
+    let bus = start().await?;
+    let too_large = Action::Refuse("amqp:link:message-size-exceeded".into());
+    bus.faults().add(Rule::new(Point::Send, too_large).only(Only::Scheduled).always());
+    let mut client = ready(&bus, 0).await?;
+    for _ in 0..3 {
+        let refused = client.deliver(0, &scheduled(b"copy")).await?;
+        assert_eq!(condition(&refused), "amqp:link:message-size-exceeded");
+        assert_eq!(client.deliver(0, &plain(b"a")).await?.outcome(), ACCEPTED);
+    }
+    bus.faults().clear();
+    assert_eq!(client.deliver(0, &scheduled(b"copy")).await?.outcome(), ACCEPTED);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_right_to_send_may_be_missing_while_receiving_is_allowed() -> Result<()> {
+    let bus = start().await?;
+    let refuse = Action::Refuse("amqp:unauthorized-access".into());
+    bus.faults().add(Rule::new(Point::Attach, refuse).on("q").only(Only::Sender).always());
+    let mut client = Client::connect(bus.address()).await?;
+    for handle in 0..2 {
+        client.attach(&Link::sender(handle, "q")).await?;
+        assert_eq!(client.expect(DETACH).await?.condition(2), "amqp:unauthorized-access");
+    }
+    assert_ne!(client.attach(&Link::receiver(2, "q")).await?.field(5), &Value::Null);
     Ok(())
 }
