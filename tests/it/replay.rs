@@ -118,7 +118,7 @@ impl Done {
 }
 
 fn command(settings: &Path, arguments: &str) -> Result<Command> {
-    let mut command = Command::new(binary::contactsync()?);
+    let mut command = binary::command()?;
     command.args(arguments.split_whitespace()).arg("--config").arg(settings);
     command.current_dir(settings.parent().context("a folder")?);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);

@@ -49,7 +49,7 @@ pub async fn run(sabotage: Sabotage) -> anyhow::Result<ExitCode> {
     let scenario = Scenario::mixed(Mix::DEMO, SEED);
     say("contactsync: Dataverse contact changes, by a Service Bus queue, to the users of Microsoft Graph.")?;
     say("Building the worker and starting a local Service Bus and a local Graph.")?;
-    crate::binary::contactsync()?;
+    crate::binary::build()?;
     let world = World::start(Options::default()).await?;
     world.add_users(&scenario)?;
     say(&format!("  Service Bus  {}\n  Graph        {}\n", world.bus.address(), world.graph.http_url()))?;

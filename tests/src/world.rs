@@ -209,7 +209,7 @@ listen = "127.0.0.1:0"
     /// The same with further variables in its environment.
     pub fn start_worker_with(&self, settings: &Path, variables: &[(&str, &str)]) -> anyhow::Result<Worker> {
         let log = settings.with_extension("log");
-        let child = Command::new(binary::contactsync()?)
+        let child = binary::command()?
             .args(["run", "--config"])
             .arg(settings)
             .envs(variables.iter().copied())

@@ -111,11 +111,7 @@ async fn a_port_in_use_is_told_as_a_fault_of_the_settings() -> Result<()> {
     let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
     let address = taken.local_addr()?;
     let settings = world.layered(&[&format!("http.listen = \"{address}\"")])?;
-    let output = std::process::Command::new(tests::binary::contactsync()?)
-        .arg("run")
-        .arg("--config")
-        .arg(settings)
-        .output()?;
+    let output = tests::binary::command()?.arg("run").arg("--config").arg(settings).output().await?;
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(78), "{told}");
     assert!(told.contains(&format!("http.listen: {address} is in use by another program")), "{told}");

@@ -81,7 +81,7 @@ const REAL_BURST: u32 = 3_000;
 impl Run {
     /// Carries it out.
     pub async fn carry_out(&self) -> anyhow::Result<Figures> {
-        crate::binary::contactsync()?;
+        crate::binary::build()?;
         let batch = self.mix.batch();
         let world = self.world().await?;
         let settings = world.layered(&[&self.base_settings(), &self.settings])?;

@@ -1,6 +1,6 @@
 //! How quickly a worker starts, and how much memory it holds while it has nothing or far too much to do.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ const WATCH: Duration = Duration::from_secs(4);
 impl Start {
     /// Measures it.
     pub async fn measure(waiting: usize) -> anyhow::Result<Self> {
-        let program = fs::metadata(crate::binary::contactsync()?)?.len();
+        let program = crate::binary::size()?;
         Ok(Self { first: first().await?, idle: idle().await?, laden: laden(waiting).await?, program })
     }
 

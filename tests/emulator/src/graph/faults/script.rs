@@ -1,9 +1,8 @@
 //! The faults that wait, and which of them strikes a call.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -24,7 +23,7 @@ impl Fault {
 
 /// Whether the body of a call sets a property.
 fn sets(call: &Call, property: &str) -> bool {
-    let body = serde_json::from_slice::<HashMap<String, IgnoredAny>>(&call.body);
+    let body = serde_json::from_slice::<Map<String, Value>>(&call.body);
     body.is_ok_and(|body| body.contains_key(property))
 }
 
