@@ -307,6 +307,11 @@ impl Hub {
         *lock(&self.away_until) = Some(Instant::now() + duration);
         self.order(&Order::Cut);
     }
+
+    /// Takes connections again.
+    pub(crate) fn come_back(&self) {
+        *lock(&self.away_until) = None;
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use emulator::broker::{self, EntityOptions};
-use emulator::bus::{Options, ServiceBus};
 use emulator::faults::{Action, Point, Rule};
 use emulator::journal::Event;
 use shared::reason::{DeadLetter, DeadLetterReason};
@@ -87,7 +86,8 @@ async fn a_lost_lock_among_others_is_told_apart() -> Result<()> {
 
 #[tokio::test]
 async fn settling_under_a_lapsed_lock_says_so() -> Result<()> {
-    let lock_duration = Duration::from_millis(300);
+    // Long enough for the message to be there before it is over.
+    let lock_duration = Duration::from_secs(3);
     let (bus, queue) = start_with(EntityOptions { lock_duration, ..EntityOptions::default() }).await?;
     send(&queue, 1).await?;
     queue.set_credit(1);
@@ -101,12 +101,12 @@ async fn settling_under_a_lapsed_lock_says_so() -> Result<()> {
 
 #[tokio::test]
 async fn a_dropped_delivery_is_counted_and_comes_again() -> Result<()> {
-    let lock_duration = Duration::from_millis(300);
-    let (_bus, queue) = start_with(EntityOptions { lock_duration, ..EntityOptions::default() }).await?;
+    let (bus, queue) = start().await?;
     send(&queue, 1).await?;
     queue.set_credit(2);
     drop(receive_one(&queue).await?);
     assert_eq!(queue.dropped(), 1);
+    assert_eq!(bus.lapse_locks(QUEUE, None)?, 1);
     let again = receive_one(&queue).await?;
     assert_eq!(again.message.delivery_count.0, 1);
     again.settle(Settlement::Complete).await?;
@@ -116,15 +116,16 @@ async fn a_dropped_delivery_is_counted_and_comes_again() -> Result<()> {
 
 #[tokio::test]
 async fn an_answer_that_never_comes_leaves_the_locks_as_they_were() -> Result<()> {
-    let bus = ServiceBus::start(Options::default().queue(QUEUE)).await?;
-    let mut settings = settings(&bus)?;
-    settings.timing.request = Duration::from_millis(100);
-    let queue = AmqpQueue::open(&settings, None)?;
+    let (bus, queue) = start().await?;
     send(&queue, 1).await?;
     queue.set_credit(1);
     let delivery = receive_one(&queue).await?;
-    bus.faults().add(Rule::new(Point::Reply, Action::Withhold).on("renew-lock").times(4));
-    let answer = queue.renew(&[delivery.lock]).await.pop().context("one answer")?;
+    bus.faults().add(Rule::new(Point::Reply, Action::Withhold).on("renew-lock").always());
+    // Only what has to be given up is given up soon.
+    let mut impatient = settings(&bus)?;
+    impatient.timing.request = Duration::from_millis(100);
+    let renewing = AmqpQueue::open_without_intake(&impatient, None)?;
+    let answer = renewing.renew(&[delivery.lock]).await.pop().context("one answer")?;
     assert!(matches!(answer, Err(RenewError::Failed(_))), "{answer:?}");
     delivery.settle(Settlement::Complete).await?;
     settled(&bus, broker::Settled::Completed, 1).await?;

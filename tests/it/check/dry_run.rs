@@ -18,7 +18,7 @@ use uuid::{Uuid, uuid};
 use super::{USER, contactsync, text, world};
 
 const CONTACT: Uuid = uuid!("99999999-2222-4333-8444-000000000001");
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = tests::PATIENCE;
 
 /// A change of the user, of a contact without a user, and of one whose link is no id.
 fn changes() -> [ContactChange; 3] {

@@ -63,7 +63,7 @@ async fn first() -> anyhow::Result<Duration> {
     let started = Instant::now();
     let worker = world.start_worker(&settings)?;
     while world.graph.counters().writes == 0 {
-        anyhow::ensure!(started.elapsed() < Duration::from_secs(30), "nothing is applied: {}", worker.log()?);
+        anyhow::ensure!(started.elapsed() < crate::PATIENCE, "nothing is applied: {}", worker.log()?);
         sleep(Duration::from_millis(1)).await;
     }
     let first = started.elapsed();

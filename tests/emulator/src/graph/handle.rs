@@ -290,6 +290,17 @@ impl Graph {
         self.core.lock().script.pending().map(|(number, fault)| (number, fault.clone())).collect()
     }
 
+    /// Lets the calls go on that [`Fault::hold`] holds back, and ends those faults.
+    pub fn release(&self) {
+        self.core.release();
+    }
+
+    /// How many calls are held back now.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.core.held()
+    }
+
     /// Forgets all faults that are still to come.
     pub fn clear_faults(&self) {
         self.core.lock().script.clear();

@@ -67,6 +67,10 @@ pub(super) async fn answer(core: &Core, call: &Call) -> Reply {
     if call.uri.path() == "/__journal" && call.method == Method::GET {
         return journal(core, call).await;
     }
+    if call.uri.path() == "/__release" && call.method == Method::POST {
+        core.release();
+        return done();
+    }
     let reply = change(core, call)
         .unwrap_or_else(|(status, message)| Reply::json(status, json!({ "error": message })));
     core.announce();

@@ -37,6 +37,8 @@ pub struct Fault {
     pub for_ms: Option<u64>,
     /// Holds the request back for so long.
     pub delay_ms: u64,
+    /// Holds the request back until somebody lets go; which ends this fault.
+    pub hold: bool,
     /// Lets the request take effect at once, whatever the client is told and however late.
     pub apply: bool,
     /// What the client is told in place of the ordinary answer.
@@ -56,6 +58,7 @@ impl Default for Fault {
             times: Some(1),
             for_ms: None,
             delay_ms: 0,
+            hold: false,
             apply: false,
             answer: None,
         }
@@ -191,6 +194,12 @@ impl Fault {
     #[must_use]
     pub fn delay(delay: Duration) -> Self {
         Self { delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX), ..Self::default() }
+    }
+
+    /// Holds calls back until [`release`](super::Graph::release).
+    #[must_use]
+    pub fn hold() -> Self {
+        Self { hold: true, times: None, ..Self::default() }
     }
 
     /// A 401 that a fresh token heals.

@@ -60,6 +60,7 @@ struct Scripted {
 pub(in crate::graph) struct Strike {
     pub(in crate::graph) number: u64,
     pub(in crate::graph) delay: Duration,
+    pub(in crate::graph) hold: bool,
     pub(in crate::graph) apply: bool,
     pub(in crate::graph) answer: Option<Answer>,
 }
@@ -74,6 +75,11 @@ impl Script {
 
     pub(in crate::graph) fn clear(&mut self) {
         self.faults.clear();
+    }
+
+    /// Ends the faults that hold calls back.
+    pub(in crate::graph) fn let_go(&mut self) {
+        self.faults.retain(|one| !one.fault.hold);
     }
 
     pub(in crate::graph) fn pending(&self) -> impl Iterator<Item = (u64, &Fault)> {
@@ -101,6 +107,7 @@ impl Script {
         let strike = Strike {
             number: one.number,
             delay: Duration::from_millis(one.fault.delay_ms),
+            hold: one.fault.hold,
             apply: one.fault.apply,
             answer: one.fault.answer.clone(),
         };

@@ -172,6 +172,32 @@ async fn a_hanging_call_is_written_down_and_never_answered() {
 }
 
 #[tokio::test]
+async fn held_calls_wait_until_they_are_let_go_and_none_is_held_afterwards() {
+    for release_over_http in [false, true] {
+        let graph = started(Options::default()).await;
+        let (mut first, mut second) = (Client::new(&graph).await, Client::new(&graph).await);
+        let mut door = Client::without_token(&graph).await;
+        graph.script(Fault::hold().patches());
+        let (ada, bob, body) = (path(ADA), path(BOB), json!({"city": "Oslo"}));
+        let both = async { tokio::join!(first.patch(&ada, &body), second.patch(&bob, &body)) };
+        let release = async {
+            while graph.held() < 2 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(graph.counters().writes, 0, "nothing takes effect while it is held");
+            if release_over_http {
+                assert_eq!(door.call("POST", "/__release", &Value::Null).await.status, 204);
+            } else {
+                graph.release();
+            }
+        };
+        let ((one, other), ()) = tokio::join!(both, release);
+        assert_eq!((one.status, other.status, graph.held()), (204, 204, 0));
+        assert_eq!(first.patch(&ada, &json!({"city": "Rome"})).await.status, 204);
+    }
+}
+
+#[tokio::test]
 async fn latency_holds_every_answer_back() {
     let graph = started(Options::default()).await;
     let mut client = Client::new(&graph).await;
