@@ -30,6 +30,18 @@ GREETING = {
 }
 
 
+# What the worker or a library reads: whoever has exported settings of a real installation must not hand them on.
+READ = ("CONTACTSYNC", "AZURE_", "IDENTITY_", "MSI_", "IMDS_", "OTEL_")
+
+
+def surroundings():
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().startswith(READ) and not name.upper().endswith("_PROXY")
+    }
+
+
 @contextmanager
 def started(name, *arguments):
     """Starts the services; gives the environment for tests; stops them at the end."""
@@ -43,7 +55,7 @@ def started(name, *arguments):
             with children.running([*command, *arguments], stdout=subprocess.PIPE, stderr=errors) as process:
                 settings = read_greeting(process, folder)
                 register_app(settings, folder)
-                yield {**os.environ, **settings}
+                yield {**surroundings(), **settings}
                 if process.poll() is not None:
                     raise RuntimeError(f"the emulator ended:\n{log.read_text()}")
 

@@ -18,7 +18,7 @@ use worker::bus::{ConnectionString, Delivery, Outgoing, Queue};
 
 const QUEUE: &str = "contacts";
 const DEAD: &str = "contacts/$DeadLetterQueue";
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = tests::PATIENCE;
 
 async fn start() -> Result<(ServiceBus, AmqpQueue)> {
     start_with(EntityOptions::default()).await
@@ -33,9 +33,9 @@ async fn start_with(options: EntityOptions) -> Result<(ServiceBus, AmqpQueue)> {
 fn settings(bus: &ServiceBus) -> Result<Settings> {
     let parsed = ConnectionString::parse(&bus.connection_string())?;
     let mut settings = Settings::from_connection_string(&parsed, QUEUE, worker::clock::now);
-    settings.timing.connect = Duration::from_secs(5);
-    settings.timing.request = Duration::from_secs(5);
-    settings.timing.close = Duration::from_secs(2);
+    settings.timing.connect = PATIENCE;
+    settings.timing.request = PATIENCE;
+    settings.timing.close = PATIENCE;
     settings.timing.backoff_longest = Duration::from_millis(200);
     Ok(settings)
 }

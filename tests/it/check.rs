@@ -15,7 +15,6 @@ use tests::{
     binary,
     world::{Options, World},
 };
-use tokio::process::Command;
 use uuid::{Uuid, uuid};
 
 const USER: Uuid = uuid!("11111111-2222-4333-8444-000000000001");
@@ -29,7 +28,7 @@ async fn world() -> Result<World> {
 
 /// Runs the binary in a folder until it ends.
 async fn contactsync(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Result<Output> {
-    let mut command = Command::new(binary::contactsync()?);
+    let mut command = binary::command()?;
     command.args(arguments).envs(variables.iter().copied()).current_dir(folder).kill_on_drop(true);
     command.output().await.context("contactsync cannot be started")
 }

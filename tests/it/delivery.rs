@@ -8,7 +8,7 @@ use tests::{
     world::{Options, World},
 };
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = tests::PATIENCE;
 
 /// Fast enough for a test, with a grace for unknown users that a test can wait for.
 const SETTINGS: &str = r#"

@@ -25,7 +25,7 @@ use tests::{
 };
 use uuid::Uuid;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = tests::PATIENCE;
 
 /// Waits that a test can afford; everything else is as in an installation.
 const QUICK: &str = r#"
@@ -40,8 +40,6 @@ longest_delay = "50ms"
 first_return = "50ms"
 longest_return = "100ms"
 not_found_grace = "300ms"
-[graph]
-request_timeout = "1s"
 "#;
 
 /// Writes go out one after the other, so that a test knows which one met a fault.

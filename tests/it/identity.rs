@@ -16,7 +16,7 @@ use tests::{
 };
 use uuid::{Uuid, uuid};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = tests::PATIENCE;
 const USER: Uuid = uuid!("11111111-2222-4333-8444-000000000001");
 const CONTACT: Uuid = uuid!("99999999-2222-4333-8444-000000000001");
 
@@ -155,7 +155,8 @@ async fn the_token_of_a_cluster_opens_the_door_and_is_read_anew_for_every_token(
         (Issuer::new("https://cluster.example/1")?, Issuer::new("https://cluster.example/2")?);
     let trust =
         |issuer: &Issuer| FederatedCredential::new(issuer.url(), "system:serviceaccount:x:y", issuer.keys());
-    let assertion = |issuer: &Issuer| issuer.assertion("system:serviceaccount:x:y", audience, PATIENCE * 20);
+    let assertion =
+        |issuer: &Issuer| issuer.assertion("system:serviceaccount:x:y", audience, Duration::from_hours(1));
     edit(&world, |app| {
         app.secrets.clear();
         app.federated = vec![trust(&first)];

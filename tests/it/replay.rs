@@ -10,6 +10,7 @@ mod safety;
 use std::{path::Path, process::Stdio, time::Duration};
 
 use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
 use emulator::broker::{Message, Mode, Verb, View, data_section};
 use serde_amqp::Value;
 use serde_json::Value as Json;
@@ -21,7 +22,7 @@ use tests::{
 use tokio::process::Command;
 use uuid::Uuid;
 
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = tests::PATIENCE;
 
 /// Waits that a test can afford.
 pub(crate) const QUICK: &str = r#"
@@ -50,21 +51,23 @@ pub(crate) fn change(number: u128, millis: i64) -> ContactChange {
     ContactChange::new(contact(number), millis).after("adx_identity_username", user(number).to_string())
 }
 
-/// A message to be made a dead letter.
+/// A message to be made a dead letter. Clones share the body.
+#[derive(Clone)]
 pub(crate) struct Dead {
     id: String,
-    body: Vec<u8>,
+    body: Bytes,
     reason: String,
     properties: Vec<(&'static str, &'static str)>,
 }
 
 impl Dead {
     pub(crate) fn new(id: impl Into<String>, body: impl Into<Vec<u8>>, reason: &str) -> Self {
-        Self { id: id.into(), body: body.into(), reason: reason.into(), properties: Vec::new() }
+        let body = data_section(&body.into());
+        Self { id: id.into(), body, reason: reason.into(), properties: Vec::new() }
     }
 
     fn message(&self) -> Message {
-        Message::of(&self.id, "application/json", data_section(&self.body))
+        Message::of(&self.id, "application/json", self.body.clone())
     }
 }
 
@@ -118,7 +121,7 @@ impl Done {
 }
 
 fn command(settings: &Path, arguments: &str) -> Result<Command> {
-    let mut command = Command::new(binary::contactsync()?);
+    let mut command = binary::command()?;
     command.args(arguments.split_whitespace()).arg("--config").arg(settings);
     command.current_dir(settings.parent().context("a folder")?);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);

@@ -14,7 +14,7 @@ use tests::{
     world::{Options, QUEUE, World},
 };
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = tests::PATIENCE;
 
 const QUICK: &str = r#"
 [throttle]
@@ -74,11 +74,18 @@ async fn an_outage_of_graph_costs_no_message_and_no_delivery_count() -> Result<(
 async fn stopping_under_load_settles_what_was_begun_and_gives_back_the_rest() -> Result<()> {
     let scenario = Scenario::mixed(CHANGES, 12);
     let world = World::loaded(Options::default(), &scenario).await?;
-    world.graph.set_latency(Duration::from_millis(20));
+    // Twenty writes are made, and those after them are under way when it is told to stop.
+    world.graph.script(Fault::hold().patches().after(20));
     let settings = world.layered(&[QUICK, "[pool]\nconcurrency = 4\nmessages = 200\n"])?;
-    let first = world.start_worker(&settings)?;
+    let mut first = world.start_worker(&settings)?;
     world.graph.wait_for_counters(PATIENCE, |counters| counters.writes >= 20).await?;
-    let log = first.stop().await?;
+    world
+        .until(PATIENCE, "four writes are under way", |world| Ok((world.graph.held() == 4, String::new())))
+        .await?;
+    first.ask_to_stop().await?;
+    first.page_until("/readyz", |page| page.text.contains("it finishes what is under way")).await?;
+    world.graph.release();
+    let log = first.stopped().await?;
     let counts = world.bus.counts(QUEUE)?;
     assert_eq!(counts.locked, 0, "a lock is left to lapse: {counts:?}\n{log}");
     assert!(counts.active > 0, "it was stopped in the middle");
@@ -86,7 +93,6 @@ async fn stopping_under_load_settles_what_was_begun_and_gives_back_the_rest() ->
         count(&world, |event| matches!(event, broker::Event::Settled { how: Settled::Released, .. }));
     assert!(released > 0, "{log}");
     let second = world.start_worker(&settings)?;
-    world.graph.set_latency(Duration::ZERO);
     world.drained(PATIENCE).await?;
     let log = second.stop().await?;
     assert_eq!(audit(&world, &scenario)?.faults, [], "{log}");

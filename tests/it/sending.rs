@@ -7,7 +7,6 @@ use tests::{
     binary,
     world::{Options, QUEUE, World},
 };
-use tokio::process::Command;
 
 /// The same change in the three formats of Dataverse.
 const FORMATS: [(&str, &str); 3] =
@@ -21,7 +20,7 @@ struct Sent {
 
 async fn send(world: &World, arguments: &[&str]) -> Result<Sent> {
     let contexts = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/contexts");
-    let mut command = Command::new(binary::contactsync()?);
+    let mut command = binary::command()?;
     command.arg("send").args(arguments).arg("--config").arg(world.settings("")?).current_dir(contexts);
     let output = command.kill_on_drop(true).output().await.context("contactsync cannot be started")?;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();

@@ -17,7 +17,7 @@ use tests::{
 };
 use uuid::Uuid;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = tests::PATIENCE;
 
 /// Waits that a test can afford.
 const QUICK: &str = r#"

@@ -122,6 +122,28 @@ fn one_place_knows_each_outside_thing() {
     check_none(&offenders, "only one place knows each outside thing");
 }
 
+/// Other programs may be started; the worker's own only by the one helper that keeps the environment away from it.
+#[test]
+fn only_one_place_starts_the_worker() {
+    let others = [
+        "\"sh\"",
+        "\"chromium\"",
+        "\"promtool\"",
+        "\"prometheus\"",
+        "\"git\"",
+        "env!(\"CARGO_BIN_EXE_demo\")",
+    ];
+    let start = concat!("Command::", "new(");
+    let mut offenders = Vec::new();
+    for (name, text) in sources().into_iter().filter(|(name, _)| name != "tests/src/binary.rs") {
+        let started = text.split(start).skip(1);
+        let unknown =
+            started.filter(|rest| !others.iter().any(|other| rest.starts_with(&format!("{other})"))));
+        offenders.extend(unknown.map(|rest| format!("{name}: {start}{}", rest.lines().next().unwrap_or(""))));
+    }
+    check_none(&offenders, "start the worker by tests::binary::command(), and name other programs here");
+}
+
 #[test]
 fn the_pipeline_sees_only_the_seams() {
     let mut offenders = Vec::new();

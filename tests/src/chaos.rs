@@ -112,7 +112,7 @@ pub async fn chaos(measure: Measure) -> anyhow::Result<Outcome> {
     let (kills, faults) = (storm.kills, storm.faults);
     world.graph.clear_faults();
     world.bus.faults().clear();
-    world.drained(Duration::from_mins(3)).await?;
+    world.drained(crate::PATIENCE).await?;
     let took = started.elapsed();
     for replica in storm.replicas {
         replica.stop().await?;

@@ -20,9 +20,7 @@ use tokio::{
 };
 use worker::http_client::{self, Timeouts};
 
-use crate::world::Worker;
-
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::{PATIENCE, world::Worker};
 
 /// An answer of the worker.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use tokio::time::{Instant, sleep};
 use worker::http_client::{self, Timeouts};
 
-use crate::world::Worker;
+use crate::{PATIENCE, world::Worker};
 
 /// The pages of one worker.
 pub struct Observed {
@@ -17,7 +17,7 @@ pub struct Observed {
 impl Observed {
     /// Waits until the worker says where its pages are.
     pub async fn of(worker: &Worker) -> Result<Self> {
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let log = worker.log()?;
             let told = log.split_once("status are at http://").and_then(|(_, rest)| rest.split_once('/'));
@@ -45,7 +45,7 @@ impl Observed {
 
     /// Polls until the metrics fulfil a condition; if they never do, shows those of the queue.
     pub async fn until(&self, what: &str, holds: impl Fn(&Metrics) -> bool) -> Result<Metrics> {
-        let deadline = Instant::now() + Duration::from_mins(1);
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let metrics = self.metrics().await?;
             if holds(&metrics) {
@@ -59,7 +59,7 @@ impl Observed {
 
 /// A client for services on this machine.
 pub fn client() -> Result<reqwest::Client> {
-    let timeouts = Timeouts { connect: Duration::from_secs(5), request: Duration::from_secs(20) };
+    let timeouts = Timeouts { connect: PATIENCE, request: PATIENCE };
     http_client::build_direct(timeouts, None).context("no client")
 }
 

@@ -126,7 +126,7 @@ pub async fn run(load: Load) -> anyhow::Result<Figures> {
     let (changes, expected) = backlog(load);
     world.post_changes(&changes).await?;
     // Not while the bucket fills up.
-    crate::binary::contactsync()?;
+    crate::binary::build()?;
     let settings = world.layered(&[&load.settings()])?;
     // A bucket that is full at first would hide everything: it holds the writes of two and a half minutes.
     world.graph.drain_app(DEFAULT_CLIENT_ID, 3_000);

@@ -163,14 +163,19 @@ impl World {
         self.bus.connection_string_for(&worker_rule())
     }
 
-    /// Puts messages into the queue at once, past the wire and whatever its size, for long queues.
-    pub fn store(&self, messages: Vec<broker::Message>) -> anyhow::Result<()> {
-        self.bus.broker(|broker, now| {
+    /// Lets the queue take any number of messages.
+    pub fn unbound(&self) -> anyhow::Result<()> {
+        Ok(self.bus.broker(|broker, _| {
             let queue = broker.resolve(QUEUE)?;
             let options = broker.options(queue)?.clone();
-            broker.set_options(queue, EntityOptions { max_size: u64::MAX, ..options })?;
-            broker.send(queue, messages, now)
-        })?;
+            broker.set_options(queue, EntityOptions { max_size: u64::MAX, ..options })
+        })?)
+    }
+
+    /// Puts messages into the queue at once, past the wire and whatever its size, for long queues.
+    pub fn store(&self, messages: Vec<broker::Message>) -> anyhow::Result<()> {
+        self.unbound()?;
+        self.bus.broker(|broker, now| broker.send(broker.resolve(QUEUE)?, messages, now))?;
         Ok(())
     }
 
@@ -214,7 +219,7 @@ listen = "127.0.0.1:0"
     /// The same with further variables in its environment.
     pub fn start_worker_with(&self, settings: &Path, variables: &[(&str, &str)]) -> anyhow::Result<Worker> {
         let log = settings.with_extension("log");
-        let child = Command::new(binary::contactsync()?)
+        let child = binary::command()?
             .args(["run", "--config"])
             .arg(settings)
             .envs(variables.iter().copied())
@@ -302,8 +307,13 @@ impl Worker {
     }
 
     /// Asks it to stop, and waits until it has; fails unless it says that all is well.
-    pub async fn stop(mut self) -> anyhow::Result<String> {
+    pub async fn stop(self) -> anyhow::Result<String> {
         self.ask_to_stop().await?;
+        self.stopped().await
+    }
+
+    /// Waits until it has stopped; fails unless it says that all is well.
+    pub async fn stopped(mut self) -> anyhow::Result<String> {
         let status = self.child.wait().await?;
         ensure!(status.success(), "the worker ended with {status}:\n{}", self.log()?);
         self.log()

@@ -322,6 +322,11 @@ impl ServiceBus {
         self.hub.go_away(duration);
     }
 
+    /// Ends [`go_away`](Self::go_away) before its time.
+    pub fn come_back(&self) {
+        self.hub.come_back();
+    }
+
     /// Ends the service and all its connections, and returns when they are gone.
     pub async fn stop(mut self) {
         for task in std::mem::take(&mut self.tasks) {

@@ -22,6 +22,8 @@ pub enum Point {
     Attach,
     /// A client sent a message, which is not stored yet.
     Send,
+    /// A message was stored, and its confirmation is on the wire.
+    Sent,
     /// A message is about to be handed out.
     Deliver,
     /// A client settled a delivery, which has not been acted on yet.
@@ -51,7 +53,7 @@ pub enum Action {
     Withhold,
     /// The confirmation or answer is sent this many milliseconds late.
     DelayMillis(u64),
-    /// The lock of the delivery lapses just before.
+    /// The lock of the delivery lapses just before; at `sent`, all locks of the entity.
     LapseLock,
     /// The HTTP interface gives this answer in place of the right one.
     Http(Wrong),
@@ -67,6 +69,19 @@ pub enum Wrong {
     Zeros,
 }
 
+/// What may have to be so for a fault to strike, beside the point and the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Only {
+    /// At `attach`: the client wants to send.
+    Sender,
+    /// At `attach`: the client wants to receive.
+    Receiver,
+    /// At `send` and `sent`: the message is to appear later.
+    Scheduled,
+}
+
 /// A fault that waits for its occasion.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,29 +93,40 @@ pub struct Rule {
     /// Only at this entity, or for this management operation; everywhere if absent.
     #[serde(default)]
     pub on: Option<String>,
+    /// Only if this is so.
+    #[serde(default)]
+    pub only: Option<Only>,
     /// Occasions that pass unharmed first.
     #[serde(default)]
     pub skip: u32,
-    /// How often it strikes.
+    /// How often it strikes; null means until cleared.
     #[serde(default = "once")]
-    pub times: u32,
+    pub times: Option<u32>,
 }
 
-fn once() -> u32 {
-    1
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the field's type")]
+fn once() -> Option<u32> {
+    Some(1)
 }
 
 impl Rule {
     /// A fault that strikes once, at the next occasion.
     #[must_use]
     pub fn new(at: Point, action: Action) -> Self {
-        Self { at, action, on: None, skip: 0, times: 1 }
+        Self { at, action, on: None, only: None, skip: 0, times: once() }
     }
 
     /// Narrows it to an entity or a management operation (without the `com.microsoft:` prefix).
     #[must_use]
     pub fn on(mut self, name: &str) -> Self {
         self.on = Some(name.to_owned());
+        self
+    }
+
+    /// Narrows it further.
+    #[must_use]
+    pub fn only(mut self, only: Only) -> Self {
+        self.only = Some(only);
         self
     }
 
@@ -114,7 +140,14 @@ impl Rule {
     /// Strikes this often.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
-        self.times = times;
+        self.times = Some(times);
+        self
+    }
+
+    /// Strikes until cleared.
+    #[must_use]
+    pub fn always(mut self) -> Self {
+        self.times = None;
         self
     }
 }
@@ -173,12 +206,18 @@ impl Faults {
 
     /// Whether a fault strikes on this occasion. `names` are the entity and, for requests, the operation.
     pub(crate) fn strike(&self, at: Point, names: &[&str]) -> Option<Action> {
+        self.strike_if(at, names, None)
+    }
+
+    /// The same on an occasion of which something more is so.
+    pub(crate) fn strike_if(&self, at: Point, names: &[&str], so: Option<Only>) -> Option<Action> {
         if self.is_quiet() {
             return None;
         }
         let mut waiting = self.waiting();
         let meant = |rule: &Rule| {
             rule.at == at
+                && rule.only.is_none_or(|only| so == Some(only))
                 && rule
                     .on
                     .as_deref()
@@ -191,8 +230,8 @@ impl Faults {
             return None;
         }
         let action = rule.action.clone();
-        rule.times = rule.times.saturating_sub(1);
-        if rule.times == 0 {
+        rule.times = rule.times.map(|times| times.saturating_sub(1));
+        if rule.times == Some(0) {
             waiting.remove(index);
         }
         self.any.store(!waiting.is_empty(), Ordering::Release);
@@ -214,5 +253,25 @@ mod tests {
             .collect();
         assert_eq!(strikes, [false, false, true, true, false]);
         assert!(faults.is_empty());
+    }
+
+    #[test]
+    fn a_rule_may_be_narrow_and_may_last() {
+        let faults = Faults::default();
+        faults.add(Rule::new(Point::Send, Action::Withhold).only(Only::Scheduled).always());
+        for _ in 0..3 {
+            assert!(faults.strike(Point::Send, &["q"]).is_none());
+            assert!(faults.strike_if(Point::Send, &["q"], Some(Only::Sender)).is_none());
+            assert!(faults.strike_if(Point::Send, &["q"], Some(Only::Scheduled)).is_some());
+        }
+        assert_eq!(faults.len(), 1);
+    }
+
+    #[test]
+    fn rules_read_from_json_strike_once_unless_they_say_otherwise() {
+        let read = |text: &str| serde_json::from_str::<Rule>(text).expect("a rule");
+        assert_eq!(read(r#"{"at": "settle", "action": "lapse-lock"}"#).times, Some(1));
+        let lasting = read(r#"{"at": "sent", "only": "scheduled", "action": "disconnect", "times": null}"#);
+        assert_eq!((lasting.times, lasting.only), (None, Some(Only::Scheduled)));
     }
 }

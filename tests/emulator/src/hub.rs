@@ -167,9 +167,13 @@ impl Hub {
     }
 
     /// Runs an operation on the broker and tells everybody whom it concerns.
+    ///
+    /// What is due has happened before it, on every entity: the timer may be late, and nobody must see that.
     pub(crate) fn run<R>(&self, operation: impl FnOnce(&mut Broker, Time) -> R) -> R {
         let mut broker = lock(&self.broker);
-        let result = operation(&mut broker, self.clock.now());
+        let now = self.clock.now();
+        broker.advance(now);
+        let result = operation(&mut broker, now);
         let wakes = broker.take_wakes();
         let events = broker.take_events();
         // Recorded under the lock: the order in the journal is the order in the broker.
@@ -215,7 +219,7 @@ impl Hub {
     pub(crate) fn skip(&self, duration: Duration) {
         let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
         self.clock.skipped.fetch_add(millis, Ordering::Relaxed);
-        self.run(Broker::advance);
+        self.run(|_, _| ());
         self.wake_all();
     }
 
@@ -247,7 +251,7 @@ impl Hub {
                 }
             };
             tokio::select! {
-                () = due => self.run(Broker::advance),
+                () = due => self.run(|_, _| ()),
                 () = self.timer.notified() => {}
             }
         }
@@ -304,5 +308,34 @@ impl Hub {
     pub(crate) fn go_away(&self, duration: Duration) {
         *lock(&self.away_until) = Some(Instant::now() + duration);
         self.order(&Order::Cut);
+    }
+
+    /// Takes connections again.
+    pub(crate) fn come_back(&self) {
+        *lock(&self.away_until) = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::broker::{EntityOptions, Error, Message, Side};
+
+    #[test]
+    fn counts_and_contents_are_right_although_the_timer_is_late() -> Result<(), Error> {
+        let hub = Hub::new(1, Settings::default());
+        hub.run(|broker, now| {
+            broker.add_queue("q", EntityOptions::default(), now)?;
+            let later = Message { scheduled: Some(now + Duration::from_secs(5)), ..Message::default() };
+            broker.schedule(broker.resolve("q")?, vec![later], now)
+        })?;
+        // Nobody runs `keep_time` here.
+        hub.clock.skipped.store(6_000, Ordering::Relaxed);
+        let (counts, dead) = hub.run(|broker, _| {
+            let queue = broker.resolve("q")?;
+            Ok((broker.counts(queue)?, broker.contents(queue.on(Side::DeadLetter))?))
+        })?;
+        assert_eq!((counts.active, counts.scheduled, dead.len()), (1, 0, 0));
+        Ok(())
     }
 }

@@ -108,7 +108,7 @@ pub enum Role {
 const KEPT: usize = 1 << 16;
 
 /// How long [`Journal::wait_for`] waits.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// How many of the latest events a disappointed waiter reports.
 const REPORTED: usize = 12;
@@ -240,12 +240,12 @@ impl Journal {
         self.kept().events.iter().filter(|event| wanted(event)).count()
     }
 
-    /// Waits for an event, past ones included, for up to ten seconds. `what` names it in the failure.
+    /// Waits for an event, past ones included, for up to five minutes. `what` names it in the failure.
     pub async fn wait_for(&self, what: &str, wanted: impl FnMut(&Event) -> bool) -> Result<Event, Missed> {
         self.wait_nth(1, Mark::START, PATIENCE, what, wanted).await
     }
 
-    /// Waits for an event after a mark, for up to ten seconds.
+    /// Waits for an event after a mark, for up to five minutes.
     pub async fn wait_after(
         &self,
         mark: Mark,

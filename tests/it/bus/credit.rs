@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use emulator::broker;
+use emulator::bus::{Options, ServiceBus};
 use emulator::journal::{Event, Mark};
 use tokio::time::timeout;
+use worker::bus::amqp::AmqpQueue;
 use worker::bus::{Error, Queue, Settlement};
 
 use super::{
-    PATIENCE, QUEUE, is_delivered, is_settled, ready, receive, receive_one, requests, send, settled, start,
+    PATIENCE, QUEUE, is_delivered, is_settled, ready, receive, receive_one, requests, send, settings,
+    settled, start,
 };
 
 #[tokio::test]
@@ -144,9 +147,12 @@ async fn closing_gives_back_what_was_not_handed_over_and_waits_for_the_rest() ->
 
 #[tokio::test]
 async fn closing_does_not_wait_for_a_service_that_is_away() -> Result<()> {
-    let (bus, queue) = start().await?;
+    let bus = ServiceBus::start(Options::default().queue(QUEUE)).await?;
+    let mut settings = settings(&bus)?;
+    settings.timing.close = Duration::from_millis(100);
+    let queue = AmqpQueue::open(&settings, None)?;
     ready(&queue).await?;
-    bus.go_away(Duration::from_mins(1));
-    timeout(Duration::from_secs(5), queue.close()).await.context("close hangs")?;
+    bus.go_away(Duration::from_hours(1));
+    timeout(PATIENCE, queue.close()).await.context("close hangs")?;
     Ok(())
 }

@@ -11,9 +11,7 @@ use shared::reason::{DeadLetter, DeadLetterReason};
 use worker::bus::amqp::AmqpQueue;
 use worker::bus::{Queue, RenewError, SettleError, Settlement};
 
-use super::{
-    DEAD, QUEUE, is_broker, receive, receive_one, requests, send, settings, settled, start, start_with,
-};
+use super::{DEAD, QUEUE, is_broker, receive, receive_one, requests, send, settings, settled, start};
 
 #[tokio::test]
 async fn abandoning_counts_as_a_failed_delivery_and_giving_back_does_not() -> Result<()> {
@@ -87,7 +85,8 @@ async fn a_lost_lock_among_others_is_told_apart() -> Result<()> {
 
 #[tokio::test]
 async fn settling_under_a_lapsed_lock_says_so() -> Result<()> {
-    let lock_duration = Duration::from_millis(300);
+    // Long enough for the message to be there before it is over.
+    let lock_duration = Duration::from_secs(3);
     let options = EntityOptions { lock_duration, ..EntityOptions::default() };
     let bus = ServiceBus::start(Options::default().queue_with(QUEUE, options)).await?;
     let settings = settings(&bus)?;
@@ -106,12 +105,12 @@ async fn settling_under_a_lapsed_lock_says_so() -> Result<()> {
 
 #[tokio::test]
 async fn a_dropped_delivery_is_counted_and_comes_again() -> Result<()> {
-    let lock_duration = Duration::from_millis(300);
-    let (_bus, queue) = start_with(EntityOptions { lock_duration, ..EntityOptions::default() }).await?;
+    let (bus, queue) = start().await?;
     send(&queue, 1).await?;
     queue.set_credit(2);
     drop(receive_one(&queue).await?);
     assert_eq!(queue.dropped(), 1);
+    assert_eq!(bus.lapse_locks(QUEUE, None)?, 1);
     let again = receive_one(&queue).await?;
     assert_eq!(again.message.delivery_count.0, 1);
     again.settle(Settlement::Complete).await?;
@@ -121,15 +120,16 @@ async fn a_dropped_delivery_is_counted_and_comes_again() -> Result<()> {
 
 #[tokio::test]
 async fn an_answer_that_never_comes_leaves_the_locks_as_they_were() -> Result<()> {
-    let bus = ServiceBus::start(Options::default().queue(QUEUE)).await?;
-    let mut settings = settings(&bus)?;
-    settings.timing.request = Duration::from_millis(100);
-    let queue = AmqpQueue::open(&settings, None)?;
+    let (bus, queue) = start().await?;
     send(&queue, 1).await?;
     queue.set_credit(1);
     let delivery = receive_one(&queue).await?;
-    bus.faults().add(Rule::new(Point::Reply, Action::Withhold).on("renew-lock").times(4));
-    let answer = queue.renew(&[delivery.lock]).await.pop().context("one answer")?;
+    bus.faults().add(Rule::new(Point::Reply, Action::Withhold).on("renew-lock").always());
+    // Only what has to be given up is given up soon.
+    let mut impatient = settings(&bus)?;
+    impatient.timing.request = Duration::from_millis(100);
+    let renewing = AmqpQueue::open_without_intake(&impatient, None)?;
+    let answer = renewing.renew(&[delivery.lock]).await.pop().context("one answer")?;
     assert!(matches!(answer, Err(RenewError::Failed(_))), "{answer:?}");
     delivery.settle(Settlement::Complete).await?;
     settled(&bus, broker::Settled::Completed, 1).await?;

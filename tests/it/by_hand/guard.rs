@@ -102,7 +102,7 @@ async fn a_damaged_mark_is_told_and_what_nobody_maps_is_shown_by_its_hash() -> R
     for (text, told) in [
         ("cs1|nonsense", "mark        none that can be read\n"),
         ("cs1|kxzd5hs0:zzzz", "version     unknown, hash zzzz: "),
-        ("cs1|kxzd5hs0.5:Oabc", "version     (organization): row version 5, "),
+        ("cs1|kxzd5hs0.5:O0abzzzz", "version     unknown, hash zzzz: row version 5, "),
     ] {
         let world = World::start(Options::default()).await?;
         let marked = json!({ "extensionAttribute15": text });

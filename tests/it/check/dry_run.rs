@@ -11,7 +11,6 @@ use tests::{
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    process::Command,
     time::timeout,
 };
 use uuid::{Uuid, uuid};
@@ -19,7 +18,7 @@ use uuid::{Uuid, uuid};
 use super::{USER, contactsync, text, world};
 
 const CONTACT: Uuid = uuid!("99999999-2222-4333-8444-000000000001");
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = tests::PATIENCE;
 
 /// A change of the user, of a contact without a user, and of one whose link is no id.
 fn changes() -> [ContactChange; 3] {
@@ -99,7 +98,7 @@ async fn values_are_shown_to_those_who_ask_and_graph_is_asked_on_demand() -> Res
 async fn beside_production_it_follows_what_comes_until_it_is_told_to_stop() -> Result<()> {
     let world = world().await?;
     let settings = world.layered(&[])?;
-    let mut child = Command::new(binary::contactsync()?)
+    let mut child = binary::command()?
         .args(["run", "--dry-run", "--config"])
         .arg(&settings)
         .stdout(Stdio::piped())

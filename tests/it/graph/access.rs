@@ -116,15 +116,15 @@ async fn a_permission_withdrawn_while_the_worker_runs_costs_no_message() -> Resu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_permission_granted_without_revoking_anything_ends_the_pause_too() -> Result<()> {
-    let world = world(1).await?;
+    let world = world(2).await?;
     world.graph.edit_app(DEFAULT_CLIENT_ID, |app| app.roles = ["User.Read.All".to_owned()].into());
-    world.post_changes(&[change(1, 1).set("firstname", "Ada")]).await?;
+    world.post_changes(&[1, 2].map(|number| change(number, 1).set("firstname", "Ada"))).await?;
     let worker = start(&world, &[])?;
     says(&world, &worker, "trying one message").await?;
     world.graph.edit_app(DEFAULT_CLIENT_ID, |app| app.roles = ["User.ReadWrite.All".to_owned()].into());
     world.drained(PATIENCE).await?;
     let log = worker.stop().await?;
-    assert_tally(&log, "1 applied in 1 writes");
+    assert_tally(&log, "2 applied in 2 writes");
     Ok(())
 }
 

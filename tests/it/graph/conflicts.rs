@@ -1,7 +1,7 @@
 //! Values that belong to somebody else, and what becomes of the changes that travelled with them.
 
 use anyhow::Result;
-use emulator::graph::{Identity, User};
+use emulator::graph::{Fault, Identity, User};
 use serde_json::json;
 
 use super::{B2C, PATIENCE, QUICK, assert_tally, b2c_world, change, contact, run, user, world};
@@ -35,8 +35,8 @@ async fn changes_that_wait_while_a_write_is_under_way_are_merged_and_only_the_gu
 {
     let world = world(1).await?;
     world.graph.add_user(User::new(user(2)).with("mail", "taken@example.com"))?;
-    world.graph.set_latency(std::time::Duration::from_millis(150));
-    let worker = world.start_worker(&world.layered(&[QUICK])?)?;
+    world.graph.script(Fault::hold().patches());
+    let mut worker = world.start_worker(&world.layered(&[QUICK])?)?;
     let changes: Vec<_> = (1..=20)
         .map(|at| match at {
             11 => change(1, at).set("emailaddress1", "taken@example.com"),
@@ -44,6 +44,9 @@ async fn changes_that_wait_while_a_write_is_under_way_are_merged_and_only_the_gu
         })
         .collect();
     world.post_changes(&changes).await?;
+    // The first write is under way until all the others wait.
+    worker.page_until("/metrics", |page| page.text.contains("\ncontactsync_held_messages 20\n")).await?;
+    world.graph.release();
     world.drained(PATIENCE).await?;
     let log = worker.stop().await?;
     assert_eq!(world.reasons()?, ["IdentityConflict"], "{log}");

@@ -1,11 +1,11 @@
 //! No write without need: the quota is the scarce thing.
 
 use anyhow::Result;
-use emulator::graph::User;
+use emulator::graph::{Fault, User};
 use serde_json::{Value, json};
 use tests::message::ContactChange;
 
-use super::{B2C, GUARDED, assert_tally, b2c_world, change, linked, run, user, world};
+use super::{B2C, GUARDED, PATIENCE, assert_tally, b2c_world, change, linked, run, start, user, world};
 
 const DIFF: &str = r#"graph.diff = "read""#;
 
@@ -103,9 +103,15 @@ async fn a_message_that_comes_twice_is_written_once() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_changes_of_one_user_are_a_few_writes() -> Result<()> {
     let world = world(1).await?;
-    world.graph.set_latency(std::time::Duration::from_millis(100));
+    world.graph.script(Fault::hold().patches());
     let changes: Vec<_> = (1..=100).map(|at| change(1, at).set("firstname", format!("v{at}"))).collect();
-    let log = run(&world, &[], &changes).await?;
+    world.post_changes(&changes).await?;
+    let mut worker = start(&world, &[])?;
+    // The first write is under way until all the others wait.
+    worker.page_until("/metrics", |page| page.text.contains("\ncontactsync_held_messages 100\n")).await?;
+    world.graph.release();
+    world.drained(PATIENCE).await?;
+    let log = worker.stop().await?;
     assert_eq!(world.user(user(1))?.text("givenName"), Some("v100"), "{log}");
     assert!(world.patches().len() <= 10, "{} writes for 100 changes: {log}", world.patches().len());
     Ok(())

@@ -1,5 +1,7 @@
 //! The identity of the machine the worker runs on.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use emulator::graph::{
     App, DEFAULT_CLIENT_ID, FederatedCredential, IDENTITY_HEADER, Issuer, ManagedIdentity,
@@ -10,7 +12,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use super::{NOBODY, PATIENCE, edit, rename, said, seen, start, works, world};
+use super::{NOBODY, edit, rename, said, seen, start, works, world};
 
 const MANAGED: &str = "identity.kind = \"managed\"";
 
@@ -92,7 +94,7 @@ async fn an_app_of_another_tenant_can_trust_the_identity_of_the_machine() -> Res
         app.managed = None;
         app.federated = vec![FederatedCredential::new(issuer.url(), subject, issuer.keys())];
     });
-    let token = issuer.assertion(subject, "api://AzureADTokenExchange", PATIENCE * 20)?;
+    let token = issuer.assertion(subject, "api://AzureADTokenExchange", Duration::from_hours(1))?;
     let endpoint = managed_endpoint(token).await?;
     let variables = [("IDENTITY_ENDPOINT", &*endpoint), ("IDENTITY_HEADER", IDENTITY_HEADER)];
     works(&world, &[MANAGED], &variables).await?;

@@ -24,7 +24,7 @@ const QUEUE: &str = "team/contacts";
 fn client(connection_string: &str, address: &str) -> Result<AdminClient> {
     let parsed = ConnectionString::parse(connection_string)?;
     let root = admin::root(&parsed.endpoint).context("no address")?;
-    let timeouts = Timeouts { connect: Duration::from_secs(5), request: Duration::from_secs(5) };
+    let timeouts = Timeouts { connect: tests::PATIENCE, request: tests::PATIENCE };
     let http = build_direct(timeouts, None)?;
     Ok(AdminClient::new(http, &root, address, parsed.credential.source(), worker::clock::now))
 }
@@ -128,8 +128,9 @@ async fn each_kind_of_failure_is_told_from_the_others() -> Result<()> {
     assert!(matches!(error, Error::Failed { status: 500, .. }), "{error:?}");
     let error = describe(&bus, "nowhere").await?.expect_err("not there");
     assert!(matches!(error, Error::NotFound { .. }), "{error:?}");
-    let away = bus.connection_string();
-    bus.stop().await;
+    // Nobody listens on the reserved port 1, and nobody else can come to.
+    let port = format!("localhost:{};", bus.address().port());
+    let away = bus.connection_string().replace(&port, "localhost:1;");
     let error = client(&away, QUEUE)?.describe().await.expect_err("nobody listens");
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
     assert!(!shared::reason::chain(&error).contains("SAS_KEY_VALUE"));
@@ -140,7 +141,7 @@ async fn each_kind_of_failure_is_told_from_the_others() -> Result<()> {
 async fn another_server_at_that_address_makes_no_sense() -> Result<()> {
     let bus = start(EntityOptions::default()).await?;
     let root = format!("{}/$emulator/", bus.admin_url()).parse()?;
-    let timeouts = Timeouts { connect: Duration::from_secs(5), request: Duration::from_secs(5) };
+    let timeouts = Timeouts { connect: tests::PATIENCE, request: tests::PATIENCE };
     let tokens = Arc::new(FixedToken::new("SharedAccessSignature sr=a&sig=b".to_owned().into()));
     let client = AdminClient::new(build_direct(timeouts, None)?, &root, "queues", tokens, worker::clock::now);
     let error = client.describe().await.expect_err("JSON is no entry");

@@ -1,6 +1,6 @@
 //! What is believed of the counts, and what takes their place.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use emulator::{
@@ -44,7 +44,7 @@ impl Bench {
         let text = bus.connection_string_for(&own);
         let parsed = ConnectionString::parse(&text)?;
         let root = admin::root(&parsed.endpoint).context("no address")?;
-        let timeouts = Timeouts { connect: Duration::from_secs(5), request: Duration::from_secs(5) };
+        let timeouts = Timeouts { connect: tests::PATIENCE, request: tests::PATIENCE };
         let http = build_direct(timeouts, None)?;
         let admin = AdminClient::new(http, &root, QUEUE, parsed.credential.source(), worker::clock::now);
         let looking = AmqpQueue::open_without_intake(&settings(&text)?, None)?;
@@ -64,6 +64,11 @@ impl Bench {
     fn fault(&self, wrong: Wrong, times: u32) {
         self.bus.faults().add(Rule::new(Point::Admin, Action::Http(wrong)).times(times));
     }
+}
+
+/// To this clock all messages of a test have only just come, however slow the machine is.
+fn an_hour_earlier() -> Timestamp {
+    worker::clock::now() - SignedDuration::from_hours(1)
 }
 
 /// To this clock all messages of a test have been there for a while.
@@ -153,7 +158,7 @@ async fn a_zero_that_a_second_question_corrects_leaves_no_doubt() -> Result<()> 
 
 #[tokio::test]
 async fn a_message_that_came_after_the_count_is_no_contradiction() -> Result<()> {
-    let bench = Bench::start(Claims::ALL, Thoroughness::GAUGES).await?;
+    let bench = Bench::start_at(an_hour_earlier, Claims::ALL, Thoroughness::GAUGES).await?;
     bench.send(1).await?;
     bench.fault(Wrong::Zeros, 1);
     assert_eq!(known(&bench.reader.read().await).active, Some(0));

@@ -29,7 +29,7 @@ async fn world(messages: usize) -> Result<World> {
 }
 
 fn command(world: &World, arguments: &[&str]) -> Result<Command> {
-    let mut command = Command::new(binary::contactsync()?);
+    let mut command = binary::command()?;
     command.arg("status").arg("--config").arg(world.settings("")?).args(arguments);
     command.stdin(Stdio::null()).kill_on_drop(true);
     Ok(command)

@@ -10,12 +10,22 @@ use tests::{
     message::moment,
     world::{DEAD_LETTERS, Options, QUEUE, World},
 };
-use tokio::time::Instant;
+use tokio::{process::Child, time::sleep};
 
 use super::{Dead, GUARDED, PATIENCE, QUICK, bury, change, command, contactsync, ids, user};
 
 const MESSAGES: u128 = 40;
 const KILLS: usize = 100;
+
+/// Kills a replay when this many messages are in the queue. False if it has ended by itself before.
+async fn kill_at(world: &World, mut child: Child, messages: usize) -> Result<bool> {
+    while world.bus.counts(QUEUE)?.active < messages && child.try_wait()?.is_none() {
+        sleep(Duration::from_millis(1)).await;
+    }
+    let runs = child.try_wait()?.is_none();
+    child.kill().await?;
+    Ok(runs)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_a_hundred_moments_a_replay_never_loses_a_message() -> Result<()> {
@@ -30,20 +40,18 @@ async fn killed_at_a_hundred_moments_a_replay_never_loses_a_message() -> Result<
     bury(&world, &letters)?;
     let settings = world.layered(&[QUICK, GUARDED])?;
     let mut rng = StdRng::seed_from_u64(41);
-    let (mut in_the_middle, mut most) = (0, Duration::from_millis(300));
-    for kill in 0..KILLS {
-        let started = Instant::now();
-        let mut child = command(&settings, "replay --rate 400 --json")?.spawn()?;
-        let moment = rng.random_range(Duration::ZERO..most);
-        let ended = tokio::time::timeout(moment, child.wait()).await.is_ok();
-        child.kill().await?;
-        if ended {
-            most = started.elapsed();
-        }
+    let (mut kills, mut in_the_middle) = (0, 0);
+    while kills < KILLS || in_the_middle <= KILLS / 10 {
+        assert!(kills < 10 * KILLS, "only {in_the_middle} kills hit a replay at work");
+        kills += 1;
+        let (before, left) = (world.bus.counts(QUEUE)?.active, world.bus.counts(DEAD_LETTERS)?.active);
+        let more = rng.random_range(0..=left);
+        let child = command(&settings, "replay --rate 400 --json")?.spawn()?;
+        let killed = kill_at(&world, child, before + more).await?;
         let (dead, back) = (ids(&world, DEAD_LETTERS)?, ids(&world, QUEUE)?);
-        in_the_middle += usize::from(!dead.is_empty() && !back.is_empty());
+        in_the_middle += usize::from(killed && back.len() > before && !dead.is_empty());
         let here: BTreeSet<_> = dead.iter().chain(&back).cloned().collect();
-        assert_eq!(here, all, "after kill {kill}");
+        assert_eq!(here, all, "after kill {kills}");
         // In an installation the next run waits until the locks have lapsed.
         world.bus.lapse_locks(DEAD_LETTERS, None)?;
         if dead.is_empty() {
@@ -51,8 +59,7 @@ async fn killed_at_a_hundred_moments_a_replay_never_loses_a_message() -> Result<
             super::copies::refuse_all(&world)?;
         }
     }
-    println!("{in_the_middle} of {KILLS} kills hit a replay at work");
-    assert!(in_the_middle > KILLS / 10, "only {in_the_middle} kills hit a replay at work");
+    println!("{in_the_middle} of {kills} kills hit a replay at work");
     // And what was done twice does no harm: the rest is put back, and a worker applies all of it.
     for number in 0..MESSAGES {
         world.graph.add_user(User::new(user(number)).with("displayName", "Portal user"))?;

@@ -30,7 +30,7 @@ async fn a_replay_that_is_told_to_stop_gives_back_what_it_holds() -> Result<()> 
     let reason = |n: usize| if n.is_multiple_of(2) { "GraphRefused" } else { "UserNotFound" };
     let letters: Vec<_> = (0..100).map(|n| Dead::new(format!("m-{n}"), "{}", reason(n))).collect();
     bury(&world, &letters)?;
-    let arguments = "replay --json --rate 10 --reason GraphRefused --audit audit.jsonl";
+    let arguments = "replay --json --rate 2 --reason GraphRefused --audit audit.jsonl";
     let child = command(&world.layered(&[GUARDED])?, arguments)?.spawn()?;
     let begun = |world: &World| Ok((ids(world, QUEUE)?.len() >= 5, String::new()));
     world.until(PATIENCE, "some are put back", begun).await?;

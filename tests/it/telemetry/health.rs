@@ -1,7 +1,5 @@
 //! Whether the worker says of itself what is so: each cause of not being ready, and back.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use emulator::graph::Fault;
 use tests::{observe::Page, world::World};
@@ -77,30 +75,27 @@ async fn an_open_breaker_is_not_ready_until_a_write_succeeds() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_is_away_is_told_with_its_address() -> Result<()> {
     let world = world(1).await?;
-    // A port that was free a moment ago, on which nobody listens.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let connection = format!(
-        "Endpoint=sb://localhost:{port};SharedAccessKeyName=k;SharedAccessKey=broker-key;UseDevelopmentEmulator=true"
-    );
+    // Nobody listens on the reserved port 1.
+    let connection = "Endpoint=sb://localhost:1;SharedAccessKeyName=k;SharedAccessKey=broker-key;UseDevelopmentEmulator=true";
     let layer = format!("service_bus.connection_string = \"{connection}\"");
     let mut worker = world.start_worker(&world.layered(&[QUICK, &layer])?)?;
     let page =
         worker.page_until("/readyz", |page| says(page, "broker", "no link to the queue since")).await?;
-    assert!(page.text.contains(&port.to_string()) && !page.text.contains("broker-key"), "{page:?}");
+    assert!(page.text.contains("localhost:1") && !page.text.contains("broker-key"), "{page:?}");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_drains_is_not_ready_but_lives() -> Result<()> {
     let world: World = world(1).await?;
-    world.graph.set_latency(Duration::from_secs(3));
+    world.graph.script(Fault::hold().patches());
     world.post_changes(&[change(1, 1)]).await?;
-    let mut worker = world.start_worker(&world.layered(&[QUICK, "graph.request_timeout = \"10s\""])?)?;
+    let mut worker = world.start_worker(&world.layered(&[QUICK])?)?;
     worker.page_until("/metrics", |page| page.text.contains("\ncontactsync_in_flight 1\n")).await?;
     worker.ask_to_stop().await?;
     worker.page_until("/readyz", |page| says(page, "worker", "it finishes what is under way")).await?;
     assert_eq!(worker.page("/livez").await?.status, 200);
-    world.graph.set_latency(Duration::ZERO);
+    world.graph.release();
     world.drained(PATIENCE).await?;
     Ok(())
 }
@@ -111,11 +106,7 @@ async fn a_port_in_use_is_told_as_a_fault_of_the_settings() -> Result<()> {
     let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
     let address = taken.local_addr()?;
     let settings = world.layered(&[&format!("http.listen = \"{address}\"")])?;
-    let output = std::process::Command::new(tests::binary::contactsync()?)
-        .arg("run")
-        .arg("--config")
-        .arg(settings)
-        .output()?;
+    let output = tests::binary::command()?.arg("run").arg("--config").arg(settings).output().await?;
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(78), "{told}");
     assert!(told.contains(&format!("http.listen: {address} is in use by another program")), "{told}");

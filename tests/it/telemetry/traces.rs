@@ -1,8 +1,7 @@
 //! The spans of a message reach a receiver of OTLP, each in its place.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
+use emulator::graph::Fault;
 use opentelemetry_proto::tonic::{common::v1::any_value::Value, metrics::v1::metric::Data, trace::v1::Span};
 use tests::{
     observe::Receiver,
@@ -84,12 +83,14 @@ async fn a_message_is_one_trace_below_its_senders_span() -> Result<()> {
 async fn a_merged_write_is_linked_with_every_message_in_it() -> Result<()> {
     let receiver = Receiver::start().await?;
     let world = world(2).await?;
-    // The first write takes its time, so that the three that come meanwhile merge.
-    world.graph.set_latency(Duration::from_millis(400));
+    // The first write is under way until the three that merge wait.
+    world.graph.script(Fault::hold().patches());
     world.post_changes(&[change(2, 1)]).await?;
     world.post_changes(&[change(1, 1), change(1, 2), change(1, 3)]).await?;
     let layers = [QUICK, "pool.concurrency = 1", &receiver.settings()];
-    let worker = world.start_worker(&world.layered(&layers)?)?;
+    let mut worker = world.start_worker(&world.layered(&layers)?)?;
+    worker.page_until("/metrics", |page| page.text.contains("\ncontactsync_held_messages 4\n")).await?;
+    world.graph.release();
     world.drained(PATIENCE).await?;
     worker.stop().await?;
     let spans = receiver.spans();
@@ -154,9 +155,9 @@ async fn metrics_reach_the_receiver_under_the_names_of_opentelemetry_and_with_it
 async fn a_receiver_that_is_away_costs_no_message() -> Result<()> {
     let world = world(1).await?;
     post(&world, 1, None).await?;
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    let layer = format!("[telemetry]\notlp_endpoint = \"http://127.0.0.1:{port}\"\ntrace_ratio = 1.0\n");
-    let worker = world.start_worker(&world.layered(&[QUICK, &layer])?)?;
+    // Nobody listens on the reserved port 1.
+    let layer = "[telemetry]\notlp_endpoint = \"http://127.0.0.1:1\"\ntrace_ratio = 1.0\n";
+    let worker = world.start_worker(&world.layered(&[QUICK, layer])?)?;
     world.drained(PATIENCE).await?;
     let log = worker.stop().await?;
     assert!(log.contains("1 applied in 1 writes"), "{log}");

@@ -12,7 +12,7 @@ use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 use tests::load::usage::Usage;
 use tokio::{
-    process::{Child, Command},
+    process::Child,
     time::{Instant, sleep},
 };
 use worker::{
@@ -29,10 +29,10 @@ async fn main() -> anyhow::Result<()> {
     let folder = tempfile::TempDir::new()?;
     let settings = folder.path().join("contactsync.toml");
     std::fs::write(&settings, task.settings()?)?;
-    let program = tests::binary::contactsync()?;
+    tests::binary::build()?;
     let queue = QueueWatch::new(&task)?;
     let mut worker =
-        Command::new(program).args(["run", "--config"]).arg(&settings).kill_on_drop(true).spawn()?;
+        tests::binary::command()?.args(["run", "--config"]).arg(&settings).kill_on_drop(true).spawn()?;
     let line = watch(&queue, &mut worker, task.expected).await?;
     let id = worker.id().context("the worker has ended")?;
     tests::world::signal("TERM", id).await?;

@@ -81,7 +81,7 @@ const REAL_BURST: u32 = 3_000;
 impl Run {
     /// Carries it out.
     pub async fn carry_out(&self) -> anyhow::Result<Figures> {
-        crate::binary::contactsync()?;
+        crate::binary::build()?;
         let batch = self.mix.batch();
         let world = self.world().await?;
         let settings = world.layered(&[&self.base_settings(), &self.settings])?;
@@ -193,7 +193,7 @@ pub(super) async fn listening(world: &World, workers: usize) -> anyhow::Result<(
     let at = |event: &Event| matches!(event, Event::Attached { address, role: Role::Receiver, .. } if address == QUEUE);
     let listening = |world: &World| world.bus.journal().count(at);
     world
-        .until(Duration::from_secs(30), "the workers have attached", |world| {
+        .until(PATIENCE, "the workers have attached", |world| {
             let count = listening(world);
             Ok((count >= workers, count.to_string()))
         })
@@ -202,7 +202,7 @@ pub(super) async fn listening(world: &World, workers: usize) -> anyhow::Result<(
 
 /// Waits for the moment at which the first message is handed out.
 async fn first_delivery(world: &World, messages: usize) -> anyhow::Result<Instant> {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     while world.bus.counts(QUEUE)?.ready == messages {
         ensure!(Instant::now() < deadline, "no worker takes a message");
         sleep(Duration::from_millis(1)).await;

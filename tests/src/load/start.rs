@@ -1,6 +1,6 @@
 //! How quickly a worker starts, and how much memory it holds while it has nothing or far too much to do.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ const WATCH: Duration = Duration::from_secs(4);
 impl Start {
     /// Measures it.
     pub async fn measure(waiting: usize) -> anyhow::Result<Self> {
-        let program = fs::metadata(crate::binary::contactsync()?)?.len();
+        let program = crate::binary::size()?;
         Ok(Self { first: first().await?, idle: idle().await?, laden: laden(waiting).await?, program })
     }
 
@@ -63,7 +63,7 @@ async fn first() -> anyhow::Result<Duration> {
     let started = Instant::now();
     let worker = world.start_worker(&settings)?;
     while world.graph.counters().writes == 0 {
-        anyhow::ensure!(started.elapsed() < Duration::from_secs(30), "nothing is applied: {}", worker.log()?);
+        anyhow::ensure!(started.elapsed() < crate::PATIENCE, "nothing is applied: {}", worker.log()?);
         sleep(Duration::from_millis(1)).await;
     }
     let first = started.elapsed();

@@ -83,7 +83,7 @@ pub(super) struct Parameters {
     condition: Option<String>,
 }
 
-/// Does one thing at once: `drop`, `away`, `close`, `detach`, `lapse` or `skip`.
+/// Does one thing at once: `drop`, `away`, `back`, `close`, `detach`, `lapse` or `skip`.
 pub(super) async fn act(
     State(hub): State<Arc<Hub>>,
     Path(action): Path<String>,
@@ -99,6 +99,7 @@ pub(super) async fn act(
     match (action.as_str(), target) {
         ("drop", _) => hub.order(&Order::Cut),
         ("away", _) => hub.go_away(duration),
+        ("back", _) => hub.come_back(),
         ("close", _) => hub.order(&Order::Close(condition("amqp:connection:forced"))),
         ("detach", target) => {
             hub.order(&Order::Detach { target, condition: condition("amqp:link:detach-forced") });

@@ -17,7 +17,7 @@ use super::value::{
 use crate::access::Use;
 use crate::breakage::{Breakage, Broken};
 use crate::broker::{Error, Mode, Target, Time, entity_path};
-use crate::faults::{Action, Point};
+use crate::faults::{Action, Only, Point};
 use crate::journal::{Event, Role};
 
 const SESSION_FILTER: &str = "com.microsoft:session-filter";
@@ -158,7 +158,8 @@ impl Connection {
         if entity_path(&address).starts_with('$') {
             return None;
         }
-        let action = self.hub.faults.strike(Point::Attach, &[&address])?;
+        let role = if attach.receiver { Only::Receiver } else { Only::Sender };
+        let action = self.hub.faults.strike_if(Point::Attach, &[&address], Some(role))?;
         self.hub.journal.record([Event::Fault { what: format!("attach: {action:?}") }]);
         match action {
             Action::Refuse(condition) | Action::Detach(condition) => {

@@ -68,6 +68,8 @@ enum Phase {
     Running,
     /// The last frame is written or waits to be written.
     Closing,
+    /// Nothing is read any more, and the connection is dropped when what waits is written.
+    Leaving,
     /// To be dropped at once.
     Cut,
 }
@@ -170,9 +172,9 @@ impl Connection {
             if self.phase == Phase::Cut {
                 return Err(Ended::Cut);
             }
-            if self.phase == Phase::Closing && self.out.is_empty() {
+            if matches!(self.phase, Phase::Closing | Phase::Leaving) && self.out.is_empty() {
                 writer.shutdown().await?;
-                return Ok(());
+                return if self.phase == Phase::Closing { Ok(()) } else { Err(Ended::Cut) };
             }
             let deadline = self.deadline();
             input.reserve(MAX_FRAME as usize);
@@ -232,6 +234,14 @@ impl Connection {
     /// Ends the connection without a word.
     pub(crate) fn cut(&mut self) {
         self.phase = Phase::Cut;
+    }
+
+    /// Ends the connection without a word when what was decided so far is written.
+    pub(crate) fn cut_after_writing(&mut self) {
+        for session in self.sessions.values_mut() {
+            session.flush(&mut self.out);
+        }
+        self.phase = Phase::Leaving;
     }
 
     /// Closes the connection with a reason.

@@ -11,7 +11,7 @@ use super::link::{Incoming, Kind, Link, Node, Partial};
 use super::message::decode_transfer;
 use super::session::{Outcome, disposition};
 use crate::broker::{Error, Target};
-use crate::faults::{Action, Point};
+use crate::faults::{Action, Only, Point};
 use crate::journal::Event;
 
 impl Connection {
@@ -51,24 +51,22 @@ impl Connection {
     fn take_message(&mut self, channel: u16, handle: u32, target: Target, incoming: &Incoming) {
         let Some(link) = self.link(channel, handle) else { return };
         let (address, limit) = (link.address.clone(), link.max_size);
+        let scheduled = self.is_scheduled(incoming);
         let mut delay = None;
         let mut withheld = false;
-        if let Some(action) = self.hub.faults.strike(Point::Send, &[&address]) {
-            self.hub.journal.record([Event::Fault { what: format!("send: {action:?}") }]);
-            match action {
-                Action::Disconnect => return self.cut(),
-                Action::Detach(condition) => {
-                    let failure = Failure::scripted(known(&condition));
-                    return self.force_detach(channel, handle, &failure);
-                }
-                Action::Refuse(condition) => {
-                    let failure = Failure::scripted(known(&condition));
-                    return self.answer(channel, incoming.delivery, Outcome::Failed(failure));
-                }
-                Action::Withhold => withheld = true,
-                Action::DelayMillis(millis) => delay = Some(Duration::from_millis(millis)),
-                Action::LapseLock | Action::Http(_) => {}
+        match self.send_fault(Point::Send, &address, scheduled) {
+            None | Some(Action::LapseLock | Action::Http(_)) => {}
+            Some(Action::Disconnect) => return self.cut(),
+            Some(Action::Detach(condition)) => {
+                let failure = Failure::scripted(known(&condition));
+                return self.force_detach(channel, handle, &failure);
             }
+            Some(Action::Refuse(condition)) => {
+                let failure = Failure::scripted(known(&condition));
+                return self.answer(channel, incoming.delivery, Outcome::Failed(failure));
+            }
+            Some(Action::Withhold) => withheld = true,
+            Some(Action::DelayMillis(millis)) => delay = Some(Duration::from_millis(millis)),
         }
         let outcome = match self.store(target, incoming, limit) {
             Ok(()) => Outcome::Plain(code::ACCEPTED),
@@ -77,12 +75,53 @@ impl Connection {
         if incoming.settled || withheld {
             return;
         }
-        if delay.is_none() {
-            return self.answer(channel, incoming.delivery, outcome);
-        }
         let number = incoming.delivery;
-        let body = disposition(true, number, number, &outcome, self.hub.settings.broken);
-        self.emit_after(delay, channel, body);
+        if delay.is_some() {
+            let body = disposition(true, number, number, &outcome, self.hub.settings.broken);
+            return self.emit_after(delay, channel, body);
+        }
+        let stored = outcome == Outcome::Plain(code::ACCEPTED);
+        self.answer(channel, number, outcome);
+        if stored {
+            self.after_sending(channel, handle, target, &address, scheduled);
+        }
+    }
+
+    /// What goes wrong when a message was stored and its sender is about to know.
+    fn after_sending(
+        &mut self,
+        channel: u16,
+        handle: u32,
+        target: Target,
+        address: &str,
+        scheduled: Option<Only>,
+    ) {
+        match self.send_fault(Point::Sent, address, scheduled) {
+            None | Some(Action::Refuse(_) | Action::Withhold | Action::DelayMillis(_) | Action::Http(_)) => {}
+            Some(Action::Disconnect) => self.cut_after_writing(),
+            Some(Action::Detach(condition)) => {
+                self.force_detach(channel, handle, &Failure::scripted(known(&condition)));
+            }
+            Some(Action::LapseLock) => {
+                self.hub.run(|broker, now| broker.lapse(target, None, now)).ok();
+            }
+        }
+    }
+
+    fn send_fault(&self, at: Point, address: &str, scheduled: Option<Only>) -> Option<Action> {
+        let action = self.hub.faults.strike_if(at, &[address], scheduled)?;
+        let point = if at == Point::Sent { "sent" } else { "send" };
+        self.hub.journal.record([Event::Fault { what: format!("{point}: {action:?}") }]);
+        Some(action)
+    }
+
+    /// Looks into a message only if some fault waits, because it is decoded once more for that.
+    fn is_scheduled(&self, incoming: &Incoming) -> Option<Only> {
+        if self.hub.faults.is_quiet() {
+            return None;
+        }
+        let messages = decode_transfer(incoming.format, &incoming.bytes).ok()?;
+        messages.iter().any(|message| message.scheduled.is_some()).then_some(Only::Scheduled)
     }
 
     fn store(&mut self, target: Target, incoming: &Incoming, limit: u64) -> Result<(), Failure> {

@@ -10,7 +10,7 @@ use serde_amqp::Value;
 use super::duplicates::Seen;
 use super::place::Side;
 use super::rule::Rule;
-use super::session::Sessions;
+use super::session::{Holder, Sessions};
 use super::store::{Entry, Hold, Lock, Store};
 use super::tokens::Tokens;
 use super::view::{Counts, Delivery, View};
@@ -292,6 +292,11 @@ impl Entity {
                 self.main.change(sequence, |entry| entry.lock = None);
             }
         }
+    }
+
+    /// Refuses who does not hold a session.
+    pub(super) fn check_holder(&self, session: &str, holder: Holder) -> Result<(), Error> {
+        if self.sessions.holder(session) == Some(holder) { Ok(()) } else { Err(Error::SessionLockLost) }
     }
 
     /// The lock token's message, if the token is still good.

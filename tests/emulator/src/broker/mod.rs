@@ -1,7 +1,8 @@
 //! What Service Bus does with messages, without input or output: no socket, no clock, no runtime.
 //!
-//! Time is an argument. Whoever drives the broker calls [`Broker::advance`] at the latest when
-//! [`Broker::next_deadline`] has come, hands on [`Broker::take_events`] and wakes whoever waits at one of
+//! Time is an argument, and an operation on an entity brings that entity up to date first. Whoever drives the broker
+//! calls [`Broker::advance`] at the latest when [`Broker::next_deadline`] has come and before it asks what takes no
+//! time as an argument, hands on [`Broker::take_events`] and wakes whoever waits at one of
 //! [`Broker::take_wakes`].
 
 mod duplicates;
@@ -292,10 +293,12 @@ impl Broker {
     }
 
     fn depart(&mut self, from: Target, departures: Vec<Departure>, now: Time) {
+        // Whichever of the entity's stores was asked for when their time had come.
+        let (main, dead) = (from.on(Side::Main), from.on(Side::DeadLetter));
         for departure in departures {
             match departure {
-                Departure::Appear(entry) => self.appear(from, *entry, now),
-                Departure::Dead(entry) => self.bury(from, *entry, now),
+                Departure::Appear(entry) => self.appear(main, *entry, now),
+                Departure::Dead(entry) => self.bury(dead, *entry, now),
             }
         }
     }

@@ -57,9 +57,7 @@ impl Broker {
         now: Time,
     ) -> Result<Vec<Delivery>, Error> {
         self.within(target, now, |entity, context, tokens| {
-            if entity.sessions.holder(session) != Some(holder) {
-                return Err(Error::SessionLockLost);
-            }
+            entity.check_holder(session, holder)?;
             Ok(entity.take(target.side, Some(session), mode, max, tokens, context))
         })?
     }
@@ -87,7 +85,7 @@ impl Broker {
         Ok(store.from(0).map(|(sequence, entry)| View::of(sequence, entry)).collect())
     }
 
-    /// Hands out deferred messages by number, all or none.
+    /// Hands out deferred messages by number, all or none. Those of a session only to the link that holds it.
     pub fn receive_deferred(
         &mut self,
         target: Target,
@@ -107,7 +105,7 @@ impl Broker {
             if let Some(missing) = sequences.iter().find(|sequence| !free(**sequence)) {
                 return Err(Error::MessageNotFound(*missing));
             }
-            let by_session = session.is_some();
+            let by_session = session.is_some() && target.side == Side::Main;
             let mut taken = Vec::with_capacity(sequences.len());
             for sequence in sequences {
                 taken.extend(entity.hand_out(target.side, *sequence, mode, by_session, tokens, context));
@@ -198,10 +196,16 @@ impl Broker {
         held.unwrap_or(false)
     }
 
-    /// Renews the lock of a session that somebody holds.
-    pub fn renew_session(&mut self, target: Target, session: &str, now: Time) -> Result<Time, Error> {
+    /// Renews the lock of a session for the link that holds it.
+    pub fn renew_session(
+        &mut self,
+        target: Target,
+        session: &str,
+        holder: Holder,
+        now: Time,
+    ) -> Result<Time, Error> {
         self.within(target, now, |entity, _, _| {
-            let holder = entity.sessions.holder(session).ok_or(Error::SessionLockLost)?;
+            entity.check_holder(session, holder)?;
             let until = now + entity.options.lock_duration;
             entity.sessions.lock(session, holder, until);
             Ok(until)
@@ -214,30 +218,32 @@ impl Broker {
         self.entity(target).ok()?.sessions.locked_until(session)
     }
 
-    /// Stores a state with a session that somebody holds.
+    /// Stores a state with a session for the link that holds it.
     pub fn set_session_state(
         &mut self,
         target: Target,
         session: &str,
+        holder: Holder,
         state: Option<Bytes>,
         now: Time,
     ) -> Result<(), Error> {
         self.within(target, now, |entity, _, _| {
-            entity.sessions.holder(session).ok_or(Error::SessionLockLost)?;
+            entity.check_holder(session, holder)?;
             entity.sessions.set_state(session, state, now);
             Ok(())
         })?
     }
 
-    /// The state stored with a session that somebody holds.
+    /// The state stored with a session, for the link that holds it.
     pub fn session_state(
         &mut self,
         target: Target,
         session: &str,
+        holder: Holder,
         now: Time,
     ) -> Result<Option<Bytes>, Error> {
         self.within(target, now, |entity, _, _| {
-            entity.sessions.holder(session).ok_or(Error::SessionLockLost)?;
+            entity.check_holder(session, holder)?;
             Ok(entity.sessions.state(session))
         })?
     }

@@ -53,11 +53,11 @@ impl Broker {
     }
 
     fn check(&mut self, target: Target, messages: &[Message], now: Time) -> Result<(), Error> {
-        if target.side != Side::Main {
-            return Err(Error::NotAllowed("A sub-queue takes no messages from senders.".to_owned()));
-        }
         // Space that expired messages held is free again.
         self.within(target, now, |entity, _, _| {
+            if target.side != Side::Main {
+                return Err(Error::NotAllowed("A sub-queue takes no messages from senders.".to_owned()));
+            }
             if entity.kind == Kind::Subscription {
                 return Err(Error::NotAllowed(
                     "A subscription takes messages from its topic only.".to_owned(),
@@ -189,7 +189,7 @@ impl Broker {
         if arrival.hops > MOST_HOPS {
             let text = "The message was forwarded more often than the service allows.";
             describe(&mut arrival.entry, Some("MaxTransferHopCountExceeded"), Some(text));
-            return self.keep(Target { side: Side::DeadLetter, ..from }, arrival.entry);
+            return self.keep(from.on(Side::DeadLetter), arrival.entry);
         }
         self.arrive(to, arrival, now)
     }
@@ -206,7 +206,7 @@ impl Broker {
             self.arrive(next, Arrival { entry, hops: 1 }, now);
             return;
         }
-        self.keep(Target { side: Side::DeadLetter, ..target }, entry);
+        self.keep(target.on(Side::DeadLetter), entry);
     }
 }
 

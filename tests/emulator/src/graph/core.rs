@@ -26,6 +26,8 @@ pub(super) struct Core {
     state: Mutex<State>,
     /// Carries the number of the last journal entry to those who wait for one.
     pub(super) news: watch::Sender<u64>,
+    /// Changes when held calls may go on.
+    released: watch::Sender<()>,
     /// What a reset goes back to.
     pub(super) options: Options,
     pub(super) ca_pem: String,
@@ -33,7 +35,13 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn new(state: State, options: Options, ca_pem: String) -> Self {
-        Self { state: Mutex::new(state), news: watch::Sender::new(0), options, ca_pem }
+        Self {
+            state: Mutex::new(state),
+            news: watch::Sender::new(0),
+            released: watch::Sender::new(()),
+            options,
+            ca_pem,
+        }
     }
 
     /// The state; the guard must not live across an `.await`.
@@ -44,19 +52,26 @@ impl Core {
 
     /// Answers a request after whatever delay is due.
     pub(super) async fn answer(&self, call: Call) -> Verdict {
-        let (strike, delay, early) = {
+        let (strike, held, delay, early) = {
             let mut state = self.lock();
             let strike = state.strike(&call, Instant::now());
             let delay = state.latency + strike.as_ref().map(|strike| strike.delay).unwrap_or_default();
+            // Under the lock, so that no release can fall between the strike and the wait.
+            let held = strike.as_ref().is_some_and(|strike| strike.hold).then(|| self.released.subscribe());
             let apply_first = strike.as_ref().is_some_and(|strike| strike.apply);
-            let early = (apply_first || delay.is_zero())
-                .then(|| state.answer(&call, strike.as_ref(), Instant::now()));
-            (strike, delay, early)
+            let at_once = held.is_none() && delay.is_zero();
+            let early =
+                (apply_first || at_once).then(|| state.answer(&call, strike.as_ref(), Instant::now()));
+            (strike, held, delay, early)
         };
+        if early.is_some() && (held.is_some() || !delay.is_zero()) {
+            self.announce();
+        }
+        if let Some(mut released) = held {
+            // The sender lives as long as this does, so it ends with a release only.
+            released.changed().await.unwrap_or_default();
+        }
         if !delay.is_zero() {
-            if early.is_some() {
-                self.announce();
-            }
             tokio::time::sleep(delay).await;
         }
         let verdict = match early {
@@ -65,6 +80,18 @@ impl Core {
         };
         self.announce();
         verdict
+    }
+
+    /// Lets held calls go on, and holds no more.
+    pub(super) fn release(&self) {
+        let mut state = self.lock();
+        state.script.let_go();
+        self.released.send_replace(());
+    }
+
+    /// How many calls are held back now.
+    pub(super) fn held(&self) -> usize {
+        self.released.receiver_count()
     }
 
     /// Tells those who wait that something happened.

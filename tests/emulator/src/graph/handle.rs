@@ -18,7 +18,7 @@ use super::core::Core;
 use super::directory::AddError;
 use super::faults::Fault;
 use super::journal::{Counters, Entry};
-use super::options::{Options, Tenant, Throttle};
+use super::options::{Clocks, Options, Tenant, Throttle};
 use super::refusal::Refusal;
 use super::state::State;
 use super::throttle::{Level, Quota};
@@ -266,6 +266,11 @@ impl Graph {
         self.core.lock().tokens.lifetime = lifetime;
     }
 
+    /// How far the clocks of Graph and of the authority are from this machine's, from now on.
+    pub fn set_clocks(&self, clocks: Clocks) {
+        self.core.lock().clocks = clocks;
+    }
+
     /// Goes back to the seed, clears faults, journal and totals, and fills the quota. Tokens stay good.
     pub fn reset(&self) -> Result<(), AddError> {
         let reset = self.core.lock().reset(&self.core.options, Instant::now());
@@ -283,6 +288,17 @@ impl Graph {
     #[must_use]
     pub fn pending_faults(&self) -> Vec<(u64, Fault)> {
         self.core.lock().script.pending().map(|(number, fault)| (number, fault.clone())).collect()
+    }
+
+    /// Lets the calls go on that [`Fault::hold`] holds back, and ends those faults.
+    pub fn release(&self) {
+        self.core.release();
+    }
+
+    /// How many calls are held back now.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.core.held()
     }
 
     /// Forgets all faults that are still to come.

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::call::Call;
 use super::core::Core;
 use super::faults::Fault;
-use super::options::{Profile, Throttle};
+use super::options::{Clocks, Profile, Throttle};
 use super::reply::Reply;
 use super::state::State;
 use super::throttle::Quota;
@@ -40,6 +40,7 @@ struct Settings {
     token_refresh_in_s: Option<u64>,
     profile: Option<Profile>,
     throttle: Option<Throttle>,
+    clocks: Option<Clocks>,
 }
 
 /// Writes that somebody else made.
@@ -65,6 +66,10 @@ type Refused = (StatusCode, String);
 pub(super) async fn answer(core: &Core, call: &Call) -> Reply {
     if call.uri.path() == "/__journal" && call.method == Method::GET {
         return journal(core, call).await;
+    }
+    if call.uri.path() == "/__release" && call.method == Method::POST {
+        core.release();
+        return done();
     }
     let reply = change(core, call)
         .unwrap_or_else(|(status, message)| Reply::json(status, json!({ "error": message })));
@@ -179,6 +184,7 @@ fn overview(state: &State) -> Value {
     json!({
         "tenant": { "id": directory.tenant.id, "domain": directory.tenant.domain },
         "profile": directory.profile,
+        "clocks": state.clocks,
         "users": directory.all().collect::<Vec<_>>(),
         "apps": state.tokens.apps.keys().collect::<Vec<_>>(),
         "extensions": directory.extensions,
@@ -202,6 +208,7 @@ fn set(state: &mut State, settings: Settings, now: Instant) {
     state.tokens.refresh_in =
         settings.token_refresh_in_s.map(Duration::from_secs).or(state.tokens.refresh_in);
     state.directory.profile = settings.profile.unwrap_or(state.directory.profile);
+    state.clocks = settings.clocks.unwrap_or(state.clocks);
     if let Some(throttle) = settings.throttle {
         state.quota = Quota::new(throttle, state.directory.tenant.clone(), now);
     }

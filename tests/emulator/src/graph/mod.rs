@@ -32,7 +32,7 @@ pub use directory::{AddError, Change};
 pub use faults::{Answer, ErrorAnswer, Fault, Page, RetryAfter, Scope};
 pub use handle::{Graph, StartError, TimedOut};
 pub use journal::{Counters, Entry, Kind};
-pub use options::{Options, Profile, RetryAfterForm, Size, Tenant, Throttle};
+pub use options::{Clocks, Options, Profile, RetryAfterForm, Size, Tenant, Throttle};
 pub use seed::{Seed, SeedError};
 pub use throttle::Level;
 pub use token::{

@@ -38,6 +38,8 @@ pub struct Options {
     pub stale_reads: Duration,
     /// How long a user created or added after the start answers 404.
     pub visible_after: Duration,
+    /// How far the clocks are from this machine's.
+    pub clocks: Clocks,
     /// How many entries the journal keeps; the oldest are forgotten first.
     pub journal_capacity: usize,
 }
@@ -59,9 +61,22 @@ impl Default for Options {
             latency: Duration::ZERO,
             stale_reads: Duration::ZERO,
             visible_after: Duration::ZERO,
+            clocks: Clocks::default(),
             journal_capacity: 100_000,
         }
     }
+}
+
+/// How many seconds the clocks are ahead of this machine's; negative if they are behind.
+///
+/// They show in the `Date` of every answer. The authority also judges the dates of an assertion by its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Clocks {
+    /// Graph's.
+    pub graph_s: i64,
+    /// That of the authority and of the token endpoints of managed identities.
+    pub authority_s: i64,
 }
 
 /// A directory.

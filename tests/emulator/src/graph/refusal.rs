@@ -81,8 +81,14 @@ impl Refusal {
 
     /// A fault of one property, said in other words than the usual ones.
     pub(super) fn about(property: &str, message: String) -> Self {
-        let detail = Detail { code: "InvalidValue", target: property.to_owned(), message: message.clone() };
-        Self { details: vec![detail], ..Self::bad_request(message) }
+        Self::bad_request(message).about_property(property)
+    }
+
+    /// The same, as the fault of one property.
+    pub(super) fn about_property(mut self, property: &str) -> Self {
+        let (target, message) = (property.to_owned(), self.message.clone());
+        self.details.push(Detail { code: "InvalidValue", target, message });
+        self
     }
 
     /// A value that belongs to the object `other` already.

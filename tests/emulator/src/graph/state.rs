@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::call::{Call, Place};
 use super::core::Verdict;
 use super::directory::{AddError, Change, Directory};
-use super::faults::{Answer, Script, Strike};
+use super::faults::{Answer, Script, Strike, http_date};
 use super::journal::{Entry, Journal, Kind};
-use super::options::Options;
+use super::options::{Clocks, Options};
 use super::refusal::Refusal;
 use super::reply::{Ids, Reply};
 use super::throttle::Quota;
@@ -31,6 +31,7 @@ pub(super) struct State {
     pub(super) journal: Journal,
     pub(super) latency: Duration,
     pub(super) visible_after: Duration,
+    pub(super) clocks: Clocks,
     started: Instant,
 }
 
@@ -69,6 +70,7 @@ impl State {
             journal: Journal::new(options.journal_capacity),
             latency: options.latency,
             visible_after: options.visible_after,
+            clocks: options.clocks,
             started: now,
         })
     }
@@ -112,13 +114,26 @@ impl State {
             Some((Answer::Reset, _)) => verdict = Some(Verdict::Reset),
             Some((Answer::Hang, _)) => verdict = Some(Verdict::Hang),
         }
-        if handled.kind != Kind::Token {
+        let ours = !matches!(answer, Some((Answer::Error(error), _)) if !error.graph_headers);
+        if handled.kind != Kind::Token && ours {
             // Refused and faulty answers carry a price too.
             let units = priced.unwrap_or(HeaderValue::from_static("1"));
             handled.reply.headers.insert(UNITS, units);
         }
         self.record(call, &ids, &mut handled, strike.map(|strike| strike.number), verdict.is_none(), now);
-        verdict.unwrap_or_else(|| Verdict::Reply(handled.reply.stamp(&ids)))
+        verdict.unwrap_or_else(|| {
+            let reply = if ours { handled.reply.stamp(&ids) } else { handled.reply };
+            Verdict::Reply(self.date(call, handled.kind, reply))
+        })
+    }
+
+    /// Dates an answer by a clock that is wrong. That of an item is its envelope's, and hyper knows the right time.
+    fn date(&self, call: &Call, kind: Kind, mut reply: Reply) -> Reply {
+        let ahead = if kind == Kind::Token { self.clocks.authority_s } else { self.clocks.graph_s };
+        if ahead != 0 && call.item.is_none() {
+            reply.set("date", &http_date(ahead));
+        }
+        reply
     }
 
     fn record(
@@ -155,7 +170,9 @@ impl State {
         if let Some(place) = call.place() {
             return self.graph(call, &place, ids, now);
         }
-        if let Some((reply, app)) = token::answer(&mut self.tokens, &self.directory.tenant, call, now) {
+        if let Some((reply, app)) =
+            token::answer(&mut self.tokens, &self.directory.tenant, self.clocks, call, now)
+        {
             return Handled { app, ..Handled::new(Kind::Token, reply) };
         }
         let refusal = Refusal::new(StatusCode::NOT_FOUND, "BadRequest", "There is no such address here.");

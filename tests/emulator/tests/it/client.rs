@@ -25,8 +25,8 @@ pub(crate) const ACCEPTED: u64 = 0x24;
 pub(crate) const REJECTED: u64 = 0x25;
 pub(crate) const RELEASED: u64 = 0x26;
 
-/// How long an answer may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an answer may take before the test fails; on a busy machine it may be long.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A frame from the server.
 #[derive(Clone, Debug)]

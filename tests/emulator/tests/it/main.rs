@@ -8,4 +8,5 @@ mod faults;
 mod properties;
 mod rules;
 mod sessions;
+mod time;
 mod tokens;

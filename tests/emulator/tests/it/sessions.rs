@@ -9,7 +9,7 @@ use serde_amqp::Value;
 
 use crate::client::{
     ACCEPTED, Client, DETACH, Link, TRANSFER, described, get, in_session, inner, list, map, outcome, plain,
-    symbol, text,
+    symbol, text, uuid,
 };
 
 const FILTER: &str = "com.microsoft:session-filter";
@@ -124,5 +124,74 @@ async fn sessions_are_demanded_where_they_are_required_and_refused_elsewhere() -
     assert_eq!(client.expect(DETACH).await?.condition(2), "amqp:not-allowed");
     let refused = client.deliver(0, &plain(b"no session")).await?;
     assert_eq!(text(&list(&list(refused.field(4))[0])[0]), "amqp:not-allowed");
+    Ok(())
+}
+
+/// What the service answers to an operation on the session `x`: the status, and the condition if there is one.
+async fn asked(client: &mut Client, operation: &str, link: Option<&str>) -> Result<(i32, Option<String>)> {
+    let mut properties = vec![("operation", format!("com.microsoft:{operation}").into())];
+    properties.extend(link.map(|link| ("associated-link-name", link.into())));
+    let token = Value::Array(vec![uuid([1; 16])].into());
+    let body = map([
+        ("session-id".into(), "x".into()),
+        ("session-state".into(), Value::Binary(b"mine".to_vec().into())),
+        ("disposition-status".into(), "completed".into()),
+        ("lock-tokens".into(), token),
+        ("sequence-numbers".into(), Value::Array(vec![Value::Long(1)].into())),
+    ]);
+    let answer = client.ask(10, "id".into(), &properties, body).await?;
+    let properties = answer.section(0x74).expect("answers have application properties");
+    let Some(Value::Int(status)) = get(&properties, "statusCode") else {
+        panic!("no status: {properties:?}")
+    };
+    Ok((*status, get(&properties, "errorCondition").map(text)))
+}
+
+#[tokio::test]
+async fn only_the_link_that_holds_a_session_renews_it_or_sees_its_state() -> Result<()> {
+    const OWN: [&str; 3] = ["set-session-state", "get-session-state", "renew-session-lock"];
+    let lost = (410, Some("com.microsoft:session-lock-lost".to_owned()));
+    let bus = start().await?;
+    let mut holder = connect(&bus).await?;
+    holder.attach(&session_link(1, "x".into(), 1_000)).await?;
+    holder.attach(&session_link(2, "y".into(), 1_000)).await?;
+    holder.attach_node(10, "s/$management").await?;
+    let mut other = connect(&bus).await?;
+    other.attach(&session_link(1, "z".into(), 1_000)).await?;
+    other.attach_node(10, "s/$management").await?;
+    for operation in OWN {
+        for link in [None, Some("link-1")] {
+            assert_eq!(asked(&mut holder, operation, link).await?, (200, None), "{operation} {link:?}");
+        }
+        // Another link of the same connection, and one that is not there.
+        for link in ["link-2", "link-7"] {
+            assert_eq!(asked(&mut holder, operation, Some(link)).await?, lost, "{operation} {link}");
+        }
+    }
+    for operation in OWN.into_iter().chain(["update-disposition", "receive-by-sequence-number"]) {
+        for link in [None, Some("link-1")] {
+            assert_eq!(asked(&mut other, operation, link).await?, lost, "{operation} {link:?}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_lost_a_session_cannot_prolong_the_lock_of_its_next_holder() -> Result<()> {
+    let bus = start().await?;
+    let mut first = connect(&bus).await?;
+    first.attach(&session_link(1, "x".into(), 1_000)).await?;
+    first.attach_node(10, "s/$management").await?;
+    bus.skip_time(Duration::from_mins(2));
+    let mut next = connect(&bus).await?;
+    next.attach(&session_link(1, "x".into(), 1_000)).await?;
+    let until = |bus: &ServiceBus| {
+        bus.broker(|broker, _| broker.session_locked_until(broker.resolve("s").ok()?, "x"))
+    };
+    let before = until(&bus);
+    assert!(before.is_some());
+    let (status, condition) = asked(&mut first, "renew-session-lock", Some("link-1")).await?;
+    assert_eq!((status, condition.as_deref()), (410, Some("com.microsoft:session-lock-lost")));
+    assert_eq!(until(&bus), before);
     Ok(())
 }

@@ -22,11 +22,7 @@ impl Operation<'_> {
     pub(super) fn update_disposition(&mut self) -> Result {
         let verb = self.verb()?;
         let tokens = self.tokens()?;
-        if let Some(session) = self.session()
-            && self.broker.session_locked_until(self.target, session).is_none()
-        {
-            return Err(Error::SessionLockLost.into());
-        }
+        self.check_session()?;
         for token in tokens {
             self.broker.settle(self.target, token, verb.clone(), self.now)?;
         }

@@ -54,6 +54,7 @@ impl Operation<'_> {
     }
 
     pub(super) fn receive_deferred(&mut self) -> Result {
+        self.check_session()?;
         let sequences = self.sequences()?;
         let removed = self.field("receiver-settle-mode").and_then(number) == Some(0);
         let mode = if removed { Mode::ReceiveAndDelete } else { Mode::PeekLock };

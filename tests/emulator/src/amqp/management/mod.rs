@@ -12,12 +12,12 @@ use uuid::Uuid;
 
 use super::condition::{self, Failure};
 use super::connection::Connection;
-use super::link::Link;
+use super::link::{Kind, Link, Receiving};
 use super::message::Request;
 use super::reply::Answer;
 use super::value::{as_uuid, bytes, elements, entry, map, number, string, symbol, text};
 use crate::breakage::Broken;
-use crate::broker::{Broker, Sequence, Target, Time};
+use crate::broker::{Broker, Error, Holder, Sequence, Side, Target, Time};
 use crate::faults::{Action, Point};
 use crate::journal::Event;
 
@@ -41,6 +41,8 @@ pub(super) struct Operation<'a> {
     pub(super) target: Target,
     pub(super) now: Time,
     pub(super) body: &'a Value,
+    /// The link of the caller's connection that locked the session which the body names.
+    pub(super) holder: Option<Holder>,
     pub(super) broken: Broken,
 }
 
@@ -84,6 +86,27 @@ impl Operation<'_> {
         self.text("session-id")
     }
 
+    /// The session that the body names and the link that holds it, which is one of the caller's own.
+    ///
+    /// The broker looks whether that link still holds it.
+    fn held_session(&self) -> Result<(String, Holder)> {
+        let session = self.session().ok_or_else(|| missing("session-id"))?;
+        let holder = self.holder.ok_or(Error::SessionLockLost)?;
+        Ok((session.to_owned(), holder))
+    }
+
+    /// Refuses a request that names a session without holding it.
+    fn check_session(&mut self) -> Result<()> {
+        if self.session().is_none() || self.target.side != Side::Main {
+            return Ok(());
+        }
+        let (session, holder) = self.held_session()?;
+        if self.broker.holds_session(self.target, &session, holder, self.now) {
+            return Ok(());
+        }
+        Err(Error::SessionLockLost.into())
+    }
+
     fn count(&self, name: &str) -> Result<usize> {
         let count = number(self.need(name)?).ok_or_else(|| missing(name))?;
         Ok(usize::try_from(count).unwrap_or(0))
@@ -118,9 +141,12 @@ impl Connection {
         let name = operation.strip_prefix(PREFIX).unwrap_or(operation).to_owned();
         let address = self.link(channel, handle).map(|link| link.address.clone()).unwrap_or_default();
         let entity = address.strip_suffix("/$management").unwrap_or(&address).to_owned();
-        if let Some(link) = request.property("associated-link-name") {
+        let named = request.property("associated-link-name");
+        if let Some(link) = named {
             self.touch_link(link);
         }
+        let session = entry(&request.body, "session-id").and_then(text);
+        let holder = session.and_then(|session| self.holder(target, session, named));
         let broken = self.hub.settings.broken;
         let result = match self.request_fault(Point::Request, &entity, &name) {
             Some(Action::Disconnect) => {
@@ -134,7 +160,7 @@ impl Connection {
                     if action == Some(Action::LapseLock) {
                         broker.lapse(target, None, now)?;
                     }
-                    Operation { broker, target, now, body: &request.body, broken }.run(&name)
+                    Operation { broker, target, now, body: &request.body, holder, broken }.run(&name)
                 })
             }
         };
@@ -150,6 +176,18 @@ impl Connection {
             None | Some(Action::Refuse(_) | Action::Detach(_) | Action::LapseLock | Action::Http(_)) => {}
         }
         Some(answer)
+    }
+
+    /// The link of this connection that locked a session; if the request names a link, only that one counts.
+    fn holder(&self, target: Target, session: &str, name: Option<&str>) -> Option<Holder> {
+        let mut links = self.sessions.values().flat_map(|session| session.links.values());
+        let holder = links.find(|link| match &link.kind {
+            Kind::Receiving(Receiving { target: at, session: Some(locked), .. }) => {
+                *at == target && locked == session && name.is_none_or(|name| link.name == name)
+            }
+            _ => false,
+        })?;
+        Some(holder.id)
     }
 
     /// A request that names a link counts as use of it.

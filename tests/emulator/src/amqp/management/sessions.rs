@@ -1,33 +1,29 @@
-//! Sessions: locks, state and the list of them.
+//! Sessions: locks, state and the list of them. Lock and state belong to the link that holds the session.
 
 use bytes::Bytes;
 use serde_amqp::Value;
 
-use super::{Done, Operation, Result, missing};
+use super::{Done, Operation, Result};
 use crate::amqp::value::{array, binary, number, timestamp};
 use crate::broker::Time;
 
 impl Operation<'_> {
-    fn session_id(&self) -> Result<String> {
-        self.session().map(str::to_owned).ok_or_else(|| missing("session-id"))
-    }
-
     pub(super) fn renew_session(&mut self) -> Result {
-        let session = self.session_id()?;
-        let until = self.broker.renew_session(self.target, &session, self.now)?;
+        let (session, holder) = self.held_session()?;
+        let until = self.broker.renew_session(self.target, &session, holder, self.now)?;
         Ok(Done::Body(vec![("expiration", timestamp(until))]))
     }
 
     pub(super) fn set_session_state(&mut self) -> Result {
-        let session = self.session_id()?;
+        let (session, holder) = self.held_session()?;
         let state = self.bytes("session-state").map(Bytes::copy_from_slice);
-        self.broker.set_session_state(self.target, &session, state, self.now)?;
+        self.broker.set_session_state(self.target, &session, holder, state, self.now)?;
         Ok(Done::Body(Vec::new()))
     }
 
     pub(super) fn session_state(&mut self) -> Result {
-        let session = self.session_id()?;
-        let state = self.broker.session_state(self.target, &session, self.now)?;
+        let (session, holder) = self.held_session()?;
+        let state = self.broker.session_state(self.target, &session, holder, self.now)?;
         let state = state.map_or(Value::Null, binary);
         Ok(Done::Body(vec![("session-state", state)]))
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::client::Client;
 use super::{ADA, BOB, SOON, path, started};
-use crate::graph::{Fault, Graph, Options, Page, RetryAfter, Scope, User};
+use crate::graph::{Clocks, Fault, Graph, Options, Page, RetryAfter, Scope, User};
 
 async fn patched(graph: &Graph, client: &mut Client) -> (u16, bool) {
     let city = format!("City {}", Uuid::new_v4());
@@ -172,6 +172,32 @@ async fn a_hanging_call_is_written_down_and_never_answered() {
 }
 
 #[tokio::test]
+async fn held_calls_wait_until_they_are_let_go_and_none_is_held_afterwards() {
+    for release_over_http in [false, true] {
+        let graph = started(Options::default()).await;
+        let (mut first, mut second) = (Client::new(&graph).await, Client::new(&graph).await);
+        let mut door = Client::without_token(&graph).await;
+        graph.script(Fault::hold().patches());
+        let (ada, bob, body) = (path(ADA), path(BOB), json!({"city": "Oslo"}));
+        let both = async { tokio::join!(first.patch(&ada, &body), second.patch(&bob, &body)) };
+        let release = async {
+            while graph.held() < 2 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(graph.counters().writes, 0, "nothing takes effect while it is held");
+            if release_over_http {
+                assert_eq!(door.call("POST", "/__release", &Value::Null).await.status, 204);
+            } else {
+                graph.release();
+            }
+        };
+        let ((one, other), ()) = tokio::join!(both, release);
+        assert_eq!((one.status, other.status, graph.held()), (204, 204, 0));
+        assert_eq!(first.patch(&ada, &json!({"city": "Rome"})).await.status, 204);
+    }
+}
+
+#[tokio::test]
 async fn latency_holds_every_answer_back() {
     let graph = started(Options::default()).await;
     let mut client = Client::new(&graph).await;
@@ -251,4 +277,123 @@ async fn the_token_endpoint_has_faults_of_its_own() {
     assert_eq!((second.status, second.text.as_str(), second.header("retry-after")), (429, "", Some("3")));
     assert!(client.send("POST", "/x/oauth2/v2.0/token", &[], "").await.is_err());
     assert_eq!(graph.counters().token_errors, 3);
+}
+
+#[tokio::test]
+async fn somebody_on_the_way_answers_with_any_status_and_none_of_graphs_headers() {
+    let graph = started(Options::default()).await;
+    let mut client = Client::new(&graph).await;
+    for status in [200, 202, 302, 403, 404, 502] {
+        for known in [false, true] {
+            let page = Fault::page(status).header("location", "https://portal.example.test/");
+            graph.script(if known { Fault::status(status).body(Page::Html) } else { page });
+            let answer = client.patch(&path(ADA), &json!({"city": "Oslo"})).await;
+            assert_eq!((answer.status, answer.header("content-type")), (status, Some("text/html")));
+            assert_eq!(answer.header("request-id").is_some(), known, "{status}");
+            assert_eq!(answer.header("x-ms-resource-unit").is_some(), known, "{status}");
+            assert_eq!(answer.header("location").is_some(), !known);
+        }
+    }
+    assert_eq!((graph.counters().writes, graph.user(ADA).unwrap().text("city")), (0, None));
+}
+
+#[tokio::test]
+async fn json_and_text_come_as_scripted_though_they_are_not_graphs() {
+    let graph = started(Options::default()).await;
+    let mut client = Client::new(&graph).await;
+    graph.script(Fault::status(200).body(Page::Json(json!({"status": "ok"}))).without_graph_headers());
+    let json = client.get(&path(ADA)).await;
+    assert_eq!((json.status, json.json(), json.header("request-id")), (200, json!({"status": "ok"}), None));
+    let text = Page::Text { mime: "application/json".into(), text: "<html>".into() };
+    graph.script(Fault::status(200).body(text));
+    let answer = client.get(&path(ADA)).await;
+    assert_eq!((answer.header("content-type"), answer.text.as_str()), (Some("application/json"), "<html>"));
+}
+
+#[tokio::test]
+async fn any_code_comes_with_any_status() {
+    let graph = started(Options::default()).await;
+    let mut client = Client::new(&graph).await;
+    for (status, code) in [(400, "serviceUnavailable"), (403, "TooManyRequests"), (404, "generalException")] {
+        graph.script(Fault::status(status).code(code).message("Later.").target("city"));
+        let answer = client.patch(&path(ADA), &json!({"city": "Oslo"})).await;
+        assert_eq!((answer.status, answer.code().as_str()), (status, code));
+        let error = &answer.json()["error"];
+        assert_eq!((&error["message"], &error["details"][0]["target"]), (&json!("Later."), &json!("city")));
+    }
+}
+
+#[tokio::test]
+async fn a_property_that_nobody_registered_is_refused_whoever_is_written() {
+    let graph = started(Options::default()).await;
+    let mut client = Client::new(&graph).await;
+    graph.script(Fault::unregistered("extensionAttribute15"));
+    let marked = json!({"city": "Oslo", "extensionAttribute15": "v1"});
+    for (id, body, status) in [
+        (ADA, &marked, 400),
+        (ADA, &json!({"city": "extensionAttribute15"}), 204),
+        (BOB, &json!({"extensionAttribute15": null}), 400),
+        (ADA, &marked, 400),
+    ] {
+        let answer = client.patch(&path(id), body).await;
+        assert_eq!(answer.status, status, "{body}");
+        if status == 400 {
+            let error = &answer.json()["error"];
+            assert_eq!(error["details"][0]["target"], "extensionAttribute15");
+            assert!(error["message"].as_str().unwrap().contains("does not exist as a declared property"));
+        }
+    }
+    assert_eq!(client.get(&path(ADA)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_user_is_refused_for_ever_and_others_are_not() {
+    let graph = started(Options::default()).await;
+    let mut client = Client::new(&graph).await;
+    graph.script(Fault::of_user(BOB, 500, "Service_InternalServerError"));
+    for _ in 0..3 {
+        let refused = client.patch(&path(BOB), &json!({"city": "Oslo"})).await;
+        assert_eq!((refused.status, refused.code().as_str()), (500, "Service_InternalServerError"));
+        assert_eq!(patched(&graph, &mut client).await, (204, true));
+    }
+    assert_eq!(graph.pending_faults().len(), 1);
+}
+
+#[tokio::test]
+async fn the_clocks_of_graph_and_of_the_authority_are_wrong_each_by_itself() {
+    let graph = started(Options::default()).await;
+    let mut client = Client::new(&graph).await;
+    let ahead = |date: &str| {
+        let date = jiff::fmt::rfc2822::parse(date).unwrap();
+        date.timestamp().as_second() - crate::clock::now().as_second()
+    };
+    graph.set_clocks(Clocks { graph_s: 7_200, authority_s: -7_200 });
+    let of_graph = ahead(client.get(&path(ADA)).await.header("date").unwrap());
+    graph.script(Fault::page(502));
+    let of_page = ahead(client.get(&path(ADA)).await.header("date").unwrap());
+    let token = client.post_form("/x/oauth2/v2.0/token", "").await;
+    let of_authority = ahead(token.header("date").unwrap());
+    // Hours against minutes, so that a slow machine makes no difference.
+    for (found, wanted) in [(of_graph, 7_200), (of_page, 7_200), (of_authority, -7_200)] {
+        assert!((found - wanted).abs() < 600, "{found} s ahead instead of {wanted}");
+    }
+    client.post("/__settings", &json!({"clocks": {}})).await;
+    assert!(ahead(client.get(&path(ADA)).await.header("date").unwrap()).abs() < 600);
+}
+
+#[tokio::test]
+async fn every_new_kind_of_fault_can_be_scripted_in_json() {
+    let graph = started(Options::default()).await;
+    let mut client = Client::new(&graph).await;
+    let page = json!({"answer": {"error": {"status": 202, "body": "html", "graph_headers": false}}});
+    let text =
+        json!({"answer": {"error": {"status": 200, "body": {"text": {"mime": "text/plain", "text": "hi"}}}}});
+    let property = json!({"property": "city", "answer": {"error": {"status": 400, "target": "city"}}});
+    client.post("/__faults", &json!([page, text, property])).await;
+    let first = client.patch(&path(ADA), &json!({"country": "NO"})).await;
+    assert_eq!((first.status, first.header("request-id")), (202, None));
+    assert_eq!(client.get(&path(ADA)).await.text, "hi");
+    assert_eq!(client.patch(&path(ADA), &json!({"country": "NO"})).await.status, 204);
+    let last = client.patch(&path(ADA), &json!({"city": "Oslo"})).await;
+    assert_eq!((last.status, &last.json()["error"]["details"][0]["target"]), (400, &json!("city")));
 }

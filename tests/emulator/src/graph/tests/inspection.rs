@@ -75,7 +75,7 @@ async fn the_journal_waits_for_news() {
     let target = path(ADA);
     let body = json!({"city": "Oslo"});
     let (news, _) =
-        tokio::join!(reader.get("/__journal?since=1&wait_ms=10000"), writer.patch(&target, &body));
+        tokio::join!(reader.get("/__journal?since=1&wait_ms=60000"), writer.patch(&target, &body));
     let json = news.json();
     assert_eq!((&json["last"], json["entries"].as_array().map(Vec::len)), (&json!(2), Some(1)));
     assert_eq!(

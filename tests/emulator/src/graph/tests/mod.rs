@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::{Graph, Identity, Options, User};
 
 /// Long enough for a busy machine; reached only when something is wrong.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_mins(5);
 
 const ADA: Uuid = Uuid::from_u128(0xada);
 const BOB: Uuid = Uuid::from_u128(0xb0b);

@@ -16,8 +16,8 @@ use super::client::{Answer, Client, token_path};
 use super::{ADA, path, started};
 use crate::clock;
 use crate::graph::{
-    App, Audience, DEFAULT_CLIENT_ID, DEFAULT_SECRET, Fault, FederatedCredential, Graph, IDENTITY_HEADER,
-    Issuer, ManagedIdentity, Options, Page, Scope, Secret,
+    App, Audience, Clocks, DEFAULT_CLIENT_ID, DEFAULT_SECRET, Fault, FederatedCredential, Graph,
+    IDENTITY_HEADER, Issuer, ManagedIdentity, Options, Page, Scope, Secret,
 };
 
 /// A certificate and its key, made for these tests and used nowhere else.
@@ -240,6 +240,11 @@ async fn a_bad_assertion_is_refused() {
         assert_eq!(numbers(&answer), json!([number]), "{what}");
     }
     assert_eq!(assert_as(&graph, &good).await.status, 200);
+    // The same assertion, judged by a clock that is hours off.
+    for authority_s in [7_200, -7_200] {
+        graph.set_clocks(Clocks { authority_s, ..Clocks::default() });
+        assert_eq!(numbers(&assert_as(&graph, &good).await), json!([700_024]), "{authority_s}");
+    }
 }
 
 #[tokio::test]

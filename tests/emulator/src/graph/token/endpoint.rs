@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::{Method, StatusCode};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use super::errors::refuse;
 use super::{Audience, Tokens, assertion, managed};
 use crate::clock;
 use crate::graph::call::Call;
-use crate::graph::options::Tenant;
+use crate::graph::options::{Clocks, Tenant};
 use crate::graph::reply::{Body, Reply};
 
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -25,6 +25,7 @@ const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 pub(in crate::graph) fn answer(
     tokens: &mut Tokens,
     tenant: &Tenant,
+    clocks: Clocks,
     call: &Call,
     now: Instant,
 ) -> Option<(Reply, Option<Uuid>)> {
@@ -39,10 +40,12 @@ pub(in crate::graph) fn answer(
     let reply = match rest {
         "v2.0/.well-known/openid-configuration" => (metadata(tenant, call, name), None),
         "discovery/v2.0/keys" => (Reply::json(StatusCode::OK, json!({ "keys": [] })), None),
-        "oauth2/v2.0/token" if call.method == Method::POST => match redeem(tokens, tenant, call, name, now) {
-            Ok((reply, app)) => (reply, Some(app)),
-            Err(number) => (refuse(number), None),
-        },
+        "oauth2/v2.0/token" if call.method == Method::POST => {
+            match redeem(tokens, tenant, clocks, call, name, now) {
+                Ok((reply, app)) => (reply, Some(app)),
+                Err(number) => (refuse(number), None),
+            }
+        }
         _ => return None,
     };
     Some(reply)
@@ -91,6 +94,7 @@ fn check_tenant(tenant: &Tenant, name: &str) -> Result<(), u32> {
 fn redeem(
     tokens: &mut Tokens,
     tenant: &Tenant,
+    clocks: Clocks,
     call: &Call,
     name: &str,
     now: Instant,
@@ -113,8 +117,9 @@ fn redeem(
     let secret = field("client_secret").or(basic.as_ref().map(|(_, secret)| secret.as_str()));
     match (field("client_assertion_type"), field("client_assertion"), secret) {
         (Some(ASSERTION), Some(signed), _) => {
-            let seconds = std::time::Duration::try_from(clock::now().duration_since(Timestamp::UNIX_EPOCH));
-            assertion::verify(&app, tenant, signed, seconds.unwrap_or_default().as_secs_f64())?;
+            let ahead = SignedDuration::from_secs(clocks.authority_s);
+            let seconds = clock::now().duration_since(Timestamp::UNIX_EPOCH) + ahead;
+            assertion::verify(&app, tenant, signed, seconds.as_secs_f64())?;
         }
         (None, None, Some(secret)) => check_secret(&app, secret)?,
         (None, None, None) => return Err(7_000_216),

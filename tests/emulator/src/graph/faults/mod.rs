@@ -1,21 +1,17 @@
 //! Faults by script: what goes wrong, for which requests, how often.
 
+mod answer;
+mod script;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hyper::StatusCode;
-use hyper::header::{HeaderName, HeaderValue};
-use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::call::{Call, Place};
-use super::refusal::Refusal;
-use super::reply::{Body, Ids, Reply};
-use super::token;
-use crate::clock;
+pub(super) use answer::http_date;
+pub(super) use script::{Script, Strike};
 
 /// A fault and the requests that it strikes. Every condition must hold; those left out always do.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +25,8 @@ pub struct Fault {
     pub user: Option<Uuid>,
     /// Only paths (with their query) that contain this.
     pub path: Option<String>,
+    /// Only calls whose body sets this property, to whatever value.
+    pub property: Option<String>,
     /// Lets this many matching requests pass first.
     pub skip: u32,
     /// Then strikes one in this many; zero and one mean each.
@@ -39,6 +37,8 @@ pub struct Fault {
     pub for_ms: Option<u64>,
     /// Holds the request back for so long.
     pub delay_ms: u64,
+    /// Holds the request back until somebody lets go; which ends this fault.
+    pub hold: bool,
     /// Lets the request take effect at once, whatever the client is told and however late.
     pub apply: bool,
     /// What the client is told in place of the ordinary answer.
@@ -52,11 +52,13 @@ impl Default for Fault {
             method: None,
             user: None,
             path: None,
+            property: None,
             skip: 0,
             every: 1,
             times: Some(1),
             for_ms: None,
             delay_ms: 0,
+            hold: false,
             apply: false,
             answer: None,
         }
@@ -82,7 +84,7 @@ pub enum Scope {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// An error with a status.
+    /// An answer with a status, which is an error of Graph's unless the page is somebody else's.
     Error(ErrorAnswer),
     /// An error of the token endpoint, by its `AADSTS` number.
     TokenError(u32),
@@ -92,7 +94,7 @@ pub enum Answer {
     Hang,
 }
 
-/// An error with a status.
+/// An answer with a status: an error of Graph's, or what somebody else on the way says in its place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ErrorAnswer {
@@ -102,12 +104,16 @@ pub struct ErrorAnswer {
     pub code: Option<String>,
     /// `error.message`; left out, something fitting.
     pub message: Option<String>,
+    /// The property that `error.details` names.
+    pub target: Option<String>,
     /// The `Retry-After` header.
     pub retry_after: Option<RetryAfter>,
     /// Further headers.
     pub headers: BTreeMap<String, String>,
     /// What the body is.
     pub body: Page,
+    /// Whether the headers that Graph puts on every answer come along, `request-id` first of all.
+    pub graph_headers: bool,
 }
 
 impl Default for ErrorAnswer {
@@ -116,9 +122,11 @@ impl Default for ErrorAnswer {
             status: 500,
             code: None,
             message: None,
+            target: None,
             retry_after: None,
             headers: BTreeMap::new(),
             body: Page::Graph,
+            graph_headers: true,
         }
     }
 }
@@ -148,6 +156,13 @@ pub enum Page {
     Html,
     /// Exactly this.
     Json(Value),
+    /// Exactly this text, called what it is called.
+    Text {
+        /// The `Content-Type`.
+        mime: String,
+        /// The body.
+        text: String,
+    },
 }
 
 impl Fault {
@@ -181,6 +196,12 @@ impl Fault {
         Self { delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX), ..Self::default() }
     }
 
+    /// Holds calls back until [`release`](super::Graph::release).
+    #[must_use]
+    pub fn hold() -> Self {
+        Self { hold: true, times: None, ..Self::default() }
+    }
+
     /// A 401 that a fresh token heals.
     #[must_use]
     pub fn unauthorized() -> Self {
@@ -191,6 +212,26 @@ impl Fault {
     #[must_use]
     pub fn concurrency_violation(status: u16) -> Self {
         Self::status(status).code("Directory_ConcurrencyViolation")
+    }
+
+    /// Somebody on the way answers with a page for people: a portal, a filter or a gateway, which knows no request id.
+    #[must_use]
+    pub fn page(status: u16) -> Self {
+        Self::status(status).body(Page::Html).without_graph_headers()
+    }
+
+    /// Refuses every write of a property, as Graph does while nobody has registered the attribute.
+    #[must_use]
+    pub fn unregistered(property: &str) -> Self {
+        let message =
+            format!("Property '{property}' does not exist as a declared property or extension property.");
+        Self::status(400).patches().property(property).message(&message).target(property).always()
+    }
+
+    /// Refuses whatever is done to a user, until cleared.
+    #[must_use]
+    pub fn of_user(id: Uuid, status: u16, code: &str) -> Self {
+        Self::status(status).code(code).user(id).always()
     }
 
     /// Refuses a token with an `AADSTS` number.
@@ -233,6 +274,13 @@ impl Fault {
     #[must_use]
     pub fn user(mut self, id: Uuid) -> Self {
         self.user = Some(id);
+        self
+    }
+
+    /// Strikes only calls whose body sets this property.
+    #[must_use]
+    pub fn property(mut self, name: &str) -> Self {
+        self.property = Some(name.to_owned());
         self
     }
 
@@ -284,6 +332,30 @@ impl Fault {
         self.edit(|error| error.code = Some(code.to_owned()))
     }
 
+    /// Sets `error.message`.
+    #[must_use]
+    pub fn message(self, message: &str) -> Self {
+        self.edit(|error| error.message = Some(message.to_owned()))
+    }
+
+    /// Sets the property that `error.details` names.
+    #[must_use]
+    pub fn target(self, property: &str) -> Self {
+        self.edit(|error| error.target = Some(property.to_owned()))
+    }
+
+    /// Adds a header, for example the `Location` of a redirection.
+    #[must_use]
+    pub fn header(self, name: &str, value: &str) -> Self {
+        self.edit(|error| drop(error.headers.insert(name.to_owned(), value.to_owned())))
+    }
+
+    /// Leaves out the headers that Graph puts on every answer: it is somebody else's.
+    #[must_use]
+    pub fn without_graph_headers(self) -> Self {
+        self.edit(|error| error.graph_headers = false)
+    }
+
     /// Sets `Retry-After`.
     #[must_use]
     pub fn retry_after(self, after: RetryAfter) -> Self {
@@ -301,158 +373,5 @@ impl Fault {
             edit(error);
         }
         self
-    }
-
-    fn matches(&self, scope: Scope, call: &Call, user: Option<Uuid>) -> bool {
-        let path = || call.uri.path_and_query().map_or("", |path| path.as_str());
-        self.on == scope
-            && self.method.as_ref().is_none_or(|method| call.method.as_str().eq_ignore_ascii_case(method))
-            && self.user.is_none_or(|wanted| user == Some(wanted))
-            && self.path.as_ref().is_none_or(|part| path().contains(part.as_str()))
-    }
-}
-
-/// Which side a call is on.
-pub(super) fn scope(call: &Call) -> Scope {
-    match call.place() {
-        Some(_) if call.item.is_some() => Scope::BatchItem,
-        Some(Place::Nowhere | Place::Batch | Place::User(_) | Place::Users | Place::Delta | Place::ByIds) => {
-            Scope::Graph
-        }
-        None if token::is_managed(call) => Scope::ManagedIdentity,
-        None => Scope::Token,
-    }
-}
-
-/// The faults that are still to come, in the order in which they were scripted.
-#[derive(Debug, Default)]
-pub(super) struct Script {
-    faults: Vec<Scripted>,
-    last: u64,
-}
-
-#[derive(Debug)]
-struct Scripted {
-    number: u64,
-    fault: Fault,
-    lapses: Option<Instant>,
-    /// Matching requests so far.
-    met: u32,
-}
-
-/// A fault that strikes.
-#[derive(Clone, Debug)]
-pub(super) struct Strike {
-    pub(super) number: u64,
-    pub(super) delay: Duration,
-    pub(super) apply: bool,
-    pub(super) answer: Option<Answer>,
-}
-
-impl Script {
-    pub(super) fn add(&mut self, fault: Fault, now: Instant) -> u64 {
-        self.last += 1;
-        let lapses = fault.for_ms.map(|time| now + Duration::from_millis(time));
-        self.faults.push(Scripted { number: self.last, fault, lapses, met: 0 });
-        self.last
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.faults.clear();
-    }
-
-    pub(super) fn pending(&self) -> impl Iterator<Item = (u64, &Fault)> {
-        self.faults.iter().map(|scripted| (scripted.number, &scripted.fault))
-    }
-
-    /// The first fault that strikes this call, if any.
-    pub(super) fn strike(&mut self, call: &Call, user: Option<Uuid>, now: Instant) -> Option<Strike> {
-        if self.faults.is_empty() {
-            return None;
-        }
-        self.faults.retain(|one| one.lapses.is_none_or(|lapses| lapses > now));
-        let scope = scope(call);
-        let at = self.faults.iter_mut().position(|one| {
-            let matches = one.fault.matches(scope, call, user);
-            one.met += u32::from(matches);
-            matches && one.met > one.fault.skip && (one.met - one.fault.skip) % one.fault.every.max(1) == 0
-        })?;
-        let one = &mut self.faults[at];
-        let strike = Strike {
-            number: one.number,
-            delay: Duration::from_millis(one.fault.delay_ms),
-            apply: one.fault.apply,
-            answer: one.fault.answer.clone(),
-        };
-        one.fault.times = one.fault.times.map(|times| times.saturating_sub(1));
-        if one.fault.times == Some(0) {
-            self.faults.remove(at);
-        }
-        Some(strike)
-    }
-}
-
-impl ErrorAnswer {
-    pub(super) fn reply(&self, ids: &Ids) -> Reply {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let (code, message) = usual(self.status);
-        let code = self.code.as_deref().unwrap_or(code);
-        let mut refusal = Refusal::new(status, code, self.message.as_deref().unwrap_or(message));
-        if self.status == 401 {
-            refusal = refusal.with_header("www-authenticate", "Bearer realm=\"\"");
-        }
-        let mut reply = refusal.into_reply(ids);
-        match &self.body {
-            Page::Graph => {}
-            Page::Empty => (reply.body, reply.code) = (Body::Empty, None),
-            Page::Html => {
-                let text = format!("<html><body><h1>{status}</h1></body></html>");
-                (reply.body, reply.code) = (Body::Other("text/html", text.into()), None);
-            }
-            Page::Json(value) => reply.body = Body::Json(value.clone()),
-        }
-        if let Some(after) = &self.retry_after {
-            reply.set("retry-after", &after.to_header());
-        }
-        for (name, value) in &self.headers {
-            if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
-                reply.headers.insert(name, value);
-            }
-        }
-        reply
-    }
-}
-
-impl RetryAfter {
-    pub(super) fn to_header(&self) -> String {
-        match self {
-            Self::Seconds(seconds) => seconds.to_string(),
-            Self::DateIn(seconds) => http_date(*seconds),
-            Self::Text(text) => text.clone(),
-        }
-    }
-}
-
-/// The moment so many seconds ahead, as HTTP writes it.
-pub(super) fn http_date(ahead: i64) -> String {
-    let then = clock::now().saturating_add(SignedDuration::from_secs(ahead));
-    then.map(|then| then.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()).unwrap_or_default()
-}
-
-/// The code and message that usually go with a status.
-fn usual(status: u16) -> (&'static str, &'static str) {
-    match status {
-        400 => ("Request_BadRequest", "The request is invalid."),
-        401 => ("InvalidAuthenticationToken", "Lifetime validation failed, the token is expired."),
-        403 => ("Authorization_RequestDenied", "Insufficient privileges to complete the operation."),
-        404 => ("Request_ResourceNotFound", "The resource does not exist."),
-        409 => ("Directory_ConcurrencyViolation", "Please wait briefly and retry."),
-        412 => ("Request_PreconditionFailed", "A precondition failed."),
-        422 => ("Request_UnprocessableEntity", "The request cannot be processed."),
-        423 => ("Request_Locked", "The resource is locked."),
-        429 => ("TooManyRequests", "Too many requests"),
-        500 => ("Service_InternalServerError", "Encountered an internal server error."),
-        503 => ("ServiceUnavailable", "The service is temporarily unavailable."),
-        _ => ("UnknownError", ""),
     }
 }
