@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn counts_and_contents_are_right_although_the_timer_is_late() -> Result<(), Error> {
-        let hub = Hub::new(1, Settings::default());
+        let hub = Hub::new(1, SignedDuration::ZERO, Settings::default());
         hub.run(|broker, now| {
             broker.add_queue("q", EntityOptions::default(), now)?;
             let later = Message { scheduled: Some(now + Duration::from_secs(5)), ..Message::default() };
