@@ -98,9 +98,10 @@ impl World {
         {
             replica.engine.copied(original.lineage());
         }
-        // The original and its copy, and while intake is paused and the original does not come again, one more. Each
-        // replica that cannot know of the copies of another, or of its own earlier life, may add one.
-        let most = 2 + self.lives as usize;
+        // The original and its copy, and while intake is paused and the original does not come again, one more. A replica
+        // that cannot know of the copies of another, or of its own earlier life, may add one for each of the two. They do
+        // not live on: whichever is copied first makes the others needless, or the world would never come to rest.
+        let most = 3 + 2 * (self.lives as usize - 1);
         let alive = self.queue.alive(original.arrival);
         if alive > most {
             return Err(Broken::Multiplied(format!("{alive} stand for {original:?}")));
