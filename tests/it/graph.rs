@@ -2,6 +2,7 @@
 //! must never be done to it.
 
 mod access;
+mod belief;
 mod conflicts;
 mod failures;
 mod guard;

@@ -60,6 +60,8 @@ pub struct Options {
     pub lock: Duration,
     /// After so many failed deliveries the service dead-letters a message.
     pub max_delivery_count: u32,
+    /// How long message ids are remembered, if the queue is to drop duplicates.
+    pub duplicate_window: Option<Duration>,
     /// By how much the clock of Service Bus is ahead of ours; behind if negative.
     pub ahead: SignedDuration,
     /// The local Graph.
@@ -71,7 +73,7 @@ impl Default for Options {
         // A profile without the rule of ten mail addresses: scenarios change an address more often than that.
         let graph = graph::Options { profile: graph::Profile::ExternalId, ..graph::Options::default() };
         let (lock, ahead) = (Duration::from_secs(30), SignedDuration::ZERO);
-        Self { lock, max_delivery_count: 10, ahead, graph }
+        Self { lock, max_delivery_count: 10, duplicate_window: None, ahead, graph }
     }
 }
 
@@ -81,6 +83,7 @@ impl World {
         let entity = EntityOptions {
             lock_duration: options.lock,
             max_delivery_count: options.max_delivery_count,
+            duplicate_window: options.duplicate_window,
             ..EntityOptions::default()
         };
         let subscription =
