@@ -38,6 +38,17 @@ pub(super) fn may_write(grant: &Grant, user: &User, body: &Map<String, Value>) -
     open.then_some(()).ok_or_else(Refusal::forbidden)
 }
 
+/// Whether the grant opens who holds a directory role.
+pub(super) fn may_read_roles(grant: &Grant) -> Result<(), Refusal> {
+    let any = [
+        "RoleManagement.Read.Directory",
+        "RoleManagement.ReadWrite.Directory",
+        "Directory.Read.All",
+        "Directory.ReadWrite.All",
+    ];
+    has(&grant.roles, &any).then_some(()).ok_or_else(Refusal::forbidden)
+}
+
 /// Whether the grant may create and delete users.
 pub(super) fn may_manage(grant: &Grant) -> Result<(), Refusal> {
     has(&grant.roles, &READ_AND_WRITE).then_some(()).ok_or_else(Refusal::forbidden)

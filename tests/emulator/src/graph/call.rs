@@ -26,6 +26,7 @@ pub(super) enum Place {
     Delta,
     ByIds,
     Batch,
+    RoleAssignments,
     Nowhere,
 }
 
@@ -64,6 +65,9 @@ impl Call {
     pub(super) fn place(&self) -> Option<Place> {
         let path = self.uri.path();
         let rest = path.strip_prefix("/v1.0/").or_else(|| path.strip_prefix("/beta/"))?;
+        if rest == "roleManagement/directory/roleAssignments" {
+            return Some(Place::RoleAssignments);
+        }
         let mut segments = rest.split('/');
         let place = match (segments.next(), segments.next(), segments.next()) {
             (Some("users"), None | Some(""), None) => Place::Users,
@@ -106,6 +110,10 @@ mod tests {
             ("/beta/users/x", Some(Place::User("x".into()))),
             ("/v1.0/directoryObjects/getByIds", Some(Place::ByIds)),
             ("/v1.0/$batch", Some(Place::Batch)),
+            (
+                "/v1.0/roleManagement/directory/roleAssignments?$select=principalId",
+                Some(Place::RoleAssignments),
+            ),
             ("/v1.0/groups", Some(Place::Nowhere)),
             ("/v1.0/users/x/manager", Some(Place::Nowhere)),
             ("/contoso/oauth2/v2.0/token", None),

@@ -43,6 +43,26 @@ pub(super) fn page(directory: &Directory, call: &Call, now: Instant) -> Result<V
     Ok(Value::Object(body))
 }
 
+/// A page of `GET /roleManagement/directory/roleAssignments`: every administrator is a Global Administrator here.
+pub(super) fn role_assignments(directory: &Directory, call: &Call, now: Instant) -> Value {
+    const GLOBAL_ADMINISTRATOR: &str = "62e90394-69f5-4237-9190-012177145e10";
+    let skip: usize = call.option("skiptoken").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let holders: Vec<&User> =
+        directory.all_seen(now).filter(|user| user.admin).skip(skip).take(DEFAULT_PAGE + 1).collect();
+    let assignment = |user: &&User| {
+        json!({
+            "id": format!("assignment-{}", user.id), "principalId": user.id.to_string(),
+            "roleDefinitionId": GLOBAL_ADMINISTRATOR, "directoryScopeId": "/",
+        })
+    };
+    let values = holders.iter().take(DEFAULT_PAGE).map(assignment).collect();
+    let mut body = collection(&call.origin(), "roleManagement/directory/roleAssignments", values);
+    if holders.len() > DEFAULT_PAGE {
+        body.insert("@odata.nextLink".to_owned(), json!(next_link(call, skip + DEFAULT_PAGE)));
+    }
+    Value::Object(body)
+}
+
 /// `POST /directoryObjects/getByIds`.
 pub(super) fn by_ids(
     directory: &Directory,

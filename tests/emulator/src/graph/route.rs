@@ -95,6 +95,10 @@ impl State {
                                in this type of tenant.";
                 Err(Refusal::unsupported_query(message))
             }
+            (Place::RoleAssignments, &Method::GET) => {
+                access::may_read_roles(grant)?;
+                Ok(answered(StatusCode::OK, list::role_assignments(&self.directory, call, now)))
+            }
             (Place::Nowhere, _) => {
                 let message = format!("Resource not found for the segment '{}'.", call.uri.path());
                 Err(Refusal::new(StatusCode::NOT_FOUND, "BadRequest", message))

@@ -31,9 +31,15 @@ fn sets(call: &Call, property: &str) -> bool {
 fn scope(call: &Call) -> Scope {
     match call.place() {
         Some(_) if call.item.is_some() => Scope::BatchItem,
-        Some(Place::Nowhere | Place::Batch | Place::User(_) | Place::Users | Place::Delta | Place::ByIds) => {
-            Scope::Graph
-        }
+        Some(
+            Place::Nowhere
+            | Place::Batch
+            | Place::User(_)
+            | Place::Users
+            | Place::Delta
+            | Place::ByIds
+            | Place::RoleAssignments,
+        ) => Scope::Graph,
         None if token::is_managed(call) => Scope::ManagedIdentity,
         None => Scope::Token,
     }
