@@ -14,7 +14,7 @@ use shared::{
         intake::{Planned, Read, changes},
     },
     gate,
-    ids::{LockToken, SequenceNumber, UserId},
+    ids::{ContactId, LockToken, SequenceNumber, UserId},
     lanes::{self, Success},
     mapping::Mapping,
     mark::Mark,
@@ -102,6 +102,7 @@ fn arrival(number: u32, users: u32) -> Arrival {
         intake: Intake::Work(
             vec![Planned {
                 user: UserId(Uuid::from_u128(u128::from(number % users) + 1)),
+                contact: ContactId(Uuid::from_u128(u128::from(number % users) + 1)),
                 version: Some(Version::at(at)),
                 patch: patch.expect("two entries"),
                 member: None,

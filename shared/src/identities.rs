@@ -1,7 +1,12 @@
 //! The addresses with which a user signs in. Graph replaces the list as a whole, so a change is: read it,
 //! change one element, write all of it back.
 //!
+//! Who moves a sign-in address can take the account over by resetting its password, so from where it may be moved
+//! is a question of its own ([`MovesFrom`]).
+//!
 //! Source: Microsoft's "objectIdentity resource type" and "Update user", and reports from the field.
+
+use crate::patch::{MovesFrom, SignIn};
 
 /// One element of `identities`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,37 +30,56 @@ pub enum Edit {
     Replace(Vec<Identity>),
     /// There are several addresses, and nothing tells which one is meant.
     Ambiguous,
+    /// The user has another address, which this change may not move.
+    Bound,
 }
 
+/// Whether an identity is of an account of the directory itself, which its user signs up for: not the name by which
+/// administrators sign in, and no other provider's.
+#[must_use]
+pub fn is_local(identity: &Identity) -> bool {
+    ![PRINCIPAL, FEDERATED].contains(&&*identity.sign_in_type)
+}
+
+const FEDERATED: &str = "federated";
 const EMAIL: &str = "emailAddress";
 const PRINCIPAL: &str = "userPrincipalName";
 
-/// Works out the list with the new address in it. `previous` is the contact's address before the change, if
+/// Works out the list with the new address in it. `written` is the address that was written last for the same contact, if
 /// known; `principal_name` is the user's `userPrincipalName`.
 ///
 /// With one address there is no doubt which one is meant, even if it is not the previous one: changes that
 /// were merged, and directories that nobody kept in step before, both look like that. With several, only the
 /// previous address tells.
 #[must_use]
-pub fn edit(list: &[Identity], address: &str, previous: Option<&str>, principal_name: Option<&str>) -> Edit {
+pub fn edit(list: &[Identity], wanted: &SignIn, written: Option<&str>, principal_name: Option<&str>) -> Edit {
+    let SignIn { address, previous, from, .. } = wanted;
     let is_email = |identity: &&Identity| identity.sign_in_type.starts_with(EMAIL);
     let has = |identity: &Identity, text: &str| identity.issuer_assigned_id.eq_ignore_ascii_case(text);
     let emails: Vec<_> = list.iter().filter(is_email).collect();
     if emails.iter().any(|identity| has(identity, address)) {
         return Edit::Present(with_principal(list.to_vec(), principal_name));
     }
-    let meant: &Identity = match (&emails[..], previous) {
+    let named = |address: Option<&str>| {
+        let address = address?;
+        emails.iter().copied().find(|email| has(email, address))
+    };
+    let meant: &Identity = match (&emails[..], from) {
         ([], _) => return Edit::Unchanged,
-        ([only], _) => only,
-        (several, Some(previous)) => match several.iter().find(|identity| has(identity, previous)) {
+        (_, MovesFrom::Nowhere) => return Edit::Bound,
+        (_, MovesFrom::Previous) => match named(previous.as_deref()).or_else(|| named(written)) {
+            Some(meant) => meant,
+            None => return Edit::Bound,
+        },
+        ([only], MovesFrom::Any) => only,
+        (_, MovesFrom::Any) => match named(previous.as_deref()) {
             Some(meant) => meant,
             None => return Edit::Ambiguous,
         },
-        (_, None) => return Edit::Ambiguous,
     };
     let mut edited = list.to_vec();
     for identity in edited.iter_mut().filter(|identity| *identity == meant) {
-        identity.issuer_assigned_id = address.into();
+        identity.issuer_assigned_id = address.clone();
     }
     Edit::Replace(with_principal(edited, principal_name))
 }
@@ -92,7 +116,44 @@ mod tests {
 
     #[track_caller]
     fn check(list: &[Identity], previous: Option<&str>, expected: &Edit) {
-        assert_eq!(edit(list, "new@example.com", previous, Some(PRINCIPAL_NAME)), *expected);
+        let wanted = SignIn { previous: previous.map(Into::into), ..SignIn::to("new@example.com") };
+        assert_eq!(edit(list, &wanted, None, Some(PRINCIPAL_NAME)), *expected);
+    }
+
+    #[test]
+    fn a_bound_address_is_moved_from_where_it_may_be_and_from_nowhere_else() {
+        use MovesFrom::{Nowhere, Previous};
+
+        let list = |addresses: &[&str]| -> Vec<Identity> {
+            let emails = addresses.iter().map(|address| identity("emailAddress", address));
+            emails.chain([principal()]).collect()
+        };
+        let told = |from: MovesFrom, has: &[&str], previous: Option<&str>, last: Option<&str>| {
+            let wanted = SignIn { previous: previous.map(Into::into), from, ..SignIn::to("new@b.c") };
+            match edit(&list(has), &wanted, last, None) {
+                Edit::Replace(list) => {
+                    list.iter().map(|identity| &*identity.issuer_assigned_id).collect::<Vec<_>>().join(" ")
+                }
+                edit => format!("{edit:?}").split('(').next().unwrap_or_default().to_owned(),
+            }
+        };
+        let moved = format!("new@b.c {PRINCIPAL_NAME}");
+        for (from, has, previous, last, expected) in [
+            (Nowhere, &["old@b.c"][..], Some("old@b.c"), Some("old@b.c"), "Bound"),
+            (Nowhere, &["a@b.c", "old@b.c"], Some("old@b.c"), None, "Bound"),
+            // After a registration, and for who signs in with a social account, there is nothing to move.
+            (Nowhere, &["NEW@b.c"], None, None, "Present"),
+            (Nowhere, &[], None, None, "Unchanged"),
+            (Previous, &["old@b.c"], Some("OLD@b.c"), None, &moved),
+            (Previous, &["old@b.c"], Some("older@b.c"), Some("old@b.c"), &moved),
+            (Previous, &["old@b.c"], Some("other@b.c"), Some("another@b.c"), "Bound"),
+            (Previous, &["old@b.c"], None, None, "Bound"),
+            (Previous, &[""], None, None, "Bound"),
+            (Previous, &["new@b.c"], None, None, "Present"),
+            (Previous, &[], Some("old@b.c"), None, "Unchanged"),
+        ] {
+            assert_eq!(told(from, has, previous, last), expected, "{from:?} {has:?} {previous:?} {last:?}");
+        }
     }
 
     #[test]

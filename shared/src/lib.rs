@@ -17,6 +17,7 @@ pub mod reconcile;
 pub mod gate;
 pub mod pace;
 
+pub mod admission;
 pub mod backoff;
 pub mod change;
 pub mod class;

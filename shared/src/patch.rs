@@ -1,6 +1,11 @@
 //! What a user shall look like afterwards: a non-empty set of properties with absolute values.
 
-use crate::{ids::UserId, property::Property, register::Stamp, urgency::Urgency};
+use crate::{
+    ids::{ContactId, UserId},
+    property::{Kind, Property},
+    register::Stamp,
+    urgency::Urgency,
+};
 
 /// The value a property shall have. Absolute, so that writing it twice is harmless.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,12 +19,64 @@ pub enum PropertyValue {
     /// Yes or no.
     Bool(bool),
     /// The address with which the user signs in.
-    SignIn {
-        /// The new address.
-        address: Box<str>,
-        /// The address before, if a pre image tells: it says which of several to change.
-        previous: Option<Box<str>>,
-    },
+    SignIn(Box<SignIn>),
+}
+
+impl From<SignIn> for PropertyValue {
+    fn from(wanted: SignIn) -> Self {
+        Self::SignIn(Box::new(wanted))
+    }
+}
+
+/// The address with which a user shall sign in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SignIn {
+    /// The new address.
+    pub address: Box<str>,
+    /// The address before, if a pre image tells: it says which of several to change.
+    pub previous: Option<Box<str>>,
+    /// From where it may be moved.
+    pub from: MovesFrom,
+    /// The contact that asks for it.
+    pub contact: Option<ContactId>,
+}
+
+/// From where a sign-in address may be moved. Whoever can move it can take the account over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MovesFrom {
+    /// From any address, if it is clear which one is meant.
+    #[default]
+    Any,
+    /// From the contact's address before, or from the one that was written last for the same contact.
+    Previous,
+    /// From none: the user has the address already, or it is not for this message to give it to him.
+    Nowhere,
+}
+
+impl MovesFrom {
+    /// Under which condition the address is moved, in words; `None` if under none.
+    #[must_use]
+    pub const fn condition(self) -> Option<&'static str> {
+        match self {
+            Self::Any => None,
+            Self::Previous => Some(
+                "only if the user signs in with the contact's address before, or with the one written for it last \
+                 (link.match)",
+            ),
+            Self::Nowhere => Some(
+                "only if the user signs in with this address already: the link is new in this message, or no pre image \
+                 shows that it is not (link.match)",
+            ),
+        }
+    }
+}
+
+impl SignIn {
+    /// A move to this address, from wherever.
+    #[must_use]
+    pub fn to(address: &str) -> Self {
+        Self { address: address.into(), previous: None, from: MovesFrom::Any, contact: None }
+    }
 }
 
 /// Properties and their new values, never none, each once.
@@ -47,11 +104,45 @@ impl UserPatch {
         self.0.iter().map(|(property, value)| (property, value))
     }
 
+    /// From where the sign-in address may be moved; from anywhere if the patch sets none.
+    #[must_use]
+    pub fn moves_from(&self) -> MovesFrom {
+        let from = |value: &PropertyValue| match value {
+            PropertyValue::SignIn(wanted) => Some(wanted.from),
+            _ => None,
+        };
+        self.0.iter().find_map(|(_, value)| from(value)).unwrap_or_default()
+    }
+
+    /// The parts that are decided apart: an address that may not be moved from anywhere must not keep the rest from
+    /// being written. With it goes whatever else would be given that address, or is an address too.
+    pub fn parted(self) -> impl Iterator<Item = Self> {
+        let bound = self.0.iter().find_map(|(_, value)| match value {
+            PropertyValue::SignIn(wanted) if wanted.from.condition().is_some() => {
+                Some(wanted.address.clone())
+            }
+            _ => None,
+        });
+        let (addresses, rest): (Vec<_>, Vec<_>) = match bound {
+            Some(address) => self.0.into_iter().partition(|entry| is_address(entry, &address)),
+            None => (Vec::new(), self.0),
+        };
+        [rest, addresses].into_iter().filter(|part| !part.is_empty()).map(Self)
+    }
+
     /// The value a property shall have, if the patch sets it.
     #[must_use]
     pub fn get(&self, property: &Property) -> Option<&PropertyValue> {
         self.0.iter().find(|(known, _)| known == property).map(|(_, value)| value)
     }
+}
+
+/// Whether an entry is about an address, or gives another property this one.
+fn is_address((property, value): &(Property, PropertyValue), address: &str) -> bool {
+    let kind = property.rules().kind;
+    let is_kind = matches!(kind, Kind::SignIn | Kind::Address { .. } | Kind::List { addresses: true, .. });
+    is_kind
+        || matches!(value, PropertyValue::Text(text) | PropertyValue::Single(text) if text.eq_ignore_ascii_case(address))
 }
 
 impl IntoIterator for UserPatch {
@@ -86,4 +177,6 @@ pub struct UserWrite {
     pub known: Vec<Entry>,
     /// How much the most urgent of the merged changes is waited for.
     pub urgency: Urgency,
+    /// The contacts whose changes are in it, each once; none for a repair.
+    pub contacts: Vec<ContactId>,
 }

@@ -3,17 +3,19 @@
 
 mod forced;
 mod letters;
+mod link_match;
 mod new_link;
 
 pub use self::{
     forced::Forced,
     letters::{is_logical_name, truncated, unsupported},
+    link_match::LinkMatch,
 };
 use crate::{
     change::{Change, Columns, Operation, Value},
     ids::{OrganizationId, UserId},
     mapping::{Mapping, Row},
-    patch::{PropertyValue, UserPatch},
+    patch::{MovesFrom, PropertyValue, SignIn, UserPatch},
     property::Property,
     reason::DeadLetter,
 };
@@ -46,17 +48,20 @@ pub enum Needless {
     NothingMapped,
     /// Every mapped column has the value it had before, by the registered pre image.
     SameAsBefore,
+    /// The columns that changed feed only properties whose required column is not true.
+    RequirementNotMet,
     /// The operation never touches a user (delete, state, owner).
     OperationIgnored,
 }
 
 impl Needless {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::NotAPortalUser,
         Self::LinkNotInImage,
         Self::NothingMapped,
         Self::SameAsBefore,
+        Self::RequirementNotMet,
         Self::OperationIgnored,
     ];
 
@@ -74,6 +79,9 @@ impl Needless {
                 "every mapped column has the value it had before, by the pre image; contactsync apply writes it all the \
                  same"
             }
+            Self::RequirementNotMet => {
+                "what changed is written only if the column that its row requires is true, and it is not"
+            }
             Self::OperationIgnored => "this operation never touches a user",
         }
     }
@@ -86,6 +94,7 @@ impl Needless {
             Self::LinkNotInImage => "link-not-in-image",
             Self::NothingMapped => "nothing-mapped",
             Self::SameAsBefore => "same-as-before",
+            Self::RequirementNotMet => "requirement-not-met",
             Self::OperationIgnored => "operation-ignored",
         }
     }
@@ -100,6 +109,8 @@ pub struct Planner {
     pub mapping: Mapping,
     /// Organizations accepted; empty means any.
     pub organizations: Vec<OrganizationId>,
+    /// From where the contact that a user is linked with may move his sign-in address.
+    pub link_match: LinkMatch,
 }
 
 impl Planner {
@@ -109,13 +120,23 @@ impl Planner {
     /// A planner with a mapping and everything else as most installations have it.
     #[must_use]
     pub fn new(mapping: Mapping) -> Self {
-        Self { link_column: Self::DEFAULT_LINK_COLUMN.into(), mapping, organizations: Vec::new() }
+        Self {
+            link_column: Self::DEFAULT_LINK_COLUMN.into(),
+            mapping,
+            organizations: Vec::new(),
+            link_match: LinkMatch::default(),
+        }
     }
 
     /// Plans one change.
     #[must_use]
     pub fn plan(&self, change: &Change) -> Plan {
-        self.try_plan(change).unwrap_or_else(Plan::Impossible)
+        self.plan_moving(change, self.moves_from(change))
+    }
+
+    /// Plans one change whose address may be moved from there.
+    fn plan_moving(&self, change: &Change, from: MovesFrom) -> Plan {
+        self.try_plan(change, from).unwrap_or_else(Plan::Impossible)
     }
 
     /// The user that a change links to, whatever the plan for it is.
@@ -124,7 +145,7 @@ impl Planner {
         self.user(change).ok()?.ok()
     }
 
-    fn try_plan(&self, change: &Change) -> Result<Plan, DeadLetter> {
+    fn try_plan(&self, change: &Change, from: MovesFrom) -> Result<Plan, DeadLetter> {
         self.check_organization(change)?;
         match change.operation {
             Operation::Create | Operation::Update | Operation::Merge | Operation::Unknown => {}
@@ -148,7 +169,7 @@ impl Planner {
             Err(nobody) => return Ok(Plan::Nothing(nobody)),
         };
         if links_anew {
-            return Ok(write(user, self.all_entries(change)?));
+            return Ok(self.all_entries(change)?.write(user, change, from));
         }
         // What the change did not really change need not be written: the column had this value already.
         let differing: Vec<_> = changed
@@ -159,7 +180,7 @@ impl Planner {
         if differing.is_empty() {
             return Ok(Plan::Nothing(Needless::SameAsBefore));
         }
-        Ok(write(user, self.entries(change, differing)?))
+        Ok(self.entries(change, differing)?.write(user, change, from))
     }
 
     fn check_organization(&self, change: &Change) -> Result<(), DeadLetter> {
@@ -197,40 +218,61 @@ impl Planner {
         Err(letters::link_unknown(&self.link_column, change))
     }
 
-    fn entries<'c>(
-        &self,
-        change: &'c Change,
-        differing: Vec<&'c str>,
-    ) -> Result<Vec<(Property, PropertyValue)>, DeadLetter> {
+    fn entries<'c>(&self, change: &'c Change, differing: Vec<&'c str>) -> Result<Entries, DeadLetter> {
         // A column that the change did not touch is as the post image shows it. One left out at creation is empty.
         let created = (change.operation == Operation::Create).then_some(&Value::Null);
         let present =
             |column: &str| change.columns.get(column).or_else(|| change.after.get(column)).or(created);
-        let mut entries = Vec::with_capacity(differing.len());
+        let mut entries = Entries::default();
         for row in self.mapping.fed_by(differing) {
-            let value = row.value(present).map_err(|error| letters::unmappable(row, &error, change))?;
-            entries.extend(value.map(|value| (row.property.clone(), with_previous(value, row, change))));
+            let unmappable = |error| letters::unmappable(row, &error, change);
+            if row.is_met(present).map_err(unmappable)? {
+                let value = row.value(present).map_err(unmappable)?;
+                entries.put(row, value.map(|value| with_previous(value, row, change)));
+            } else {
+                entries.unmet = true;
+            }
         }
         Ok(entries)
     }
 }
 
-/// The address before, for a sign-in address: it tells which of several to change.
-fn with_previous(value: PropertyValue, row: &Row, change: &Change) -> PropertyValue {
-    let PropertyValue::SignIn { address, .. } = value else { return value };
-    let before = row.value(|column| change.before.get(column));
-    let previous = match before {
-        Ok(Some(PropertyValue::SignIn { address, .. })) => Some(address),
-        _ => None,
-    };
-    PropertyValue::SignIn { address, previous }
+/// What the rows of the mapping give.
+#[derive(Default)]
+struct Entries {
+    values: Vec<(Property, PropertyValue)>,
+    /// Whether a row gives nothing because the column that it requires is not true.
+    unmet: bool,
 }
 
-fn write(user: UserId, entries: Vec<(Property, PropertyValue)>) -> Plan {
-    match UserPatch::new(entries) {
-        Some(patch) => Plan::Write { user, patch },
-        None => Plan::Nothing(Needless::NothingMapped),
+impl Entries {
+    fn put(&mut self, row: &Row, value: Option<PropertyValue>) {
+        self.values.extend(value.map(|value| (row.property.clone(), value)));
     }
+
+    fn write(self, user: UserId, change: &Change, from: MovesFrom) -> Plan {
+        let bound = |value| match value {
+            PropertyValue::SignIn(wanted) => SignIn { from, contact: Some(change.contact), ..*wanted }.into(),
+            value => value,
+        };
+        let entries = self.values.into_iter().map(|(property, value)| (property, bound(value)));
+        match UserPatch::new(entries) {
+            Some(patch) => Plan::Write { user, patch },
+            None if self.unmet => Plan::Nothing(Needless::RequirementNotMet),
+            None => Plan::Nothing(Needless::NothingMapped),
+        }
+    }
+}
+
+/// The address before, for a sign-in address: it tells which of several to change.
+fn with_previous(value: PropertyValue, row: &Row, change: &Change) -> PropertyValue {
+    let PropertyValue::SignIn(wanted) = value else { return value };
+    let before = row.value(|column| change.before.get(column));
+    let previous = match before {
+        Ok(Some(PropertyValue::SignIn(before))) => Some(before.address),
+        _ => None,
+    };
+    SignIn { previous, ..*wanted }.into()
 }
 
 #[cfg(test)]

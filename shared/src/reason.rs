@@ -26,8 +26,14 @@ pub enum DeadLetterReason {
     UserNotFound,
     /// A value would be refused by Graph: too long, empty where it must not be, of the wrong kind.
     ValueInvalid,
-    /// The user signs in with several addresses, and nothing tells which of them is meant.
+    /// Nothing tells which of the user's sign-in addresses is meant, or he has another one than the contact had.
     SignInAmbiguous,
+    /// One message makes the user the contact's and would move his sign-in address.
+    LinkAndAddressTogether,
+    /// The user belongs to another contact.
+    UserOfAnotherContact,
+    /// The user is not of those whom the filter lets be written.
+    UserNotAllowed,
     /// A value belongs to another object of the directory already.
     IdentityConflict,
     /// Graph refused this one user or value for good.
@@ -44,7 +50,7 @@ pub enum DeadLetterReason {
 
 impl DeadLetterReason {
     /// All reasons, in the order of the runbook.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::BodyUndecodable,
         Self::WrongEntity,
         Self::ForeignOrganization,
@@ -56,6 +62,9 @@ impl DeadLetterReason {
         Self::UserNotFound,
         Self::ValueInvalid,
         Self::SignInAmbiguous,
+        Self::LinkAndAddressTogether,
+        Self::UserOfAnotherContact,
+        Self::UserNotAllowed,
         Self::IdentityConflict,
         Self::GraphRefused,
         Self::GraphFailsForUser,
@@ -79,6 +88,9 @@ impl DeadLetterReason {
             Self::UserNotFound => "UserNotFound",
             Self::ValueInvalid => "ValueInvalid",
             Self::SignInAmbiguous => "SignInAmbiguous",
+            Self::LinkAndAddressTogether => "LinkAndAddressTogether",
+            Self::UserOfAnotherContact => "UserOfAnotherContact",
+            Self::UserNotAllowed => "UserNotAllowed",
             Self::IdentityConflict => "IdentityConflict",
             Self::GraphRefused => "GraphRefused",
             Self::GraphFailsForUser => "GraphFailsForUser",

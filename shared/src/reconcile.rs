@@ -2,9 +2,10 @@
 //! when only differences are written.
 
 use crate::{
+    admission::{Person, Terms, Withheld},
     identities::{self, Edit, Identity},
     mark::Mark,
-    patch::{Entry, PropertyValue, UserWrite},
+    patch::{Entry, MovesFrom, PropertyValue, SignIn, UserWrite},
     property::{Kind, Property},
 };
 
@@ -15,13 +16,15 @@ pub struct Reading {
     pub guard: Option<Property>,
     /// Whether values that are there already are left out.
     pub diff: bool,
+    /// What a user must be to be written.
+    pub terms: Terms,
 }
 
 /// A user as Graph showed him.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Current {
-    /// The identities, if they were asked for.
-    pub identities: Vec<Identity>,
+    /// Who he is.
+    pub person: Person,
     /// The principal name, if it was asked for.
     pub principal_name: Option<Box<str>>,
     /// Values of properties that were asked for.
@@ -50,10 +53,6 @@ pub struct Reconciled {
     pub went_back: bool,
 }
 
-/// The user signs in with several addresses, and nothing tells which of them is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ambiguous;
-
 impl Body {
     fn is_empty(&self) -> bool {
         self.properties.is_empty() && self.identities.is_none()
@@ -64,7 +63,8 @@ impl Reading {
     /// Whether this write needs a look at the user.
     #[must_use]
     pub fn is_needed(&self, write: &UserWrite) -> bool {
-        self.guard.is_some() || self.diff || write.entries.iter().any(|entry| is_sign_in(&entry.property))
+        let own = self.guard.is_some() || self.diff || self.terms.need_a_look();
+        own || write.entries.iter().any(|entry| is_sign_in(&entry.property))
     }
 }
 
@@ -81,7 +81,8 @@ pub fn blind(write: &UserWrite) -> Body {
 }
 
 /// What is left of a write for a user who looks like this.
-pub fn reconcile(write: &UserWrite, current: &Current, reading: &Reading) -> Result<Reconciled, Ambiguous> {
+pub fn reconcile(write: &UserWrite, current: &Current, reading: &Reading) -> Result<Reconciled, Withheld> {
+    let claim = reading.terms.admit(&write.contacts, &current.person)?;
     let mut mark = Mark::read(current.mark.as_deref().unwrap_or_default());
     let (mut body, mut superseded) = (Body::default(), Vec::new());
     let (seen, mut must_mark, mut went_back) = (mark.clone(), false, false);
@@ -96,9 +97,9 @@ pub fn reconcile(write: &UserWrite, current: &Current, reading: &Reading) -> Res
             mark.note(&entry.property, version);
         }
         match &entry.value {
-            PropertyValue::SignIn { address, previous } => {
-                let principal = current.principal_name.as_deref();
-                match identities::edit(&current.identities, address, previous.as_deref(), principal) {
+            PropertyValue::SignIn(wanted) => {
+                let (principal, written) = (current.principal_name.as_deref(), last_of(write, wanted));
+                match identities::edit(&current.person.identities, wanted, written, principal) {
                     Edit::Unchanged => {}
                     // What this replica wrote after what it now reads has not come through yet.
                     Edit::Present(list) if !is_last(write, &entry.property, &entry.value) => {
@@ -108,7 +109,9 @@ pub fn reconcile(write: &UserWrite, current: &Current, reading: &Reading) -> Res
                     // not be known to be older.
                     Edit::Present(_) => must_mark = !reading.diff,
                     Edit::Replace(list) => body.identities = Some(list),
-                    Edit::Ambiguous => return Err(Ambiguous),
+                    Edit::Ambiguous => return Err(Withheld::Ambiguous),
+                    Edit::Bound if wanted.from == MovesFrom::Nowhere => return Err(Withheld::LinkAndAddress),
+                    Edit::Bound => return Err(Withheld::NotPrevious),
                 }
             }
             value
@@ -118,8 +121,9 @@ pub fn reconcile(write: &UserWrite, current: &Current, reading: &Reading) -> Res
             value => body.properties.push((entry.property.clone(), value.clone())),
         }
     }
-    let marks = (must_mark && mark != seen) || !body.is_empty();
-    if let (true, Some(attribute)) = (marks, &reading.guard) {
+    let writes = (must_mark && mark != seen) || !body.is_empty();
+    body.properties.extend(claim.filter(|_| writes));
+    if let (true, Some(attribute)) = (writes, &reading.guard) {
         for known in &write.known {
             mark.note(&known.property, known.stamp.version);
         }
@@ -132,11 +136,21 @@ pub fn reconcile(write: &UserWrite, current: &Current, reading: &Reading) -> Res
     Ok(Reconciled { body: (!body.is_empty()).then_some(body), superseded, went_back })
 }
 
+/// The address that this replica wrote last for the contact that now asks for another.
+fn last_of<'w>(write: &'w UserWrite, wanted: &SignIn) -> Option<&'w str> {
+    write.known.iter().find_map(|known| match &known.value {
+        PropertyValue::SignIn(last) if last.contact.is_some() && last.contact == wanted.contact => {
+            Some(&*last.address)
+        }
+        _ => None,
+    })
+}
+
 /// Whether this replica has written no other value since: only then is a value that was read to be believed.
 fn is_last(write: &UserWrite, property: &Property, value: &PropertyValue) -> bool {
     write.known.iter().filter(|known| known.property == *property).all(|known| match (&known.value, value) {
-        (PropertyValue::SignIn { address: last, .. }, PropertyValue::SignIn { address, .. }) => {
-            last.eq_ignore_ascii_case(address)
+        (PropertyValue::SignIn(last), PropertyValue::SignIn(wanted)) => {
+            last.address.eq_ignore_ascii_case(&wanted.address)
         }
         (last, value) => last == value,
     })
@@ -157,10 +171,13 @@ pub fn undone(write: &UserWrite, current: &Current) -> Vec<Property> {
 
 /// Whether the user shows another value. What cannot be seen does not count as different.
 fn differs(current: &Current, entry: &Entry) -> bool {
-    if let PropertyValue::SignIn { address, .. } = &entry.value {
-        let has = |identity: &Identity| identity.issuer_assigned_id.eq_ignore_ascii_case(address);
-        let emails =
-            current.identities.iter().filter(|identity| identity.sign_in_type.starts_with("emailAddress"));
+    if let PropertyValue::SignIn(wanted) = &entry.value {
+        let has = |identity: &Identity| identity.issuer_assigned_id.eq_ignore_ascii_case(&wanted.address);
+        let emails = current
+            .person
+            .identities
+            .iter()
+            .filter(|identity| identity.sign_in_type.starts_with("emailAddress"));
         return emails.clone().next().is_some() && !emails.clone().any(has);
     }
     current.values.iter().any(|(property, value)| *property == entry.property && *value != entry.value)
@@ -177,12 +194,19 @@ mod tests {
 
     use super::*;
     use crate::{
-        ids::{SequenceNumber, UserId},
+        ids::{ContactId, SequenceNumber, UserId},
         patch::Entry,
         register::Stamp,
         urgency::Urgency,
         version::Version,
     };
+
+    const ADA: ContactId = ContactId(Uuid::from_u128(0xada));
+    const EVE: ContactId = ContactId(Uuid::from_u128(0xe7e));
+
+    fn showing(identities: Vec<Identity>) -> Current {
+        Current { person: Person { identities, ..Person::default() }, ..Current::default() }
+    }
 
     fn property(name: &str) -> Property {
         Property::named(name).expect("known")
@@ -204,11 +228,17 @@ mod tests {
             stamp: stamp(second),
         };
         let entries = entries.iter().map(entry).collect();
-        UserWrite { user: UserId(Uuid::from_u128(1)), entries, known: Vec::new(), urgency: Urgency::Live }
+        UserWrite {
+            user: UserId(Uuid::from_u128(1)),
+            entries,
+            known: Vec::new(),
+            urgency: Urgency::Live,
+            contacts: vec![ADA],
+        }
     }
 
     fn guarded() -> Reading {
-        Reading { guard: Some(property("extensionAttribute15")), diff: false }
+        Reading { guard: Some(property("extensionAttribute15")), ..Reading::default() }
     }
 
     fn after(reconciled: &Reconciled) -> Current {
@@ -243,7 +273,7 @@ mod tests {
 
     #[test]
     fn what_a_lagging_read_shows_is_not_believed_against_what_was_written_last() {
-        let reading = Reading { guard: None, diff: true };
+        let reading = Reading { diff: true, ..Reading::default() };
         let current = Current { values: vec![(property("mail"), text("a@b.c"))], ..Current::default() };
         let mut back = write(30, &[("mail", text("a@b.c"))]);
         back.known = write(20, &[("mail", text("x@y.z"))]).entries;
@@ -255,13 +285,13 @@ mod tests {
 
     #[test]
     fn an_address_that_is_there_already_is_marked_so_that_an_older_one_stays_out() {
-        let address = |text: &str| PropertyValue::SignIn { address: text.into(), previous: None };
+        let address = |text: &str| PropertyValue::from(SignIn::to(text));
         let identity = Identity {
             sign_in_type: "emailAddress".into(),
             issuer: "contoso.onmicrosoft.com".into(),
             issuer_assigned_id: "new@example.com".into(),
         };
-        let there = Current { identities: vec![identity], ..Current::default() };
+        let there = showing(vec![identity]);
         let same = write(20, &[(Property::SIGN_IN, address("new@example.com"))]);
         let marked = reconcile(&same, &there, &guarded()).expect("clear");
         assert_eq!(marked.body.as_ref().map(|body| &body.identities), Some(&None));
@@ -286,7 +316,7 @@ mod tests {
             values: vec![(property("mail"), text("a@b.c")), (property("surname"), PropertyValue::Clear)],
             ..Current::default()
         };
-        let reading = Reading { guard: None, diff: true };
+        let reading = Reading { diff: true, ..Reading::default() };
         let both = write(1, &[("mail", text("a@b.c")), ("surname", text("King"))]);
         let body = reconcile(&both, &current, &reading).expect("clear").body.expect("the surname differs");
         assert_eq!(body.properties, [(property("surname"), text("King"))]);
@@ -296,24 +326,66 @@ mod tests {
 
     #[test]
     fn a_sign_in_address_becomes_the_whole_list_beside_the_other_properties() {
-        let address = PropertyValue::SignIn { address: "new@example.com".into(), previous: None };
+        let address = PropertyValue::from(SignIn::to("new@example.com"));
         let wanted = write(1, &[("givenName", text("Ada")), (Property::SIGN_IN, address)]);
         let old = Identity {
             sign_in_type: "emailAddress".into(),
             issuer: "contoso.onmicrosoft.com".into(),
             issuer_assigned_id: "old@example.com".into(),
         };
-        let current = Current { identities: vec![old.clone()], ..Current::default() };
+        let current = showing(vec![old.clone()]);
         let body = reconcile(&wanted, &current, &Reading::default()).expect("clear").body.expect("a write");
         assert_eq!(body.properties, [(property("givenName"), text("Ada"))]);
         assert_eq!(
             body.identities,
             Some(vec![Identity { issuer_assigned_id: "new@example.com".into(), ..old.clone() }])
         );
-        let two = Current {
-            identities: vec![old.clone(), Identity { issuer_assigned_id: "x@y.z".into(), ..old }],
-            ..current
+        let two = showing(vec![old.clone(), Identity { issuer_assigned_id: "x@y.z".into(), ..old }]);
+        assert_eq!(reconcile(&wanted, &two, &Reading::default()), Err(Withheld::Ambiguous));
+    }
+
+    #[test]
+    fn an_address_that_may_not_be_moved_is_not_and_what_was_written_for_the_contact_last_counts_as_its_own() {
+        let old = Identity {
+            sign_in_type: "emailAddress".into(),
+            issuer: "contoso.onmicrosoft.com".into(),
+            issuer_assigned_id: "old@example.com".into(),
         };
-        assert_eq!(reconcile(&wanted, &two, &Reading::default()), Err(Ambiguous));
+        let current = showing(vec![old]);
+        let address = |text: &str, from: MovesFrom, contact: ContactId| {
+            PropertyValue::from(SignIn { from, contact: Some(contact), ..SignIn::to(text) })
+        };
+        let ask = |from: MovesFrom, last: Option<ContactId>| {
+            let mut wanted = write(20, &[(Property::SIGN_IN, address("new@example.com", from, ADA))]);
+            let last = last.map(|contact| (Property::SIGN_IN, address("OLD@example.com", from, contact)));
+            wanted.known = last.map(|last| write(10, &[last]).entries).unwrap_or_default();
+            reconcile(&wanted, &current, &Reading::default()).map(|reconciled| reconciled.body.is_some())
+        };
+        assert_eq!(ask(MovesFrom::Nowhere, Some(ADA)), Err(Withheld::LinkAndAddress));
+        assert_eq!(ask(MovesFrom::Previous, None), Err(Withheld::NotPrevious));
+        assert_eq!(
+            ask(MovesFrom::Previous, Some(EVE)),
+            Err(Withheld::NotPrevious),
+            "not what she had written"
+        );
+        assert_eq!(ask(MovesFrom::Previous, Some(ADA)), Ok(true));
+    }
+
+    #[test]
+    fn a_user_is_claimed_in_the_same_write_and_not_for_nothing() {
+        let terms = Terms { owner: Some(property("extensionAttribute14")), ..Terms::default() };
+        let reading = Reading { diff: true, terms, ..guarded() };
+        let wanted = write(10, &[("surname", text("King"))]);
+        let body = reconcile(&wanted, &Current::default(), &reading).expect("hers").body.expect("a write");
+        let names: Vec<_> = body.properties.iter().map(|(property, _)| property.name()).collect();
+        assert_eq!(names, ["surname", "extensionAttribute14", "extensionAttribute15"]);
+        assert_eq!(body.properties[1].1, text(&ADA.to_string()));
+        let same = Current { values: vec![(property("surname"), text("King"))], ..Current::default() };
+        assert_eq!(reconcile(&wanted, &same, &reading).expect("hers").body, None);
+        let owned = Current {
+            person: Person { owner: Some(EVE.to_string().into()), ..Person::default() },
+            ..Current::default()
+        };
+        assert_eq!(reconcile(&wanted, &owned, &reading), Err(Withheld::OtherContact));
     }
 }

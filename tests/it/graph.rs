@@ -14,6 +14,7 @@ mod needless;
 mod quota;
 mod several;
 mod sign_in;
+mod takeover;
 mod throttling;
 
 use std::time::Duration;

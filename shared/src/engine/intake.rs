@@ -6,7 +6,7 @@ use crate::{
     change::Change,
     decode::{self, Problem, Subject, Unread, Unreadable},
     engine::{Ending, Failures, Member},
-    ids::{SequenceNumber, UserId},
+    ids::{ContactId, SequenceNumber, UserId},
     patch::{Entry, UserPatch, UserWrite},
     plan::{Needless, Plan, Planner, is_logical_name, truncated, unsupported},
     reason::{DeadLetter, DeadLetterReason, chain},
@@ -23,6 +23,8 @@ const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 pub struct Planned {
     /// The user.
     pub user: UserId,
+    /// The contact that changed.
+    pub contact: ContactId,
     /// How new the change is, if the message tells.
     pub version: Option<Version>,
     /// What it asks for.
@@ -57,6 +59,7 @@ impl Planned {
             entries: self.patch.clone().into_iter().map(entry).collect(),
             known: Vec::new(),
             urgency: Urgency::default(),
+            contacts: vec![self.contact],
         }
     }
 }
@@ -103,11 +106,12 @@ pub fn plan(read: Read, planner: &Planner) -> Result<Intake, DeadLetter> {
     let mut writes = Vec::with_capacity(changes.len());
     let mut needless = Needless::NothingMapped;
     for change in &changes {
-        let contact = Some(change.contact);
-        let member = change.origin.position.map(|position| Member { position, contact });
+        let (contact, version) = (change.contact, change.version);
+        let member = change.origin.position.map(|position| Member { position, contact: Some(contact) });
         match (planner.plan(change), member) {
             (Plan::Write { user, patch }, member) => {
-                writes.push(Planned { user, version: change.version, patch, member });
+                let part = |patch| Planned { user, contact, version, patch, member };
+                writes.extend(patch.parted().map(part));
             }
             (Plan::Nothing(why), _) => needless = why,
             // The others are written first; replaying the message once the contact is mended repeats them, which

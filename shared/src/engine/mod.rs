@@ -164,9 +164,10 @@ impl Engine {
         for planned in planned {
             self.times_cut += u64::from(planned.is_from_the_future(enqueued));
             let stamp = planned.stamp(enqueued, lineage.origin);
-            let Planned { user, patch, member, .. } = planned;
+            let Planned { user, contact, patch, member, .. } = planned;
             let (ticket, refused_before) = (Ticket { lock, member }, false);
-            self.lanes.push(Work { user, stamp, patch, urgency, deadline, refused_before, ticket }, now);
+            let work = Work { user, contact, stamp, patch, urgency, deadline, refused_before, ticket };
+            self.lanes.push(work, now);
         }
         if self.stopping {
             self.release_waiting(now);

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     backoff::Backoff,
     class::Class,
-    ids::SequenceNumber,
+    ids::{ContactId, SequenceNumber},
     patch::{PropertyValue, UserPatch},
     plan::Needless,
     version::Version,
@@ -65,6 +65,7 @@ fn arrival(n: u128, users: &[u128]) -> Arrival {
     let property = Property::named("givenName").expect("known");
     let planned = users.iter().map(|&id| Planned {
         user: user(id),
+        contact: ContactId(Uuid::from_u128(id)),
         version: None,
         patch: UserPatch::new([(property.clone(), PropertyValue::Text(n.to_string().into()))]).expect("one"),
         member: None,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Work, applied::Known, evidence::Begun, turns::Newness};
-use crate::{moment::Moment, patch::Entry, property::Property, urgency::Urgency};
+use crate::{ids::ContactId, moment::Moment, patch::Entry, property::Property, urgency::Urgency};
 
 /// One user's lane.
 #[derive(Debug)]
@@ -67,6 +67,14 @@ impl<T> Lane<T> {
 
     pub(super) fn flying_len(&self) -> usize {
         self.flying.len()
+    }
+
+    /// The contacts whose changes are in the write that is under way, each once.
+    pub(super) fn contacts(&self) -> Vec<ContactId> {
+        let mut contacts: Vec<_> = self.flying.iter().map(|work| work.contact).collect();
+        contacts.sort_unstable();
+        contacts.dedup();
+        contacts
     }
 
     /// The properties that the write under way sets.

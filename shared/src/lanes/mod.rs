@@ -304,7 +304,8 @@ impl<T> Lanes<T> {
             lane.tried_since.get_or_insert(now);
             lane.begun = self.evidence.begin(lane.properties());
             self.in_flight += 1;
-            let write = UserWrite { user, entries, known: known.entries(), urgency: lane.flying_urgency() };
+            let (known, urgency, contacts) = (known.entries(), lane.flying_urgency(), lane.contacts());
+            let write = UserWrite { user, entries, known, urgency, contacts };
             return Some(Next::Write { write, changes: lane.flying_len() });
         }
         self.gate.unused();

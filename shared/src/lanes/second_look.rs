@@ -62,7 +62,8 @@ impl<T> Lanes<T> {
         self.in_flight += 1;
         self.unverified.look(user);
         let entries = self.unverified.written(user);
-        Some(Next::Verify(UserWrite { user, entries, known: Vec::new(), urgency: Urgency::Live }))
+        let (known, contacts) = (Vec::new(), Vec::new());
+        Some(Next::Verify(UserWrite { user, entries, known, urgency: Urgency::Live, contacts }))
     }
 
     /// It is too early for a look, or the write that would have repaired came to nothing: look after another while.

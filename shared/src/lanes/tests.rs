@@ -14,7 +14,7 @@ use crate::{
     backoff::Backoff,
     class::Class,
     gate,
-    ids::SequenceNumber,
+    ids::{ContactId, SequenceNumber},
     pace::Pace,
     patch::{PropertyValue, UserPatch},
     property::Property,
@@ -81,6 +81,7 @@ fn work(id: usize, to: u8, version: i64, values: &[(&str, &str)]) -> Work<Messag
     let entries = values.iter().map(|(name, value)| (property(name), PropertyValue::Text((*value).into())));
     Work {
         user: user(to),
+        contact: ContactId(Uuid::from_u128(u128::from(to) + 1)),
         stamp: stamp(version, id),
         patch: UserPatch::new(entries).expect("not empty"),
         urgency: Urgency::Live,

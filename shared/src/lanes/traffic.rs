@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, time::Duration};
 use crate::{
     backoff::Backoff,
     class::Class,
-    ids::UserId,
+    ids::{ContactId, UserId},
     moment::Moment,
     patch::{UserPatch, UserWrite},
     property::Property,
@@ -19,6 +19,8 @@ use crate::{
 pub struct Work<T> {
     /// The user.
     pub user: UserId,
+    /// The contact that changed.
+    pub contact: ContactId,
     /// How new the change is.
     pub stamp: Stamp,
     /// What it asks for.

@@ -1,7 +1,11 @@
 //! From the text of a column to a value that Graph takes.
 
 use super::country;
-use crate::{patch::PropertyValue, property::Kind, utf16};
+use crate::{
+    patch::{PropertyValue, SignIn},
+    property::Kind,
+    utf16,
+};
 
 /// A change of the text before it is fitted to the property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +102,7 @@ pub(super) fn fit(kind: Kind, text: &str) -> Result<PropertyValue, Invalid> {
         Kind::SignIn => {
             limit(crate::property::LONGEST_SIGN_IN)?;
             address(text)?;
-            return Ok(PropertyValue::SignIn { address: text.into(), previous: None });
+            return Ok(PropertyValue::from(SignIn::to(text)));
         }
         Kind::Country => code(text, "a two-letter country code", |text| {
             text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase())

@@ -123,7 +123,7 @@ impl Mapping {
     fn indexed(rows: Vec<Row>) -> Self {
         let mut by_column: HashMap<Box<str>, Vec<usize>> = HashMap::new();
         for (index, row) in rows.iter().enumerate() {
-            for column in row.source.columns() {
+            for column in row.columns() {
                 let fed = by_column.entry(column.into()).or_default();
                 if fed.last() != Some(&index) {
                     fed.push(index);

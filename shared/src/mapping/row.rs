@@ -61,6 +61,8 @@ pub struct Row {
     pub on_null: OnNull,
     /// What an unfit value means.
     pub on_invalid: OnInvalid,
+    /// A column that must be true, or the property is left as it is.
+    pub require: Option<Box<str>>,
 }
 
 /// Why a row has no value.
@@ -112,6 +114,22 @@ impl Row {
             convert: Vec::new(),
             on_null: OnNull::default(),
             on_invalid: OnInvalid::default(),
+            require: None,
+        }
+    }
+
+    /// The columns that decide about the property.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.source.columns().chain(self.require.as_deref())
+    }
+
+    /// Whether the required column is true, if there is one. Empty or of another kind, it is not.
+    pub fn is_met<'v>(&self, column: impl Fn(&str) -> Option<&'v Value>) -> Result<bool, RowError> {
+        let Some(name) = &self.require else { return Ok(true) };
+        match column(name).ok_or_else(|| RowError::Missing(name.clone()))? {
+            Value::Bool(yes) => Ok(*yes),
+            Value::Text(text) => Ok(text.trim().eq_ignore_ascii_case("true")),
+            Value::Null | Value::Choice { .. } | Value::Unsupported(_) => Ok(false),
         }
     }
 

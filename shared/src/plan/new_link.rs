@@ -1,12 +1,10 @@
 //! Contacts that get a user, or another one: nothing of what the contact had before was ever told about this user.
 
-use super::{Planner, letters};
+use super::{Entries, Planner, letters};
 use crate::{
     change::{Change, Columns, Operation, Value},
     ids::UserId,
     mapping::RowError,
-    patch::PropertyValue,
-    property::Property,
     reason::DeadLetter,
 };
 
@@ -34,19 +32,27 @@ impl Planner {
     ///
     /// Images leave empty columns out, so a column that is absent from a post image counts as empty; but as it may
     /// not be registered either, that never empties a property.
-    pub(super) fn all_entries(&self, change: &Change) -> Result<Vec<(Property, PropertyValue)>, DeadLetter> {
+    pub(super) fn all_entries(&self, change: &Change) -> Result<Entries, DeadLetter> {
         let present = |column: &str| change.columns.get(column).or_else(|| change.after.get(column));
         let shown = change.after.iter().any(|(column, _)| self.mapping.maps(column));
-        let (mut entries, mut missing) = (Vec::new(), Vec::new());
+        let (mut entries, mut missing) = (Entries::default(), Vec::new());
         for row in self.mapping.rows() {
+            match row.is_met(present) {
+                Ok(true) => {}
+                Err(RowError::Missing(_)) if !shown => {}
+                Ok(false) | Err(_) => {
+                    entries.unmet = true;
+                    continue;
+                }
+            }
             let value = match row.value(present) {
                 Err(RowError::Missing(_)) if shown => row.value_if_filled(present),
                 value => value,
             };
             match value {
-                Ok(value) => entries.extend(value.map(|value| (row.property.clone(), value))),
-                Err(RowError::Missing(_)) => {
-                    let absent = row.source.columns().filter(|column| present(column).is_none());
+                Ok(value) if row.is_met(present).is_ok() => entries.put(row, value),
+                Ok(_) | Err(RowError::Missing(_)) => {
+                    let absent = row.columns().filter(|column| present(column).is_none());
                     missing.extend(absent.filter(|column| !missing.contains(column)).collect::<Vec<_>>());
                 }
                 Err(error) => return Err(letters::unmappable(row, &error, change)),
@@ -60,7 +66,7 @@ impl Planner {
 }
 
 /// Whether two values of the link column mean the same user. An id can be written in several ways.
-fn is_same(now: &Value, before: &Value) -> bool {
+pub(super) fn is_same(now: &Value, before: &Value) -> bool {
     let user = |value: &Value| match value {
         Value::Text(text) => UserId::parse(text),
         _ => None,
@@ -77,7 +83,9 @@ mod tests {
         change::Origin,
         ids::ContactId,
         mapping::{Mapping, OnNull, Row, Source},
+        patch::PropertyValue,
         plan::{Needless, Plan},
+        property::Property,
         reason::DeadLetterReason,
     };
 
@@ -115,8 +123,8 @@ mod tests {
                 let told = patch.iter().map(|(property, value)| match value {
                     PropertyValue::Clear => format!("{property}=-"),
                     PropertyValue::Text(text) | PropertyValue::Single(text) => format!("{property}={text}"),
-                    PropertyValue::SignIn { address, previous } => {
-                        format!("{property}={address} was {previous:?}")
+                    PropertyValue::SignIn(wanted) => {
+                        format!("{property}={} was {:?}", wanted.address, wanted.previous)
                     }
                     PropertyValue::Bool(yes) => format!("{property}={yes}"),
                 });

@@ -15,7 +15,9 @@ async fn of_a_merged_write_only_the_change_with_the_taken_sign_in_address_is_ref
     .await?;
     let changes = [
         change(1, 1).set("firstname", "Ada"),
-        change(1, 2).set("emailaddress1", "taken@example.com"),
+        change(1, 2)
+            .before("adx_identity_username", user(1).to_string())
+            .set("emailaddress1", "taken@example.com"),
         change(1, 3).set("lastname", "King"),
     ];
     let log = run(&world, &[B2C], &changes).await?;

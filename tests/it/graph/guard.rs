@@ -133,7 +133,8 @@ async fn an_old_sign_in_address_is_kept_out_like_any_other_value() -> Result<()>
     let local = User::new(user(1)).with_identity(emulator::graph::Identity::email("v0@example.com"));
     let world = b2c_world([local]).await?;
     for (at, address) in [(2_000, "new@example.com"), (1_000, "old@example.com")] {
-        run(&world, &[B2C, GUARDED], &[change(1, at).set("emailaddress1", address)]).await?;
+        let linked = change(1, at).before("adx_identity_username", user(1).to_string());
+        run(&world, &[B2C, GUARDED], &[linked.set("emailaddress1", address)]).await?;
     }
     assert_eq!(world.user(user(1))?.sign_in_addresses().collect::<Vec<_>>(), ["new@example.com"]);
     Ok(())

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, num::NonZeroUsize, time::Duration};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use shared::{
+    admission::Person,
     backoff::Backoff,
     change::{Change, Columns, Operation, Origin, Value},
     gate::{self, Gate},
@@ -15,7 +16,7 @@ use shared::{
     mapping::Mapping,
     moment::Moment,
     pace::Pace,
-    patch::{PropertyValue, UserPatch, UserWrite},
+    patch::{PropertyValue, SignIn, UserPatch, UserWrite},
     plan::{Needless, Plan, Planner},
     property::Property,
     reconcile::{Current, Reading, Reconciled, reconcile},
@@ -33,7 +34,7 @@ fn property(name: &str) -> Property {
 }
 
 fn reading() -> Reading {
-    Reading { guard: Some(property("extensionAttribute15")), diff: false }
+    Reading { guard: Some(property("extensionAttribute15")), ..Reading::default() }
 }
 
 /// One change of the user: which properties get which of a few values. Its place in the history is its version.
@@ -41,9 +42,7 @@ type Patch = BTreeMap<usize, u8>;
 
 fn value(name: &str, value: u8) -> PropertyValue {
     match (name, value) {
-        (Property::SIGN_IN, value) => {
-            PropertyValue::SignIn { address: format!("v{value}@example.com").into(), previous: None }
-        }
+        (Property::SIGN_IN, value) => PropertyValue::from(SignIn::to(&format!("v{value}@example.com"))),
         ("mail", value) => PropertyValue::Text(format!("v{value}@example.com").into()),
         (_, 0) => PropertyValue::Clear,
         (_, value) => PropertyValue::Text(format!("v{value}").into()),
@@ -82,7 +81,8 @@ impl Directory {
             Some(PropertyValue::Text(text)) => Some(text.clone()),
             _ => None,
         };
-        let current = Current { identities: self.identities.clone(), mark, ..Current::default() };
+        let person = Person { identities: self.identities.clone(), ..Person::default() };
+        let current = Current { person, mark, ..Current::default() };
         let Reconciled { body, superseded, went_back } =
             reconcile(write, &current, &reading()).expect("one address is never ambiguous");
         let written = body.is_some();
@@ -96,8 +96,7 @@ impl Directory {
     fn shows(&self, name: &str) -> Option<PropertyValue> {
         if name == Property::SIGN_IN {
             let address = self.identities[0].issuer_assigned_id.clone();
-            return (&*address != "start@example.com")
-                .then_some(PropertyValue::SignIn { address, previous: None });
+            return (&*address != "start@example.com").then(|| PropertyValue::from(SignIn::to(&address)));
         }
         self.values.get(&property(name)).cloned()
     }
@@ -140,6 +139,7 @@ impl Replica {
         self.lanes.push(
             Work {
                 user: USER,
+                contact: ContactId(Uuid::from_u128(1)),
                 stamp,
                 patch: patch(change),
                 urgency: Urgency::Live,
@@ -286,7 +286,7 @@ proptest! {
             if let (Plan::Write { patch: with_image, .. }, Plan::Write { patch: without, .. }) = (&plan, &blind) {
                 for (property, value) in with_image.iter() {
                     let same = match (value, without.get(property)) {
-                        (PropertyValue::SignIn { address: a, .. }, Some(PropertyValue::SignIn { address: b, .. })) => a == b,
+                        (PropertyValue::SignIn(a), Some(PropertyValue::SignIn(b))) => a.address == b.address,
                         (value, other) => Some(value) == other,
                     };
                     prop_assert!(same, "{}", property);

@@ -5,7 +5,7 @@ use std::{cmp::Reverse, time::Duration};
 use rand::RngExt;
 use shared::{
     engine::{Arrival, Effect, Failures, Intake, Member, Planned},
-    ids::LockToken,
+    ids::{ContactId, LockToken},
     moment::Moment,
     urgency::Urgency,
 };
@@ -91,6 +91,7 @@ impl World {
             let change = &self.changes[change];
             Planned {
                 user: change.user,
+                contact: ContactId(change.user.0),
                 version: Some(change.version),
                 patch: change.patch(),
                 member: several.then_some(Member { position: index + 1, contact: None }),

@@ -127,7 +127,7 @@ impl World {
             changes: Vec::new(),
             queue: Queue { messages: Vec::new(), lock: LOCK },
             directory: Directory::default(),
-            reading: Reading { guard, diff: false },
+            reading: Reading { guard, ..Reading::default() },
             replicas: (0..shape.replicas).map(|_| None).collect(),
             lives: 0,
             at_fault,

@@ -12,7 +12,8 @@ use shared::{
     },
     ids::SequenceNumber,
     link_watch::{Link, LinkWatch, Verdict},
-    mapping::Source,
+    mapping::{Row, Source},
+    patch::MovesFrom,
     plan::Planner,
     property::Kind,
 };
@@ -113,6 +114,20 @@ fn images(
     let [change] = changes else { return Probe::good(IMAGES, told) };
     let wanted = wanted(planner);
     let update = change.operation != Operation::Create;
+    let signs_in = planner.mapping.rows().iter().any(|row| row.property.rules().kind == Kind::SignIn);
+    let sets_link = change.columns.get(&planner.link_column).is_some();
+    let unproven = sets_link && change.before.get(&planner.link_column).is_none();
+    if update && signs_in && unproven && planner.moves_from(change) == MovesFrom::Nowhere {
+        return Probe::found(
+            Severity::Warning,
+            IMAGES,
+            format!(
+                "{told}; the message sets {} and no pre image shows that it was so before, so it moves no sign-in address",
+                planner.link_column
+            ),
+            "register a pre image with that column and the e-mail column on the step",
+        );
+    }
     if update && change.after.is_empty() {
         let remedy = format!("register a post image on the step, with {}", wanted.join(", "));
         let severity = if change.columns.get(&planner.link_column).is_some() {
@@ -128,7 +143,6 @@ fn images(
         );
     }
     if update && change.before.is_empty() {
-        let signs_in = planner.mapping.rows().iter().any(|row| row.property.rules().kind == Kind::SignIn);
         let use_of = if signs_in {
             "it tells which sign-in address to change, and spares writes"
         } else {
@@ -157,8 +171,9 @@ fn aliases(context: &Context<'_>) -> Vec<String> {
 
 /// What a post image has to hold: the link, and columns that are needed though they did not change.
 fn wanted(planner: &Planner) -> Vec<&str> {
-    let together = planner.mapping.rows().iter().filter(|row| !matches!(row.source, Source::Column(_)));
-    let columns: BTreeSet<_> = together.flat_map(|row| row.source.columns()).collect();
+    let needs_more = |row: &&Row| !matches!(row.source, Source::Column(_)) || row.require.is_some();
+    let together = planner.mapping.rows().iter().filter(needs_more);
+    let columns: BTreeSet<_> = together.flat_map(Row::columns).collect();
     std::iter::once(&*planner.link_column).chain(columns).collect()
 }
 
@@ -244,7 +259,7 @@ fn places(change: &Change, column: &str) -> Vec<&'static str> {
 
 /// Every mapped column, and where it is.
 fn columns(changes: &[Change], planner: &Planner) -> Vec<Probe> {
-    let mapped: BTreeSet<_> = planner.mapping.rows().iter().flat_map(|row| row.source.columns()).collect();
+    let mapped: BTreeSet<_> = planner.mapping.rows().iter().flat_map(Row::columns).collect();
     mapped.into_iter().map(|column| one_column(changes, column, planner)).collect()
 }
 
@@ -255,7 +270,8 @@ fn one_column(changes: &[Change], column: &str, planner: &Planner) -> Probe {
         return Probe::good(COLUMN, format!("{column}: {places}"));
     }
     let together = planner.mapping.rows().iter().find(|row| {
-        !matches!(row.source, Source::Column(_)) && row.source.columns().any(|one| one == column)
+        (!matches!(row.source, Source::Column(_)) || row.require.is_some())
+            && row.columns().any(|one| one == column)
     });
     match together {
         Some(row) => Probe::found(
@@ -274,12 +290,13 @@ fn outcome(body: &[u8], content_type: Option<&str>, planner: &Planner) -> Probe 
     let intake = read.and_then(|read: Read| intake::plan(read, planner)).unwrap_or_else(Intake::dead);
     match intake {
         Intake::Work(writes, failed) => {
+            let users: BTreeSet<_> = writes.iter().map(|write| write.user).collect();
+            let users = users.len();
             if let Some(letter) = failed.letter() {
                 let why = letter.description.as_str();
                 let what = format!(
-                    "would be a dead letter, {}, after {} users were written: {why}",
-                    letter.reason,
-                    writes.len()
+                    "would be a dead letter, {}, after {users} users were written: {why}",
+                    letter.reason
                 );
                 return Probe::failed(OUTCOME, what, "");
             }
@@ -288,7 +305,7 @@ fn outcome(body: &[u8], content_type: Option<&str>, planner: &Planner) -> Probe 
                 .flat_map(|write| write.patch.iter().map(|(property, _)| property.to_string()))
                 .collect();
             let properties = properties.into_iter().collect::<Vec<_>>().join(", ");
-            Probe::good(OUTCOME, format!("would write {properties} to {} users", writes.len()))
+            Probe::good(OUTCOME, format!("would write {properties} to {users} users"))
         }
         Intake::Settle(Ending::DeadLettered(reason), letter) => {
             let why = letter.map_or_else(String::new, |letter| format!(": {}", letter.description.as_str()));

@@ -4,6 +4,16 @@
 
 use shared::{plan::Planner, property::Kind, reconcile::Reading};
 
+/// Permissions that open who holds a directory role. Nothing but `check` uses them, and only if they are there.
+pub const ROLES: [&str; 4] = [
+    "RoleManagement.Read.Directory",
+    "RoleManagement.ReadWrite.Directory",
+    "Directory.Read.All",
+    "Directory.ReadWrite.All",
+];
+/// The least of them.
+const ROLES_ALONE: &str = ROLES[0];
+
 const IDENTITIES: &[&str] = &["User.ManageIdentities.All"];
 const READ: &[&str] = &[
     "User.Read.All",
@@ -65,7 +75,13 @@ impl Need {
 /// What these settings need.
 #[must_use]
 pub fn needs(planner: &Planner, reading: &Reading) -> Vec<Need> {
-    let properties = planner.mapping.rows().iter().map(|row| &row.property).chain(&reading.guard);
+    let properties = planner
+        .mapping
+        .rows()
+        .iter()
+        .map(|row| &row.property)
+        .chain(&reading.guard)
+        .chain(&reading.terms.owner);
     let mut needs: Vec<(&'static [&'static str], Vec<&str>)> = Vec::new();
     for property in properties {
         let any_of = match (property.rules().kind, property.name()) {
@@ -88,7 +104,7 @@ pub fn needs(planner: &Planner, reading: &Reading) -> Vec<Need> {
 /// Compares what an app may do with what it has to.
 #[must_use]
 pub fn compare<'r>(roles: impl IntoIterator<Item = &'r str>, needs: &[Need]) -> Comparison {
-    let mut kept: Vec<&str> = roles.into_iter().collect();
+    let mut kept: Vec<&str> = roles.into_iter().filter(|role| *role != ROLES_ALONE).collect();
     let (served, missing): (Vec<&Need>, Vec<&Need>) = needs.iter().partition(|need| need.is_served(&kept));
     let mut by_power = kept.clone();
     by_power.sort_by_key(|role| (BY_POWER.iter().position(|known| known == role), *role));
@@ -172,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_guard_is_written_too_and_the_usual_permission_is_named() {
-        let reading = Reading { guard: Property::named("extensionAttribute15"), diff: false };
+        let reading = Reading { guard: Property::named("extensionAttribute15"), ..Reading::default() };
         let needs = needs(&Planner::new(Mapping::preset_b2c()), &reading);
         let told: Vec<_> = needs.iter().map(|need| (&*need.what, need.usual())).collect();
         assert_eq!(

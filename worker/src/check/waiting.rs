@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use shared::{
     change::Change,
     engine::{Ending, Intake},
+    ids::UserId,
     link_watch::{LinkWatch, Report, Verdict, WARN_AT_START, Why},
     plan::Planner,
     reason::DeadLetterReason,
@@ -42,6 +43,7 @@ pub struct Sample<'p> {
     messages: u64,
     letters: BTreeMap<DeadLetterReason, u64>,
     carried: BTreeSet<Box<str>>,
+    users: BTreeSet<UserId>,
 }
 
 impl<'p> Sample<'p> {
@@ -54,14 +56,16 @@ impl<'p> Sample<'p> {
             messages: 0,
             letters: BTreeMap::new(),
             carried: BTreeSet::new(),
+            users: BTreeSet::new(),
         }
     }
 
     /// Takes a message in.
     pub fn add(&mut self, message: &Message) {
-        let Self { planner, watch, carried, .. } = self;
+        let Self { planner, watch, carried, users, .. } = self;
         let mut note = |changes: &[Change]| {
             watch.look(changes, planner, message.sequence);
+            users.extend(changes.iter().filter_map(|change| planner.linked_user(change)));
             for columns in changes.iter().flat_map(|change| [&change.columns, &change.after, &change.before])
             {
                 let mapped = columns.iter().map(|(name, _)| name).filter(|name| planner.mapping.maps(name));
@@ -73,6 +77,12 @@ impl<'p> Sample<'p> {
         if let Intake::Settle(Ending::DeadLettered(reason), _) = intake {
             *self.letters.entry(reason).or_default() += 1;
         }
+    }
+
+    /// The users whom the messages mean.
+    #[must_use]
+    pub fn into_users(self) -> BTreeSet<UserId> {
+        self.users
     }
 
     /// What there is to say.
@@ -132,7 +142,7 @@ impl<'p> Sample<'p> {
 
     fn columns(&self) -> Option<Probe> {
         let mapped: BTreeSet<_> =
-            self.planner.mapping.rows().iter().flat_map(|row| row.source.columns()).collect();
+            self.planner.mapping.rows().iter().flat_map(shared::mapping::Row::columns).collect();
         let missing: Vec<_> = mapped.into_iter().filter(|column| !self.carried.contains(*column)).collect();
         if missing.is_empty() {
             return Some(Probe::good(COLUMNS, "each is in some message"));

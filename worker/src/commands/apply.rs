@@ -44,6 +44,10 @@ same, and the mark stays at the newer version, so that changes from before it ar
 worker may write to the same user at the same moment: the guard keeps the two apart. Without a guard see to it that no \
 message of this user waits or is under way.
 
+--overrule also moves a sign-in address that link.match keeps where it is, and makes a user who belongs to another \
+contact (link.owner_attribute) this one's. Look first whether contact and user are the same person: whoever signs in with \
+the new address has the account. What [filter] asks of users is not overruled.
+
 A dead letter stays in its queue, also when it has been written: look at the user first, then take it out with \
 contactsync dead-letters purge.
 
@@ -71,7 +75,7 @@ pub struct Args {
     /// Write it; without this, it is only told what would be written.
     #[arg(long)]
     yes: bool,
-    /// Write also what the mark of the user shows to be older than what he has.
+    /// Write also what the mark or the settings of the link would keep back.
     #[arg(long)]
     overrule: bool,
     /// Also show the values of a dead letter, which are personal data. Those of a file are always shown.
@@ -100,6 +104,7 @@ async fn carry_out(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode>
         Ok(Read::Nothing(why)) => vec![Case::nothing(why)],
         Ok(Read::Changes(changes, unread)) => {
             let directory = wiring::directory(settings, wiring::clients(&settings.graph)?)?;
+            let directory = if args.overrule { directory.taking_over() } else { directory };
             let order = Order { directory: &directory, settings, write: args.yes, overrule: args.overrule };
             let mut cases = Vec::new();
             for change in chosen(changes, args.contact)? {

@@ -70,8 +70,13 @@ fn describe(text: &mut String, change: &Change, planner: &Planner) {
     match planner.plan(change) {
         Plan::Write { user, patch } => {
             line(text, "user", &user.to_string());
-            for (property, value) in patch.iter() {
-                line(text, "write", &format!("{property} = {}", shown(value)));
+            for part in patch.parted() {
+                for (property, value) in part.iter() {
+                    line(text, "write", &format!("{property} = {}", shown(value)));
+                }
+                if let Some(condition) = part.moves_from().condition() {
+                    line(text, "", condition);
+                }
             }
         }
         Plan::Nothing(why) => line(text, "nothing", why.explain()),
@@ -115,7 +120,7 @@ pub(super) fn shown(value: &PropertyValue) -> Value {
         PropertyValue::Text(text) => json!(text),
         PropertyValue::Single(text) => json!([text]),
         PropertyValue::Bool(yes) => json!(yes),
-        PropertyValue::SignIn { address, .. } => json!(address),
+        PropertyValue::SignIn(wanted) => json!(wanted.address),
     }
 }
 
@@ -145,7 +150,13 @@ fn change_json(change: &Change, planner: &Planner) -> Value {
     object.insert("version".into(), change.version.map_or(Value::Null, version_json));
     let (key, value) = match planner.plan(change) {
         Plan::Write { user, patch } => {
-            ("write", json!({"user": user.to_string(), "set": properties(&patch)}))
+            let mut write = json!({"user": user.to_string(), "set": properties(&patch)});
+            let bound = patch.parted().find_map(|part| Some((part.moves_from().condition()?, part)));
+            if let Some((condition, part)) = bound {
+                let names: Vec<_> = part.iter().map(|(property, _)| property.name()).collect();
+                write["condition"] = json!({"properties": names, "text": condition});
+            }
+            ("write", write)
         }
         Plan::Nothing(why) => ("nothing", json!(why.as_str())),
         Plan::Impossible(letter) => ("deadLetter", letter_json(&letter)),
@@ -182,7 +193,11 @@ mod tests {
     }
 
     fn plan(body: &[u8]) -> (String, Value) {
-        let planner = Planner::new(Mapping::preset_default());
+        plan_by(Mapping::preset_default(), body)
+    }
+
+    fn plan_by(mapping: Mapping, body: &[u8]) -> (String, Value) {
+        let planner = Planner::new(mapping);
         let read = intake::changes(body, None, false);
         let json = serde_json::from_str(&as_json(&read, &planner)).expect("JSON");
         (as_text(&read, &planner), json)
@@ -200,6 +215,20 @@ mod tests {
              write       surname = null\n"
         );
         assert_eq!(json["changes"][0]["write"]["set"], json!({"givenName": "Ada", "surname": null}));
+    }
+
+    #[test]
+    fn an_address_that_is_moved_under_a_condition_says_under_which() {
+        let body = String::from_utf8(body("6A1E2C1E-6c2d-4b0e-9a44-3d0f5c1f7b10")).expect("text");
+        let body =
+            body.replace(r#""key":"firstname","value":"Ada""#, r#""key":"emailaddress1","value":"a@b.c""#);
+        let (text, json) = plan_by(Mapping::preset_b2c(), body.as_bytes());
+        let told = "write       surname = null\n\
+                    write       otherMails = [\"a@b.c\"]\n\
+                    write       signInEmail = \"a@b.c\"\n            only if the user signs in with this address already";
+        assert!(text.contains(told), "{text}");
+        let condition = &json["changes"][0]["write"]["condition"];
+        assert_eq!(condition["properties"], json!(["otherMails", "signInEmail"]), "{json}");
     }
 
     #[test]

@@ -139,6 +139,8 @@ async fn tell(
 enum Compared {
     /// These properties have their values already, or a newer one.
     So(Vec<String>),
+    /// It would not be written, and become a dead letter.
+    Dead(DeadLetter),
     /// The user could not be looked at.
     Unknown(String),
 }
@@ -150,6 +152,7 @@ async fn compare(directory: &GraphClient, write: &UserWrite) -> Compared {
             let so = properties.filter(|property| !left.properties.contains(property));
             Compared::So(so.map(ToString::to_string).collect())
         }
+        Err(error) if error.is_about_the_user() => Compared::Dead(error.dead_letter()),
         Err(error) => Compared::Unknown(chain(&error)),
     }
 }
@@ -160,8 +163,9 @@ impl Summary {
         match &message.intake {
             Intake::Work(planned, failures) => {
                 self.dead += usize::from(!failures.is_empty());
-                self.writes += planned.len();
-                self.users.extend(planned.iter().map(|planned| planned.user));
+                let users: HashSet<_> = planned.iter().map(|planned| planned.user).collect();
+                self.writes += users.len();
+                self.users.extend(users);
             }
             Intake::Settle(Ending::DeadLettered(_), _) => self.dead += 1,
             Intake::Settle(..) => self.needless += 1,
@@ -222,8 +226,13 @@ fn write(planned: &Planned, compared: Option<&Compared>, values: bool) -> String
         None => String::new(),
         Some(Compared::So(names)) if names.is_empty() => "; none of it is so yet".to_owned(),
         Some(Compared::So(names)) => format!("; Graph has {} already", names.join(", ")),
+        Some(Compared::Dead(letter)) => {
+            return format!("user {}, {}: {}", planned.user, properties.join(", "), dead_letter(letter));
+        }
         Some(Compared::Unknown(why)) => format!("; {why}"),
     };
+    let condition = planned.patch.moves_from().condition().filter(|_| compared.is_none());
+    let remark = condition.map_or(remark, |condition| format!(", {condition}"));
     format!("would write  user {}: {}{remark}", planned.user, properties.join(", "))
 }
 
@@ -267,7 +276,11 @@ fn write_json(planned: &Planned, compared: Option<&Compared>, values: bool) -> V
     match compared {
         None => {}
         Some(Compared::So(names)) => write["already"] = json!(names),
+        Some(Compared::Dead(letter)) => write["deadLetter"] = letter_json(letter),
         Some(Compared::Unknown(why)) => write["unknown"] = json!(why),
+    }
+    if let Some(condition) = planned.patch.moves_from().condition() {
+        write["condition"] = json!(condition);
     }
     write
 }

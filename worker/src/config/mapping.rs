@@ -3,8 +3,9 @@
 use shared::{
     ids::OrganizationId,
     mapping::{Convert, Mapping, OnInvalid, OnNull, Row, Source, Template},
-    plan::Planner,
+    plan::{LinkMatch, Planner},
     property::Property,
+    reconcile::Reading,
 };
 use toml::{Table, Value};
 use uuid::Uuid;
@@ -12,8 +13,8 @@ use uuid::Uuid;
 use super::reader::Reader;
 
 /// Keys that an entry of `mapping.rows` may have.
-pub(super) const KEYS: [&str; 8] =
-    ["column", "columns", "template", "property", "convert", "on_null", "default", "on_invalid"];
+pub(super) const KEYS: [&str; 9] =
+    ["column", "columns", "template", "property", "convert", "on_null", "default", "on_invalid", "require"];
 
 /// What the worker does when messages prove that the link column or the images are wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,14 +49,34 @@ pub(super) fn planner(r: &Reader<'_>) -> Option<Planner> {
             Err(error) => r.wrong("mapping.rows", error),
         },
     };
-    Some(Planner { link_column: link?.into(), mapping: mapping?, organizations: organizations? })
+    let link_match = link_match(r);
+    Some(Planner {
+        link_column: link?.into(),
+        mapping: mapping?,
+        organizations: organizations?,
+        link_match: link_match?,
+    })
 }
 
-/// The guard's attribute is the worker's own.
-pub(super) fn check_guard(r: &Reader<'_>, guard: Option<&Property>, planner: &Planner) {
-    if let Some(row) = planner.mapping.rows().iter().find(|row| Some(&row.property) == guard) {
-        let text = format!("is also written by the mapping, from {}; choose another attribute", row.source);
-        let _noted: Option<()> = r.wrong("guard.attribute", text);
+fn link_match(r: &Reader<'_>) -> Option<LinkMatch> {
+    let names = LinkMatch::NAMES.map(|(name, _)| name);
+    let chosen = r.choice("link.match", &names)?;
+    LinkMatch::NAMES.into_iter().find(|(name, _)| *name == chosen).map(|(_, value)| value)
+}
+
+/// The attributes of the guard and of the link are the worker's own.
+pub(super) fn check_attributes(r: &Reader<'_>, reading: &Reading, planner: &Planner) {
+    let (guard, owner) = (reading.guard.as_ref(), reading.terms.owner.as_ref());
+    for (key, attribute) in [("guard.attribute", guard), ("link.owner_attribute", owner)] {
+        if let Some(row) = planner.mapping.rows().iter().find(|row| Some(&row.property) == attribute) {
+            let text =
+                format!("is also written by the mapping, from {}; choose another attribute", row.source);
+            let _noted: Option<()> = r.wrong(key, text);
+        }
+    }
+    if guard.is_some() && guard == owner {
+        let text = "is also guard.attribute; choose another one";
+        let _noted: Option<()> = r.wrong("link.owner_attribute", text);
     }
 }
 
@@ -96,6 +117,7 @@ fn row(table: &Table) -> Result<Row, String> {
         convert: conversions(table)?,
         on_null: on_null(table)?,
         on_invalid: on_invalid(table)?,
+        require: text(table, "require")?.map(Into::into),
         ..Row::new(source(table)?, property)
     })
 }

@@ -60,7 +60,7 @@ impl Parts {
         let throttle = sections::throttle(&reader);
         let (http, telemetry) = (observing::http(&reader), observing::telemetry(&reader));
         if let (Some(graph), Some(planner)) = (&graph, &planner) {
-            mapping::check_guard(&reader, graph.reading.guard.as_ref(), planner);
+            mapping::check_attributes(&reader, &graph.reading, planner);
         }
         let (problems, rules) = reader.finish();
         Self {

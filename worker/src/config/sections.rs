@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use reqwest::Url;
-use shared::{backoff::Backoff, property::Property, reconcile::Reading};
+use shared::{admission::Terms, backoff::Backoff, property::Property, reconcile::Reading};
 
 use super::{cloud::Cloud, reader::Reader};
 
@@ -93,17 +93,27 @@ pub(super) fn graph(r: &Reader<'_>, cloud: Option<&Cloud>) -> Option<Graph> {
 
 fn reading(r: &Reader<'_>) -> Option<Reading> {
     let diff = r.choice("graph.diff", &["nothing", "read"]).map(|diff| diff == "read");
-    let guard = match r.text("guard.attribute")? {
-        "" => Some(None),
-        name => match Property::named(name).filter(|property| property.name().starts_with("extension")) {
-            Some(attribute) => Some(Some(attribute)),
-            None => r.wrong(
-                "guard.attribute",
-                "must be one of extensionAttribute1 to extensionAttribute15, or extension_<app id>_<name>",
-            ),
-        },
+    let (guard, owner) = (attribute(r, "guard.attribute"), attribute(r, "link.owner_attribute"));
+    let user_type = r.choice("filter.user_type", &["", "Member", "Guest"]);
+    let terms = Terms {
+        owner,
+        user_type: user_type.filter(|text| !text.is_empty()).map(Into::into),
+        local_issuer: r.optional("filter.local_issuer").map(Into::into),
+        takes_over: false,
     };
-    Some(Reading { guard: guard?, diff: diff? })
+    Some(Reading { guard, diff: diff?, terms })
+}
+
+/// An attribute of the user that the worker keeps for itself, if one is named.
+fn attribute(r: &Reader<'_>, key: &str) -> Option<Property> {
+    let name = r.optional(key)?;
+    let attribute = Property::named(name).filter(|property| property.name().starts_with("extension"));
+    attribute.or_else(|| {
+        r.wrong(
+            key,
+            "must be one of extensionAttribute1 to extensionAttribute15, or extension_<app id>_<name>",
+        )
+    })
 }
 
 fn verify_after(r: &Reader<'_>, reading: Option<&Reading>) -> Option<Duration> {

@@ -96,7 +96,7 @@ rows = [
             "mapping.rows, entry 5: template: a brace at character 1 has no partner; write a column as {firstname}",
             "mapping.rows, entry 6: convert must be a list of trim, lower, upper, country",
             "mapping.rows, entry 7: default needs on_null = \"default\"",
-            "mapping.rows, entry 8: columm is unknown; an entry may have column, columns, template, property, convert, on_null, default, on_invalid",
+            "mapping.rows, entry 8: columm is unknown; an entry may have column, columns, template, property, convert, on_null, default, on_invalid, require",
         ],
     );
     check(

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, fmt, time::Duration};
 
 use shared::{
+    admission::Withheld,
     class::Class,
     lanes::{About, Failure, Suspicion},
     property::Property,
@@ -37,9 +38,9 @@ pub enum Error {
     /// Graph was not reached, or the connection broke; whether the write happened is unknown.
     #[error("graph could not be reached")]
     Unreachable(#[source] Cause),
-    /// The user has several sign-in addresses.
-    #[error("the user signs in with several e-mail addresses, and nothing tells which one the contact's is")]
-    Ambiguous,
+    /// The user, or his sign-in address, is not for this change to write.
+    #[error("{0}")]
+    Withheld(Withheld),
     /// There is no token.
     #[error("there is no token for graph")]
     Token(#[source] identity::Error),
@@ -81,7 +82,7 @@ impl Error {
     pub fn answer(&self) -> Option<&Answer> {
         match self {
             Self::Refused { answer, .. } | Self::NotGraph { answer, .. } => Some(answer),
-            Self::Unreachable(_) | Self::Ambiguous | Self::Token(_) => None,
+            Self::Unreachable(_) | Self::Withheld(_) | Self::Token(_) => None,
         }
     }
 
@@ -95,7 +96,7 @@ impl Error {
         let Some(answer) = self.answer() else {
             return match self {
                 Self::Token(error) => error.class(),
-                Self::Ambiguous => Class::Permanent,
+                Self::Withheld(_) => Class::Permanent,
                 Self::Unreachable(_) | Self::Refused { .. } | Self::NotGraph { .. } => Class::Transient,
             };
         };
@@ -128,7 +129,7 @@ impl Error {
             Self::Token(_) => PauseCause::Token,
             Self::Refused { .. } => PauseCause::Permission,
             Self::NotGraph { .. } => PauseCause::Way,
-            Self::Unreachable(_) | Self::Ambiguous => PauseCause::Other,
+            Self::Unreachable(_) | Self::Withheld(_) => PauseCause::Other,
         }
     }
 
@@ -164,10 +165,10 @@ impl Error {
     /// What to tell of it if it is for good.
     #[must_use]
     pub fn dead_letter(&self) -> DeadLetter {
-        let reason = match self.handling() {
-            Some(Handling::NotFoundYet) => DeadLetterReason::UserNotFound,
-            Some(Handling::DeadLetter(reason)) => reason,
-            _ if matches!(self, Self::Ambiguous) => DeadLetterReason::SignInAmbiguous,
+        let reason = match (self, self.handling()) {
+            (_, Some(Handling::NotFoundYet)) => DeadLetterReason::UserNotFound,
+            (_, Some(Handling::DeadLetter(reason))) => reason,
+            (Self::Withheld(why), _) => why.reason(),
             _ => DeadLetterReason::GraphRefused,
         };
         let text = format!("{}; {}", shared::reason::chain(self), self.remedy());
@@ -186,10 +187,10 @@ impl Error {
             )
             .into();
         }
+        if let Self::Withheld(why) = self {
+            return why.remedy().into();
+        }
         let text = match self.handling() {
-            None if matches!(self, Self::Ambiguous) => {
-                "register a pre image with the e-mail column, and correct this user by hand"
-            }
             None => "replay the message when graph can be reached",
             Some(Handling::NotFoundYet) => {
                 "the user was deleted or belongs to another tenant; correct the link of the contact"

@@ -1,6 +1,7 @@
 //! Graph over HTTP.
 
 mod mark;
+mod roles;
 
 use std::{
     path::PathBuf,
@@ -122,6 +123,13 @@ impl GraphClient {
         Self { observer: Some(observer), ..self }
     }
 
+    /// Makes a user who belongs to another contact this one's, because a person says so.
+    #[must_use]
+    pub fn taking_over(mut self) -> Self {
+        self.reading.terms.takes_over = true;
+        self
+    }
+
     /// Path and query of a call about a user. The id is a GUID by its type, so nothing in it can leave the path.
     fn target(&self, user: UserId, query: &str) -> Result<PathAndQuery, Error> {
         let mut id = Uuid::encode_buffer();
@@ -212,12 +220,12 @@ impl GraphClient {
     pub async fn foresee(&self, write: &UserWrite) -> Result<Foreseen, Error> {
         let reading = Reading { diff: true, ..self.reading.clone() };
         let current = self.read(write, &reading).await?;
-        let Reconciled { body, superseded, .. } = reconcile::reconcile(write, &current, &reading)
-            .map_err(|reconcile::Ambiguous| Error::Ambiguous)?;
+        let Reconciled { body, superseded, .. } =
+            reconcile::reconcile(write, &current, &reading).map_err(Error::Withheld)?;
         let body = body.unwrap_or_default();
         let (identities, mut properties) = (body.identities.is_some(), Vec::new());
         for entry in &write.entries {
-            let sign_in = matches!(entry.value, PropertyValue::SignIn { .. });
+            let sign_in = matches!(entry.value, PropertyValue::SignIn(_));
             let written = body.properties.iter().any(|(property, _)| *property == entry.property);
             if written || (sign_in && identities) {
                 properties.push(entry.property.clone());
@@ -283,8 +291,7 @@ impl Directory for GraphClient {
     async fn apply(&self, write: &UserWrite) -> Result<Applied, Error> {
         let reconciled = if self.reading.is_needed(write) {
             let current = self.read(write, &self.reading).await?;
-            reconcile::reconcile(write, &current, &self.reading)
-                .map_err(|reconcile::Ambiguous| Error::Ambiguous)?
+            reconcile::reconcile(write, &current, &self.reading).map_err(Error::Withheld)?
         } else {
             Reconciled { body: Some(reconcile::blind(write)), ..Reconciled::default() }
         };

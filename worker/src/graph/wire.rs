@@ -5,6 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use serde::{Deserialize, Serialize, ser::SerializeMap};
 use serde_json::Value as Json;
 use shared::{
+    admission::Person,
     identities::Identity,
     patch::{PropertyValue, UserWrite},
     property::{Kind, Property},
@@ -76,15 +77,23 @@ impl<'a> From<&'a Identity> for WireIdentity<'a> {
 /// The `$select` for a look at a user before this write.
 pub(super) fn selection(write: &UserWrite, reading: &Reading) -> String {
     let mut names = vec!["id"];
-    for property in write.entries.iter().map(|entry| &entry.property).chain(&reading.guard) {
+    let own = [&reading.guard, &reading.terms.owner];
+    for property in write.entries.iter().map(|entry| &entry.property).chain(own.into_iter().flatten()) {
         match property.rules().kind {
             Kind::SignIn => names.extend(["identities", "userPrincipalName"]),
             _ if is_nested(property) => names.push(NESTED),
-            _ if reading.diff || reading.guard.as_ref() == Some(property) => names.push(property.name()),
+            _ if reading.diff || own.contains(&&Some(property.clone())) => names.push(property.name()),
             _ => {}
         }
     }
-    names.dedup();
+    names.extend(reading.terms.local_issuer.as_ref().map(|_| "identities"));
+    names.extend(reading.terms.user_type.as_ref().map(|_| "userType"));
+    let mut once = Vec::with_capacity(names.len());
+    names.retain(|name| {
+        let fresh = !once.contains(name);
+        once.push(*name);
+        fresh
+    });
     names.join(",")
 }
 
@@ -99,15 +108,22 @@ pub(super) fn current(body: &[u8], write: &UserWrite, reading: &Reading) -> Opti
         inner.unwrap_or(Some(&user)).and_then(|object| object.get(property.name()))
     };
     let values = write.entries.iter().map(|entry| &entry.property);
+    let text = |attribute: &Option<Property>| {
+        attribute.as_ref().and_then(find).and_then(Json::as_str).map(Into::into)
+    };
     Some(Current {
-        identities: user
-            .get("identities")
-            .and_then(Json::as_array)
-            .map(|list| identities(list))
-            .unwrap_or_default(),
+        person: Person {
+            identities: user
+                .get("identities")
+                .and_then(Json::as_array)
+                .map(|list| identities(list))
+                .unwrap_or_default(),
+            user_type: user.get("userType").and_then(Json::as_str).map(Into::into),
+            owner: text(&reading.terms.owner),
+        },
         principal_name: user.get("userPrincipalName").and_then(Json::as_str).map(Into::into),
         values: values.filter_map(|property| Some((property.clone(), known(find(property)?)?))).collect(),
-        mark: reading.guard.as_ref().and_then(find).and_then(Json::as_str).map(Into::into),
+        mark: text(&reading.guard),
     })
 }
 
@@ -151,7 +167,7 @@ impl Serialize for Value<'_> {
             (PropertyValue::Single(text), _) => serializer.collect_seq([text]),
             (PropertyValue::Bool(yes), _) => serializer.serialize_bool(*yes),
             // Never a property of its own: it has become an element of `identities` by now.
-            (PropertyValue::SignIn { address, .. }, _) => serializer.serialize_str(address),
+            (PropertyValue::SignIn(wanted), _) => serializer.serialize_str(&wanted.address),
         }
     }
 }
@@ -242,6 +258,7 @@ fn name(text: &str) -> Option<Box<str>> {
 mod tests {
     use jiff::Timestamp;
     use shared::{
+        admission::Terms,
         ids::{SequenceNumber, UserId},
         patch::Entry,
         register::Stamp,
@@ -251,6 +268,10 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+
+    fn guarded() -> Reading {
+        Reading { guard: Some(named("extensionAttribute15")), ..Reading::default() }
+    }
 
     fn named(name: &str) -> Property {
         Property::named(name).expect("known")
@@ -269,18 +290,34 @@ mod tests {
             entries: names.iter().map(entry).collect(),
             known: Vec::new(),
             urgency: Urgency::Live,
+            contacts: Vec::new(),
         }
     }
 
     #[test]
     fn a_look_at_a_user_asks_for_what_the_write_needs_and_no_more() {
-        let guarded = Reading { guard: Some(named("extensionAttribute15")), diff: false };
+        let guarded = guarded();
         assert_eq!(selection(&write(&["mail"]), &guarded), "id,onPremisesExtensionAttributes");
-        let diff = Reading { guard: None, diff: true };
+        let diff = Reading { diff: true, ..Reading::default() };
         assert_eq!(selection(&write(&["mail", "surname"]), &diff), "id,mail,surname");
         assert_eq!(
             selection(&write(&["mail", "signInEmail"]), &Reading::default()),
             "id,identities,userPrincipalName"
+        );
+        let terms = Terms {
+            owner: Some(named("extensionAttribute14")),
+            user_type: Some("Member".into()),
+            local_issuer: Some("contoso.onmicrosoft.com".into()),
+            ..Terms::default()
+        };
+        let all = Reading { terms, ..guarded };
+        assert_eq!(
+            selection(&write(&["mail"]), &all),
+            "id,onPremisesExtensionAttributes,identities,userType"
+        );
+        assert_eq!(
+            selection(&write(&["signInEmail"]), &all),
+            "id,identities,userPrincipalName,onPremisesExtensionAttributes,userType"
         );
     }
 
@@ -291,12 +328,12 @@ mod tests {
             "userPrincipalName":"u@c.d","identities":[{"signInType":"emailAddress","issuer":"c.d",
             "issuerAssignedId":"a@b.c"},{"odd":1}],
             "onPremisesExtensionAttributes":{"extensionAttribute15":"cs1|x"}}"#;
-        let reading = Reading { guard: Some(named("extensionAttribute15")), diff: true };
+        let reading = Reading { diff: true, ..guarded() };
         let current = current(user, &write(&["mail", "surname", "otherMails", "businessPhones"]), &reading);
         let current = current.expect("a user");
         assert_eq!(current.values.len(), 3, "a list of two is not ours");
         assert_eq!(current.values[1], (named("surname"), PropertyValue::Clear));
-        assert_eq!(current.identities.len(), 1);
+        assert_eq!(current.person.identities.len(), 1);
         assert_eq!(current.mark.as_deref(), Some("cs1|x"));
         assert_eq!(current.principal_name.as_deref(), Some("u@c.d"));
     }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use shared::{
     engine::{Failures, Intake, Planned},
-    ids::SequenceNumber,
+    ids::{ContactId, SequenceNumber},
     patch::{PropertyValue, UserPatch},
     property::Property,
 };
@@ -124,7 +124,8 @@ fn touchy_read(message: &Message, _: &Planner, _: intake::Decoded<'_>) -> Intake
     let number: u128 = str::from_utf8(body).expect("text").parse().expect("this reading panics");
     let name = Property::named("givenName").expect("known");
     let patch = UserPatch::new([(name, PropertyValue::Text("v".into()))]).expect("one");
-    let planned = Planned { user: UserId(Uuid::from_u128(number)), version: None, patch, member: None };
+    let id = Uuid::from_u128(number);
+    let planned = Planned { user: UserId(id), contact: ContactId(id), version: None, patch, member: None };
     Intake::Work(vec![planned], Failures::default())
 }
 

@@ -3,12 +3,10 @@
 use jiff::Timestamp;
 use shared::{
     engine::{Ending, Intake, Planned},
-    patch::{Entry, UserWrite},
+    patch::UserWrite,
     plan::Planner,
     reason::DeadLetter,
-    register::Stamp,
     urgency::Urgency,
-    version::Version,
 };
 
 use crate::{bus::Message, graph::Foreseen, pool::returns::Past};
@@ -105,19 +103,8 @@ pub fn forecast(message: &Message, planner: &Planner, now: Timestamp) -> (Foreca
 #[must_use]
 pub fn write_of(planned: &Planned, message: &Message, now: Timestamp) -> UserWrite {
     let past = Past::of(message);
-    let version = planned.version.unwrap_or_else(|| Version::at(past.first_seen.unwrap_or(now)));
-    let stamp = Stamp { version, arrival: past.arrival };
-    let entry = |(property, value): (&_, &_)| Entry {
-        property: Clone::clone(property),
-        value: Clone::clone(value),
-        stamp,
-    };
-    UserWrite {
-        user: planned.user,
-        entries: planned.patch.iter().map(entry).collect(),
-        known: Vec::new(),
-        urgency: Urgency::Replayed,
-    }
+    let alone = planned.alone(past.first_seen.unwrap_or(now), past.arrival);
+    UserWrite { urgency: Urgency::Replayed, ..alone }
 }
 
 #[cfg(test)]

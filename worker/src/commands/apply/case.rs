@@ -7,7 +7,7 @@ use shared::{
     engine::intake::Planned,
     mark::Mark,
     patch::{PropertyValue, UserWrite},
-    plan::{Forced, Needless, Plan},
+    plan::{Forced, LinkMatch, Needless, Plan},
     property::Property,
     reason::{DeadLetter, chain},
     version::Version,
@@ -82,13 +82,18 @@ impl Case {
 
     /// Plans a change, looks at its user, and writes if that is asked for.
     pub(super) async fn of(change: Change, message: &Message, order: &Order<'_>) -> Self {
-        let Forced { plan, left_out } = order.settings.planner.plan_forced(&change);
+        let mut planner = order.settings.planner.clone();
+        if order.overrule {
+            planner.link_match = LinkMatch::Anything;
+        }
+        let Forced { plan, left_out } = planner.plan_forced(&change);
         let end = match plan {
             Plan::Nothing(why) => End::Nothing(why),
             Plan::Impossible(letter) => End::Impossible(letter),
             Plan::Write { user, patch } => {
-                let planned = Planned { user, version: change.version, patch, member: None };
-                End::Looked(Looked::at(write_of(&planned, message, clock::now()), order).await)
+                let (contact, version) = (change.contact, change.version);
+                let write = Planned { user, contact, version, patch, member: None };
+                End::Looked(Looked::at(write_of(&write, message, clock::now()), order).await)
             }
         };
         Self { change: Some(change), left_out, end }

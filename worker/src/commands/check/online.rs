@@ -1,6 +1,7 @@
 //! `contactsync check --online`: tries out everything that `run` needs, and changes nothing.
 
 mod directory;
+mod roles;
 mod service_bus;
 
 use shared::ids::UserId;
@@ -18,8 +19,13 @@ use crate::{
 pub(super) async fn probes(settings: &Settings, user: Option<UserId>) -> anyhow::Result<Vec<Probe>> {
     let clients = wiring::clients(&settings.graph)?;
     let mut probes = hosts(settings, &clients).await;
-    probes.extend(directory::probes(settings, &clients, user).await?);
-    probes.extend(service_bus::probes(settings, &clients).await);
+    let (of_graph, tells_roles) = directory::probes(settings, &clients, user).await?;
+    let (of_bus, meant) = service_bus::probes(settings, &clients).await;
+    probes.extend(of_graph);
+    probes.extend(of_bus);
+    if tells_roles {
+        probes.push(roles::probe(settings, &clients, &meant).await?);
+    }
     Ok(probes)
 }
 

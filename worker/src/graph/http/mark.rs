@@ -13,7 +13,7 @@ use crate::graph::Error;
 impl GraphClient {
     /// The text of the guard's attribute. `None` if it is empty, and without a guard.
     pub async fn mark(&self, user: UserId) -> Result<Option<Box<str>>, Error> {
-        let reading = Reading { diff: false, ..self.reading.clone() };
+        let reading = Reading { guard: self.reading.guard.clone(), ..Reading::default() };
         if reading.guard.is_none() {
             return Ok(None);
         }
@@ -30,6 +30,12 @@ impl GraphClient {
 }
 
 /// A write of nothing, to say whom a call is about.
-fn nothing(user: UserId) -> UserWrite {
-    UserWrite { user, entries: Vec::new(), known: Vec::new(), urgency: Urgency::default() }
+pub(super) fn nothing(user: UserId) -> UserWrite {
+    UserWrite {
+        user,
+        entries: Vec::new(),
+        known: Vec::new(),
+        urgency: Urgency::default(),
+        contacts: Vec::new(),
+    }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use shared::{
+    admission::Withheld,
     ids::{SequenceNumber, UserId},
-    patch::{Entry, PropertyValue, UserWrite},
+    patch::{Entry, PropertyValue, SignIn, UserWrite},
     property::Kind,
     reason::chain,
     register::Stamp,
@@ -30,7 +31,7 @@ pub(super) async fn probes(
     settings: &Settings,
     clients: &Clients,
     user: Option<UserId>,
-) -> anyhow::Result<Vec<Probe>> {
+) -> anyhow::Result<(Vec<Probe>, bool)> {
     let tokens = Arc::new(wiring::graph_tokens(settings, clients.clone()));
     let bearer = match tokens.token().await {
         Ok(bearer) => bearer,
@@ -39,7 +40,7 @@ pub(super) async fn probes(
             let mut probes = vec![Probe::failed(TOKEN, chain(&error), "")];
             let skipped = [PERMISSIONS, CALL].into_iter().chain(user.map(|_| USER));
             probes.extend(skipped.map(|check| Probe::skipped(check, "there is no token")));
-            return Ok(probes);
+            return Ok((probes, false));
         }
     };
     let claims = Claims::read(bearer.text());
@@ -56,7 +57,9 @@ pub(super) async fn probes(
             Probe::skipped(USER, "graph cannot be called")
         });
     }
-    Ok(probes)
+    let tells_roles =
+        claims.is_some_and(|claims| claims.roles.iter().any(|role| permissions::ROLES.contains(&&**role)));
+    Ok((probes, reached && tells_roles))
 }
 
 /// Who we are, as the token says.
@@ -138,7 +141,7 @@ async fn rehearse(settings: &Settings, directory: &graph::GraphClient, user: Use
                 properties.join(", ")
             ),
         ),
-        Err(graph::Error::Ambiguous) => Probe::found(
+        Err(graph::Error::Withheld(Withheld::Ambiguous)) => Probe::found(
             Severity::Note,
             USER,
             format!("{user} can be read, and signs in with several addresses"),
@@ -159,10 +162,16 @@ fn sample(settings: &Settings, user: UserId) -> UserWrite {
     let entries = settings.planner.mapping.rows().iter().map(|row| Entry {
         property: row.property.clone(),
         value: match row.property.rules().kind {
-            Kind::SignIn => PropertyValue::SignIn { address: "somebody@example.com".into(), previous: None },
+            Kind::SignIn => PropertyValue::from(SignIn::to("somebody@example.com")),
             _ => PropertyValue::Clear,
         },
         stamp,
     });
-    UserWrite { user, entries: entries.collect(), known: Vec::new(), urgency: Urgency::default() }
+    UserWrite {
+        user,
+        entries: entries.collect(),
+        known: Vec::new(),
+        urgency: Urgency::default(),
+        contacts: Vec::new(),
+    }
 }

@@ -1,6 +1,12 @@
 //! The way to Service Bus, the rights at the queue, and how the queue is set up.
 
-use shared::{ids::SequenceNumber, plan::Planner, reason::chain};
+use std::collections::BTreeSet;
+
+use shared::{
+    ids::{SequenceNumber, UserId},
+    plan::Planner,
+    reason::chain,
+};
 
 use super::super::super::wiring;
 use crate::{
@@ -26,13 +32,14 @@ const QUEUE: &str = "queue";
 const PAGE: u32 = 100;
 const PAGES: u32 = 5;
 
-pub(super) async fn probes(settings: &Settings, clients: &Clients) -> Vec<Probe> {
+pub(super) async fn probes(settings: &Settings, clients: &Clients) -> (Vec<Probe>, BTreeSet<UserId>) {
     let amqp = wiring::amqp_settings(&settings.bus, clients);
     let opened = AmqpQueue::open(&amqp, settings.graph.ca_file.as_deref());
     let queue = match opened {
         Ok(queue) => queue,
-        Err(error) => return vec![Probe::failed(SERVICE, chain(&error), "")],
+        Err(error) => return (vec![Probe::failed(SERVICE, chain(&error), "")], BTreeSet::new()),
     };
+    let mut users = BTreeSet::new();
     let mut probes = Vec::new();
     let listening = ready(&queue).await;
     let reached = match &listening {
@@ -55,22 +62,27 @@ pub(super) async fn probes(settings: &Settings, clients: &Clients) -> Vec<Probe>
             Err(error) => failed(SEND, target, &place, &error),
         });
         probes.extend(described(settings, clients, &address).await);
-        probes.extend(waiting(&queue, &settings.planner).await);
+        let (waiting, meant) = waiting(&queue, &settings.planner).await;
+        probes.extend(waiting);
+        users = meant;
     } else {
         probes.extend([SEND, QUEUE].map(|check| Probe::skipped(check, "service bus cannot be used")));
     }
     queue.close().await;
-    probes
+    (probes, users)
 }
 
-/// What the messages that wait say about the settings. They are looked at and not taken.
-async fn waiting(queue: &AmqpQueue, planner: &Planner) -> Vec<Probe> {
+/// What the messages that wait say about the settings, and which users they mean. They are looked at and not taken.
+async fn waiting(queue: &AmqpQueue, planner: &Planner) -> (Vec<Probe>, BTreeSet<UserId>) {
     let mut sample = Sample::new(planner);
     let mut next = SequenceNumber(0);
     for _ in 0..PAGES {
         let peeked = match queue.peek(next, PAGE).await {
             Ok(peeked) => peeked,
-            Err(error) => return vec![Probe::found(Severity::Warning, WAITING, chain(&error), "")],
+            Err(error) => {
+                let probe = Probe::found(Severity::Warning, WAITING, chain(&error), "");
+                return (vec![probe], sample.into_users());
+            }
         };
         if peeked.is_empty() {
             break;
@@ -80,7 +92,7 @@ async fn waiting(queue: &AmqpQueue, planner: &Planner) -> Vec<Probe> {
             next = next.max(SequenceNumber(message.sequence.0.saturating_add(1)));
         }
     }
-    sample.probes()
+    (sample.probes(), sample.into_users())
 }
 
 /// Waits until messages could come, or for the first reason why not. Without credit none does come.
