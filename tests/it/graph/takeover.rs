@@ -307,3 +307,25 @@ async fn check_counts_administrators_whom_contacts_are_linked_with() -> Result<(
     assert!(named.iter().all(|id| told.out.contains(&id.to_string())), "{}", told.out);
     Ok(())
 }
+
+/// Messages about several contacts carry no image that could show what the link was before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_of_a_bulk_message_moves_no_address_by_its_link() -> Result<()> {
+    const SHAPE: &str = include_str!("../../fixtures/contexts/contact-updatemultiple.json");
+    for name in ["UpdateMultiple", "CreateMultiple", "UpsertMultiple"] {
+        let mut context: Value = serde_json::from_str(SHAPE)?;
+        context["MessageName"] = json!(name);
+        let entities = &mut context["InputParameters"][0]["value"]["Entities"];
+        let mut member = entities[0].take();
+        let columns = [(LINK, json!(alices())), (MAIL, json!(EVIL)), ("firstname", json!("Eve"))];
+        member["Id"] = json!(contact(2));
+        member["Attributes"] =
+            columns.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+        *entities = json!([member]);
+        let world = b2c_world([alice()]).await?;
+        let log = run_bodies(&world, &[B2C], vec![serde_json::to_vec(&context)?]).await?;
+        assert_kept(&world, &log, name)?;
+        assert_eq!(world.user(user(1))?.text("givenName"), Some("Eve"), "{name}: {log}");
+    }
+    Ok(())
+}
