@@ -162,7 +162,7 @@ mod tests {
         with_default(fmt::fmt().json().flatten_event(true).with_writer(writer).finish(), log);
         let text = paper.text();
         assert!(text.lines().count() == 1 && !text.trim_end().contains(shared::shown::is_hidden), "{text}");
-        let event: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let event: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!((&event["text"], &event["number"]), (&POISON.into(), &7.into()));
         assert_eq!(event["long"].as_str().map(str::len), Some(10_000));
     }
