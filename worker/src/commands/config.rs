@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -10,10 +10,11 @@ use std::{
 
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
+use shared::shown::Shown;
 
 use crate::{
     cli::{BAD_SETTINGS, Cli},
-    commands::{print, print_error},
+    commands::{json_text, print, print_error},
     config::{self, Entries, Entry, Origin, Problems},
 };
 
@@ -66,7 +67,7 @@ pub fn run(cli: &Cli, command: &Command) -> anyhow::Result<ExitCode> {
         Command::Init(args) => init(args),
         Command::Show(args) => show(cli, args),
         Command::Schema => {
-            print(&format!("{:#}\n", config::schema()))?;
+            print(&json_text(&config::schema()))?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -78,16 +79,19 @@ fn init(args: &Init) -> anyhow::Result<ExitCode> {
         print(&text)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let path = args.file.display();
+    let path = Shown(args.file.display());
     let mut how = OpenOptions::new();
     how.write(true);
+    // It is made to be filled in with secrets: nobody else on the machine needs to read them.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut how, 0o600);
     if args.force {
         how.create(true).truncate(true)
     } else {
         how.create_new(true)
     };
     match how.open(&args.file) {
-        Ok(mut file) => file.write_all(text.as_bytes()).with_context(|| format!("cannot write {path}"))?,
+        Ok(file) => fill(file, &text).with_context(|| format!("cannot write {path}"))?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             bail!("{path} is there already, and may hold settings that work; --force writes over it");
         }
@@ -97,6 +101,13 @@ fn init(args: &Init) -> anyhow::Result<ExitCode> {
         "Wrote {path}. Fill in what stands open in [service_bus] and [identity], then run: contactsync check\n"
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the text. A file that was there already is read by whoever could read it before, unless that is changed first.
+fn fill(mut file: File, text: &str) -> io::Result<()> {
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    file.write_all(text.as_bytes())
 }
 
 fn show(cli: &Cli, args: &Show) -> anyhow::Result<ExitCode> {
@@ -119,21 +130,26 @@ pub(super) fn table(entries: &Entries) -> String {
     let width = entries.keys().map(String::len).max().unwrap_or(0);
     entries.iter().fold(String::new(), |mut text, (key, entry)| {
         // Writing to a string cannot fail.
-        let _infallible = writeln!(text, "{key:width$} = {}   # {}", shown(key, entry), origin(entry));
+        let _infallible = writeln!(
+            text,
+            "{key:width$} = {}   # {}",
+            Shown(config::shown(key, entry)),
+            Shown(origin(entry))
+        );
         text
     })
 }
 
 fn as_json(entries: &Entries) -> String {
     let settings = entries.iter().map(|(key, entry)| {
-        let value = if is_hidden(key, entry) { Value::Null } else { json!(entry.value) };
+        let value = entry.told(key);
         let setting = json!({
-            "value": value, "hidden": is_hidden(key, entry), "origin": origin(entry),
+            "value": value, "hidden": value.is_none(), "origin": origin(entry),
             "default": entry.origin == Origin::Default,
         });
         (key.clone(), setting)
     });
-    format!("{:#}\n", Value::Object(settings.collect::<Map<_, _>>()))
+    json_text(&Value::Object(settings.collect::<Map<_, _>>()))
 }
 
 fn origin(entry: &Entry) -> String {
@@ -141,17 +157,6 @@ fn origin(entry: &Entry) -> String {
         Some(file) => format!("{}, file {}", entry.origin, file.display()),
         None => entry.origin.to_string(),
     }
-}
-
-fn shown(key: &str, entry: &Entry) -> String {
-    if is_hidden(key, entry) { "(hidden)".to_owned() } else { entry.value.to_string() }
-}
-
-/// Whether the value is a secret. An empty one hides nothing.
-fn is_hidden(key: &str, entry: &Entry) -> bool {
-    let secret = ["service_bus.connection_string", "telemetry.otlp_headers"].contains(&key)
-        || key.ends_with(".client_secret");
-    secret && entry.value.as_str() != Some("")
 }
 
 #[cfg(test)]

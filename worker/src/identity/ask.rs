@@ -125,7 +125,7 @@ async fn get(
     transport: &Transport,
     scope: &str,
 ) -> Result<Bearer, Error> {
-    let token = credential.get_token(&[scope], None).await.map_err(|error| transport.failure(error))?;
+    let token = credential.get_token(&[scope], None).await.map_err(|_| transport.failure())?;
     let expires = Timestamp::from_second(token.expires_on.unix_timestamp()).unwrap_or(Timestamp::MAX);
     Bearer::new(token.token.secret(), expires).ok_or_else(|| Error::Senseless {
         endpoint: transport.endpoint(),

@@ -76,12 +76,15 @@ impl Transport {
         self.endpoint
     }
 
-    /// Why the library failed: what was seen on the wire, or else its own complaint about a good answer.
-    pub(super) fn failure(&self, complaint: azure_core::Error) -> Error {
+    /// Why the library failed: what was seen on the wire, or else that it could not read a good answer. Its own
+    /// complaint about that quotes what it could not read, and a token may be among it.
+    pub(super) fn failure(&self) -> Error {
         let seen = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
         seen.unwrap_or_else(|| Error::Senseless {
             endpoint: self.endpoint,
-            cause: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(complaint)),
+            cause: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(
+                "its fields are not those of a token",
+            )),
         })
     }
 

@@ -1,0 +1,3 @@
+//! What people and services do who want to stop, fool or bleed the worker.
+
+mod words;
