@@ -1,5 +1,6 @@
 //! What strangers send, answer and hold open, against the worker's real binary.
 
+mod bounds;
 mod doors;
 mod front;
 mod graph;
