@@ -101,7 +101,8 @@ resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' 
   location: location
 }
 
-// Reading the length of a queue takes the right Manage, which the worker itself should not have.
+// Reading the length of a queue takes the right Manage, which the worker itself must not have: the app carries this
+// identity, but identitySettings keeps its tokens from the container.
 resource scaler 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
   name: '${name}-scaler'
   location: location
@@ -222,6 +223,14 @@ resource worker 'Microsoft.App/containerApps@2025-01-01' = {
     environmentId: apps.id
     configuration: {
       activeRevisionsMode: 'Single'
+      // The scale rule alone uses that identity, outside of every container: whoever got into one could manage the
+      // queue with its tokens.
+      identitySettings: [
+        {
+          identity: scaler.id
+          lifecycle: 'None'
+        }
+      ]
       // No ingress: the worker takes its work from the queue.
       secrets: [
         {

@@ -36,6 +36,8 @@ GUID = "00000000-0000-0000-0000-000000000000"
 IDENTITY = {"tenant": "contoso.onmicrosoft.com", "clientId": GUID}
 BUS = {"namespace": "contoso", "tenant": GUID, "clientId": GUID}
 
+PROMETHEUS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+
 # Ways to install, each with the kinds of objects that it must make.
 ALWAYS = ["ConfigMap", "Deployment", "NetworkPolicy", "Service", "ServiceAccount"]
 INSTALLATIONS = {
@@ -59,6 +61,7 @@ INSTALLATIONS = {
             "identity": IDENTITY,
             "autoscaling": {"enabled": True, "identityId": GUID},
             "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+            "networkPolicy": {"metricsFrom": [PROMETHEUS]},
             "image": {"digest": "sha256:" + "0" * 64},
             "nodeSelector": {"kubernetes.io/os": "linux"},
             "tolerations": [{"key": "spot", "operator": "Exists"}],
@@ -92,6 +95,7 @@ REFUSED = [
     ({"serviceBus": BUS, "identity": IDENTITY, "image": {"digest": "sha256:short"}}, "digest"),
     ({"serviceBus": BUS, "identity": IDENTITY, "replicsa": 2}, "replicsa"),
     ({"serviceBus": BUS, "identity": IDENTITY, "port": 80}, "port"),
+    ({"serviceBus": BUS, "identity": IDENTITY, "serviceMonitor": {"enabled": True}}, "networkPolicy.metricsFrom: name"),
 ]
 
 
@@ -151,6 +155,16 @@ def judge_settings(name: str, objects: list[dict]) -> None:
         assert answer.returncode == 0, f"{name}: check says {answer.stdout}{answer.stderr}"
 
 
+def judge_reach(name: str, objects: list[dict], values: dict) -> None:
+    """Nobody may read the status port but who was named. A rule of ingress that names nobody would let in everybody."""
+    policies = [found for found in objects if found["kind"] == "NetworkPolicy"]
+    named = values.get("networkPolicy", {}).get("metricsFrom", [])
+    for policy in policies:
+        assert "Ingress" in policy["spec"]["policyTypes"], f"{name}: ingress is not closed"
+        peers = [rule.get("from") for rule in policy["spec"]["ingress"]]
+        assert peers == ([named] if named else []), f"{name}: {peers} may read the status port"
+
+
 def judge_chart(folder: pathlib.Path) -> None:
     """Lints and renders every way to install, and keeps what was rendered for the tools that want files."""
     with helm.Chart.load(str(CHART)) as chart:
@@ -167,6 +181,7 @@ def judge_chart(folder: pathlib.Path) -> None:
             assert sorted(found["kind"] for found in objects) == sorted(kinds), f"{name}: {[o['kind'] for o in objects]}"
             for manifest in objects:
                 judge_object(manifest)
+            judge_reach(name, objects, values)
             judge_settings(name, objects)
             fits = f"{len(objects)} objects fit Kubernetes {' and '.join(KUBERNETES)}"
             print(f"   chart, {name}: {fits}, and contactsync takes its settings")
@@ -236,6 +251,19 @@ def config_of(resource: dict) -> dict:
     return config
 
 
+def judge_identities(resources: dict) -> None:
+    """The container may use the identity of the worker, and no other that the app has for what is around it."""
+    app = config_of(next(found for found in resources.values() if found["type"] == "Microsoft.App/containerApps"))
+    settings = app["properties"]["configuration"].get("identitySettings", [])
+    kept = {
+        ".".join(setting["identity"]["operator"]["operands"].values())
+        for setting in settings
+        if setting["lifecycle"] == "None"
+    }
+    carried = {one.strip("'${}") for one in app["identity"]["userAssignedIdentities"]}
+    assert carried - kept == {"identity.id"}, f"the container can get tokens of {carried - kept}"
+
+
 def judge_bicep(path: pathlib.Path) -> None:
     """Parses the file and holds every resource against the model of its type."""
     resources = BicepParser().parse(file_path=path)["resources"]
@@ -250,6 +278,7 @@ def judge_bicep(path: pathlib.Path) -> None:
         wrong = typed(getattr(importlib.import_module(module), kind), body, name)
         assert not wrong, f"Microsoft's model of {resource['type']} has no {wrong}"
         checked += 1
+    judge_identities(resources)
     print(f"   {path.name}: {len(resources)} resources, {checked} fit Microsoft's models")
 
 

@@ -78,7 +78,7 @@ impl Worker {
 /// Asks for a page.
 pub async fn get(url: &str) -> Result<Page> {
     let timeouts = Timeouts { connect: PATIENCE, request: PATIENCE };
-    let response = http_client::build_direct(timeouts, None)?.get(url).send().await?;
+    let response = http_client::Client::new(timeouts, None)?.direct().get(url).send().await?;
     Ok(Page { status: response.status().as_u16(), text: response.text().await? })
 }
 

@@ -10,7 +10,7 @@ use crate::{PATIENCE, world::Worker};
 
 /// The pages of one worker.
 pub struct Observed {
-    client: reqwest::Client,
+    client: http_client::Client,
     address: String,
 }
 
@@ -58,9 +58,9 @@ impl Observed {
 }
 
 /// A client for services on this machine.
-pub fn client() -> Result<reqwest::Client> {
+pub fn client() -> Result<http_client::Client> {
     let timeouts = Timeouts { connect: PATIENCE, request: PATIENCE };
-    http_client::build_direct(timeouts, None).context("no client")
+    http_client::Client::new(timeouts, None).context("no client")
 }
 
 /// A page of metrics.

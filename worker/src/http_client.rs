@@ -1,8 +1,14 @@
 //! The HTTP client for everything but the calls to Graph's users: keep-alive, time-outs, no redirects, an extra
 //! CA if one is given. What the client of those calls (`graph::connections`) has in common with it is here too.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
+use reqwest::{Response, Url};
 use rustls::pki_types::{CertificateDer, pem, pem::PemObject};
 use rustls_platform_verifier::Verifier;
 
@@ -45,6 +51,12 @@ pub enum Error {
     /// No answer came.
     #[error("no answer")]
     Call(#[source] reqwest::Error),
+    /// The answer is longer than any that makes sense.
+    #[error("the answer is longer than {limit} bytes, so it is none of a worker")]
+    TooLong {
+        /// As much would have been read.
+        limit: usize,
+    },
 }
 
 /// How long calls may take.
@@ -62,19 +74,78 @@ pub(crate) const USER_AGENT: &str = concat!("contactsync/", env!("CARGO_PKG_VERS
 /// that is never older than this does not meet its close.
 pub(crate) const IDLE: Duration = Duration::from_secs(90);
 
-/// Builds the client for the token endpoint and other rare calls. It goes through the proxy of the environment, if any.
-pub fn build(timeouts: Timeouts, ca_file: Option<&Path>) -> Result<reqwest::Client, Error> {
-    finish(builder(timeouts, ca_file)?)
+/// Calls whom it is told to, each by the way that leads there: through the proxy of the environment, if there is one, but
+/// straight to whatever is on this machine. What is meant for this machine may be secret and in plain text.
+#[derive(Clone, Debug)]
+pub struct Client {
+    outside: reqwest::Client,
+    direct: reqwest::Client,
 }
 
-/// The same without any proxy, for what is on this machine.
-pub fn build_direct(timeouts: Timeouts, ca_file: Option<&Path>) -> Result<reqwest::Client, Error> {
-    finish(builder(timeouts, ca_file)?.no_proxy())
+impl Client {
+    /// The client for the token endpoint and other rare calls.
+    pub fn new(timeouts: Timeouts, ca_file: Option<&Path>) -> Result<Self, Error> {
+        let (outside, direct) = (builder(timeouts, ca_file)?, builder(timeouts, ca_file)?.no_proxy());
+        let build = |builder: reqwest::ClientBuilder| builder.build().map_err(Error::Build);
+        Ok(Self { outside: build(outside)?, direct: build(direct)? })
+    }
+
+    /// The client that goes by no proxy whatever the address: for neighbours, and for the endpoint of managed
+    /// identities, whose address is none of this machine although it answers there.
+    #[must_use]
+    pub fn direct(&self) -> &reqwest::Client {
+        &self.direct
+    }
+
+    /// Begins a call.
+    pub fn request(&self, method: reqwest::Method, url: &Url) -> reqwest::RequestBuilder {
+        let here = url.host_str().is_some_and(is_on_this_machine);
+        let client = if here { &self.direct } else { &self.outside };
+        client.request(method, url.clone())
+    }
+}
+
+/// Whether a host, a name or an address with or without brackets, is this machine by the way it is written.
+#[must_use]
+pub fn is_on_this_machine(host: &str) -> bool {
+    let is_here = |address: IpAddr| {
+        let address = address.to_canonical();
+        // To call the address that means all addresses is to call this machine.
+        address.is_loopback() || address.is_unspecified()
+    };
+    let unbracketed = host.trim_matches(['[', ']']);
+    if let Ok(address) = unbracketed.parse::<Ipv6Addr>() {
+        return is_here(address.into());
+    }
+    // The parser of addresses knows the other ways in which one can be written.
+    match url::Host::parse(unbracketed.trim_end_matches('.')) {
+        Ok(url::Host::Ipv4(address)) => is_here(address.into()),
+        Ok(url::Host::Ipv6(address)) => is_here(address.into()),
+        Ok(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Err(_) => false,
+    }
+}
+
+/// The body of an answer; `None` if it is longer than that, and then no more of it is read.
+pub async fn body(response: &mut Response, longest: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
+    if announced.is_some_and(|length| length > longest) {
+        return Ok(None);
+    }
+    let mut body = Vec::with_capacity(announced.unwrap_or_default());
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > longest {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
 }
 
 /// Asks for an address without a credential and tells the date of the answer, whatever the answer is.
-pub async fn look(client: &reqwest::Client, url: &reqwest::Url) -> Result<Option<String>, reqwest::Error> {
-    let response = client.get(url.clone()).send().await.map_err(reqwest::Error::without_url)?;
+pub async fn look(client: &Client, url: &Url) -> Result<Option<String>, reqwest::Error> {
+    let response = client.request(reqwest::Method::GET, url).send().await;
+    let response = response.map_err(reqwest::Error::without_url)?;
     let date = response.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
     Ok(date.map(str::to_owned))
 }
@@ -85,20 +156,12 @@ const LONGEST_ANSWER: usize = 1024 * 1024;
 const BRIEF: Duration = Duration::from_secs(3);
 
 /// Status and text of a page of a neighbour, such as another worker.
-pub async fn get(client: &reqwest::Client, url: &reqwest::Url) -> Result<(u16, String), Error> {
+pub async fn get(client: &Client, url: &Url) -> Result<(u16, String), Error> {
     let call = |error: reqwest::Error| Error::Call(error.without_url());
-    let mut response = client.get(url.clone()).timeout(BRIEF).send().await.map_err(call)?;
-    let mut body = Vec::new();
-    while body.len() < LONGEST_ANSWER
-        && let Some(chunk) = response.chunk().await.map_err(call)?
-    {
-        body.extend_from_slice(&chunk);
-    }
+    let mut response = client.direct().get(url.clone()).timeout(BRIEF).send().await.map_err(call)?;
+    let body = body(&mut response, LONGEST_ANSWER).await.map_err(call)?;
+    let body = body.ok_or(Error::TooLong { limit: LONGEST_ANSWER })?;
     Ok((response.status().as_u16(), String::from_utf8_lossy(&body).into_owned()))
-}
-
-fn finish(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, Error> {
-    builder.build().map_err(Error::Build)
 }
 
 fn builder(timeouts: Timeouts, ca_file: Option<&Path>) -> Result<reqwest::ClientBuilder, Error> {
@@ -141,5 +204,92 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         Ok(_) => Err(Error::NoCertificate { path: name, cause: None }),
         Err(cause) => Err(Error::NoCertificate { path: name, cause: Some(cause) }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    #[test]
+    fn this_machine_is_known_however_it_is_written() {
+        for host in [
+            "localhost",
+            "LocalHost.",
+            "db.localhost",
+            "127.0.0.1",
+            "127.1",
+            "127.255.0.9",
+            "2130706433",
+            "0.0.0.0",
+            "::1",
+            "[::1]",
+            "::ffff:127.0.0.1",
+            "[::]",
+        ] {
+            assert!(is_on_this_machine(host), "{host}");
+        }
+        for host in
+            ["", "localhost.example", "notlocalhost", "128.0.0.1", "169.254.169.254", "[fe80::1]", "a b"]
+        {
+            assert!(!is_on_this_machine(host), "{host}");
+        }
+    }
+
+    /// What is read, up to 100 bytes, of an answer with these bytes.
+    async fn read(answer: Vec<u8>) -> Result<Option<Vec<u8>>, reqwest::Error> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
+        let url = format!("http://{}/", listener.local_addr().expect("bound"));
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.expect("a client");
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"\r\n\r\n") {
+                heard.push(stream.read_u8().await.expect("a request"));
+            }
+            // Whoever has read enough may close before all of it is written.
+            drop(stream.write_all(&answer).await);
+        });
+        let long = Duration::from_mins(10);
+        let client = Client::new(Timeouts { connect: long, request: long }, None).expect("a client");
+        let url = url.parse().expect("an address");
+        let mut response = client.request(reqwest::Method::GET, &url).send().await?;
+        let read = body(&mut response, 100).await;
+        server.await.expect("served");
+        read
+    }
+
+    fn announced(length: usize, body: &[u8]) -> Vec<u8> {
+        [format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n").as_bytes(), body].concat()
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_any_announced_length_costs_no_more_than_the_bound() {
+        assert_eq!(read(announced(100, &[b'x'; 100])).await.expect("read"), Some(vec![b'x'; 100]));
+        assert_eq!(read(announced(101, b"")).await.expect("read"), None);
+        assert_eq!(read(announced(usize::MAX / 2, b"")).await.expect("read"), None);
+        assert!(read(announced(50, b"{")).await.is_err(), "broken off");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(30) })]
+
+        #[test]
+        fn chunks_are_added_up(chunks in vec(1..60_usize, 0..6)) {
+            let mut answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+            for length in &chunks {
+                answer.extend(format!("{length:x}\r\n{}\r\n", "y".repeat(*length)).bytes());
+            }
+            answer.extend(b"0\r\n\r\n");
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let read = runtime.block_on(read(answer)).expect("read");
+            let total = chunks.iter().sum::<usize>();
+            prop_assert_eq!(read.map(|body| body.len()), (total <= 100).then_some(total));
+        }
     }
 }

@@ -25,6 +25,7 @@ pub mod check;
 pub mod clock;
 pub mod config;
 pub mod http_client;
+pub mod private_file;
 pub mod telemetry;
 pub mod text_file;
 pub mod times;

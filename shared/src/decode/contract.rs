@@ -8,6 +8,7 @@ use super::{
     context::{Context, Images, with_members},
     datetime::DateTime,
     error::{Error, Problem, Step},
+    limits,
     namespace::Namespace,
     value::{
         Aliased, Entities, Entity, ManagedBool, Member, Named, Parameters, Reference, Relationship, TextPair,
@@ -46,6 +47,8 @@ pub(super) trait Source<'a>: Sized {
     ) -> Result<(), Error>;
     /// A list. The visitor takes each item.
     fn items(&mut self, visit: impl FnMut(&mut Self) -> Result<(), Error>) -> Result<(), Error>;
+    /// How many bytes the values take that were read so far, to be added to.
+    fn weight(&mut self) -> &mut usize;
     /// A problem with what was taken last.
     fn fail(&self, problem: Problem) -> Error;
 }
@@ -82,11 +85,40 @@ pub(super) fn list<'a, S: Source<'a>, T>(
 ) -> Result<Vec<T>, Error> {
     let mut items = Vec::new();
     source.items(|source| {
-        let item = read(source).map_err(|error| error.inside(Step::Item(items.len())))?;
+        let inside = |error: Error| error.inside(Step::Item(items.len()));
+        weigh::<S, T>(source).map_err(inside)?;
+        let item = read(source).map_err(inside)?;
         items.push(item);
         Ok(())
     })?;
     Ok(items)
+}
+
+/// Makes sure that one more of these may be kept.
+fn weigh<'a, S: Source<'a>, T>(source: &mut S) -> Result<(), Error> {
+    let weight = source.weight();
+    *weight += size_of::<T>();
+    if *weight <= limits::MEMORY {
+        return Ok(());
+    }
+    Err(source.fail(Problem::Limit { what: "bytes of memory for the values", limit: limits::MEMORY }))
+}
+
+/// Keeps a value in a box of its own.
+pub(super) fn keep<'a, S: Source<'a>, T>(source: &mut S, value: T) -> Result<Box<T>, Error> {
+    weigh::<S, T>(source)?;
+    Ok(Box::new(value))
+}
+
+/// Reads all records of a list.
+fn records<'a, S: Source<'a>>(source: &mut S) -> Result<Vec<Entity<'a>>, Error> {
+    let mut left = limits::RECORDS;
+    list(source, |source| {
+        let more = left.checked_sub(1);
+        let limit = Problem::Limit { what: "records in one list", limit: limits::RECORDS };
+        left = more.ok_or_else(|| source.fail(limit))?;
+        entity(source)
+    })
 }
 
 /// Reads a pair, whose members are called `key` and `value` in any order.
@@ -227,7 +259,7 @@ pub(super) fn reference<'a, S: Source<'a>>(source: &mut S) -> Result<Reference<'
 pub(super) fn entities<'a, S: Source<'a>>(source: &mut S) -> Result<Entities<'a>, Error> {
     let mut it = Entities::default();
     source.members(Xrm, |source, name| match name {
-        "Entities" => fill(&mut it.entities, source, "Entities", |source| list(source, entity)),
+        "Entities" => fill(&mut it.entities, source, "Entities", records),
         "EntityName" => fill(&mut it.entity_name, source, "EntityName", S::text),
         "MinActiveRowVersion" => fill(&mut it.min_active_row_version, source, "MinActiveRowVersion", S::text),
         "MoreRecords" => fill(&mut it.more_records, source, "MoreRecords", S::boolean),
@@ -307,6 +339,7 @@ fn boxed<'a, S: Source<'a>, T>(
     source: &mut S,
     read: impl FnOnce(&mut S) -> Result<T, Error>,
 ) -> Result<Box<T>, Error> {
+    weigh::<S, T>(source)?;
     read(source).map(Box::new)
 }
 

@@ -15,6 +15,15 @@ pub const DEPTH: usize = 64;
 /// because each takes at least two bytes.
 pub const ITEMS: usize = 400_000;
 
+/// Bytes that the values of one message may take when they are read. A value takes up to 400 times what the shortest
+/// spelling of it does, an empty record for example; of what Dataverse sends it takes less than its spelling as a rule.
+pub const MEMORY: usize = 16 << 20;
+
+/// Records in one list, and with that the contacts, and the writes to Graph, of one message. What Dataverse writes of a
+/// record takes 300 bytes and more, so its 192 KB hold fewer. More would use up the write budget of a whole tenant for
+/// minutes.
+pub const RECORDS: usize = 1_000;
+
 /// Bytes that may be read a second time, as a multiple of the body's length. JSON objects whose `__type` is
 /// not their first member need it; Dataverse always writes it first.
 pub const REREAD: usize = 4;

@@ -33,6 +33,10 @@ use crate::hub::{Hub, Order, Settings};
 use crate::journal::Journal;
 use crate::sas::Rule;
 
+/// A name as of a namespace in the cloud, for which the certificate is good too: clients treat `localhost` in a way of
+/// its own, past their proxies for example.
+pub const CLOUD_NAME: &str = "emulator.servicebus.windows.net";
+
 /// Why the service could not be started.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -195,7 +199,7 @@ impl ServiceBus {
         let mut tls_address = None;
         if let Some(port) = options.tls_port {
             let (listener, address) = bind(port).await?;
-            let acceptor = TlsAcceptor::from(ca.server_config(&["localhost", "127.0.0.1"])?);
+            let acceptor = TlsAcceptor::from(ca.server_config(&["localhost", "127.0.0.1", CLOUD_NAME])?);
             tasks.push(tokio::spawn(listener::listen(listener, Some(acceptor), Arc::clone(&hub), http)));
             tls_address = Some(address);
         }

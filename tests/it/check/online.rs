@@ -208,7 +208,8 @@ async fn hosts_that_cannot_be_reached_are_told_by_what_is_in_the_way() -> Result
     assert!(remedy.starts_with("if a proxy opens TLS, name its certificate in graph.ca_file"), "{remedy}");
 
     let proxy = format!("http://{}", answering("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await?);
-    let checked = check(&world, &[], &[], &[("HTTPS_PROXY", &proxy), ("NO_PROXY", "")]).await?;
+    let outside = ["identity.authority = \"https://login.microsoftonline.com\""];
+    let checked = check(&world, &outside, &[], &[("HTTPS_PROXY", &proxy), ("NO_PROXY", "")]).await?;
     let (result, what, remedy) = checked.probe("login host");
     assert_eq!(result, "failed");
     assert!(what.starts_with("the proxy does not let us through to "), "{what}");
@@ -252,12 +253,16 @@ async fn service_bus_that_cannot_be_reached_is_told_by_what_is_in_the_way() -> R
     assert!(what.starts_with("the certificate of localhost:"), "{what}");
 
     let proxy = format!("http://{}", answering("HTTP/1.1 403 Forbidden\r\n\r\n").await?);
+    let outside = tls.replace("localhost", "contoso.servicebus.windows.net");
     let tunnelled =
-        format!("service_bus.connection_string = \"{tls}\"\nservice_bus.transport = \"websocket\"");
+        format!("service_bus.connection_string = \"{outside}\"\nservice_bus.transport = \"websocket\"");
     let checked = check(&world, &[&tunnelled], &[], &[("HTTPS_PROXY", &proxy), ("NO_PROXY", "")]).await?;
     let (result, what, _) = checked.probe("service bus");
     assert_eq!(result, "failed");
-    assert!(what.starts_with("the proxy does not let us through to localhost:"), "{what}");
+    assert!(
+        what.starts_with("the proxy does not let us through to contoso.servicebus.windows.net:"),
+        "{what}"
+    );
     Ok(())
 }
 

@@ -190,3 +190,112 @@ fn the_deepest_nesting_allowed_fits_a_small_stack() {
     let problems = run.expect("a thread starts").join().expect("the stack is enough");
     assert!(problems[..3].iter().all(|problem| matches!(problem, Problem::Limit { .. })), "{problems:?}");
 }
+
+/// A message about several contacts, with these records.
+fn several(records: &str) -> String {
+    format!(
+        r#"{{"MessageName":"UpdateMultiple","PrimaryEntityName":"contact","InputParameters":[{{"key":"Targets","value":
+        {{"__type":"EntityCollection:http://schemas.microsoft.com/xrm/2011/Contracts","Entities":[{records}]}}}}]}}"#
+    )
+}
+
+fn contact(number: usize) -> String {
+    let id = uuid::Uuid::from_u128(number as u128 + 1);
+    format!(r#"{{"Id":"{id}","Attributes":[{{"key":"firstname","value":"Ada"}}]}}"#)
+}
+
+fn contacts(count: usize) -> String {
+    several(&(0..count).map(contact).collect::<Vec<_>>().join(","))
+}
+
+#[test]
+fn a_message_is_about_a_thousand_contacts_at_most() {
+    let most = contacts(limits::RECORDS);
+    let message = decode::decode(most.as_bytes(), None).expect("as many as there may be");
+    assert_eq!(message.changes().len(), limits::RECORDS);
+    let error = decode::decode(contacts(limits::RECORDS + 1).as_bytes(), None).expect_err("one too many");
+    assert!(error.to_string().starts_with("more than 1000 records in one list at byte "), "{error}");
+    let problem = refused(several(&"{},".repeat(300_000)).as_bytes(), "application/json");
+    assert!(matches!(problem, Problem::Limit { limit: limits::RECORDS, .. }), "{problem}");
+    let xml = format!(
+        r#"<RemoteExecutionContext xmlns="http://schemas.microsoft.com/xrm/2011/Contracts" xmlns:i="http://www.w3.org/2001/XMLSchema-instance"
+            xmlns:c="http://schemas.datacontract.org/2004/07/System.Collections.Generic"><InputParameters><KeyValuePairOfstringanyType><c:key>Targets</c:key>
+            <c:value i:type="EntityCollection"><Entities>{}</Entities></c:value></KeyValuePairOfstringanyType></InputParameters>"#,
+        "<Entity/>".repeat(limits::RECORDS + 1)
+    );
+    let problem = refused(xml.as_bytes(), "application/xml");
+    assert!(matches!(problem, Problem::Limit { limit: limits::RECORDS, .. }), "{problem}");
+}
+
+/// What is cheap to write and takes much to keep, as an item of a list.
+const CHEAP: [&str; 8] = [
+    "{}",
+    "[]",
+    "0",
+    r#""""#,
+    r#"{"__type":"Entity:http://schemas.microsoft.com/xrm/2011/Contracts"}"#,
+    r#"{"__type":"EntityReference:http://schemas.microsoft.com/xrm/2011/Contracts"}"#,
+    r#"{"__type":"AliasedValue:http://schemas.microsoft.com/xrm/2011/Contracts"}"#,
+    r#"{"__type":"X:#Y"}"#,
+];
+
+/// The places where lists are: of values, here and in a parent, of related records, of images.
+const AROUND: [(&str, &str); 4] = [
+    (r#"{"MessageName":"Update","InputParameters":[{"key":"Target","value":["#, "]}]}"),
+    (r#"{"MessageName":"Update","ParentContext":{"InputParameters":[{"key":"Target","value":["#, "]}]}}"),
+    (
+        r#"{"MessageName":"Update","PostEntityImages":[{"key":"a","value":{"RelatedEntities":[{"key":{},"value":{"Entities":["#,
+        "]}}]}}]}",
+    ),
+    (r#"{"MessageName":"Update","PostEntityImages":["#, "]}"),
+];
+
+#[test]
+fn whatever_a_body_is_made_of_what_it_takes_in_memory_is_bounded() {
+    let value = size_of::<decode::value::Value<'_>>();
+    assert!(value * limits::ITEMS <= limits::MEMORY, "a long list of numbers stays possible");
+    let mut bound = 0;
+    for (before, after) in AROUND {
+        for item in CHEAP {
+            let room = limits::LENGTH - before.len() - after.len();
+            let items = vec![item; room / (item.len() + 1)].join(",");
+            let body = [before, &items, after].concat();
+            let Ok(payload) = decode::open(body.as_bytes(), None) else { panic!("{item} is not opened") };
+            if let Err(error) = payload.context() {
+                bound += usize::from(matches!(error.problem, Problem::Limit { .. }));
+            }
+            if let Ok(message) = payload.message() {
+                assert!(message.changes().len() <= limits::RECORDS);
+            }
+        }
+    }
+    assert!(bound >= 8, "{bound} of the bodies met a bound");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(40) })]
+
+    #[test]
+    fn no_body_asks_for_more_writes_than_a_thousand(
+        lists in vec((0..2_500_usize, prop::sample::select(vec!["Targets", "Target", "X"])), 1..4),
+    ) {
+        let lists: Vec<_> = lists
+            .iter()
+            .map(|(count, key)| {
+                let records = (0..*count).map(contact).collect::<Vec<_>>().join(",");
+                format!(
+                    r#"{{"key":"{key}","value":{{"__type":"EntityCollection:http://schemas.microsoft.com/xrm/2011/Contracts","Entities":[{records}]}}}}"#
+                )
+            })
+            .collect();
+        for name in ["UpdateMultiple", "CreateMultiple", "UpsertMultiple", "contoso_Custom"] {
+            let body = format!(
+                r#"{{"MessageName":"{name}","PrimaryEntityName":"contact","InputParameters":[{}]}}"#,
+                lists.join(",")
+            );
+            if let Ok(message) = decode::decode(body.as_bytes(), None) {
+                prop_assert!(message.changes().len() <= limits::RECORDS);
+            }
+        }
+    }
+}

@@ -119,3 +119,21 @@ fn the_image_is_built_from_all_that_it_needs() {
         assert!(kept.iter().any(|kept| Path::new(path).starts_with(kept)), ".dockerignore leaves {path} out");
     }
 }
+
+#[test]
+fn the_identity_that_measures_the_queue_is_kept_from_the_container() {
+    let text = read(BICEP);
+    let settings = text.split_once("identitySettings: [").and_then(|(_, rest)| rest.split_once(']'));
+    let (settings, _) = settings.expect("settings of identities");
+    let words: Vec<_> = settings.split_whitespace().collect();
+    assert_eq!(words, ["{", "identity:", "scaler.id", "lifecycle:", "'None'", "}"]);
+}
+
+#[test]
+fn nobody_but_the_node_reaches_the_status_port_of_a_pod_unasked() {
+    assert_eq!(value_of(VALUES, "metricsFrom:"), "[]");
+    // A rule that names nobody lets in everybody, so without names there must be no rule.
+    let policy = read("deploy/helm/contactsync/templates/networkpolicy.yaml");
+    assert!(policy.contains("{{- with .Values.networkPolicy.metricsFrom }}"), "{policy}");
+    assert!(policy.contains("{{- else }}\n  ingress: []"), "{policy}");
+}

@@ -26,7 +26,7 @@ fn moving_clock() -> Timestamp {
 fn provider(world: &World, clock: fn() -> Timestamp) -> Result<EntraTokens> {
     let timeouts = http_client::Timeouts { connect: tests::PATIENCE, request: tests::PATIENCE };
     let ca = world.folder().join("ca.pem");
-    let http = http_client::build(timeouts, Some(&ca))?;
+    let http = http_client::Client::new(timeouts, Some(&ca))?;
     let identity = Identity {
         authority: world.graph.https_url().parse()?,
         credential: Credential::Secret {
@@ -38,7 +38,7 @@ fn provider(world: &World, clock: fn() -> Timestamp) -> Result<EntraTokens> {
         },
         metadata_host: None,
     };
-    let clients = Clients::new(http.clone(), http);
+    let clients = Clients::new(http);
     Ok(EntraTokens::new(identity, clients, "https://graph.microsoft.com", clock))
 }
 

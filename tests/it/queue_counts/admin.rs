@@ -16,7 +16,7 @@ use worker::{
         admin::{self, AdminClient, Counts, Description, Error, Status},
         amqp::{self, AmqpQueue},
     },
-    http_client::{Timeouts, build_direct},
+    http_client::{Client, Timeouts},
 };
 
 const QUEUE: &str = "team/contacts";
@@ -25,7 +25,7 @@ fn client(connection_string: &str, address: &str) -> Result<AdminClient> {
     let parsed = ConnectionString::parse(connection_string)?;
     let root = admin::root(&parsed.endpoint).context("no address")?;
     let timeouts = Timeouts { connect: tests::PATIENCE, request: tests::PATIENCE };
-    let http = build_direct(timeouts, None)?;
+    let http = Client::new(timeouts, None)?;
     Ok(AdminClient::new(http, &root, address, parsed.credential.source(), worker::clock::now))
 }
 
@@ -143,7 +143,7 @@ async fn another_server_at_that_address_makes_no_sense() -> Result<()> {
     let root = format!("{}/$emulator/", bus.admin_url()).parse()?;
     let timeouts = Timeouts { connect: tests::PATIENCE, request: tests::PATIENCE };
     let tokens = Arc::new(FixedToken::new("SharedAccessSignature sr=a&sig=b".to_owned().into()));
-    let client = AdminClient::new(build_direct(timeouts, None)?, &root, "queues", tokens, worker::clock::now);
+    let client = AdminClient::new(Client::new(timeouts, None)?, &root, "queues", tokens, worker::clock::now);
     let error = client.describe().await.expect_err("JSON is no entry");
     assert!(matches!(error, Error::Senseless { .. }), "{error:?}");
     Ok(())

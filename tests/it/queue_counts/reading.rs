@@ -18,7 +18,7 @@ use worker::{
         amqp::{AmqpQueue, Settings},
     },
     depth::{Counts, Known, Oldest, Reader, Reading, Source, Thoroughness, UnknownKind},
-    http_client::{Timeouts, build_direct},
+    http_client::{Client, Timeouts},
 };
 
 const QUEUE: &str = "contacts";
@@ -45,7 +45,7 @@ impl Bench {
         let parsed = ConnectionString::parse(&text)?;
         let root = admin::root(&parsed.endpoint).context("no address")?;
         let timeouts = Timeouts { connect: tests::PATIENCE, request: tests::PATIENCE };
-        let http = build_direct(timeouts, None)?;
+        let http = Client::new(timeouts, None)?;
         let admin = AdminClient::new(http, &root, QUEUE, parsed.credential.source(), worker::clock::now);
         let looking = AmqpQueue::open_without_intake(&settings(&text)?, None)?;
         let (head, dead) = (Arc::new(looking.browser()), Arc::new(looking.dead_letter_browser()));

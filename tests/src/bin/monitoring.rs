@@ -142,7 +142,7 @@ async fn throttled(world: &World, prometheus: &Prometheus) -> Result<()> {
 
 /// A running Prometheus. It is killed when this is dropped.
 struct Prometheus {
-    client: reqwest::Client,
+    client: http_client::Client,
     base: String,
     _child: Child,
 }

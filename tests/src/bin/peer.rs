@@ -17,7 +17,7 @@ use tokio::{
 };
 use worker::{
     bus::ConnectionString,
-    http_client::{Timeouts, build_direct},
+    http_client::{Client, Timeouts},
 };
 
 /// Longest time without a message settled.
@@ -109,7 +109,7 @@ log_level = "error"
 
 /// Looks at the queue without touching it.
 struct QueueWatch {
-    http: reqwest::Client,
+    http: Client,
     url: String,
     queue: String,
 }
@@ -127,11 +127,11 @@ impl QueueWatch {
         // The local Service Bus speaks HTTP on the port of AMQP too.
         let url = format!("http://{}/$emulator/queues", parsed.endpoint.authority());
         let patience = Timeouts { connect: PATIENCE, request: PATIENCE };
-        Ok(Self { http: build_direct(patience, None)?, url, queue: task.queue.clone() })
+        Ok(Self { http: Client::new(patience, None)?, url, queue: task.queue.clone() })
     }
 
     async fn look(&self) -> anyhow::Result<Counts> {
-        let answer = self.http.get(&self.url).send().await?.bytes().await?;
+        let answer = self.http.direct().get(&self.url).send().await?.bytes().await?;
         let all: Value = serde_json::from_slice(&answer)?;
         let dead = format!("{}/$DeadLetterQueue", self.queue);
         let count = |place: &str, state| {

@@ -64,7 +64,7 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 async fn work(settings: Settings) -> anyhow::Result<()> {
     let listener = match settings.http.listen {
-        Some(address) => Some(http::bind(address).await?),
+        Some(address) => Some(http::bind(address)?),
         None => None,
     };
     let clients = wiring::clients(&settings.graph)?;

@@ -20,11 +20,7 @@ use crate::{
 
 /// The HTTP clients of the process.
 pub fn clients(graph: &config::Graph) -> anyhow::Result<Clients> {
-    let timeouts = timeouts(graph);
-    let ca_file = graph.ca_file.as_deref();
-    let (http, direct) =
-        (http_client::build(timeouts, ca_file)?, http_client::build_direct(timeouts, ca_file)?);
-    Ok(Clients::new(http, direct))
+    Ok(Clients::new(http_client::Client::new(timeouts(graph), graph.ca_file.as_deref())?))
 }
 
 fn timeouts(graph: &config::Graph) -> http_client::Timeouts {
@@ -55,9 +51,7 @@ pub fn admin(bus: &Bus, clients: &Clients) -> AdminClient {
 /// The same with tokens that others use too.
 #[must_use]
 pub fn admin_by(bus: &Bus, clients: &Clients, tokens: Arc<dyn TokenSource>) -> AdminClient {
-    // No proxy stands between us and an emulator on this machine.
-    let http = if bus.endpoint.is_loopback() { &clients.direct } else { &clients.http };
-    AdminClient::new(http.clone(), &bus.admin, &bus.source.address(), tokens, clock::now)
+    AdminClient::new(clients.http.clone(), &bus.admin, &bus.source.address(), tokens, clock::now)
         .telling(Arc::clone(&clients.times))
 }
 

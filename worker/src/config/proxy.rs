@@ -8,7 +8,10 @@ use hyper_util::client::proxy::matcher::Matcher;
 use secrecy::SecretString;
 
 use super::{reader::Reader, source::Surroundings};
-use crate::bus::{Endpoint, Proxy};
+use crate::{
+    bus::{Endpoint, Proxy},
+    http_client::is_on_this_machine,
+};
 
 /// The proxy to go through, if any.
 #[expect(clippy::option_option, reason = "the outer one says that all is well, as everywhere here")]
@@ -20,8 +23,9 @@ pub(super) fn proxy(r: &Reader<'_>, endpoint: &Endpoint, around: &Surroundings) 
         .https(first(["HTTPS_PROXY", "https_proxy"]))
         .no(first(["NO_PROXY", "no_proxy"]))
         .build();
-    // Without TLS the way never leaves this machine, and needs no proxy.
-    let target = format!("https://{}/", endpoint.authority()).parse::<Uri>().ok().filter(|_| endpoint.tls);
+    // What is on this machine needs no proxy, and without TLS the way never leaves it.
+    let outside = endpoint.tls && !is_on_this_machine(&endpoint.host);
+    let target = format!("https://{}/", endpoint.authority()).parse::<Uri>().ok().filter(|_| outside);
     let Some(found) = target.and_then(|target| matcher.intercept(&target)) else { return Some(None) };
     let uri = found.uri();
     match (uri.scheme_str(), uri.host()) {

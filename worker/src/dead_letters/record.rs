@@ -85,6 +85,19 @@ impl Record {
         Ok(serde_json::from_str(line)?)
     }
 
+    /// Whether a line that was cut off anywhere can have been one of ours.
+    #[must_use]
+    pub fn may_begin(cut: &[u8]) -> bool {
+        let follows = |rest: &[u8], text: &[u8]| rest.starts_with(text) || text.starts_with(rest);
+        let Some(number) = cut.strip_prefix(b"{\"sequence\":") else {
+            return follows(cut, b"{\"sequence\":");
+        };
+        let digits = number.strip_prefix(b"-").unwrap_or(number);
+        let digits = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let rest = number.strip_prefix(b"-").unwrap_or(number).get(digits..).unwrap_or_default();
+        rest.is_empty() || digits > 0 && follows(rest, b",\"deliveryCount\":")
+    }
+
     /// Its number in the dead-letter queue.
     #[must_use]
     pub fn sequence(&self) -> SequenceNumber {

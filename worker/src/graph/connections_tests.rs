@@ -56,7 +56,7 @@ fn connections(root: &str, proxy: Option<&str>, connect: Duration, request: Dura
     let matcher = Matcher::builder().all(proxy.unwrap_or_default()).build();
     let tls = http_client::tls(None).expect("tls");
     let root = root.parse().expect("an address");
-    Connections::by(|root| matcher.intercept(root), &root, Timeouts { connect, request }, tls)
+    Connections::by(|root| route::by(&matcher, root), &root, Timeouts { connect, request }, tls)
         .expect("usable")
 }
 
@@ -170,10 +170,23 @@ async fn a_proxy_is_asked_for_a_tunnel_and_shown_the_credential_once() {
 async fn without_tls_a_proxy_forwards_the_whole_address() {
     let (address, mut heard) = server(&[EMPTY], hold).await;
     let proxy = format!("http://user:word@{address}");
-    let connections = connections("http://localhost:8080", Some(&proxy), LONG, LONG);
+    let connections = connections("http://graph.example:8080", Some(&proxy), LONG, LONG);
     assert_eq!(get(&connections).await.expect("answered").status(), 204);
     let asked = heard.recv().await.expect("heard");
-    assert!(asked.starts_with(&format!("GET http://localhost:8080{USER} HTTP/1.1\r\n")), "{asked}");
-    assert!(asked.contains("host: localhost:8080\r\n"), "{asked}");
+    assert!(asked.starts_with(&format!("GET http://graph.example:8080{USER} HTTP/1.1\r\n")), "{asked}");
+    assert!(asked.contains("host: graph.example:8080\r\n"), "{asked}");
     assert!(asked.contains("proxy-authorization: Basic dXNlcjp3b3Jk\r\n"), "{asked}");
+}
+
+#[tokio::test]
+async fn what_is_on_this_machine_is_reached_without_the_proxy() {
+    for name in ["127.0.0.1", "localhost"] {
+        let (address, mut heard) = server(&[EMPTY], hold).await;
+        let root = format!("http://{}", address.replace("127.0.0.1", name));
+        let connections = connections(&root, Some("http://user:word@127.0.0.1:1"), LONG, LONG);
+        assert_eq!(get(&connections).await.expect("answered").status(), 204);
+        let asked = heard.recv().await.expect("heard");
+        assert!(asked.starts_with(&format!("GET {USER} HTTP/1.1\r\n")), "{asked}");
+        assert!(!asked.contains("proxy-authorization"), "{asked}");
+    }
 }

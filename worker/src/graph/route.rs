@@ -75,7 +75,12 @@ impl Connector {
 
 /// The proxy that the environment names for this root, if any, by the rules of the other client.
 pub(super) fn proxy_of(root: &Uri) -> Option<Intercept> {
-    Matcher::from_system().intercept(root)
+    by(&Matcher::from_system(), root)
+}
+
+/// The same by these rules. What is on this machine is none of a proxy's business: it may be in plain text.
+pub(super) fn by(rules: &Matcher, root: &Uri) -> Option<Intercept> {
+    rules.intercept(root).filter(|_| !root.host().is_some_and(http_client::is_on_this_machine))
 }
 
 fn tunnel(

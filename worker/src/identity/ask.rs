@@ -25,20 +25,22 @@ use super::{
     credential::read_token,
     transport::{Detour, Transport},
 };
-use crate::times::{Reading, Times};
+use crate::{
+    http_client,
+    times::{Reading, Times},
+};
 
 /// The audience that an app expects in the token of a managed identity it trusts.
 const EXCHANGE: &str = "api://AzureADTokenExchange/.default";
 /// Where the library looks for the instance metadata service.
 const METADATA: &str = "http://169.254.169.254/";
 
-/// The HTTP clients for token requests.
+/// The HTTP client for token requests, and what is known of those who answer.
 #[derive(Clone, Debug)]
 pub struct Clients {
-    /// For the token endpoint.
-    pub http: reqwest::Client,
-    /// For the endpoint of managed identities: it is on this machine and refuses what came through a proxy.
-    pub direct: reqwest::Client,
+    /// For the token endpoint; without any proxy for the endpoint of managed identities, which refuses what came through
+    /// one.
+    pub http: http_client::Client,
     /// What is known of the clocks of the services; answers add to it, and assertions are dated by it.
     pub times: Arc<Times>,
 }
@@ -46,8 +48,8 @@ pub struct Clients {
 impl Clients {
     /// Clients of a process that has talked to nobody yet.
     #[must_use]
-    pub fn new(http: reqwest::Client, direct: reqwest::Client) -> Self {
-        Self { http, direct, times: Arc::default() }
+    pub fn new(http: http_client::Client) -> Self {
+        Self { http, times: Arc::default() }
     }
 }
 

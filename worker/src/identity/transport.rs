@@ -22,14 +22,19 @@ use tokio::time::Instant;
 
 use super::{Clients, Endpoint, Error, TokenRefusal};
 use crate::{
-    clock,
+    clock, http_client,
     times::{self, Reading, Times},
 };
+
+/// The longest answer that is read. Tokens have a few kilobytes; what is longer comes from somebody else.
+const LONGEST_ANSWER: usize = 256 * 1024;
+const TOO_LONG: &str =
+    "it is longer than 256 KB, so somebody else answers there, such as a proxy or a portal";
 
 /// The client as the library wants it.
 #[derive(Clone, Debug)]
 pub(super) struct Transport {
-    http: reqwest::Client,
+    http: http_client::Client,
     endpoint: Endpoint,
     detour: Option<Detour>,
     times: Arc<Times>,
@@ -63,11 +68,7 @@ impl Detour {
 
 impl Transport {
     pub(super) fn new(clients: &Clients, endpoint: Endpoint, detour: Option<Detour>) -> Self {
-        let http = match endpoint {
-            Endpoint::Token => &clients.http,
-            Endpoint::ManagedIdentity => &clients.direct,
-        };
-        let (http, times) = (http.clone(), Arc::clone(&clients.times));
+        let (http, times) = (clients.http.clone(), Arc::clone(&clients.times));
         Self { http, endpoint, detour, times, failed: Arc::default() }
     }
 
@@ -120,7 +121,10 @@ impl HttpClient for Transport {
             .map_err(|error| azure_core::Error::with_error(ErrorKind::Other, error, "no method of http"))?;
         let url =
             self.detour.as_ref().map_or_else(|| request.url().clone(), |detour| detour.of(request.url()));
-        let mut builder = self.http.request(method, url);
+        let mut builder = match self.endpoint {
+            Endpoint::Token => self.http.request(method, &url),
+            Endpoint::ManagedIdentity => self.http.direct().request(method, url),
+        };
         for (name, value) in request.headers().iter() {
             builder = builder.header(name.as_str(), value.as_str());
         }
@@ -128,13 +132,16 @@ impl HttpClient for Transport {
             return Err(azure_core::Error::with_message(ErrorKind::Other, "token requests do not stream"));
         };
         let asked = Instant::now();
-        let response = builder.body(body.clone()).send().await.map_err(|error| self.broken(error))?;
+        let mut response = builder.body(body.clone()).send().await.map_err(|error| self.broken(error))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let ahead = self.compare(&headers, asked);
-        let body = response.bytes().await.map_err(|error| self.broken(error))?;
-        let refusal =
-            (!status.is_success()).then(|| refusal(self.endpoint, status.as_u16(), &headers, &body));
+        let read = http_client::body(&mut response, LONGEST_ANSWER).await;
+        let body = read.map_err(|error| self.broken(error))?;
+        // A refusal is one by its status, however much is said beside it.
+        let said = body.as_deref().unwrap_or_default();
+        let refusal = (!status.is_success()).then(|| refusal(self.endpoint, status.as_u16(), &headers, said));
         self.note(refusal.map(|refusal| Error::Refused(TokenRefusal { ahead, ..refusal })));
+        let Some(body) = body else { return Err(azure_core::Error::with_message(ErrorKind::Io, TOO_LONG)) };
         Ok(AsyncRawResponse::from_bytes(StatusCode::from(status.as_u16()), to_library(&headers), body))
     }
 }

@@ -125,8 +125,7 @@ impl WorkerSource {
 
     /// Asks; the refusal is text for people.
     pub async fn ask(&self) -> Result<WorkerView, String> {
-        // A worker is a neighbour, so no proxy stands in between.
-        let answer = http_client::get(&self.clients.direct, &self.url).await;
+        let answer = http_client::get(&self.clients.http, &self.url).await;
         let (status, body) = answer.map_err(|error| innermost(&error))?;
         if status != 200 {
             return Err(format!("it answered {status}; is it a contactsync worker?"));

@@ -1,22 +1,30 @@
 //! Health, metrics and the status page over HTTP. Whoever asks is answered from what is in memory; nobody who asks
 //! can hold the pipeline up.
 
+mod door;
+
 use std::{
     convert::Infallible,
     io::ErrorKind,
     net::SocketAddr,
-    sync::{Arc, OnceLock},
+    pin::pin,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use http::uri::Authority;
 use http_body_util::Full;
 use hyper::{
     Method, Request, Response, StatusCode,
     body::Incoming,
     header::{
-        ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderValue,
+        X_CONTENT_TYPE_OPTIONS,
     },
     server::conn::http1,
     service::service_fn,
@@ -25,11 +33,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::{Instant, sleep},
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    time::{Instant, timeout},
 };
 
+use self::door::Answered;
 use super::{
     Observer,
     health::{Check, Fault},
@@ -41,15 +50,23 @@ use super::{
 use crate::{
     clock,
     config::{Problem, Problems},
+    http_client::is_on_this_machine,
 };
 
 /// The page: one file, with style and script inside.
 const PAGE: &str = include_str!("page.html");
 
-/// Connections at once. More than a few probes and browsers there are not.
-const CONNECTIONS: usize = 64;
-/// Time for a request to come in; a connection that says nothing must not stay.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time for the head of a request to come in.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Time for a whole connection: whoever asks again and again and reads nothing must not stay. Prometheus and browsers
+/// open another one.
+const LONGEST: Duration = Duration::from_secs(15);
+/// Time for what is being answered when that is over.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// Requests by one connection.
+const REQUESTS: usize = 32;
+/// Bytes of the head of a request.
+const LONGEST_HEAD: usize = 16 * 1024;
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
@@ -65,8 +82,8 @@ pub struct Site {
 }
 
 /// Begins to listen. A port that cannot be had is a fault of the settings.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener, Problems> {
-    TcpListener::bind(address).await.map_err(|error| {
+pub fn bind(address: SocketAddr) -> Result<TcpListener, Problems> {
+    door::open(address).map_err(|error| {
         let why = match error.kind() {
             ErrorKind::AddrInUse => "is in use by another program, perhaps by another worker".to_owned(),
             ErrorKind::AddrNotAvailable => "is no address of this machine".to_owned(),
@@ -81,40 +98,54 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Problems> {
 
 /// Answers until the process ends.
 pub async fn serve(listener: TcpListener, site: Arc<Site>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        // The semaphore is never closed.
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let site = Arc::clone(&site);
-                tokio::spawn(async move {
-                    converse(stream, site).await;
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                // Out of file handles, as a rule; that passes, and asking at once would only burn time.
-                tracing::debug!(%error, "a connection could not be accepted");
-                sleep(Duration::from_millis(100)).await;
-            }
+    // A page in a browser could make a name of its own mean this machine and so read what only this machine is told.
+    // Where others may ask anyway, by addresses and names that are not known here, there is nothing to guard.
+    let guarded = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
+    door::watch(listener, move |stream, answered| converse(stream, Arc::clone(&site), guarded, answered))
+        .await;
+}
+
+async fn converse<S>(stream: S, site: Arc<Site>, guarded: bool, answered: Answered)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let asked = AtomicUsize::new(0);
+    let service = service_fn(|request: Request<Incoming>| {
+        let mut response =
+            if guarded && !is_meant(&request) { misdirected() } else { respond(&site, &request) };
+        if asked.fetch_add(1, Ordering::Relaxed) + 1 >= REQUESTS {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        answered.store(true, Ordering::Relaxed);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE)
+        .max_buf_size(LONGEST_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let mut ended = timeout(LONGEST, connection.as_mut()).await;
+    if ended.is_err() {
+        connection.as_mut().graceful_shutdown();
+        ended = timeout(FAREWELL, connection).await;
+    }
+    if let Ok(Err(error)) = ended {
+        tracing::debug!(%error, "a connection to http.listen ended early");
     }
 }
 
-async fn converse(stream: TcpStream, site: Arc<Site>) {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let response = respond(&site, &request);
-        async move { Ok::<_, Infallible>(response) }
-    });
-    let ended = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection to http.listen ended early");
-    }
+/// Whether a request names this machine as the host it is for, or none.
+fn is_meant<B>(request: &Request<B>) -> bool {
+    let named = |authority: &Authority| is_on_this_machine(authority.host());
+    let in_header = |host: &HeaderValue| Authority::try_from(host.as_bytes()).is_ok_and(|host| named(&host));
+    request.uri().authority().is_none_or(named) && request.headers().get_all(HOST).iter().all(in_header)
+}
+
+fn misdirected() -> Response<Full<Bytes>> {
+    let text = "this worker listens on this machine only, so ask it as localhost or 127.0.0.1; if another server \
+                passes requests on, let it send that as Host\n";
+    answer(StatusCode::MISDIRECTED_REQUEST, TEXT, text.to_owned())
 }
 
 fn respond<B>(site: &Site, request: &Request<B>) -> Response<Full<Bytes>> {
@@ -299,6 +330,48 @@ mod tests {
         );
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_ends_although_nobody_reads_or_asks() {
+        let (site, begun) = (Arc::new(site(State::Open)), Instant::now());
+        for said in [b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n".repeat(9), b"GET / HT".to_vec(), Vec::new()]
+        {
+            let (mut ours, theirs) = tokio::io::duplex(1_024);
+            tokio::io::AsyncWriteExt::write_all(&mut ours, &said).await.expect("room");
+            converse(theirs, Arc::clone(&site), false, Answered::default()).await;
+        }
+        assert!(begun.elapsed() <= 3 * (LONGEST + FAREWELL));
+    }
+
+    #[track_caller]
+    fn check_meant(uri: &str, hosts: &[&str], meant: bool) {
+        let mut request = Request::builder().uri(uri);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        assert_eq!(is_meant(&request.body(()).expect("valid")), meant, "{uri} {hosts:?}");
+    }
+
+    #[test]
+    fn only_requests_for_this_machine_are_meant() {
+        for host in ["localhost", "LOCALHOST:9464", "127.0.0.1", "127.8.9.1:80", "[::1]", "[::1]:9464"] {
+            check_meant("/", &[host], true);
+        }
+        check_meant("/", &[], true);
+        check_meant("http://localhost:1/livez", &["localhost"], true);
+        for host in [
+            "evil.test",
+            "evil.test:9464",
+            "localhost.evil.test",
+            "127.0.0.1.evil.test",
+            "localhost@evil.test",
+            "",
+        ] {
+            check_meant("/", &[host], false);
+        }
+        check_meant("/", &["localhost", "evil.test"], false);
+        check_meant("http://evil.test/", &["localhost"], false);
+    }
+
     #[test]
     fn the_page_may_run_nothing_but_itself() {
         let policy = policy().to_str().expect("text");
@@ -310,9 +383,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_in_use_is_a_fault_of_the_settings() {
-        let taken = bind("127.0.0.1:0".parse().expect("an address")).await.expect("a free port");
+        let taken = bind("127.0.0.1:0".parse().expect("an address")).expect("a free port");
         let address = taken.local_addr().expect("bound");
-        let problems = bind(address).await.expect_err("in use").to_string();
+        let problems = bind(address).expect_err("in use").to_string();
         assert!(
             problems.contains(&format!("http.listen: {address} is in use by another program")),
             "{problems}"

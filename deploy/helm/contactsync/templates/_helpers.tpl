@@ -63,5 +63,8 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) }}
 {{- $wrong = append $wrong "autoscaling.minReplicas: must not be above autoscaling.maxReplicas" }}
 {{- end }}
+{{- if and .Values.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) }}
+{{- $wrong = append $wrong "networkPolicy.metricsFrom: name the pods of Prometheus, as serviceMonitor is enabled; nobody else may read /metrics" }}
+{{- end }}
 {{- if $wrong }}{{ fail (printf "\n  %s" (join "\n  " $wrong)) }}{{ end }}
 {{- end }}

@@ -18,6 +18,7 @@ use crate::decode::{
 pub(in crate::decode) struct Cursor<'a, T> {
     tokens: T,
     element: Element<'a>,
+    weight: usize,
 }
 
 impl<'a, T: Tokens<'a>> Cursor<'a, T> {
@@ -25,7 +26,7 @@ impl<'a, T: Tokens<'a>> Cursor<'a, T> {
     pub(in crate::decode) fn new(mut tokens: T) -> Result<Self, Error> {
         loop {
             match tokens.next()? {
-                Token::Start(element) => return Ok(Self { tokens, element }),
+                Token::Start(element) => return Ok(Self { tokens, element, weight: 0 }),
                 Token::Text(text) if text.is_blank() => {}
                 Token::Text(_) | Token::End => {
                     return Err(Error::new(Problem::Expected("an element"), tokens.offset()));
@@ -160,8 +161,8 @@ impl<'a, T: Tokens<'a>> Cursor<'a, T> {
         }
         let platform = matches!(ty.namespace, Some(Namespace::Xrm | Namespace::Xrm71 | Namespace::Xrm90));
         match text.filter(|_| platform && !structured).and_then(Scalar::into_text) {
-            Some(name) => Ok(Value::Enum(Box::new((ty.name, name)))),
-            None => Ok(Value::Other(Box::new(ty.name))),
+            Some(name) => contract::keep(self, (ty.name, name)).map(Value::Enum),
+            None => contract::keep(self, ty.name).map(Value::Other),
         }
     }
 }
@@ -252,6 +253,10 @@ impl<'a, T: Tokens<'a>> Source<'a> for Cursor<'a, T> {
 
     fn items(&mut self, visit: impl FnMut(&mut Self) -> Result<(), Error>) -> Result<(), Error> {
         self.children(visit)
+    }
+
+    fn weight(&mut self) -> &mut usize {
+        &mut self.weight
     }
 
     fn fail(&self, problem: Problem) -> Error {

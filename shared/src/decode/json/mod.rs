@@ -105,6 +105,10 @@ impl<'a> Source<'a> for Reader<'a> {
         self.list(visit)
     }
 
+    fn weight(&mut self) -> &mut usize {
+        self.weight()
+    }
+
     fn fail(&self, problem: Problem) -> Error {
         Reader::fail(self, problem)
     }
@@ -136,21 +140,23 @@ fn object<'a>(reader: &mut Reader<'a>) -> Result<Value<'a>, Error> {
     let Some(name) = raw.resolve() else { return Err(reader.fail(Problem::Encoding("Unicode"))) };
     match name.split_once(':') {
         Some(("KeyValuePairOfstringstring", "#System.Collections.Generic")) => {
-            contract::text_pair(reader).map(|pair| Value::TextPair(Box::new(pair)))
+            let pair = contract::text_pair(reader)?;
+            contract::keep(reader, pair).map(Value::TextPair)
         }
         Some((name, "#System.Collections.Generic")) if name.starts_with("KeyValuePairOf") => {
-            contract::parameter(reader).map(|pair| Value::Pair(Box::new(pair)))
+            let pair = contract::parameter(reader)?;
+            contract::keep(reader, pair).map(Value::Pair)
         }
         Some((_, "#System")) => boxed_scalar(reader),
         Some((name, space)) => {
             let namespace = Cow::Owned(namespace::of_json_type(space).into_owned());
             let name = Cow::Owned(name.to_owned());
             reader.skip()?;
-            Ok(Value::Other(Box::new(TypeName { namespace, name })))
+            contract::keep(reader, TypeName { namespace, name }).map(Value::Other)
         }
         None => {
             reader.skip()?;
-            Ok(Value::Other(Box::new(TypeName { namespace: Cow::Borrowed(""), name })))
+            contract::keep(reader, TypeName { namespace: Cow::Borrowed(""), name }).map(Value::Other)
         }
     }
 }
@@ -170,7 +176,7 @@ fn contract_type(raw: Raw<'_>) -> Option<&str> {
 fn untyped<'a>(reader: &mut Reader<'a>) -> Result<Value<'a>, Error> {
     reader.skip()?;
     let (namespace, name) = (Cow::Borrowed(""), Cow::Borrowed(""));
-    Ok(Value::Other(Box::new(TypeName { namespace, name })))
+    contract::keep(reader, TypeName { namespace, name }).map(Value::Other)
 }
 
 /// A scalar with its CLR type around it. Dataverse does not write these, tools that re-serialize contexts do.

@@ -40,11 +40,17 @@ pub(super) struct Reader<'a> {
     depth: usize,
     items: usize,
     reread: usize,
+    weight: usize,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, depth: 0, items: 0, reread: 0 }
+        Self { text, at: 0, depth: 0, items: 0, reread: 0, weight: 0 }
+    }
+
+    /// How many bytes the values take that were read so far.
+    pub(super) fn weight(&mut self) -> &mut usize {
+        &mut self.weight
     }
 
     pub(super) fn fail(&self, problem: Problem) -> Error {

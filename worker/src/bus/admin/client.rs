@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use reqwest::{
-    Client, Response,
+    Method, Response,
     header::{AUTHORIZATION, HeaderValue, RETRY_AFTER},
 };
 use secrecy::ExposeSecret;
@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     bus::{Endpoint, Token, TokenKind, TokenSource},
+    http_client::{self, Client},
     times::{Reading, Times},
 };
 
@@ -95,10 +96,13 @@ impl AdminClient {
         let status = response.status().as_u16();
         let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
         let retry_after = retry_after.and_then(|value| retry_after::parse(value, (self.clock)()));
-        let body = read(&mut response).await.map_err(|error| self.unreachable(error))?;
+        let body = http_client::body(&mut response, LONGEST_BODY).await;
+        let body = body.map_err(|error| self.unreachable(error))?;
+        let body = body.map(|body| String::from_utf8_lossy(&body).into_owned());
         if status != 200 {
-            return Err(self.refused(status, &body, retry_after));
+            return Err(self.refused(status, &body.unwrap_or_default(), retry_after));
         }
+        let body = body.ok_or_else(|| self.senseless("it is longer than 1 MB"))?;
         let description = self.understood(&body)?;
         if let Some(length) = description.properties.lock_duration {
             self.times.lock_length_is(length);
@@ -133,7 +137,7 @@ impl AdminClient {
         authorization.set_sensitive(true);
         let mut url = self.url.clone();
         url.set_query(Some(VERSION));
-        let request = self.http.get(url).header(AUTHORIZATION, authorization);
+        let request = self.http.request(Method::GET, &url).header(AUTHORIZATION, authorization);
         let asked = Instant::now();
         let response = request.send().await.map_err(|error| self.unreachable(error))?;
         self.times.service_bus.answered(response.headers(), asked, Reading::by(self.clock));
@@ -178,16 +182,6 @@ impl AdminClient {
     }
 }
 
-async fn read(response: &mut Response) -> Result<String, reqwest::Error> {
-    let mut body = Vec::new();
-    while body.len() < LONGEST_BODY
-        && let Some(chunk) = response.chunk().await?
-    {
-        body.extend_from_slice(&chunk);
-    }
-    Ok(String::from_utf8_lossy(&body).into_owned())
-}
-
 /// The service's own words out of `<Error><Code>…</Code><Detail>…</Detail></Error>`, cut short.
 fn detail(body: &str) -> Box<str> {
     let between = body.split_once("<Detail>").and_then(|(_, rest)| rest.split_once("</Detail>"));
@@ -200,10 +194,7 @@ fn detail(body: &str) -> Box<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        bus::FixedToken,
-        http_client::{Timeouts, build_direct},
-    };
+    use crate::{bus::FixedToken, http_client::Timeouts};
 
     #[track_caller]
     fn check_root(endpoint: &str, expected: &str) {
@@ -230,7 +221,7 @@ mod tests {
         let root = Url::parse(root).expect("a URL");
         let tokens = Arc::new(FixedToken::new(String::new().into()));
         let timeouts = Timeouts { connect: Duration::from_secs(1), request: Duration::from_secs(1) };
-        let http = build_direct(timeouts, None).expect("a client");
+        let http = Client::new(timeouts, None).expect("a client");
         let client = AdminClient::new(http, &root, address, tokens, || Timestamp::UNIX_EPOCH);
         assert_eq!(client.url.as_str(), expected);
     }

@@ -2,12 +2,13 @@
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write},
+    io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use serde::de::IgnoredAny;
 use shared::{ids::SequenceNumber, shown::Shown};
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     },
     config::Settings,
     dead_letters::{Selection, record::Record},
+    private_file,
 };
 
 /// Options of `dead-letters export`.
@@ -53,6 +55,9 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
+/// Bytes of a line; no message is nearly as long. A file that is one endless line is not read to its end.
+const LONGEST_LINE: u64 = 256 << 20;
+
 /// A file of records.
 pub(super) struct Output {
     writer: BufWriter<File>,
@@ -66,16 +71,21 @@ impl Output {
     /// Opens a file behind its last whole line; a line that a crash cut off is written again.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         let context = || format!("cannot write {}", path.display());
-        let mut options = File::options();
-        options.read(true).write(true).create(true).truncate(false);
-        // Bodies are personal data: nobody else on the machine needs to read them.
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path).with_context(context)?;
-        let (end, last) = last_record(&file, path)?;
+        let mut file = private_file::open(path).with_context(context)?;
+        let Before { end, last, unended } = before(&file, path)?;
         file.set_len(end).with_context(context)?;
         file.seek(SeekFrom::End(0)).with_context(context)?;
-        Ok(Self { writer: BufWriter::new(file), last, count: 0 })
+        let mut writer = BufWriter::new(file);
+        if unended {
+            writer.write_all(b"\n").with_context(context)?;
+        }
+        Ok(Self { writer, last, count: 0 })
+    }
+
+    /// Begins a file of a name that is not taken yet.
+    pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
+        let file = private_file::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { writer: BufWriter::new(file), last: None, count: 0 })
     }
 
     pub(super) fn write(&mut self, message: &Message) -> anyhow::Result<()> {
@@ -92,19 +102,122 @@ impl Output {
     }
 }
 
-/// Where the last whole record ends, and its number.
-fn last_record(file: &File, path: &Path) -> anyhow::Result<(u64, Option<SequenceNumber>)> {
-    let (mut end, mut last, mut line) = (0, None, String::new());
+/// What a file holds already.
+#[derive(Debug, Default)]
+struct Before {
+    /// Where the last whole record ends, in bytes.
+    end: u64,
+    /// Its number.
+    last: Option<SequenceNumber>,
+    /// Whether its line has no end.
+    unended: bool,
+}
+
+/// Reads what is there. What is behind the last record is given up, so it must be the beginning of another one: a file
+/// of something else has no end of a line, perhaps.
+fn before(file: &File, path: &Path) -> anyhow::Result<Before> {
+    let other =
+        || format!("{} is no file of dead letters; it stays as it is, so name another one", path.display());
+    let (mut before, mut line) = (Before::default(), Vec::new());
     let mut reader = BufReader::new(file);
     loop {
         line.clear();
-        let read = reader.read_line(&mut line).with_context(|| format!("cannot read {}", path.display()))?;
-        if read == 0 || !line.ends_with('\n') {
-            return Ok((end, last));
+        let mut beginning = (&mut reader).take(LONGEST_LINE);
+        let read = beginning.read_until(b'\n', &mut line);
+        let read = read.with_context(|| format!("cannot read {}", path.display()))?;
+        before.unended = !line.ends_with(b"\n");
+        // What a crash has cut off is no whole value of JSON.
+        if before.unended && serde_json::from_slice::<IgnoredAny>(&line).is_err() {
+            ensure!(Record::may_begin(&line) && (read as u64) < LONGEST_LINE, other());
+            return Ok(Before { unended: false, ..before });
         }
-        let record = Record::parse(&line);
-        let record = record.with_context(|| format!("{} is no file of dead letters", path.display()))?;
-        last = Some(record.sequence());
-        end += read as u64;
+        let record = std::str::from_utf8(&line).map_err(anyhow::Error::from);
+        let record = record.and_then(|line| Ok(Record::parse(line)?)).with_context(other)?;
+        before.last = Some(record.sequence());
+        before.end += read as u64;
+        if before.unended {
+            return Ok(before);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::bus::Properties;
+
+    fn record(sequence: i64) -> String {
+        let message = Message {
+            sequence: SequenceNumber(sequence),
+            delivery_count: shared::ids::DeliveryCount(1),
+            enqueued: None,
+            message_id: Some("é".into()),
+            correlation_id: None,
+            content_type: None,
+            subject: None,
+            session_id: None,
+            properties: Properties::default(),
+            body: Ok("ü".into()),
+        };
+        Record::of(&message).line().expect("a line")
+    }
+
+    fn opened(text: &[u8]) -> (anyhow::Result<Option<SequenceNumber>>, Vec<u8>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("letters.jsonl");
+        let mut file = private_file::create(&path).expect("made");
+        file.write_all(text).expect("written");
+        let last = Output::open(&path).and_then(|mut output| output.finish().map(|()| output.last));
+        (last, std::fs::read(&path).expect("read"))
+    }
+
+    #[test]
+    fn a_file_of_something_else_is_left_as_it_is() {
+        let other = [
+            r#"{"victim":"a file without newline"}"#,
+            "x",
+            "{",
+            "[1, 2]",
+            r#"{"sequence":7}"#,
+            r#"{"sequence":7,"name":"theirs"#,
+            r#"{"sequence":"#,
+            r#"{"sequence":x"#,
+            "\n",
+            "a\nb",
+            "caf\u{e9}",
+        ];
+        let cut = |text: &str| r#"{"sequence":"#.starts_with(text);
+        for text in other.into_iter().filter(|text| !cut(text)) {
+            for before in [String::new(), record(3)] {
+                let text = before + text;
+                let (last, left) = opened(text.as_bytes());
+                let error = last.expect_err(&text).to_string();
+                assert!(error.ends_with("it stays as it is, so name another one"), "{error}");
+                assert_eq!(left, text.as_bytes());
+            }
+        }
+        assert!(opened(&vec![b'x'; 100_000]).0.is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(50) })]
+
+        #[test]
+        fn a_file_that_was_cut_off_anywhere_is_gone_on_with(numbers in vec(any::<i64>(), 1..4), cut in 1..1_000_usize) {
+            let text: String = numbers.iter().map(|number| record(*number)).collect();
+            let mut text = text.as_bytes()[..text.len() - cut.min(text.len())].to_vec();
+            let (last, left) = opened(&text);
+            if text.ends_with(b"}") {
+                // Nothing but the end of the line is missing, and nothing of it has to be written again.
+                text.push(b'\n');
+            }
+            let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            let count = text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")).count();
+            let last = last.expect("gone on with").map(|number| number.0);
+            prop_assert_eq!(last, count.checked_sub(1).map(|index| numbers[index]));
+            prop_assert_eq!(left, &text[..whole]);
+        }
     }
 }

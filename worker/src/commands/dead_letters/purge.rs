@@ -1,8 +1,14 @@
 //! `dead-letters purge`: dead letters that nobody needs any more, out of the queue.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::bail;
+use serde_json::json;
 use uuid::Uuid;
 
 use super::export::Output;
@@ -26,7 +32,7 @@ pub struct Args {
     /// Do it; without this, it is only said how many would go.
     #[arg(long)]
     yes: bool,
-    /// Where to write them before they go; dead-letters-TIME.jsonl if nothing is said.
+    /// Where to write them before they go; a new file dead-letters-TIME-ID.jsonl if nothing is said.
     #[arg(long, value_name = "FILE.jsonl", conflicts_with = "no_export")]
     export: Option<PathBuf>,
     /// Do not write them anywhere: they are lost for good.
@@ -54,9 +60,9 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
     }
     let queues = Queues::open(settings, None)?;
     let exports = args.yes && !args.no_export;
-    let mut output = exports.then(|| Output::open(&file(args))).transpose()?;
+    let mut output = exports.then(|| output(args)).transpose()?;
     let (members, walk) = choose(&queues.looking, settings, &args.selection, |message| {
-        output.as_mut().map_or(Ok(()), |output| output.write(message))
+        output.as_mut().map_or(Ok(()), |(_, output)| output.write(message))
     })
     .await?;
     if !args.yes {
@@ -64,8 +70,9 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
         print(&format!("{} dead letters would be removed; --yes does it.\n", members.len()))?;
         return Ok(ExitCode::FAILURE);
     }
-    if let Some(output) = &mut output {
+    if let Some((path, output)) = &mut output {
         output.finish()?;
+        tell(args, path, output.count)?;
     }
     let count = members.len() as u64;
     let dead = Arc::new(queues.receiving(settings)?);
@@ -89,9 +96,20 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
     Ok(exit_code(&summary))
 }
 
-fn file(args: &Args) -> PathBuf {
-    args.export.clone().unwrap_or_else(|| {
-        let now = clock::now().strftime("%Y%m%dT%H%M%SZ");
-        format!("dead-letters-{now}.jsonl").into()
-    })
+/// The file to write to, and its name. One that we name ourselves is new, and nobody can have guessed the name.
+fn output(args: &Args) -> anyhow::Result<(PathBuf, Output)> {
+    if let Some(path) = &args.export {
+        return Ok((path.clone(), Output::open(path)?));
+    }
+    let now = clock::now().strftime("%Y%m%dT%H%M%SZ");
+    let path = PathBuf::from(format!("dead-letters-{now}-{}.jsonl", Uuid::new_v4().simple()));
+    let output = Output::create(&path)?;
+    Ok((path, output))
+}
+
+fn tell(args: &Args, path: &Path, count: u64) -> anyhow::Result<()> {
+    if args.json {
+        return print(&format!("{}\n", json!({"event": "exported", "file": path, "count": count})));
+    }
+    print(&format!("{count} dead letters written to {}\n", path.display()))
 }

@@ -353,6 +353,9 @@ fn a_websocket_goes_to_port_443_and_through_the_proxy_of_the_environment() {
     assert_eq!(way("ns", &[("all_proxy", "http://[::1]")]), (443, Some(("::1".to_owned(), 80, false))));
     assert_eq!(way("ns", &[through, ("NO_PROXY", ".windows.net")]), (443, None));
     assert_eq!(way("amqp://localhost:5672", &[through]), (5672, None));
+    for here in ["localhost", "ns.localhost", "127.0.0.2", "[::1]"] {
+        assert_eq!(way(&format!("sb://{here}:7443"), &[through]), (7443, None), "{here}");
+    }
     refused(
         &text("ns"),
         &[("HTTPS_PROXY", "socks5://proxy.example:1080")],

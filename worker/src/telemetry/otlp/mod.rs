@@ -11,7 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use prost::Message;
 use reqwest::{
-    StatusCode, Url,
+    Method, StatusCode, Url,
     header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
 };
 use shared::{backoff::Backoff, reason::chain, retry_after};
@@ -23,7 +23,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{Observer, labels::Signal, trace::Span};
-use crate::{clock, config::Otlp};
+use crate::{clock, config::Otlp, http_client};
 
 /// Spans in one request.
 const BATCH: usize = 512;
@@ -42,7 +42,7 @@ pub struct Export {
 }
 
 struct Exporter {
-    http: reqwest::Client,
+    http: http_client::Client,
     headers: HeaderMap,
     traces: Url,
     metrics: Url,
@@ -56,7 +56,7 @@ impl Export {
     /// Begins to export.
     #[must_use]
     pub fn start(
-        http: reqwest::Client,
+        http: http_client::Client,
         settings: &Otlp,
         observer: Arc<Observer>,
         spans: mpsc::Receiver<Span>,
@@ -165,7 +165,7 @@ impl Exporter {
         let body = bytes::Bytes::from(body);
         let mut tried = 1;
         loop {
-            let request = self.http.post(url.clone()).headers(self.headers.clone());
+            let request = self.http.request(Method::POST, url).headers(self.headers.clone());
             let request = request.header(CONTENT_TYPE, "application/x-protobuf").body(body.clone());
             let (why, wait) = match request.send().await {
                 Ok(response) if response.status().is_success() => return Ok(()),
