@@ -103,7 +103,7 @@ impl Frame {
             return Ok(());
         }
         let performative = Performative::of(self.channel, &self.body).map_err(Breach::Damaged)?;
-        ledger.came(&performative)?;
+        ledger.came(&performative, payload.len())?;
         match performative.code {
             code::TRANSFER => self.carry(payload, passed),
             code::ATTACH => {

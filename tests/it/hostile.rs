@@ -1,0 +1,3 @@
+//! What strangers send, answer and hold open, against the worker's real binary.
+
+mod broker;
