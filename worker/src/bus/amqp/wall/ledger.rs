@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use super::frame::{Performative, code};
 use super::{Breach, LONGEST_MESSAGE};
+use crate::bus::amqp::scan::Encoded;
 
 /// What a piece of a message counts at least, as it costs that much to keep; the smallest frames are as long.
 const LEAST_PIECE: usize = 512;
@@ -77,7 +78,7 @@ impl Ledger {
         let place = |at| Some((came.channel, came.number(at)?));
         match came.code {
             code::ATTACH if !came.flag(field::ATTACH_ROLE) => {
-                let name = came.field(field::ATTACH_NAME).and_then(|name| name.text());
+                let name = came.field(field::ATTACH_NAME).and_then(Encoded::text);
                 if let (Some(name), Some(place)) = (name, place(field::ATTACH_HANDLE))
                     && let Some(account) = self.links.get_mut(name).filter(|account| !account.attached)
                 {
@@ -142,7 +143,7 @@ impl Ledger {
         let place = |at| Some((sent.channel, sent.number(at)?));
         match sent.code {
             code::ATTACH if sent.flag(field::ATTACH_ROLE) => {
-                let name = sent.field(field::ATTACH_NAME).and_then(|name| name.text());
+                let name = sent.field(field::ATTACH_NAME).and_then(Encoded::text);
                 if let (Some(name), Some(place)) = (name, place(field::ATTACH_HANDLE)) {
                     self.ours.insert(place, name.into());
                     self.links.insert(name.into(), Account::default());

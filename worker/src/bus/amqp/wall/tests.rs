@@ -276,7 +276,7 @@ fn a_message_in_pieces_comes_to_an_end() {
     });
     assert_eq!(ended, Some(Breach::Endless));
     let mut examined = receiving(1);
-    let piece = transfer(1, true, &[0; 200_000]);
+    let piece = transfer(1, true, &vec![0; 200_000]);
     let ended = (0..400).find_map(|_| {
         let came = examined.came(&piece);
         examined.take(&mut Vec::new());
