@@ -1,6 +1,7 @@
 //! What strangers send, answer, hold open and put into words, against the worker's real binary.
 
 mod bounds;
+mod broker;
 mod doors;
 mod front;
 mod graph;

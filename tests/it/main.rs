@@ -16,11 +16,11 @@ mod deploy;
 
 mod demo;
 
+mod hostile;
+
 mod identity;
 
 mod graph;
-
-mod hostile;
 
 mod planning;
 

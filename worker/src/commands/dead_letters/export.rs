@@ -146,20 +146,14 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::bus::Properties;
 
     fn record(sequence: i64) -> String {
         let message = Message {
             sequence: SequenceNumber(sequence),
             delivery_count: shared::ids::DeliveryCount(1),
-            enqueued: None,
             message_id: Some("é".into()),
-            correlation_id: None,
-            content_type: None,
-            subject: None,
-            session_id: None,
-            properties: Properties::default(),
             body: Ok("ü".into()),
+            ..Message::default()
         };
         Record::of(&message).line().expect("a line")
     }
