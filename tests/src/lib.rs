@@ -23,6 +23,7 @@ pub mod simulation;
 
 pub mod audit;
 pub mod binary;
+pub mod mutate;
 
 /// How long a test waits for what has to come. It says nothing about how quickly that should be: it is far longer than
 /// a slow and busy machine takes, and is reached only when something is wrong.
