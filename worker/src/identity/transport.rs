@@ -79,10 +79,7 @@ impl Transport {
     /// Why the library failed: what was seen on the wire, or else its own complaint about a good answer.
     pub(super) fn failure(&self, complaint: azure_core::Error) -> Error {
         let seen = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        seen.unwrap_or_else(|| Error::Senseless {
-            endpoint: self.endpoint,
-            cause: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(complaint)),
-        })
+        seen.unwrap_or_else(|| Error::senseless(self.endpoint, &complaint))
     }
 
     /// How far our clock is ahead of the endpoint's, by all its answers, or by this one if there are too few yet. The
@@ -144,7 +141,7 @@ struct RefusalBody {
 }
 
 /// What may be logged of a refusal, and what decides about it.
-fn refusal(endpoint: Endpoint, status: u16, headers: &HeaderMap, body: &[u8]) -> TokenRefusal {
+pub(super) fn refusal(endpoint: Endpoint, status: u16, headers: &HeaderMap, body: &[u8]) -> TokenRefusal {
     let body: RefusalBody = serde_json::from_slice(body).unwrap_or_default();
     let known = |text: &String| text.len() <= 64 && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     let wait = headers.get(reqwest::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
