@@ -125,10 +125,20 @@ async fn get(
     transport: &Transport,
     scope: &str,
 ) -> Result<Bearer, Error> {
-    let token = credential.get_token(&[scope], None).await.map_err(|error| transport.failure(error))?;
+    token_of(credential, transport.endpoint(), scope, |complaint| transport.failure(complaint)).await
+}
+
+/// The same, whatever the transport.
+pub(super) async fn token_of(
+    credential: Arc<dyn TokenCredential>,
+    endpoint: Endpoint,
+    scope: &str,
+    failure: impl Fn(azure_core::Error) -> Error,
+) -> Result<Bearer, Error> {
+    let token = credential.get_token(&[scope], None).await.map_err(failure)?;
     let expires = Timestamp::from_second(token.expires_on.unix_timestamp()).unwrap_or(Timestamp::MAX);
     Bearer::new(token.token.secret(), expires).ok_or_else(|| Error::Senseless {
-        endpoint: transport.endpoint(),
+        endpoint,
         cause: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from("it cannot travel in a header")),
     })
 }

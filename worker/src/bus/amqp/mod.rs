@@ -14,6 +14,8 @@ mod claims;
 mod connection;
 mod dispatch;
 mod faults;
+#[doc(hidden)]
+pub mod fuzz;
 mod intake;
 mod lift;
 mod link;

@@ -236,7 +236,7 @@ async fn read_replies(mut receiver: Receiver, waiting: Arc<Waiting>) {
     waiting.with(Option::take);
 }
 
-fn read_reply(doing: &'static str, message: ReplyMessage) -> Result<Reply, Failure> {
+pub(super) fn read_reply(doing: &'static str, message: ReplyMessage) -> Result<Reply, Failure> {
     let nonsense = |what: &str| Failure::link(Error::Protocol { doing, what: what.into() });
     let properties = message.application_properties.ok_or_else(|| nonsense("no status"))?;
     let find = |names: [&str; 2]| names.into_iter().find_map(|name| properties.0.get(name));

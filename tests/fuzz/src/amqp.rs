@@ -1,0 +1,216 @@
+//! Messages and replies of AMQP.
+
+use bytes::Bytes;
+use worker::{
+    bus::{Message, Outgoing, Properties, Property},
+    dead_letters::record::Record,
+    fuzz::amqp,
+};
+
+use crate::told;
+
+/// Deeper than any message nests.
+const DEEP: usize = 40;
+
+/// A message of a link: what is kept of it is no larger than it was, and survives being sent on and exported.
+pub fn message(encoded: &[u8]) {
+    let Some(message) = amqp::message(encoded) else { return };
+    is_bounded(&message, encoded.len());
+    can_be_sent_on(&message);
+    can_be_exported(&message);
+}
+
+/// A message that is looked at: the same as over a link.
+pub fn peeked(encoded: &[u8]) {
+    let Some(peeked) = amqp::peeked(encoded) else { return };
+    is_bounded(&peeked.message, encoded.len());
+    can_be_exported(&peeked.message);
+    if let Some(message) = amqp::message(encoded) {
+        assert_eq!(format!("{message:?}"), format!("{:?}", peeked.message), "the two ways read differently");
+    }
+}
+
+/// A reply: a refusal says no more than the service did.
+pub fn reply(encoded: &[u8]) {
+    if let Some(Err(error)) = amqp::reply(encoded) {
+        assert!(told(&error).len() < 8 * encoded.len() + 1_000, "more words than the service had");
+    }
+}
+
+fn is_bounded(message: &Message, length: usize) {
+    let texts = [
+        &message.message_id,
+        &message.correlation_id,
+        &message.content_type,
+        &message.subject,
+        &message.session_id,
+    ];
+    for text in texts.into_iter().flatten() {
+        // A byte that is no text becomes a sign of three, and a GUID its 36 characters.
+        assert!(text.len() <= 3 * length + 36, "a text of {} in {length} bytes", text.len());
+    }
+    let body = message.body.as_ref().map_or(0, Bytes::len);
+    assert!(body <= length, "a body of {body} in {length} bytes");
+    // Each takes a name and a value.
+    assert!(message.properties.iter().len() <= length / 2, "too many properties for {length} bytes");
+}
+
+fn can_be_sent_on(message: &Message) {
+    let Ok(body) = &message.body else { return };
+    let copy = Outgoing {
+        message_id: message.message_id.clone(),
+        correlation_id: message.correlation_id.clone(),
+        content_type: message.content_type.clone(),
+        subject: message.subject.clone(),
+        session_id: message.session_id.clone(),
+        properties: message.properties.clone(),
+        body: body.clone(),
+    };
+    let again = amqp::message(&amqp::encoded(&copy)).expect("what we send can be read");
+    let parts = |message: &Message| {
+        format!(
+            "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            message.message_id,
+            message.correlation_id,
+            message.content_type,
+            message.subject,
+            message.session_id,
+            message.properties,
+            message.body
+        )
+    };
+    assert_eq!(parts(&again), parts(message), "a copy differs from its original");
+}
+
+fn can_be_exported(message: &Message) {
+    let line = Record::of(message).line().expect("any message is a line");
+    assert_eq!(line.matches('\n').count(), 1, "one line each");
+    let again = Record::parse(&line).and_then(Record::message).expect("what we export can be read");
+    assert_eq!(format!("{:?}", again.properties), format!("{:?}", message.properties));
+    assert_eq!(again.body.is_ok(), message.body.is_ok());
+}
+
+/// Messages of every section and kind of value.
+#[must_use]
+pub fn seeds() -> Vec<Vec<u8>> {
+    let properties: Properties = [
+        ("null", Property::Null),
+        ("bool", Property::Bool(true)),
+        ("u8", Property::U8(200)),
+        ("u16", Property::U16(60_000)),
+        ("u32", Property::U32(70_000)),
+        ("u64", Property::U64(1 << 40)),
+        ("i8", Property::I8(-1)),
+        ("i16", Property::I16(-300)),
+        ("i32", Property::I32(-70_000)),
+        ("i64", Property::I64(-(1 << 40))),
+        ("f32", Property::F32(1.5)),
+        ("f64", Property::F64(2.5)),
+        ("decimal", Property::Decimal(Bytes::from_static(&[1; 16]))),
+        ("char", Property::Char('ß')),
+        ("time", Property::Time(1_767_225_600_000)),
+        ("uuid", Property::Uuid(uuid::Uuid::from_u128(7))),
+        ("binary", Property::Binary(Bytes::from_static(b"bytes"))),
+        ("text", Property::Text("text".into())),
+        ("symbol", Property::Symbol("symbol".into())),
+    ]
+    .into_iter()
+    .collect();
+    let full = Outgoing {
+        message_id: Some("id".into()),
+        correlation_id: Some("00112233-4455-6677-8899-aabbccddeeff".into()),
+        content_type: Some("application/json".into()),
+        subject: Some("subject".into()),
+        session_id: Some("session".into()),
+        properties,
+        body: Bytes::from_static(b"{\"MessageName\":\"Update\"}"),
+    };
+    let sent = amqp::encoded(&full);
+    let small = amqp::encoded(&Outgoing { body: Bytes::from_static(b"x"), ..Outgoing::default() });
+    let mut seeds = vec![sent.clone(), small];
+    // Message annotations as the service writes them, in front of what was sent.
+    let annotations = section(
+        0x72,
+        &map(&[
+            symbol("x-opt-sequence-number"),
+            vec![0x55, 7],
+            symbol("x-opt-enqueued-time"),
+            [&[0x83][..], &1_767_225_600_000_i64.to_be_bytes()].concat(),
+            symbol("x-opt-message-state"),
+            vec![0x54, 2],
+        ]),
+    );
+    seeds.push([annotations, sent].concat());
+    let body_value = [b"\x00\x53\x77".to_vec(), map(&[text("a"), list(&[vec![0x40], vec![0x41]])])].concat();
+    let sequence = [b"\x00\x53\x76".to_vec(), list(&[text("a"), vec![0x43]])].concat();
+    let text_body = [b"\x00\x53\x77".to_vec(), text("text")].concat();
+    seeds.extend([body_value, sequence, text_body]);
+    // Every section with a value that nests, within what is allowed and beyond.
+    for code in [0x71, 0x72, 0x73, 0x74, 0x77, 0x78] {
+        for depth in [3, DEEP] {
+            let mut nested = vec![0x40];
+            for _ in 0..depth {
+                nested = list(&[nested]);
+            }
+            seeds.push(section(code, &map(&[symbol("x-opt-deep"), nested.clone()])));
+        }
+    }
+    seeds
+}
+
+/// Replies of `$cbs` and `$management`.
+#[must_use]
+pub fn replies() -> Vec<Vec<u8>> {
+    let reply = |status: u8, condition: &str, body: Vec<u8>| {
+        let properties = map(&[
+            text("statusCode"),
+            vec![0x54, status],
+            text("statusDescription"),
+            text("words of the service"),
+            text("errorCondition"),
+            symbol(condition),
+        ]);
+        [section(0x74, &properties), b"\x00\x53\x77".to_vec(), body].concat()
+    };
+    let message = [&[0xa0, 5][..], b"bytes"].concat();
+    let messages = map(&[text("messages"), list(&[map(&[text("message"), message])])]);
+    // Negative as a byte, so that it is no success.
+    vec![
+        reply(100, "none", messages),
+        reply(0x7f, "com.microsoft:message-lock-lost", vec![0x40]),
+        reply(0x80, "amqp:not-found", map(&[text("expirations"), list(&[])])),
+        section(0x74, &map(&[text("status-code"), [&[0x71][..], &202_i32.to_be_bytes()].concat()])),
+        [
+            section(0x74, &map(&[text("statusCode"), [&[0x71][..], &200_i32.to_be_bytes()].concat()])),
+            b"\x00\x53\x77".to_vec(),
+            map(&[text("expirations"), vec![0xe0, 10, 1, 0x83, 0, 0, 1, 0, 0, 0, 0, 0]]),
+        ]
+        .concat(),
+    ]
+}
+
+fn section(code: u8, value: &[u8]) -> Vec<u8> {
+    [&[0x00, 0x53, code][..], value].concat()
+}
+
+fn symbol(text: &str) -> Vec<u8> {
+    [&[0xa3, u8::try_from(text.len()).unwrap_or_default()][..], text.as_bytes()].concat()
+}
+
+fn text(text: &str) -> Vec<u8> {
+    [&[0xa1, u8::try_from(text.len()).unwrap_or_default()][..], text.as_bytes()].concat()
+}
+
+fn list(values: &[Vec<u8>]) -> Vec<u8> {
+    compound(0xd0, values)
+}
+
+fn map(values: &[Vec<u8>]) -> Vec<u8> {
+    compound(0xd1, values)
+}
+
+fn compound(code: u8, values: &[Vec<u8>]) -> Vec<u8> {
+    let content = values.concat();
+    let number = |number: usize| u32::try_from(number).unwrap_or_default().to_be_bytes();
+    [&[code][..], &number(content.len() + 4), &number(values.len()), &content].concat()
+}
