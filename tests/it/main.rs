@@ -20,6 +20,8 @@ mod identity;
 
 mod graph;
 
+mod hostile;
+
 mod planning;
 
 mod queue_counts;
