@@ -8,6 +8,8 @@ use std::fmt;
 pub enum DeadLetterReason {
     /// The body is none of the formats Dataverse sends, or is damaged.
     BodyUndecodable,
+    /// The message around the body is damaged, nested too deep, or has more properties than anybody needs.
+    MessageUnreadable,
     /// The message is about another table than contact.
     WrongEntity,
     /// The message comes from an organization that the filter does not accept.
@@ -44,8 +46,9 @@ pub enum DeadLetterReason {
 
 impl DeadLetterReason {
     /// All reasons, in the order of the runbook.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::BodyUndecodable,
+        Self::MessageUnreadable,
         Self::WrongEntity,
         Self::ForeignOrganization,
         Self::MessageNotSupported,
@@ -69,6 +72,7 @@ impl DeadLetterReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::BodyUndecodable => "BodyUndecodable",
+            Self::MessageUnreadable => "MessageUnreadable",
             Self::WrongEntity => "WrongEntity",
             Self::ForeignOrganization => "ForeignOrganization",
             Self::MessageNotSupported => "MessageNotSupported",

@@ -31,7 +31,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-pub(crate) use self::intake::{changes, intake, intake_noting};
+pub(crate) use self::intake::{changes, intake, intake_noting, unreadable};
 use self::{
     intake::{Read, guarded, read},
     link::LinkGate,

@@ -4,17 +4,15 @@ use bytes::Bytes;
 use worker::{
     bus::{Message, Outgoing, Properties, Property},
     dead_letters::record::Record,
-    fuzz::amqp,
+    fuzz::amqp::{self, Piece},
 };
-
-use crate::told;
 
 /// Deeper than any message nests.
 const DEEP: usize = 40;
 
 /// A message of a link: what is kept of it is no larger than it was, and survives being sent on and exported.
 pub fn message(encoded: &[u8]) {
-    let Some(message) = amqp::message(encoded) else { return };
+    let message = amqp::message(encoded);
     is_bounded(&message, encoded.len());
     can_be_sent_on(&message);
     can_be_exported(&message);
@@ -22,19 +20,28 @@ pub fn message(encoded: &[u8]) {
 
 /// A message that is looked at: the same as over a link.
 pub fn peeked(encoded: &[u8]) {
-    let Some(peeked) = amqp::peeked(encoded) else { return };
-    is_bounded(&peeked.message, encoded.len());
-    can_be_exported(&peeked.message);
-    if let Some(message) = amqp::message(encoded) {
-        assert_eq!(format!("{message:?}"), format!("{:?}", peeked.message), "the two ways read differently");
+    let peeked = amqp::peeked(encoded).message;
+    can_be_exported(&peeked);
+    let received = amqp::message(encoded);
+    assert_eq!(format!("{received:?}"), format!("{peeked:?}"), "the two ways read differently");
+}
+
+/// A reply: it says no more than the service did.
+pub fn reply(encoded: &[u8]) {
+    match amqp::reply(encoded) {
+        Ok((messages, locks)) => assert!(messages + locks <= encoded.len(), "more than there is room for"),
+        Err(words) => assert!(words.len() < 8 * encoded.len() + 1_000, "more words than the service had"),
     }
 }
 
-/// A reply: a refusal says no more than the service did.
-pub fn reply(encoded: &[u8]) {
-    if let Some(Err(error)) = amqp::reply(encoded) {
-        assert!(told(&error).len() < 8 * encoded.len() + 1_000, "more words than the service had");
-    }
+/// Frames of the service, the first byte telling into what pieces they are cut: the protocol library sees the same,
+/// however they come, and nothing that was not sent.
+pub fn frames(bytes: &[u8]) {
+    let Some((cut, bytes)) = bytes.split_first() else { return };
+    let (whole, breach) = amqp::stream(&[Piece::Received(bytes)]);
+    assert!(whole.len() <= bytes.len(), "frames out of nothing");
+    let pieces: Vec<_> = bytes.chunks(usize::from(*cut).max(1)).map(Piece::Received).collect();
+    assert_eq!(amqp::stream(&pieces), (whole, breach), "it depends on how the frames come");
 }
 
 fn is_bounded(message: &Message, length: usize) {
@@ -66,7 +73,7 @@ fn can_be_sent_on(message: &Message) {
         properties: message.properties.clone(),
         body: body.clone(),
     };
-    let again = amqp::message(&amqp::encoded(&copy)).expect("what we send can be read");
+    let again = amqp::message(&amqp::encoded(&copy));
     let parts = |message: &Message| {
         format!(
             "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
@@ -88,6 +95,7 @@ fn can_be_exported(message: &Message) {
     let again = Record::parse(&line).and_then(Record::message).expect("what we export can be read");
     assert_eq!(format!("{:?}", again.properties), format!("{:?}", message.properties));
     assert_eq!(again.body.is_ok(), message.body.is_ok());
+    assert_eq!(again.encoded, message.encoded, "what cannot be taken apart is kept as it came");
 }
 
 /// Messages of every section and kind of value.
@@ -186,6 +194,52 @@ pub fn replies() -> Vec<Vec<u8>> {
             map(&[text("expirations"), vec![0xe0, 10, 1, 0x83, 0, 0, 1, 0, 0, 0, 0, 0]]),
         ]
         .concat(),
+    ]
+}
+
+/// The frames of a connection up to a message, each after the byte that says how they are cut.
+#[must_use]
+pub fn conversations() -> Vec<Vec<u8>> {
+    let frame = |code: u8, fields: &[Vec<u8>], payload: &[u8]| {
+        let body = [section(code, &list(fields)), payload.to_vec()].concat();
+        let length = u32::try_from(body.len() + 8).unwrap_or_default().to_be_bytes();
+        [&length[..], &[2, 0, 0, 0], &body].concat()
+    };
+    let null = || vec![0x40];
+    let open = frame(0x10, &[text("service"), null(), vec![0x70, 0, 1, 0, 0], vec![0x60, 0x13, 0x87]], b"");
+    let begin = frame(0x11, &[vec![0x60, 0, 0], vec![0x52, 1], vec![0x52, 100], vec![0x52, 100]], b"");
+    let source = section(0x28, &list(&[text("contacts")]));
+    let size = [&[0x80][..], &262_144_u64.to_be_bytes()].concat();
+    let attach = frame(
+        0x12,
+        &[
+            text("link"),
+            vec![0x43],
+            vec![0x42],
+            null(),
+            null(),
+            source,
+            null(),
+            null(),
+            null(),
+            vec![0x43],
+            size,
+        ],
+        b"",
+    );
+    let flow = frame(0x13, &[vec![0x52, 1], vec![0x52, 100], vec![0x52, 1], vec![0x52, 100]], b"");
+    let tag = vec![&[0xa0, 16][..], &[7; 16]].concat();
+    let message = seeds().swap_remove(0);
+    let transfer = frame(0x14, &[vec![0x43], vec![0x43], tag, vec![0x43], vec![0x42], vec![0x42]], &message);
+    let error = section(0x1d, &list(&[symbol("amqp:not-found"), text("gone")]));
+    let detach = frame(0x16, &[vec![0x43], vec![0x41], error.clone()], b"");
+    let close = frame(0x18, &[error], b"");
+    let header = b"AMQP\0\x01\0\0".to_vec();
+    let all = [header, open, begin, attach, flow, transfer, detach, close].concat();
+    vec![
+        [&[1], &*all].concat(),
+        [&[200], &*all].concat(),
+        [&[7][..], b"AMQP\x03\x01\0\0\0\0\0\x04\x02\0\0\0"].concat(),
     ]
 }
 

@@ -27,13 +27,14 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 14] = [
+pub const TARGETS: [Target; 15] = [
     Target { name: "json", check: bodies::json, seeds: || bodies::seeds("json") },
     Target { name: "xml", check: bodies::xml, seeds: || bodies::seeds("xml") },
     Target { name: "binary", check: bodies::binary, seeds: || bodies::seeds("msbin1") },
     Target { name: "message", check: amqp::message, seeds: amqp::seeds },
     Target { name: "peeked", check: amqp::peeked, seeds: amqp::seeds },
     Target { name: "reply", check: amqp::reply, seeds: amqp::replies },
+    Target { name: "frames", check: amqp::frames, seeds: amqp::conversations },
     Target { name: "admin", check: admin::check, seeds: admin::seeds },
     Target { name: "connection", check: connection::check, seeds: connection::seeds },
     Target { name: "settings", check: settings::check, seeds: settings::seeds },

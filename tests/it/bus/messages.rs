@@ -12,7 +12,9 @@ use shared::ids::SequenceNumber;
 use shared::reason::{DeadLetter, DeadLetterReason};
 use std::time::Duration;
 use worker::bus::amqp::AmqpQueue;
-use worker::bus::{Error, Outgoing, Peeked, PeekedState, Property, Queue, Settlement, UnreadableBody};
+use worker::bus::{
+    Damage, Error, Outgoing, Peeked, PeekedState, Property, Queue, Settlement, UnreadableBody,
+};
 
 use super::{DEAD, QUEUE, numbered, receive, receive_one, send, settings, settled, start};
 
@@ -135,7 +137,7 @@ async fn a_message_that_cannot_be_read_is_handed_over_and_can_be_dead_lettered()
         broker.send(target, messages.into(), now)
     })?;
     queue.set_credit(2);
-    let expected = [UnreadableBody::Sequence, UnreadableBody::Message];
+    let expected = [UnreadableBody::Sequence, UnreadableBody::Message(Damage::Section)];
     for (delivery, expected) in receive(&queue, 2).await?.into_iter().zip(expected) {
         assert_eq!(delivery.message.body, Err(expected));
         let letter = DeadLetter::new(DeadLetterReason::BodyUndecodable, &expected.to_string());

@@ -133,3 +133,28 @@ fn binary() -> Result<()> {
     // Short elements without a namespace, which take four bytes a level.
     check("binary", 3_000, nested("", "@\u{1}a", "\u{1}", "").into())
 }
+
+#[test]
+fn message() -> Result<()> {
+    check("message", 8_000, Vec::new())
+}
+
+#[test]
+fn peeked() -> Result<()> {
+    check("peeked", 8_000, Vec::new())
+}
+
+#[test]
+fn reply() -> Result<()> {
+    check("reply", 8_000, Vec::new())
+}
+
+#[test]
+fn frames() -> Result<()> {
+    check("frames", 8_000, Vec::new())
+}
+
+#[test]
+fn connection() -> Result<()> {
+    check("connection", 8_000, Vec::new())
+}

@@ -1,5 +1,8 @@
 //! What a message carries, without a word about how it travels.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use shared::ids::{DeliveryCount, SequenceNumber};
@@ -28,6 +31,8 @@ pub struct Message {
     pub properties: Properties,
     /// The bytes that the sender sent, or why there are none that we can read.
     pub body: Result<Bytes, UnreadableBody>,
+    /// The whole message as it came, if it cannot be taken apart.
+    pub encoded: Option<Bytes>,
 }
 
 impl Default for Message {
@@ -43,6 +48,7 @@ impl Default for Message {
             session_id: None,
             properties: Properties::default(),
             body: Ok(Bytes::new()),
+            encoded: None,
         }
     }
 }
@@ -56,9 +62,48 @@ pub enum UnreadableBody {
     /// The body is a value that is neither bytes nor text.
     #[error("the body is a typed value where bytes were expected")]
     Value,
-    /// The message does not follow the format of messages, so nothing of it is known but its lock.
-    #[error("the message is damaged and cannot be taken apart")]
-    Message,
+    /// The message does not follow the format of messages, or goes beyond what one may reasonably hold. What is
+    /// known of it was read beside the damage.
+    #[error("the message cannot be taken apart: it {0}")]
+    Message(Damage),
+}
+
+/// What is wrong with encoded bytes; a sentence about "it".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// Values within values without end, which nobody writes by mistake.
+    #[error("is nested more than 32 levels deep")]
+    Deep,
+    /// Fewer bytes than a value needs.
+    #[error("ends in the middle of a value")]
+    CutOff,
+    /// A length or a count that does not agree with what is there.
+    #[error("announces a length or a count that is not that of what it holds")]
+    Length,
+    /// A byte that begins no value.
+    #[error("holds a byte that begins no value where one should begin")]
+    Constructor,
+    /// A value that its type does not have.
+    #[error("holds a value that its type does not have")]
+    Value,
+    /// Text of other bytes than those of text.
+    #[error("holds text that is not UTF-8")]
+    Text,
+    /// A map that does not consist of pairs.
+    #[error("holds a map with a key that has no value")]
+    Odd,
+    /// A section that messages do not have, twice, or of another type.
+    #[error("has a section that no message has, one twice or one of a wrong type")]
+    Section,
+    /// An application property that is not a name and a simple value.
+    #[error("has an application property that is not a name with a simple value")]
+    Property,
+    /// More application properties than anybody needs.
+    #[error("has more than 1,000 application properties")]
+    Properties,
+    /// A name of an application property that is longer than anybody needs.
+    #[error("has an application property with a name of more than 1,024 bytes")]
+    Name,
 }
 
 /// Application properties in the order of the sender.
@@ -110,12 +155,21 @@ impl Properties {
 }
 
 impl<N: Into<Box<str>>> FromIterator<(N, Property)> for Properties {
+    /// As if they were set one after the other, but in a time that does not grow with the square of their number:
+    /// how many there are is up to the sender.
     fn from_iter<I: IntoIterator<Item = (N, Property)>>(iter: I) -> Self {
-        let mut properties = Self::default();
+        let mut all: Vec<(Box<str>, Property)> = Vec::new();
+        let mut places: HashMap<Box<str>, usize> = HashMap::new();
         for (name, value) in iter {
-            properties.set(name, value);
+            match places.entry(name.into()) {
+                Entry::Occupied(place) => all[*place.get()].1 = value,
+                Entry::Vacant(place) => {
+                    all.push((place.key().clone(), value));
+                    place.insert(all.len() - 1);
+                }
+            }
         }
-        properties
+        Self(all)
     }
 }
 

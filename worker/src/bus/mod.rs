@@ -31,7 +31,7 @@ pub use connection_string::{ConnectionString, ConnectionStringError, Credential,
 pub use delivery::{CODE, Delivery, SettleError, Settled, Settlement, Settler, Settling, TARGET, Unsettled};
 pub use entra::EntraSource;
 pub use error::{Cause, Error, RenewError};
-pub use message::{Message, Outgoing, Peeked, PeekedState, Properties, Property, UnreadableBody};
+pub use message::{Damage, Message, Outgoing, Peeked, PeekedState, Properties, Property, UnreadableBody};
 pub use sas::SasKey;
 pub use stored::StoredCredential;
 pub use token::{FixedToken, Token, TokenKind, TokenSource};

@@ -26,6 +26,18 @@ pub struct Record {
     properties: Vec<(Box<str>, Box<str>, Value)>,
     /// Base64; none if the body was none that can be read.
     body: Option<Box<str>>,
+    /// Base64 of the whole message as it came, if it cannot be taken apart; and what is wrong with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unreadable: Option<Unreadable>,
+}
+
+/// A message that cannot be taken apart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Unreadable {
+    /// For people; nothing depends on it.
+    why: Box<str>,
+    encoded: Box<str>,
 }
 
 /// A line is not what `export` writes.
@@ -61,6 +73,10 @@ impl Record {
             session_id: message.session_id.clone(),
             properties: message.properties.iter().map(property).collect(),
             body: message.body.as_ref().ok().map(|body| STANDARD.encode(body).into()),
+            unreadable: message.encoded.as_ref().map(|encoded| Unreadable {
+                why: message.body.as_ref().err().map(ToString::to_string).unwrap_or_default().into(),
+                encoded: STANDARD.encode(encoded).into(),
+            }),
         }
     }
 
@@ -91,6 +107,8 @@ impl Record {
             Some(body) => Ok(Bytes::from(STANDARD.decode(&*body)?)),
             None => Err(UnreadableBody::Value),
         };
+        let encoded = self.unreadable.map(|unreadable| STANDARD.decode(&*unreadable.encoded)).transpose()?;
+        let encoded = encoded.map(Bytes::from);
         Ok(Message {
             sequence: SequenceNumber(self.sequence),
             delivery_count: DeliveryCount(self.delivery_count),
@@ -102,6 +120,7 @@ impl Record {
             session_id: self.session_id,
             properties,
             body,
+            encoded,
         })
     }
 }

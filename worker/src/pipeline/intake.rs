@@ -10,11 +10,14 @@ use shared::{
         intake::{self, undecodable},
     },
     plan::Planner,
-    reason::DeadLetter,
+    reason::{DeadLetter, DeadLetterReason},
 };
 
 use super::internal;
-use crate::{bus::Message, pool::returns::Past};
+use crate::{
+    bus::{Message, UnreadableBody},
+    pool::returns::Past,
+};
 
 /// What becomes of a message, for whoever shows it and does not do it.
 pub(crate) fn intake(message: &Message, planner: &Planner) -> Intake {
@@ -56,8 +59,19 @@ pub(super) fn read(message: &Message, planner: &Planner, decoded: Decoded<'_>) -
 /// What a message reports.
 pub(crate) fn changes(message: &Message) -> Result<intake::Read, DeadLetter> {
     let marked = message.properties.iter().any(|(name, _)| decode::Message::is_truncation_marker(name));
-    let body = message.body.as_ref().map_err(|error| undecodable(error))?;
+    let body = message.body.as_ref().map_err(|why| unreadable(*why))?;
     intake::changes(body, message.content_type.as_deref(), marked)
+}
+
+/// The dead letter of a message without a body that can be read.
+pub(crate) fn unreadable(why: UnreadableBody) -> DeadLetter {
+    match why {
+        UnreadableBody::Sequence | UnreadableBody::Value => undecodable(&why),
+        UnreadableBody::Message(_) => DeadLetter::new(
+            DeadLetterReason::MessageUnreadable,
+            &format!("{why}; Dataverse sends no such message, so find out who may send to the queue"),
+        ),
+    }
 }
 
 /// A message whose reading panicked: once it is handed back for later, when another version of contactsync may

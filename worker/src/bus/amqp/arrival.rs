@@ -8,12 +8,13 @@ use tokio::time::Instant;
 use super::link::Link;
 use super::recovery::Failure;
 use super::settler::{Held, Locks};
-use super::wire::{self, WireBody};
-use crate::bus::message::{Message, UnreadableBody};
+use super::wall::{Wrapped, unwrap};
+use super::wire::Read;
+use crate::bus::message::Message;
 use crate::times::Times;
 
 /// What the library hands out for a delivery.
-pub(super) type Received = Result<WireDelivery<WireBody>, RecvError>;
+pub(super) type Received = Result<WireDelivery<Wrapped>, RecvError>;
 
 /// A message and its lock.
 pub(super) struct Arrived {
@@ -33,24 +34,13 @@ pub(super) fn arrive(
     if let Some(drained) = &mut link.drained {
         *drained = received;
     }
-    let (info, wire) = match delivery {
-        Ok(delivery) => {
-            let (info, message) = delivery.into_parts();
-            (info, Some(message))
-        }
-        // The delivery is ours all the same: it has a lock and must be settled like any other.
-        Err(RecvError::MessageDecode(error)) => (error.info, None),
-        Err(error) => return Err(link.doing().recv(error)),
-    };
-    let Some(lock) = wire::lock_token(wire.as_ref(), info.delivery_tag()) else {
+    let (info, wrapped) = delivery.map_err(|error| link.doing().recv(error))?.into_parts();
+    let read = Read::of(&unwrap(wrapped.body));
+    let Some(lock) = read.lock_token(info.delivery_tag()) else {
         tracing::warn!("a message came without a lock token; its lock is left to lapse");
         return Ok(None);
     };
-    let locked_until = wire.as_ref().and_then(wire::locked_until);
-    let message = match wire {
-        Some(wire) => wire::message(wire),
-        None => Message { body: Err(UnreadableBody::Message), ..Message::default() },
-    };
+    let (message, locked_until) = (read.message, read.locked_until);
     if let Some(until) = locked_until {
         times.locked(until, message.enqueued, received);
     }

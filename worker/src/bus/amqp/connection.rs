@@ -1,5 +1,6 @@
 //! One connection to a namespace, and the namespace that makes connections anew as needed.
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use fe2o3_amqp::connection::ConnectionHandle;
 use fe2o3_amqp::sasl_profile::SaslProfile;
 use fe2o3_amqp::session::SessionHandle;
 use fe2o3_amqp::{Connection as Wire, Session};
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, MutexGuard, watch};
 use tokio::task::JoinHandle;
@@ -16,9 +18,9 @@ use uuid::Uuid;
 
 use super::claims::Claims;
 use super::faults::Doing;
-use super::lift::Lifted;
 use super::recovery::Failure;
 use super::transport::Transport;
+use super::wall::{LARGEST_FRAME, Wall};
 use super::{Settings, Timing};
 use crate::bus::error::Error;
 use crate::bus::token::TokenSource;
@@ -74,15 +76,18 @@ impl Connection {
         let doing = Doing { what: OPENING, host: &host };
         let stream = namespace.transport.open().await.map_err(Failure::connection)?;
         // "amqp" because TLS, if any, is inside the stream already.
-        let handle = Wire::builder()
+        let opening = Wire::builder()
             .container_id(format!("contactsync-{}", Uuid::new_v4()))
             .hostname(namespace.transport.host())
             .scheme("amqp")
+            .max_frame_size(LARGEST_FRAME)
             .idle_time_out(u32::try_from(IDLE.as_millis()).unwrap_or(u32::MAX))
             .sasl_profile(SaslProfile::Anonymous)
-            .open_with_stream(Lifted::new(stream))
-            .await
-            .map_err(|error| doing.open(error))?;
+            .open_with_stream(Wall::new(stream, &host));
+        // The library is not to end us over what the other side says.
+        let opened = AssertUnwindSafe(opening).catch_unwind().await;
+        let opened = opened.map_err(|_| doing.connection_ended("the protocol library failed"))?;
+        let handle = opened.map_err(|error| doing.open(error))?;
         let sessions = Arc::new(Sessions { host, handle: Mutex::new(handle) });
         let claims = Arc::new(Claims::new(Arc::clone(&sessions), namespace));
         let renewal = tokio::spawn(renew(Arc::clone(&claims)));

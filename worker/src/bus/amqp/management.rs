@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use fe2o3_amqp_types::primitives::SimpleValue;
 use serde_amqp::Value;
 use serde_amqp::primitives::{self as prim, Array, OrderedMap};
@@ -11,8 +12,9 @@ use shared::ids::{LockToken, SequenceNumber};
 use super::connection::{Connection, Namespace};
 use super::recovery::Failure;
 use super::rpc::{Reply, Request, Rpc};
+use super::scan::Encoded;
 use super::slot::{Attach, Slot};
-use super::wire;
+use super::wire::{self, entry};
 use crate::bus::delivery::{CODE, Settlement, TARGET};
 use crate::bus::error::{Error, RenewError};
 use crate::bus::message::Peeked;
@@ -78,12 +80,7 @@ impl Management {
         let body = map([("lock-tokens", tokens(locks))]);
         let limit = self.namespace.timing.request;
         let reply = self.slot.with(|rpc| ask(rpc, DOING, "renew-lock", body.clone(), limit)).await?;
-        let times = match reply.get("expirations") {
-            Some(Value::Array(Array(values)) | Value::List(values)) => {
-                values.iter().filter(|value| matches!(value, Value::Timestamp(_))).count()
-            }
-            _ => 0,
-        };
+        let times = reply.get("expirations").map_or(0, Encoded::timestamps);
         if times != locks.len() {
             let what = format!("{times} expirations for {} locks", locks.len()).into();
             return Err(Failure::link(Error::Protocol { doing: DOING, what }));
@@ -119,34 +116,59 @@ impl Management {
         self.slot.once(update).await.map(drop)
     }
 
-    /// Looks at messages from a number on.
+    /// Looks at messages from a number on. One that does not tell its number is asked for until its number is found:
+    /// by that number it can be removed.
     pub(super) async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Failure> {
+        let encoded = self.look(from, max).await?;
+        let mut page: Vec<_> = encoded.iter().map(wire::peeked).collect();
+        let mut least = from;
+        for at in 0..page.len() {
+            if page[at].message.sequence.0 <= 0 {
+                let later = page[at..].iter().map(|peeked| peeked.message.sequence).find(|later| later.0 > 0);
+                page[at].message.sequence = self.find(&encoded[at], least, later).await?;
+            }
+            least = SequenceNumber(page[at].message.sequence.0.saturating_add(1));
+        }
+        Ok(page)
+    }
+
+    /// The number of a message, between bounds, by halving: a look from a number on begins with it as long as that
+    /// number is not above its own.
+    async fn find(
+        &self,
+        encoded: &Bytes,
+        from: SequenceNumber,
+        later: Option<SequenceNumber>,
+    ) -> Result<SequenceNumber, Failure> {
+        let mut known = from.0;
+        let mut beyond = later.map_or(i64::MAX, |later| later.0);
+        let mut step = 1_i64;
+        // Upwards in growing steps first, because the next number is the likely one.
+        while known < beyond.saturating_sub(1) {
+            let tried = known.saturating_add(step).min(beyond - 1);
+            let first = self.look(SequenceNumber(tried), 1).await?;
+            if first.first() == Some(encoded) {
+                known = tried;
+                step = step.saturating_mul(2);
+            } else {
+                beyond = tried;
+                step = ((beyond - known) / 2).max(1);
+            }
+        }
+        Ok(SequenceNumber(known))
+    }
+
+    /// Encoded messages from a number on.
+    async fn look(&self, from: SequenceNumber, max: u32) -> Result<Vec<Bytes>, Failure> {
         const DOING: &str = "peeking at messages";
         let count = i32::try_from(max.min(PEEKED_PER_REQUEST)).unwrap_or(i32::MAX);
         let body = map([("from-sequence-number", Value::Long(from.0)), ("message-count", Value::Int(count))]);
         let limit = self.namespace.timing.request;
         let reply = self.slot.with(|rpc| ask(rpc, DOING, "peek-message", body.clone(), limit)).await?;
         // 204 says that there are none.
-        let Some(Value::List(entries)) = reply.get("messages") else {
-            return Ok(Vec::new());
-        };
-        let encoded = entries.iter().filter_map(|entry| match entry {
-            Value::Map(entry) => match entry.get(&Value::String("message".into()))? {
-                Value::Binary(encoded) => Some(encoded),
-                _ => None,
-            },
-            _ => None,
-        });
-        encoded
-            .map(|encoded| {
-                wire::peeked(encoded).ok_or_else(|| {
-                    Failure::link(Error::Protocol {
-                        doing: DOING,
-                        what: "a message cannot be decoded".into(),
-                    })
-                })
-            })
-            .collect()
+        let Some(entries) = reply.get("messages") else { return Ok(Vec::new()) };
+        let encoded = entries.items().filter_map(|entry_of| entry(Some(entry_of), "message")?.binary());
+        Ok(encoded.map(|encoded| reply.part(encoded)).collect())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The task that owns the receiving link: brings deliveries in, settlements out, credit in line with what the
 //! engine can take, and the link back when it was lost.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,12 +13,13 @@ use super::State;
 use super::arrival::{Received, arrive};
 use super::backoff::Backoff;
 use super::connection::Namespace;
+use super::faults::Doing;
 use super::intake::{Intake, Wanted};
 use super::link::Link;
 use super::recovery::{Failure, Recovery};
 use super::settler::{AmqpSettler, Command, LinkOutcome, Locks, answer};
 use super::slot::recover;
-use super::wire::WireBody;
+use super::wall::Wrapped;
 use crate::bus::{MAX_CREDIT, delivery::Delivery};
 
 /// Most deliveries or commands taken in one go before the other side gets its turn.
@@ -81,7 +83,9 @@ impl Task {
                 Err(End::Closing(reply)) => break Some(reply),
                 Err(End::Replace) => continue,
             }
-            match self.pump().await {
+            // A panic of the library over what came is the end of the connection, not that of the worker.
+            let end = AssertUnwindSafe(self.pump()).catch_unwind().await;
+            match end.unwrap_or_else(|_| self.broken()) {
                 End::Closing(reply) => break Some(reply),
                 End::Replace => self.retire(),
                 End::Lost(failure) => {
@@ -100,6 +104,11 @@ impl Task {
         if let Some(reply) = closing {
             answer(reply, ());
         }
+    }
+
+    fn broken(&self) -> End {
+        let host = self.link.as_ref().map_or("service bus", |link| link.connection.host());
+        End::Lost(Doing { what: "receiving", host }.connection_ended("the protocol library failed"))
     }
 
     /// Attaches a link while commands are served.
@@ -201,7 +210,7 @@ impl Task {
                 return End::Replace;
             };
             let wake = tokio::select! {
-                delivery = link.receiver.recv::<WireBody>() => Wake::Delivery(Box::new(delivery)),
+                delivery = link.receiver.recv::<Wrapped>() => Wake::Delivery(Box::new(delivery)),
                 _ = self.commands.recv_many(&mut commands, BURST) => Wake::Commands,
                 () = self.intake.changed.notified() => Wake::Other,
                 () = sleep_until(quiet_at.unwrap_or_else(Instant::now)), if quiet_at.is_some() => Wake::Other,
@@ -229,7 +238,7 @@ impl Task {
         self.take_delivery(first)?;
         for _ in 1..BURST {
             let Some(link) = &mut self.link else { break };
-            let Some(delivery) = link.receiver.recv::<WireBody>().now_or_never() else { break };
+            let Some(delivery) = link.receiver.recv::<Wrapped>().now_or_never() else { break };
             self.take_delivery(delivery)?;
         }
         Ok(())
@@ -277,7 +286,7 @@ impl Task {
         let times = &self.namespace.times;
         for link in &mut self.retired {
             // Nothing should come here any more. What does is given back at once.
-            while let Some(delivery) = link.receiver.recv::<WireBody>().now_or_never() {
+            while let Some(delivery) = link.receiver.recv::<Wrapped>().now_or_never() {
                 match arrive(link, delivery, times, &mut self.locks) {
                     Ok(Some(arrived)) => {
                         if let Some(held) = self.locks.remove(&arrived.lock) {
@@ -362,7 +371,7 @@ impl Task {
 
 async fn receive(link: &mut Option<Link>) -> Received {
     match link {
-        Some(link) => link.receiver.recv::<WireBody>().await,
+        Some(link) => link.receiver.recv::<Wrapped>().await,
         None => std::future::pending().await,
     }
 }

@@ -3,18 +3,21 @@
 //! Requests may overlap: each has its own message-id, and the reply carries it back as correlation-id.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use fe2o3_amqp::link::CreditMode;
 use fe2o3_amqp::link::delivery::Sendable;
 use fe2o3_amqp::session::SessionHandle;
 use fe2o3_amqp::{Receiver, Sender};
 use fe2o3_amqp_types::messaging::{
-    AmqpValue, ApplicationProperties, Body, Message, MessageId, Outcome, Properties, Target,
+    AmqpValue, ApplicationProperties, Message, MessageId, Outcome, Properties, Target,
 };
 use fe2o3_amqp_types::primitives::SimpleValue;
+use futures_util::FutureExt;
 use serde_amqp::Value;
 use serde_amqp::primitives::OrderedMap;
 use tokio::sync::{Mutex, oneshot};
@@ -25,7 +28,11 @@ use uuid::Uuid;
 use super::connection::Connection;
 use super::faults::Doing;
 use super::recovery::{Condition, Failure};
+use super::scan::Encoded;
+use super::sections::{Body, Sections};
 use super::sender::still_attached;
+use super::wall::{LONGEST_MESSAGE, Wrapped, unwrap};
+use super::wire::entry;
 use crate::bus::error::Error;
 
 /// Replies the service may have under way to us. It is topped up at half.
@@ -55,38 +62,42 @@ pub(super) struct Request {
 
 /// A reply that says yes.
 #[derive(Debug)]
-pub(super) struct Reply {
-    /// The map in the body; empty if there was none.
-    pub(super) body: OrderedMap<Value, Value>,
-}
+pub(super) struct Reply(Bytes);
 
 impl Reply {
-    /// A value of the body.
-    pub(super) fn get(&self, key: &str) -> Option<&Value> {
-        self.body.get(&Value::String(key.to_owned()))
+    /// A value of the map in the body.
+    pub(super) fn get(&self, key: &str) -> Option<Encoded<'_>> {
+        let Body::Value(body) = Sections::of(&self.0).body else { return None };
+        entry(Some(body), key)
+    }
+
+    /// A part of it for good, without a copy.
+    pub(super) fn part(&self, part: &[u8]) -> Bytes {
+        if part.is_empty() { Bytes::new() } else { self.0.slice_ref(part) }
     }
 }
 
-type ReplyMessage = Message<Body<Value>>;
+/// Who a reply is for.
+fn addressee(reply: &Bytes) -> Option<String> {
+    let id = Sections::of(reply).properties?.items().nth(5)?;
+    id.text().map(str::to_owned)
+}
 
 /// Who waits for which reply; `None` once no reply can come any more.
-struct Waiting(SyncMutex<Option<HashMap<String, oneshot::Sender<ReplyMessage>>>>);
+struct Waiting(SyncMutex<Option<HashMap<String, oneshot::Sender<Bytes>>>>);
 
 impl Waiting {
-    fn with<T>(
-        &self,
-        work: impl FnOnce(&mut Option<HashMap<String, oneshot::Sender<ReplyMessage>>>) -> T,
-    ) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut Option<HashMap<String, oneshot::Sender<Bytes>>>) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn register(&self, id: &str) -> Option<oneshot::Receiver<ReplyMessage>> {
+    fn register(&self, id: &str) -> Option<oneshot::Receiver<Bytes>> {
         let (sender, receiver) = oneshot::channel();
         self.with(|map| map.as_mut().map(|map| map.insert(id.to_owned(), sender)))?;
         Some(receiver)
     }
 
-    fn take(&self, id: &str) -> Option<oneshot::Sender<ReplyMessage>> {
+    fn take(&self, id: &str) -> Option<oneshot::Sender<Bytes>> {
         self.with(|map| map.as_mut()?.remove(id))
     }
 }
@@ -111,6 +122,7 @@ impl Rpc {
             .source(node)
             .target(Target::builder().address(reply_to.clone()).build())
             .credit_mode(CreditMode::Auto(REPLY_CREDIT))
+            .max_message_size(LONGEST_MESSAGE)
             .attach(&mut session)
             .await
             .map_err(|error| doing.receiver_attach(error))?;
@@ -142,13 +154,13 @@ impl Rpc {
         // After an answer the entry is gone already; after anything else nobody waits any more.
         drop(self.waiting.take(&id));
         match reply {
-            Ok(reply) => reply.and_then(|message| read_reply(doing, message)),
+            Ok(reply) => reply.and_then(|encoded| read_reply(doing, encoded)),
             // The link may well be fine, but a lost reply looks the same as a dead link.
             Err(_) => Err(Failure::link(Error::Timeout { doing, after: limit })),
         }
     }
 
-    async fn exchange(&self, id: &str, request: Request) -> Result<ReplyMessage, Failure> {
+    async fn exchange(&self, id: &str, request: Request) -> Result<Bytes, Failure> {
         let doing = Doing { what: request.doing, host: &self.host };
         let ended = || doing.link_ended("the request link ended");
         let reply = self.waiting.register(id).ok_or_else(ended)?;
@@ -206,104 +218,86 @@ fn encode(id: &str, reply_to: &str, request: Request) -> Sendable<AmqpValue<Valu
 }
 
 async fn read_replies(mut receiver: Receiver, waiting: Arc<Waiting>) {
-    loop {
-        let delivery = match receiver.recv::<Body<Value>>().await {
-            Ok(delivery) => delivery,
-            Err(fe2o3_amqp::link::RecvError::MessageDecode(error)) => {
-                tracing::warn!(error = %error.source, "a reply of service bus could not be read");
-                continue;
-            }
-            Err(error) => {
-                tracing::debug!(%error, "a request link ended");
-                break;
-            }
-        };
-        // In automatic mode the credit is renewed by settling; without this the replies would stop.
-        if receiver.accept(&delivery).await.is_err() {
-            break;
-        }
-        let message = delivery.into_message();
-        let id = match message.properties.as_ref().and_then(|properties| properties.correlation_id.as_ref()) {
-            Some(MessageId::String(id)) => waiting.take(id),
-            _ => None,
-        };
-        // Nobody waits for a reply that came after its time.
-        if let Some(waiter) = id {
-            waiter.send(message).ok();
-        }
+    // A panic of the library is the end of the link, not that of everybody who waits.
+    if AssertUnwindSafe(hand_out(&mut receiver, &waiting)).catch_unwind().await.is_err() {
+        tracing::error!("the protocol library failed over a reply of service bus; the link is given up");
     }
     // Dropping the senders tells those who wait.
     waiting.with(Option::take);
 }
 
-pub(super) fn read_reply(doing: &'static str, message: ReplyMessage) -> Result<Reply, Failure> {
-    let nonsense = |what: &str| Failure::link(Error::Protocol { doing, what: what.into() });
-    let properties = message.application_properties.ok_or_else(|| nonsense("no status"))?;
-    let find = |names: [&str; 2]| names.into_iter().find_map(|name| properties.0.get(name));
-    let status = match find(["statusCode", "status-code"]) {
-        Some(SimpleValue::Int(status)) => *status,
-        Some(SimpleValue::Long(status)) => {
-            i32::try_from(*status).map_err(|_| nonsense("the status is no status"))?
+async fn hand_out(receiver: &mut Receiver, waiting: &Waiting) {
+    loop {
+        let delivery = match receiver.recv::<Wrapped>().await {
+            Ok(delivery) => delivery,
+            Err(error) => {
+                tracing::debug!(%error, "a request link ended");
+                return;
+            }
+        };
+        // In automatic mode the credit is renewed by settling; without this the replies would stop.
+        if receiver.accept(&delivery).await.is_err() {
+            return;
         }
-        _ => return Err(nonsense("no status")),
-    };
-    let text = |names| match find(names) {
-        Some(SimpleValue::String(text)) => Some(text.as_str()),
-        Some(SimpleValue::Symbol(text)) => Some(text.as_str()),
-        _ => None,
-    };
+        let encoded = unwrap(delivery.into_message().body);
+        // Nobody waits for a reply that came after its time.
+        if let Some(waiter) = addressee(&encoded).and_then(|id| waiting.take(&id)) {
+            waiter.send(encoded).ok();
+        }
+    }
+}
+
+pub(super) fn read_reply(doing: &'static str, encoded: Bytes) -> Result<Reply, Failure> {
+    let nonsense = |what: &str| Failure::link(Error::Protocol { doing, what: what.into() });
+    let sections = Sections::of(&encoded);
+    if let Some(damage) = sections.damage {
+        return Err(nonsense(&format!("the reply {damage}")));
+    }
+    let find =
+        |names: [&str; 2]| names.into_iter().find_map(|name| entry(sections.application_properties, name));
+    let status = find(["statusCode", "status-code"]).ok_or_else(|| nonsense("no status"))?;
+    let status = status.signed().and_then(|status| i32::try_from(status).ok());
+    let status = status.ok_or_else(|| nonsense("the status is no status"))?;
+    let text = |names| find(names).and_then(Encoded::text);
     if !(200..300).contains(&status) {
         let condition = Condition::of_status(text(["errorCondition", "error-condition"]), status);
         return Err(Failure::refused(doing, condition, text(["statusDescription", "status-description"])));
     }
-    let body = match message.body {
-        Body::Value(AmqpValue(Value::Map(map))) => map,
-        _ => OrderedMap::new(),
-    };
-    Ok(Reply { body })
+    Ok(Reply(encoded))
 }
 
 #[cfg(test)]
 mod tests {
+    use fe2o3_amqp_types::messaging::message::__private::Serializable;
     use shared::class::Class;
 
     use super::*;
 
-    fn reply(properties: &[(&str, SimpleValue)], body: Body<Value>) -> ReplyMessage {
+    fn reply(properties: &[(&str, SimpleValue)]) -> Bytes {
         let mut map = OrderedMap::new();
         for (name, value) in properties {
             map.insert((*name).to_owned(), value.clone());
         }
-        Message {
-            header: None,
-            delivery_annotations: None,
-            message_annotations: None,
-            properties: None,
-            application_properties: Some(ApplicationProperties(map)),
-            body,
-            footer: None,
-        }
+        let properties = ApplicationProperties(map);
+        let message = Message::builder().application_properties(properties).value(Value::Null).build();
+        serde_amqp::to_vec(&Serializable(message)).expect("encodes").into()
     }
 
     #[test]
     fn both_spellings_of_the_status_are_read() {
         for name in ["statusCode", "status-code"] {
-            let reply =
-                read_reply("asking", reply(&[(name, SimpleValue::Int(202))], Body::Empty)).expect(name);
-            assert_eq!(reply.body.len(), 0);
+            let reply = read_reply("asking", reply(&[(name, SimpleValue::Int(202))])).expect(name);
+            assert!(reply.get("anything").is_none());
         }
     }
 
     #[test]
     fn a_refusal_carries_the_condition_and_the_words_of_the_service() {
-        let message = reply(
-            &[
-                ("statusCode", SimpleValue::Int(410)),
-                ("errorCondition", SimpleValue::Symbol("com.microsoft:message-lock-lost".into())),
-                ("statusDescription", SimpleValue::String("The lock supplied is invalid.".into())),
-            ],
-            Body::Empty,
-        );
+        let message = reply(&[
+            ("statusCode", SimpleValue::Int(410)),
+            ("errorCondition", SimpleValue::Symbol("com.microsoft:message-lock-lost".into())),
+            ("statusDescription", SimpleValue::String("The lock supplied is invalid.".into())),
+        ]);
         let failure = read_reply("renewing locks", message).expect_err("refused");
         assert!(failure.is_lock_lost());
         assert_eq!(failure.error.class(), Class::Permanent);
@@ -315,7 +309,7 @@ mod tests {
 
     #[test]
     fn a_reply_without_a_status_makes_no_sense() {
-        let failure = read_reply("asking", reply(&[], Body::Empty)).expect_err("no status");
+        let failure = read_reply("asking", reply(&[])).expect_err("no status");
         assert!(matches!(failure.error, Error::Protocol { .. }));
     }
 }

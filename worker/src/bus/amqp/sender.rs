@@ -15,9 +15,9 @@ use uuid::Uuid;
 
 use super::connection::Connection;
 use super::faults::Doing;
+use super::outgoing::outgoing;
 use super::recovery::Failure;
 use super::slot::Attach;
-use super::wire;
 use crate::bus::error::Error;
 use crate::bus::message::Outgoing;
 
@@ -86,7 +86,7 @@ impl SendLink {
             let outcome = {
                 let mut sender = self.sender.lock().await;
                 still_attached(&mut sender, doing)?;
-                let message = wire::outgoing(message, at);
+                let message = outgoing(message, at);
                 sender.send_batchable(message).await.map_err(|error| doing.send(error))?
             };
             // While its sender lives, the library leaves an outcome open that the end of the session made

@@ -16,6 +16,7 @@ use crate::{
     commands::{print, queues::dead_letter_at},
     config::Settings,
     dead_letters::{Letter, shown},
+    pipeline::unreadable,
 };
 
 /// Options of `dead-letters show`.
@@ -46,7 +47,7 @@ fn describe(message: &Message, planner: &Planner, values: bool) -> Value {
     let properties: Map<_, _> =
         message.properties.iter().map(|(name, property)| (name.to_owned(), json!(shown(property)))).collect();
     let read = match &message.body {
-        Err(error) => json!({"deadLetter": {"reason": "BodyUndecodable", "description": error.to_string()}}),
+        Err(why) => dead_letter(&unreadable(*why)),
         Ok(body) => match intake::changes(body, message.content_type.as_deref(), false) {
             Err(letter) => dead_letter(&letter),
             Ok(Read::Nothing(why)) => json!({"nothing": why.explain()}),
@@ -72,7 +73,7 @@ fn describe(message: &Message, planner: &Planner, values: bool) -> Value {
         "contentType": message.content_type,
         "subject": message.subject,
         "sessionId": message.session_id,
-        "bytes": message.body.as_ref().map_or(0, bytes::Bytes::len),
+        "bytes": message.body.as_ref().ok().or(message.encoded.as_ref()).map_or(0, bytes::Bytes::len),
         "properties": properties,
         "now": read,
     })
