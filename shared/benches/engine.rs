@@ -97,7 +97,7 @@ fn arrival(number: u32, users: u32) -> Arrival {
         bytes: 4_000,
         enqueued: at,
         age: Duration::ZERO,
-        lineage: Lineage { origin: SequenceNumber(i64::from(number)), generation: 0, attempt: 0 },
+        lineage: Lineage { origin: SequenceNumber(i64::from(number)), generation: 0, attempt: 0, content: 0 },
         urgency: Urgency::Live,
         intake: Intake::Work(
             vec![Planned {

@@ -30,6 +30,7 @@ pub mod property;
 pub mod reason;
 pub mod register;
 pub mod retry_after;
+pub mod shown;
 pub mod urgency;
 pub mod utf16;
 pub mod version;

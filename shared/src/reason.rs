@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use crate::shown;
+
+/// Longest words of one cause, in characters: who is asked may answer at any length.
+const LONGEST_CAUSE: usize = 1_000;
+
 /// Stable reasons. Their strings are a contract with operators: alerts, replay filters and the headings of
 /// `deploy/runbook.md` use them, so none is ever renamed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,9 +112,10 @@ impl DeadLetterText {
     /// Longest text in bytes. Service Bus allows 4,096 characters; we stay below it in any encoding.
     pub const MAX_LEN: usize = 4_000;
 
-    /// Cuts what is too long, on a character boundary.
+    /// Cuts what is too long, on a character boundary, and writes out what would not show.
     #[must_use]
     pub fn new(text: &str) -> Self {
+        let text = shown::shown(text);
         Self(text[..text.floor_char_boundary(Self::MAX_LEN)].into())
     }
 
@@ -147,17 +153,14 @@ impl DeadLetter {
     }
 }
 
-/// An error and its causes as one line, outermost first. The one place that prints a cause.
+/// An error and its causes as one line, outermost first. The one place that prints a cause. Some of the words are
+/// those of whoever answered, so none commands a terminal, and none is longer than anybody reads.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    line
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let words: Vec<_> =
+        causes.map(|error| shown::brief(&error.to_string(), LONGEST_CAUSE).into_owned()).collect();
+    words.join(": ")
 }
 
 #[cfg(test)]
@@ -178,5 +181,21 @@ mod tests {
         assert_eq!(text.as_str().len(), DeadLetterText::MAX_LEN);
         let text = DeadLetterText::new(&format!("x{}", "é".repeat(DeadLetterText::MAX_LEN)));
         assert_eq!(text.as_str().len(), DeadLetterText::MAX_LEN - 1);
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer \x1b[2J")]
+    struct Outer(#[source] Inner);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Inner(String);
+
+    #[test]
+    fn words_of_others_neither_command_nor_go_on_for_ever() {
+        assert_eq!(DeadLetterText::new("a\nb\u{202e}").as_str(), r"a\u{a}b\u{202e}");
+        let line = chain(&Outer(Inner("x".repeat(1_000_000))));
+        assert!(line.starts_with(r"outer \u{1b}[2J: xxx") && line.ends_with("… (1000000 bytes)"), "{line}");
+        assert!(line.len() < 1_200);
     }
 }

@@ -67,6 +67,7 @@ fn the_core_depends_on_nothing_that_acts() {
         "backon",
         "base64",
         "foldhash",
+        "icu_properties",
         "jiff",
         "lru",
         "memchr",

@@ -39,7 +39,14 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad settings."
 pub struct Cli {
     /// The settings file. Without this, contactsync.toml is read if it is there; the environment
     /// (`CONTACTSYNC__SECTION__KEY`) always wins.
-    #[arg(short, long, global = true, value_name = "FILE", env = "CONTACTSYNC_CONFIG")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CONTACTSYNC_CONFIG",
+        hide_env_values = true
+    )]
     pub config: Option<PathBuf>,
     /// What to do.
     #[command(subcommand)]
@@ -85,7 +92,10 @@ pub enum Command {
 /// Parses the arguments, does what they say and turns the result into an exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return told(&error),
+    };
     let result = match &cli.command {
         Command::Run(args) => commands::run::run(&cli, args),
         Command::DeadLetters(command) => commands::dead_letters::run(&cli, command),
@@ -110,6 +120,17 @@ pub fn main() -> ExitCode {
             ExitCode::from(if bad_settings { BAD_SETTINGS } else { 1 })
         }
     }
+}
+
+/// Help as it is asked for, or what is wrong with the arguments. Those are repeated, so they pass the gate.
+fn told(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        commands::print_usage(&error.to_string());
+    } else {
+        // Nothing is left to be done if standard output is closed.
+        drop(error.print());
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 impl Cli {

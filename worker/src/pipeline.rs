@@ -257,7 +257,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             bytes: delivery.message.body.as_ref().map_or(0, bytes::Bytes::len),
             enqueued,
             age: Duration::try_from(there.duration_since(past.since.unwrap_or(there))).unwrap_or_default(),
-            lineage: past.lineage(),
+            lineage: past.lineage(&delivery.message),
             urgency: past.urgency,
             intake,
         };

@@ -4,8 +4,9 @@
 //! link is gone or the service refuses, the original comes again; were it copied again, one message would become two,
 //! and each of them again. So what was copied is remembered, as is what was written, and its redelivery is only removed.
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::{hash::BuildHasher, num::NonZeroUsize, sync::LazyLock, time::Duration};
 
+use foldhash::quality::RandomState;
 use lru::LruCache;
 
 use super::Ending;
@@ -27,6 +28,10 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 const PATIENCE: Duration = Duration::from_mins(6);
 
 /// Which of the messages that stand for one original a message is.
+///
+/// A message tells that itself, and whoever may send can write any number into it. What nobody can do without having
+/// read somebody else's message is to send its body: so a forged number never stands for the message that has it, and
+/// the copy of the one never takes the place of the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lineage {
     /// Number of the original.
@@ -35,6 +40,8 @@ pub struct Lineage {
     pub generation: u32,
     /// How often it came back by itself since it first arrived.
     pub attempt: u32,
+    /// What the body is known by: [`Lineage::content_of`] it.
+    pub content: u64,
 }
 
 /// What is known of the messages that stand for one original.
@@ -60,7 +67,7 @@ pub(super) struct Postponed {
 /// The copies that this replica has sent, and the settlements that wait because of them.
 #[derive(Debug)]
 pub(super) struct Copies {
-    known: LruCache<(SequenceNumber, u32), Known>,
+    known: LruCache<Origin, Known>,
     postponed: Vec<(Moment, Postponed)>,
 }
 
@@ -157,9 +164,19 @@ impl Copies {
     }
 }
 
+/// What all messages that stand for one original have in common: its number, how often it was put back, its body.
+type Origin = (SequenceNumber, u32, u64);
+
 impl Lineage {
-    fn key(self) -> (SequenceNumber, u32) {
-        (self.origin, self.generation)
+    /// What a body is known by in this process. Seeded, so that no other body can be made to look like it.
+    #[must_use]
+    pub fn content_of(body: &[u8]) -> u64 {
+        static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::default);
+        SEED.hash_one(body)
+    }
+
+    fn key(self) -> Origin {
+        (self.origin, self.generation, self.content)
     }
 }
 
@@ -168,7 +185,7 @@ mod tests {
     use super::*;
 
     fn message(origin: i64, generation: u32, attempt: u32) -> Lineage {
-        Lineage { origin: SequenceNumber(origin), generation, attempt }
+        Lineage { origin: SequenceNumber(origin), generation, attempt, content: 0 }
     }
 
     fn at(seconds: u64) -> Moment {
@@ -186,6 +203,7 @@ mod tests {
             (message(7, 0, 2), false),
             (message(7, 1, 1), false),
             (message(8, 0, 0), false),
+            (Lineage { content: Lineage::content_of(b"another body"), ..message(7, 0, 0) }, false),
         ] {
             assert_eq!(copies.replace(later, at(0)).is_some(), replaced, "{later:?}");
         }

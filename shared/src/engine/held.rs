@@ -123,7 +123,7 @@ mod tests {
     const LOCK: LockToken = LockToken(Uuid::from_u128(1));
     const TICKET: Ticket = Ticket { lock: LOCK, member: None };
 
-    const LINEAGE: Lineage = Lineage { origin: SequenceNumber(1), generation: 0, attempt: 0 };
+    const LINEAGE: Lineage = Lineage { origin: SequenceNumber(1), generation: 0, attempt: 0, content: 0 };
 
     fn user(n: u128) -> UserId {
         UserId(Uuid::from_u128(n))

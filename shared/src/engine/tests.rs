@@ -79,6 +79,7 @@ fn arrival(n: u128, users: &[u128]) -> Arrival {
             origin: SequenceNumber(i64::try_from(n).expect("small")),
             generation: 0,
             attempt: 0,
+            content: 0,
         },
         urgency: Urgency::Live,
         intake: Intake::Work(planned.collect(), Failures::default()),

@@ -30,10 +30,13 @@ pub fn unsupported(name: &str) -> DeadLetter {
     )
 }
 
-/// Whether a text of a message can be the name of a table or a pipeline message. Nothing else of it is repeated.
+/// Whether a text of a message can be the name of a table or a pipeline message. Nothing else of it is repeated, and
+/// what is longer than names are in practice is none: the sender writes there what it likes.
 #[must_use]
 pub fn is_logical_name(name: &str) -> bool {
-    (1..=128).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    (1..=64).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 pub(super) fn foreign(organization: Option<OrganizationId>) -> DeadLetter {

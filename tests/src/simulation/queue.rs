@@ -28,7 +28,7 @@ pub(super) struct Message {
 
 impl Message {
     pub(super) fn lineage(&self) -> Lineage {
-        Lineage { origin: self.arrival, generation: 0, attempt: self.attempt }
+        Lineage { origin: self.arrival, generation: 0, attempt: self.attempt, content: 0 }
     }
 }
 

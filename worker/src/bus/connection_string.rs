@@ -1,6 +1,7 @@
 //! Connection strings, as the portal hands them out.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use secrecy::SecretString;
@@ -60,7 +61,8 @@ impl Endpoint {
         match scheme.to_ascii_lowercase().as_str() {
             "sb" | "amqps" => Self::read(rest, true),
             "amqp" => Self::read(rest, false),
-            other => Err(ConnectionStringError::Scheme(other.into())),
+            _ if text.contains(';') => Err(ConnectionStringError::Misplaced),
+            _ => Err(ConnectionStringError::Scheme),
         }
     }
 
@@ -76,16 +78,17 @@ impl Endpoint {
         let port = port.unwrap_or(if tls { TLS_PORT } else { PLAIN_PORT });
         let endpoint = Self { host: host.into(), port, tls };
         if !tls && !endpoint.is_loopback() {
-            return Err(ConnectionStringError::PlainTextToRemoteHost(endpoint.host));
+            return Err(ConnectionStringError::PlainTextToRemoteHost);
         }
         Ok(endpoint)
     }
 }
 
 fn split_authority(authority: &str) -> Result<(&str, Option<u16>), ConnectionStringError> {
-    let bad_host = || ConnectionStringError::Endpoint(authority.into());
+    let bad_host = || ConnectionStringError::Endpoint;
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or_else(bad_host)?;
+        host.parse::<Ipv6Addr>().map_err(|_| bad_host())?;
         (host, rest.strip_prefix(':'))
     } else {
         match authority.split_once(':') {
@@ -93,7 +96,7 @@ fn split_authority(authority: &str) -> Result<(&str, Option<u16>), ConnectionStr
             None => (authority, None),
         }
     };
-    if host.is_empty() || host.contains(['@', ' ']) {
+    if !is_host(host) {
         return Err(bad_host());
     }
     let port = match port {
@@ -101,6 +104,17 @@ fn split_authority(authority: &str) -> Result<(&str, Option<u16>), ConnectionStr
         Some(digits) => Some(digits.parse().map_err(|_| bad_host())?),
     };
     Ok((host, port))
+}
+
+/// Whether a text is a name or an address. The host is told in errors and logs, so nothing else passes for one: a key
+/// that was pasted in its place is base64 as a rule, which has signs that no host has.
+fn is_host(host: &str) -> bool {
+    let part = |part: &str| {
+        (1..=63).contains(&part.len())
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    let name = host.strip_suffix('.').unwrap_or(host);
+    (name.len() <= 253 && name.split('.').all(part)) || host.parse::<Ipv6Addr>().is_ok()
 }
 
 /// How we prove who we are.
@@ -148,18 +162,37 @@ pub struct ConnectionString {
     pub emulator: bool,
 }
 
-/// What is wrong with a connection string. Never holds a part of it that may be secret.
+/// The names that a part may have.
+const NAMES: [&str; 6] = [
+    "Endpoint",
+    "SharedAccessKeyName",
+    "SharedAccessKey",
+    "SharedAccessSignature",
+    "EntityPath",
+    "UseDevelopmentEmulator",
+];
+
+/// What is wrong with a connection string. Never holds a part of it: any of them may be a key that was pasted in the
+/// place of something else.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectionStringError {
+    /// It is one word, and none of the names.
+    #[error(
+        "that is no connection string; a key alone says neither where to go nor whose it is: copy the connection string \
+         of the rule, which begins with Endpoint="
+    )]
+    KeyAlone,
     /// A part has no `=`.
     #[error("part {0} of the connection string is not of the form Name=Value")]
     Part(usize),
-    /// A name that we do not know.
-    #[error(
-        "the connection string has an unknown part {0:?}; known are Endpoint, SharedAccessKeyName, SharedAccessKey, \
-         SharedAccessSignature, EntityPath and UseDevelopmentEmulator"
-    )]
-    Unknown(Box<str>),
+    /// A name that we do not know, and a known one that is like it.
+    #[error("part {part} of the connection string has an unknown name{}; known are {}", Meant(*near), NAMES.join(", "))]
+    Unknown {
+        /// Which part.
+        part: usize,
+        /// What may be meant.
+        near: Option<&'static str>,
+    },
     /// A name that stands twice.
     #[error("the connection string names {0} twice")]
     Twice(&'static str),
@@ -170,14 +203,35 @@ pub enum ConnectionStringError {
     #[error("the connection string has both a SharedAccessKey and a SharedAccessSignature; leave one")]
     TwoCredentials,
     /// The endpoint is no host.
-    #[error("the endpoint {0:?} is not a host name with an optional port")]
-    Endpoint(Box<str>),
+    #[error("the endpoint is not a host name with an optional port, such as contoso.servicebus.windows.net")]
+    Endpoint,
     /// The endpoint has a scheme of something else.
-    #[error("the endpoint has scheme {0:?}; use sb://, or amqp:// for an emulator on this machine")]
-    Scheme(Box<str>),
+    #[error("the endpoint has another scheme; use sb://, or amqp:// for an emulator on this machine")]
+    Scheme,
+    /// A whole connection string where a host is wanted.
+    #[error("that is not a host name; a connection string belongs into service_bus.connection_string")]
+    Misplaced,
     /// Plain text would leave this machine.
-    #[error("{0} would be reached without tls; plain text is allowed to this machine only")]
-    PlainTextToRemoteHost(Box<str>),
+    #[error("the endpoint would be reached without tls; plain text is allowed to this machine only")]
+    PlainTextToRemoteHost,
+}
+
+/// What may be meant.
+struct Meant(Option<&'static str>);
+
+impl fmt::Display for Meant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |name| write!(f, " (did you mean {name}?)"))
+    }
+}
+
+/// The known name that is most like this one.
+fn near(name: &str) -> Option<&'static str> {
+    let likeness =
+        |known: &str| strsim::jaro_winkler(&name.to_ascii_lowercase(), &known.to_ascii_lowercase());
+    // No slip of a pen makes a name that long; what is longer is something else, and looking at it would take long.
+    let close = NAMES.into_iter().filter(|known| name.len() <= 48 && likeness(known) > 0.8);
+    close.max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }
 
 /// The parts, before they are put together.
@@ -194,10 +248,18 @@ struct Parts<'a> {
 impl<'a> Parts<'a> {
     fn read(text: &'a str) -> Result<Self, ConnectionStringError> {
         let mut parts = Self::default();
-        let pieces = text.split(';').map(str::trim).filter(|piece| !piece.is_empty());
-        for (index, piece) in pieces.enumerate() {
+        let pieces: Vec<_> = text.split(';').map(str::trim).filter(|piece| !piece.is_empty()).collect();
+        let alone = pieces.len() == 1;
+        for (index, piece) in pieces.into_iter().enumerate() {
             // Only the first `=` parts name and value: keys and signatures end in some of their own.
-            let (name, value) = piece.split_once('=').ok_or(ConnectionStringError::Part(index + 1))?;
+            let part = index + 1;
+            let Some((name, value)) = piece.split_once('=') else {
+                return Err(if alone {
+                    ConnectionStringError::KeyAlone
+                } else {
+                    ConnectionStringError::Part(part)
+                });
+            };
             let (slot, name) = match name.trim().to_ascii_lowercase().as_str() {
                 "endpoint" => (&mut parts.endpoint, "Endpoint"),
                 "sharedaccesskeyname" => (&mut parts.key_name, "SharedAccessKeyName"),
@@ -205,7 +267,12 @@ impl<'a> Parts<'a> {
                 "sharedaccesssignature" => (&mut parts.signature, "SharedAccessSignature"),
                 "entitypath" => (&mut parts.entity_path, "EntityPath"),
                 "usedevelopmentemulator" => (&mut parts.emulator, "UseDevelopmentEmulator"),
-                _ => return Err(ConnectionStringError::Unknown(name.trim().into())),
+                name => {
+                    let near = near(name);
+                    let is_key = alone && near.is_none();
+                    let unknown = ConnectionStringError::Unknown { part, near };
+                    return Err(if is_key { ConnectionStringError::KeyAlone } else { unknown });
+                }
             };
             if slot.replace(value.trim()).is_some() {
                 return Err(ConnectionStringError::Twice(name));
@@ -245,6 +312,7 @@ impl ConnectionString {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use secrecy::ExposeSecret;
 
     use super::*;
@@ -334,26 +402,69 @@ mod tests {
         );
         check_error(
             &format!("Endpoint=sb://ns;{key};Key=s3cret"),
-            "the connection string has an unknown part \"Key\"; known are Endpoint, SharedAccessKeyName, \
-             SharedAccessKey, SharedAccessSignature, EntityPath and UseDevelopmentEmulator",
+            "part 4 of the connection string has an unknown name; known are Endpoint, SharedAccessKeyName, \
+             SharedAccessKey, SharedAccessSignature, EntityPath, UseDevelopmentEmulator",
         );
+        check_error(
+            "Endpoint=sb://ns;SharedAccesKeyName=n;SharedAccessKey s3cret=",
+            "part 2 of the connection string has an unknown name (did you mean SharedAccessKeyName?); known are \
+             Endpoint, SharedAccessKeyName, SharedAccessKey, SharedAccessSignature, EntityPath, \
+             UseDevelopmentEmulator",
+        );
+        for key in ["s3cret", "s3cret=", "s3cret+/s3cret==;", "sb://ns/s3cret="] {
+            check_error(key, &ConnectionStringError::KeyAlone.to_string());
+        }
         check_error(
             &format!("Endpoint=sb://ns;{key};SharedAccessSignature=s3cret"),
             "the connection string has both a SharedAccessKey and a SharedAccessSignature; leave one",
         );
         check_error(
             &format!("Endpoint=https://ns;{key}"),
-            "the endpoint has scheme \"https\"; use sb://, or amqp:// for an emulator on this machine",
+            "the endpoint has another scheme; use sb://, or amqp:// for an emulator on this machine",
         );
-        check_error(
-            &format!("Endpoint=sb://ns:port;{key}"),
-            "the endpoint \"ns:port\" is not a host name with an optional port",
-        );
+        for endpoint in ["sb://ns:port", "s3cret+/x=", "sb://me:s3cret@ns", "sb://s3cret=", "sb://[s3cret]"] {
+            check_error(&format!("Endpoint={endpoint};{key}"), &ConnectionStringError::Endpoint.to_string());
+        }
         for endpoint in ["sb://ns.example;UseDevelopmentEmulator=true", "amqp://ns.example"] {
             check_error(
                 &format!("Endpoint={endpoint};{key}"),
-                "ns.example would be reached without tls; plain text is allowed to this machine only",
+                "the endpoint would be reached without tls; plain text is allowed to this machine only",
             );
+        }
+    }
+
+    #[test]
+    fn a_connection_string_in_the_place_of_a_namespace_is_not_repeated() {
+        let text = "Endpoint=sb://ns.example/;SharedAccessKeyName=n;SharedAccessKey=s3cret=";
+        assert_eq!(Endpoint::parse(text), Err(ConnectionStringError::Misplaced));
+    }
+
+    /// Pieces of connection strings as people mix them up, and keys among them.
+    fn anything() -> impl Strategy<Value = String> {
+        let key = "[A-Za-z0-9+/]{12,60}={0,2}";
+        let word = prop_oneof![
+            key.boxed(),
+            "(Endpoint|SharedAccessKeyName|sharedAccesskey|SharedAccessSignature|EntityPath|Shared)[= ]?"
+                .boxed(),
+            "(sb|amqp|amqps|https)://".boxed(),
+            "[=;:/@ \\[\\].\n]".boxed(),
+            any::<String>().boxed(),
+        ];
+        prop::collection::vec(word, 0..12).prop_map(|words| words.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn no_error_shows_a_part_of_what_was_pasted(text in anything()) {
+            let errors = [ConnectionString::parse(&text).err(), Endpoint::parse(&text).err()];
+            for told in errors.into_iter().flatten().map(|error| format!("{error} {error:?}")) {
+                // What is ours to say may be in the text as well.
+                let told = NAMES.iter().fold(told, |told, name| told.replace(name, ""));
+                let pasted: Vec<_> = text.chars().collect();
+                for run in pasted.windows(12).map(|run| run.iter().collect::<String>()) {
+                    prop_assert!(!told.contains(&run), "{run:?} is in {told:?}");
+                }
+            }
         }
     }
 }

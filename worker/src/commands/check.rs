@@ -11,12 +11,12 @@ use std::{
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use shared::ids::UserId;
+use shared::{ids::UserId, shown::Shown};
 
 use crate::{
     check::{self, Ending, Finding, Probe, Severity, Surroundings, message, permissions},
     cli::{BAD_SETTINGS, Cli},
-    commands::{body, config, print, run::runtime},
+    commands::{body, config, json_text, print, run::runtime},
     config::{Parts, environment, examine},
 };
 
@@ -86,7 +86,7 @@ pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
         _ => Vec::new(),
     };
     add(&mut told, "online", &tried);
-    print(&if args.json { format!("{told:#}\n") } else { table(&tried) })?;
+    print(&if args.json { json_text(&told) } else { table(&tried) })?;
     probes.extend(tried);
     Ok(code(&findings, &probes, args.strict))
 }
@@ -188,7 +188,7 @@ fn as_text(parts: &Parts, findings: &[Finding]) -> String {
 
 fn line(text: &mut String, line: &str) {
     // Writing to a string cannot fail.
-    let _infallible = writeln!(text, "{line}");
+    let _infallible = writeln!(text, "{}", Shown(line));
 }
 
 /// What the settings come to, as far as they can be read.

@@ -10,8 +10,10 @@ use anyhow::Context;
 use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
+use shared::shown::Shown;
 
-use crate::{cli::Cli, commands::print};
+use super::{print, terminal::print_script};
+use crate::cli::Cli;
 
 /// Options of `completions`.
 #[derive(Debug, clap::Args)]
@@ -39,7 +41,7 @@ pub struct Pages {
 pub fn completions(args: &Completions) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "contactsync", &mut script);
-    print(&String::from_utf8(script).context("the completions are no text")?)?;
+    print_script(&script)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -51,7 +53,7 @@ pub fn pages(args: &Pages) -> anyhow::Result<ExitCode> {
     command.build();
     let written = page(&command, "contactsync", &args.folder)
         .with_context(|| format!("cannot write to {}", args.folder.display()))?;
-    print(&format!("Wrote {written} pages to {}.\n", args.folder.display()))?;
+    print(&format!("Wrote {written} pages to {}.\n", Shown(args.folder.display())))?;
     Ok(ExitCode::SUCCESS)
 }
 

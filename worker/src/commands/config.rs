@@ -10,10 +10,11 @@ use std::{
 
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
+use shared::shown::Shown;
 
 use crate::{
     cli::{BAD_SETTINGS, Cli},
-    commands::{print, print_error},
+    commands::{json_text, print, print_error},
     config::{self, Entries, Entry, Origin, Problems},
 };
 
@@ -66,7 +67,7 @@ pub fn run(cli: &Cli, command: &Command) -> anyhow::Result<ExitCode> {
         Command::Init(args) => init(args),
         Command::Show(args) => show(cli, args),
         Command::Schema => {
-            print(&format!("{:#}\n", config::schema()))?;
+            print(&json_text(&config::schema()))?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -78,9 +79,12 @@ fn init(args: &Init) -> anyhow::Result<ExitCode> {
         print(&text)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let path = args.file.display();
+    let path = Shown(args.file.display());
     let mut how = OpenOptions::new();
     how.write(true);
+    // It is made to be filled in with secrets: nobody else on the machine needs to read them.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut how, 0o600);
     if args.force {
         how.create(true).truncate(true)
     } else {
@@ -119,21 +123,26 @@ pub(super) fn table(entries: &Entries) -> String {
     let width = entries.keys().map(String::len).max().unwrap_or(0);
     entries.iter().fold(String::new(), |mut text, (key, entry)| {
         // Writing to a string cannot fail.
-        let _infallible = writeln!(text, "{key:width$} = {}   # {}", shown(key, entry), origin(entry));
+        let _infallible = writeln!(
+            text,
+            "{key:width$} = {}   # {}",
+            Shown(config::shown(key, entry)),
+            Shown(origin(entry))
+        );
         text
     })
 }
 
 fn as_json(entries: &Entries) -> String {
     let settings = entries.iter().map(|(key, entry)| {
-        let value = if is_hidden(key, entry) { Value::Null } else { json!(entry.value) };
+        let value = entry.told(key);
         let setting = json!({
-            "value": value, "hidden": is_hidden(key, entry), "origin": origin(entry),
+            "value": value, "hidden": value.is_none(), "origin": origin(entry),
             "default": entry.origin == Origin::Default,
         });
         (key.clone(), setting)
     });
-    format!("{:#}\n", Value::Object(settings.collect::<Map<_, _>>()))
+    json_text(&Value::Object(settings.collect::<Map<_, _>>()))
 }
 
 fn origin(entry: &Entry) -> String {
@@ -141,17 +150,6 @@ fn origin(entry: &Entry) -> String {
         Some(file) => format!("{}, file {}", entry.origin, file.display()),
         None => entry.origin.to_string(),
     }
-}
-
-fn shown(key: &str, entry: &Entry) -> String {
-    if is_hidden(key, entry) { "(hidden)".to_owned() } else { entry.value.to_string() }
-}
-
-/// Whether the value is a secret. An empty one hides nothing.
-fn is_hidden(key: &str, entry: &Entry) -> bool {
-    let secret = ["service_bus.connection_string", "telemetry.otlp_headers"].contains(&key)
-        || key.ends_with(".client_secret");
-    secret && entry.value.as_str() != Some("")
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, bail};
-use shared::decode::{self, Format};
+use shared::{
+    decode::{self, Format},
+    shown::json,
+};
 
 use crate::commands::{body, print};
 
@@ -54,7 +57,7 @@ fn show(body: &[u8], args: &Args, pretty: bool) -> anyhow::Result<String> {
     let context = payload.context()?;
     let shown = context.shown(view);
     let text = if pretty { serde_json::to_string_pretty(&shown)? } else { serde_json::to_string(&shown)? };
-    Ok(text + "\n")
+    Ok(json(&text).into_owned() + "\n")
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use shared::{
 };
 
 use super::{
+    json_text,
     plan::{line, shown_version, version_json},
     print,
     queues::start_log,
@@ -230,14 +231,14 @@ impl Look {
 
     fn json(&self) -> String {
         let versions: Vec<_> = self.mark.versions().collect();
-        format!("{:#}\n", self.told(&versions))
+        json_text(&self.told(&versions))
     }
 
     fn cleared_json(&self, gone: &[(&str, Version)], absent: &[&str], written: bool) -> String {
         let mut told = self.told(gone);
         told["written"] = json!(written);
         told["absent"] = json!(absent);
-        format!("{told:#}\n")
+        json_text(&told)
     }
 
     fn told(&self, versions: &[(&str, Version)]) -> Value {

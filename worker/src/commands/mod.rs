@@ -3,6 +3,7 @@
 mod body;
 mod queues;
 mod screen;
+mod terminal;
 
 pub mod apply;
 pub mod check;
@@ -20,24 +21,5 @@ pub mod send;
 pub mod status;
 pub mod wiring;
 
-use std::io::Write;
-
-/// The one way in which a command says that it failed.
-pub fn print_error(error: &anyhow::Error) {
-    // Nothing is left to be done if standard error is closed.
-    drop(writeln!(std::io::stderr().lock(), "contactsync: {error:#}"));
-}
-
-/// Prints to standard output; a reader that has gone away, such as `head`, is no failure.
-pub(crate) fn print(text: &str) -> anyhow::Result<()> {
-    print_on(text).map(drop)
-}
-
-/// The same for what goes on and on: whether anybody still reads.
-pub(crate) fn print_on(text: &str) -> anyhow::Result<bool> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
+pub(crate) use terminal::{json_line, json_text, print, print_on};
+pub use terminal::{print_error, print_usage};

@@ -10,12 +10,13 @@ use shared::{
     patch::{PropertyValue, UserPatch},
     plan::{Plan, Planner},
     reason::DeadLetter,
+    shown::Shown,
     version::Version,
 };
 
 use crate::{
     cli::Cli,
-    commands::{body, print},
+    commands::{body, json_text, print},
 };
 
 /// Options of `plan`.
@@ -106,7 +107,7 @@ pub(super) fn dead_letter(text: &mut String, letter: &DeadLetter) {
 /// A line of what is told, by its word to the left.
 pub(super) fn line(text: &mut String, what: &str, value: &str) {
     // Writing to a string cannot fail.
-    let _infallible = writeln!(text, "{what:12}{value}");
+    let _infallible = writeln!(text, "{what:12}{}", Shown(value));
 }
 
 pub(super) fn shown(value: &PropertyValue) -> Value {
@@ -132,7 +133,7 @@ fn as_json(read: &Result<Read, DeadLetter>, planner: &Planner) -> String {
             value
         }
     };
-    format!("{value:#}\n")
+    json_text(&value)
 }
 
 fn change_json(change: &Change, planner: &Planner) -> Value {

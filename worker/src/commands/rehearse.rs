@@ -10,10 +10,12 @@ use shared::{
     ids::UserId,
     patch::UserWrite,
     reason::{DeadLetter, chain},
+    shown::Shown,
 };
 use tokio::{sync::watch, time::sleep};
 
 use super::{
+    json_line,
     plan::{letter_json, shown},
     print,
     run::stop_signal,
@@ -175,7 +177,7 @@ impl Summary {
             let summary = json!({
                 "messages": messages, "writes": writes, "users": users, "needless": needless, "deadLetters": dead,
             });
-            return format!("{}\n", json!({ "summary": summary }));
+            return json_line(&json!({ "summary": summary }));
         }
         format!(
             "Looked at {messages} messages and took none. {writes} writes to {users} users (fewer where changes of \
@@ -201,7 +203,8 @@ fn as_text(message: &Seen, compared: &[Compared], values: bool) -> String {
         PeekedState::Deferred => "deferred  ",
         PeekedState::Scheduled => "scheduled  ",
     };
-    lines.iter().fold(String::new(), |text, line| format!("{text}{:<8}{state}{line}\n", message.sequence.0))
+    let number = message.sequence.0;
+    lines.iter().fold(String::new(), |text, line| format!("{text}{number:<8}{state}{}\n", Shown(line)))
 }
 
 fn dead_letter(letter: &DeadLetter) -> String {
@@ -252,7 +255,7 @@ fn as_json(message: &Seen, compared: &[Compared], values: bool) -> String {
         Intake::Settle(ending, None) => ("nothing", json!(format!("{ending:?}"))),
     };
     object.insert(key.into(), value);
-    format!("{}\n", Value::Object(object))
+    json_line(&Value::Object(object))
 }
 
 fn write_json(planned: &Planned, compared: Option<&Compared>, values: bool) -> Value {

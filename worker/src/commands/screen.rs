@@ -1,12 +1,12 @@
 //! How far long work has come: a bar on a terminal, a line now and then elsewhere.
 
-use std::{
-    io::{IsTerminal, Write},
-    time::Duration,
-};
+use std::{io::IsTerminal, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use shared::shown::shown;
 use tokio::time::Instant;
+
+use super::terminal::print_aside;
 
 /// Time between two lines of progress.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -45,22 +45,22 @@ impl Screen {
     /// So much is done; `text` says it where there is no bar.
     pub(super) fn at(&mut self, done: u64, note: &str, text: impl FnOnce() -> String) {
         if let Some(bar) = &self.bar {
-            bar.set_message(note.to_owned());
+            bar.set_message(shown(note).into_owned());
             bar.set_position(done);
             return;
         }
         if self.told.elapsed() >= PAUSE || done >= self.told_count + MANY {
             self.told = Instant::now();
             self.told_count = done;
-            line(&text());
+            print_aside(&text());
         }
     }
 
     /// A line that stays, above the bar if there is one.
     pub(super) fn say(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(text),
-            None => line(text),
+            Some(bar) => bar.println(shown(text)),
+            None => print_aside(&shown(text)),
         }
     }
 
@@ -70,9 +70,4 @@ impl Screen {
             bar.finish_and_clear();
         }
     }
-}
-
-fn line(text: &str) {
-    // Nothing is left to be done if standard error is closed.
-    drop(writeln!(std::io::stderr().lock(), "{text}"));
 }

@@ -8,13 +8,16 @@ use std::{
 use anyhow::Context;
 use bytes::Bytes;
 use serde_json::json;
-use shared::decode::{self, Format};
+use shared::{
+    decode::{self, Format},
+    shown::Shown,
+};
 use uuid::Uuid;
 
 use crate::{
     bus::{Outgoing, Queue, amqp::AmqpQueue},
     cli::Cli,
-    commands::{body, print, queues, wiring},
+    commands::{body, json_line, print, queues, wiring},
     config::Settings,
 };
 
@@ -110,9 +113,9 @@ async fn send(settings: &Settings, parcels: Vec<Parcel>, as_json: bool) -> anyho
         sent += 1;
         let form = parcel.content_type.as_deref().unwrap_or("no content type");
         print(&if as_json {
-            format!("{}\n", json!({"file": name, "messageId": id, "contentType": parcel.content_type}))
+            json_line(&json!({"file": name, "messageId": id, "contentType": parcel.content_type}))
         } else {
-            format!("sent {name} ({form}) as {id}\n")
+            format!("sent {} ({}) as {id}\n", Shown(&name), Shown(form))
         })?;
     }
     queue.close().await;

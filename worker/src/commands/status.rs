@@ -17,13 +17,13 @@ use tokio::{
 };
 use url::Url;
 
-use super::{print, print_on, run::stop_signal, wiring};
+use super::{json_line, json_text, print, print_on, run::stop_signal, wiring};
 use crate::{
     bus::amqp::AmqpQueue,
     check,
     cli::Cli,
     clock,
-    config::{Bus, Settings},
+    config::{Bus, Settings, without_credentials},
     depth::{Counts, Pace, Reader, Reading, Thoroughness},
     identity::Clients,
     status::{
@@ -112,7 +112,8 @@ impl Scout {
             }
         };
         let (reading, worker) = tokio::join!(self.reader.read(), worker);
-        let worker_url = self.worker.as_ref().ok().map(|source| source.url().to_string());
+        let worker_url =
+            self.worker.as_ref().ok().map(|source| without_credentials(source.url().as_str()).into_owned());
         let cautions = check::cautions(&self.bus, self.reader.properties().as_ref());
         Snapshot { queue: self.queue.clone(), reading, cautions, worker, worker_url }
     }
@@ -126,7 +127,7 @@ fn worker(
 ) -> anyhow::Result<Result<WorkerSource, String>> {
     if let Some(url) = &args.worker {
         if !matches!(url.scheme(), "http" | "https") {
-            bail!("--worker {url} is not an address that starts with http:// or https://");
+            bail!("--worker is not an address that starts with http:// or https://");
         }
         return Ok(Ok(WorkerSource::new(clients, url)));
     }
@@ -146,7 +147,7 @@ fn worker(
 
 fn once(runtime: &Runtime, scout: &Scout, as_json: bool) -> anyhow::Result<ExitCode> {
     let snapshot = runtime.block_on(scout.look());
-    print(&if as_json { format!("{:#}\n", json::of(&snapshot)) } else { text::table(&snapshot) })?;
+    print(&if as_json { json_text(&json::of(&snapshot)) } else { text::table(&snapshot) })?;
     Ok(exit_code(&snapshot.reading))
 }
 
@@ -168,7 +169,7 @@ async fn lines(scout: &Scout, args: &Args) -> anyhow::Result<ExitCode> {
             snapshot = scout.look() => snapshot,
             _ = stop.changed() => return Ok(ExitCode::SUCCESS),
         };
-        let line = if args.json { format!("{}\n", json::of(&snapshot)) } else { text::line(&snapshot) };
+        let line = if args.json { json_line(&json::of(&snapshot)) } else { text::line(&snapshot) };
         if !print_on(&line)? {
             return Ok(ExitCode::SUCCESS);
         }

@@ -147,9 +147,29 @@ fn names_source(r: &Reader<'_>) -> bool {
     ["queue", "topic", "subscription"].iter().any(|key| r.optional(&format!("service_bus.{key}")).is_some())
 }
 
+/// Whether a text can be the name of a queue, topic or subscription. It is told in logs, so a connection string that was
+/// put in its place must not pass for one.
+fn is_name(text: &str) -> bool {
+    let fits = |character: char| character.is_alphanumeric() || "-._~/$".contains(character);
+    (1..=260).contains(&text.chars().count()) && text.chars().all(fits)
+}
+
 fn source(r: &Reader<'_>, entity_path: Option<&str>) -> Option<Source> {
+    const ENTITY_PATH: &str = "service_bus.connection_string";
     let (queue, topic) = (r.optional("service_bus.queue"), r.optional("service_bus.topic"));
     let subscription = r.optional("service_bus.subscription");
+    for (key, name) in [
+        ("service_bus.queue", queue),
+        ("service_bus.topic", topic),
+        ("service_bus.subscription", subscription),
+        (ENTITY_PATH, entity_path),
+    ] {
+        if name.is_some_and(|name| !is_name(name)) {
+            let what =
+                if key == ENTITY_PATH { "has an EntityPath that is no name" } else { "must be a name" };
+            return r.wrong(key, format!("{what}: letters, digits, hyphens, dots, underscores and slashes"));
+        }
+    }
     match (queue, topic, subscription) {
         (Some(_), Some(_), _) | (Some(_), _, Some(_)) => r.wrong(
             "service_bus.queue",

@@ -9,6 +9,7 @@ mod parts;
 mod proxy;
 mod reader;
 mod schema;
+mod secrets;
 mod sections;
 mod source;
 mod starter;
@@ -21,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use shared::{engine, gate, lanes, pace::Pace, plan::Planner};
+use shared::{engine, gate, lanes, pace::Pace, plan::Planner, shown::Shown};
 
 pub use self::{
     bus::{Access, Bus, Source},
@@ -30,6 +31,7 @@ pub use self::{
     observing::{Http, LogFormat, Otlp, Telemetry},
     parts::Parts,
     schema::schema,
+    secrets::{shown, without_credentials},
     sections::{Graph, Pool, Retry, Throttle},
     source::{DEFAULTS, Entries, Entry, Origin, environment},
     starter::starter,
@@ -83,7 +85,8 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.text)
+        // Places and texts may hold names of files and variables, which are not ours.
+        write!(f, "{}: {}", Shown(&self.place), Shown(&self.text))
     }
 }
 

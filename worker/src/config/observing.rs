@@ -10,7 +10,7 @@ use reqwest::{
 
 use tracing_subscriber::EnvFilter;
 
-use super::reader::{Reader, is_loopback};
+use super::reader::{Reader, Rule, is_loopback};
 
 /// Health, metrics and the status page over HTTP.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +113,7 @@ fn otlp(r: &Reader<'_>) -> Option<Otlp> {
     let headers = headers(r);
     let interval = r.duration("telemetry.otlp_interval", Duration::from_secs(1), Duration::from_hours(1));
     let trace_ratio = r.number("telemetry.trace_ratio", 0.0, 1.0);
+    r.rule("telemetry.otlp_endpoint", Rule::Address);
     let endpoint = r.optional("telemetry.otlp_endpoint")?;
     let Some(endpoint) = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
     else {

@@ -21,6 +21,8 @@ pub(super) enum Rule {
     Number(f64, f64),
     /// A duration from one to the other.
     Duration(Duration, Duration),
+    /// An address.
+    Address,
 }
 
 /// The rules of all keys that have one.
@@ -137,9 +139,13 @@ impl<'a> Reader<'a> {
     /// An address, or the usual one if nobody set it. It starts with https, or with http on this machine only:
     /// anything else would carry secrets in the open.
     pub(super) fn url_or(&self, key: &str, usual: &str) -> Option<Url> {
+        self.rule(key, Rule::Address);
         let Ok(url) = Url::parse(self.optional(key).unwrap_or(usual)) else {
             return self.wrong(key, "must be an address that starts with https://");
         };
+        if !url.username().is_empty() || url.password().is_some() {
+            return self.wrong(key, "must hold no user name and no password: nobody asks for them there");
+        }
         match url.scheme() {
             "https" => Some(url),
             "http" if is_loopback(&url) => Some(url),

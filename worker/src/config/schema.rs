@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use shared::{mapping::Convert, property::Property};
 use toml::{Table, Value};
 
-use super::{DEFAULTS, Parts, mapping, reader::Rule, reader::Rules};
+use super::{DEFAULTS, Parts, mapping, reader::Rule, reader::Rules, secrets::is_secret};
 
 /// A number and its unit, once or several times; a part of what is understood, and all that anybody writes.
 const DURATION: &str =
@@ -67,6 +67,10 @@ fn leaf(key: &str, default: &Value, rule: Option<&Rule>) -> Map<String, Json> {
     if let Some(rule) = rule {
         schema.extend(constraint(rule));
     }
+    if is_secret(key) {
+        // For editors that show settings to others: this one is for writing only.
+        schema.insert("writeOnly".into(), json!(true));
+    }
     match key {
         "mapping.rows" => drop(schema.insert("items".into(), row())),
         "filter.organizations" => drop(schema.insert("items".into(), organization())),
@@ -83,6 +87,7 @@ fn constraint(rule: &Rule) -> Map<String, Json> {
         Rule::Duration(least, most) => {
             json!({ "pattern": DURATION, "$comment": format!("from {} to {}", short(*least), short(*most)) })
         }
+        Rule::Address => json!({ "anyOf": [{ "format": "uri" }, { "const": "" }] }),
     };
     constraint.as_object().cloned().unwrap_or_default()
 }
@@ -176,6 +181,7 @@ mod tests {
             assert!(leaf["description"].as_str().is_some_and(|text| !text.is_empty()), "{key} has no words");
             let number = matches!(entry.value, Value::Integer(_) | Value::Float(_));
             assert_eq!(leaf["minimum"].is_number(), number, "{key}: numbers have a range");
+            assert_eq!(leaf["writeOnly"] == true, is_secret(key), "{key}: secrets are for writing only");
         }
         assert_eq!(found["pool.concurrency"]["maximum"], 1_000);
         assert_eq!(found["graph.diff"]["enum"], json!(["nothing", "read"]));

@@ -12,7 +12,7 @@ use std::{
 
 use toml::{Table, Value};
 
-use super::Problem;
+use super::{Problem, secrets};
 use crate::text_file;
 
 /// Every key with its default, as the user reads it.
@@ -197,7 +197,7 @@ fn set(
     problems: &mut Vec<Problem>,
 ) {
     let Some(entry) = entries.get_mut(key) else {
-        problems.push(Problem::new(&place(key, &origin), &unknown(key, entries.keys())));
+        problems.push(Problem::new(&place_of_unknown(key, &origin), &unknown(key, entries.keys())));
         return;
     };
     let typed = match value {
@@ -205,9 +205,18 @@ fn set(
         Err(text) => read(&entry.value, text),
     };
     match typed {
+        Some(value) if key.ends_with("_file") && is_content(&value) => {
+            let what = "must be the path of a file; what stands in such a file stands there";
+            problems.push(Problem::new(&place(key, &origin), what));
+        }
         Some(value) => *entry = Entry { value, origin, file: None },
         None => problems.push(Problem::new(&place(key, &origin), &format!("must be {}", kind(&entry.value)))),
     }
+}
+
+/// Whether a value is what stands in a file of secrets, and not its path, which is told in errors.
+fn is_content(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.trim().contains(['\n', '\r']) || secrets::has_key(text))
 }
 
 fn coerce(default: &Value, value: Value) -> Option<Value> {
@@ -243,6 +252,18 @@ fn kind(default: &Value) -> &'static str {
         Value::Boolean(_) => "true or false",
         Value::Array(_) => "a list in brackets",
         Value::Datetime(_) | Value::Table(_) => "of another kind",
+    }
+}
+
+/// Where a name stands that nobody knows. It is told only if it can be that of a setting: whoever puts a secret where a
+/// name belongs shall not find it in a log.
+fn place_of_unknown(key: &str, origin: &Origin) -> String {
+    let is_name =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.' | b'-');
+    match origin {
+        _ if key.len() <= 60 && key.bytes().all(is_name) => place(key, origin),
+        Origin::Environment(_) => format!("a variable that begins with {PREFIX}"),
+        Origin::File(_) | Origin::Default => place("a name", origin),
     }
 }
 

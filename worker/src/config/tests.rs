@@ -175,11 +175,81 @@ fn a_file_that_is_no_toml_is_told_by_line_without_its_text() {
     assert!(!problems.to_string().contains("top-secret"), "{problems}");
 }
 
+/// Secrets where people put them by mistake; each holds the word that is looked for.
+const PASTED: [&str; 7] = [
+    "Zk9sWORDJr7bAHNSq2U8Zk9sQJr7bAHNSq2U8Zk9sQJr=",
+    "ZJr/AHNSWORD+b2U8ZJr/AHNSWORD+b2U8ZJr/AHNSb2U8=",
+    "Endpoint=sb://ns.example/;SharedAccessKeyName=n;SharedAccessKey=WORDWORDWORD=",
+    "SharedAccessKey WORDWORDWORDWORDWORDWORDWORD=",
+    "https://me:WORD@proxy.example:8080/",
+    "SharedAccessSignature sr=sb%3a%2f%2fns&sig=WORD&se=1",
+    "authorization=Basic WORD",
+];
+
 #[test]
-fn a_secret_is_in_no_message() {
-    let text = GOOD.replace("Endpoint=sb://localhost:5672", "Endpoint=nonsense");
-    let Err(problems) = parse_text(&text, &[]) else { panic!("accepted") };
-    assert!(!problems.to_string().contains("secret-key"), "{problems}");
+fn a_secret_is_in_no_message_wherever_it_was_put() {
+    let keys: Vec<_> = Parts::of(None, Vec::new()).entries.into_keys().collect();
+    for secret in PASTED {
+        for key in &keys {
+            let variable = format!("CONTACTSYNC__{}", key.replace('.', "__").to_uppercase());
+            let parts = Parts::of(
+                Some((Path::new("contactsync.toml"), GOOD)),
+                vec![(variable, secret.to_owned()), ("HTTPS_PROXY".to_owned(), secret.to_owned())],
+            );
+            let told = Problems(parts.problems).to_string();
+            assert!(!told.contains("WORD"), "{key}: {told}");
+        }
+        // As a line, as a name, and as a value without its quotes.
+        for text in [
+            secret.to_owned(),
+            format!("[identity]\n{secret}\n"),
+            format!("[identity]\n\"{secret}\" = 1\n"),
+            format!("[identity]\nclient_secret = {secret}\n"),
+            format!("[\"{secret}\"]\na = 1\n[\"{secret}\"]\na = 1\n"),
+        ] {
+            let parts = Parts::of(Some((Path::new("contactsync.toml"), &text)), Vec::new());
+            let told = Problems(parts.problems).to_string();
+            assert!(!told.contains("WORD"), "{text}: {told}");
+        }
+        let variable = format!("CONTACTSYNC__IDENTITY__{secret}");
+        let parts = Parts::of(None, vec![(variable, "1".to_owned())]);
+        assert!(!Problems(parts.problems).to_string().contains("WORD"));
+    }
+}
+
+#[test]
+fn an_address_with_a_password_is_refused_and_not_repeated() {
+    check(
+        "[graph]\nroot = \"https://me:word@graph.example\"\n",
+        &[],
+        &["graph.root: must hold no user name and no password: nobody asks for them there"],
+    );
+    check(
+        "",
+        &[("CONTACTSYNC__SERVICE_BUS__QUEUE", "Endpoint=sb://ns;SharedAccessKey=word")],
+        &["service_bus.queue: must be a name: letters, digits, hyphens, dots, underscores and slashes"],
+    );
+    for (key, variable) in [
+        ("CERTIFICATE_FILE", "CONTACTSYNC__IDENTITY__CERTIFICATE_FILE"),
+        ("CA_FILE", "CONTACTSYNC__GRAPH__CA_FILE"),
+    ] {
+        let pem = "-----BEGIN RSA PRIVATE KEY-----\nMIIword\n-----END RSA PRIVATE KEY-----\n";
+        let kind = ("CONTACTSYNC__IDENTITY__KIND", if key == "CA_FILE" { "secret" } else { "certificate" });
+        let settings = parse_text(GOOD, &[kind, (variable, pem)]);
+        let Err(problems) = settings else { panic!("accepted") };
+        let told = problems.to_string();
+        assert!(told.contains("must be the path of a file") && !told.contains("word"), "{told}");
+    }
+}
+
+#[test]
+fn words_of_files_and_names_take_one_line_and_command_nothing() {
+    let Err(problems) = parse(Some((Path::new("a\x1b[2J\n.toml"), "pool.messages = 0")), Vec::new()) else {
+        panic!("accepted")
+    };
+    assert!(problems.to_string().lines().all(|line| !line.contains('\x1b')), "{problems}");
+    let named = Problem::new("a\x1b[2J\nb.toml", "c\u{202e}").to_string();
+    assert_eq!(named, r"a\u{1b}[2J\u{a}b.toml: c\u{202e}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a dead letter says about its failure.
 
 use jiff::Timestamp;
-use shared::ids::SequenceNumber;
+use shared::{ids::SequenceNumber, reason::DeadLetterReason};
 
 use crate::{
     bus::{CODE, Message, TARGET},
@@ -31,15 +31,60 @@ impl Letter {
     /// Reads it off a message.
     #[must_use]
     pub fn of(message: &Message) -> Self {
-        let text = |name: &str| message.properties.text(name).map(Into::into);
+        let text = |name: &str| message.properties.text(name);
+        let reason = text(DEAD_LETTER_REASON).unwrap_or_default();
+        let particular =
+            |name| text(name).filter(|text| is_ours(reason) && is_particular(text)).map(Into::into);
         Self {
             sequence: message.sequence,
-            reason: text(DEAD_LETTER_REASON).unwrap_or_default(),
-            description: text(DEAD_LETTER_DESCRIPTION).unwrap_or_default(),
-            code: text(CODE),
-            target: text(TARGET),
+            reason: reason.into(),
+            description: text(DEAD_LETTER_DESCRIPTION).unwrap_or_default().into(),
+            code: particular(CODE),
+            target: particular(TARGET),
             since: Past::of(message).first_seen,
             message_id: message.message_id.clone(),
+        }
+    }
+}
+
+/// Whether the worker has dead-lettered it. Then it has also said what Graph's code and the property are, or emptied
+/// what stood there; where somebody else has, or the service itself, those can be the sender's.
+fn is_ours(reason: &str) -> bool {
+    DeadLetterReason::ALL.iter().any(|ours| ours.as_str() == reason)
+}
+
+/// Whether it can be a code of Graph or a property.
+fn is_particular(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    (1..=128).contains(&text.len()) && text.bytes().all(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::Property;
+
+    fn code_of(reason: &str, code: &str) -> Option<Box<str>> {
+        let properties = [(DEAD_LETTER_REASON, reason), (CODE, code), (TARGET, code)];
+        let properties = properties.map(|(name, text)| (name, Property::from(text)));
+        let letter =
+            Letter::of(&Message { properties: properties.into_iter().collect(), ..Message::default() });
+        assert_eq!(letter.code, letter.target);
+        letter.code
+    }
+
+    #[test]
+    fn code_and_property_are_believed_only_where_the_worker_has_set_or_emptied_them() {
+        assert_eq!(code_of("GraphRefused", "Request_BadRequest").as_deref(), Some("Request_BadRequest"));
+        for (reason, code) in [
+            ("MaxDeliveryCountExceeded", "Request_BadRequest"),
+            ("", "Request_BadRequest"),
+            ("GraphRefused", ""),
+            ("GraphRefused", "\x1b[2J"),
+            ("GraphRefused", "two words"),
+            ("GraphRefused", &"x".repeat(129)),
+        ] {
+            assert_eq!(code_of(reason, code), None, "{reason} {code:?}");
         }
     }
 }

@@ -96,7 +96,14 @@ impl Census {
 }
 
 fn reason(message: &Message) -> Box<str> {
-    message.properties.text(REASON).unwrap_or("none given").into()
+    let Some(reason) = message.properties.text(REASON) else { return "none given".into() };
+    // It becomes a name on a page, where nobody expects a text: ours and those of the service are all of this form.
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    if (1..=64).contains(&reason.len()) && reason.bytes().all(is_name) {
+        reason.into()
+    } else {
+        "other".into()
+    }
 }
 
 fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
@@ -186,8 +193,10 @@ mod tests {
             letter.message.properties.set(REASON, "WrongEntity".into());
             letter
         };
-        let census = look(vec![told(1), message(2, PeekedState::Active), told(3)], 9).await;
+        let mut strange = told(4);
+        strange.message.properties.set(REASON, "ada@example.com\n".into());
+        let census = look(vec![told(1), message(2, PeekedState::Active), told(3), strange], 9).await;
         let seen: Vec<_> = census.reasons.iter().map(|(reason, count)| (&**reason, *count)).collect();
-        assert_eq!(seen, [("WrongEntity", 2), ("none given", 1)]);
+        assert_eq!(seen, [("WrongEntity", 2), ("none given", 1), ("other", 1)]);
     }
 }

@@ -10,6 +10,7 @@ use shared::{
     engine::{Ending, Lineage},
     ids::{IdMap, LockToken},
     reason::{DeadLetter, DeadLetterReason, chain},
+    shown::id,
 };
 use tokio::{
     sync::mpsc,
@@ -19,7 +20,10 @@ use tokio::{
 
 use super::returns::{self, Past};
 use crate::{
-    bus::{Confirmations, Confirmed, Error, Message, Queue, SettleError, Settlement, Settling, Unsettled},
+    bus::{
+        CODE, Confirmations, Confirmed, Error, Message, Queue, SettleError, Settlement, Settling, TARGET,
+        Unsettled,
+    },
     clock,
     telemetry::{Observer, observer::Settlement as Settled, trace::MessageTrace},
 };
@@ -178,12 +182,13 @@ impl<Q: Queue> Settler<Q> {
         self.under_way.spawn(async move {
             let lock = unsettled.lock;
             let traced = account.trace.as_ref().and(letter.clone());
-            let lineage = Past::of(&account.message).lineage();
+            let lineage = Past::of(&account.message).lineage(&account.message);
             let settling = async {
                 if ending == Ending::Returned && !renewed(&*queue, lock, &account.message).await {
                     return Ending::Unsettled;
                 }
                 let (settlement, ended) = settlement(&*queue, &account.message, ending, letter, delay).await;
+                let settlement = without_claims(settlement, &account.message);
                 if ending == Ending::Returned {
                     observer.sent(ended == Ending::Returned);
                 }
@@ -280,6 +285,18 @@ async fn settlement<Q: Queue>(
     }
 }
 
+/// What stands on a dead letter about its failure is ours: where we have nothing to say, what the sender has put there
+/// is emptied. Service Bus sets properties of a message that is dead-lettered, and takes none away.
+fn without_claims(settlement: Settlement, message: &Message) -> Settlement {
+    let Settlement::DeadLetter(mut letter) = settlement else { return settlement };
+    for (name, ours) in [(CODE, &mut letter.code), (TARGET, &mut letter.target)] {
+        if ours.is_none() && message.properties.get(name).is_some() {
+            *ours = Some(Box::default());
+        }
+    }
+    Settlement::DeadLetter(letter)
+}
+
 /// Without a confirmed copy the original must stay. It is given back untouched, because what keeps copies away
 /// (no right to send, a full queue, a broken connection) is not its fault and must not use up its delivery
 /// count. Only a message that the queue refuses for itself is dead-lettered, or it would turn in circles.
@@ -320,7 +337,8 @@ async fn schedule<Q: Queue>(queue: &Q, message: &Message, delays: Backoff) -> Re
 
 fn log(observer: &Observer, message: &Message, ending: Ending, letter: Option<&DeadLetter>, now: Instant) {
     let (sequence, count) = (message.sequence, message.delivery_count);
-    let correlation = message.correlation_id.as_deref().unwrap_or_default();
+    // The sender writes into it what it likes; Dataverse writes the id of the operation.
+    let correlation = &*id(message.correlation_id.as_deref().unwrap_or_default());
     let outcome = ending.outcome();
     if let Some(letter) = letter {
         tracing::warn!(

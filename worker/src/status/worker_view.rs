@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use shared::shown::brief;
 use url::Url;
 
 use crate::{http_client, identity::Clients};
@@ -94,6 +96,9 @@ pub struct History {
     pub active: Vec<Option<u64>>,
 }
 
+/// Longest words of a neighbour that are shown, in characters.
+const LONGEST_WORDS: usize = 500;
+
 /// Where to ask a worker.
 pub struct WorkerSource {
     clients: Clients,
@@ -126,7 +131,7 @@ impl WorkerSource {
         if status != 200 {
             return Err(format!("it answered {status}; is it a contactsync worker?"));
         }
-        serde_json::from_str(&body).map_err(|_| "its answer is not that of a contactsync worker".to_owned())
+        read(&body).ok_or_else(|| "its answer is not that of a contactsync worker".to_owned())
     }
 }
 
@@ -136,7 +141,29 @@ fn innermost(error: &dyn std::error::Error) -> String {
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }
-    cause.to_string()
+    brief(&cause.to_string(), LONGEST_WORDS).into_owned()
+}
+
+/// What a worker tells, whoever it is that tells it: its words take one line each and command nothing.
+fn read(body: &str) -> Option<WorkerView> {
+    let mut told: Value = serde_json::from_str(body).ok()?;
+    tame(&mut told);
+    serde_json::from_value(told).ok()
+}
+
+fn tame(told: &mut Value) {
+    match told {
+        Value::String(text) => *text = brief(text, LONGEST_WORDS).into_owned(),
+        Value::Array(items) => items.iter_mut().for_each(tame),
+        Value::Object(fields) => {
+            let tamed = std::mem::take(fields).into_iter().map(|(name, mut value)| {
+                tame(&mut value);
+                (brief(&name, LONGEST_WORDS).into_owned(), value)
+            });
+            *fields = tamed.collect();
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 #[cfg(test)]
@@ -147,7 +174,15 @@ mod tests {
     fn an_answer_of_another_version_is_read_as_far_as_it_goes() {
         let text =
             r#"{"version": "9", "state": "open", "new": {"a": [1]}, "rates": {"writes": 2.5, "other": 1}}"#;
-        let view: WorkerView = serde_json::from_str(text).expect("lenient");
+        let view = read(text).expect("lenient");
         assert_eq!((view.state.as_str(), view.rates.writes, view.locks_lost), ("open", 2.5, 0));
+        assert_eq!(read("[1]").map(|view| view.state), None);
+    }
+
+    #[test]
+    fn a_neighbour_does_not_command_the_terminal() {
+        let view = read(r#"{"state": "a\u001b[2J\nb", "dead_letters": {"c\u202e": 1}}"#).expect("lenient");
+        assert_eq!(view.state, r"a\u{1b}[2J\u{a}b");
+        assert_eq!(view.dead_letters.keys().collect::<Vec<_>>(), [r"c\u{202e}"]);
     }
 }

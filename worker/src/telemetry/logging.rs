@@ -1,24 +1,151 @@
 //! The log: text for people, JSON for machines.
+//!
+//! Both repeat words of brokers, directories and neighbours. What commands a terminal or hides from the eye is written
+//! out in either, one event is one line, and no field is longer than anybody reads.
 
-use std::io::IsTerminal;
+use std::{
+    fmt::Debug,
+    io::{self, IsTerminal, Write},
+};
 
 use anyhow::Context;
-use tracing_subscriber::{EnvFilter, fmt};
+use shared::shown::{brief, json};
+use tracing::field::Field;
+use tracing_subscriber::{
+    EnvFilter,
+    field::MakeExt,
+    fmt::{self, MakeWriter, format::Writer},
+};
 
 use crate::config::{LogFormat, Telemetry};
+
+/// Longest field of a line of text, in characters. The longest of ours is the description of a dead letter.
+const LONGEST_FIELD: usize = 4_096;
 
 /// Starts logging to standard error, once per process.
 pub fn start(settings: &Telemetry) -> anyhow::Result<()> {
     let filter =
         EnvFilter::try_new(&settings.log_level).context("telemetry.log_level is not a log filter")?;
-    let terminal = std::io::stderr().is_terminal();
+    let terminal = io::stderr().is_terminal();
     let json = match settings.log_format {
         LogFormat::Auto => !terminal,
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
-    let started =
-        if json { builder.json().flatten_event(true).try_init() } else { builder.compact().try_init() };
+    let builder = fmt::fmt().with_env_filter(filter).with_ansi(terminal);
+    let started = if json {
+        builder.json().flatten_event(true).with_writer(Documents(io::stderr)).try_init()
+    } else {
+        let fields = fmt::format::debug_fn(field).delimited(" ");
+        builder.compact().fmt_fields(fields).with_writer(io::stderr).try_init()
+    };
     started.map_err(|error| anyhow::anyhow!(error)).context("the log is in use already")
+}
+
+/// A field of a line of text.
+fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
+    let value = format!("{value:?}");
+    let value = brief(&value, LONGEST_FIELD);
+    match field.name() {
+        "message" => writer.write_str(&value),
+        name if writer.has_ansi_escapes() => write!(writer, "\x1b[3m{name}\x1b[0m\x1b[2m=\x1b[0m{value}"),
+        name => write!(writer, "{name}={value}"),
+    }
+}
+
+/// Writes documents of JSON, one event at a time.
+struct Documents<M>(M);
+
+/// One event on its way.
+struct Document<W>(W);
+
+impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for Documents<M> {
+    type Writer = Document<M::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Document(self.0.make_writer())
+    }
+}
+
+impl<W: Write> Write for Document<W> {
+    /// The formatter writes a whole event at once.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        self.0.write_all(json(&String::from_utf8_lossy(event)).as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing::subscriber::with_default;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Paper {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().expect("no panic").clone()).expect("text")
+        }
+    }
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("no panic").write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    const POISON: &str = "a\x1b[2J\r\nfake line\u{9b}31m\u{202e}b\u{2028}\u{e0041}";
+
+    fn log() {
+        let error = io::Error::other(POISON);
+        tracing::warn!(%error, text = POISON, number = 7, flag = true, long = "x".repeat(10_000), "{POISON} told");
+    }
+
+    #[test]
+    fn text_is_one_line_an_event_and_commands_nothing() {
+        let paper = Paper::default();
+        let writer = {
+            let paper = paper.clone();
+            move || paper.clone()
+        };
+        let fields = fmt::format::debug_fn(field).delimited(" ");
+        with_default(
+            fmt::fmt().with_ansi(false).compact().fmt_fields(fields).with_writer(writer).finish(),
+            log,
+        );
+        let text = paper.text();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(!text.trim_end().contains(shared::shown::is_hidden), "{text}");
+        assert!(
+            text.contains("number=7 flag=true") && text.contains(r"error=a\u{1b}[2J\u{d}\u{a}fake"),
+            "{text}"
+        );
+        assert!(text.len() < LONGEST_FIELD + 1_000);
+    }
+
+    #[test]
+    fn a_document_is_one_line_an_event_and_says_what_was_logged() {
+        let paper = Paper::default();
+        let writer = {
+            let paper = paper.clone();
+            Documents(move || paper.clone())
+        };
+        with_default(fmt::fmt().json().flatten_event(true).with_writer(writer).finish(), log);
+        let text = paper.text();
+        assert!(text.lines().count() == 1 && !text.trim_end().contains(shared::shown::is_hidden), "{text}");
+        let event: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!((&event["text"], &event["number"]), (&POISON.into(), &7.into()));
+    }
 }

@@ -12,7 +12,7 @@
 use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
-use shared::{engine::Ending, reason::DeadLetter};
+use shared::{engine::Ending, reason::DeadLetter, shown};
 use tokio::sync::mpsc;
 
 use super::values::Counter;
@@ -204,7 +204,9 @@ impl MessageTrace {
             ("messaging.message.id", &message.message_id),
             ("messaging.message.conversation_id", &message.correlation_id),
         ];
-        attributes.extend(ids.into_iter().filter_map(|(name, id)| Some((name, id.as_deref()?.to_owned()))));
+        attributes.extend(
+            ids.into_iter().filter_map(|(name, id)| Some((name, shown::id(id.as_deref()?).into_owned()))),
+        );
         if !ending.reason().is_empty() {
             attributes.push(("reason", ending.reason().to_owned()));
         }

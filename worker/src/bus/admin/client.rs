@@ -171,8 +171,10 @@ impl AdminClient {
         Error::Senseless { host: self.host(), what: what.into() }
     }
 
+    /// Host and port, without what an address may hold besides.
     fn host(&self) -> Box<str> {
-        self.url.authority().into()
+        let host = self.url.host_str().unwrap_or_default();
+        self.url.port().map_or_else(|| host.into(), |port| format!("{host}:{port}").into())
     }
 }
 

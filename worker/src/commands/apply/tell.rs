@@ -4,7 +4,10 @@ use serde_json::{Map, Value, json};
 use shared::{patch::PropertyValue, version::Version};
 
 use super::case::{Case, End, Looked, Seen};
-use crate::commands::plan::{dead_letter, letter_json, line, shown, shown_version, version_json, version_of};
+use crate::commands::{
+    json_text,
+    plan::{dead_letter, letter_json, line, shown, shown_version, version_json, version_of},
+};
 
 /// How to tell it.
 pub(super) struct Manner {
@@ -100,7 +103,7 @@ impl Manner {
             "guarded": self.guarded,
             "changes": cases.iter().map(|case| self.case_json(case)).collect::<Vec<_>>(),
         });
-        format!("{told:#}\n")
+        json_text(&told)
     }
 
     fn case_json(&self, case: &Case) -> Value {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::Context;
-use shared::ids::SequenceNumber;
+use shared::{ids::SequenceNumber, shown::Shown};
 
 use crate::{
     bus::Message,
@@ -38,7 +38,7 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
         let end = selection.sequence.as_ref().map_or(i64::MAX, |range| *range.end());
         let start = selection.first().0.max(last.0.saturating_add(1));
         if start > end {
-            print(&format!("nothing new for {}\n", args.file.display()))?;
+            print(&format!("nothing new for {}\n", Shown(args.file.display())))?;
             return Ok(ExitCode::SUCCESS);
         }
         selection.sequence = Some(start..=end);
@@ -49,7 +49,7 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
     // What was written stays good even if not all could be looked at.
     output.finish()?;
     written?;
-    print(&format!("{} dead letters written to {}\n", output.count, args.file.display()))?;
+    print(&format!("{} dead letters written to {}\n", output.count, Shown(args.file.display())))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,6 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
 
 use serde_json::Value;
+use shared::shown::brief;
 use tokio::time::timeout;
 
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     check::{Caution, cautions},
     clock,
     commands::{
-        print,
+        json_text, print,
         queues::{Queues, choose},
         wiring,
     },
@@ -22,6 +23,9 @@ use crate::{
 
 /// How long the management interface may take: whoever has no right to it, or no way, is not to wait for long.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Longest part of a key that is shown, in characters: whoever dead-letters a message may give a reason of any length.
+const LONGEST_PART: usize = 80;
 
 /// Options of `dead-letters list`.
 #[derive(Debug, clap::Args)]
@@ -51,7 +55,7 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
     print(&if args.json {
         let mut told = census.json();
         told["warnings"] = cautions.iter().map(Caution::json).collect::<Value>();
-        format!("{told:#}\n")
+        json_text(&told)
     } else {
         let warnings = cautions.iter().map(|caution| format!("{}\n", caution.text()));
         format!("{}{}", table(&census), warnings.collect::<String>())
@@ -85,7 +89,7 @@ fn table(census: &Census) -> String {
         Cell::new(text).set_alignment(CellAlignment::Right)
     };
     for (key, group) in census.groups() {
-        let mut row: Vec<_> = key.iter().map(Cell::new).collect();
+        let mut row: Vec<_> = key.iter().map(|part| Cell::new(brief(part, LONGEST_PART))).collect();
         if !by_age {
             row.extend(group.ages.iter().map(|count| number(*count)));
         }

@@ -9,11 +9,12 @@ use shared::{
     ids::SequenceNumber,
     plan::{Plan, Planner},
     reason::DeadLetterReason,
+    shown::{Shown, shown as one_line},
 };
 
 use crate::{
     bus::Message,
-    commands::{print, queues::dead_letter_at},
+    commands::{json_text, print, queues::dead_letter_at},
     config::Settings,
     dead_letters::{Letter, shown},
     pipeline::unreadable,
@@ -37,7 +38,7 @@ pub struct Args {
 pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
     let message = dead_letter_at(settings, SequenceNumber(args.sequence)).await?;
     let shown = describe(&message, &settings.planner, args.values);
-    print(&if args.json { format!("{shown:#}\n") } else { text(&shown) })?;
+    print(&if args.json { json_text(&shown) } else { text(&shown) })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -164,7 +165,8 @@ fn lines(text: &mut String, value: &Value, depth: usize) {
     let place = |name: &str| ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len());
     entries.sort_by_key(|(name, _)| place(name));
     for (name, value) in entries {
-        let indent = "  ".repeat(depth);
+        // Properties are named by the sender.
+        let (indent, name) = ("  ".repeat(depth), one_line(name));
         let empty =
             matches!(value, Value::Object(inner) if inner.is_empty()) || value.is_null() && depth == 0;
         // Writing to a string cannot fail.
@@ -182,8 +184,8 @@ fn lines(text: &mut String, value: &Value, depth: usize) {
                 }
                 continue;
             }
-            Value::String(string) => writeln!(text, "{indent}{name:18} {string}"),
-            other => writeln!(text, "{indent}{name:18} {other}"),
+            Value::String(string) => writeln!(text, "{indent}{name:18} {}", Shown(string)),
+            other => writeln!(text, "{indent}{name:18} {}", Shown(other)),
         };
     }
 }

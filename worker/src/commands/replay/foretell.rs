@@ -6,13 +6,17 @@ use std::process::ExitCode;
 use anyhow::Context;
 use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
 use serde_json::json;
-use shared::{plan::Planner, reason::chain};
+use shared::{
+    plan::Planner,
+    reason::chain,
+    shown::{brief, shown},
+};
 
 use super::Args;
 use crate::{
     bus::{Message, amqp::AmqpQueue},
     clock,
-    commands::{print, queues::Queues, screen::Screen, wiring},
+    commands::{json_line, print, queues::Queues, screen::Screen, wiring},
     config::Settings,
     dead_letters::{Letter, Selection, Walk},
     graph::{self, GraphClient},
@@ -39,20 +43,20 @@ pub(super) async fn foretell(settings: &Settings, args: &Args) -> anyhow::Result
         if args.json {
             let line = json!({"event": "forecast", "sequence": letter.sequence.0, "reason": letter.reason,
                 "outcome": foreseen.outcome(), "detail": foreseen.detail()});
-            print(&format!("{line}\n"))?;
+            print(&json_line(&line))?;
         }
         *expected.entry((letter.reason, foreseen.outcome(), foreseen.detail())).or_default() += 1;
     }
     screen.end();
     queues.close().await;
     if args.json {
-        print(&format!("{}\n", json!({"event": "summary", "members": count, "dryRun": true})))?;
+        print(&json_line(&json!({"event": "summary", "members": count, "dryRun": true})))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new();
     table.load_style(UTF8_BORDERS_ONLY).set_header(["Reason", "Would be", "Detail", "Messages"]);
     for ((reason, outcome, detail), count) in expected {
-        table.add_row([&*reason, outcome, &detail, &count.to_string()]);
+        table.add_row([&brief(&reason, 80), outcome, &*shown(&detail), &count.to_string()]);
     }
     print(&format!("{table}\n{count} messages; nothing was changed.\n"))?;
     Ok(ExitCode::SUCCESS)

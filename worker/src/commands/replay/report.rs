@@ -1,12 +1,13 @@
 //! What a run shows: a bar on a terminal, lines elsewhere, or JSON for machines; and the file of the audit.
 
-use std::{fs::File, io::Write, path::Path, time::Duration};
+use std::{borrow::Cow, fs::File, io::Write, path::Path, time::Duration};
 
 use anyhow::Context;
+use shared::shown::{Shown, brief};
 use tokio::time::Instant;
 
 use crate::{
-    commands::{print, screen::Screen},
+    commands::{json_line, print, screen::Screen},
     replay::{Audit, End, Event, Progress, Summary},
 };
 
@@ -25,7 +26,12 @@ pub(in crate::commands) struct Report {
 impl Report {
     pub(in crate::commands) fn new(json: bool, audit: Option<&Path>, of: u64) -> anyhow::Result<Self> {
         let audit = audit.map(|path| {
-            let file = File::options().create(true).append(true).open(path);
+            let mut options = File::options();
+            options.create(true).append(true);
+            // It tells who was written and why, which is nobody else's business on this machine.
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            let file = options.open(path);
             file.with_context(|| format!("cannot write {}", path.display()))
         });
         let (told, screen) = (Instant::now(), Screen::new(Some(of)));
@@ -54,16 +60,16 @@ impl Report {
     fn record(&mut self, event: &Event) -> anyhow::Result<()> {
         match (&mut self.audit, event) {
             (None, _) | (Some(_), Event::Progress(_) | Event::Waiting(_)) => Ok(()),
-            (Some(file), event) => file
-                .write_all(format!("{}\n", event.json()).as_bytes())
-                .context("cannot write the audit file"),
+            (Some(file), event) => {
+                file.write_all(json_line(&event.json()).as_bytes()).context("cannot write the audit file")
+            }
         }
     }
 
     fn show(&mut self, event: &Event) -> anyhow::Result<()> {
         if self.json {
             let rare = matches!(event, Event::Progress(_)) && !self.is_time();
-            return if rare { Ok(()) } else { print(&format!("{}\n", event.json())) };
+            return if rare { Ok(()) } else { print(&json_line(&event.json())) };
         }
         match event {
             Event::Progress(progress) => {
@@ -84,8 +90,10 @@ impl Report {
                 print(&format!("{members} of {looked_at} dead letters chosen; run {replay}\n"))
             }
             Event::Replayed(audit) => self.line(&replayed(audit)),
-            Event::Removed(letter) => self.line(&format!("removed {} {}", letter.sequence, letter.reason)),
-            Event::Left { sequence, why } => self.line(&format!("left {sequence}: {why}")),
+            Event::Removed(letter) => {
+                self.line(&format!("removed {} {}", letter.sequence, word(&letter.reason)))
+            }
+            Event::Left { sequence, why } => self.line(&format!("left {sequence}: {}", Shown(why))),
         }
     }
 
@@ -106,12 +114,17 @@ impl Report {
     }
 }
 
+/// What stands on a dead letter, in a line of text.
+fn word(text: &str) -> Cow<'_, str> {
+    brief(text, 80)
+}
+
 fn replayed(audit: &Audit) -> String {
     let letter = &audit.letter;
-    let mut text = format!("replayed {} {}", letter.sequence, letter.reason);
+    let mut text = format!("replayed {} {}", letter.sequence, word(&letter.reason));
     for part in [&letter.code, &letter.target].into_iter().flatten() {
         text.push(' ');
-        text.push_str(part);
+        text.push_str(&word(part));
     }
     text.push_str(" as ");
     text.push_str(&audit.message_id);

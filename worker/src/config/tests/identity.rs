@@ -300,7 +300,7 @@ fn the_way_in_is_a_key_or_an_identity_and_the_source_a_queue_or_a_subscription()
     bus_refused(
         "namespace = \"amqp://bus.example\"\nqueue = \"q\"\n",
         &[
-            "service_bus.namespace: bus.example would be reached without tls; plain text is allowed to this machine \
+            "service_bus.namespace: the endpoint would be reached without tls; plain text is allowed to this machine \
            only",
         ],
     );
