@@ -4,8 +4,9 @@ use worker::bus::ConnectionString;
 
 use crate::{shown_run, texts, told};
 
-/// Names that may be told.
-const KNOWN: [&str; 6] = [
+/// Names that may be told, and the example of a host.
+const KNOWN: [&str; 7] = [
+    "contoso.servicebus.windows.net",
     "Endpoint",
     "SharedAccessKeyName",
     "SharedAccessKey",

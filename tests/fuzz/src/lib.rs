@@ -12,6 +12,7 @@ pub mod graph;
 pub mod mark;
 pub mod record;
 pub mod settings;
+pub mod terminal;
 pub mod token;
 pub mod trace;
 
@@ -27,7 +28,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     Target { name: "json", check: bodies::json, seeds: || bodies::seeds("json") },
     Target { name: "xml", check: bodies::xml, seeds: || bodies::seeds("xml") },
     Target { name: "binary", check: bodies::binary, seeds: || bodies::seeds("msbin1") },
@@ -40,6 +41,7 @@ pub const TARGETS: [Target; 15] = [
     Target { name: "settings", check: settings::check, seeds: settings::seeds },
     Target { name: "graph", check: graph::check, seeds: graph::seeds },
     Target { name: "token", check: token::check, seeds: token::seeds },
+    Target { name: "terminal", check: terminal::check, seeds: terminal::seeds },
     Target { name: "trace", check: trace::check, seeds: trace::seeds },
     Target { name: "mark", check: mark::check, seeds: mark::seeds },
     Target { name: "record", check: record::check, seeds: record::seeds },
