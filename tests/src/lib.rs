@@ -21,6 +21,7 @@ pub mod load;
 pub mod quota;
 pub mod simulation;
 
+pub mod advisories;
 pub mod audit;
 pub mod binary;
 pub mod mutate;
