@@ -39,7 +39,7 @@ one() {
     if FUZZ_TARGET=$target RUST_BACKTRACE=0 "$program" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=512 \
         -print_final_stats=1 -artifact_prefix="$work/found/$target-" "$work/corpus/$target" "$work/seeds/$target" \
         >"$log" 2>&1; then
-        grep -a ' DONE ' "$log" | sed "s/^#\([0-9]*\).*\(cov: [0-9]* ft: [0-9]*\).*/$target: \1 tries, \2/"
+        grep -aE '\sDONE\s' "$log" | sed "s/^#\([0-9]*\).*\(cov: [0-9]* ft: [0-9]*\).*/$target: \1 tries, \2/"
     else
         echo "$target: broken"
         grep -aE 'panicked|overflow|ERROR|left:|right:| is ' "$log" | head -n 8 | cut -c1-400 | sed 's/^/    /'

@@ -7,7 +7,7 @@ use worker::{bus::admin::Status, fuzz::admin};
 use crate::texts;
 
 /// What is read stands in the answer, and an answer that cannot be used says so in words of ours.
-pub fn check(bytes: &[u8]) {
+pub(crate) fn check(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     match admin::description(&text) {
         Ok(description) => {
@@ -27,8 +27,7 @@ pub fn check(bytes: &[u8]) {
 }
 
 /// A queue, a subscription, nothing, and what a document type could do.
-#[must_use]
-pub fn seeds() -> Vec<Vec<u8>> {
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
     texts(&[
         r#"<?xml version="1.0" encoding="utf-8"?><entry xmlns="http://www.w3.org/2005/Atom"><title type="text">contacts</title><content type="application/xml"><QueueDescription xmlns="x" xmlns:i="y"><LockDuration>PT1M30.5S</LockDuration><MaxSizeInMegabytes>1024</MaxSizeInMegabytes><RequiresDuplicateDetection>false</RequiresDuplicateDetection><RequiresSession>false</RequiresSession><DefaultMessageTimeToLive>P10675199DT2H48M5.4775807S</DefaultMessageTimeToLive><DeadLetteringOnMessageExpiration>true</DeadLetteringOnMessageExpiration><DuplicateDetectionHistoryTimeWindow>PT10M</DuplicateDetectionHistoryTimeWindow><MaxDeliveryCount>10</MaxDeliveryCount><SizeInBytes>7</SizeInBytes><Status>Active</Status><ForwardTo>https://ns/a&amp;b&#x63;</ForwardTo><AuthorizationRules><AuthorizationRule><Status>rule</Status></AuthorizationRule></AuthorizationRules><CountDetails xmlns:d="z"><d:ActiveMessageCount> 7 </d:ActiveMessageCount><d:DeadLetterMessageCount>1</d:DeadLetterMessageCount><d:ScheduledMessageCount>2</d:ScheduledMessageCount><d:TransferMessageCount>0</d:TransferMessageCount><d:TransferDeadLetterMessageCount>0</d:TransferDeadLetterMessageCount></CountDetails><AutoDeleteOnIdle>P1D</AutoDeleteOnIdle></QueueDescription></content></entry>"#,
         "<entry><content><SubscriptionDescription><Status><![CDATA[Receive]]>Disabled</Status><!-- a --></SubscriptionDescription></content></entry>",

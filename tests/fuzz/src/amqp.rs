@@ -11,7 +11,7 @@ use worker::{
 const DEEP: usize = 40;
 
 /// A message of a link: what is kept of it is no larger than it was, and survives being sent on and exported.
-pub fn message(encoded: &[u8]) {
+pub(crate) fn message(encoded: &[u8]) {
     let message = amqp::message(encoded);
     is_bounded(&message, encoded.len());
     can_be_sent_on(&message);
@@ -19,7 +19,7 @@ pub fn message(encoded: &[u8]) {
 }
 
 /// A message that is looked at: the same as over a link.
-pub fn peeked(encoded: &[u8]) {
+pub(crate) fn peeked(encoded: &[u8]) {
     let peeked = amqp::peeked(encoded).message;
     can_be_exported(&peeked);
     let received = amqp::message(encoded);
@@ -27,7 +27,7 @@ pub fn peeked(encoded: &[u8]) {
 }
 
 /// A reply: it says no more than the service did.
-pub fn reply(encoded: &[u8]) {
+pub(crate) fn reply(encoded: &[u8]) {
     match amqp::reply(encoded) {
         Ok((messages, locks)) => assert!(messages + locks <= encoded.len(), "more than there is room for"),
         Err(words) => assert!(words.len() < 8 * encoded.len() + 1_000, "more words than the service had"),
@@ -36,7 +36,7 @@ pub fn reply(encoded: &[u8]) {
 
 /// Frames of the service, the first byte telling into what pieces they are cut: the protocol library sees the same,
 /// however they come, and little that was not sent.
-pub fn frames(bytes: &[u8]) {
+pub(crate) fn frames(bytes: &[u8]) {
     let Some((cut, bytes)) = bytes.split_first() else { return };
     let (whole, breach) = amqp::stream(&[Piece::Received(bytes)]);
     // A limit that is set in an `attach` may take more bytes than the one that was there.
@@ -100,8 +100,7 @@ fn can_be_exported(message: &Message) {
 }
 
 /// Messages of every section and kind of value.
-#[must_use]
-pub fn seeds() -> Vec<Vec<u8>> {
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let properties: Properties = [
         ("null", Property::Null),
         ("bool", Property::Bool(true)),
@@ -179,8 +178,7 @@ pub fn deep(levels: usize) -> Vec<Vec<u8>> {
 }
 
 /// Replies of `$cbs` and `$management`.
-#[must_use]
-pub fn replies() -> Vec<Vec<u8>> {
+pub(crate) fn replies() -> Vec<Vec<u8>> {
     let reply = |status: u8, condition: &str, body: Vec<u8>| {
         let properties = map(&[
             text("statusCode"),
@@ -210,8 +208,7 @@ pub fn replies() -> Vec<Vec<u8>> {
 }
 
 /// The frames of a connection up to a message, each after the byte that says how they are cut.
-#[must_use]
-pub fn conversations() -> Vec<Vec<u8>> {
+pub(crate) fn conversations() -> Vec<Vec<u8>> {
     let frame = |code: u8, fields: &[Vec<u8>], payload: &[u8]| {
         let body = [section(code, &list(fields)), payload.to_vec()].concat();
         let length = u32::try_from(body.len() + 8).unwrap_or_default().to_be_bytes();

@@ -6,17 +6,17 @@ use serde_json::value::RawValue;
 use shared::decode::{self, Format, View};
 
 /// Bodies announced as `application/json`.
-pub fn json(body: &[u8]) {
+pub(crate) fn json(body: &[u8]) {
     decode(body, "application/json");
 }
 
 /// Bodies announced as `application/xml`.
-pub fn xml(body: &[u8]) {
+pub(crate) fn xml(body: &[u8]) {
     decode(body, "application/xml");
 }
 
 /// Bodies announced as `application/msbin1`.
-pub fn binary(body: &[u8]) {
+pub(crate) fn binary(body: &[u8]) {
     decode(body, "application/msbin1");
 }
 
@@ -42,8 +42,7 @@ fn decode(body: &[u8], content_type: &str) {
 }
 
 /// The fixtures of one form.
-#[must_use]
-pub fn seeds(extension: &str) -> Vec<Vec<u8>> {
+pub(crate) fn seeds(extension: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/contexts"));
     let mut paths: Vec<_> =
         fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();

@@ -16,7 +16,7 @@ const KNOWN: [&str; 7] = [
 ];
 
 /// Whatever is wrong with it, nothing of it is shown; and no key is, where nothing is wrong.
-pub fn check(bytes: &[u8]) {
+pub(crate) fn check(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     match ConnectionString::parse(&text) {
         Ok(parsed) => {
@@ -41,8 +41,7 @@ pub fn check(bytes: &[u8]) {
 }
 
 /// What the portal hands out, and what people make of it.
-#[must_use]
-pub fn seeds() -> Vec<Vec<u8>> {
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
     texts(&[
         "Endpoint=sb://ns.servicebus.windows.net/;SharedAccessKeyName=worker;SharedAccessKey=c2VjcmV0c2VjcmV0c2VjcmV0+/=;EntityPath=contacts",
         "Endpoint=sb://localhost;SharedAccessKeyName=Root;SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;",

@@ -19,7 +19,7 @@ use crate::texts;
 
 /// What an answer of anybody must not do: pass for a write, put words of its own into our texts, or be read as a user
 /// who is none.
-pub fn check(bytes: &[u8]) {
+pub(crate) fn check(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(0);
     let (head, body) = (String::from_utf8_lossy(&bytes[..end]), bytes.get(end + 1..).unwrap_or_default());
     let mut fields = head.split('|');
@@ -84,8 +84,7 @@ fn write() -> UserWrite {
 }
 
 /// Users, refusals, and what stands in front of Graph.
-#[must_use]
-pub fn seeds() -> Vec<Vec<u8>> {
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
     texts(&[
         "200|request|application/json\n{\"id\":\"1\",\"mail\":\"a@b.c\",\"surname\":null,\"otherMails\":[\"x@y.z\"],\"userPrincipalName\":\"u@c.d\",\"identities\":[{\"signInType\":\"emailAddress\",\"issuer\":\"c.d\",\"issuerAssignedId\":\"a@b.c\"},{\"odd\":1}],\"onPremisesExtensionAttributes\":{\"extensionAttribute15\":\"cs1|mjv2k0g0:abcd\"}}",
         "400|request|application/json; charset=utf-8\n{\"error\":{\"code\":\"Request_BadRequest\",\"message\":\"Another object with the same value for property mail\",\"details\":[{\"code\":\"ObjectConflict\",\"target\":\"proxyAddresses\",\"message\":\"Ada\"}],\"innerError\":{\"date\":\"x\"}}}",

@@ -4,17 +4,19 @@
 //! bytes; `tests/it/hostile/mutation.rs` bends the same seeds in the ordinary tests. What was found once stands among
 //! the seeds.
 
-pub mod admin;
-pub mod amqp;
-pub mod bodies;
-pub mod connection;
-pub mod graph;
-pub mod mark;
-pub mod record;
-pub mod settings;
-pub mod terminal;
-pub mod token;
-pub mod trace;
+mod admin;
+mod amqp;
+mod bodies;
+mod connection;
+mod graph;
+mod mark;
+mod record;
+mod settings;
+mod terminal;
+mod token;
+mod trace;
+
+pub use amqp::deep;
 
 /// One thing that reads bytes.
 #[derive(Clone, Copy, Debug)]
@@ -54,8 +56,7 @@ pub fn target(name: &str) -> Option<&'static Target> {
 }
 
 /// A stretch of the input that a text shows: so many characters in a row.
-#[must_use]
-pub fn shown_run(input: &str, text: &str, length: usize) -> Option<String> {
+pub(crate) fn shown_run(input: &str, text: &str, length: usize) -> Option<String> {
     let input: Vec<char> = input.chars().collect();
     let runs = input.windows(length).map(|run| run.iter().collect::<String>());
     // Blanks and the like, many in a row, are nobody's secret.

@@ -10,7 +10,7 @@ const LONGEST: usize = 1_024;
 
 /// Whatever stands in the attribute, a mark can be added to it that is read as it was written, fits, and keeps what
 /// somebody else wrote.
-pub fn check(bytes: &[u8]) {
+pub(crate) fn check(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut mark = Mark::read(&text);
     let (Some(property), Ok(at)) = (Property::named("mail"), Timestamp::from_millisecond(1_767_225_600_000))
@@ -31,8 +31,7 @@ pub fn check(bytes: &[u8]) {
 }
 
 /// Marks of ours, of others, and both.
-#[must_use]
-pub fn seeds() -> Vec<Vec<u8>> {
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
     texts(&[
         "",
         "cs1|mjv2k0g0.1z:abcdefgh|mjv2k0g0:ijkl",

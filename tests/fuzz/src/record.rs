@@ -8,7 +8,7 @@ use worker::{
 use crate::{shown_run, told};
 
 /// A line that is read gives a message whose line is read as the same; one that is not is not repeated.
-pub fn check(bytes: &[u8]) {
+pub(crate) fn check(bytes: &[u8]) {
     let line = String::from_utf8_lossy(bytes);
     match Record::parse(&line).and_then(Record::message) {
         Ok(message) => {
@@ -22,8 +22,7 @@ pub fn check(bytes: &[u8]) {
 }
 
 /// Lines of messages with every kind of property, and without a body.
-#[must_use]
-pub fn seeds() -> Vec<Vec<u8>> {
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let mut message = Message::default();
     message.properties.set("a", Property::Text("text".into()));
     message.properties.set("b", Property::F64(f64::NAN));

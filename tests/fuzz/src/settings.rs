@@ -14,7 +14,7 @@ const CONNECTION_STRING: &str = "connection_string";
 const LINE: &str = "\n----\n";
 
 /// Every mistake is told in a bounded text, and no value is.
-pub fn check(bytes: &[u8]) {
+pub(crate) fn check(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let (file, environment) = text.split_once(LINE).unwrap_or((&text, ""));
     let environment: Vec<_> = environment
@@ -36,7 +36,7 @@ pub fn check(bytes: &[u8]) {
             assert!(!problems.0.is_empty(), "refused without a reason");
             // Connection strings have a target of their own.
             let others = problems.0.iter().filter(|problem| !problem.place.contains(CONNECTION_STRING));
-            others.map(|problem| format!("{problem}\n")).collect()
+            others.map(ToString::to_string).collect::<Vec<_>>().join("\n")
         }
     };
     assert!(named || !told.contains(SECRET), "a secret is told: {told}");
@@ -50,8 +50,7 @@ fn has_key(table: &Table, part: &str) -> bool {
 }
 
 /// A whole file, and each of the ways to say a thing wrong.
-#[must_use]
-pub fn seeds() -> Vec<Vec<u8>> {
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let whole = format!(
         "[service_bus]\nconnection_string = \"Endpoint=sb://ns;SharedAccessKeyName=n;SharedAccessKey={SECRET}\"\nqueue = \"contacts\"\n\
          [identity]\ntenant = \"contoso\"\nclient_id = \"00112233-4455-6677-8899-aabbccddeeff\"\nclient_secret = \"{SECRET}\"\n\

@@ -6,7 +6,7 @@ use shared::shown::{self, Shown};
 use crate::texts;
 
 /// Nothing that commands a terminal or hides from the eye goes out, and what is left says the same.
-pub fn check(bytes: &[u8]) {
+pub(crate) fn check(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     for out in
         [shown::shown(&text), Shown(&text).to_string().into(), shown::brief(&text, 50), shown::id(&text)]
@@ -40,8 +40,7 @@ fn commands(character: char) -> bool {
 }
 
 /// Titles of windows, directions, lines, things that are not there, and letters of everybody.
-#[must_use]
-pub fn seeds() -> Vec<Vec<u8>> {
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
     texts(&[
         "\u{1b}]0;title\u{7}\u{1b}[2J\r\nline\u{9b}31m\u{7f}",
         "\u{202e}txt.exe\u{2066}\u{200b}\u{2028}\u{feff}\u{e0041}\u{fe0f}",

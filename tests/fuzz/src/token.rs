@@ -8,7 +8,7 @@ use worker::fuzz::token;
 use crate::{shown_run, texts, told};
 
 /// A token travels in a header and nowhere else, and what is no token is not told.
-pub fn check(bytes: &[u8]) {
+pub(crate) fn check(bytes: &[u8]) {
     static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
     let runtime = RUNTIME.get_or_init(|| Builder::new_current_thread().build().ok());
     let Some(runtime) = runtime else { return };
@@ -44,8 +44,7 @@ pub fn check(bytes: &[u8]) {
 }
 
 /// Tokens, refusals, and what is neither.
-#[must_use]
-pub fn seeds() -> Vec<Vec<u8>> {
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
     texts(&[
         "200\n{\"token_type\":\"Bearer\",\"expires_in\":3599,\"ext_expires_in\":3599,\"access_token\":\"eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0.c2lnbmF0dXJl\"}",
         "200\n{\"token_type\":\"Bearer\",\"expires_in\":\"3599\",\"access_token\":{\"a\":\"eyJhbGciOiJub25lIn0.eyJzdWIiOiJhIn0\"}}",

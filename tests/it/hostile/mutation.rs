@@ -136,23 +136,23 @@ fn binary() -> Result<()> {
 
 #[test]
 fn message() -> Result<()> {
-    check("message", 8_000, fuzz::amqp::deep(DEEP))
+    check("message", 8_000, fuzz::deep(DEEP))
 }
 
 #[test]
 fn peeked() -> Result<()> {
-    check("peeked", 8_000, fuzz::amqp::deep(DEEP))
+    check("peeked", 8_000, fuzz::deep(DEEP))
 }
 
 #[test]
 fn reply() -> Result<()> {
-    check("reply", 8_000, fuzz::amqp::deep(DEEP))
+    check("reply", 8_000, fuzz::deep(DEEP))
 }
 
 #[test]
 fn frames() -> Result<()> {
     // A transfer of channel 0 with each of them; the first byte says that all of it comes at once.
-    let transfers = fuzz::amqp::deep(DEEP).into_iter().map(|message| {
+    let transfers = fuzz::deep(DEEP).into_iter().map(|message| {
         let body = [b"\x00\x53\x14\x45".to_vec(), message].concat();
         let length = u32::try_from(body.len() + 8).unwrap_or_default().to_be_bytes();
         [b"\xffAMQP\0\x01\0\0", &length[..], b"\x02\0\0\0", &body].concat()

@@ -36,8 +36,14 @@ pub async fn granted(status: u16, body: &[u8]) -> std::result::Result<Bearer, Er
     let options = ClientSecretCredentialOptions { client_options };
     let made =
         ClientSecretCredential::new("tenant", "client".to_owned(), Secret::new("secret"), Some(options));
-    let senseless = |complaint| Error::senseless(Endpoint::Token, &complaint);
-    ask::token_of(made.map_err(senseless)?, Endpoint::Token, "scope/.default", senseless).await
+    let senseless = |complaint: &_| Error::senseless(Endpoint::Token, complaint);
+    ask::token_of(
+        made.map_err(|complaint| senseless(&complaint))?,
+        Endpoint::Token,
+        "scope/.default",
+        senseless,
+    )
+    .await
 }
 
 /// What is kept of a refusal.

@@ -77,9 +77,9 @@ impl Transport {
     }
 
     /// Why the library failed: what was seen on the wire, or else its own complaint about a good answer.
-    pub(super) fn failure(&self, complaint: azure_core::Error) -> Error {
+    pub(super) fn failure(&self, complaint: &azure_core::Error) -> Error {
         let seen = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        seen.unwrap_or_else(|| Error::senseless(self.endpoint, &complaint))
+        seen.unwrap_or_else(|| Error::senseless(self.endpoint, complaint))
     }
 
     /// How far our clock is ahead of the endpoint's, by all its answers, or by this one if there are too few yet. The
