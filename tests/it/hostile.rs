@@ -1,3 +1,4 @@
-//! What others may try against the worker, and what must come of it.
+//! What people and services do who want to stop, fool or bleed the worker.
 
 mod mutation;
+mod words;

@@ -23,8 +23,10 @@ pub mod simulation;
 
 pub mod advisories;
 pub mod audit;
+
 pub mod binary;
 pub mod mutate;
+pub mod tame;
 
 /// How long a test waits for what has to come. It says nothing about how quickly that should be: it is far longer than
 /// a slow and busy machine takes, and is reached only when something is wrong.

@@ -1,9 +1,9 @@
 //! The command line: what there is, and which exit code a failure gets.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use shared::plan::Planner;
+use shared::{plan::Planner, shown::shown};
 
 use crate::{commands, config};
 
@@ -92,9 +92,10 @@ pub enum Command {
 /// Parses the arguments, does what they say and turns the result into an exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let arguments = config::arguments();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return told(&error),
+        Err(error) => return told(error, &arguments),
     };
     let result = match &cli.command {
         Command::Run(args) => commands::run::run(&cli, args),
@@ -122,15 +123,19 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Help as it is asked for, or what is wrong with the arguments. Those are repeated, so they pass the gate.
-fn told(error: &clap::Error) -> ExitCode {
+/// Help as it is asked for, or what is wrong with the arguments. Those are repeated, so each is made to take one line
+/// first: which breaks are its own cannot be told afterwards.
+fn told(error: clap::Error, arguments: &[OsString]) -> ExitCode {
+    let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
     if error.use_stderr() {
+        let arguments = arguments.iter().map(|argument| shown(&argument.to_string_lossy()).into_owned());
+        let error = Cli::try_parse_from(arguments).err().unwrap_or(error);
         commands::print_usage(&error.to_string());
     } else {
         // Nothing is left to be done if standard output is closed.
         drop(error.print());
     }
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    code
 }
 
 impl Cli {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::class::Class;
+use shared::shown::brief;
 
 /// A cause from another crate.
 pub type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
@@ -55,7 +56,7 @@ pub enum Error {
         cause: Cause,
     },
     /// The service refused and said why.
-    #[error("{doing}: service bus answered {condition}: {description}")]
+    #[error("{doing}: service bus answered {}: {}", brief(.condition, 100), brief(.description, 1_000))]
     Refused {
         /// What was being done.
         doing: &'static str,

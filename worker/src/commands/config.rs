@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -91,7 +91,7 @@ fn init(args: &Init) -> anyhow::Result<ExitCode> {
         how.create_new(true)
     };
     match how.open(&args.file) {
-        Ok(mut file) => file.write_all(text.as_bytes()).with_context(|| format!("cannot write {path}"))?,
+        Ok(file) => fill(file, &text).with_context(|| format!("cannot write {path}"))?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             bail!("{path} is there already, and may hold settings that work; --force writes over it");
         }
@@ -101,6 +101,13 @@ fn init(args: &Init) -> anyhow::Result<ExitCode> {
         "Wrote {path}. Fill in what stands open in [service_bus] and [identity], then run: contactsync check\n"
     ))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the text. A file that was there already is read by whoever could read it before, unless that is changed first.
+fn fill(mut file: File, text: &str) -> io::Result<()> {
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    file.write_all(text.as_bytes())
 }
 
 fn show(cli: &Cli, args: &Show) -> anyhow::Result<ExitCode> {

@@ -16,14 +16,12 @@ const LONGEST_CAUSE: usize = 4_000;
 
 /// The one way in which a command says that it failed.
 pub fn print_error(error: &anyhow::Error) {
-    let text = match error.downcast_ref::<Problems>() {
+    let text = if let Some(problems) = error.downcast_ref::<Problems>() {
         // Several lines, made of ones that are safe.
-        Some(problems) => problems.to_string(),
-        None => {
-            let causes: Vec<_> =
-                error.chain().map(|cause| brief(&cause.to_string(), LONGEST_CAUSE).into_owned()).collect();
-            causes.join(": ")
-        }
+        problems.to_string()
+    } else {
+        let causes = error.chain().map(|cause| brief(&cause.to_string(), LONGEST_CAUSE).into_owned());
+        causes.collect::<Vec<_>>().join(": ")
     };
     print_aside(&format!("contactsync: {text}"));
 }

@@ -33,7 +33,7 @@ pub use self::{
     schema::schema,
     secrets::{shown, without_credentials},
     sections::{Graph, Pool, Retry, Throttle},
-    source::{DEFAULTS, Entries, Entry, Origin, environment},
+    source::{DEFAULTS, Entries, Entry, Origin, arguments, environment},
     starter::starter,
 };
 use crate::identity::Identity;

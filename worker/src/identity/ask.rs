@@ -125,7 +125,7 @@ async fn get(
     transport: &Transport,
     scope: &str,
 ) -> Result<Bearer, Error> {
-    token_of(credential, transport.endpoint(), scope, |complaint| transport.failure(complaint)).await
+    token_of(credential, transport.endpoint(), scope, || transport.failure()).await
 }
 
 /// The same, whatever the transport.
@@ -133,9 +133,9 @@ pub(super) async fn token_of(
     credential: Arc<dyn TokenCredential>,
     endpoint: Endpoint,
     scope: &str,
-    failure: impl Fn(&azure_core::Error) -> Error,
+    failure: impl Fn() -> Error,
 ) -> Result<Bearer, Error> {
-    let token = credential.get_token(&[scope], None).await.map_err(|complaint| failure(&complaint))?;
+    let token = credential.get_token(&[scope], None).await.map_err(|_| failure())?;
     let expires = Timestamp::from_second(token.expires_on.unix_timestamp()).unwrap_or(Timestamp::MAX);
     Bearer::new(token.token.secret(), expires).ok_or_else(|| Error::Senseless {
         endpoint,

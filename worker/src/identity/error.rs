@@ -91,21 +91,6 @@ impl Error {
         Self::Settings { what: what.into(), cause: cause.map(Arc::from) }
     }
 
-    /// An answer that looked good and is no token. The complaint about it quotes values of the answer, which are
-    /// neither ours to tell nor bounded, and one of them is a token; so only the place is kept.
-    pub(super) fn senseless(endpoint: Endpoint, complaint: &azure_core::Error) -> Self {
-        let mut causes =
-            std::iter::successors(Some(complaint as &dyn std::error::Error), |cause| cause.source());
-        let place = causes.find_map(|cause| cause.downcast_ref::<serde_json::Error>()).map_or_else(
-            || format!("the identity library refused it: {}", complaint.kind()),
-            |error| format!("its JSON does not fit at line {} column {}", error.line(), error.column()),
-        );
-        Self::Senseless {
-            endpoint,
-            cause: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(place)),
-        }
-    }
-
     /// Whether waiting helps, or a person has to.
     #[must_use]
     pub fn class(&self) -> Class {

@@ -36,14 +36,8 @@ pub async fn granted(status: u16, body: &[u8]) -> std::result::Result<Bearer, Er
     let options = ClientSecretCredentialOptions { client_options };
     let made =
         ClientSecretCredential::new("tenant", "client".to_owned(), Secret::new("secret"), Some(options));
-    let senseless = |complaint: &_| Error::senseless(Endpoint::Token, complaint);
-    ask::token_of(
-        made.map_err(|complaint| senseless(&complaint))?,
-        Endpoint::Token,
-        "scope/.default",
-        senseless,
-    )
-    .await
+    let unread = || transport::unread(Endpoint::Token);
+    ask::token_of(made.map_err(|_| unread())?, Endpoint::Token, "scope/.default", unread).await
 }
 
 /// What is kept of a refusal.

@@ -76,10 +76,10 @@ impl Transport {
         self.endpoint
     }
 
-    /// Why the library failed: what was seen on the wire, or else its own complaint about a good answer.
-    pub(super) fn failure(&self, complaint: &azure_core::Error) -> Error {
+    /// Why the library failed: what was seen on the wire, or else that it could not read a good answer.
+    pub(super) fn failure(&self) -> Error {
         let seen = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        seen.unwrap_or_else(|| Error::senseless(self.endpoint, complaint))
+        seen.unwrap_or_else(|| unread(self.endpoint))
     }
 
     /// How far our clock is ahead of the endpoint's, by all its answers, or by this one if there are too few yet. The
@@ -131,6 +131,13 @@ impl HttpClient for Transport {
         self.note(refusal.map(|refusal| Error::Refused(TokenRefusal { ahead, ..refusal })));
         Ok(AsyncRawResponse::from_bytes(StatusCode::from(status.as_u16()), to_library(&headers), body))
     }
+}
+
+/// The library could not read a good answer. Its own complaint about that quotes what it could not read, and a token
+/// may be among it.
+pub(super) fn unread(endpoint: Endpoint) -> Error {
+    let cause = Box::<dyn std::error::Error + Send + Sync>::from("its fields are not those of a token");
+    Error::Senseless { endpoint, cause: Arc::from(cause) }
 }
 
 #[derive(Default, Deserialize)]

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Context;
+use serde_json::{Map, Value};
 use shared::shown::{brief, json};
 use tracing::field::Field;
 use tracing_subscriber::{
@@ -21,6 +22,9 @@ use crate::config::{LogFormat, Telemetry};
 
 /// Longest field of a line of text, in characters. The longest of ours is the description of a dead letter.
 const LONGEST_FIELD: usize = 4_096;
+
+/// A document of JSON that is longer, in bytes, is looked through for what makes it so.
+const LONG: usize = 4 * LONGEST_FIELD;
 
 /// Starts logging to standard error, once per process.
 pub fn start(settings: &Telemetry) -> anyhow::Result<()> {
@@ -70,13 +74,26 @@ impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for Documents<M> {
 impl<W: Write> Write for Document<W> {
     /// The formatter writes a whole event at once.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        self.0.write_all(json(&String::from_utf8_lossy(event)).as_bytes())?;
+        let text = String::from_utf8_lossy(event);
+        let cut = (event.len() > LONG).then(|| shortened(&text)).flatten();
+        self.0.write_all(json(&cut.unwrap_or_else(|| text.into_owned())).as_bytes())?;
         Ok(event.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
+}
+
+/// An event without the ends of its long fields.
+fn shortened(event: &str) -> Option<String> {
+    let mut fields: Map<String, Value> = serde_json::from_str(event).ok()?;
+    for value in fields.values_mut() {
+        if let Value::String(text) = value {
+            *text = brief(text, LONGEST_FIELD).into_owned();
+        }
+    }
+    Some(format!("{}\n", Value::Object(fields)))
 }
 
 #[cfg(test)]
@@ -145,7 +162,23 @@ mod tests {
         with_default(fmt::fmt().json().flatten_event(true).with_writer(writer).finish(), log);
         let text = paper.text();
         assert!(text.lines().count() == 1 && !text.trim_end().contains(shared::shown::is_hidden), "{text}");
-        let event: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        let event: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!((&event["text"], &event["number"]), (&POISON.into(), &7.into()));
+        assert_eq!(event["long"].as_str().map(str::len), Some(10_000));
+    }
+
+    #[test]
+    fn a_field_without_an_end_gets_one() {
+        let paper = Paper::default();
+        let writer = {
+            let paper = paper.clone();
+            Documents(move || paper.clone())
+        };
+        let long = || tracing::warn!(long = "x".repeat(1_000_000), number = 7, "told");
+        with_default(fmt::fmt().json().flatten_event(true).with_writer(writer).finish(), long);
+        let text = paper.text();
+        assert!(text.len() < LONG, "{} bytes", text.len());
+        let event: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!((&event["message"], &event["number"]), (&"told".into(), &7.into()));
     }
 }
