@@ -16,6 +16,8 @@ mod deploy;
 
 mod demo;
 
+mod hostile;
+
 mod identity;
 
 mod graph;

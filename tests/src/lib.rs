@@ -19,6 +19,7 @@ pub mod chaos;
 pub mod demo;
 pub mod load;
 pub mod quota;
+pub mod rogue;
 pub mod simulation;
 
 pub mod advisories;

@@ -106,7 +106,7 @@ pub(crate) struct Performative {
 
 impl Performative {
     fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        let value: Value = serde_amqp::from_slice(bytes)?;
+        let value = span::decode(bytes)?;
         let (code, list) = undescribe(value).ok_or(Error::NotAPerformative)?;
         Ok(Self { code, fields: fields(list) })
     }

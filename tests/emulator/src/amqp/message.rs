@@ -71,7 +71,7 @@ fn section_code(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 fn decode_section(bytes: &[u8]) -> Result<Value, Error> {
-    let value: Value = serde_amqp::from_slice(bytes)?;
+    let value = span::decode(bytes)?;
     Ok(undescribe(value).map(|(_, value)| value).unwrap_or_default())
 }
 

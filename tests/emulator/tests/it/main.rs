@@ -5,6 +5,7 @@ mod broker;
 mod client;
 mod dialect;
 mod faults;
+mod hostile;
 mod properties;
 mod rules;
 mod sessions;

@@ -35,7 +35,6 @@ use super::faults::Doing;
 use super::recovery::Failure;
 use super::settler::LinkOutcome;
 use super::slot::recover;
-use super::wall::LONGEST_MESSAGE;
 use crate::bus::error::Error;
 
 const ATTACHING: &str = "attaching the receiving link";
@@ -85,7 +84,6 @@ impl Link {
             .receiver_settle_mode(ReceiverSettleMode::First)
             .credit_mode(CreditMode::Manual)
             .auto_accept(false)
-            .max_message_size(LONGEST_MESSAGE)
             .attach(&mut session)
             .await
             .map_err(|error| Doing { what: ATTACHING, host: connection.host() }.receiver_attach(error))?;

@@ -31,7 +31,7 @@ use super::recovery::{Condition, Failure};
 use super::scan::Encoded;
 use super::sections::{Body, Sections};
 use super::sender::still_attached;
-use super::wall::{LONGEST_MESSAGE, Wrapped, unwrap};
+use super::wall::{Wrapped, unwrap};
 use super::wire::entry;
 use crate::bus::error::Error;
 
@@ -122,7 +122,6 @@ impl Rpc {
             .source(node)
             .target(Target::builder().address(reply_to.clone()).build())
             .credit_mode(CreditMode::Auto(REPLY_CREDIT))
-            .max_message_size(LONGEST_MESSAGE)
             .attach(&mut session)
             .await
             .map_err(|error| doing.receiver_attach(error))?;

@@ -37,7 +37,7 @@ use crate::bus::message::Damage;
 /// Largest frame that we announce and take.
 pub(super) const LARGEST_FRAME: u32 = 256 * 1024;
 /// Longest message that we take, in bytes. Ordinary queues hold none above 256 KB, or 1 MB.
-pub(super) const LONGEST_MESSAGE: u64 = 64 * 1024 * 1024;
+const LONGEST_MESSAGE: usize = 64 * 1024 * 1024;
 /// Room for what comes, made when less than [`ROOM`] is left.
 const PIECE: usize = 64 * 1024;
 const ROOM: usize = 8 * 1024;
@@ -69,8 +69,8 @@ pub(super) enum Breach {
     Damaged(Damage),
     #[error("a message that was not asked for: more than the link has credit for")]
     Uncalled,
-    #[error("a message in more than {0} pieces, without an end")]
-    Endless(u32),
+    #[error("a message of more than {longest} bytes, or one that does not end", longest = LONGEST_MESSAGE)]
+    Endless,
     #[error("one disposition for {0} messages")]
     Disposition(u32),
 }

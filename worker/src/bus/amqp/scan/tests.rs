@@ -145,6 +145,9 @@ proptest! {
     }
 }
 
+/// Puts a value into another.
+type Outer = fn(&[u8]) -> Vec<u8>;
+
 /// A value within others: each `outer` makes one level.
 fn nested(levels: usize, outer: impl Fn(&[u8]) -> Vec<u8>) -> Vec<u8> {
     (0..levels).fold(vec![0x50, 7], |inner, _| outer(&inner))
@@ -172,7 +175,7 @@ fn array(inner: &[u8]) -> Vec<u8> {
 
 #[test]
 fn so_many_levels_are_let_pass_and_no_more() {
-    let shapes: [fn(&[u8]) -> Vec<u8>; 4] = [list, map, described_as_one, array];
+    let shapes: [Outer; 4] = [list, map, described_as_one, array];
     for (shape, outer) in shapes.into_iter().enumerate() {
         assert!(check(&nested(DEEPEST, outer)).is_ok(), "{shape}");
         for levels in [DEEPEST + 1, 2_000] {

@@ -30,7 +30,7 @@ pub(super) mod code {
 /// The length of a frame, if there can be such a frame.
 pub(super) fn size(length: [u8; 4]) -> Result<usize, Breach> {
     let length = u32::from_be_bytes(length);
-    let fits = length >= 8 && length <= LARGEST_FRAME;
+    let fits = (8..=LARGEST_FRAME).contains(&length);
     usize::try_from(length).ok().filter(|_| fits).ok_or(Breach::Size(length))
 }
 
@@ -103,7 +103,7 @@ impl Frame {
             return Ok(());
         }
         let performative = Performative::of(self.channel, &self.body).map_err(Breach::Damaged)?;
-        ledger.came(&performative)?;
+        ledger.came(&performative, payload.len())?;
         match performative.code {
             code::TRANSFER => self.carry(payload, passed),
             code::ATTACH => {

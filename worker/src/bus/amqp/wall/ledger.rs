@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 
-use super::Breach;
 use super::frame::{Performative, code};
+use super::{Breach, LONGEST_MESSAGE};
+use crate::bus::amqp::scan::Encoded;
 
-/// Most pieces of a message: as many as the longest message has in the smallest frames.
-const MOST_PIECES: u32 = 128 * 1024;
+/// What a piece of a message counts at least, as it costs that much to keep; the smallest frames are as long.
+const LEAST_PIECE: usize = 512;
 /// Most messages that one disposition may be about; the library looks at each number of the range.
 const WIDEST: u32 = 16 * 1024;
 /// Longest performative of ours that is of interest here.
@@ -35,8 +36,8 @@ struct Account {
     sent: u32,
     /// How many may have been sent, as far as we said.
     allowed: u32,
-    /// Pieces of the message that is on its way.
-    pieces: u32,
+    /// Bytes of the message that is on its way, if one is.
+    pieces: Option<usize>,
     /// Whether the other end stands. It begins to count once.
     attached: bool,
 }
@@ -72,17 +73,17 @@ mod field {
 }
 
 impl Ledger {
-    /// Enters what came in, or says that it should not have come.
-    pub(super) fn came(&mut self, came: &Performative<'_>) -> Result<(), Breach> {
+    /// Enters what came in, with so many bytes of a message, or says that it should not have come.
+    pub(super) fn came(&mut self, came: &Performative<'_>, length: usize) -> Result<(), Breach> {
         let place = |at| Some((came.channel, came.number(at)?));
         match came.code {
             code::ATTACH if !came.flag(field::ATTACH_ROLE) => {
-                let name = came.field(field::ATTACH_NAME).and_then(|name| name.text());
+                let name = came.field(field::ATTACH_NAME).and_then(Encoded::text);
                 if let (Some(name), Some(place)) = (name, place(field::ATTACH_HANDLE))
                     && let Some(account) = self.links.get_mut(name).filter(|account| !account.attached)
                 {
                     let sent = came.number(field::ATTACH_COUNT).unwrap_or_default();
-                    *account = Account { sent, allowed: sent, pieces: 0, attached: true };
+                    *account = Account { sent, allowed: sent, pieces: None, attached: true };
                     self.theirs.insert(place, name.into());
                 }
             }
@@ -98,7 +99,7 @@ impl Ledger {
             code::TRANSFER => {
                 let (more, aborted) = (came.flag(field::TRANSFER_MORE), came.flag(field::TRANSFER_ABORTED));
                 if let Some(account) = self.account(place(field::TRANSFER_HANDLE)) {
-                    return account.transfer(more, aborted);
+                    return account.transfer(length, more, aborted);
                 }
             }
             code::DISPOSITION => {
@@ -142,7 +143,7 @@ impl Ledger {
         let place = |at| Some((sent.channel, sent.number(at)?));
         match sent.code {
             code::ATTACH if sent.flag(field::ATTACH_ROLE) => {
-                let name = sent.field(field::ATTACH_NAME).and_then(|name| name.text());
+                let name = sent.field(field::ATTACH_NAME).and_then(Encoded::text);
                 if let (Some(name), Some(place)) = (name, place(field::ATTACH_HANDLE)) {
                     self.ours.insert(place, name.into());
                     self.links.insert(name.into(), Account::default());
@@ -167,23 +168,21 @@ impl Ledger {
 }
 
 impl Account {
-    fn transfer(&mut self, more: bool, aborted: bool) -> Result<(), Breach> {
-        if self.pieces == 0 {
+    fn transfer(&mut self, length: usize, more: bool, aborted: bool) -> Result<(), Breach> {
+        if self.pieces.is_none() {
             if !is_ahead(self.allowed, self.sent) {
                 return Err(Breach::Uncalled);
             }
             self.sent = self.sent.wrapping_add(1);
         }
-        self.pieces += 1;
-        if self.pieces > MOST_PIECES {
-            return Err(Breach::Endless(MOST_PIECES));
+        let so_far = self.pieces.unwrap_or_default().saturating_add(length.max(LEAST_PIECE));
+        if so_far > LONGEST_MESSAGE {
+            return Err(Breach::Endless);
         }
+        self.pieces = Some(so_far).filter(|_| more && !aborted);
         if aborted {
             // The library does not count it either.
             self.sent = self.sent.wrapping_sub(1);
-        }
-        if aborted || !more {
-            self.pieces = 0;
         }
         Ok(())
     }
