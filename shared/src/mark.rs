@@ -114,6 +114,10 @@ fn groups(text: &str) -> Option<BTreeMap<String, Version>> {
     let mut versions = BTreeMap::new();
     for group in text.split('|') {
         let (version, keys) = group.split_once(':')?;
+        // A sign would be read as part of a number, and no mark of ours has one.
+        if !version.bytes().all(|b| b == b'.' || b.is_ascii_alphanumeric()) {
+            return None;
+        }
         let (at, row) = match version.split_once('.') {
             Some((at, row)) => (at, Some(u64::from_str_radix(row, 36).ok()?)),
             None => (version, None),
@@ -212,6 +216,15 @@ mod tests {
         let hours = 2 * 3_600_000;
         assert!(!mark.is_newer(&mail, &version(NOW + hours, Some(5))), "its database was restored");
         assert!(mark.went_back(&mail, &version(NOW + hours, Some(5))));
+    }
+
+    #[test]
+    fn a_number_with_a_sign_is_not_ours() {
+        // Read as a time before 1970, it would be written as another one.
+        for text in ["cs1|-1:abcd", "cs1|+1:abcd", "cs1|1.-1:abcd", "cs1|1.+1:abcd"] {
+            assert!(!Mark::read(text).covers(&property("mail"), &version(0, None)));
+            assert_eq!(Mark::read(text), Mark { foreign: text.into(), ..Mark::default() });
+        }
     }
 
     #[test]

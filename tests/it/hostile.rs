@@ -5,6 +5,7 @@ mod broker;
 mod doors;
 mod front;
 mod graph;
+mod mutation;
 mod ways;
 mod words;
 

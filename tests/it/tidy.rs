@@ -135,6 +135,7 @@ fn only_one_place_starts_the_worker() {
         "\"prometheus\"",
         "\"git\"",
         "env!(\"CARGO_BIN_EXE_demo\")",
+        "&this_program",
     ];
     let start = concat!("Command::", "new(");
     let mut offenders = Vec::new();

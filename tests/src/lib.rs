@@ -22,9 +22,11 @@ pub mod quota;
 pub mod rogue;
 pub mod simulation;
 
+pub mod advisories;
 pub mod audit;
 
 pub mod binary;
+pub mod mutate;
 pub mod tame;
 
 /// How long a test waits for what has to come. It says nothing about how quickly that should be: it is far longer than

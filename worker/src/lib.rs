@@ -24,6 +24,8 @@ pub mod status;
 pub mod check;
 pub mod clock;
 pub mod config;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod http_client;
 pub mod private_file;
 pub mod telemetry;

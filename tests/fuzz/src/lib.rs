@@ -1,25 +1,81 @@
-//! What must hold for any body whatever.
+//! What must hold for any bytes whatever, one target for each thing that reads bytes of others.
+//!
+//! A target is bytes to begin with and a rule that panics where it does not hold. `run.sh` lets libFuzzer look for such
+//! bytes; `tests/it/hostile/mutation.rs` bends the same seeds in the ordinary tests. What was found once stands among
+//! the seeds.
 
-use serde::de::IgnoredAny;
-use shared::decode::{self, Format, View};
+mod admin;
+mod amqp;
+mod bodies;
+mod connection;
+mod graph;
+mod mark;
+mod record;
+mod settings;
+mod terminal;
+mod token;
+mod trace;
 
-/// Does with a body all that can be done, and compares what two ways of doing it say.
-pub fn decode(body: &[u8], content_type: &str) {
-    let Ok(payload) = decode::open(body, Some(content_type)) else { return };
-    let message = payload.message();
-    let Ok(context) = payload.context() else {
-        return;
-    };
-    if payload.format() == Format::Json {
-        // The reader must not be more lenient than the library it stands beside.
-        serde_json::from_slice::<IgnoredAny>(payload.body()).expect("what we read as JSON is JSON");
+pub use amqp::deep;
+
+/// One thing that reads bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Its name, for `FUZZ_TARGET` and folders.
+    pub name: &'static str,
+    /// Panics if a rule is broken.
+    pub check: fn(&[u8]),
+    /// Bytes to begin with.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+}
+
+/// All of them.
+pub const TARGETS: [Target; 16] = [
+    Target { name: "json", check: bodies::json, seeds: || bodies::seeds("json") },
+    Target { name: "xml", check: bodies::xml, seeds: || bodies::seeds("xml") },
+    Target { name: "binary", check: bodies::binary, seeds: || bodies::seeds("msbin1") },
+    Target { name: "message", check: amqp::message, seeds: amqp::seeds },
+    Target { name: "peeked", check: amqp::peeked, seeds: amqp::seeds },
+    Target { name: "reply", check: amqp::reply, seeds: amqp::replies },
+    Target { name: "frames", check: amqp::frames, seeds: amqp::conversations },
+    Target { name: "admin", check: admin::check, seeds: admin::seeds },
+    Target { name: "connection", check: connection::check, seeds: connection::seeds },
+    Target { name: "settings", check: settings::check, seeds: settings::seeds },
+    Target { name: "graph", check: graph::check, seeds: graph::seeds },
+    Target { name: "token", check: token::check, seeds: token::seeds },
+    Target { name: "terminal", check: terminal::check, seeds: terminal::seeds },
+    Target { name: "trace", check: trace::check, seeds: trace::seeds },
+    Target { name: "mark", check: mark::check, seeds: mark::seeds },
+    Target { name: "record", check: record::check, seeds: record::seeds },
+];
+
+/// The target of a name.
+#[must_use]
+pub fn target(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}
+
+/// A stretch of the input that a text shows: so many characters in a row.
+pub(crate) fn shown_run(input: &str, text: &str, length: usize) -> Option<String> {
+    let input: Vec<char> = input.chars().collect();
+    let runs = input.windows(length).map(|run| run.iter().collect::<String>());
+    // Blanks and the like, many in a row, are nobody's secret.
+    runs.filter(|run| run.chars().filter(|c| c.is_alphanumeric()).count() * 2 > length)
+        .find(|run| text.contains(run))
+}
+
+/// All that an error tells: itself and its causes.
+pub(crate) fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = format!("{error} {error:?}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(" {error}"));
+        cause = error.source();
     }
-    for view in [View::Full, View::Json] {
-        let shown = serde_json::to_vec(&context.shown(view)).expect("whatever decodes can be shown");
-        // A body of a megabyte of zeros in a list is the worst case.
-        assert!(shown.len() < 64 * body.len() + 4096, "{} bytes shown for {}", shown.len(), body.len());
-    }
-    if let Ok(message) = message {
-        assert_eq!(context.message_name.text(), Some(&*message.name));
-    }
+    text
+}
+
+/// Texts as bytes.
+pub(crate) fn texts(texts: &[&str]) -> Vec<Vec<u8>> {
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }

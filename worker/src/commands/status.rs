@@ -127,7 +127,8 @@ fn worker(
 ) -> anyhow::Result<Result<WorkerSource, String>> {
     if let Some(url) = &args.worker {
         if !matches!(url.scheme(), "http" | "https") {
-            bail!("--worker is not an address that starts with http:// or https://");
+            let url = without_credentials(url.as_str());
+            bail!("--worker {url} is not an address that starts with http:// or https://");
         }
         return Ok(Ok(WorkerSource::new(clients, url)));
     }

@@ -3,6 +3,8 @@
 mod answer;
 mod connections;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod guard;
 mod http;
 mod route;

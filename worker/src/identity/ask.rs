@@ -127,10 +127,20 @@ async fn get(
     transport: &Transport,
     scope: &str,
 ) -> Result<Bearer, Error> {
-    let token = credential.get_token(&[scope], None).await.map_err(|_| transport.failure())?;
+    token_of(credential, transport.endpoint(), scope, || transport.failure()).await
+}
+
+/// The same, whatever the transport.
+pub(super) async fn token_of(
+    credential: Arc<dyn TokenCredential>,
+    endpoint: Endpoint,
+    scope: &str,
+    failure: impl Fn() -> Error,
+) -> Result<Bearer, Error> {
+    let token = credential.get_token(&[scope], None).await.map_err(|_| failure())?;
     let expires = Timestamp::from_second(token.expires_on.unix_timestamp()).unwrap_or(Timestamp::MAX);
     Bearer::new(token.token.secret(), expires).ok_or_else(|| Error::Senseless {
-        endpoint: transport.endpoint(),
+        endpoint,
         cause: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from("it cannot travel in a header")),
     })
 }

@@ -11,6 +11,8 @@ mod certificate;
 mod credential;
 mod entra;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod transport;
 
 use std::fmt;

@@ -77,16 +77,10 @@ impl Transport {
         self.endpoint
     }
 
-    /// Why the library failed: what was seen on the wire, or else that it could not read a good answer. Its own
-    /// complaint about that quotes what it could not read, and a token may be among it.
+    /// Why the library failed: what was seen on the wire, or else that it could not read a good answer.
     pub(super) fn failure(&self) -> Error {
         let seen = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        seen.unwrap_or_else(|| Error::Senseless {
-            endpoint: self.endpoint,
-            cause: Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(
-                "its fields are not those of a token",
-            )),
-        })
+        seen.unwrap_or_else(|| unread(self.endpoint))
     }
 
     /// How far our clock is ahead of the endpoint's, by all its answers, or by this one if there are too few yet. The
@@ -146,6 +140,13 @@ impl HttpClient for Transport {
     }
 }
 
+/// The library could not read a good answer. Its own complaint about that quotes what it could not read, and a token
+/// may be among it.
+pub(super) fn unread(endpoint: Endpoint) -> Error {
+    let cause = Box::<dyn std::error::Error + Send + Sync>::from("its fields are not those of a token");
+    Error::Senseless { endpoint, cause: Arc::from(cause) }
+}
+
 #[derive(Default, Deserialize)]
 struct RefusalBody {
     error: Option<String>,
@@ -154,7 +155,7 @@ struct RefusalBody {
 }
 
 /// What may be logged of a refusal, and what decides about it.
-fn refusal(endpoint: Endpoint, status: u16, headers: &HeaderMap, body: &[u8]) -> TokenRefusal {
+pub(super) fn refusal(endpoint: Endpoint, status: u16, headers: &HeaderMap, body: &[u8]) -> TokenRefusal {
     let body: RefusalBody = serde_json::from_slice(body).unwrap_or_default();
     let known = |text: &String| text.len() <= 64 && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     let wait = headers.get(reqwest::header::RETRY_AFTER).and_then(|value| value.to_str().ok());

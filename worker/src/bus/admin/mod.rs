@@ -27,6 +27,8 @@ mod client;
 mod description;
 mod duration;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod xml;
 
 pub use client::{AdminClient, root};

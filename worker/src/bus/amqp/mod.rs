@@ -15,6 +15,8 @@ mod claims;
 mod connection;
 mod dispatch;
 mod faults;
+#[doc(hidden)]
+pub mod fuzz;
 mod intake;
 mod link;
 mod management;

@@ -1,4 +1,0 @@
-//! Bodies announced as `application/json`.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|body: &[u8]| fuzz::decode(body, "application/json"));

@@ -1,0 +1,10 @@
+//! What reads bytes of others, without the way on which they come: for fuzzing, and for tests with bytes that no
+//! service sends.
+//!
+//! Nothing of the product calls it. Each part lies beside what it opens, and calls what the product calls.
+
+pub use crate::{
+    bus::{admin::fuzz as admin, amqp::fuzz as amqp},
+    graph::fuzz as graph,
+    identity::fuzz as token,
+};
