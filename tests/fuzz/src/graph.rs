@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use serde_json::Value;
 use shared::{
-    ids::{SequenceNumber, UserId},
-    patch::{Entry, PropertyValue, UserWrite},
+    admission::Terms,
+    ids::{ContactId, SequenceNumber, UserId},
+    patch::{Entry, PropertyValue, SignIn, UserWrite},
     property::Property,
     reconcile::{self, Reading},
     register::Stamp,
@@ -47,7 +48,12 @@ pub(crate) fn check(bytes: &[u8]) {
 }
 
 fn user(body: &[u8], read: Option<&Value>) {
-    let reading = Reading { guard: Property::named("extensionAttribute15"), diff: true };
+    let terms = Terms {
+        owner: Property::named("extensionAttribute14"),
+        local_issuer: Some("c.d".into()),
+        ..Terms::default()
+    };
+    let reading = Reading { guard: Property::named("extensionAttribute15"), diff: true, terms };
     let write = write();
     let Some(current) = graph::current(body, &write, &reading) else { return };
     assert!(read.is_none_or(|read| read["id"].is_string()), "a user without an id");
@@ -67,11 +73,12 @@ fn user(body: &[u8], read: Option<&Value>) {
 fn write() -> UserWrite {
     let at = Timestamp::from_millisecond(1_767_225_600_000).unwrap_or_default();
     let stamp = Stamp { version: Version::at(at), arrival: SequenceNumber(1) };
+    let address = SignIn { previous: Some("a@b.c".into()), ..SignIn::to("new@b.c") };
     let values = [
         ("mail", PropertyValue::Text("a@b.c".into())),
         ("surname", PropertyValue::Clear),
         ("otherMails", PropertyValue::Single("a@b.c".into())),
-        ("signInEmail", PropertyValue::SignIn { address: "new@b.c".into(), previous: Some("a@b.c".into()) }),
+        ("signInEmail", address.into()),
     ];
     let entry =
         |(name, value): (&str, PropertyValue)| Some(Entry { property: Property::named(name)?, value, stamp });
@@ -80,6 +87,7 @@ fn write() -> UserWrite {
         entries: values.into_iter().filter_map(entry).collect(),
         known: Vec::new(),
         urgency: Urgency::Live,
+        contacts: vec![ContactId(Uuid::from_u128(1))],
     }
 }
 
