@@ -167,6 +167,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         while !*stop.borrow() && !self.closed {
             self.step(&mut stop).await;
         }
+        self.link.give_up();
         self.drain().await;
         self.queue.close().await;
     }

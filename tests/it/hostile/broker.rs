@@ -17,7 +17,7 @@ use tests::{
     },
     world::{DEAD_LETTERS, Options, QUEUE, Worker, World},
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::replay::{PATIENCE, QUICK, change, contactsync, user};
 
@@ -247,6 +247,15 @@ async fn frames_that_cannot_be_make_the_worker_connect_anew_and_say_why() -> Res
         let mut worker = world.start_worker(&settings(&world, &rogue)?)?;
         complains(&rogue, &mut worker, words).await?;
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_does_not_keep_the_worker_from_stopping() -> Result<()> {
+    let greeting = Some(Vec::new());
+    let (_world, rogue, worker) = betrayed(Behaviour { greeting, ..Behaviour::default() }).await?;
+    rogue.until("it comes", |seen| seen.connections > 0).await?;
+    timeout(PATIENCE, worker.stop()).await.context("the worker does not stop")??;
     Ok(())
 }
 

@@ -104,6 +104,12 @@ impl<Q: Queue> LinkGate<Q> {
         self.intake == Intakes::Open
     }
 
+    /// Gives up a look that is under way. One that nobody waits for any more would keep its place in the queue for a
+    /// connection, and so keep the connection from being closed.
+    pub(super) fn give_up(&mut self) {
+        self.page = None;
+    }
+
     /// Waits for the next page of a look; for ever while none is under way. Safe to cancel.
     pub(super) async fn looked(&mut self) -> Page {
         let Some(page) = &mut self.page else { return std::future::pending().await };
