@@ -22,8 +22,6 @@ mod identity;
 
 mod graph;
 
-mod hostile;
-
 mod planning;
 
 mod queue_counts;
