@@ -126,11 +126,13 @@ fn groups(text: &str) -> Option<BTreeMap<String, Version>> {
         if keys.is_empty() || keys.len() % KEY != 0 || !keys.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return None;
         }
-        let (realm, keys) = realm(keys)?;
+        let keys = (0..keys.len()).step_by(KEY).map(|start| &keys[start..start + KEY]);
+        // Wherever it stands: readers who take it for a property write it back among them, in their order.
+        let (organizations, properties): (Vec<_>, Vec<_>) =
+            keys.partition(|key| key.starts_with(ORGANIZATION));
+        let realm = organizations.last().map_or(Some(Realm::UNKNOWN), |key| realm(key))?;
         let row = row.map(|number| Row { number, realm });
-        for start in (0..keys.len()).step_by(KEY) {
-            versions.insert(keys[start..start + KEY].to_owned(), Version { row, at });
-        }
+        versions.extend(properties.into_iter().map(|key| (key.to_owned(), Version { row, at })));
     }
     Some(versions)
 }
@@ -145,11 +147,9 @@ fn organization(row: Option<Row>) -> String {
     }
 }
 
-/// Parts the key of the organization from those of the properties.
-fn realm(keys: &str) -> Option<(Realm, &str)> {
-    let Some(rest) = keys.strip_prefix(ORGANIZATION) else { return Some((Realm::UNKNOWN, keys)) };
-    let (hash, properties) = rest.split_at_checked(KEY - 1)?;
-    Some((Realm::numbered(u16::from_str_radix(hash, 36).ok()?), properties))
+/// The organization of a key.
+fn realm(key: &str) -> Option<Realm> {
+    u16::from_str_radix(&key[1..], 36).ok().map(Realm::numbered)
 }
 
 fn key(property: &Property) -> String {
@@ -224,6 +224,24 @@ mod tests {
         for text in ["cs1|-1:abcd", "cs1|+1:abcd", "cs1|1.-1:abcd", "cs1|1.+1:abcd"] {
             assert!(!Mark::read(text).covers(&property("mail"), &version(0, None)));
             assert_eq!(Mark::read(text), Mark { foreign: text.into(), ..Mark::default() });
+        }
+    }
+
+    #[test]
+    fn the_organization_is_found_wherever_it_stands() {
+        let key = key(&property("mail"));
+        for text in [
+            format!("cs1|z.z:O025{key}0abc"),
+            format!("cs1|z.z:0abcO025{key}"),
+            format!("cs1|z.z:{key}0abcO025"),
+        ] {
+            let mark = Mark::read(&text);
+            assert_eq!(
+                mark.versions[&key].row,
+                Some(Row { number: 35, realm: Realm::numbered(77) }),
+                "{text}"
+            );
+            assert_eq!(mark.versions.len(), 2, "{text}");
         }
     }
 

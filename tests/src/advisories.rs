@@ -1,4 +1,4 @@
-//! Whether a locked package has a weakness that is known to RustSec, by an index of their database
+//! Whether a locked package has a weakness that is known to `RustSec`, by an index of their database
 //! (`deploy/advisories/index.py` makes it).
 
 use std::{collections::BTreeMap, fmt};
@@ -12,7 +12,7 @@ use toml::Table;
 /// An index that is older says little about today.
 const OLD: SignedDuration = SignedDuration::from_hours(24 * 90);
 
-/// What RustSec knew at some time.
+/// What `RustSec` knew at some time.
 #[derive(Debug)]
 pub struct Index {
     /// Which state of the database it was made of.

@@ -237,7 +237,7 @@ pub(crate) fn conversations() -> Vec<Vec<u8>> {
         b"",
     );
     let flow = frame(0x13, &[vec![0x52, 1], vec![0x52, 100], vec![0x52, 1], vec![0x52, 100]], b"");
-    let tag = vec![&[0xa0, 16][..], &[7; 16]].concat();
+    let tag = [&[0xa0, 16][..], &[7; 16]].concat();
     let message = seeds().swap_remove(0);
     let transfer = frame(0x14, &[vec![0x43], vec![0x43], tag, vec![0x43], vec![0x42], vec![0x42]], &message);
     let error = section(0x1d, &list(&[symbol("amqp:not-found"), text("gone")]));

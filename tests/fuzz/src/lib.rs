@@ -55,24 +55,21 @@ pub fn target(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|target| target.name == name)
 }
 
-/// A stretch of the input that a text shows: so many characters in a row.
-pub(crate) fn shown_run(input: &str, text: &str, length: usize) -> Option<String> {
+/// Stretches of the input that a text shows: so many characters in a row.
+pub(crate) fn shown_runs(input: &str, text: &str, length: usize) -> impl Iterator<Item = String> {
     let input: Vec<char> = input.chars().collect();
     let runs = input.windows(length).map(|run| run.iter().collect::<String>());
     // Blanks and the like, many in a row, are nobody's secret.
-    runs.filter(|run| run.chars().filter(|c| c.is_alphanumeric()).count() * 2 > length)
-        .find(|run| text.contains(run))
+    let told =
+        |run: &String| run.chars().filter(|c| c.is_alphanumeric()).count() * 2 > length && text.contains(run);
+    runs.filter(told).collect::<Vec<_>>().into_iter()
 }
 
 /// All that an error tells: itself and its causes.
 pub(crate) fn told(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = format!("{error} {error:?}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(&format!(" {error}"));
-        cause = error.source();
-    }
-    text
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    let told = [error.to_string(), format!("{error:?}")].into_iter().chain(causes.map(ToString::to_string));
+    told.collect::<Vec<_>>().join(" ")
 }
 
 /// Texts as bytes.

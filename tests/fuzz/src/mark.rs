@@ -39,6 +39,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         "somebody else's cs1|mjv2k0g0:abcd",
         "cs1|cs1|zzzzzzzz:abcd",
         "cs1|-1.zzvzvzzzzz:abcd|0.1z:efgh",
+        "cs1|mj02k:v2fyO00aaccd",
         "cs1|-1:abcd|0.zzzzzzzzzzzzz:abcd",
     ])
 }

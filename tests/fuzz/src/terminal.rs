@@ -24,7 +24,9 @@ pub(crate) fn check(bytes: &[u8]) {
         let document = serde_json::to_string(&value).expect("JSON");
         let out = shown::json(&document);
         assert!(!out.chars().any(commands), "{out:?} commands");
-        assert_eq!(serde_json::from_str::<Value>(&out).ok(), Some(value), "it says something else");
+        // Not the value itself: a number of many digits is another one once it was written.
+        let same = serde_json::from_str::<Value>(&document).ok();
+        assert_eq!(serde_json::from_str::<Value>(&out).ok(), same, "it says something else");
     }
 }
 
@@ -46,6 +48,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         "\u{202e}txt.exe\u{2066}\u{200b}\u{2028}\u{feff}\u{e0041}\u{fe0f}",
         "Zoë Müller 漢字 \u{1f469}\u{200d}\u{1f4bb} عربي",
         "{\"a\\u001b\":\"\u{202e}\u{9b}\",\"b\":[1,\"\u{2028}\"]}",
+        "9999996000000001814952975",
         "00112233-4455-6677-8899-aabbccddeeff",
     ])
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use tokio::runtime::{Builder, Runtime};
 use worker::fuzz::token;
 
-use crate::{shown_run, texts, told};
+use crate::{shown_runs, texts, told};
 
 /// A token travels in a header and nowhere else, and what is no token is not told.
 pub(crate) fn check(bytes: &[u8]) {
@@ -36,7 +36,7 @@ pub(crate) fn check(bytes: &[u8]) {
         Err(error) if (200..300).contains(&status) => {
             // A token in the wrong place is a token still.
             let words = told(&error);
-            let shown = shown_run(&text, &words, 24);
+            let shown = shown_runs(&text, &words, 24).next();
             assert!(shown.is_none(), "{shown:?} is shown by: {words}");
         }
         Err(_) => {}

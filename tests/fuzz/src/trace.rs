@@ -19,7 +19,7 @@ pub(crate) fn check(bytes: &[u8]) {
         let properties: Properties = [(name, Property::Text(text.as_ref().into()))].into_iter().collect();
         let message = Message { properties, ..Message::default() };
         let Some(begun) = tracer.begin(&message, Timestamp::UNIX_EPOCH) else { continue };
-        let hex: String = begun.context.trace.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = format!("{:032x}", u128::from_be_bytes(begun.context.trace));
         assert!(text.to_ascii_lowercase().contains(&hex), "a trace that the sender did not name");
         assert_ne!(begun.context.trace, [0; 16]);
         assert_ne!(begun.context.span, [0; 8]);

@@ -10,6 +10,7 @@ const DEEP: usize = 100_000;
 const MOST_MEMORY: u64 = 64 << 20;
 
 /// Bends the seeds of a target, adds what is to be tried besides, and demands that all of it is survived.
+#[expect(clippy::print_stdout, reason = "what was tried, for whoever asks to see it")]
 fn check(name: &str, bent: usize, besides: Vec<Vec<u8>>) -> Result<()> {
     let target = fuzz::target(name).expect("a target");
     let seeds = (target.seeds)();
@@ -18,23 +19,14 @@ fn check(name: &str, bent: usize, besides: Vec<Vec<u8>>) -> Result<()> {
     inputs.extend(besides);
     inputs.extend(mutants(&seeds, bent, 16));
     let report = survive(&format!("hostile::mutation::{name}"), &inputs, target.check)?;
-    println!(
-        "{name}: {} tried, {} fallen, {} KB held",
-        report.tried,
-        report.fallen.len(),
-        report.memory / 1024
-    );
-    for (index, how) in &report.fallen {
-        let input = String::from_utf8_lossy(&inputs[*index]);
-        let input: String = input.chars().take(300).collect();
-        println!("input {index}: {how}\n  {input:?}");
-    }
-    ensure!(
-        report.fallen.is_empty(),
-        "{name}: {} of {} were not survived",
-        report.fallen.len(),
-        report.tried
-    );
+    let (tried, memory) = (report.tried, report.memory);
+    println!("{name}: {tried} tried, {} fallen, {} KB held", report.fallen.len(), memory / 1024);
+    let told = |(index, how): &(usize, String)| {
+        let input: String = String::from_utf8_lossy(&inputs[*index]).chars().take(300).collect();
+        format!("\n  input {index}: {how}\n    {input:?}")
+    };
+    let fallen: String = report.fallen.iter().map(told).collect();
+    ensure!(fallen.is_empty(), "{name}: {} of {tried} were not survived:{fallen}", report.fallen.len());
     ensure!(report.tried == inputs.len());
     ensure!(report.memory < MOST_MEMORY, "{name}: {} bytes were held", report.memory);
     Ok(())
