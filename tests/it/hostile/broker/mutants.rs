@@ -1,22 +1,17 @@
 //! Thousands of damaged messages, answers and streams through everything that reads them, in a process of its own: what
 //! is looked for ends a process.
 
-use std::{panic::AssertUnwindSafe, process::Stdio};
-
-use anyhow::{Context, Result};
+use anyhow::{Result, ensure};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tests::{
-    load::usage::Usage,
+    mutate::survive,
     rogue::encode::{
         FALSE, NULL, Nest, TRUE, annotations, binary, data, described, frame, int, list, long, map, symbol,
         text, uint,
     },
 };
-use tokio::process::Command;
 use worker::bus::amqp::untrusted::{self, Piece};
 
-/// Says to this test, started anew as a process, that it is the one that tries.
-const TRYING: &str = "MUTANTS";
 const MUTANTS: usize = 6_000;
 
 fn message() -> Vec<u8> {
@@ -135,49 +130,56 @@ fn mutant(of: &[u8], chance: &mut StdRng) -> Vec<u8> {
     bytes
 }
 
-/// Tries them all, on as small a stack as threads have anywhere. Prints how many panicked.
-#[test]
-fn tried_in_a_process_of_its_own() {
-    if std::env::var_os(TRYING).is_none() {
-        return;
-    }
-    let tries = || {
-        let mut chance = StdRng::seed_from_u64(77);
-        let (message, answer, opening, stream) = (message(), answer(), attached(), stream());
-        let mut panics = 0;
-        for _ in 0..MUTANTS {
-            let bytes = mutant(&message, &mut chance);
-            let (reply, frames) = (mutant(&answer, &mut chance), mutant(&stream, &mut chance));
-            let greeting = mutant(&opening, &mut chance);
-            let tried = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                drop(untrusted::message(&bytes));
-                drop(untrusted::peeked(&bytes));
-                drop(untrusted::reply(&reply));
-                drop(conversation(&opening, &frames));
-                drop(conversation(&greeting, &stream));
-            }));
-            panics += usize::from(tried.is_err());
-        }
-        panics
-    };
-    let thread = std::thread::Builder::new().stack_size(128 * 1024).spawn(tries).expect("a thread");
-    let panics = thread.join().expect("it has ended");
-    let peak = Usage::of(std::process::id()).peak >> 20;
-    println!("mutants: {MUTANTS} of each kind, panics: {panics}, peak memory: {peak} MB");
-    assert!(panics == 0 && peak < 150, "panics: {panics}, peak memory: {peak} MB");
+/// What a mutant is of.
+#[derive(Clone, Copy)]
+enum Kind {
+    Message,
+    Reply,
+    Stream,
+    Opening,
 }
 
-#[tokio::test]
-async fn no_damage_ends_the_process_or_fills_its_memory() -> Result<()> {
-    let trying = Command::new(std::env::current_exe()?)
-        .args(["--exact", "hostile::broker::mutants::tried_in_a_process_of_its_own", "--nocapture"])
-        .env(TRYING, "yes")
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .context("this program cannot be started anew")?;
-    let (out, err) = (String::from_utf8_lossy(&trying.stdout), String::from_utf8_lossy(&trying.stderr));
-    assert!(trying.status.success() && out.contains("panics: 0,"), "{}\n{out}\n{err}", trying.status);
+/// Reads a mutant; its first byte says of what.
+fn read(mutant: &[u8]) {
+    let Some((kind, bytes)) = mutant.split_first() else { return };
+    let reading = || match kind {
+        0 => {
+            drop(untrusted::message(bytes));
+            drop(untrusted::peeked(bytes));
+        }
+        1 => drop(untrusted::reply(bytes)),
+        2 => drop(conversation(&attached(), bytes)),
+        _ => drop(conversation(bytes, &stream())),
+    };
+    std::thread::scope(|scope| {
+        // As small as a thread of musl.
+        let thread = std::thread::Builder::new().stack_size(128 * 1024);
+        let reading = thread.spawn_scoped(scope, reading).expect("a thread");
+        reading.join().expect("no panic");
+    });
+}
+
+#[test]
+fn no_damage_ends_the_process_or_fills_its_memory() -> Result<()> {
+    let mut chance = StdRng::seed_from_u64(77);
+    let kinds = [
+        (Kind::Message, message()),
+        (Kind::Reply, answer()),
+        (Kind::Stream, stream()),
+        (Kind::Opening, attached()),
+    ];
+    let mut inputs = Vec::with_capacity(kinds.len() * MUTANTS);
+    for _ in 0..MUTANTS {
+        for (kind, whole) in &kinds {
+            inputs.push([&[*kind as u8], &mutant(whole, &mut chance)[..]].concat());
+        }
+    }
+    let test = "hostile::broker::mutants::no_damage_ends_the_process_or_fills_its_memory";
+    let report = survive(test, &inputs, read)?;
+    let peak = report.memory >> 20;
+    println!("mutants: {} tried, {} fallen, {peak} MB held", report.tried, report.fallen.len());
+    ensure!(report.fallen.is_empty() && report.tried == inputs.len(), "{:?}", report.fallen);
+    ensure!(peak < 150, "{peak} MB were held");
     Ok(())
 }
 
