@@ -39,16 +39,38 @@ pub fn create(path: &Path) -> Result<File, Error> {
     private().write(true).create_new(true).open(path).map_err(Error::Open)
 }
 
+/// Makes a file anew that nobody else may read, in place of one that may be there: what was there lives on for whoever has
+/// it open, and a link is replaced, not followed.
+pub fn replace(path: &Path) -> Result<File, Error> {
+    match std::fs::symlink_metadata(path) {
+        Ok(there) if there.is_file() || there.is_symlink() => {
+            std::fs::remove_file(path).map_err(Error::Open)?
+        }
+        Ok(_) => return Err(Error::Irregular),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(Error::Open(error)),
+    }
+    create(path)
+}
+
+/// Opens a file to write on at its end, or makes it.
+pub fn append(path: &Path) -> Result<File, Error> {
+    checked(path, private().append(true).create(true))
+}
+
 /// Opens a file to read it and to write on, or makes it. What is in it stays.
 pub fn open(path: &Path) -> Result<File, Error> {
+    checked(path, private().read(true).write(true).create(true).truncate(false))
+}
+
+fn checked(path: &Path, options: &OpenOptions) -> Result<File, Error> {
     // Merely to open a device can set something off.
     match std::fs::symlink_metadata(path) {
         Ok(there) => check(&there)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(Error::Open(error)),
     }
-    let file = private().read(true).write(true).create(true).truncate(false).open(path);
-    let file = file.map_err(Error::Open)?;
+    let file = options.open(path).map_err(Error::Open)?;
     // It may have been changed for another since.
     check(&file.metadata().map_err(Error::Open)?)?;
     Ok(file)

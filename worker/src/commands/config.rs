@@ -2,7 +2,6 @@
 
 use std::{
     fmt::Write as _,
-    fs::{File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
@@ -16,6 +15,7 @@ use crate::{
     cli::{BAD_SETTINGS, Cli},
     commands::{json_text, print, print_error},
     config::{self, Entries, Entry, Origin, Problems},
+    private_file,
 };
 
 /// The subcommands of `config`.
@@ -80,19 +80,13 @@ fn init(args: &Init) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let path = Shown(args.file.display());
-    let mut how = OpenOptions::new();
-    how.write(true);
     // It is made to be filled in with secrets: nobody else on the machine needs to read them.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut how, 0o600);
-    if args.force {
-        how.create(true).truncate(true)
-    } else {
-        how.create_new(true)
-    };
-    match how.open(&args.file) {
-        Ok(file) => fill(file, &text).with_context(|| format!("cannot write {path}"))?,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+    let made = if args.force { private_file::replace(&args.file) } else { private_file::create(&args.file) };
+    match made {
+        Ok(mut file) => {
+            file.write_all(text.as_bytes()).with_context(|| format!("cannot write {path}"))?;
+        }
+        Err(private_file::Error::Open(error)) if error.kind() == io::ErrorKind::AlreadyExists => {
             bail!("{path} is there already, and may hold settings that work; --force writes over it");
         }
         Err(error) => return Err(error).with_context(|| format!("cannot write {path}")),
@@ -101,13 +95,6 @@ fn init(args: &Init) -> anyhow::Result<ExitCode> {
         "Wrote {path}. Fill in what stands open in [service_bus] and [identity], then run: contactsync check\n"
     ))?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Writes the text. A file that was there already is read by whoever could read it before, unless that is changed first.
-fn fill(mut file: File, text: &str) -> io::Result<()> {
-    #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    file.write_all(text.as_bytes())
 }
 
 fn show(cli: &Cli, args: &Show) -> anyhow::Result<ExitCode> {

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     commands::{json_line, print, screen::Screen},
+    private_file,
     replay::{Audit, End, Event, Progress, Summary},
 };
 
@@ -26,13 +27,8 @@ pub(in crate::commands) struct Report {
 impl Report {
     pub(in crate::commands) fn new(json: bool, audit: Option<&Path>, of: u64) -> anyhow::Result<Self> {
         let audit = audit.map(|path| {
-            let mut options = File::options();
-            options.create(true).append(true);
             // It tells who was written and why, which is nobody else's business on this machine.
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let file = options.open(path);
-            file.with_context(|| format!("cannot write {}", path.display()))
+            private_file::append(path).with_context(|| format!("cannot write {}", path.display()))
         });
         let (told, screen) = (Instant::now(), Screen::new(Some(of)));
         Ok(Self { json, audit: audit.transpose()?, screen, told, failed: None })
