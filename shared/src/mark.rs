@@ -25,6 +25,8 @@ use crate::{
 /// How a mark begins.
 pub const LEAD: &str = "cs1|";
 const KEY: usize = 4;
+/// Most places of a text in which a mark may begin.
+const MOST_LEADS: usize = 16;
 /// Before the hash of an organization; hashes of properties are in small letters.
 const ORGANIZATION: char = 'O';
 
@@ -40,12 +42,13 @@ impl Mark {
     /// Reads the attribute. Text that is not ours, or damaged, counts as somebody else's.
     #[must_use]
     pub fn read(text: &str) -> Self {
-        if let Some(at) = text.rfind(LEAD)
-            && let Some(versions) = groups(&text[at + LEAD.len()..])
-        {
-            return Self { foreign: text[..at].to_owned(), versions };
-        }
-        Self { foreign: text.to_owned(), versions: BTreeMap::new() }
+        // The first that is followed by nothing but groups: a hash at the end of a group can look like another lead.
+        // Nobody's text has many leads, and each try goes through all that follows.
+        let leads = text.match_indices(LEAD).take(MOST_LEADS);
+        let marks = leads.map(|(at, _)| (&text[..at], groups(&text[at + LEAD.len()..])));
+        let mark = marks.filter_map(|(foreign, versions)| Some((foreign, versions?))).next();
+        let (foreign, versions) = mark.unwrap_or((text, BTreeMap::new()));
+        Self { foreign: foreign.to_owned(), versions }
     }
 
     /// Whether a newer version than this one has been written to the property.
@@ -224,6 +227,19 @@ mod tests {
         for text in ["cs1|-1:abcd", "cs1|+1:abcd", "cs1|1.-1:abcd", "cs1|1.+1:abcd"] {
             assert!(!Mark::read(text).covers(&property("mail"), &version(0, None)));
             assert_eq!(Mark::read(text), Mark { foreign: text.into(), ..Mark::default() });
+        }
+    }
+
+    #[test]
+    fn a_hash_that_looks_like_a_lead_is_read_as_a_hash() {
+        for foreign in ["", "loyalty=gold;"] {
+            let versions =
+                [("acs1", version(NOW, None)), ("bcs1", version(NOW - 1, None)), ("abcd", version(1, None))];
+            let versions = versions.map(|(key, version)| (key.to_owned(), version)).into();
+            let mark = Mark { foreign: foreign.into(), versions };
+            let text = mark.write(1024).expect("fits");
+            assert!(text.matches(LEAD).count() == 3, "{text}");
+            assert_eq!(Mark::read(&text), mark);
         }
     }
 

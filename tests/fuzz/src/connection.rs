@@ -45,7 +45,9 @@ pub(crate) fn check(bytes: &[u8]) {
                 text.split(';').filter(|piece| piece.to_ascii_lowercase().contains("sharedaccesskey="))
             {
                 let key = piece.split_once('=').map_or("", |(_, key)| key).trim();
-                assert!(key.len() < 8 || !shown.contains(key), "a key is shown");
+                // A name may be shown, and can be made of the key.
+                let only = key.len() >= 8 && text.matches(key).count() == 1;
+                assert!(!only || !shown.contains(key), "a key is shown");
             }
         }
         Err(error) => {

@@ -95,7 +95,12 @@ fn record() -> Result<()> {
 
 #[test]
 fn mark() -> Result<()> {
-    check("mark", 8_000, nested("", "cs1|", ":a", "").into())
+    let deep = [
+        nested("", "cs1|", ":a", ""),
+        nested("cs1|", "1:acs1|", "", "x"),
+        nested("", "cs1|1:abcd|", "", "1"),
+    ];
+    check("mark", 8_000, deep.concat())
 }
 
 #[test]
