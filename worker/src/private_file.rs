@@ -44,7 +44,7 @@ pub fn create(path: &Path) -> Result<File, Error> {
 pub fn replace(path: &Path) -> Result<File, Error> {
     match std::fs::symlink_metadata(path) {
         Ok(there) if there.is_file() || there.is_symlink() => {
-            std::fs::remove_file(path).map_err(Error::Open)?
+            std::fs::remove_file(path).map_err(Error::Open)?;
         }
         Ok(_) => return Err(Error::Irregular),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -143,6 +143,21 @@ mod tests {
             assert_eq!(text, "abc");
             assert!(matches!(create(&path), Err(Error::Open(_))), "it is there already");
         }
+    }
+
+    #[test]
+    fn a_file_is_replaced_and_not_followed_and_one_is_written_on_at_its_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, other) = (folder.path().join("settings"), folder.path().join("other"));
+        fs::write(&other, "theirs").expect("written");
+        symlink(&other, &path).expect("linked");
+        assert!(matches!(append(&path), Err(Error::Irregular)));
+        replace(&path).expect("replaced").write_all(b"ours").expect("written");
+        append(&path).expect("ours").write_all(b", more").expect("written");
+        assert_eq!(fs::read_to_string(&other).expect("there"), "theirs");
+        assert_eq!(fs::read_to_string(&path).expect("there"), "ours, more");
+        assert_eq!(fs::symlink_metadata(&path).expect("there").mode() & 0o777, 0o600);
+        assert!(matches!(replace(folder.path()), Err(Error::Irregular)), "a folder stays");
     }
 
     #[test]
