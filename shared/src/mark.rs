@@ -45,8 +45,8 @@ impl Mark {
         // The first that is followed by nothing but groups: a hash at the end of a group can look like another lead.
         // Nobody's text has many leads, and each try goes through all that follows.
         let leads = text.match_indices(LEAD).take(MOST_LEADS);
-        let marks = leads.map(|(at, _)| (&text[..at], groups(&text[at + LEAD.len()..])));
-        let mark = marks.filter_map(|(foreign, versions)| Some((foreign, versions?))).next();
+        let mut marks = leads.map(|(at, _)| (&text[..at], groups(&text[at + LEAD.len()..])));
+        let mark = marks.find_map(|(foreign, versions)| Some((foreign, versions?)));
         let (foreign, versions) = mark.unwrap_or((text, BTreeMap::new()));
         Self { foreign: foreign.to_owned(), versions }
     }
