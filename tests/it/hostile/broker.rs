@@ -4,7 +4,7 @@ mod mutants;
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use emulator::{broker, graph::User};
 use serde_json::Value as Json;
@@ -12,7 +12,7 @@ use tests::{
     load::usage::Usage,
     message::moment,
     rogue::{
-        Behaviour, Flood, Rogue,
+        Behaviour, Flood, Rogue, Seen,
         encode::{self, NULL, Nest, annotations, data, described, list, map, symbol, text},
     },
     world::{DEAD_LETTERS, Options, QUEUE, Worker, World},
@@ -115,6 +115,22 @@ async fn complains(rogue: &Rogue, worker: &mut Worker, words: &str) -> Result<()
     assert_unharmed(worker)
 }
 
+/// Waits until a worker has made dead letters of so many messages, unharmed.
+async fn buried(rogue: &Rogue, worker: &mut Worker, messages: usize) -> Result<Seen> {
+    let ended = async {
+        while worker.is_running()? {
+            sleep(Duration::from_millis(50)).await;
+        }
+        bail!("the worker has ended:\n{}", worker.log()?)
+    };
+    let seen = tokio::select! {
+        seen = rogue.until("all are dead letters", |seen| seen.dead.len() >= messages) => seen?,
+        ended = ended => return ended,
+    };
+    assert_unharmed(worker)?;
+    Ok(seen)
+}
+
 /// The worker is there still, and has not grown.
 fn assert_unharmed(worker: &mut Worker) -> Result<()> {
     ensure!(worker.is_running()?, "the worker has ended:\n{}", worker.log()?);
@@ -132,8 +148,7 @@ async fn no_depth_in_any_section_stops_the_worker() -> Result<()> {
     messages.extend(Nest::ALL.map(|nest| section.with(1_000, &nest.deep(31))));
     let all = messages.len();
     let (_world, rogue, mut worker) = betrayed(Behaviour { messages, ..Behaviour::default() }).await?;
-    let seen = rogue.until("all are dead letters", |seen| seen.dead.len() >= all).await?;
-    assert_unharmed(&mut worker)?;
+    let seen = buried(&rogue, &mut worker, all).await?;
     let reasons = |wanted: &str| seen.dead.iter().filter(|(reason, _)| reason == wanted).count();
     assert_eq!(reasons("MessageUnreadable"), deep, "{seen:?}");
     assert!(!worker.log()?.contains("does not keep to the protocol"), "the frames are sound");
@@ -164,8 +179,7 @@ async fn lengths_that_are_announced_take_no_memory() -> Result<()> {
     }
     let all = messages.len();
     let (_world, rogue, mut worker) = betrayed(Behaviour { messages, ..Behaviour::default() }).await?;
-    rogue.until("all are dead letters", |seen| seen.dead.len() >= all).await?;
-    assert_unharmed(&mut worker)
+    buried(&rogue, &mut worker, all).await.map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -309,9 +323,10 @@ async fn a_footer_nested_without_end_costs_itself_and_nobody_else() -> Result<()
     send(&world, [data(b"{}"), footer].concat(), Vec::new())?;
     world.post_changes(&[change(1, moment(1_000)).set("firstname", "Ada")]).await?;
     let path = world.settings(QUICK)?;
-    let worker = world.start_worker(&path)?;
+    let mut worker = world.start_worker(&path)?;
     world
         .until(PATIENCE, "the change is written, the other a dead letter", |world| {
+            ensure!(worker.is_running()?, "the worker has ended:\n{}", worker.log()?);
             let counts = (world.bus.counts(QUEUE)?, world.bus.counts(DEAD_LETTERS)?);
             Ok((counts.0.active == 0 && counts.1.active == 1, format!("{counts:?}")))
         })
