@@ -5,6 +5,8 @@ mod forced;
 mod letters;
 mod link_match;
 mod new_link;
+#[cfg(test)]
+mod samples;
 
 pub use self::{
     forced::Forced,

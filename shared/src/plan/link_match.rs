@@ -56,49 +56,21 @@ impl Planner {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
     use crate::{
-        change::{Origin, Value},
-        ids::ContactId,
+        change::Value,
         mapping::{Mapping, OnNull, Row, Source},
         patch::{PropertyValue, UserPatch},
-        plan::{Needless, Plan},
+        plan::{
+            Needless, Plan,
+            samples::{LINK, OTHER, USER, change, columns},
+        },
         property::Property,
         reason::DeadLetterReason,
     };
 
-    const USER: &str = "11111111-2222-4333-8444-aaaaaaaaaaaa";
-    const OTHER: &str = "11111111-2222-4333-8444-bbbbbbbbbbbb";
-    const LINK: (&str, Option<Value>) = ("adx_identity_username", None);
-
     fn text(text: &str) -> Value {
         Value::Text(text.into())
-    }
-
-    fn columns(table: &[(&str, &str)]) -> Columns {
-        table.iter().map(|(name, value)| (*name, text(value))).collect()
-    }
-
-    fn change(
-        operation: Operation,
-        target: &[(&str, &str)],
-        before: &[(&str, &str)],
-        after: &[(&str, &str)],
-    ) -> Change {
-        Change {
-            organization: None,
-            contact: ContactId(Uuid::from_u128(1)),
-            operation,
-            version: None,
-            columns: columns(target),
-            before: columns(before),
-            after: columns(after),
-            imaged: !before.is_empty() || !after.is_empty(),
-            truncated: false,
-            origin: Origin::default(),
-        }
     }
 
     fn planned(planner: &Planner, change: &Change) -> UserPatch {
@@ -120,7 +92,7 @@ mod tests {
     #[test]
     fn a_message_in_which_the_link_is_new_or_may_be_moves_no_address() {
         use Operation::{Create, Merge, Update};
-        let (link, mail) = (LINK.0, ("emailaddress1", "new@b.c"));
+        let (link, mail) = (LINK, ("emailaddress1", "new@b.c"));
         let (linked, other) = ((link, USER), (link, OTHER));
         let old = ("emailaddress1", "old@b.c");
         let braced = (link, "{11111111-2222-4333-8444-AAAAAAAAAAAA}");
@@ -162,7 +134,7 @@ mod tests {
             let names = |part: UserPatch| part.iter().map(|(property, _)| property.to_string()).collect();
             planned(&planner, change).parted().map(names).collect()
         };
-        let all = [(LINK.0, USER), ("emailaddress1", "new@b.c"), ("firstname", "Ada")];
+        let all = [(LINK, USER), ("emailaddress1", "new@b.c"), ("firstname", "Ada")];
         assert_eq!(
             parts(&change(Operation::Update, &all, &[], &all)),
             [vec!["givenName"], vec!["otherMails", "signInEmail"]]
@@ -195,7 +167,7 @@ mod tests {
             Plan::Impossible(letter) => letter.reason.to_string(),
         };
         let mail = ("emailaddress1", "new@b.c");
-        let linked = (LINK.0, USER);
+        let linked = (LINK, USER);
         let update = |value: Option<Value>| Change {
             after: yes(value, &[linked, mail]),
             ..change(Operation::Update, &[mail], &[linked], &[linked])

@@ -76,45 +76,18 @@ pub(super) fn is_same(now: &Value, before: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
     use crate::{
         change::Origin,
-        ids::ContactId,
         mapping::{Mapping, OnNull, Row, Source},
         patch::PropertyValue,
-        plan::{Needless, Plan},
+        plan::{
+            Needless, Plan,
+            samples::{LINK, OTHER, Table, USER, change},
+        },
         property::Property,
         reason::DeadLetterReason,
     };
-
-    const USER: &str = "11111111-2222-4333-8444-aaaaaaaaaaaa";
-    const OTHER: &str = "11111111-2222-4333-8444-bbbbbbbbbbbb";
-    const LINK: &str = Planner::DEFAULT_LINK_COLUMN;
-
-    /// Columns by name; `-` is an emptied one.
-    type Table<'t> = &'t [(&'t str, &'t str)];
-
-    fn columns(table: Table<'_>) -> Columns {
-        let value = |text: &str| if text == "-" { Value::Null } else { Value::Text(text.into()) };
-        table.iter().map(|(name, text)| (*name, value(text))).collect()
-    }
-
-    fn change(operation: Operation, target: Table<'_>, before: Table<'_>, after: Table<'_>) -> Change {
-        Change {
-            organization: None,
-            contact: ContactId(Uuid::from_u128(1)),
-            operation,
-            version: None,
-            columns: columns(target),
-            before: columns(before),
-            after: columns(after),
-            imaged: !before.is_empty() || !after.is_empty(),
-            truncated: false,
-            origin: Origin::default(),
-        }
-    }
 
     fn told(planner: &Planner, change: &Change) -> String {
         match planner.plan(change) {
