@@ -266,7 +266,9 @@ fn remembered(message: &Message, now: Timestamp) -> Properties {
     if past.generation > 0 {
         properties.set(REPLAYS, Property::I64(i64::from(past.generation)));
     }
-    if let (Some(since), true) = (past.since, past.since != past.first_seen) {
+    // Of a replayed message always: without it, its age would begin anew with every copy.
+    let told = past.urgency == Urgency::Replayed || past.since != past.first_seen;
+    if let (Some(since), true) = (past.since, told) {
         properties.set(REPLAYED_AT, Property::I64(since.as_millisecond()));
     }
     properties.set(FIRST_SEEN, Property::I64(past.first_seen.unwrap_or(now).as_millisecond()));

@@ -252,6 +252,17 @@ fn what_the_sender_says_of_a_failure_is_not_carried_on() {
     assert_eq!(names, ["who", FIRST_SEEN, SEQUENCE, ORIGINAL_ID, ATTEMPT]);
 }
 
+#[test]
+fn a_replay_that_does_not_say_when_makes_no_message_younger_with_every_copy() {
+    let mut forged = message();
+    forged.properties.set(REPLAY_ID, run());
+    forged.properties.set(REPLAYS, Property::I64(1));
+    let since = Past::of(&forged).since;
+    let copied = delivered(copy(&forged, at(2_000)).expect("has a body"), 50);
+    let later = Message { enqueued: Some(at(9_000)), ..copied };
+    assert_eq!(Past::of(&later).since, since);
+}
+
 fn any_mark() -> impl Strategy<Value = (&'static str, Property)> {
     let names = [
         ATTEMPT,
