@@ -5,7 +5,7 @@
 //!
 //! ```no_run
 //! # async fn example(
-//! #     http: reqwest::Client, endpoint: &worker::bus::Endpoint, tokens: std::sync::Arc<dyn worker::bus::TokenSource>,
+//! #     http: worker::http_client::Client, endpoint: &worker::bus::Endpoint, tokens: std::sync::Arc<dyn worker::bus::TokenSource>,
 //! # ) -> Result<(), Box<dyn std::error::Error>> {
 //! use worker::bus::admin::{self, AdminClient};
 //!
