@@ -43,7 +43,7 @@ one() {
     else
         echo "$target: broken"
         grep -aE 'panicked|overflow|ERROR|left:|right:| is ' "$log" | head -n 8 | cut -c1-400 | sed 's/^/    /'
-        ls "$work/found/$target-"* 2>/dev/null | sed 's/^/    input: /'
+        find "$work/found" -name "$target-*" -printf '    input: %p\n'
         return 1
     fi
 }
