@@ -110,7 +110,8 @@ impl Terms {
         *self != Self::default()
     }
 
-    /// Whether this user may be written for these contacts, and what the write has to carry so that he belongs to the contact from now on.
+    /// Whether this user may be written for these contacts, and what the write has to carry so that he belongs to the
+    /// contact from now on.
     pub(crate) fn admit(
         &self,
         contacts: &[ContactId],
@@ -168,6 +169,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+
     const A: ContactId = ContactId(Uuid::from_u128(0xa));
     const B: ContactId = ContactId(Uuid::from_u128(0xb));
 

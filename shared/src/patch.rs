@@ -107,23 +107,21 @@ impl UserPatch {
     /// From where the sign-in address may be moved; from anywhere if the patch sets none.
     #[must_use]
     pub fn moves_from(&self) -> MovesFrom {
-        let from = |value: &PropertyValue| match value {
-            PropertyValue::SignIn(wanted) => Some(wanted.from),
+        self.sign_in().map(|wanted| wanted.from).unwrap_or_default()
+    }
+
+    fn sign_in(&self) -> Option<&SignIn> {
+        self.0.iter().find_map(|(_, value)| match value {
+            PropertyValue::SignIn(wanted) => Some(&**wanted),
             _ => None,
-        };
-        self.0.iter().find_map(|(_, value)| from(value)).unwrap_or_default()
+        })
     }
 
     /// The parts that are decided apart: an address that may not be moved from anywhere must not keep the rest from
     /// being written. With it goes whatever else would be given that address, or is an address too.
     pub fn parted(self) -> impl Iterator<Item = Self> {
-        let bound = self.0.iter().find_map(|(_, value)| match value {
-            PropertyValue::SignIn(wanted) if wanted.from.condition().is_some() => {
-                Some(wanted.address.clone())
-            }
-            _ => None,
-        });
-        let (addresses, rest): (Vec<_>, Vec<_>) = match bound {
+        let bound = self.sign_in().filter(|wanted| wanted.from != MovesFrom::Any);
+        let (addresses, rest): (Vec<_>, Vec<_>) = match bound.map(|wanted| wanted.address.clone()) {
             Some(address) => self.0.into_iter().partition(|entry| is_address(entry, &address)),
             None => (Vec::new(), self.0),
         };

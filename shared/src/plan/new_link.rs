@@ -37,21 +37,19 @@ impl Planner {
         let shown = change.after.iter().any(|(column, _)| self.mapping.maps(column));
         let (mut entries, mut missing) = (Entries::default(), Vec::new());
         for row in self.mapping.rows() {
-            match row.is_met(present) {
-                Ok(true) => {}
-                Err(RowError::Missing(_)) if !shown => {}
-                Ok(false) | Err(_) => {
-                    entries.unmet = true;
-                    continue;
-                }
+            // An image that shows other columns leaves this one out because it is empty.
+            let met = row.is_met(present).or_else(|error| if shown { Ok(false) } else { Err(error) });
+            if met == Ok(false) {
+                entries.unmet = true;
+                continue;
             }
             let value = match row.value(present) {
                 Err(RowError::Missing(_)) if shown => row.value_if_filled(present),
                 value => value,
             };
-            match value {
-                Ok(value) if row.is_met(present).is_ok() => entries.put(row, value),
-                Ok(_) | Err(RowError::Missing(_)) => {
+            match value.and_then(|value| met.map(|_| value)) {
+                Ok(value) => entries.put(row, value),
+                Err(RowError::Missing(_)) => {
                     let absent = row.columns().filter(|column| present(column).is_none());
                     missing.extend(absent.filter(|column| !missing.contains(column)).collect::<Vec<_>>());
                 }

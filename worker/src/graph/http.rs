@@ -206,14 +206,18 @@ impl GraphClient {
     async fn read(&self, write: &UserWrite, reading: &Reading) -> Result<Current, Error> {
         let query = format!("?$select={}", wire::selection(write, reading));
         let call = self.get(write.user, &query, write.urgency)?;
-        let answered = self.send(&call).await?;
+        self.fetch(&call, |body| wire::current(body, write, reading)).await
+    }
+
+    /// What `read` makes of the answer to a question. What it can make nothing of is no answer of Graph's.
+    async fn fetch<T>(&self, call: &Outline, read: impl FnOnce(&[u8]) -> Option<T>) -> Result<T, Error> {
+        let answered = self.send(call).await?;
         if answered.status() != StatusCode::OK {
             return Err(self.refused(read_answer(answered).await));
         }
         let headers = answered.headers().clone();
         let body = answered.body(LONGEST_BODY).await.map_err(Error::Unreachable)?;
-        let current = wire::current(&body, write, reading);
-        current.ok_or_else(|| self.refused(wire::answer(head(StatusCode::OK, &headers), &body)))
+        read(&body).ok_or_else(|| self.refused(wire::answer(head(StatusCode::OK, &headers), &body)))
     }
 
     /// Compares a write with the user as Graph shows him, and changes nothing.

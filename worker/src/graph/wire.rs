@@ -82,7 +82,9 @@ pub(super) fn selection(write: &UserWrite, reading: &Reading) -> String {
         match property.rules().kind {
             Kind::SignIn => names.extend(["identities", "userPrincipalName"]),
             _ if is_nested(property) => names.push(NESTED),
-            _ if reading.diff || own.contains(&&Some(property.clone())) => names.push(property.name()),
+            _ if reading.diff || own.iter().any(|own| own.as_ref() == Some(property)) => {
+                names.push(property.name());
+            }
             _ => {}
         }
     }

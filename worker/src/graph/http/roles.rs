@@ -11,7 +11,7 @@ use shared::{
     urgency::Urgency,
 };
 
-use super::{GraphClient, LONGEST_BODY, Outline, StatusCode, mark::nothing, read_answer};
+use super::{GraphClient, Outline, mark::nothing};
 use crate::graph::Error;
 
 /// Pages of role assignments that are read; a tenant has a few dozen of them.
@@ -33,8 +33,8 @@ struct Assignment {
 impl GraphClient {
     /// The principals that hold a directory role: users, and groups and apps as well. Needs a permission of its own.
     pub async fn role_holders(&self) -> Result<Vec<UserId>, Error> {
-        let base = self.users.strip_suffix("users/").unwrap_or(&self.users);
-        let assignments = format!("{base}roleManagement/directory/roleAssignments?$select=principalId");
+        let assignments =
+            format!("{}roleManagement/directory/roleAssignments?$select=principalId", self.base());
         let (mut holders, mut next) = (Vec::new(), Some(assignments));
         for _ in 0..PAGES {
             let Some(target) = next else { break };
@@ -50,8 +50,7 @@ impl GraphClient {
 
     /// Whether this user carries the mark of the guard or belongs to a contact; `None` if there is no such user.
     pub async fn is_written(&self, user: UserId) -> Result<Option<bool>, Error> {
-        let reading = Reading { guard: self.reading.guard.clone(), ..Reading::default() };
-        let reading = Reading { terms: self.reading.terms.clone(), ..reading };
+        let reading = Reading { diff: false, ..self.reading.clone() };
         match self.read(&nothing(user), &reading).await {
             Ok(Current { mark, person, .. }) => {
                 Ok(Some([mark, person.owner].into_iter().flatten().any(|text| !text.is_empty())))
@@ -61,32 +60,25 @@ impl GraphClient {
         }
     }
 
+    /// The path of Graph below which everything lies.
+    fn base(&self) -> &str {
+        self.users.strip_suffix("users/").unwrap_or(&self.users)
+    }
+
     async fn page(&self, target: &str) -> Result<Page, Error> {
         let target = PathAndQuery::try_from(target)
             .map_err(|cause| Error::Unreachable(super::Cause::Request(cause.into())))?;
-        let call = Outline {
-            method: super::Method::Get,
-            target,
-            body: bytes::Bytes::new(),
-            yields: self.yields(Urgency::default()),
-        };
-        let answered = self.send(&call).await?;
-        if answered.status() != StatusCode::OK {
-            return Err(self.refused(read_answer(answered).await));
-        }
-        let headers = answered.headers().clone();
-        let body = answered.body(LONGEST_BODY).await.map_err(Error::Unreachable)?;
-        serde_json::from_slice(&body)
-            .map_err(|_| self.refused(super::wire::answer(super::head(StatusCode::OK, &headers), &body)))
+        let (method, yields) = (super::Method::Get, self.yields(Urgency::default()));
+        let call = Outline { method, target, body: bytes::Bytes::new(), yields };
+        self.fetch(&call, |body| serde_json::from_slice(body).ok()).await
     }
 
     /// Path and query of a link to the next page, if it stays below Graph's root: the token goes nowhere else.
     fn below(&self, link: &str) -> Option<String> {
         let url = url::Url::parse(link).ok()?;
         let own = url.host_str()? == self.connections.host().split(':').next()?;
-        let base = self.users.strip_suffix("users/")?;
         let target =
             url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-        (own && target.starts_with(base)).then_some(target)
+        (own && target.starts_with(self.base())).then_some(target)
     }
 }
