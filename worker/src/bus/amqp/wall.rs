@@ -18,6 +18,7 @@
 
 mod frame;
 mod ledger;
+mod performative;
 #[cfg(test)]
 mod tests;
 

@@ -1,4 +1,4 @@
-//! One frame: its head, its performative, and what it carries.
+//! One frame: its head, and what becomes of it and of what it carries.
 
 use std::collections::VecDeque;
 
@@ -6,9 +6,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use fe2o3_amqp_types::performatives::Transfer;
 
 use super::ledger::Ledger;
+use super::performative::{Performative, code};
 use super::{Breach, LARGEST_FRAME};
-use crate::bus::amqp::scan::{Encoded, check, described, split};
-use crate::bus::message::Damage;
+use crate::bus::amqp::scan::check;
 
 /// Bytes before the body: length, offset, type, channel.
 const HEAD: usize = 8;
@@ -16,16 +16,6 @@ const HEAD: usize = 8;
 const AMQP: u8 = 0;
 /// What a wrapped piece of a message begins with, before its length: a section of bytes.
 const WRAPPING: [u8; 4] = [0x00, 0x53, 0x75, 0xb0];
-
-/// The performatives that matter here.
-pub(super) mod code {
-    pub(crate) const ATTACH: u64 = 0x12;
-    pub(crate) const FLOW: u64 = 0x13;
-    pub(crate) const TRANSFER: u64 = 0x14;
-    pub(crate) const DISPOSITION: u64 = 0x15;
-    pub(crate) const DETACH: u64 = 0x16;
-    pub(crate) const END: u64 = 0x17;
-}
 
 /// The length of a frame, if there can be such a frame.
 pub(super) fn size(length: [u8; 4]) -> Result<usize, Breach> {
@@ -39,37 +29,6 @@ pub(super) struct Frame {
     kind: u8,
     channel: u16,
     body: BytesMut,
-}
-
-/// A performative: its code, and its fields.
-pub(super) struct Performative<'a> {
-    pub(super) channel: u16,
-    pub(super) code: u64,
-    fields: Encoded<'a>,
-}
-
-impl<'a> Performative<'a> {
-    /// Reads what stands at the front of a body.
-    pub(super) fn of(channel: u16, body: &'a [u8]) -> Result<Self, Damage> {
-        let (descriptor, mut fields) = described(&mut &*body)?;
-        let fields = split(&mut fields)?;
-        // Of performatives that are named by a symbol the library knows all, and we none; so they are none.
-        let code = descriptor.unsigned().filter(|_| fields.is_list()).ok_or(Damage::Constructor)?;
-        Ok(Self { channel, code, fields })
-    }
-
-    /// The field at a place; nothing if it is left out.
-    pub(super) fn field(&self, at: usize) -> Option<Encoded<'a>> {
-        self.fields.items().nth(at).filter(|value| !value.is_null())
-    }
-
-    pub(super) fn number(&self, at: usize) -> Option<u32> {
-        u32::try_from(self.field(at)?.unsigned()?).ok()
-    }
-
-    pub(super) fn flag(&self, at: usize) -> bool {
-        self.field(at).and_then(Encoded::bool).unwrap_or(false)
-    }
 }
 
 impl Frame {

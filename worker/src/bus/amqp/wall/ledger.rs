@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::frame::{Performative, code};
+use super::performative::{Performative, code};
 use super::{Breach, LONGEST_MESSAGE};
 use crate::bus::amqp::scan::Encoded;
 
