@@ -281,10 +281,12 @@ fn with_previous(value: PropertyValue, row: &Row, change: &Change) -> PropertyVa
 mod tests {
     use uuid::Uuid;
 
-    use super::*;
-    use crate::{change::Origin, ids::ContactId, reason::DeadLetterReason};
+    use super::{
+        samples::{USER, change},
+        *,
+    };
+    use crate::reason::DeadLetterReason;
 
-    const USER: &str = "11111111-2222-4333-8444-aaaaaaaaaaaa";
     const ORGANIZATION: OrganizationId = OrganizationId(Uuid::from_u128(7));
 
     fn columns(columns: &[(&str, Option<&str>)]) -> Columns {
@@ -297,15 +299,9 @@ mod tests {
     fn update(target: &[(&str, Option<&str>)], after: &[(&str, Option<&str>)]) -> Change {
         Change {
             organization: Some(ORGANIZATION),
-            contact: ContactId(Uuid::from_u128(1)),
-            operation: Operation::Update,
-            version: None,
             columns: columns(target),
-            before: Columns::default(),
             after: columns(after),
-            imaged: false,
-            truncated: false,
-            origin: Origin::default(),
+            ..change(Operation::Update, &[], &[], &[])
         }
     }
 

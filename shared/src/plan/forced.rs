@@ -64,19 +64,18 @@ fn all_changed(change: &Change, mapping: &Mapping) -> Change {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
     use crate::{
-        change::{Columns, Operation, Origin, Value},
-        ids::ContactId,
+        change::{Columns, Operation, Value},
         mapping::{OnNull, Source, Template},
         patch::PropertyValue,
-        plan::Needless,
+        plan::{
+            Needless,
+            samples::{USER, change},
+        },
         reason::DeadLetterReason,
     };
 
-    const USER: &str = "11111111-2222-4333-8444-aaaaaaaaaaaa";
     const LINK: (&str, Option<&str>) = ("adx_identity_username", Some(USER));
 
     type Row<'a> = (&'a str, Option<&'a str>);
@@ -87,18 +86,9 @@ mod tests {
     }
 
     fn update(target: &[Row<'_>], before: &[Row<'_>], after: &[Row<'_>]) -> Change {
-        Change {
-            organization: None,
-            contact: ContactId(Uuid::from_u128(1)),
-            operation: Operation::Update,
-            version: None,
-            columns: columns(target),
-            before: columns(before),
-            after: columns(after),
-            imaged: !before.is_empty() || !after.is_empty(),
-            truncated: false,
-            origin: Origin::default(),
-        }
+        let imaged = !before.is_empty() || !after.is_empty();
+        let (target, before, after) = (columns(target), columns(before), columns(after));
+        Change { columns: target, before, after, imaged, ..change(Operation::Update, &[], &[], &[]) }
     }
 
     #[track_caller]
