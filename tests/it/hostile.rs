@@ -19,20 +19,10 @@ use tests::{
 };
 use uuid::Uuid;
 
+use crate::identity::QUICK;
+
 const PATIENCE: Duration = tests::PATIENCE;
 const MEGABYTE: u64 = 1 << 20;
-
-/// Waits that a test can afford.
-const QUICK: &str = r#"
-[throttle]
-first_probe = "50ms"
-longest_probe = "200ms"
-[retry]
-first_delay = "10ms"
-longest_delay = "50ms"
-first_return = "50ms"
-longest_return = "100ms"
-"#;
 
 fn user(number: u128) -> Uuid {
     Uuid::from_u128(0x7777_1111_2222_4333_8444_0000_0000_0000 + number)

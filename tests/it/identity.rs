@@ -21,7 +21,7 @@ const USER: Uuid = uuid!("11111111-2222-4333-8444-000000000001");
 const CONTACT: Uuid = uuid!("99999999-2222-4333-8444-000000000001");
 
 /// Waits that a test can afford.
-const QUICK: &str = r#"
+pub(crate) const QUICK: &str = r#"
 [throttle]
 first_probe = "50ms"
 longest_probe = "200ms"
