@@ -16,11 +16,11 @@ use servicebus::{
     ConnectionString, Delivery, LinkState, Outgoing, Queue,
     amqp::{AmqpQueue, Settings},
 };
+use tests::PATIENCE;
 use tokio::time::timeout;
 
 const QUEUE: &str = "contacts";
 const DEAD: &str = "contacts/$DeadLetterQueue";
-const PATIENCE: Duration = tests::PATIENCE;
 
 async fn start() -> Result<(ServiceBus, AmqpQueue)> {
     start_with(EntityOptions::default()).await
