@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Refusal;
+use super::refusal::Refusal;
 use crate::amqp::condition::known;
 use crate::broker::{Side, Target};
 use crate::faults::Rule;

@@ -6,9 +6,9 @@ use axum::http::StatusCode;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-use super::Refusal;
+use super::refusal::Refusal;
 use crate::broker::EntityOptions;
-use crate::config::{lifetime, parse_duration};
+use crate::duration::{lifetime, parse_duration};
 use crate::hub::Hub;
 
 /// Makes or changes the entity at `path`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use quick_xml::escape::escape;
 
-use super::Refusal;
+use super::refusal::Refusal;
 use crate::broker::{Broker, Correlation, Counts, EntityOptions, Filter, Kind, Side, Target, Time};
 use crate::hub::Hub;
 

@@ -3,6 +3,7 @@
 mod control;
 mod description;
 mod feed;
+mod refusal;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,13 +23,14 @@ use tokio::sync::mpsc;
 
 use crate::amqp::listener::HttpSender;
 use crate::amqp::rewind::Rewind;
-use crate::broker::{self, Kind, Time, entity_path};
+use crate::broker::{Kind, Time, entity_path};
 use crate::faults::{Action, Point, Wrong};
 use crate::hub::Hub;
 use crate::journal::Event;
 use crate::sas;
 
 use feed::Page;
+use refusal::Refusal;
 
 /// Connections that other ports found to speak HTTP, as a listener for axum.
 pub(crate) struct Diverted {
@@ -97,39 +99,6 @@ fn http_date(time: Time) -> String {
 
 async fn health() -> impl IntoResponse {
     axum::Json(json!({ "status": "healthy", "message": "Service is healthy." }))
-}
-
-/// Why a request is refused.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    status: StatusCode,
-    detail: String,
-}
-
-impl Refusal {
-    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into() }
-    }
-}
-
-impl From<broker::Error> for Refusal {
-    fn from(error: broker::Error) -> Self {
-        let status = match &error {
-            broker::Error::NotFound(_) | broker::Error::RuleNotFound(_) => StatusCode::NOT_FOUND,
-            broker::Error::AlreadyExists(_) => StatusCode::CONFLICT,
-            _ => StatusCode::BAD_REQUEST,
-        };
-        Self::new(status, error.to_string())
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let detail = quick_xml::escape::escape(&self.detail);
-        let code = self.status.as_u16();
-        let body = format!("<Error><Code>{code}</Code><Detail>{detail}</Detail></Error>");
-        (self.status, [(header::CONTENT_TYPE, "application/xml; charset=utf-8")], body).into_response()
-    }
 }
 
 async fn manage(

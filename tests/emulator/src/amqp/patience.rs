@@ -3,7 +3,8 @@
 use tokio::time::Instant;
 
 use super::condition::{self, Failure};
-use super::connection::{Connection, Ended};
+use super::connection::Connection;
+use super::ended::Ended;
 use super::link::Link;
 use crate::access::Use;
 

@@ -4,7 +4,7 @@ use bytes::{Buf, BytesMut};
 use serde_amqp::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::connection::Ended;
+use super::ended::Ended;
 use super::frame::{self, Performative, code, performative};
 use super::value::{array, bytes, symbol};
 use crate::access::{Access, Grant};

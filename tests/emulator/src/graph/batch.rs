@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::call::Call;
-use super::core::Verdict;
 use super::journal::Kind;
 use super::refusal::Refusal;
+use super::reply::Verdict;
 use super::reply::{Body, Reply};
 use super::route::object;
 use super::state::{Handled, State};

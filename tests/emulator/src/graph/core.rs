@@ -7,18 +7,8 @@ use tokio::time::Instant;
 
 use super::call::Call;
 use super::options::Options;
-use super::reply::Reply;
+use super::reply::Verdict;
 use super::state::State;
-
-/// What becomes of a request.
-#[derive(Debug)]
-pub(super) enum Verdict {
-    Reply(Reply),
-    /// The connection ends with a reset.
-    Reset,
-    /// There is no answer, ever.
-    Hang,
-}
 
 /// What the listeners and the handle share.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use super::filter::{self, Filter};
 use super::property;
 use super::read;
 use super::refusal::Refusal;
-use super::route::collection;
+use super::reply::collection;
 use super::user::User;
 
 const DEFAULT_PAGE: usize = 100;

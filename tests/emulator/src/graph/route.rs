@@ -1,7 +1,7 @@
 //! From a call to Graph to what it does: admission, quota, the operation.
 
 use hyper::{Method, StatusCode};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -166,12 +166,4 @@ pub(super) fn object(call: &Call) -> Result<Map<String, Value>, Refusal> {
              valid JSON format.",
         )
     })
-}
-
-/// An envelope of Graph around a list.
-pub(super) fn collection(origin: &str, context: &str, values: Vec<Value>) -> Map<String, Value> {
-    let mut body = Map::new();
-    body.insert("@odata.context".to_owned(), json!(format!("{origin}/v1.0/$metadata#{context}")));
-    body.insert("value".to_owned(), Value::Array(values));
-    body
 }

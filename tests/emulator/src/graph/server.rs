@@ -22,9 +22,10 @@ use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::call::Call;
-use super::core::{Core, Verdict};
+use super::core::Core;
 use super::inspect;
 use super::reply::Reply;
+use super::reply::Verdict;
 
 /// No request that makes sense here is larger.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;

@@ -8,12 +8,12 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::call::{Call, Place};
-use super::core::Verdict;
 use super::directory::{AddError, Change, Directory};
 use super::faults::{Answer, Script, Strike, http_date};
 use super::journal::{Entry, Journal, Kind};
 use super::options::{Clocks, Options};
 use super::refusal::Refusal;
+use super::reply::Verdict;
 use super::reply::{Ids, Reply};
 use super::throttle::Quota;
 use super::token::{self, Tokens};

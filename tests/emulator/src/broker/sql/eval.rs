@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use serde_amqp::Value;
 
-use super::{Comparison, Condition, Operand, Property, Statement};
+use super::expression::{Comparison, Condition, Operand, Property, Statement};
 use crate::broker::Message;
 use crate::broker::message::id_text;
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::Tokens;
 use super::app::App;
-use super::endpoint::audience;
+use super::audience::audience;
 use crate::clock;
 use crate::graph::call::Call;
 use crate::graph::options::Tenant;

@@ -2,6 +2,7 @@
 
 mod app;
 mod assertion;
+mod audience;
 mod endpoint;
 mod errors;
 mod issuer;
