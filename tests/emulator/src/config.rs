@@ -1,15 +1,19 @@
 //! The official emulator's `Config.json`, unchanged: entities by name, with `//` comments allowed.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::Deserialize;
 use serde_json::Value as Json;
 use thiserror::Error;
 
-use crate::broker::{Correlation, EntityOptions, Filter, Rule, SqlAction, SqlError, SqlFilter};
-use crate::bus::{Entity, Subscription};
-use crate::duration::{lifetime, parse_duration};
+use crate::{
+    broker::{Correlation, EntityOptions, Filter, Rule, SqlAction, SqlError, SqlFilter},
+    bus::{Entity, Subscription},
+    duration::{lifetime, parse_duration},
+};
 
 /// Why a file cannot be used.
 #[derive(Debug, Error)]

@@ -1,20 +1,23 @@
 //! This emulator's own controls over HTTP, for people and for tests in other languages.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use axum::Json;
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::StatusCode,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
-use crate::amqp::condition::known;
-use crate::broker::{Side, Target};
-use crate::faults::Rule;
-use crate::hub::{Hub, Order};
-use crate::journal::Mark;
+use crate::{
+    amqp::condition::known,
+    broker::{Side, Target},
+    faults::Rule,
+    hub::{Hub, Order},
+    journal::Mark,
+};
 
 /// Adds one fault or a list of them.
 pub(super) async fn add_faults(

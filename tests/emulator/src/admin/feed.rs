@@ -1,13 +1,14 @@
 //! Entities as Atom entries and feeds, element by element in the order that clients expect.
 
-use std::fmt::Write as _;
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use quick_xml::escape::escape;
 
 use super::refusal::Refusal;
-use crate::broker::{Broker, Correlation, Counts, EntityOptions, Filter, Kind, Side, Target, Time};
-use crate::hub::Hub;
+use crate::{
+    broker::{Broker, Correlation, Counts, EntityOptions, Filter, Kind, Side, Target, Time},
+    hub::Hub,
+};
 
 const ATOM: &str = "http://www.w3.org/2005/Atom";
 const CONNECT: &str = "http://schemas.microsoft.com/netservices/2010/10/servicebus/connect";

@@ -5,29 +5,30 @@ mod description;
 mod feed;
 mod refusal;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::map_response_with_state;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
-use axum::serve::Listener;
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{RawQuery, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    middleware::map_response_with_state,
+    response::{IntoResponse, Response},
+    routing::{any, get, post},
+    serve::Listener,
+};
 use jiff::Timestamp;
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::{net::TcpListener, sync::mpsc};
 
-use crate::amqp::listener::HttpSender;
-use crate::amqp::rewind::Rewind;
-use crate::broker::{Kind, Time, entity_path};
-use crate::faults::{Action, Point, Wrong};
-use crate::hub::Hub;
-use crate::journal::Event;
-use crate::sas;
+use crate::{
+    amqp::{listener::HttpSender, rewind::Rewind},
+    broker::{Kind, Time, entity_path},
+    faults::{Action, Point, Wrong},
+    hub::Hub,
+    journal::Event,
+    sas,
+};
 
 use feed::Page;
 use refusal::Refusal;

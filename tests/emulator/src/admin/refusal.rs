@@ -1,7 +1,9 @@
 //! Why a request to the HTTP interface is refused, as a status and the body that goes with it.
 
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::{
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
 
 use crate::broker;
 

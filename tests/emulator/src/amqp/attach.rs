@@ -2,23 +2,24 @@
 
 use std::collections::VecDeque;
 
-use serde_amqp::Value;
-use serde_amqp::primitives::Symbol;
+use serde_amqp::{Value, primitives::Symbol};
 use tokio::time::Instant;
 
-use super::condition::{self, Failure, known};
-use super::connection::Connection;
-use super::frame::{Performative, code};
-use super::link::{Answering, Kind, Link, Node, Receiving};
-use super::pending::{Attach, PendingAttach, terminus_address};
-use super::value::{
-    described, fields, map, string, symbol, timestamp, undescribe,
+use super::{
+    condition::{self, Failure, known},
+    connection::Connection,
+    frame::{Performative, code},
+    link::{Answering, Kind, Link, Node, Receiving},
+    pending::{Attach, PendingAttach, terminus_address},
+    value::{described, fields, map, string, symbol, timestamp, undescribe},
 };
-use crate::access::Use;
-use crate::breakage::{Breakage, Broken};
-use crate::broker::{Error, Target, Time, entity_path};
-use crate::faults::{Action, Only, Point};
-use crate::journal::{Event, Role};
+use crate::{
+    access::Use,
+    breakage::{Breakage, Broken},
+    broker::{Error, Target, Time, entity_path},
+    faults::{Action, Only, Point},
+    journal::{Event, Role},
+};
 
 const SESSION_FILTER: &str = "com.microsoft:session-filter";
 const MANAGEMENT: &str = "/$management";

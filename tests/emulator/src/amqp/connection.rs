@@ -1,25 +1,29 @@
 //! One connection: the loop between the socket and the books, and the frames that concern all of it.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use serde_amqp::Value;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::Instant;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::Instant,
+};
 
-use super::condition::{self, Failure};
-use super::delayed::{Delayed, Late};
-use super::ended::Ended;
-use super::frame::{self, Frame, MAX_FRAME, Performative, code, performative};
-use super::pending::PendingAttach;
-use super::sasl;
-use super::session::{Session, WINDOW};
-use super::value::string;
-use crate::access::{Grant, Rights};
-use crate::hub::{Handle, Hub, Order};
-use crate::journal::Event;
+use super::{
+    condition::{self, Failure},
+    delayed::{Delayed, Late},
+    ended::Ended,
+    frame::{self, Frame, MAX_FRAME, Performative, code, performative},
+    pending::PendingAttach,
+    sasl,
+    session::{Session, WINDOW},
+    value::string,
+};
+use crate::{
+    access::{Grant, Rights},
+    hub::{Handle, Hub, Order},
+    journal::Event,
+};
 
 /// Output beyond which nothing more is handed out until the client has read some.
 pub(crate) const HIGH_WATER: usize = 1 << 20;

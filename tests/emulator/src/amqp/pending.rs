@@ -5,8 +5,10 @@ use std::time::Duration;
 use serde_amqp::Value;
 use tokio::time::Instant;
 
-use super::frame::Performative;
-use super::value::{elements, entry, fields, number, text, undescribe};
+use super::{
+    frame::Performative,
+    value::{elements, entry, fields, number, text, undescribe},
+};
 use crate::broker::{Mode, Target};
 
 pub(super) const SESSION_FILTER: &str = "com.microsoft:session-filter";

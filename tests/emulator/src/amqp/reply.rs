@@ -6,10 +6,12 @@ use bytes::Bytes;
 use serde_amqp::Value;
 use tokio::time::Instant;
 
-use super::connection::Connection;
-use super::delayed::{Delayed, Late, LateAnswer};
-use super::link::{Kind, Link, Node};
-use super::message::{Request, encode_answer};
+use super::{
+    connection::Connection,
+    delayed::{Delayed, Late, LateAnswer},
+    link::{Kind, Link, Node},
+    message::{Request, encode_answer},
+};
 
 /// An answer to a request.
 #[derive(Debug)]

@@ -1,9 +1,11 @@
 //! Short ways to make and to read AMQP values.
 
-use serde_amqp::Value;
-use serde_amqp::described::Described;
-use serde_amqp::descriptor::Descriptor;
-use serde_amqp::primitives::{Array, Binary, OrderedMap, Symbol, Timestamp, Uuid as AmqpUuid};
+use serde_amqp::{
+    Value,
+    described::Described,
+    descriptor::Descriptor,
+    primitives::{Array, Binary, OrderedMap, Symbol, Timestamp, Uuid as AmqpUuid},
+};
 
 use uuid::Uuid;
 

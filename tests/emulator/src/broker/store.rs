@@ -3,8 +3,10 @@
 //! Every change goes through [`Store::change`], which takes an entry out of all indexes, lets the caller alter
 //! it and files it again. So the indexes cannot disagree with the entries.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use uuid::Uuid;
 

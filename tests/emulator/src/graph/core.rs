@@ -2,13 +2,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
-use super::call::Call;
-use super::options::Options;
-use super::reply::Verdict;
-use super::state::State;
+use super::{call::Call, options::Options, reply::Verdict, state::State};
 
 /// What the listeners and the handle share.
 #[derive(Debug)]

@@ -5,21 +5,22 @@
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::call::Call;
-use super::core::Core;
-use super::faults::Fault;
-use super::options::{Clocks, Profile, Throttle};
-use super::reply::Reply;
-use super::state::State;
-use super::throttle::Quota;
-use super::token::App;
-use super::user::User;
+use super::{
+    call::Call,
+    core::Core,
+    faults::Fault,
+    options::{Clocks, Profile, Throttle},
+    reply::Reply,
+    state::State,
+    throttle::Quota,
+    token::App,
+    user::User,
+};
 
 /// No wait for news is longer.
 const LONGEST_WAIT: u64 = 60_000;

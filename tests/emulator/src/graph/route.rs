@@ -5,15 +5,19 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::call::{Call, Place};
-use super::journal::Kind;
-use super::options::Profile;
-use super::refusal::Refusal;
-use super::reply::{Ids, Reply};
-use super::state::{Handled, State};
-use super::throttle::Cost;
-use super::token::Grant;
-use super::{access, list, read};
+use super::{
+    access,
+    call::{Call, Place},
+    journal::Kind,
+    list,
+    options::Profile,
+    read,
+    refusal::Refusal,
+    reply::{Ids, Reply},
+    state::{Handled, State},
+    throttle::Cost,
+    token::Grant,
+};
 
 impl State {
     /// Answers a call to Graph, by itself or as an item of a batch.

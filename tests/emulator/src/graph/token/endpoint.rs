@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use percent_encoding::percent_decode_str;
@@ -11,14 +10,15 @@ use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::app::App;
-use super::audience::audience;
-use super::errors::refuse;
-use super::{Tokens, assertion, managed};
-use crate::clock;
-use crate::graph::call::Call;
-use crate::graph::options::{Clocks, Tenant};
-use crate::graph::reply::{Body, Reply};
+use super::{Tokens, app::App, assertion, audience::audience, errors::refuse, managed};
+use crate::{
+    clock,
+    graph::{
+        call::Call,
+        options::{Clocks, Tenant},
+        reply::{Body, Reply},
+    },
+};
 
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 

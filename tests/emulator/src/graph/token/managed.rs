@@ -5,13 +5,11 @@ use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Tokens;
-use super::app::App;
-use super::audience::audience;
-use crate::clock;
-use crate::graph::call::Call;
-use crate::graph::options::Tenant;
-use crate::graph::reply::Reply;
+use super::{Tokens, app::App, audience::audience};
+use crate::{
+    clock,
+    graph::{call::Call, options::Tenant, reply::Reply},
+};
 
 /// What App Service puts into `IDENTITY_HEADER`, and expects back.
 pub const IDENTITY_HEADER: &str = "local-identity-header";
