@@ -5,10 +5,10 @@ use std::{borrow::Cow, sync::Arc};
 use uuid::Uuid;
 
 use super::{
-    Format, Message, Subject, Unread, Unreadable,
     columns::{attribute, columns, guid, unsigned},
     context::{Context, Images},
     error::{Error, Problem},
+    message::{Format, Message, Subject, Unread, Unreadable},
     pipeline::Pipeline,
     value::{Entities, Entity, Member, Value},
 };
