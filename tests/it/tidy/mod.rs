@@ -108,9 +108,9 @@ fn one_place_knows_each_outside_thing() {
         ),
         (
             "client::legacy",
-            &["worker/src/graph/connections", "worker/src/graph/route.rs", "tests/it/tidy.rs"],
+            &["worker/src/graph/connections", "worker/src/graph/route.rs", "tests/it/tidy/mod.rs"],
         ),
-        ("hyper_rustls", &["worker/src/graph/route.rs", "tests/it/tidy.rs"]),
+        ("hyper_rustls", &["worker/src/graph/route.rs", "tests/it/tidy/mod.rs"]),
         ("std::env::", &["worker/src/settings/source.rs", "worker/build.rs", "tests/"]),
         ("stdout().lock()", &["worker/src/commands/terminal.rs", "tests/"]),
         ("stderr().lock()", &["worker/src/commands/terminal.rs", "tests/"]),
