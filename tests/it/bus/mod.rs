@@ -9,9 +9,11 @@ mod tls;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use emulator::broker::{self, EntityOptions};
-use emulator::bus::{Options, ServiceBus};
-use emulator::journal::{Event, Mark};
+use emulator::{
+    broker::{self, EntityOptions},
+    bus::{Options, ServiceBus},
+    journal::{Event, Mark},
+};
 use servicebus::{
     ConnectionString, Delivery, LinkState, Outgoing, Queue,
     amqp::{AmqpQueue, Settings},
