@@ -110,7 +110,6 @@ fn from_utf16(body: &[u8]) -> Option<Result<String, Error>> {
     Some(text.ok_or_else(|| Error::of_document(Problem::Encoding("UTF-16"))))
 }
 
-/// The body as text.
 pub(super) fn text(body: &[u8]) -> Result<&str, Error> {
     std::str::from_utf8(body).map_err(|error| Error::new(Problem::Encoding("UTF-8"), error.valid_up_to()))
 }
