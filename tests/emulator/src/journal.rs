@@ -194,7 +194,6 @@ impl Journal {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds events.
     pub(crate) fn record(&self, events: impl IntoIterator<Item = Event>) {
         let mut kept = self.kept();
         let before = kept.end();

@@ -33,7 +33,6 @@ pub(super) async fn add_faults(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Forgets all faults.
 pub(super) async fn clear_faults(State(hub): State<Arc<Hub>>) -> StatusCode {
     hub.faults.clear();
     StatusCode::NO_CONTENT
@@ -55,7 +54,6 @@ pub(super) async fn journal(State(hub): State<Arc<Hub>>, Query(part): Query<Part
     Json(json!({ "next": next.number(), "events": events }))
 }
 
-/// Counts of all entities.
 pub(super) async fn queues(State(hub): State<Arc<Hub>>) -> Json<Value> {
     let queues = hub.run(|broker, _| {
         let targets: Vec<Target> = broker.entities().map(|(_, _, target)| target).collect();

@@ -35,7 +35,6 @@ impl Page {
     }
 }
 
-/// One entity.
 pub(super) fn one(hub: &Hub, base: &str, path: &str) -> Result<String, Refusal> {
     Ok(hub.run(|broker, _| {
         let target = broker.resolve(path)?;
@@ -120,7 +119,6 @@ fn correlation_fields(correlation: &Correlation) -> String {
     xml
 }
 
-/// What the namespace is.
 pub(super) fn namespace(base: &str) -> String {
     let body = format!(
         "<NamespaceInfo xmlns=\"{CONNECT}\"><CreatedTime>{0}</CreatedTime><MessagingSKU>Standard</MessagingSKU>\
@@ -272,7 +270,6 @@ fn counters(main: Counts, dead: Counts) -> String {
     xml + "</CountDetails>"
 }
 
-/// An ISO 8601 duration.
 fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let mut text = String::from("PT");

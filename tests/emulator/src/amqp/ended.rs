@@ -4,10 +4,8 @@ use thiserror::Error;
 
 use super::frame;
 
-/// Why a connection ended.
 #[derive(Debug, Error)]
 pub(crate) enum Ended {
-    /// The socket failed.
     #[error("the socket failed")]
     Io(#[from] std::io::Error),
     /// The client left without closing.
@@ -16,7 +14,6 @@ pub(crate) enum Ended {
     /// Bytes that are no AMQP frames.
     #[error("the client sent something that is not a frame")]
     Frame(#[from] frame::Error),
-    /// The greeting failed.
     #[error("{0}")]
     Greeting(&'static str),
     /// Either side closed in good form.

@@ -136,7 +136,6 @@ impl Performative {
     }
 }
 
-/// Encodes a performative.
 pub(crate) fn performative(code: u64, fields: Vec<Value>) -> Vec<u8> {
     encode(&described(code, Value::List(fields)))
 }

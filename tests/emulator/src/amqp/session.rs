@@ -88,7 +88,6 @@ pub(crate) struct Transfer<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
-/// One session.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) channel: u16,

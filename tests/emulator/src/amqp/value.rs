@@ -11,22 +11,18 @@ use uuid::Uuid;
 
 use crate::broker::Time;
 
-/// A symbol.
 pub(crate) fn symbol(text: &str) -> Value {
     Value::Symbol(Symbol::from(text))
 }
 
-/// A string.
 pub(crate) fn string(text: &str) -> Value {
     Value::String(text.to_owned())
 }
 
-/// A binary.
 pub(crate) fn binary(bytes: impl Into<Vec<u8>>) -> Value {
     Value::Binary(Binary::from(bytes.into()))
 }
 
-/// A timestamp.
 pub(crate) fn timestamp(time: Time) -> Value {
     Value::Timestamp(Timestamp::from_milliseconds(time.millis()))
 }
@@ -119,7 +115,6 @@ pub(crate) fn bytes(value: &Value) -> Option<&[u8]> {
     }
 }
 
-/// A uuid.
 pub(crate) fn as_uuid(value: &Value) -> Option<Uuid> {
     match value {
         Value::Uuid(id) => Some(Uuid::from_bytes(*id.as_inner())),

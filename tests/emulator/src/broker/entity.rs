@@ -54,7 +54,6 @@ pub(super) struct Context<'a> {
     pub(super) departures: Vec<Departure>,
 }
 
-/// One entity.
 #[derive(Debug)]
 pub(super) struct Entity {
     pub(super) name: Arc<str>,

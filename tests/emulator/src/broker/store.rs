@@ -177,7 +177,6 @@ impl Store {
         self.tokens.get(&token).copied()
     }
 
-    /// An entry by number.
     pub(super) fn get(&self, sequence: Sequence) -> Option<&Entry> {
         self.entries.get(&sequence)
     }
@@ -204,12 +203,10 @@ impl Store {
         locked
     }
 
-    /// How many are ready.
     pub(super) fn ready_count(&self) -> usize {
         self.ready_count
     }
 
-    /// How many are locked.
     pub(super) fn locked_count(&self) -> usize {
         self.tokens.len()
     }

@@ -51,7 +51,6 @@ pub struct Change {
     pub after: Value,
 }
 
-/// The directory.
 #[derive(Debug)]
 pub(super) struct Directory {
     pub(super) tenant: Tenant,

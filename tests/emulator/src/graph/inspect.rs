@@ -63,7 +63,6 @@ struct Revoke {
 /// A refusal of one of these doors: a status and a sentence.
 type Refused = (StatusCode, String);
 
-/// Answers such a call.
 pub(super) async fn answer(core: &Core, call: &Call) -> Reply {
     if call.uri.path() == "/__journal" && call.method == Method::GET {
         return journal(core, call).await;

@@ -45,7 +45,6 @@ pub(super) enum Body {
     Other(&'static str, Bytes),
 }
 
-/// An answer.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,

@@ -16,7 +16,6 @@ use super::{
 /// The part of a bucket that callers of low priority leave to the others.
 const RESERVE: f64 = 0.1;
 
-/// What a call costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cost {
     pub(super) units: u32,

@@ -21,7 +21,6 @@ pub(in crate::graph) fn is_managed(call: &Call) -> bool {
     matches!(call.uri.path(), IMDS | APP_SERVICE)
 }
 
-/// Answers such a call.
 pub(super) fn answer(
     tokens: &mut Tokens,
     tenant: &Tenant,
