@@ -23,6 +23,7 @@ use shared::{
     patch::{PropertyValue, UserPatch},
     plan::Planner,
     property::Property,
+    step::Step,
     urgency::Urgency,
     version::Version,
 };
@@ -125,7 +126,7 @@ fn arrival_to_settlement(bencher: Bencher, users: u32) {
             }
             let (mut settled, mut flying) = (0, Vec::new());
             loop {
-                while let Some(effect) = engine.next(now) {
+                while let Step::Do(effect) = engine.next(now) {
                     match effect {
                         Effect::Write { write, .. } => flying.push(write.user),
                         Effect::Settle { .. } => settled += 1,

@@ -114,12 +114,11 @@ impl Gate {
         self.pace.rate()
     }
 
-    /// Whether so many writes are more than the budget has at hand.
+    /// When the budget has so many writes at hand; `None` if it never has.
     #[must_use]
-    pub fn is_short_of(&self, writes: usize, now: Moment) -> bool {
+    pub fn enough_at(&self, writes: usize, now: Moment) -> Option<Moment> {
         #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
-        let wanted = writes as f64;
-        wanted > self.pace.at_hand(now)
+        self.pace.holds_at(writes as f64, now)
     }
 
     /// When a look, which costs nothing of the write budget, may be made; `None` while the installation is at
@@ -129,41 +128,26 @@ impl Gate {
         (self.pause.is_none() || self.trial).then(|| self.closed_until.max(now))
     }
 
-    /// When [`Gate::ask`] may say yes, as far as time decides it; `None` if something has to happen first.
-    #[must_use]
-    pub fn opens_at(&self, now: Moment) -> Option<Moment> {
-        if self.pause.is_some() && !self.trial {
-            return None;
-        }
-        let probing = self.pause.as_ref().or(self.breaker.as_ref());
-        if probing.is_some_and(|probing| probing.under_way) {
-            return None;
-        }
-        let probe = probing.map_or(Moment::START, |probing| probing.next);
-        Some(self.closed_until.max(probe).max(self.pace.ready_at(now)))
-    }
-
     /// Asks to start a write, and takes one from the budget if the answer is [`Permit::Now`].
     pub fn ask(&mut self, now: Moment) -> Permit {
         if self.pause.is_some() && !self.trial {
             return Permit::AfterProbe;
         }
-        if self.closed_until > now {
-            return Permit::At(self.closed_until);
-        }
-        let Some(probing) = self.pause.as_mut().or(self.breaker.as_mut()) else {
-            return self.pace.take(now).map_or(Permit::Now, Permit::At);
-        };
-        if probing.under_way {
+        let probing = self.pause.as_mut().or(self.breaker.as_mut());
+        if probing.as_ref().is_some_and(|probing| probing.under_way) {
             return Permit::AfterProbe;
         }
-        if probing.next > now {
-            return Permit::At(probing.next);
+        let probe = probing.as_ref().map_or(Moment::START, |probing| probing.next);
+        let opens = self.closed_until.max(probe);
+        if opens > now {
+            return Permit::At(opens.max(self.pace.ready_at(now)));
         }
         if let Some(later) = self.pace.take(now) {
             return Permit::At(later);
         }
-        probing.under_way = true;
+        if let Some(probing) = probing {
+            probing.under_way = true;
+        }
         Permit::Now
     }
 

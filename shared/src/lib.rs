@@ -32,6 +32,7 @@ pub mod reason;
 pub mod register;
 pub mod retry_after;
 pub mod shown;
+pub mod step;
 pub mod urgency;
 pub mod utf16;
 pub mod version;

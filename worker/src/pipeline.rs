@@ -24,6 +24,7 @@ use shared::{
     patch::UserWrite,
     plan::Planner,
     reason::{DeadLetter, DeadLetterReason, chain},
+    step::Step,
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -175,12 +176,11 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     /// One turn: do what can be done, ask for what fits, and wait for whatever happens first.
     async fn step(&mut self, stop: &mut watch::Receiver<bool>) {
         let now = self.now();
-        self.carry_out(now);
+        let wake = self.carry_out(now);
         self.report_state(now);
         self.turn(Phase::Running, now);
         let credit = if self.link.is_open() { self.engine.credit(now.moment) } else { 0 };
         self.queue.set_credit(u32::try_from(credit).unwrap_or(u32::MAX));
-        let wake = self.engine.wake_at(now.moment).map(|moment| self.started + moment.since_start());
         let beat = now.instant + BEAT;
         tokio::select! {
             changed = stop.changed() => self.closed |= changed.is_err(),
@@ -268,9 +268,13 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         self.engine.arrived(arrival, moment);
     }
 
-    /// Does everything that the engine asks for now.
-    fn carry_out(&mut self, now: Now) {
-        while let Some(effect) = self.engine.next(now.moment) {
+    /// Does everything that the engine asks for now. Tells when it will ask for more, if nothing happens before.
+    fn carry_out(&mut self, now: Now) -> Option<Instant> {
+        loop {
+            let effect = match self.engine.next(now.moment) {
+                Step::Do(effect) => effect,
+                Step::Wait(until) => return until.map(|until| self.started + until.since_start()),
+            };
             match effect {
                 Effect::Write { write, changes } => self.apply(write, changes),
                 Effect::Settle { lock, ending, letter } => {

@@ -29,12 +29,13 @@ use self::{
 use crate::{
     gate::{self, Gate, State},
     ids::{LockToken, UserId},
-    lanes::{self, Failure, Fault, Lanes, Next, Success, Verdict, Work},
+    lanes::{self, Action, Failure, Fault, Lanes, Success, Verdict, Work},
     moment::Moment,
     pace::Pace,
     patch::UserWrite,
     property::Property,
     reason::{DeadLetter, DeadLetterReason},
+    step::{Step, earliest},
     urgency::Urgency,
 };
 
@@ -174,35 +175,31 @@ impl Engine {
         }
     }
 
-    /// What to do next; `None` if there is nothing before something happens or [`Engine::wake_at`] comes.
-    pub fn next(&mut self, now: Moment) -> Option<Effect> {
+    /// What to do next, or until when there is nothing if nothing happens before.
+    pub fn next(&mut self, now: Moment) -> Step<Effect> {
         self.hand_back_long_held(now);
         let due = self.copies.due(now);
         self.go_on(due);
-        loop {
+        let lanes = loop {
             if let Some(effect) = self.ready.pop_front() {
-                return Some(effect);
+                return Step::Do(effect);
             }
             match self.lanes.next(now) {
-                Next::Write { write, changes } => return Some(Effect::Write { write, changes }),
-                Next::Verify(write) => return Some(Effect::Verify(write)),
-                Next::Settle(settled) => self.close(settled, now),
-                Next::Wait(_) => break,
+                Step::Do(Action::Write { write, changes }) => {
+                    return Step::Do(Effect::Write { write, changes });
+                }
+                Step::Do(Action::Verify(write)) => return Step::Do(Effect::Verify(write)),
+                Step::Do(Action::Settle(settled)) => self.close(settled, now),
+                Step::Wait(until) => break until,
             }
-        }
-        let due = self.lanes.probe_due().is_some_and(|due| due <= now);
-        if due && !self.probing && !self.stopping {
-            self.probing = true;
-            return Some(Effect::Probe);
-        }
-        None
-    }
-
-    /// When to ask [`Engine::next`] again, if nothing happens before.
-    pub fn wake_at(&mut self, now: Moment) -> Option<Moment> {
+        };
         let probe = self.lanes.probe_due().filter(|_| !self.probing && !self.stopping);
+        if probe.is_some_and(|due| due <= now) {
+            self.probing = true;
+            return Step::Do(Effect::Probe);
+        }
         let hold = self.holds.front().map(|(until, _)| *until);
-        [self.lanes.wake_at(now), probe, hold, self.copies.next_due()].into_iter().flatten().min()
+        Step::Wait(earliest([lanes, probe, hold, self.copies.next_due()]))
     }
 
     /// A write ended. `share` is drawn evenly from 0 to 1.

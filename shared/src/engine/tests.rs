@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
@@ -19,6 +20,10 @@ fn delays(millis: u64) -> Backoff {
 }
 
 fn engine_with(pace: Pace) -> Engine {
+    Engine::new(policy(pace))
+}
+
+fn policy(pace: Pace) -> Policy {
     let lanes = lanes::Limits {
         concurrency: 2,
         messages: 10,
@@ -35,14 +40,14 @@ fn engine_with(pace: Pace) -> Engine {
         throttle: delays(1_000),
         longest_wait: Duration::from_mins(5),
     };
-    Engine::new(Policy {
+    Policy {
         lanes,
         gate,
         pace,
         bytes: 1_000,
         max_age: Duration::from_hours(1),
         max_lock_hold: Duration::from_mins(10),
-    })
+    }
 }
 
 fn engine() -> Engine {
@@ -97,7 +102,18 @@ fn failure(class: Class) -> WriteResult {
 }
 
 fn effects(engine: &mut Engine, now: Moment) -> Vec<Effect> {
-    std::iter::from_fn(|| engine.next(now)).collect()
+    effects_until(engine, now).0
+}
+
+/// What the engine asks for now, and until when it then waits.
+fn effects_until(engine: &mut Engine, now: Moment) -> (Vec<Effect>, Option<Moment>) {
+    let mut effects = Vec::new();
+    loop {
+        match engine.next(now) {
+            Step::Do(effect) => effects.push(effect),
+            Step::Wait(until) => return (effects, until),
+        }
+    }
 }
 
 fn settled(effects: &[Effect]) -> Vec<(LockToken, Ending)> {
@@ -162,8 +178,9 @@ fn a_fault_of_the_installation_gives_everything_back_and_takes_no_more_until_a_w
     assert_eq!(given_back.len(), 3, "all but the one under way");
     assert!(given_back.iter().all(|(_, ending)| *ending == Ending::Released));
     engine.write_ended(user(2), failure(Class::Installation), at(0), 1.0);
-    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(2), Ending::Released)]);
-    assert_eq!((engine.credit(at(0)), engine.wake_at(at(0))), (0, Some(at(1))));
+    let (last, until) = effects_until(&mut engine, at(0));
+    assert_eq!(settled(&last), [(lock(2), Ending::Released)]);
+    assert_eq!((engine.credit(at(0)), until), (0, Some(at(1))));
     assert_eq!(effects(&mut engine, at(1)), [Effect::Probe]);
     assert_eq!(effects(&mut engine, at(2)), [], "one probe at a time");
     engine.probed(true, at(2), 0.5);
@@ -221,7 +238,7 @@ fn the_engine_wakes_when_the_gate_opens() {
     assert_eq!(effects(&mut engine, at(0)).len(), 1);
     let throttled = failure(Class::Throttled { retry_after: Some(Duration::from_secs(7)) });
     engine.write_ended(user(1), throttled, at(0), 0.5);
-    assert_eq!((effects(&mut engine, at(0)), engine.wake_at(at(0))), (vec![], Some(at(7))));
+    assert_eq!(effects_until(&mut engine, at(0)), (vec![], Some(at(7))));
     assert_eq!(effects(&mut engine, at(7)).len(), 1);
 }
 
@@ -258,6 +275,114 @@ fn a_time_in_the_future_is_cut_to_when_the_message_reached_the_queue() {
             let latest = Timestamp::from_second(1_300).expect("small");
             assert_eq!(write.entries[0].stamp.version.at, at_time.min(latest));
             engine.write_ended(write.user, Ok(written()), at(0), 0.5);
+        }
+    }
+}
+
+/// Something that happens to an engine.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Arrive { user: u128 },
+    Write { which: usize, how: u8 },
+    Look { which: usize, how: u8 },
+    Probe { well: bool },
+    Later { millis: u64 },
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => (0_u128..4).prop_map(|user| Event::Arrive { user }),
+        4 => (0_usize..4, 0_u8..6).prop_map(|(which, how)| Event::Write { which, how }),
+        2 => (0_usize..4, 0_u8..3).prop_map(|(which, how)| Event::Look { which, how }),
+        1 => any::<bool>().prop_map(|well| Event::Probe { well }),
+        3 => (1_u64..3_000).prop_map(|millis| Event::Later { millis }),
+    ]
+}
+
+fn result(how: u8) -> WriteResult {
+    match how {
+        0 => failure(Class::Transient),
+        1 => failure(Class::Throttled { retry_after: None }),
+        2 => failure(Class::Installation),
+        3 => failure(Class::Permanent),
+        _ => Ok(written()),
+    }
+}
+
+/// What an engine has asked for and not heard of.
+#[derive(Default)]
+struct UnderWay {
+    writes: Vec<UserId>,
+    looks: Vec<UserId>,
+    probe: bool,
+}
+
+impl UnderWay {
+    fn take(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Write { write, .. } => self.writes.push(write.user),
+                Effect::Verify(write) => self.looks.push(write.user),
+                Effect::Probe => self.probe = true,
+                Effect::Settle { .. } => {}
+            }
+        }
+    }
+
+    fn happen(&mut self, engine: &mut Engine, event: Event, number: u128, now: Moment) {
+        match event {
+            Event::Arrive { user } => engine.arrived(arrival(number, &[user]), now),
+            Event::Write { which, how } if !self.writes.is_empty() => {
+                let user = self.writes.remove(which % self.writes.len());
+                engine.write_ended(user, result(how), now, 0.5);
+            }
+            Event::Look { which, how } if !self.looks.is_empty() => {
+                let user = self.looks.remove(which % self.looks.len());
+                let undone = Property::named("givenName").filter(|_| how == 1).into_iter().collect();
+                let looked = result(how).map(|_| undone);
+                engine.verified(
+                    user,
+                    if how == 0 { looked } else { Ok(looked.unwrap_or_default()) },
+                    now,
+                    0.5,
+                );
+            }
+            Event::Probe { well } if std::mem::take(&mut self.probe) => engine.probed(well, now, 0.5),
+            Event::Write { .. } | Event::Look { .. } | Event::Probe { .. } | Event::Later { .. } => {}
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn asked_before_the_time_it_announced_the_engine_does_nothing_and_then_it_acts_or_names_a_later_one(
+        events in prop::collection::vec(event(), 1..80),
+    ) {
+        let mut engine = Engine::new(Policy {
+            lanes: lanes::Limits { verify_after: Some(Duration::from_secs(4)), ..policy(Pace::new(2.0, 3.0)).lanes },
+            ..policy(Pace::new(2.0, 3.0))
+        });
+        let (mut under_way, mut now) = (UnderWay::default(), at(0));
+        for (number, event) in (1..).zip(events) {
+            under_way.happen(&mut engine, event, number, now);
+            let (effects, until) = effects_until(&mut engine, now);
+            under_way.take(effects);
+            prop_assert!(until.is_none_or(|until| until > now), "{:?} at {:?}", until, now);
+            let Event::Later { millis } = event else { continue };
+            let then = now + Duration::from_millis(millis);
+            // What a sum of fractions may be off.
+            let sure = Duration::from_micros(200);
+            match until {
+                Some(until) if until <= then => now = until,
+                _ => {
+                    now = then;
+                    let near = until.is_some_and(|until| until - now < sure);
+                    let (effects, again) = effects_until(&mut engine, now);
+                    prop_assert!(near || effects.is_empty(), "{:?} before {:?}", effects, until);
+                    under_way.take(effects);
+                    prop_assert!(near || again.is_some() <= until.is_some(), "{:?} before {:?}", again, until);
+                }
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The second look at what was written: nothing of it is settled until no older write of another replica can be
 //! on its way any more, and the user still shows it.
 
-use super::{Fault, Lanes, Next, Verdict, Work, failing::later, lane::Lane};
+use super::{Action, Fault, Lanes, Verdict, Work, failing::later, lane::Lane};
 use crate::{
     class::Class,
     ids::UserId,
@@ -10,6 +10,7 @@ use crate::{
     patch::UserWrite,
     property::Property,
     reason::{DeadLetter, DeadLetterReason},
+    step::Step,
     urgency::Urgency,
 };
 
@@ -50,20 +51,26 @@ impl<T> Lanes<T> {
     }
 
     /// Looks at a user whose write is long enough ago that no older one can be on its way any more.
-    pub(super) fn start_verifying(&mut self, now: Moment) -> Option<Next<T>> {
-        if self.in_flight >= self.limits.concurrency || self.gate.may_look_at(now) != Some(now) {
-            return None;
+    pub(super) fn start_verifying(&mut self, now: Moment) -> Step<Action<T>> {
+        let free = self.in_flight < self.limits.concurrency;
+        let Some(opens) = self.gate.may_look_at(now).filter(|_| free) else { return Step::Wait(None) };
+        while let Some((due, user)) = self.unverified.first() {
+            let due = due.max(opens);
+            if due > now {
+                return Step::Wait(Some(due));
+            }
+            if self.users.get(&user).is_some_and(Lane::is_flying) {
+                self.look_again(user, now);
+                continue;
+            }
+            self.in_flight += 1;
+            self.unverified.look(user);
+            let entries = self.unverified.written(user);
+            let (known, contacts) = (Vec::new(), Vec::new());
+            let urgency = Urgency::Live;
+            return Step::Do(Action::Verify(UserWrite { user, entries, known, urgency, contacts }));
         }
-        let user = self.unverified.due(now)?;
-        if self.users.get(&user).is_some_and(Lane::is_flying) {
-            self.look_again(user, now);
-            return self.start_verifying(now);
-        }
-        self.in_flight += 1;
-        self.unverified.look(user);
-        let entries = self.unverified.written(user);
-        let (known, contacts) = (Vec::new(), Vec::new());
-        Some(Next::Verify(UserWrite { user, entries, known, urgency: Urgency::Live, contacts }))
+        Step::Wait(None)
     }
 
     /// It is too early for a look, or the write that would have repaired came to nothing: look after another while.

@@ -132,9 +132,9 @@ pub enum Verdict {
     Release,
 }
 
-/// What to do next.
+/// Something that the scheduler asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Next<T> {
+pub enum Action<T> {
     /// Write this to the user, and report with [`finished`](super::Lanes::finished).
     Write {
         /// The values.
@@ -146,6 +146,4 @@ pub enum Next<T> {
     Verify(UserWrite),
     /// Settle these.
     Settle(Vec<(Work<T>, Verdict)>),
-    /// Nothing now; ask again at that time, or when something has changed.
-    Wait(Option<Moment>),
 }

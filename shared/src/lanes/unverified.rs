@@ -72,14 +72,9 @@ impl<T> Unverified<T> {
         self.due.insert((due, user));
     }
 
-    /// The user to look at now.
-    pub(super) fn due(&self, now: Moment) -> Option<UserId> {
-        self.due.first().filter(|(due, _)| *due <= now).map(|(_, user)| *user)
-    }
-
-    /// When the next look is due.
-    pub(super) fn next_due(&self) -> Option<Moment> {
-        self.due.first().map(|(due, _)| *due)
+    /// The user to look at next, and when.
+    pub(super) fn first(&self) -> Option<(Moment, UserId)> {
+        self.due.first().copied()
     }
 
     /// A look begins.

@@ -12,7 +12,7 @@ use shared::{
     gate::{self, Gate},
     identities::Identity,
     ids::{ContactId, SequenceNumber, UserId},
-    lanes::{Lanes, Limits, Next, Success, Work},
+    lanes::{Action, Lanes, Limits, Success, Work},
     mapping::Mapping,
     moment::Moment,
     pace::Pace,
@@ -21,6 +21,7 @@ use shared::{
     property::Property,
     reconcile::{Current, Reading, Reconciled, reconcile},
     register::Stamp,
+    step::Step,
     urgency::Urgency,
     version::{Realm, Row, Version},
 };
@@ -155,12 +156,12 @@ impl Replica {
     fn work(&mut self, directory: &mut Directory) {
         loop {
             let settled = match self.lanes.next(Moment::START) {
-                Next::Write { write, .. } => {
+                Step::Do(Action::Write { write, .. }) => {
                     let outcome = directory.apply(&write);
                     self.lanes.finished(write.user, Ok(outcome), Moment::START, 0.5)
                 }
-                Next::Settle(settled) => settled,
-                Next::Wait(_) | Next::Verify(_) => return,
+                Step::Do(Action::Settle(settled)) => settled,
+                Step::Wait(_) | Step::Do(Action::Verify(_)) => return,
             };
             self.settled += settled.len();
         }
@@ -169,7 +170,7 @@ impl Replica {
 
 /// What happens between deliveries.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+enum Event {
     /// A change of the history, by a number taken modulo its length, reaches one of the replicas.
     Deliver(usize, usize),
     /// A replica writes what it holds.
@@ -180,11 +181,11 @@ enum Step {
 
 const REPLICAS: usize = 3;
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = Event> {
     prop_oneof![
-        4 => (any::<usize>(), 0..REPLICAS).prop_map(|(change, replica)| Step::Deliver(change, replica)),
-        2 => (0..REPLICAS).prop_map(Step::Work),
-        1 => (0..REPLICAS).prop_map(Step::Restart),
+        4 => (any::<usize>(), 0..REPLICAS).prop_map(|(change, replica)| Event::Deliver(change, replica)),
+        2 => (0..REPLICAS).prop_map(Event::Work),
+        1 => (0..REPLICAS).prop_map(Event::Restart),
     ]
 }
 
@@ -211,15 +212,15 @@ proptest! {
         let mut directory = Directory::default();
         let mut replicas: Vec<Replica> = (0..REPLICAS).map(|_| Replica::default()).collect();
         // Whatever was not delivered by chance is delivered at the end: at least once is the queue's promise.
-        let rest = (0..history.len()).map(|change| Step::Deliver(change, change % REPLICAS));
+        let rest = (0..history.len()).map(|change| Event::Deliver(change, change % REPLICAS));
         for (arrival, step) in steps.into_iter().chain(rest).enumerate() {
             match step {
-                Step::Deliver(number, replica) => {
+                Event::Deliver(number, replica) => {
                     let place = number % history.len();
                     replicas[replica].push(arrival, stamp(place, by_row, arrival), &history[place]);
                 }
-                Step::Work(replica) => replicas[replica].work(&mut directory),
-                Step::Restart(replica) => {
+                Event::Work(replica) => replicas[replica].work(&mut directory),
+                Event::Restart(replica) => {
                     replicas[replica].work(&mut directory);
                     prop_assert_eq!(replicas[replica].settled, replicas[replica].pushed);
                     replicas[replica] = Replica::default();

@@ -33,8 +33,7 @@ impl World {
                 && let Some(replica) = self.alive(writer)
             {
                 replica.locks.remove(&lock);
-                let time = replica.time(now);
-                replica.engine.lock_lost(lock, time);
+                replica.tell(now, |engine, time| engine.lock_lost(lock, time));
             }
         }
         self.turn_at(writer, now);
@@ -82,8 +81,9 @@ impl World {
 
     /// A replica hears that the original of a copy is gone.
     fn gone_for_its_copy(&mut self, writer: Writer, lineage: Lineage) {
+        let now = self.now;
         if let Some(replica) = self.alive(writer) {
-            replica.engine.removed(lineage);
+            replica.tell(now, |engine, _| engine.removed(lineage));
         }
     }
 
@@ -93,10 +93,11 @@ impl World {
             let (changes, attempt) = (original.changes.clone(), original.attempt + 1);
             self.queue.post(changes, original.first_seen, attempt, Some(original.arrival), at);
         }
+        let now = self.now;
         if self.shape.without != Some(Remedy::Memory)
             && let Some(replica) = self.alive(writer)
         {
-            replica.engine.copied(original.lineage());
+            replica.tell(now, |engine, _| engine.copied(original.lineage()));
         }
         // The original and its copy, and while intake is paused and the original does not come again, one more. A replica
         // that cannot know of the copies of another, or of its own earlier life, may add one for each of the two. They do

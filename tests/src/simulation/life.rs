@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rand::RngExt;
-use shared::moment::Moment;
+use shared::{engine::Engine, moment::Moment};
 
 use super::{
     directory::Writer,
@@ -44,8 +44,7 @@ impl World {
             }
             Some(stopped) => {
                 stopped.stopping = true;
-                let time = stopped.time(self.now);
-                stopped.engine.stop(time);
+                stopped.tell(self.now, Engine::stop);
                 let writer = (replica, stopped.life);
                 self.turn_at(writer, self.now);
                 self.plan(self.now + GRACE, Event::Overdue(writer));
@@ -56,7 +55,7 @@ impl World {
     /// A replica that was asked to stop leaves when nothing is under way any more, and leaves no lock behind.
     pub(super) fn leave(&mut self, writer: Writer) -> Result<(), Broken> {
         let Some(replica) = self.alive(writer) else { return Ok(()) };
-        if !replica.stopping || !replica.engine.is_idle() || replica.settling > 0 {
+        if !replica.stopping || !replica.engine().is_idle() || replica.settling > 0 {
             return Ok(());
         }
         if !replica.locks.is_empty() {
@@ -69,7 +68,7 @@ impl World {
 
     pub(super) fn overdue(&mut self, writer: Writer) -> Result<(), Broken> {
         match self.alive(writer) {
-            Some(replica) => Err(Broken::NotStopped(replica.engine.held())),
+            Some(replica) => Err(Broken::NotStopped(replica.engine().held())),
             None => Ok(()),
         }
     }

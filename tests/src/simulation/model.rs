@@ -101,6 +101,8 @@ pub enum Broken {
     LocksLeft(usize),
     /// A user was written twice at once by one replica.
     TwoWrites(UserId),
+    /// The engine asked for something before it said it would, or said so of a time that had come.
+    Announced(String),
     /// The directory is not as the model says.
     Value {
         /// Whose.
@@ -126,6 +128,7 @@ impl fmt::Display for Broken {
             Self::NotStopped(held) => write!(f, "a replica holds {held} messages long after it was stopped"),
             Self::LocksLeft(locks) => write!(f, "a replica has stopped and left {locks} locks to lapse"),
             Self::TwoWrites(user) => write!(f, "two writes of {user} at once in one replica"),
+            Self::Announced(what) => write!(f, "the engine announced {what}"),
             Self::Value { user, property, expected, found } => {
                 write!(f, "{property} of {user} is {found:?} and must be {expected:?}")
             }

@@ -7,6 +7,7 @@ use shared::{
     engine::{Arrival, Effect, Failures, Intake, Member, Planned},
     ids::{ContactId, LockToken},
     moment::Moment,
+    step::Step,
     urgency::Urgency,
 };
 
@@ -68,15 +69,12 @@ impl World {
         }
         self.carry_out(writer)?;
         let Some(replica) = self.alive(writer) else { return Ok(()) };
-        let credit = replica.engine.credit(replica.time(now)).min(10);
+        let credit = replica.credit(now).min(10);
         for (index, lock) in self.queue.receive(credit, now, &mut self.rng) {
             self.hand_over(writer, index, lock);
         }
-        self.carry_out(writer)?;
+        let wake = self.carry_out(writer)?;
         self.leave(writer)?;
-        let Some(replica) = self.alive(writer) else { return Ok(()) };
-        let (time, born) = (replica.time(now), replica.born);
-        let wake = replica.engine.wake_at(time).map(|at| born + at.since_start());
         // The queue is asked now and then, as a receiving link would be told.
         let poll = now + Duration::from_millis(500);
         self.turn_at(writer, wake.map_or(poll, |wake| wake.min(poll)).max(now + Duration::from_millis(1)));
@@ -111,19 +109,21 @@ impl World {
         let now = self.now;
         if let Some(replica) = self.alive(writer) {
             replica.locks.insert(lock);
-            let time = replica.time(now);
-            replica.engine.arrived(arrival, time);
+            replica.tell(now, |engine, time| engine.arrived(arrival, time));
         }
     }
 
-    fn carry_out(&mut self, writer: Writer) -> Result<(), Broken> {
+    /// Tells until when the replica then waits, if nothing happens before.
+    fn carry_out(&mut self, writer: Writer) -> Result<Option<Moment>, Broken> {
         let now = self.now;
         loop {
-            let Some(replica) = self.alive(writer) else { return Ok(()) };
-            let time = replica.time(now);
-            match replica.engine.next(time) {
-                None => return Ok(()),
-                Some(Effect::Write { write, .. }) => {
+            let Some(replica) = self.alive(writer) else { return Ok(None) };
+            let effect = match replica.next(now)? {
+                Step::Do(effect) => effect,
+                Step::Wait(until) => return Ok(until),
+            };
+            match effect {
+                Effect::Write { write, .. } => {
                     if replica.stopping {
                         return Err(Broken::WriteAfterStop(write.user));
                     }
@@ -132,14 +132,14 @@ impl World {
                     }
                     self.write(writer, write);
                 }
-                Some(Effect::Settle { lock, ending, .. }) => {
+                Effect::Settle { lock, ending, .. } => {
                     replica.locks.remove(&lock);
                     replica.settling += 1;
                     let at = self.soon(50);
                     self.plan(at, Event::Settle(writer, lock, ending));
                 }
-                Some(Effect::Verify(write)) => self.verify(writer, write),
-                Some(Effect::Probe) => {
+                Effect::Verify(write) => self.verify(writer, write),
+                Effect::Probe => {
                     let at = self.now + Duration::from_millis(self.rng.random_range(5..2_000));
                     let well = self.may_probe(at);
                     self.plan(at, Event::Probed(writer, well));
