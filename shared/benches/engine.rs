@@ -2,18 +2,16 @@
 //!
 //! The figures and how to read them are in `README.md` beside this file.
 
-use std::{fs, num::NonZeroUsize, path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use divan::{AllocProfiler, Bencher, black_box, counter::ItemsCount};
 use jiff::Timestamp;
 use shared::{
-    backoff::Backoff,
     change::Change,
     engine::{
         Arrival, Effect, Engine, Failures, Intake, Lineage, Policy,
         intake::{Planned, Read, changes},
     },
-    gate,
     ids::{ContactId, LockToken, SequenceNumber, UserId},
     lanes::{self, Success},
     mapping::Mapping,
@@ -58,31 +56,8 @@ fn plan(bencher: Bencher, preset: &str) {
 }
 
 fn engine() -> Engine {
-    let delays = |millis| {
-        Backoff::new(Duration::from_millis(millis), Duration::from_secs(20)).expect("the first is shorter")
-    };
-    Engine::new(Policy {
-        lanes: lanes::Limits {
-            concurrency: 64,
-            messages: 5_000,
-            remembered_users: NonZeroUsize::new(20_000).expect("not zero"),
-            tries_in_place: 6,
-            backoff: delays(500),
-            many_users: 5,
-            refusal_patience: Duration::from_secs(5),
-            verify_after: None,
-        },
-        gate: gate::Limits {
-            breaker_users: 10,
-            probe: delays(1_000),
-            throttle: delays(1_000),
-            longest_wait: Duration::from_mins(10),
-        },
-        pace: Pace::unlimited(),
-        bytes: 32 << 20,
-        max_age: Duration::from_hours(24),
-        max_lock_hold: Duration::from_mins(10),
-    })
+    let lanes = lanes::Limits { concurrency: 64, messages: 5_000, ..lanes::Limits::default() };
+    Engine::new(Policy { lanes, pace: Pace::unlimited(), ..Policy::default() })
 }
 
 /// Message n, a change of two properties of one of so many users.

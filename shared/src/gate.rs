@@ -13,7 +13,7 @@ use std::{collections::HashSet, time::Duration};
 use crate::{backoff::Backoff, ids::UserId, moment::Moment, pace::Pace};
 
 /// When the breaker opens and how probing backs off.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Different users that must fail in a row before the breaker opens.
     pub breaker_users: usize,
@@ -23,6 +23,14 @@ pub struct Limits {
     pub throttle: Backoff,
     /// Longest wait that a `Retry-After` may ask for; a mistaken header must not stop the worker for a day.
     pub longest_wait: Duration,
+}
+
+impl Default for Limits {
+    /// What the file of default settings says.
+    fn default() -> Self {
+        const PROBES: Backoff = Backoff::fixed(Duration::from_secs(1), Duration::from_mins(1));
+        Self { breaker_users: 10, probe: PROBES, throttle: PROBES, longest_wait: Duration::from_mins(10) }
+    }
 }
 
 /// What holds writes back now, for readiness and metrics.
@@ -273,14 +281,8 @@ mod tests {
     use super::*;
 
     fn gate() -> Gate {
-        let delays = Backoff::new(Duration::from_secs(1), Duration::from_mins(1)).expect("valid");
-        let limits = Limits {
-            breaker_users: 3,
-            probe: delays,
-            throttle: delays,
-            longest_wait: Duration::from_mins(5),
-        };
-        Gate::new(limits, Pace::unlimited())
+        let longest_wait = Duration::from_mins(5);
+        Gate::new(Limits { breaker_users: 3, longest_wait, ..Limits::default() }, Pace::unlimited())
     }
 
     fn at(seconds: u64) -> Moment {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::moment::Moment;
 
 /// The bucket.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Pace {
     ceiling: f64,
     rate: f64,

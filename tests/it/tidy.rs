@@ -64,7 +64,6 @@ fn no_file_outgrows_what_a_reader_holds_in_the_head() {
 #[test]
 fn the_core_depends_on_nothing_that_acts() {
     let pure = [
-        "backon",
         "base64",
         "foldhash",
         "icu_properties",

@@ -40,7 +40,7 @@ use crate::{
 };
 
 /// Bounds and patience of one replica.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// Bounds of the lanes.
     pub lanes: lanes::Limits,
@@ -54,6 +54,21 @@ pub struct Policy {
     pub max_age: Duration,
     /// Longest time that a message is kept under lock before it is handed back.
     pub max_lock_hold: Duration,
+}
+
+impl Default for Policy {
+    /// What the file of default settings says.
+    fn default() -> Self {
+        Self {
+            lanes: lanes::Limits::default(),
+            gate: gate::Limits::default(),
+            // What Graph allows one app in one tenant.
+            pace: Pace::new(20.0, 20.0),
+            bytes: 32 << 20,
+            max_age: Duration::from_hours(24),
+            max_lock_hold: Duration::from_mins(10),
+        }
+    }
 }
 
 /// A message that arrived, read and planned.

@@ -1,23 +1,16 @@
 //! Cases of the engine; the random worlds are in the simulation.
 
-use std::num::NonZeroUsize;
-
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
 use crate::{
-    backoff::Backoff,
     class::Class,
     ids::{ContactId, SequenceNumber},
     patch::{PropertyValue, UserPatch},
     plan::Needless,
     version::Version,
 };
-
-fn delays(millis: u64) -> Backoff {
-    Backoff::new(Duration::from_millis(millis), Duration::from_secs(5)).expect("valid")
-}
 
 fn engine_with(pace: Pace) -> Engine {
     Engine::new(policy(pace))
@@ -27,27 +20,12 @@ fn policy(pace: Pace) -> Policy {
     let lanes = lanes::Limits {
         concurrency: 2,
         messages: 10,
-        remembered_users: NonZeroUsize::new(10).expect("not zero"),
         tries_in_place: 2,
         many_users: 3,
-        refusal_patience: Duration::from_secs(5),
-        backoff: delays(100),
-        verify_after: None,
+        ..lanes::Limits::default()
     };
-    let gate = gate::Limits {
-        breaker_users: 3,
-        probe: delays(1_000),
-        throttle: delays(1_000),
-        longest_wait: Duration::from_mins(5),
-    };
-    Policy {
-        lanes,
-        gate,
-        pace,
-        bytes: 1_000,
-        max_age: Duration::from_hours(1),
-        max_lock_hold: Duration::from_mins(10),
-    }
+    let gate = gate::Limits { breaker_users: 3, ..gate::Limits::default() };
+    Policy { lanes, gate, pace, bytes: 1_000, max_age: Duration::from_hours(1), ..Policy::default() }
 }
 
 fn engine() -> Engine {

@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    backoff::Backoff,
     class::Class,
     gate,
     ids::{ContactId, SequenceNumber},
@@ -31,21 +30,8 @@ struct Message {
     id: usize,
 }
 
-fn delays(millis: u64) -> Backoff {
-    Backoff::new(Duration::from_millis(millis), Duration::from_secs(5)).expect("valid")
-}
-
 fn limits() -> Limits {
-    Limits {
-        concurrency: 2,
-        messages: 100,
-        remembered_users: NonZeroUsize::new(100).expect("not zero"),
-        tries_in_place: 3,
-        many_users: 3,
-        refusal_patience: Duration::from_secs(5),
-        backoff: delays(100),
-        verify_after: None,
-    }
+    Limits { concurrency: 2, messages: 100, tries_in_place: 3, many_users: 3, ..Limits::default() }
 }
 
 fn lanes() -> Lanes<Message> {
@@ -53,12 +39,7 @@ fn lanes() -> Lanes<Message> {
 }
 
 fn lanes_with(pace: Pace) -> Lanes<Message> {
-    let gate_limits = gate::Limits {
-        breaker_users: 3,
-        probe: delays(500),
-        throttle: delays(500),
-        longest_wait: Duration::from_mins(1),
-    };
+    let gate_limits = gate::Limits { breaker_users: 3, ..gate::Limits::default() };
     Lanes::new(limits(), Gate::new(gate_limits, pace))
 }
 

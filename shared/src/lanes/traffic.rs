@@ -36,7 +36,7 @@ pub struct Work<T> {
 }
 
 /// Bounds and patience of the scheduler.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Writes under way at once.
     pub concurrency: usize,
@@ -54,6 +54,27 @@ pub struct Limits {
     pub refusal_patience: Duration,
     /// How long after a write to look whether another replica has undone it; `None` not to look.
     pub verify_after: Option<Duration>,
+}
+
+impl Default for Limits {
+    /// What the file of default settings says.
+    fn default() -> Self {
+        const REMEMBERED_USERS: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
+        const BACKOFF: Backoff = Backoff::fixed(Duration::from_millis(500), Duration::from_secs(20));
+        Self {
+            concurrency: 16,
+            messages: 500,
+            remembered_users: REMEMBERED_USERS,
+            tries_in_place: 6,
+            backoff: BACKOFF,
+            // No setting. Fewer would let a handful of deleted users stop the worker.
+            many_users: 5,
+            // No setting. Long enough for the next calls of a busy worker, short enough for a person who looks for the
+            // dead letter of a single change.
+            refusal_patience: Duration::from_secs(5),
+            verify_after: None,
+        }
+    }
 }
 
 /// What came of a write that did not fail.

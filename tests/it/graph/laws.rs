@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use shared::{
     admission::Person,
-    backoff::Backoff,
     change::{Change, Columns, Operation, Origin, Value},
     gate::{self, Gate},
     identities::Identity,
@@ -112,24 +111,10 @@ struct Replica {
 
 impl Default for Replica {
     fn default() -> Self {
-        let delays = Backoff::new(Duration::from_millis(10), Duration::from_secs(1)).expect("valid");
-        let gate = gate::Limits {
-            breaker_users: 3,
-            probe: delays,
-            throttle: delays,
-            longest_wait: Duration::from_mins(1),
-        };
-        let limits = Limits {
-            concurrency: 1,
-            messages: 100,
-            remembered_users: NonZeroUsize::MIN,
-            tries_in_place: 3,
-            backoff: delays,
-            many_users: 5,
-            refusal_patience: Duration::ZERO,
-            verify_after: None,
-        };
-        Self { lanes: Lanes::new(limits, Gate::new(gate, Pace::unlimited())), pushed: 0, settled: 0 }
+        let remembered_users = NonZeroUsize::MIN;
+        let limits = Limits { concurrency: 1, remembered_users, ..Limits::default() };
+        let gate = Gate::new(gate::Limits::default(), Pace::unlimited());
+        Self { lanes: Lanes::new(limits, gate), pushed: 0, settled: 0 }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
-    num::NonZeroUsize,
     time::Duration,
 };
 
@@ -13,7 +12,6 @@ use shared::{
     ids::{LockToken, UserId},
     lanes,
     moment::Moment,
-    pace::Pace,
     step::Step,
 };
 
@@ -61,28 +59,22 @@ impl Replica {
         let lanes = lanes::Limits {
             concurrency: 4,
             messages: 40,
-            remembered_users: NonZeroUsize::new(64).unwrap_or(NonZeroUsize::MIN),
             tries_in_place: 4,
             backoff: delays(Duration::from_millis(200), Duration::from_secs(10)),
             many_users: if judges { 3 } else { usize::MAX },
             // Users here have changes a few times a minute, so evidence takes longer to come than in a busy portal.
             refusal_patience: if judges { Duration::from_mins(1) } else { Duration::ZERO },
             verify_after,
+            ..lanes::Limits::default()
         };
         let gate = gate::Limits {
             breaker_users: 3,
             probe: delays(Duration::from_secs(1), Duration::from_secs(20)),
             throttle: delays(Duration::from_secs(1), Duration::from_secs(20)),
-            longest_wait: Duration::from_mins(5),
+            ..gate::Limits::default()
         };
-        let policy = Policy {
-            lanes,
-            gate,
-            pace: Pace::new(20.0, 20.0),
-            bytes: 1 << 20,
-            max_age: MAX_AGE,
-            max_lock_hold: Duration::from_mins(2),
-        };
+        let max_lock_hold = Duration::from_mins(2);
+        let policy = Policy { lanes, gate, max_age: MAX_AGE, max_lock_hold, ..Policy::default() };
         Self {
             engine: Engine::new(policy),
             announced: None,
