@@ -15,6 +15,7 @@ pub mod lanes;
 pub mod reconcile;
 
 pub mod gate;
+pub mod outcome;
 pub mod pace;
 
 pub mod admission;

@@ -19,7 +19,7 @@ use shared::{
     engine::{self, Arrival, Effect, Engine, LookResult, WriteResult},
     gate::State,
     ids::{IdMap, LockToken, UserId},
-    lanes::Failure,
+    lanes::{Failure, Success},
     moment::Moment,
     patch::UserWrite,
     plan::Planner,
@@ -98,7 +98,6 @@ impl Policy {
 struct WriteEnded {
     user: UserId,
     written: Written,
-    near_limit: bool,
     result: WriteResult,
     /// What is at fault, if the installation is.
     cause: PauseCause,
@@ -277,9 +276,9 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             };
             match effect {
                 Effect::Write { write, changes } => self.apply(write, changes),
-                Effect::Settle { lock, ending, letter } => {
+                Effect::Settle { lock, outcome } => {
                     if let Some(held) = self.held.remove(&lock) {
-                        self.settler.settle(held, ending, letter, now.instant);
+                        self.settler.settle(held, outcome, now.instant);
                     }
                 }
                 Effect::Verify(write) => self.look(write),
@@ -313,13 +312,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
                 Err(_) => Err(panicked(patience)),
             };
             let accepted = result.as_ref().is_ok_and(|applied| applied.written);
-            WriteEnded {
-                user,
-                written: Written { changes, accepted, took: begun.elapsed() },
-                near_limit: result.as_ref().is_ok_and(|applied| applied.near_limit),
-                result: result.map(Into::into),
-                cause,
-            }
+            WriteEnded { user, written: Written { changes, accepted, took: begun.elapsed() }, result, cause }
         }));
     }
 
@@ -367,7 +360,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
 
     /// apply → verdict.
     fn write_ended(&mut self, ended: WriteEnded, now: Now) {
-        let WriteEnded { user, written, near_limit, result, cause } = ended;
+        let WriteEnded { user, written, result, cause } = ended;
         self.observer.written(written);
         let failed = result.as_ref().err().map(|failure| failure.dead_letter.description.as_str());
         if let Some(text) = failed {
@@ -377,9 +370,6 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         self.engine.write_ended(user, result, now.moment, share());
         if failed && self.engine.state(now.moment) == State::Paused {
             self.tell_fault(cause);
-        }
-        if near_limit {
-            self.engine.near_limit(now.moment);
         }
     }
 
@@ -453,7 +443,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
 }
 
 /// Why a write failed, for its span.
-fn failure_of(applied: &std::thread::Result<Result<graph::Applied, graph::Error>>) -> Option<String> {
+fn failure_of(applied: &std::thread::Result<Result<Success, graph::Error>>) -> Option<String> {
     match applied {
         Ok(Ok(_)) => None,
         Ok(Err(error)) => Some(chain(error)),

@@ -9,11 +9,10 @@ use std::{hash::BuildHasher, num::NonZeroUsize, sync::LazyLock, time::Duration};
 use foldhash::quality::RandomState;
 use lru::LruCache;
 
-use super::Ending;
 use crate::{
     ids::{LockToken, SequenceNumber},
     moment::Moment,
-    reason::DeadLetter,
+    outcome::Outcome,
 };
 
 /// Copies that are remembered; the one made longest ago is forgotten first.
@@ -60,8 +59,14 @@ struct Known {
 pub(super) struct Postponed {
     pub(super) lock: LockToken,
     pub(super) lineage: Lineage,
-    pub(super) ending: Ending,
-    pub(super) letter: Option<DeadLetter>,
+    /// [`Outcome::Copied`] or [`Outcome::Returned`].
+    pub(super) outcome: Outcome,
+}
+
+impl Postponed {
+    fn is_returned(&self) -> bool {
+        matches!(self.outcome, Outcome::Returned(_))
+    }
 }
 
 /// The copies that this replica has sent, and the settlements that wait because of them.
@@ -95,7 +100,7 @@ impl Copies {
             known.removed = true;
         }
         let of_it = |(_, postponed): &mut (Moment, Postponed)| {
-            postponed.ending == Ending::Returned && postponed.lineage.key() == message.key()
+            postponed.is_returned() && postponed.lineage.key() == message.key()
         };
         self.postponed.extract_if(.., of_it).map(|(_, postponed)| postponed).collect()
     }
@@ -136,13 +141,13 @@ impl Copies {
         let due = self.postponed.extract_if(.., |(until, _)| *until <= now);
         let known = &mut self.known;
         let in_vain = |(_, postponed): (Moment, Postponed)| {
-            if postponed.ending != Ending::Returned {
+            if !postponed.is_returned() {
                 return postponed;
             }
             if let Some(known) = known.get_mut(&postponed.lineage.key()) {
                 known.removed = true;
             }
-            Postponed { ending: Ending::Released, letter: None, ..postponed }
+            Postponed { outcome: Outcome::Released, ..postponed }
         };
         due.map(in_vain).collect()
     }
@@ -183,9 +188,14 @@ impl Lineage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reason::{DeadLetter, DeadLetterReason};
 
     fn message(origin: i64, generation: u32, attempt: u32) -> Lineage {
         Lineage { origin: SequenceNumber(origin), generation, attempt, content: 0 }
+    }
+
+    fn returned() -> Outcome {
+        Outcome::Returned(DeadLetter::new(DeadLetterReason::GraphRefused, "in a test"))
     }
 
     fn at(seconds: u64) -> Moment {
@@ -225,7 +235,7 @@ mod tests {
         copies.sent(message(7, 0, 0));
         let until = copies.hold_back(message(7, 0, 1), at(0)).expect("its original is there");
         let lock = LockToken(uuid::Uuid::from_u128(1));
-        let copy = Postponed { lock, lineage: message(7, 0, 1), ending: Ending::Returned, letter: None };
+        let copy = Postponed { lock, lineage: message(7, 0, 1), outcome: returned() };
         copies.postpone(until, copy);
         assert!(copies.removed(message(8, 0, 0)).is_empty() && copies.due(at(1)).is_empty());
         assert_eq!(copies.removed(message(7, 0, 0)).len(), 1);
@@ -239,10 +249,10 @@ mod tests {
         copies.sent(message(7, 0, 0));
         let until = copies.hold_back(message(7, 0, 1), at(0)).expect("its original may be there");
         let lock = LockToken(uuid::Uuid::from_u128(1));
-        let copy = Postponed { lock, lineage: message(7, 0, 1), ending: Ending::Returned, letter: None };
+        let copy = Postponed { lock, lineage: message(7, 0, 1), outcome: returned() };
         copies.postpone(until, copy);
-        let due: Vec<_> = copies.due(until).into_iter().map(|due| due.ending).collect();
-        assert_eq!(due, [Ending::Released], "once without a copy");
+        let due: Vec<_> = copies.due(until).into_iter().map(|due| due.outcome).collect();
+        assert_eq!(due, [Outcome::Released], "once without a copy");
         assert_eq!(copies.hold_back(message(7, 0, 1), until), None);
     }
 }

@@ -1,5 +1,5 @@
 //! The messages under lock. A message may hold several changes, of several users; it is settled once, when
-//! the last of them has its verdict.
+//! the last of them has its outcome.
 
 use super::{
     Lineage,
@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     ids::{IdMap, LockToken, UserId},
-    lanes::Verdict,
+    outcome::Outcome,
 };
 
 /// What a change on its way belongs to.
@@ -22,10 +22,10 @@ pub(super) struct Ticket {
 /// A message whose changes are on their way.
 #[derive(Debug)]
 struct Held {
-    /// Changes without a verdict.
+    /// Changes without an outcome.
     open: usize,
-    /// The gravest verdict so far.
-    verdict: Verdict,
+    /// The gravest outcome so far.
+    outcome: Outcome,
     /// The members that failed, if it is about several contacts.
     failures: Failures,
     users: Vec<UserId>,
@@ -67,20 +67,20 @@ impl HeldMessages {
         failures: Failures,
     ) {
         self.bytes += bytes;
-        let held = Held { open: users.len(), verdict: Verdict::Stale, failures, users, bytes, lineage };
+        let held = Held { open: users.len(), outcome: Outcome::Stale, failures, users, bytes, lineage };
         self.messages.insert(lock, held);
     }
 
-    /// One change of a message has its verdict. Returns what becomes of the message if it was the last.
+    /// One change of a message has its outcome. Returns what becomes of the message if it was the last.
     ///
-    /// The gravest verdict decides: applying a change twice is harmless, and losing one is not. Of several members
+    /// The gravest outcome decides: applying a change twice is harmless, and losing one is not. Of several members
     /// that failed for good, one dead letter names all.
-    pub(super) fn close(&mut self, ticket: Ticket, verdict: Verdict) -> Option<(Verdict, Lineage)> {
+    pub(super) fn close(&mut self, ticket: Ticket, outcome: Outcome) -> Option<(Outcome, Lineage)> {
         let held = self.messages.get_mut(&ticket.lock)?;
         held.open = held.open.saturating_sub(1);
-        match (verdict, ticket.member) {
-            (Verdict::DeadLetter(letter), Some(member)) => held.failures.push(member, letter),
-            (verdict, _) if gravity(&verdict) > gravity(&held.verdict) => held.verdict = verdict,
+        match (outcome, ticket.member) {
+            (Outcome::DeadLettered(letter), Some(member)) => held.failures.push(member, letter),
+            (outcome, _) if outcome.gravity() > held.outcome.gravity() => held.outcome = outcome,
             _ => {}
         }
         if held.open > 0 {
@@ -88,27 +88,14 @@ impl HeldMessages {
         }
         let held = self.messages.remove(&ticket.lock)?;
         self.bytes -= held.bytes;
-        let failed = held.failures.letter().map(Verdict::DeadLetter);
-        let verdict =
-            failed.filter(|failed| gravity(failed) > gravity(&held.verdict)).unwrap_or(held.verdict);
-        Some((verdict, held.lineage))
+        let failed = held.failures.letter().map(Outcome::DeadLettered);
+        let failed = failed.filter(|failed| failed.gravity() > held.outcome.gravity());
+        Some((failed.unwrap_or(held.outcome), held.lineage))
     }
 
     /// The users that a message concerns.
     pub(super) fn users(&self, lock: LockToken) -> &[UserId] {
         self.messages.get(&lock).map_or(&[], |held| &held.users)
-    }
-}
-
-fn gravity(verdict: &Verdict) -> u8 {
-    match verdict {
-        Verdict::Stale => 0,
-        Verdict::Applied => 1,
-        Verdict::DeadLetter(_) => 2,
-        Verdict::Release => 3,
-        // A message that was set aside must not come back at once, and be the first again, because another change of it
-        // was given back.
-        Verdict::RetryLater(_) => 4,
     }
 }
 
@@ -129,22 +116,22 @@ mod tests {
         UserId(Uuid::from_u128(n))
     }
 
-    fn dead() -> Verdict {
-        Verdict::DeadLetter(DeadLetter::new(DeadLetterReason::GraphRefused, "in a test"))
+    fn dead() -> Outcome {
+        Outcome::DeadLettered(DeadLetter::new(DeadLetterReason::GraphRefused, "in a test"))
     }
 
-    fn later() -> Verdict {
-        Verdict::RetryLater(DeadLetter::new(DeadLetterReason::GraphRefused, "in a test"))
+    fn later() -> Outcome {
+        Outcome::Returned(DeadLetter::new(DeadLetterReason::GraphRefused, "in a test"))
     }
 
     #[test]
     fn a_message_is_done_when_its_last_change_is_and_the_gravest_verdict_counts() {
         for (first, second, expected) in [
-            (Verdict::Applied, Verdict::Stale, Verdict::Applied),
-            (Verdict::Applied, dead(), dead()),
-            (Verdict::Release, dead(), Verdict::Release),
-            (later(), Verdict::Release, later()),
-            (Verdict::Stale, Verdict::Stale, Verdict::Stale),
+            (Outcome::Applied, Outcome::Stale, Outcome::Applied),
+            (Outcome::Applied, dead(), dead()),
+            (Outcome::Released, dead(), Outcome::Released),
+            (later(), Outcome::Released, later()),
+            (Outcome::Stale, Outcome::Stale, Outcome::Stale),
         ] {
             let mut held = HeldMessages::default();
             held.hold(LOCK, LINEAGE, vec![user(1), user(2)], 10, Failures::default());
@@ -158,7 +145,7 @@ mod tests {
     #[test]
     fn an_unknown_message_is_nobody() {
         let mut held = HeldMessages::default();
-        assert_eq!((held.close(TICKET, Verdict::Applied), held.users(LOCK)), (None, &[][..]));
+        assert_eq!((held.close(TICKET, Outcome::Applied), held.users(LOCK)), (None, &[][..]));
     }
 
     #[test]
@@ -172,17 +159,17 @@ mod tests {
         };
         let mut both = unplanned();
         both.push(member(3), DeadLetter::new(DeadLetterReason::GraphRefused, "in a test"));
-        let letter = |failures: Failures| Verdict::DeadLetter(failures.letter().expect("some failed"));
+        let letter = |failures: Failures| Outcome::DeadLettered(failures.letter().expect("some failed"));
         for (third, expected) in [
-            (Verdict::Applied, letter(unplanned())),
-            (Verdict::Stale, letter(unplanned())),
+            (Outcome::Applied, letter(unplanned())),
+            (Outcome::Stale, letter(unplanned())),
             (dead(), letter(both)),
-            (Verdict::Release, Verdict::Release),
+            (Outcome::Released, Outcome::Released),
         ] {
             let mut held = HeldMessages::default();
             held.hold(LOCK, LINEAGE, vec![user(1), user(3)], 10, unplanned());
             assert_eq!(held.close(ticket(3), third), None);
-            assert_eq!(held.close(ticket(1), Verdict::Applied), Some((expected, LINEAGE)));
+            assert_eq!(held.close(ticket(1), Outcome::Applied), Some((expected, LINEAGE)));
         }
     }
 }

@@ -5,7 +5,6 @@
 //! simulation, where time, chance and faults are ours.
 
 mod copies;
-mod ending;
 mod held;
 pub mod intake;
 mod members;
@@ -18,7 +17,6 @@ use jiff::Timestamp;
 
 pub use self::{
     copies::Lineage,
-    ending::Ending,
     intake::{Intake, Planned},
     members::{Failures, Member},
 };
@@ -29,8 +27,9 @@ use self::{
 use crate::{
     gate::{self, Gate, State},
     ids::{LockToken, UserId},
-    lanes::{self, Action, Failure, Fault, Lanes, Success, Verdict, Work},
+    lanes::{self, Action, Failure, Fault, Lanes, Success, Work},
     moment::Moment,
+    outcome::Outcome,
     pace::Pace,
     patch::UserWrite,
     property::Property,
@@ -102,14 +101,12 @@ pub enum Effect {
         /// Messages merged into it.
         changes: usize,
     },
-    /// Settle this message as its ending asks; the letter says why, for dead letters and for returns.
+    /// Settle this message.
     Settle {
         /// The message.
         lock: LockToken,
-        /// How it ended.
-        ending: Ending,
-        /// Why.
-        letter: Option<DeadLetter>,
+        /// How it ends.
+        outcome: Outcome,
     },
     /// Look whether the user still shows this, and report with [`Engine::verified`].
     Verify(UserWrite),
@@ -164,12 +161,12 @@ impl Engine {
         let Arrival { lock, locked_for, bytes, enqueued, age, lineage, urgency, intake } = arrival;
         self.locked_for = Some(locked_for);
         if let Some(then) = self.copies.replace(lineage, now) {
-            self.copies.postpone(then, Postponed { lock, lineage, ending: Ending::Copied, letter: None });
+            self.copies.postpone(then, Postponed { lock, lineage, outcome: Outcome::Copied });
             return;
         }
         let (planned, failures) = match intake {
-            Intake::Settle(ending, letter) => {
-                self.ready.push_back(Effect::Settle { lock, ending, letter });
+            Intake::Settle(outcome) => {
+                self.ready.push_back(Effect::Settle { lock, outcome });
                 return;
             }
             Intake::Work(planned, failures) => (planned, failures),
@@ -260,11 +257,6 @@ impl Engine {
         self.times_cut
     }
 
-    /// Graph hints that a limit is near.
-    pub fn near_limit(&mut self, now: Moment) {
-        self.lanes.near_limit(now);
-    }
-
     /// A look at a user ended: with the properties whose values were undone, or with a failure.
     pub fn verified(&mut self, user: UserId, result: LookResult, now: Moment, share: f64) {
         let settled = self.lanes.verified(user, result, now, share);
@@ -278,7 +270,7 @@ impl Engine {
     pub fn lock_lost(&mut self, lock: LockToken, now: Moment) {
         let postponed = self.copies.withdraw(Some(lock));
         self.give_back(postponed);
-        self.withdraw(lock, &Verdict::Release, now);
+        self.withdraw(lock, &Outcome::Released, now);
     }
 
     /// A probe ended.
@@ -369,10 +361,10 @@ impl Engine {
         possible.saturating_sub(self.lanes.waiting_lanes())
     }
 
-    fn withdraw(&mut self, lock: LockToken, verdict: &Verdict, now: Moment) {
+    fn withdraw(&mut self, lock: LockToken, outcome: &Outcome, now: Moment) {
         for user in self.held.users(lock).to_vec() {
             let withdrawn = self.lanes.withdraw(user, |ticket| ticket.lock == lock);
-            self.close(withdrawn.into_iter().map(|work| (work, verdict.clone())).collect(), now);
+            self.close(withdrawn.into_iter().map(|work| (work, outcome.clone())).collect(), now);
         }
     }
 
@@ -388,7 +380,7 @@ impl Engine {
                 DeadLetterReason::RetryBudgetExhausted,
                 "the message was held for pool.max_lock_hold without its turn coming",
             );
-            self.withdraw(lock, &Verdict::RetryLater(letter), now);
+            self.withdraw(lock, &Outcome::Returned(letter), now);
         }
     }
 
@@ -399,32 +391,27 @@ impl Engine {
 
     /// Settles what had to wait.
     fn go_on(&mut self, postponed: Vec<Postponed>) {
-        let settle = |Postponed { lock, ending, letter, .. }| Effect::Settle { lock, ending, letter };
+        let settle = |Postponed { lock, outcome, .. }| Effect::Settle { lock, outcome };
         self.ready.extend(postponed.into_iter().map(settle));
     }
 
     fn give_back(&mut self, locks: Vec<LockToken>) {
-        let release = |lock| Effect::Settle { lock, ending: Ending::Released, letter: None };
+        let release = |lock| Effect::Settle { lock, outcome: Outcome::Released };
         self.ready.extend(locks.into_iter().map(release));
     }
 
-    fn close(&mut self, settled: Vec<(Work<Ticket>, Verdict)>, now: Moment) {
-        for (work, verdict) in settled {
+    fn close(&mut self, settled: Vec<(Work<Ticket>, Outcome)>, now: Moment) {
+        for (work, outcome) in settled {
             let lock = work.ticket.lock;
-            let Some((verdict, lineage)) = self.held.close(work.ticket, verdict) else { continue };
-            let ending = Ending::from(&verdict);
-            let letter = match verdict {
-                Verdict::DeadLetter(letter) | Verdict::RetryLater(letter) => Some(letter),
-                Verdict::Applied | Verdict::Stale | Verdict::Release => None,
-            };
-            if ending == Ending::Returned
+            let Some((outcome, lineage)) = self.held.close(work.ticket, outcome) else { continue };
+            if matches!(outcome, Outcome::Returned(_))
                 && !self.stopping
                 && let Some(until) = self.copies.hold_back(lineage, now)
             {
-                self.copies.postpone(until, Postponed { lock, lineage, ending, letter });
+                self.copies.postpone(until, Postponed { lock, lineage, outcome });
                 continue;
             }
-            self.ready.push_back(Effect::Settle { lock, ending, letter });
+            self.ready.push_back(Effect::Settle { lock, outcome });
         }
     }
 }

@@ -94,9 +94,9 @@ fn effects_until(engine: &mut Engine, now: Moment) -> (Vec<Effect>, Option<Momen
     }
 }
 
-fn settled(effects: &[Effect]) -> Vec<(LockToken, Ending)> {
+fn settled(effects: &[Effect]) -> Vec<(LockToken, Outcome)> {
     let settled = effects.iter().filter_map(|effect| match effect {
-        Effect::Settle { lock, ending, .. } => Some((*lock, *ending)),
+        Effect::Settle { lock, outcome } => Some((*lock, outcome.clone())),
         Effect::Write { .. } | Effect::Verify(_) | Effect::Probe => None,
     });
     settled.collect()
@@ -110,16 +110,16 @@ fn a_message_of_two_users_is_settled_when_both_are_written() {
     engine.write_ended(user(1), Ok(written()), at(0), 0.5);
     assert_eq!(effects(&mut engine, at(0)), []);
     engine.write_ended(user(2), Ok(written()), at(0), 0.5);
-    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(1), Ending::Applied)]);
+    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(1), Outcome::Applied)]);
     assert!(engine.is_idle());
 }
 
 #[test]
 fn what_needs_no_write_is_settled_at_once() {
     let mut engine = engine();
-    let ending = Ending::Unchanged(Needless::NotAPortalUser);
-    engine.arrived(Arrival { intake: Intake::Settle(ending, None), ..arrival(1, &[]) }, at(0));
-    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(1), ending)]);
+    let outcome = Outcome::Unchanged(Needless::NotAPortalUser);
+    engine.arrived(Arrival { intake: Intake::Settle(outcome.clone()), ..arrival(1, &[]) }, at(0));
+    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(1), outcome)]);
 }
 
 #[test]
@@ -154,10 +154,10 @@ fn a_fault_of_the_installation_gives_everything_back_and_takes_no_more_until_a_w
     engine.write_ended(user(1), failure(Class::Installation), at(0), 1.0);
     let given_back = settled(&effects(&mut engine, at(0)));
     assert_eq!(given_back.len(), 3, "all but the one under way");
-    assert!(given_back.iter().all(|(_, ending)| *ending == Ending::Released));
+    assert!(given_back.iter().all(|(_, outcome)| *outcome == Outcome::Released));
     engine.write_ended(user(2), failure(Class::Installation), at(0), 1.0);
     let (last, until) = effects_until(&mut engine, at(0));
-    assert_eq!(settled(&last), [(lock(2), Ending::Released)]);
+    assert_eq!(settled(&last), [(lock(2), Outcome::Released)]);
     assert_eq!((engine.credit(at(0)), until), (0, Some(at(1))));
     assert_eq!(effects(&mut engine, at(1)), [Effect::Probe]);
     assert_eq!(effects(&mut engine, at(2)), [], "one probe at a time");
@@ -177,14 +177,14 @@ fn stopping_gives_back_what_was_not_begun_and_waits_for_the_rest() {
     }
     assert_eq!(effects(&mut engine, at(0)).len(), 2, "two writes");
     engine.stop(at(0));
-    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(3), Ending::Released)]);
+    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(3), Outcome::Released)]);
     assert_eq!(engine.credit(at(0)), 0);
     engine.write_ended(user(1), Ok(written()), at(0), 0.5);
     engine.write_ended(user(2), failure(Class::Transient), at(0), 0.5);
     let last = settled(&effects(&mut engine, at(0)));
-    assert_eq!(last, [(lock(1), Ending::Applied), (lock(2), Ending::Released)]);
+    assert_eq!(last, [(lock(1), Outcome::Applied), (lock(2), Outcome::Released)]);
     engine.arrived(arrival(4, &[4]), at(0));
-    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(4), Ending::Released)]);
+    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(4), Outcome::Released)]);
     assert!(engine.is_idle());
 }
 
@@ -196,7 +196,8 @@ fn a_message_held_too_long_is_handed_back_for_later() {
     assert_eq!(effects(&mut engine, at(0)).len(), 1, "one write of both");
     engine.arrived(arrival(3, &[1]), at(1));
     assert_eq!(effects(&mut engine, at(600)), [], "what is under way is left to its end");
-    assert_eq!(settled(&effects(&mut engine, at(601))), [(lock(3), Ending::Returned)]);
+    let back = settled(&effects(&mut engine, at(601)));
+    assert!(matches!(&back[..], [(message, Outcome::Returned(_))] if *message == lock(3)), "{back:?}");
 }
 
 #[test]
@@ -206,7 +207,7 @@ fn a_lost_lock_takes_the_message_out_before_its_write() {
     engine.arrived(arrival(2, &[2]), at(0));
     assert_eq!(effects(&mut engine, at(1)).len(), 1, "the newest first");
     engine.lock_lost(lock(1), at(0));
-    assert_eq!(settled(&effects(&mut engine, at(9))), [(lock(1), Ending::Released)]);
+    assert_eq!(settled(&effects(&mut engine, at(9))), [(lock(1), Outcome::Released)]);
 }
 
 #[test]
@@ -226,7 +227,7 @@ fn a_message_whose_copy_was_sent_is_only_removed_when_it_comes_again() {
     let again = arrival(1, &[1]);
     engine.copied(again.lineage);
     engine.arrived(again, at(0));
-    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(1), Ending::Copied)]);
+    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(1), Outcome::Copied)]);
     let copy = Arrival {
         lock: lock(2),
         lineage: Lineage { attempt: 1, ..arrival(1, &[]).lineage },

@@ -2,7 +2,7 @@
 //!
 //! It decides and remembers; it does nothing itself. The shell pushes planned changes in, asks for the
 //! [`next`](Lanes::next) thing to do, and reports how a write ended. What the shell holds for a message, the
-//! *ticket*, travels along untouched and comes back with a [`Verdict`].
+//! *ticket*, travels along untouched and comes back with an [`Outcome`].
 
 mod applied;
 mod evidence;
@@ -19,7 +19,7 @@ mod unverified;
 
 use std::collections::BTreeSet;
 
-pub use self::traffic::{About, Action, Failure, Fault, Limits, Success, Suspicion, Verdict, Work};
+pub use self::traffic::{About, Action, Failure, Fault, Limits, Success, Suspicion, Work};
 use self::{
     applied::Applied,
     evidence::Evidence,
@@ -33,6 +33,7 @@ use crate::{
     gate::{Gate, Permit, State},
     ids::{IdMap, UserId},
     moment::Moment,
+    outcome::Outcome,
     patch::UserWrite,
     property::Property,
     step::{Step, earliest},
@@ -195,10 +196,10 @@ impl<T> Lanes<T> {
         result: Result<Success, Failure>,
         now: Moment,
         share: f64,
-    ) -> Vec<(Work<T>, Verdict)> {
+    ) -> Vec<(Work<T>, Outcome)> {
         self.in_flight = self.in_flight.saturating_sub(1);
         let settled = match result {
-            Ok(Success { written, superseded, went_back }) => {
+            Ok(Success { written, superseded, went_back, near_limit }) => {
                 self.went_back += u64::from(went_back);
                 if written {
                     self.gate.written(now);
@@ -206,17 +207,16 @@ impl<T> Lanes<T> {
                 } else {
                     self.gate.spared(now);
                 }
-                self.landed(user, &superseded, now)
+                let settled = self.landed(user, &superseded, now);
+                if near_limit {
+                    self.gate.near_limit(now);
+                }
+                settled
             }
             Err(failure) => self.failed(user, &failure, now, share),
         };
         self.held -= settled.len();
         settled
-    }
-
-    /// Graph hints that a limit is near.
-    pub fn near_limit(&mut self, now: Moment) {
-        self.gate.near_limit(now);
     }
 
     /// When to probe next, while a fault of the installation keeps everything closed.
@@ -235,19 +235,20 @@ impl<T> Lanes<T> {
     }
 
     /// Takes out everything that is not under way, to be given back: at shutdown, and when intake pauses.
-    pub fn release_waiting(&mut self) -> Vec<(Work<T>, Verdict)> {
+    pub fn release_waiting(&mut self) -> Vec<(Work<T>, Outcome)> {
         self.ready.clear();
         self.delayed.clear();
         let mut released = Vec::new();
         self.users.retain(|_, lane| {
-            released.extend(lane.drain_waiting().map(|work| (work, Verdict::Release)));
+            released.extend(lane.drain_waiting().map(|work| (work, Outcome::Released)));
             lane.is_flying()
         });
         for user in self.unverified.users() {
             self.forget(user);
-            released.extend(self.unverified.take(user).into_iter().map(|(work, _)| (work, Verdict::Release)));
+            released
+                .extend(self.unverified.take(user).into_iter().map(|(work, _)| (work, Outcome::Released)));
         }
-        released.extend(self.parked.drain().map(|work| (work, Verdict::Release)));
+        released.extend(self.parked.drain().map(|work| (work, Outcome::Released)));
         // In the order in which they came, and not in that of a table.
         released.sort_by_key(|(work, _)| (work.stamp.arrival, work.user));
         self.held -= released.len();
@@ -302,7 +303,7 @@ impl<T> Lanes<T> {
             return Some(Action::Write { write, changes: lane.flying_len() });
         }
         self.gate.unused();
-        let mut stale = lane.landed().into_iter().map(|work| (work, Verdict::Stale)).collect();
+        let mut stale = lane.landed().into_iter().map(|work| (work, Outcome::Stale)).collect();
         self.rest(user);
         // What they are older than may yet turn out to be undone, and then they are needed.
         self.unverified.join(user, &mut stale);
@@ -310,7 +311,7 @@ impl<T> Lanes<T> {
         Some(Action::Settle(stale))
     }
 
-    fn landed(&mut self, user: UserId, superseded: &[Property], now: Moment) -> Vec<(Work<T>, Verdict)> {
+    fn landed(&mut self, user: UserId, superseded: &[Property], now: Moment) -> Vec<(Work<T>, Outcome)> {
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
         let known = std::mem::take(&mut lane.pending);
         let mut landed = lane.landed();
@@ -322,13 +323,13 @@ impl<T> Lanes<T> {
             .into_iter()
             .map(|work| {
                 let held = known.holds(work.stamp, &work.patch, superseded);
-                let verdict = if held { Verdict::Applied } else { Verdict::Stale };
-                (work, verdict)
+                let outcome = if held { Outcome::Applied } else { Outcome::Stale };
+                (work, outcome)
             })
             .collect();
         self.applied.put(user, known);
         self.rest(user);
-        let written = settled.iter().any(|(_, verdict)| *verdict == Verdict::Applied);
+        let written = settled.iter().any(|(_, outcome)| *outcome == Outcome::Applied);
         match self.limits.verify_after {
             Some(after) if written || self.unverified.holds(user) => {
                 self.unverified.add(user, settled, now + after);

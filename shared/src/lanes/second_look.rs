@@ -1,12 +1,13 @@
 //! The second look at what was written: nothing of it is settled until no older write of another replica can be
 //! on its way any more, and the user still shows it.
 
-use super::{Action, Fault, Lanes, Verdict, Work, failing::later, lane::Lane};
+use super::{Action, Fault, Lanes, Work, failing::later, lane::Lane};
 use crate::{
     class::Class,
     ids::UserId,
     lanes::Failure,
     moment::Moment,
+    outcome::Outcome,
     patch::UserWrite,
     property::Property,
     reason::{DeadLetter, DeadLetterReason},
@@ -24,7 +25,7 @@ impl<T> Lanes<T> {
         result: Result<Vec<Property>, Failure>,
         now: Moment,
         share: f64,
-    ) -> Vec<(Work<T>, Verdict)> {
+    ) -> Vec<(Work<T>, Outcome)> {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.unverified.looked(user);
         if result.is_ok() {
@@ -112,7 +113,7 @@ impl<T> Lanes<T> {
 
     /// Somebody undoes what is written here as often as it is written: another replica that repairs as well,
     /// which a pause parts from this one, or a stranger to whom the attribute of the mark belongs too.
-    fn give_up(&mut self, user: UserId, now: Moment) -> Vec<(Work<T>, Verdict)> {
+    fn give_up(&mut self, user: UserId, now: Moment) -> Vec<(Work<T>, Outcome)> {
         let cause = DeadLetter::new(
             DeadLetterReason::GraphRefused,
             "what was written to the user was gone again each time it was looked at; find out what else writes \
@@ -123,8 +124,8 @@ impl<T> Lanes<T> {
         messages
             .into_iter()
             .map(|(work, _)| {
-                let verdict = later(&work, &cause, false, true, now);
-                (work, verdict)
+                let outcome = later(&work, &cause, false, true, now);
+                (work, outcome)
             })
             .collect()
     }

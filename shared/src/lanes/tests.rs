@@ -97,7 +97,7 @@ fn expect_write(next: Step<Action<Message>>, to: u8, values: &[(&str, &str)], me
     assert_eq!(entries, expected);
 }
 
-fn verdicts(settled: &[(Work<Message>, Verdict)]) -> Vec<(usize, &Verdict)> {
+fn verdicts(settled: &[(Work<Message>, Outcome)]) -> Vec<(usize, &Outcome)> {
     settled.iter().map(|(work, verdict)| (work.ticket.id, verdict)).collect()
 }
 
@@ -108,7 +108,7 @@ fn changes_of_one_user_that_wait_together_become_one_write_of_the_newest_values(
     lanes.push(work(2, 0, 10, &[("givenName", "old"), ("surname", "kept")]), at(0));
     expect_write(lanes.next(at(0)), 0, &[("givenName", "new"), ("surname", "kept")], 2);
     let settled = lanes.finished(user(0), Ok(applied()), at(0), 0.5);
-    assert_eq!(verdicts(&settled), [(2, &Verdict::Applied), (1, &Verdict::Applied)]);
+    assert_eq!(verdicts(&settled), [(2, &Outcome::Applied), (1, &Outcome::Applied)]);
     assert_eq!((lanes.held(), lanes.in_flight()), (0, 0));
 }
 
@@ -164,7 +164,7 @@ fn a_change_older_than_what_was_written_is_stale_and_costs_no_write() {
     lanes.finished(user(0), Ok(applied()), at(0), 0.5);
     lanes.push(work(2, 0, 10, &[("givenName", "old")]), at(0));
     let Step::Do(Action::Settle(settled)) = lanes.next(at(1)) else { panic!("nothing settled") };
-    assert_eq!(verdicts(&settled), [(2, &Verdict::Stale)]);
+    assert_eq!(verdicts(&settled), [(2, &Outcome::Stale)]);
 }
 
 #[test]
@@ -173,9 +173,10 @@ fn a_change_that_the_mark_of_the_user_supersedes_is_stale() {
     lanes.push(work(1, 0, 10, &[("givenName", "old")]), at(0));
     lanes.push(work(2, 0, 20, &[("surname", "new")]), at(0));
     assert!(matches!(lanes.next(at(0)), Step::Do(Action::Write { .. })));
-    let outcome = Ok(Success { written: true, superseded: vec![property("givenName")], went_back: false });
+    let outcome =
+        Ok(Success { written: true, superseded: vec![property("givenName")], ..Success::default() });
     let settled = lanes.finished(user(0), outcome, at(0), 0.5);
-    assert_eq!(verdicts(&settled), [(1, &Verdict::Stale), (2, &Verdict::Applied)]);
+    assert_eq!(verdicts(&settled), [(1, &Outcome::Stale), (2, &Outcome::Applied)]);
 }
 
 #[test]
@@ -209,10 +210,10 @@ fn of_a_refused_merged_write_only_the_guilty_change_is_dead_lettered() {
     expect_write(lanes.next(at(0)), 0, &[("mail", "bad"), ("surname", "good")], 2);
     assert_eq!(lanes.finished(user(0), failure(Class::Permanent), at(0), 0.5), []);
     expect_write(lanes.next(at(0)), 0, &[("surname", "good")], 1);
-    assert_eq!(verdicts(&lanes.finished(user(0), Ok(applied()), at(0), 0.5)), [(1, &Verdict::Applied)]);
+    assert_eq!(verdicts(&lanes.finished(user(0), Ok(applied()), at(0), 0.5)), [(1, &Outcome::Applied)]);
     expect_write(lanes.next(at(0)), 0, &[("mail", "bad")], 1);
     let settled = lanes.finished(user(0), failure(Class::Permanent), at(0), 0.5);
-    assert!(matches!(&settled[..], [(_, Verdict::DeadLetter(_))]));
+    assert!(matches!(&settled[..], [(_, Outcome::DeadLettered(_))]));
 }
 
 #[test]
@@ -227,8 +228,8 @@ fn a_write_that_keeps_failing_is_handed_back_and_after_its_deadline_dead_lettere
             settled = lanes.finished(user(0), failure(Class::Transient), at(second), 1.0);
         }
         match &settled[..] {
-            [(_, Verdict::RetryLater(_))] => assert!(!exhausted),
-            [(_, Verdict::DeadLetter(letter))] => {
+            [(_, Outcome::Returned(_))] => assert!(!exhausted),
+            [(_, Outcome::DeadLettered(letter))] => {
                 assert!(exhausted);
                 assert_eq!(letter.reason, DeadLetterReason::RetryBudgetExhausted);
             }
@@ -254,7 +255,7 @@ fn a_user_who_may_be_too_new_is_tried_for_the_grace_time_and_then_dead_lettered(
     assert!(matches!(lanes.next(at(30)), Step::Do(Action::Write { .. })));
     let settled = lanes.finished(user(0), missing, at(30), 1.0);
     assert!(
-        matches!(&settled[..], [(_, Verdict::DeadLetter(letter))] if letter.reason == DeadLetterReason::UserNotFound)
+        matches!(&settled[..], [(_, Outcome::DeadLettered(letter))] if letter.reason == DeadLetterReason::UserNotFound)
     );
 }
 
@@ -280,7 +281,7 @@ fn a_fault_of_the_installation_pauses_and_everything_can_be_given_back() {
     assert_eq!(lanes.gate().state(at(0)), State::Paused);
     let mut released = lanes.release_waiting();
     released.sort_by_key(|(work, _)| work.ticket.id);
-    assert_eq!(verdicts(&released), [(1, &Verdict::Release), (2, &Verdict::Release)]);
+    assert_eq!(verdicts(&released), [(1, &Outcome::Released), (2, &Outcome::Released)]);
     assert_eq!(lanes.held(), 0);
 }
 
@@ -330,7 +331,7 @@ fn a_write_refused_on_trial_is_set_aside_so_that_it_cannot_keep_the_pause_up() {
     lanes.probed(true, at(100), 0.5);
     assert!(matches!(lanes.next(at(100)), Step::Do(Action::Write { .. })));
     let settled = lanes.finished(user(0), failure(Class::Installation), at(100), 0.5);
-    assert!(matches!(&settled[..], [(_, Verdict::RetryLater(_))]));
+    assert!(matches!(&settled[..], [(_, Outcome::Returned(_))]));
     assert_eq!((lanes.gate().state(at(100)), lanes.held()), (State::Paused, 0));
 }
 
@@ -360,7 +361,7 @@ struct World {
     expected: HashMap<(UserId, Property), Register<PropertyValue>>,
     arrived: Vec<Work<Message>>,
     flying: Vec<UserWrite>,
-    settled: HashMap<usize, Verdict>,
+    settled: HashMap<usize, Outcome>,
 }
 
 impl World {
@@ -407,7 +408,7 @@ impl World {
         self.settle(settled);
     }
 
-    fn settle(&mut self, settled: Vec<(Work<Message>, Verdict)>) {
+    fn settle(&mut self, settled: Vec<(Work<Message>, Outcome)>) {
         for (work, verdict) in settled {
             assert!(self.settled.insert(work.ticket.id, verdict).is_none(), "settled twice");
         }
@@ -417,7 +418,7 @@ impl World {
     fn check(mut self) {
         assert_eq!(self.settled.len(), self.arrived.len(), "a message has no verdict");
         for work in &self.arrived {
-            if matches!(self.settled[&work.ticket.id], Verdict::Applied | Verdict::Stale) {
+            if matches!(self.settled[&work.ticket.id], Outcome::Applied | Outcome::Stale) {
                 for (property, value) in work.patch.iter() {
                     let register = self.expected.entry((work.user, property.clone())).or_default();
                     register.set(work.stamp, value.clone());

@@ -7,6 +7,7 @@ use crate::{
     class::Class,
     ids::{ContactId, UserId},
     moment::Moment,
+    outcome::Outcome,
     patch::{UserPatch, UserWrite},
     property::Property,
     reason::DeadLetter,
@@ -86,6 +87,8 @@ pub struct Success {
     pub superseded: Vec<Property>,
     /// Whether the mark shows that the row versions of the organization went back.
     pub went_back: bool,
+    /// Whether Graph hinted that a limit is near.
+    pub near_limit: bool,
 }
 
 /// How and why a write failed.
@@ -138,21 +141,6 @@ pub struct Fault {
     pub text: Box<str>,
 }
 
-/// What becomes of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Its effect is in Graph.
-    Applied,
-    /// Newer values than all of its own are in Graph.
-    Stale,
-    /// Hand it back for later: trying here and now did not help.
-    RetryLater(DeadLetter),
-    /// Take it out for good.
-    DeadLetter(DeadLetter),
-    /// Give it back untouched; no attempt of it is counted.
-    Release,
-}
-
 /// Something that the scheduler asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Action<T> {
@@ -166,5 +154,5 @@ pub enum Action<T> {
     /// Look whether the user still shows this, and report with [`verified`](super::Lanes::verified).
     Verify(UserWrite),
     /// Settle these.
-    Settle(Vec<(Work<T>, Verdict)>),
+    Settle(Vec<(Work<T>, Outcome)>),
 }

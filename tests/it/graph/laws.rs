@@ -90,7 +90,7 @@ impl Directory {
             self.values.extend(body.properties);
             self.identities = body.identities.unwrap_or_else(|| self.identities.clone());
         }
-        Success { written, superseded, went_back }
+        Success { written, superseded, went_back, ..Success::default() }
     }
 
     fn shows(&self, name: &str) -> Option<PropertyValue> {

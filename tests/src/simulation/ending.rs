@@ -3,12 +3,7 @@
 use std::{collections::HashSet, time::Duration};
 
 use rand::RngExt;
-use shared::{
-    engine::{Ending, Lineage},
-    ids::LockToken,
-    moment::Moment,
-    reason::DeadLetterReason,
-};
+use shared::{engine::Lineage, ids::LockToken, moment::Moment, outcome::Outcome, reason::DeadLetterReason};
 
 use super::{
     directory::Writer,
@@ -41,7 +36,7 @@ impl World {
     }
 
     /// A settlement reaches the queue, unless it is lost or too late; then the message comes again.
-    pub(super) fn settle(&mut self, writer: Writer, lock: LockToken, ending: Ending) -> Result<(), Broken> {
+    pub(super) fn settle(&mut self, writer: Writer, lock: LockToken, outcome: Outcome) -> Result<(), Broken> {
         let now = self.now;
         if let Some(replica) = self.alive(writer) {
             replica.settling -= 1;
@@ -55,17 +50,17 @@ impl World {
         let delay = Duration::from_millis(self.rng.random_range(1_000..60_000));
         let Some(message) = self.queue.locked(lock, now).filter(|_| !lost && !dead) else { return Ok(()) };
         let lineage = message.lineage();
-        match ending {
-            Ending::Copied => {
+        match outcome {
+            Outcome::Copied => {
                 message.state = State::Completed;
                 self.gone_for_its_copy(writer, lineage);
             }
-            Ending::Applied | Ending::Stale | Ending::Unchanged(_) => {
+            Outcome::Applied | Outcome::Stale | Outcome::Unchanged(_) => {
                 message.state = State::Completed;
             }
-            Ending::DeadLettered(reason) => message.state = State::Dead(reason),
-            Ending::Released | Ending::Unsettled => message.state = State::Visible(now),
-            Ending::Returned => {
+            Outcome::DeadLettered(letter) => message.state = State::Dead(letter.reason),
+            Outcome::Released => message.state = State::Visible(now),
+            Outcome::Returned(_) => {
                 if !kept {
                     message.state = State::Completed;
                 }

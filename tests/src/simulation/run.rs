@@ -40,7 +40,7 @@ impl World {
             Event::Turn(writer) => return self.turn(writer),
             Event::Effect(flight) => self.take_effect(&flight),
             Event::Answer(writer, write, result) => self.answer(writer, &write, result),
-            Event::Settle(writer, lock, ending) => return self.settle(writer, lock, ending),
+            Event::Settle(writer, lock, outcome) => return self.settle(writer, lock, outcome),
             Event::Renew(writer) => self.renew(writer),
             Event::Verified(writer, write, result) => self.verified(writer, &write, result),
             Event::Probed(writer, well) => self.probed(writer, well),
@@ -132,11 +132,11 @@ impl World {
                     }
                     self.write(writer, write);
                 }
-                Effect::Settle { lock, ending, .. } => {
+                Effect::Settle { lock, outcome } => {
                     replica.locks.remove(&lock);
                     replica.settling += 1;
                     let at = self.soon(50);
-                    self.plan(at, Event::Settle(writer, lock, ending));
+                    self.plan(at, Event::Settle(writer, lock, outcome));
                 }
                 Effect::Verify(write) => self.verify(writer, write),
                 Effect::Probe => {

@@ -5,9 +5,10 @@ use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use shared::{
-    engine::{Ending, LookResult, WriteResult},
+    engine::{LookResult, WriteResult},
     ids::{LockToken, OrganizationId},
     moment::Moment,
+    outcome::Outcome,
     patch::UserWrite,
     property::Property,
     reconcile::Reading,
@@ -32,7 +33,7 @@ pub(super) enum Event {
     /// A replica hears how a write ended.
     Answer(Writer, Box<UserWrite>, WriteResult),
     /// A settlement reaches the queue.
-    Settle(Writer, LockToken, Ending),
+    Settle(Writer, LockToken, Outcome),
     /// A replica renews its locks.
     Renew(Writer),
     /// A replica hears what its second look at a user showed.

@@ -6,9 +6,10 @@ use shared::{
     change::Change,
     decode,
     engine::{
-        Ending, Intake,
+        Intake,
         intake::{self, undecodable},
     },
+    outcome::Outcome,
     plan::Planner,
     reason::{DeadLetter, DeadLetterReason},
 };
@@ -77,9 +78,5 @@ pub(crate) fn unreadable(why: UnreadableBody) -> DeadLetter {
 /// A message whose reading panicked: once it is handed back for later, when another version of contactsync may
 /// read it; then it is dead-lettered.
 fn unread(past: &Past) -> Intake {
-    if past.attempt == 0 {
-        Intake::Settle(Ending::Returned, Some(internal()))
-    } else {
-        Intake::dead(internal())
-    }
+    if past.attempt == 0 { Intake::Settle(Outcome::Returned(internal())) } else { Intake::dead(internal()) }
 }

@@ -11,9 +11,10 @@ use futures_util::future::BoxFuture;
 use shared::{
     backoff::Backoff,
     change::Change,
-    engine::{Ending, Intake},
+    engine::Intake,
     ids::SequenceNumber,
     link_watch::{LinkWatch, WARN_AFTER, WARN_AT_START, Why},
+    outcome::Outcome,
     plan::{Needless, Planner},
     reason::{DeadLetter, DeadLetterReason, chain},
 };
@@ -157,9 +158,9 @@ impl<Q: Queue> LinkGate<Q> {
     /// What becomes of a message that has come, as far as its link has a say in it.
     pub(super) fn admit(&self, intake: Intake, arrival: SequenceNumber) -> Intake {
         if self.intake == Intakes::Held {
-            return Intake::Settle(Ending::Released, None);
+            return Intake::Settle(Outcome::Released);
         }
-        let passed_over = Intake::Settle(Ending::Unchanged(Needless::LinkNotInImage), None);
+        let passed_over = Intake::Settle(Outcome::Unchanged(Needless::LinkNotInImage));
         if self.unseen == LinkUnseen::Hold && self.watch.doubts(arrival) && intake == passed_over {
             return Intake::dead(self.doubtful());
         }

@@ -18,7 +18,6 @@ use super::*;
 use crate::{
     bus::{Message, Outgoing, Peeked, RenewError, SettleError, Settlement, Settler as Settles},
     config,
-    graph::Applied,
     telemetry::observer::tests::observer,
 };
 
@@ -90,9 +89,9 @@ const TOUCHY: u128 = 100;
 
 #[async_trait]
 impl Directory for Touchy {
-    async fn apply(&self, write: &UserWrite) -> Result<Applied, graph::Error> {
+    async fn apply(&self, write: &UserWrite) -> Result<Success, graph::Error> {
         assert!(write.user.0.as_u128() >= TOUCHY, "this write panics");
-        Ok(Applied { written: true, ..Applied::default() })
+        Ok(Success { written: true, ..Success::default() })
     }
 
     async fn verify(&self, write: &UserWrite) -> Result<Vec<Property>, graph::Error> {

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use shared::{
     backoff::Backoff,
     class::Class,
-    engine::{Ending, Lineage},
+    engine::Lineage,
     ids::{IdMap, LockToken},
+    outcome::Outcome,
     reason::{DeadLetter, DeadLetterReason, chain},
     shown::id,
 };
@@ -25,7 +26,7 @@ use crate::{
         Unsettled,
     },
     clock,
-    telemetry::{Observer, observer::Settlement as Settled, trace::MessageTrace},
+    telemetry::{Observer, labels::Ended, observer::SettlementReport, trace::MessageTrace},
 };
 
 /// How long a message that no copy could be made of is kept before it is given back: at once, it would come again
@@ -82,7 +83,7 @@ pub enum End {
 /// A plain settlement under way.
 struct Begun {
     settling: Settling,
-    ending: Ending,
+    outcome: Outcome,
     account: Account,
 }
 
@@ -138,104 +139,94 @@ impl<Q: Queue> Settler<Q> {
         }
     }
 
-    /// Settles a message as this ending asks.
-    pub fn settle(&mut self, held: Held, ending: Ending, letter: Option<DeadLetter>, begun: Instant) {
+    /// Settles a message.
+    pub fn settle(&mut self, held: Held, outcome: Outcome, begun: Instant) {
         let Held { unsettled, message, enqueued, received, trace } = held;
-        log(&self.observer, &message, ending, letter.as_ref(), begun);
+        log(&self.observer, &message, &outcome, begun);
         let trace = trace.map(|trace| (trace, clock::now()));
         let account = Account { message, enqueued, received, begun, trace };
-        match plain(ending) {
+        match plain(&outcome) {
             Some(settlement) => {
                 let lock = unsettled.lock;
                 let settling = unsettled.begin(&settlement, &self.confirmations);
-                self.begun.insert(lock, Begun { settling, ending, account });
+                self.begun.insert(lock, Begun { settling, outcome, account });
             }
-            None => self.wait_for(unsettled, account, ending, letter),
+            None => self.wait_for(unsettled, account, outcome),
         }
     }
 
     /// A settlement that was begun has ended. `None` if it goes on in another way.
     fn confirmed(&mut self, confirmed: &Confirmed, now: Instant, wall: Timestamp) -> Option<LockToken> {
-        let Begun { settling, ending, account } = self.begun.remove(&confirmed.lock)?;
+        let Begun { settling, outcome, account } = self.begun.remove(&confirmed.lock)?;
         match settling.ended(confirmed) {
             Ok(_) => {
-                account.settled(&self.observer, ending, None, now, wall);
+                account.settled(&self.observer, Some(&outcome), now, wall);
                 Some(confirmed.lock)
             }
             Err(unsettled) => {
-                self.wait_for(unsettled, account, ending, None);
+                self.wait_for(unsettled, account, outcome);
                 None
             }
         }
     }
 
     /// Settles on a task of its own.
-    fn wait_for(
-        &mut self,
-        unsettled: Unsettled,
-        account: Account,
-        ending: Ending,
-        letter: Option<DeadLetter>,
-    ) {
+    fn wait_for(&mut self, unsettled: Unsettled, account: Account, outcome: Outcome) {
         let (queue, observer) = (Arc::clone(&self.queue), Arc::clone(&self.observer));
-        let (delay, copies) = (self.returns, self.copies.0.clone());
+        let (delays, copies) = (self.returns, self.copies.0.clone());
         self.under_way.spawn(async move {
-            let lock = unsettled.lock;
-            let traced = account.trace.as_ref().and(letter.clone());
-            let lineage = Past::of(&account.message).lineage(&account.message);
+            let (lock, message) = (unsettled.lock, &account.message);
+            let lineage = Past::of(message).lineage(message);
             let settling = async {
-                if ending == Ending::Returned && !renewed(&*queue, lock, &account.message).await {
-                    return Ending::Unsettled;
-                }
-                let (settlement, ended) = settlement(&*queue, &account.message, ending, letter, delay).await;
-                let settlement = without_claims(settlement, &account.message);
-                if ending == Ending::Returned {
-                    observer.sent(ended == Ending::Returned);
-                }
-                if ended == Ending::Returned {
-                    // Nobody listens once the pipeline has ended.
-                    let _told = copies.send(Copy::Sent(lineage));
-                }
-                match unsettled.settle(settlement).await {
+                let outcome = match outcome {
+                    Outcome::Returned(_) if !renewed(&*queue, lock, message).await => return None,
+                    Outcome::Returned(letter) => match schedule(&*queue, message, delays).await {
+                        Ok(()) => {
+                            observer.sent(true);
+                            // Nobody listens once the pipeline has ended.
+                            let _told = copies.send(Copy::Sent(lineage));
+                            Outcome::Returned(letter)
+                        }
+                        Err(error) => {
+                            observer.sent(false);
+                            without_copy(message, &error, letter).await
+                        }
+                    },
+                    outcome => outcome,
+                };
+                match unsettled.settle(settlement(&outcome, message)).await {
                     Ok(_) => {
-                        if matches!(ended, Ending::Returned | Ending::Copied) {
+                        if matches!(outcome, Outcome::Returned(_) | Outcome::Copied) {
                             let _told = copies.send(Copy::OriginalGone(lineage));
                         }
-                        ended
+                        Some(outcome)
                     }
                     Err(error) => {
-                        report(&account.message, &error);
-                        Ending::Unsettled
+                        report(message, &error);
+                        None
                     }
                 }
             };
             // Whatever happens, the pipeline must hear of it, or the lock would be renewed for ever.
-            let ending = AssertUnwindSafe(settling).catch_unwind().await.unwrap_or(Ending::Unsettled);
-            account.settled(&observer, ending, traced.as_ref(), Instant::now(), clock::now());
+            let outcome = AssertUnwindSafe(settling).catch_unwind().await.unwrap_or(None);
+            account.settled(&observer, outcome.as_ref(), Instant::now(), clock::now());
             lock
         });
     }
 }
 
 impl Account {
-    /// Tells how it ended.
-    fn settled(
-        self,
-        observer: &Observer,
-        ending: Ending,
-        letter: Option<&DeadLetter>,
-        now: Instant,
-        wall: Timestamp,
-    ) {
-        observer.settled(Settled {
-            ending,
+    /// Tells how it ended; `None` if the settlement did not reach the queue.
+    fn settled(self, observer: &Observer, outcome: Option<&Outcome>, now: Instant, wall: Timestamp) {
+        observer.settled(SettlementReport {
+            outcome,
             age: Duration::try_from(wall.duration_since(self.enqueued)).unwrap_or_default(),
             held: now.saturating_duration_since(self.received),
             took: now.saturating_duration_since(self.begun),
         });
         if let Some((trace, asked)) = self.trace {
             let destination = &observer.metrics.constants().destination;
-            trace.settled(&self.message, destination, asked, ending, letter);
+            trace.settled(&self.message, destination, asked, outcome);
         }
     }
 }
@@ -256,53 +247,41 @@ async fn renewed<Q: Queue>(queue: &Q, lock: LockToken, message: &Message) -> boo
 }
 
 /// What settles a message that has nothing to wait for.
-fn plain(ending: Ending) -> Option<Settlement> {
-    match ending {
-        Ending::Applied | Ending::Stale | Ending::Unchanged(_) => Some(Settlement::Complete),
-        Ending::Released => Some(Settlement::Release),
-        Ending::DeadLettered(_) | Ending::Returned | Ending::Copied | Ending::Unsettled => None,
+fn plain(outcome: &Outcome) -> Option<Settlement> {
+    match outcome {
+        Outcome::Applied | Outcome::Stale | Outcome::Unchanged(_) => Some(Settlement::Complete),
+        Outcome::Released => Some(Settlement::Release),
+        Outcome::DeadLettered(_) | Outcome::Returned(_) | Outcome::Copied => None,
     }
 }
 
-/// What settles a message as its ending asks, and how it ends for that: a message that is to come back later is
-/// completed once its copy is confirmed.
-async fn settlement<Q: Queue>(
-    queue: &Q,
-    message: &Message,
-    ending: Ending,
-    letter: Option<DeadLetter>,
-    delays: Backoff,
-) -> (Settlement, Ending) {
-    match (plain(ending), ending, letter) {
-        (Some(settlement), ..) => (settlement, ending),
-        (None, Ending::DeadLettered(_), Some(letter)) => (Settlement::DeadLetter(letter), ending),
-        (None, Ending::Returned, letter) => match schedule(queue, message, delays).await {
-            Ok(()) => (Settlement::Remove, ending),
-            Err(error) => without_copy(message, &error, letter).await,
-        },
-        (None, Ending::Copied, _) => (Settlement::Remove, ending),
-        (None, ..) => (Settlement::Release, ending),
+/// What settles a message. One that comes back later is removed, once its copy is confirmed.
+fn settlement(outcome: &Outcome, message: &Message) -> Settlement {
+    match outcome {
+        Outcome::Applied | Outcome::Stale | Outcome::Unchanged(_) => Settlement::Complete,
+        Outcome::Released => Settlement::Release,
+        Outcome::DeadLettered(letter) => Settlement::DeadLetter(without_claims(letter.clone(), message)),
+        Outcome::Returned(_) | Outcome::Copied => Settlement::Remove,
     }
 }
 
 /// What stands on a dead letter about its failure is ours: where we have nothing to say, what the sender has put there
 /// is emptied. Service Bus sets properties of a message that is dead-lettered, and takes none away.
-fn without_claims(settlement: Settlement, message: &Message) -> Settlement {
-    let Settlement::DeadLetter(mut letter) = settlement else { return settlement };
+fn without_claims(mut letter: DeadLetter, message: &Message) -> DeadLetter {
     for (name, ours) in [(CODE, &mut letter.code), (TARGET, &mut letter.target)] {
         if ours.is_none() && message.properties.get(name).is_some() {
             *ours = Some(Box::default());
         }
     }
-    Settlement::DeadLetter(letter)
+    letter
 }
 
 /// Without a confirmed copy the original must stay. It is given back untouched, because what keeps copies away
 /// (no right to send, a full queue, a broken connection) is not its fault and must not use up its delivery
 /// count. Only a message that the queue refuses for itself is dead-lettered, or it would turn in circles.
-async fn without_copy(message: &Message, error: &Error, letter: Option<DeadLetter>) -> (Settlement, Ending) {
+async fn without_copy(message: &Message, error: &Error, letter: DeadLetter) -> Outcome {
     let (sequence, cause) = (message.sequence, chain(error));
-    if let (Class::Permanent, Some(letter)) = (error.class(), letter) {
+    if error.class() == Class::Permanent {
         let reason = DeadLetterReason::CopyRefused;
         let text = format!(
             "the queue refuses the copy for a later try: {cause}; see to the maximum message size and the state of the \
@@ -312,14 +291,14 @@ async fn without_copy(message: &Message, error: &Error, letter: Option<DeadLette
         tracing::warn!(message.sequence = %sequence, cause, "no copy for later could be sent; the message is dead-lettered");
         let letter =
             DeadLetter { code: letter.code, target: letter.target, ..DeadLetter::new(reason, &text) };
-        return (Settlement::DeadLetter(letter), Ending::DeadLettered(reason));
+        return Outcome::DeadLettered(letter);
     }
     tracing::warn!(
         message.sequence = %sequence, cause,
         "no copy for later could be sent; the message is given back; the worker needs the right Send on the queue",
     );
     sleep(REST).await;
-    (Settlement::Release, Ending::Released)
+    Outcome::Released
 }
 
 /// Sends the copy that comes back later; returns when the service has confirmed it.
@@ -335,11 +314,11 @@ async fn schedule<Q: Queue>(queue: &Q, message: &Message, delays: Backoff) -> Re
     queue.schedule(returns::due(copy, at), at).await
 }
 
-fn log(observer: &Observer, message: &Message, ending: Ending, letter: Option<&DeadLetter>, now: Instant) {
+fn log(observer: &Observer, message: &Message, outcome: &Outcome, now: Instant) {
     let (sequence, count) = (message.sequence, message.delivery_count);
     // The sender writes into it what it likes; Dataverse writes the id of the operation.
     let correlation = &*id(message.correlation_id.as_deref().unwrap_or_default());
-    let outcome = ending.outcome();
+    let (letter, Ended { outcome, reason, .. }) = (outcome.letter(), Ended::from(outcome));
     if let Some(letter) = letter {
         tracing::warn!(
             message.sequence = %sequence, message.correlation_id = correlation, delivery.count = %count,
@@ -348,7 +327,7 @@ fn log(observer: &Observer, message: &Message, ending: Ending, letter: Option<&D
     } else if observer.may_log(now) {
         tracing::info!(
             message.sequence = %sequence, message.correlation_id = correlation, delivery.count = %count,
-            outcome, reason = ending.reason(), "message {outcome}",
+            outcome, reason, "message {outcome}",
         );
     }
 }

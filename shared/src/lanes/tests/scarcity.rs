@@ -52,9 +52,9 @@ fn a_write_that_was_not_needed_leaves_its_share_of_the_budget_to_others() {
     for to in [3, 2] {
         let Step::Do(Action::Write { write, .. }) = lanes.next(at(1)) else { panic!("a write") };
         assert_eq!(write.user, user(to));
-        let outcome = Success { written: false, superseded: vec![property("mail")], went_back: false };
+        let outcome = Success { written: false, superseded: vec![property("mail")], ..Success::default() };
         let settled = lanes.finished(write.user, Ok(outcome), at(1), 0.5);
-        assert_eq!(verdicts(&settled), [(usize::from(to), &Verdict::Stale)]);
+        assert_eq!(verdicts(&settled), [(usize::from(to), &Outcome::Stale)]);
     }
     assert!(matches!(lanes.next(at(1)), Step::Do(Action::Write { .. })), "the third in the same second");
 }

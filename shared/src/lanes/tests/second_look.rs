@@ -33,7 +33,7 @@ fn what_was_given_back_before_its_second_look_is_written_again() {
     let mut lanes = looking_lanes(limits());
     let change = || change(1, 1, "givenName");
     written(&mut lanes, change(), 0);
-    assert_eq!(lanes.release_waiting(), [(change(), Verdict::Release)]);
+    assert_eq!(lanes.release_waiting(), [(change(), Outcome::Released)]);
     // Another replica may have undone it meanwhile, so that it was written is no reason to leave it out.
     lanes.push(change(), at(0));
     assert!(matches!(lanes.next(at(1)), Step::Do(Action::Write { .. })));
@@ -45,7 +45,7 @@ fn what_a_look_has_confirmed_is_not_looked_at_again_and_so_never_written_over_wh
     written(&mut lanes, change(1, 1, "mail"), 0);
     expect_look(lanes.next(at(5)), 1, &["mail"]);
     let confirmed = lanes.verified(user(1), Ok(Vec::new()), at(5), 0.5);
-    assert_eq!(verdicts(&confirmed), [(1, &Verdict::Applied)]);
+    assert_eq!(verdicts(&confirmed), [(1, &Outcome::Applied)]);
     written(&mut lanes, change(2, 1, "surname"), 6);
     expect_look(lanes.next(at(11)), 1, &["surname"]);
 }
@@ -68,7 +68,7 @@ fn a_message_whose_lock_is_lost_leaves_the_look_behind() {
     assert_eq!(lanes.next(at(1)), Step::Do(Action::Settle(Vec::new())));
     expect_look(lanes.next(at(5)), 1, &["mail"]);
     let settled = lanes.verified(user(1), Ok(Vec::new()), at(5), 0.5);
-    assert_eq!(verdicts(&settled), [(1, &Verdict::Stale)]);
+    assert_eq!(verdicts(&settled), [(1, &Outcome::Stale)]);
 }
 
 #[test]
@@ -90,10 +90,10 @@ fn what_is_undone_again_and_again_is_tried_at_another_time_and_never_called_done
         };
         assert_eq!((repairs, lanes.held()), (3, 0));
         match &ended[..] {
-            [(_, Verdict::RetryLater(cause))] if !dies => {
+            [(_, Outcome::Returned(cause))] if !dies => {
                 assert!(cause.description.as_str().contains("find out what else writes"), "{cause:?}");
             }
-            [(_, Verdict::DeadLetter(letter))] if dies => {
+            [(_, Outcome::DeadLettered(letter))] if dies => {
                 assert_eq!(letter.reason, DeadLetterReason::RetryBudgetExhausted);
             }
             other => panic!("{other:?}"),
