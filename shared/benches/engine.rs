@@ -55,20 +55,24 @@ fn plan(bencher: Bencher, preset: &str) {
     bencher.bench_local(|| planner.plan(black_box(&change)));
 }
 
-fn engine() -> Engine {
+fn engine() -> Engine<LockToken> {
     let lanes = lanes::Limits { concurrency: 64, messages: 5_000, ..lanes::Limits::default() };
     Engine::new(Policy { lanes, pace: Pace::unlimited(), ..Policy::default() })
 }
 
 /// Message n, a change of two properties of one of so many users.
-fn arrival(number: u32, users: u32) -> Arrival {
+fn arrival(number: u32, users: u32) -> Arrival<LockToken> {
     let property = |name| Property::named(name).expect("a known property");
     let value = |text: &str| PropertyValue::Text(format!("{text}#{number}").into());
     let patch =
         UserPatch::new([(property("mail"), value("ada@example.org")), (property("givenName"), value("Ada"))]);
     let at = Timestamp::from_second(1_700_000_000 + i64::from(number)).expect("in range");
+    let lock = LockToken(Uuid::from_u128(u128::from(number)));
     Arrival {
-        lock: LockToken(Uuid::from_u128(u128::from(number))),
+        message: lock,
+        lock,
+        taken: Moment::START,
+        jitter: 0.5,
         locked_for: Duration::from_mins(1),
         bytes: 4_000,
         enqueued: at,
@@ -104,8 +108,11 @@ fn arrival_to_settlement(bencher: Bencher, users: u32) {
                 while let Step::Do(effect) = engine.next(now) {
                     match effect {
                         Effect::Write { write, .. } => flying.push(write.user),
-                        Effect::Settle { .. } => settled += 1,
-                        Effect::Verify(_) | Effect::Probe => {}
+                        Effect::Settle { message, .. } => {
+                            engine.settled(message);
+                            settled += 1;
+                        }
+                        Effect::Verify(_) | Effect::Probe | Effect::Renew(_) => {}
                     }
                 }
                 let Some(user) = flying.pop() else { break };

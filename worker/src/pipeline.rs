@@ -16,9 +16,9 @@ use shared::{
     backoff::Backoff,
     change::Change,
     class::Class,
-    engine::{self, Arrival, Effect, Engine, LookResult, WriteResult},
+    engine::{self, Arrival, Effect, Engine, LookResult, WriteResult, renewal::Renewal},
     gate::State,
-    ids::{IdMap, LockToken, UserId},
+    ids::{LockToken, UserId},
     lanes::{Failure, Success},
     moment::Moment,
     patch::UserWrite,
@@ -27,9 +27,9 @@ use shared::{
     step::Step,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::watch,
     task::{JoinError, JoinSet},
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
 
 pub(crate) use self::intake::{changes, intake, intake_noting, unreadable};
@@ -43,9 +43,9 @@ use crate::{
     config::{LinkUnseen, Settings},
     graph::{self, Directory, Patience},
     pool::{
-        locks::LockKeeper,
+        locks::renew,
         returns::Past,
-        settling::{Copy, End, Held, Settler},
+        settling::{Copy, End, LockedDelivery, Settler},
     },
     telemetry::{
         Observer,
@@ -117,11 +117,10 @@ pub struct Pipeline<Q, D> {
     directory: Arc<D>,
     policy: Policy,
     started: Instant,
-    engine: Engine,
-    held: IdMap<LockToken, Held>,
+    engine: Engine<LockedDelivery>,
     link: LinkGate<Q>,
-    locks: LockKeeper,
-    lost_locks: mpsc::UnboundedReceiver<LockToken>,
+    /// On tasks of their own: never behind receiving, never behind Graph.
+    renewals: JoinSet<Vec<(LockToken, Renewal)>>,
     /// Part of the pipeline's own task: a task for each write would cost more than all that the pipeline does for it.
     writes: FuturesUnordered<BoxFuture<'static, WriteEnded>>,
     looks: JoinSet<(UserId, LookResult)>,
@@ -139,7 +138,6 @@ pub struct Pipeline<Q, D> {
 impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     /// A pool that has not begun yet.
     pub fn new(queue: Arc<Q>, directory: Arc<D>, policy: Policy, observer: Arc<Observer>) -> Self {
-        let (locks, lost_locks) = LockKeeper::start(Arc::clone(&queue));
         Self {
             engine: Engine::new(policy.engine.clone()),
             link: LinkGate::start(Arc::clone(&queue), &policy, Arc::clone(&observer)),
@@ -148,9 +146,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             directory,
             policy,
             started: Instant::now(),
-            held: IdMap::default(),
-            locks,
-            lost_locks,
+            renewals: JoinSet::new(),
             writes: FuturesUnordered::new(),
             looks: JoinSet::new(),
             probe: JoinSet::new(),
@@ -175,12 +171,12 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     /// One turn: do what can be done, ask for what fits, and wait for whatever happens first.
     async fn step(&mut self, stop: &mut watch::Receiver<bool>) {
         let now = self.now();
+        self.engine.locks_hold_for(self.queue.lock_length());
         let wake = self.carry_out(now);
         self.report_state(now);
         self.turn(Phase::Running, now);
         let credit = if self.link.is_open() { self.engine.credit(now.moment) } else { 0 };
         self.queue.set_credit(u32::try_from(credit).unwrap_or(u32::MAX));
-        let beat = now.instant + BEAT;
         tokio::select! {
             changed = stop.changed() => self.closed |= changed.is_err(),
             received = self.queue.receive() => match received {
@@ -199,8 +195,8 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             page = self.link.looked() => self.link.page(page, self.read, &self.policy.planner),
             Some(probed) = self.probe.join_next() => self.probe_ended(probed),
             Some(end) = self.settler.next() => self.settled(end, self.now()),
-            Some(lock) = self.lost_locks.recv() => self.lock_lost(lock),
-            () = sleep_until(wake.map_or(beat, |wake| wake.min(beat))) => {}
+            Some(answers) = self.renewals.join_next() => self.renewed(answers),
+            () = sleep_until(wake) => {}
         }
         self.catch_up();
     }
@@ -231,7 +227,6 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     fn received(&mut self, delivery: Delivery, now: Now) {
         self.observer.received();
         let Now { instant: received, moment, wall } = now;
-        self.locks.hold(delivery.lock, delivery.received);
         // Ages are counted by the clock that wrote the beginning.
         let there = self.observer.times.at_service_bus(Reading { instant: received, wall });
         let past = Past::at(&delivery.message, there);
@@ -251,35 +246,42 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             trace.part("plan", end, done);
         }
         let enqueued = past.first_seen.unwrap_or(there);
+        let (lock, taken) = (delivery.lock, self.moment(delivery.received));
+        let bytes = delivery.message.body.as_ref().map_or(0, bytes::Bytes::len);
+        let lineage = past.lineage(&delivery.message);
+        let trace = trace.map(|(trace, _)| trace);
+        let (unsettled, message) = delivery.split();
         let arrival = Arrival {
-            lock: delivery.lock,
+            message: LockedDelivery { unsettled, message, enqueued, received, trace },
+            lock,
+            taken,
+            jitter: share(),
             locked_for: self.queue.lock_length(),
-            bytes: delivery.message.body.as_ref().map_or(0, bytes::Bytes::len),
+            bytes,
             enqueued,
             age: Duration::try_from(there.duration_since(past.since.unwrap_or(there))).unwrap_or_default(),
-            lineage: past.lineage(&delivery.message),
+            lineage,
             urgency: past.urgency,
             intake,
         };
-        let (lock, trace) = (delivery.lock, trace.map(|(trace, _)| trace));
-        let (unsettled, message) = delivery.split();
-        self.held.insert(lock, Held { unsettled, message, enqueued, received, trace });
         self.engine.arrived(arrival, moment);
     }
 
-    /// Does everything that the engine asks for now. Tells when it will ask for more, if nothing happens before.
-    fn carry_out(&mut self, now: Now) -> Option<Instant> {
+    /// Does everything that the engine asks for now. Returns when to ask again, at the latest, if nothing happens before.
+    fn carry_out(&mut self, now: Now) -> Instant {
         loop {
             let effect = match self.engine.next(now.moment) {
                 Step::Do(effect) => effect,
-                Step::Wait(until) => return until.map(|until| self.started + until.since_start()),
+                Step::Wait(until) => {
+                    let beat = now.instant + BEAT;
+                    return until.map_or(beat, |until| beat.min(self.started + until.since_start()));
+                }
             };
             match effect {
                 Effect::Write { write, changes } => self.apply(write, changes),
-                Effect::Settle { lock, outcome } => {
-                    if let Some(held) = self.held.remove(&lock) {
-                        self.settler.settle(held, outcome, now.instant);
-                    }
+                Effect::Settle { message, outcome } => self.settler.settle(message, outcome, now.instant),
+                Effect::Renew(locks) => {
+                    self.renewals.spawn(renew(Arc::clone(&self.queue), locks));
                 }
                 Effect::Verify(write) => self.look(write),
                 Effect::Probe => {
@@ -319,12 +321,13 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     /// The span of a write, if one of its messages is traced.
     fn trace_write(&mut self, user: UserId) -> Option<WriteTrace> {
         self.observer.tracer.as_ref()?;
-        let take = |lock| Some((lock, self.held.get_mut(&lock)?.trace.take()?));
-        let (locks, mut traces): (Vec<_>, Vec<_>) = self.engine.under_way(user).filter_map(take).unzip();
+        let under_way: Vec<_> = self.engine.under_way(user).collect();
+        let take = |lock| Some((lock, self.engine.message_mut(lock)?.trace.take()?));
+        let (locks, mut traces): (Vec<_>, Vec<_>) = under_way.into_iter().filter_map(take).unzip();
         let write = Tracer::write(&mut traces);
         for (lock, trace) in locks.into_iter().zip(traces) {
-            if let Some(held) = self.held.get_mut(&lock) {
-                held.trace = Some(trace);
+            if let Some(message) = self.engine.message_mut(lock) {
+                message.trace = Some(trace);
             }
         }
         write
@@ -376,14 +379,19 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     fn settled(&mut self, end: End, now: Now) {
         let there = self.observer.times.at_service_bus(Reading { instant: now.instant, wall: now.wall });
         if let Some(lock) = self.settler.ended(end, now.instant, there) {
-            self.locks.release(lock);
+            self.engine.settled(lock);
         }
     }
 
-    fn lock_lost(&mut self, lock: LockToken) {
-        self.observer.lock_lost();
+    fn renewed(&mut self, answers: Result<Vec<(LockToken, Renewal)>, JoinError>) {
+        // There is always an answer: a panic is caught before.
+        let answers = answers.unwrap_or_default();
         let now = self.now().moment;
-        self.engine.lock_lost(lock, now);
+        let (locks, lost) = (answers.len(), self.engine.renewed(answers, now));
+        for _ in 0..lost {
+            self.observer.lock_lost();
+        }
+        tracing::debug!(locks, lost, "locks renewed");
     }
 
     fn intake_failed(&mut self, error: &bus::Error) {
@@ -415,7 +423,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         let deadline = Instant::now() + self.policy.grace;
         loop {
             let now = self.now();
-            self.carry_out(now);
+            let wake = self.carry_out(now);
             self.turn(Phase::Draining, now);
             if self.writes.is_empty() && self.settler.is_idle() {
                 return;
@@ -423,7 +431,8 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             tokio::select! {
                 Some(ended) = self.writes.next() => self.write_ended(ended, self.now()),
                 Some(end) = self.settler.next() => self.settled(end, self.now()),
-                () = sleep(BEAT) => {}
+                Some(answers) = self.renewals.join_next() => self.renewed(answers),
+                () = sleep_until(wake) => {}
                 () = sleep_until(deadline) => {
                     tracing::warn!(
                         writes = self.writes.len(),
@@ -437,8 +446,11 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
 
     fn now(&self) -> Now {
         let instant = Instant::now();
-        let moment = Moment::after_start(instant.saturating_duration_since(self.started));
-        Now { instant, moment, wall: clock::now() }
+        Now { instant, moment: self.moment(instant), wall: clock::now() }
+    }
+
+    fn moment(&self, instant: Instant) -> Moment {
+        Moment::after_start(instant.saturating_duration_since(self.started))
     }
 }
 

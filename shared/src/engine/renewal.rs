@@ -34,6 +34,10 @@ pub enum Renewal {
     Failed,
 }
 
+/// The shortest lock that a queue can have, which locks are taken for until more is known: renewing too often costs a
+/// few requests, too late costs the lock.
+const SHORTEST: Duration = Duration::from_secs(5);
+
 /// Locks, and what is held under them.
 #[derive(Debug)]
 pub struct Locks<T> {
@@ -57,13 +61,14 @@ struct Lock<T> {
     under: T,
 }
 
-impl<T> Locks<T> {
-    /// None are held. Locks are taken to hold for this long until more is known.
-    #[must_use]
-    pub fn new(length: Duration) -> Self {
-        Self { held: IdMap::default(), length: length.max(SOON), next: None, asked: None }
+impl<T> Default for Locks<T> {
+    /// None are held.
+    fn default() -> Self {
+        Self { held: IdMap::default(), length: SHORTEST, next: None, asked: None }
     }
+}
 
+impl<T> Locks<T> {
     /// A lock was taken at that time. `jitter` is drawn evenly from 0 to 1.
     pub fn hold(&mut self, lock: LockToken, since: Moment, jitter: f64, under: T) {
         let part = PART.start + (PART.end - PART.start) * jitter.clamp(0.0, 1.0);
@@ -88,21 +93,14 @@ impl<T> Locks<T> {
         self.held.get_mut(&lock).map(|lock| &mut lock.under)
     }
 
-    /// Everything that is held, in no order.
+    /// All locks with what is held under them, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (LockToken, &T)> {
         self.held.iter().map(|(lock, held)| (*lock, &held.under))
     }
 
-    /// How many locks are held.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.held.len()
-    }
-
-    /// Whether none is held.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.held.is_empty()
+    /// The same, to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (LockToken, &mut T)> {
+        self.held.iter_mut().map(|(lock, held)| (*lock, &mut held.under))
     }
 
     /// How long locks hold has become known better. All renewals are planned anew if it differs notably.
@@ -119,7 +117,7 @@ impl<T> Locks<T> {
     }
 
     /// The locks to renew now in one request, and then also those that will be due soon; none while a request is under
-    /// way. Whoever gets some reports each with [`Locks::ended`], and then [`Locks::answered`].
+    /// way. Whoever gets some reports them with [`Locks::renewed`].
     pub fn due(&mut self, now: Moment) -> Vec<LockToken> {
         if self.asked.is_some() || self.next.is_none_or(|next| next > now) {
             return Vec::new();
@@ -144,26 +142,32 @@ impl<T> Locks<T> {
         self.next.filter(|_| self.asked.is_none())
     }
 
-    /// The renewal of this lock ended. Tells whether that shows that a lock which is held was lost.
-    pub fn ended(&mut self, lock: LockToken, how: Renewal, now: Moment) -> bool {
-        let (length, asked) = (self.length, self.asked.unwrap_or(now));
-        let Some(held) = self.held.get_mut(&lock) else { return false };
-        match how {
-            Renewal::Renewed => {
-                // Extended at some moment between request and answer.
-                held.since = asked;
-                held.due = Some(asked + length.mul_f64(held.part));
+    /// The request that was under way is answered. Returns the locks that are held and turned out to be lost; they are
+    /// renewed no more.
+    pub fn renewed(
+        &mut self,
+        answers: impl IntoIterator<Item = (LockToken, Renewal)>,
+        now: Moment,
+    ) -> Vec<LockToken> {
+        let since = self.asked.take().unwrap_or(now);
+        let mut lost = Vec::new();
+        for (lock, answer) in answers {
+            let Some(held) = self.held.get_mut(&lock) else { continue };
+            match answer {
+                Renewal::Renewed => {
+                    // Extended at some moment between request and answer.
+                    held.since = since;
+                    held.due = Some(since + self.length.mul_f64(held.part));
+                }
+                Renewal::Failed => held.due = Some(now + SOON),
+                Renewal::Lost => {
+                    held.due = None;
+                    lost.push(lock);
+                }
             }
-            Renewal::Failed => held.due = Some(now + SOON),
-            Renewal::Lost => held.due = None,
         }
-        how == Renewal::Lost
-    }
-
-    /// The request that was under way has been answered.
-    pub fn answered(&mut self) {
-        self.asked = None;
         self.next = self.first();
+        lost
     }
 
     fn first(&self) -> Option<Moment> {
@@ -172,5 +176,131 @@ impl<T> Locks<T> {
 
     fn plan(&mut self, due: Moment) {
         self.next = Some(self.next.map_or(due, |next| next.min(due)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn lock(number: u128) -> LockToken {
+        LockToken(Uuid::from_u128(number))
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// A queue whose locks hold for a time that is not known at first.
+    struct Queue {
+        truth: Duration,
+        until: IdMap<LockToken, Moment>,
+        requests: usize,
+        /// Parts of their time after which locks were renewed.
+        parts: Vec<f64>,
+        lost: usize,
+    }
+
+    impl Queue {
+        fn renew(&mut self, due: Vec<LockToken>, now: Moment) -> Vec<(LockToken, Renewal)> {
+            self.requests += 1;
+            let renew = |lock: LockToken| {
+                let Some(until) = self.until.get_mut(&lock).filter(|until| **until > now) else {
+                    return (lock, Renewal::Lost);
+                };
+                self.parts.push(1.0 - (*until - now).as_secs_f64() / self.truth.as_secs_f64());
+                *until = now + self.truth;
+                (lock, Renewal::Renewed)
+            };
+            due.into_iter().map(renew).collect()
+        }
+    }
+
+    /// Holds so many locks for five of their lengths, the length becoming known after `late`; it is asked for once a
+    /// second.
+    fn hold(count: u32, truth: u64, guess: u64, late: u64) -> Queue {
+        let (truth, start) = (seconds(truth), Moment::START + seconds(100));
+        let mut queue = Queue { truth, until: IdMap::default(), requests: 0, parts: Vec::new(), lost: 0 };
+        let mut locks = Locks::default();
+        locks.learn(seconds(guess));
+        for number in 0..count {
+            let lock = lock(number.into());
+            locks.hold(lock, start, f64::from(number) / f64::from(count), ());
+            queue.until.insert(lock, start + truth);
+        }
+        let (mut now, end) = (start, start + truth * 5);
+        while now < end {
+            if now >= start + seconds(late) {
+                locks.learn(truth);
+            }
+            loop {
+                let due = locks.due(now);
+                if due.is_empty() {
+                    break;
+                }
+                let answers = queue.renew(due, now);
+                queue.lost += locks.renewed(answers, now).len();
+            }
+            let next = locks.next_due().expect("locks are held");
+            assert!(next > now, "it says when it has something to do");
+            now = next.min(now + seconds(1));
+        }
+        queue
+    }
+
+    #[test]
+    fn locks_are_renewed_about_half_way_and_in_few_requests() {
+        for length in [5, 30, 60, 300] {
+            let Queue { lost, requests, parts, .. } = hold(500, length, length, 0);
+            assert_eq!(lost, 0, "of {length} s");
+            // What is nearly due goes along with what is due, and so may come a little early.
+            let range = PART.start - 0.11..PART.end + 0.01;
+            assert!(parts.iter().all(|part| range.contains(part)), "of {length} s: {parts:?}");
+            // Each of the 500 about ten times, up to a hundred at once.
+            assert!(requests <= 150, "of {length} s: {requests} requests");
+        }
+    }
+
+    #[test]
+    fn a_length_that_becomes_known_late_still_keeps_locks_that_were_taken_before() {
+        for (truth, guess) in [(5, 300), (5, 60), (30, 300), (60, 5), (300, 5)] {
+            let Queue { lost, parts, .. } = hold(100, truth, guess, 1);
+            assert_eq!(lost, 0, "{truth} s taken for {guess} s");
+            assert!(!parts.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_lock_that_was_released_is_renewed_no_more() {
+        let mut locks = Locks::default();
+        locks.hold(lock(1), Moment::START, 0.5, "a message");
+        assert_eq!(locks.release(lock(1)), Some("a message"));
+        assert_eq!(locks.due(Moment::START + seconds(10)), []);
+        locks.hold(lock(2), Moment::START, 0.5, "another one");
+        let now = Moment::START + seconds(3);
+        assert_eq!(locks.due(now), [lock(2)]);
+        locks.release(lock(2));
+        assert_eq!(locks.renewed([(lock(2), Renewal::Lost)], now), [], "it is not held any more");
+        assert_eq!((locks.due(now + seconds(9)), locks.next_due()), (vec![], None));
+    }
+
+    #[test]
+    fn one_request_is_under_way_at_a_time_and_what_failed_is_asked_for_soon() {
+        let mut locks = Locks::default();
+        let at = |millis| Moment::START + Duration::from_millis(millis);
+        for number in 1..=3 {
+            locks.hold(lock(number), at(0), 0.5, number);
+        }
+        assert_eq!((locks.due(at(2_499)), locks.next_due()), (vec![], Some(at(2_500))));
+        assert_eq!(locks.due(at(2_500)).len(), 3);
+        assert_eq!((locks.due(at(4_000)), locks.next_due()), (vec![], None), "the answer is not there");
+        let answers = [(lock(1), Renewal::Renewed), (lock(2), Renewal::Failed), (lock(3), Renewal::Lost)];
+        assert_eq!(locks.renewed(answers, at(4_000)), [lock(3)]);
+        assert_eq!((locks.get(lock(3)), locks.next_due()), (Some(&3), Some(at(4_500))));
+        assert_eq!(locks.due(at(4_500)), [lock(2), lock(1)], "what is nearly due goes along");
+        locks.renewed([(lock(2), Renewal::Renewed), (lock(1), Renewal::Renewed)], at(4_600));
+        assert_eq!(locks.next_due(), Some(at(7_000)), "they hold since they were asked for");
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     version::Version,
 };
 
-fn engine_with(pace: Pace) -> Engine {
+fn engine_with(pace: Pace) -> Engine<LockToken> {
     Engine::new(policy(pace))
 }
 
@@ -28,7 +28,7 @@ fn policy(pace: Pace) -> Policy {
     Policy { lanes, gate, pace, bytes: 1_000, max_age: Duration::from_hours(1), ..Policy::default() }
 }
 
-fn engine() -> Engine {
+fn engine() -> Engine<LockToken> {
     engine_with(Pace::unlimited())
 }
 
@@ -44,7 +44,7 @@ fn user(n: u128) -> UserId {
     UserId(Uuid::from_u128(n))
 }
 
-fn arrival(n: u128, users: &[u128]) -> Arrival {
+fn arrival(n: u128, users: &[u128]) -> Arrival<LockToken> {
     let property = Property::named("givenName").expect("known");
     let planned = users.iter().map(|&id| Planned {
         user: user(id),
@@ -54,8 +54,12 @@ fn arrival(n: u128, users: &[u128]) -> Arrival {
         member: None,
     });
     Arrival {
+        message: lock(n),
         lock: lock(n),
-        locked_for: Duration::from_mins(1),
+        taken: at(0),
+        jitter: 0.5,
+        // So long that no test but those of renewal comes to it.
+        locked_for: Duration::from_hours(1),
         bytes: 100,
         enqueued: Timestamp::from_second(i64::try_from(n).expect("small")).expect("small"),
         age: Duration::ZERO,
@@ -79,12 +83,12 @@ fn failure(class: Class) -> WriteResult {
     Err(Failure { class, dead_letter, grace: None, suspicion: None })
 }
 
-fn effects(engine: &mut Engine, now: Moment) -> Vec<Effect> {
+fn effects(engine: &mut Engine<LockToken>, now: Moment) -> Vec<Effect<LockToken>> {
     effects_until(engine, now).0
 }
 
 /// What the engine asks for now, and until when it then waits.
-fn effects_until(engine: &mut Engine, now: Moment) -> (Vec<Effect>, Option<Moment>) {
+fn effects_until(engine: &mut Engine<LockToken>, now: Moment) -> (Vec<Effect<LockToken>>, Option<Moment>) {
     let mut effects = Vec::new();
     loop {
         match engine.next(now) {
@@ -94,10 +98,10 @@ fn effects_until(engine: &mut Engine, now: Moment) -> (Vec<Effect>, Option<Momen
     }
 }
 
-fn settled(effects: &[Effect]) -> Vec<(LockToken, Outcome)> {
+fn settled(effects: &[Effect<LockToken>]) -> Vec<(LockToken, Outcome)> {
     let settled = effects.iter().filter_map(|effect| match effect {
-        Effect::Settle { lock, outcome } => Some((*lock, outcome.clone())),
-        Effect::Write { .. } | Effect::Verify(_) | Effect::Probe => None,
+        Effect::Settle { message, outcome } => Some((*message, outcome.clone())),
+        Effect::Write { .. } | Effect::Verify(_) | Effect::Probe | Effect::Renew(_) => None,
     });
     settled.collect()
 }
@@ -229,6 +233,7 @@ fn a_message_whose_copy_was_sent_is_only_removed_when_it_comes_again() {
     engine.arrived(again, at(0));
     assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(1), Outcome::Copied)]);
     let copy = Arrival {
+        message: lock(2),
         lock: lock(2),
         lineage: Lineage { attempt: 1, ..arrival(1, &[]).lineage },
         ..arrival(1, &[1])
@@ -265,6 +270,8 @@ enum Event {
     Write { which: usize, how: u8 },
     Look { which: usize, how: u8 },
     Probe { well: bool },
+    Settled { which: usize },
+    Renewed { how: Renewal },
     Later { millis: u64 },
 }
 
@@ -274,6 +281,9 @@ fn event() -> impl Strategy<Value = Event> {
         4 => (0_usize..4, 0_u8..6).prop_map(|(which, how)| Event::Write { which, how }),
         2 => (0_usize..4, 0_u8..3).prop_map(|(which, how)| Event::Look { which, how }),
         1 => any::<bool>().prop_map(|well| Event::Probe { well }),
+        3 => (0_usize..4).prop_map(|which| Event::Settled { which }),
+        2 => prop_oneof![Just(Renewal::Renewed), Just(Renewal::Lost), Just(Renewal::Failed)]
+            .prop_map(|how| Event::Renewed { how }),
         3 => (1_u64..3_000).prop_map(|millis| Event::Later { millis }),
     ]
 }
@@ -291,26 +301,32 @@ fn result(how: u8) -> WriteResult {
 /// What an engine has asked for and not heard of.
 #[derive(Default)]
 struct UnderWay {
+    settling: Vec<LockToken>,
+    renewing: Vec<LockToken>,
     writes: Vec<UserId>,
     looks: Vec<UserId>,
     probe: bool,
 }
 
 impl UnderWay {
-    fn take(&mut self, effects: Vec<Effect>) {
+    fn take(&mut self, effects: Vec<Effect<LockToken>>) {
         for effect in effects {
             match effect {
                 Effect::Write { write, .. } => self.writes.push(write.user),
                 Effect::Verify(write) => self.looks.push(write.user),
                 Effect::Probe => self.probe = true,
-                Effect::Settle { .. } => {}
+                Effect::Settle { message, .. } => self.settling.push(message),
+                Effect::Renew(locks) => self.renewing = locks,
             }
         }
     }
 
-    fn happen(&mut self, engine: &mut Engine, event: Event, number: u128, now: Moment) {
+    fn happen(&mut self, engine: &mut Engine<LockToken>, event: Event, number: u128, now: Moment) {
         match event {
-            Event::Arrive { user } => engine.arrived(arrival(number, &[user]), now),
+            Event::Arrive { user } => {
+                let locked_for = Duration::from_secs(5);
+                engine.arrived(Arrival { locked_for, taken: now, ..arrival(number, &[user]) }, now);
+            }
             Event::Write { which, how } if !self.writes.is_empty() => {
                 let user = self.writes.remove(which % self.writes.len());
                 engine.write_ended(user, result(how), now, 0.5);
@@ -327,7 +343,15 @@ impl UnderWay {
                 );
             }
             Event::Probe { well } if std::mem::take(&mut self.probe) => engine.probed(well, now, 0.5),
-            Event::Write { .. } | Event::Look { .. } | Event::Probe { .. } | Event::Later { .. } => {}
+            Event::Settled { which } if !self.settling.is_empty() => {
+                let which = which % self.settling.len();
+                engine.settled(self.settling.remove(which));
+            }
+            Event::Renewed { how } if !self.renewing.is_empty() => {
+                let locks = std::mem::take(&mut self.renewing);
+                engine.renewed(locks.into_iter().map(|lock| (lock, how)), now);
+            }
+            _ => {}
         }
     }
 }
@@ -364,4 +388,39 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_lock_is_renewed_from_the_arrival_of_its_message_to_the_end_of_its_settlement() {
+    let mut engine = engine();
+    let short = |n, users: &[u128]| Arrival { locked_for: Duration::from_secs(10), ..arrival(n, users) };
+    engine.arrived(short(1, &[1]), at(0));
+    let (begun, until) = effects_until(&mut engine, at(0));
+    assert_eq!((begun.len(), until), (1, Some(at(5))));
+    let renew = [Effect::Renew(vec![lock(1)])];
+    assert_eq!(effects(&mut engine, at(5)), renew);
+    assert_eq!(effects_until(&mut engine, at(9)), (vec![], Some(at(600))), "one request at a time");
+    assert_eq!(engine.renewed([(lock(1), Renewal::Renewed)], at(9)), 0);
+    engine.write_ended(user(1), Ok(written()), at(9), 0.5);
+    assert_eq!(settled(&effects(&mut engine, at(9))), [(lock(1), Outcome::Applied)]);
+    assert_eq!(effects(&mut engine, at(10)), renew, "its settlement is under way");
+    engine.renewed([(lock(1), Renewal::Failed)], at(11));
+    engine.settled(lock(1));
+    assert_eq!(effects_until(&mut engine, at(12)), (vec![], None));
+}
+
+#[test]
+fn a_renewal_that_shows_a_lock_to_be_lost_takes_the_message_out() {
+    let mut engine = engine_with(Pace::new(1.0, 1.0));
+    let short = |n| Arrival { locked_for: Duration::from_secs(10), ..arrival(n, &[n]) };
+    engine.arrived(short(1), at(0));
+    engine.arrived(short(2), at(0));
+    assert_eq!(effects(&mut engine, at(1)).len(), 1, "the newest first");
+    let throttled = failure(Class::Throttled { retry_after: Some(Duration::from_secs(60)) });
+    engine.write_ended(user(2), throttled, at(1), 0.5);
+    assert_eq!(effects(&mut engine, at(5)), [Effect::Renew(vec![lock(1), lock(2)])]);
+    let answers = [(lock(1), Renewal::Lost), (lock(2), Renewal::Renewed)];
+    assert_eq!(engine.renewed(answers, at(5)), 1);
+    assert_eq!(settled(&effects(&mut engine, at(5))), [(lock(1), Outcome::Released)]);
+    assert_eq!(engine.held(), 1);
 }

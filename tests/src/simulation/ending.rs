@@ -1,4 +1,4 @@
-//! Renewal and settlement of messages, and whether every promise was kept.
+//! Settlement of messages, and whether every promise was kept.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -10,36 +10,19 @@ use super::{
     model::{self, Broken},
     queue::{Message, State},
     shape::{Guilt, Remedy, Report},
-    world::{Event, LOCK, TROUBLE, World},
+    world::{TROUBLE, World},
 };
 
 /// The usual limit of a queue; what is delivered more often is dead-lettered by the service.
 const MAX_DELIVERIES: u32 = 10;
 
 impl World {
-    pub(super) fn renew(&mut self, writer: Writer) {
-        let now = self.now;
-        let lost_request = self.rng.random_bool(0.05) && now < Moment::after_start(TROUBLE);
-        let Some(replica) = self.alive(writer) else { return };
-        let locks: Vec<_> = replica.locks.iter().copied().collect();
-        for lock in locks {
-            if !lost_request
-                && !self.queue.renew(lock, now)
-                && let Some(replica) = self.alive(writer)
-            {
-                replica.locks.remove(&lock);
-                replica.tell(now, |engine, time| engine.lock_lost(lock, time));
-            }
-        }
-        self.turn_at(writer, now);
-        self.plan(now + LOCK / 3, Event::Renew(writer));
-    }
-
     /// A settlement reaches the queue, unless it is lost or too late; then the message comes again.
     pub(super) fn settle(&mut self, writer: Writer, lock: LockToken, outcome: Outcome) -> Result<(), Broken> {
         let now = self.now;
         if let Some(replica) = self.alive(writer) {
             replica.settling -= 1;
+            replica.tell(now, |engine, _| engine.settled(lock));
             self.turn_at(writer, now);
         }
         let lost = self.rng.random_bool(0.02) && now < Moment::after_start(TROUBLE);

@@ -10,7 +10,7 @@ use super::{
     model::Broken,
     replica::Replica,
     shape::Remedy,
-    world::{Event, LOCK, TROUBLE, VERIFY_AFTER, World},
+    world::{Event, TROUBLE, VERIFY_AFTER, World},
 };
 
 /// Longer than any call takes, and all the settlements after it.
@@ -24,7 +24,6 @@ impl World {
         self.replicas[replica] = Some(Replica::new(self.lives, self.now, verify_after, judges));
         let writer = (replica, self.lives);
         self.turn_at(writer, self.now);
-        self.plan(self.now + LOCK / 3, Event::Renew(writer));
     }
 
     /// Half of the replicas die where they are, half are asked to stop.

@@ -1,7 +1,7 @@
 //! One replica: the product's engine with the settings of a small installation.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
@@ -30,7 +30,7 @@ struct Announced(Option<Moment>);
 /// A replica in one of its lives.
 #[derive(Debug)]
 pub(super) struct Replica {
-    engine: Engine,
+    engine: Engine<LockToken>,
     /// What it announced last, if nothing has been told to it since.
     announced: Option<Announced>,
     /// Which life it is; what an earlier life began does not concern this one.
@@ -39,6 +39,8 @@ pub(super) struct Replica {
     born: Moment,
     /// Locks it holds.
     pub(super) locks: BTreeSet<LockToken>,
+    /// How often the renewal of each of them failed, of those of which it did.
+    pub(super) failed_renewals: HashMap<LockToken, u32>,
     /// Users with a write under way, to catch a second one.
     pub(super) writing: HashSet<UserId>,
     /// Settlements on their way.
@@ -81,6 +83,7 @@ impl Replica {
             life,
             born,
             locks: BTreeSet::new(),
+            failed_renewals: HashMap::new(),
             writing: HashSet::new(),
             settling: 0,
             stopping: false,
@@ -89,7 +92,7 @@ impl Replica {
     }
 
     /// The engine, to look at.
-    pub(super) fn engine(&self) -> &Engine {
+    pub(super) fn engine(&self) -> &Engine<LockToken> {
         &self.engine
     }
 
@@ -99,7 +102,11 @@ impl Replica {
     }
 
     /// Tells the engine something that happened.
-    pub(super) fn tell<R>(&mut self, now: Moment, event: impl FnOnce(&mut Engine, Moment) -> R) -> R {
+    pub(super) fn tell<R>(
+        &mut self,
+        now: Moment,
+        event: impl FnOnce(&mut Engine<LockToken>, Moment) -> R,
+    ) -> R {
         self.announced = None;
         let time = self.time(now);
         event(&mut self.engine, time)
@@ -107,7 +114,7 @@ impl Replica {
 
     /// What the engine asks for. While nothing happens it asks for nothing before the time that it has announced,
     /// and it announces none that has come already.
-    pub(super) fn next(&mut self, now: Moment) -> Result<Step<Effect>, Broken> {
+    pub(super) fn next(&mut self, now: Moment) -> Result<Step<Effect<LockToken>>, Broken> {
         let time = self.time(now);
         let step = self.engine.next(time);
         let (announced, again) = match &step {

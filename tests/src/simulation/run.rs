@@ -41,7 +41,8 @@ impl World {
             Event::Effect(flight) => self.take_effect(&flight),
             Event::Answer(writer, write, result) => self.answer(writer, &write, result),
             Event::Settle(writer, lock, outcome) => return self.settle(writer, lock, outcome),
-            Event::Renew(writer) => self.renew(writer),
+            Event::Renew(writer, locks) => self.renew(writer, locks),
+            Event::Renewed(writer, answers) => self.renewed(writer, answers),
             Event::Verified(writer, write, result) => self.verified(writer, &write, result),
             Event::Probed(writer, well) => self.probed(writer, well),
             Event::End(replica) => self.end(replica),
@@ -73,6 +74,7 @@ impl World {
         for (index, lock) in self.queue.receive(credit, now, &mut self.rng) {
             self.hand_over(writer, index, lock);
         }
+        self.check_lapsed()?;
         let wake = self.carry_out(writer)?;
         self.leave(writer)?;
         // The queue is asked now and then, as a receiving link would be told.
@@ -96,7 +98,10 @@ impl World {
             }
         });
         let arrival = Arrival {
+            message: lock,
             lock,
+            taken: Moment::START,
+            jitter: self.rng.random(),
             locked_for: LOCK,
             bytes: 100,
             enqueued: self.wall(message.first_seen),
@@ -109,7 +114,7 @@ impl World {
         let now = self.now;
         if let Some(replica) = self.alive(writer) {
             replica.locks.insert(lock);
-            replica.tell(now, |engine, time| engine.arrived(arrival, time));
+            replica.tell(now, |engine, taken| engine.arrived(Arrival { taken, ..arrival }, taken));
         }
     }
 
@@ -132,7 +137,8 @@ impl World {
                     }
                     self.write(writer, write);
                 }
-                Effect::Settle { lock, outcome } => {
+                Effect::Renew(locks) => self.ask_to_renew(writer, locks),
+                Effect::Settle { message: lock, outcome } => {
                     replica.locks.remove(&lock);
                     replica.settling += 1;
                     let at = self.soon(50);

@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use shared::{
-    engine::{LookResult, WriteResult},
+    engine::{LookResult, WriteResult, renewal::Renewal},
     ids::{LockToken, OrganizationId},
     moment::Moment,
     outcome::Outcome,
@@ -34,8 +34,10 @@ pub(super) enum Event {
     Answer(Writer, Box<UserWrite>, WriteResult),
     /// A settlement reaches the queue.
     Settle(Writer, LockToken, Outcome),
-    /// A replica renews its locks.
-    Renew(Writer),
+    /// The request of a replica to renew locks reaches the queue.
+    Renew(Writer, Vec<LockToken>),
+    /// A replica hears how that ended.
+    Renewed(Writer, Vec<(LockToken, Renewal)>),
     /// A replica hears what its second look at a user showed.
     Verified(Writer, Box<UserWrite>, LookResult),
     /// A replica hears how its probe ended.
@@ -126,7 +128,7 @@ impl World {
             order: 0,
             events: BinaryHeap::new(),
             changes: Vec::new(),
-            queue: Queue { messages: Vec::new(), lock: LOCK },
+            queue: Queue { messages: Vec::new(), lock: LOCK, lapsed: Vec::new() },
             directory: Directory::default(),
             reading: Reading { guard, ..Reading::default() },
             replicas: (0..shape.replicas).map(|_| None).collect(),

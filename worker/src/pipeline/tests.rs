@@ -12,6 +12,7 @@ use shared::{
     patch::{PropertyValue, UserPatch},
     property::Property,
 };
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::*;

@@ -33,8 +33,8 @@ use crate::{
 /// at once.
 const REST: Duration = Duration::from_secs(1);
 
-/// A message that is held until it is settled.
-pub struct Held {
+/// A message that is held under its lock until it is settled.
+pub struct LockedDelivery {
     /// The duty to settle it.
     pub unsettled: Unsettled,
     /// The message.
@@ -140,8 +140,8 @@ impl<Q: Queue> Settler<Q> {
     }
 
     /// Settles a message.
-    pub fn settle(&mut self, held: Held, outcome: Outcome, begun: Instant) {
-        let Held { unsettled, message, enqueued, received, trace } = held;
+    pub fn settle(&mut self, delivery: LockedDelivery, outcome: Outcome, begun: Instant) {
+        let LockedDelivery { unsettled, message, enqueued, received, trace } = delivery;
         log(&self.observer, &message, &outcome, begun);
         let trace = trace.map(|trace| (trace, clock::now()));
         let account = Account { message, enqueued, received, begun, trace };
