@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 use shared::{plan::Planner, shown::shown};
 
-use crate::{commands, config};
+use crate::{commands, settings};
 
 /// Exit code for settings that cannot be used (`EX_CONFIG` of sysexits).
 pub const BAD_SETTINGS: u8 = 78;
@@ -92,7 +92,7 @@ pub enum Command {
 /// Parses the arguments, does what they say and turns the result into an exit code.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = config::arguments();
+    let arguments = settings::arguments();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => return told(error, &arguments),
@@ -117,7 +117,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             commands::print_error(&error);
-            let bad_settings = error.downcast_ref::<config::Problems>().is_some();
+            let bad_settings = error.downcast_ref::<settings::Problems>().is_some();
             ExitCode::from(if bad_settings { BAD_SETTINGS } else { 1 })
         }
     }
@@ -140,21 +140,21 @@ fn told(error: clap::Error, arguments: &[OsString]) -> ExitCode {
 
 impl Cli {
     /// The settings from all their places.
-    pub fn settings(&self) -> Result<config::Settings, config::Problems> {
-        config::load(&self.file(), config::environment())
+    pub fn settings(&self) -> Result<settings::Settings, settings::Problems> {
+        settings::load(&self.file(), settings::environment())
     }
 
     /// The mapping alone, for commands that need neither queue nor directory.
-    pub fn planner(&self) -> Result<Planner, config::Problems> {
-        config::load_planner(&self.file(), config::environment())
+    pub fn planner(&self) -> Result<Planner, settings::Problems> {
+        settings::load_planner(&self.file(), settings::environment())
     }
 
     /// Where the settings file is.
     #[must_use]
-    pub fn file(&self) -> config::SettingsFile {
+    pub fn file(&self) -> settings::SettingsFile {
         match &self.config {
-            Some(path) => config::SettingsFile::Named(path.clone()),
-            None => config::SettingsFile::Usual,
+            Some(path) => settings::SettingsFile::Named(path.clone()),
+            None => settings::SettingsFile::Usual,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
+use servicebus::Message;
 use shared::{
     change::Change,
     engine::intake::Read,
@@ -24,7 +25,7 @@ use super::{
     run::runtime,
     wiring,
 };
-use crate::{bus::Message, cli::Cli, config::Settings, pipeline};
+use crate::{cli::Cli, preview::judge, settings::Settings};
 
 /// As many contacts as an error lists.
 const LISTED: usize = 20;
@@ -99,7 +100,7 @@ pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
 
 async fn carry_out(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
     let message = message(settings, args).await?;
-    let cases = match pipeline::changes(&message) {
+    let cases = match judge::changes(&message) {
         Err(letter) => vec![Case::unread(letter)],
         Ok(Read::Nothing(why)) => vec![Case::nothing(why)],
         Ok(Read::Changes(changes, unread)) => {

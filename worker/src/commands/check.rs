@@ -14,10 +14,11 @@ use serde_json::{Value, json};
 use shared::{ids::UserId, shown::Shown};
 
 use crate::{
-    check::{self, Ending, Finding, Probe, Severity, Surroundings, message, permissions},
     cli::{BAD_SETTINGS, Cli},
     commands::{body, config, json_text, print, run::runtime},
-    config::{Parts, environment, examine},
+    preview::message_check,
+    settings::check::{self, Ending, Finding, Probe, Severity, Surroundings, permissions},
+    settings::{Parts, environment, examine},
 };
 
 /// Options of `check`.
@@ -95,7 +96,7 @@ pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
 fn by_message(parts: &Parts, file: &Path, args: &Args) -> anyhow::Result<Vec<Probe>> {
     let body = body::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(match &parts.planner {
-        Some(planner) => message::judge(&body, args.content_type.as_deref(), planner),
+        Some(planner) => message_check::judge(&body, args.content_type.as_deref(), planner),
         None => vec![Probe::skipped("body", "the mapping cannot be used")],
     })
 }

@@ -14,8 +14,8 @@ use shared::shown::Shown;
 use crate::{
     cli::{BAD_SETTINGS, Cli},
     commands::{json_text, print, print_error},
-    config::{self, Entries, Entry, Origin, Problems},
     private_file,
+    settings::{self, Entries, Entry, Origin, Problems},
 };
 
 /// The subcommands of `config`.
@@ -67,14 +67,14 @@ pub fn run(cli: &Cli, command: &Command) -> anyhow::Result<ExitCode> {
         Command::Init(args) => init(args),
         Command::Show(args) => show(cli, args),
         Command::Schema => {
-            print(&json_text(&config::schema()))?;
+            print(&json_text(&settings::schema()))?;
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
 fn init(args: &Init) -> anyhow::Result<ExitCode> {
-    let text = config::starter();
+    let text = settings::starter();
     if args.file == Path::new("-") {
         print(&text)?;
         return Ok(ExitCode::SUCCESS);
@@ -98,7 +98,7 @@ fn init(args: &Init) -> anyhow::Result<ExitCode> {
 }
 
 fn show(cli: &Cli, args: &Show) -> anyhow::Result<ExitCode> {
-    let parts = config::examine(&cli.file(), config::environment())?;
+    let parts = settings::examine(&cli.file(), settings::environment())?;
     let mut entries = parts.entries;
     if args.changed {
         entries.retain(|_, entry| entry.origin != Origin::Default);
@@ -120,7 +120,7 @@ pub(super) fn table(entries: &Entries) -> String {
         let _infallible = writeln!(
             text,
             "{key:width$} = {}   # {}",
-            Shown(config::shown(key, entry)),
+            Shown(settings::shown(key, entry)),
             Shown(origin(entry))
         );
         text
@@ -152,7 +152,7 @@ mod tests {
 
     fn entries() -> Entries {
         let text = "[identity]\nclient_secret = \"s3cret\"\ntenant = \"t\"";
-        config::Parts::of(Some((Path::new("x.toml"), text)), Vec::new()).entries
+        settings::Parts::of(Some((Path::new("x.toml"), text)), Vec::new()).entries
     }
 
     #[test]

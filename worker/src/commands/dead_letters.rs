@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::queues::start_log;
-use crate::{cli::Cli, config::Settings};
+use crate::{cli::Cli, settings::Settings};
 
 /// What to do with dead letters. Looking locks nothing and changes nothing.
 #[derive(Debug, clap::Subcommand)]

@@ -21,8 +21,8 @@ use super::{
 };
 use crate::{
     cli::Cli,
-    config::Settings,
     graph::{self, GraphClient},
+    settings::Settings,
 };
 
 /// What to do with the mark of a user.

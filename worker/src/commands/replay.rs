@@ -6,6 +6,7 @@ mod report;
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
+use servicebus::{MAX_CREDIT, Queue, amqp::AmqpQueue, clock};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -16,12 +17,10 @@ use super::{
     run::stop_signal,
 };
 use crate::{
-    bus::{MAX_CREDIT, Queue, amqp::AmqpQueue},
     cli::Cli,
-    clock,
-    config::Settings,
-    dead_letters::{Selection, span},
-    replay::{End, Errand, File, Order, Pacing, Run, Share, Summary, Supply, Taking, Watch},
+    operate::dead_letters::{Selection, span},
+    operate::replay::{End, Errand, File, Order, Pacing, Run, Share, Summary, Supply, Taking, Watch},
+    settings::Settings,
 };
 
 /// Options of `replay`.

@@ -3,18 +3,21 @@
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context, ensure};
+use servicebus::{
+    LinkState,
+    amqp::{self, AmqpQueue},
+    clock,
+};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{rehearse, wiring};
 use crate::{
-    bus::amqp::{self, AmqpQueue},
     cli::Cli,
-    clock,
-    config::Settings,
-    depth::{self, Pace, Reader, Thoroughness},
     identity::Clients,
+    operate::backlog::{self, Pace, Reader, Thoroughness},
     pipeline::{Pipeline, Policy},
     pool::tally::Tally,
+    settings::Settings,
     telemetry::{
         Constants, Observer,
         history::History,
@@ -68,8 +71,8 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         None => None,
     };
     let clients = wiring::clients(&settings.graph)?;
-    let amqp = wiring::amqp_settings(&settings.bus, &clients);
-    let queue = Arc::new(wiring::queue(&settings, &amqp)?);
+    let amqp = wiring::amqp_settings(&settings, &clients);
+    let queue = Arc::new(wiring::queue(&amqp)?);
     let (tracer, spans) = settings.telemetry.otlp.as_ref().map(|otlp| Tracer::new(otlp.trace_ratio)).unzip();
     let observer = observer(&settings, queue.state(), tracer).with_times(Arc::clone(&clients.times));
     let observer = Arc::new(observer);
@@ -124,12 +127,12 @@ fn read_queue(
     let (queue, dead_letters) = (Arc::new(queue.browser()), Arc::new(queue.dead_letter_browser()));
     let reader = Reader::new(admin(), queue, dead_letters, Thoroughness::GAUGES, clock::now);
     let observer = Arc::clone(observer);
-    tokio::spawn(depth::poll(reader, Pace::new(interval), move |reading| {
+    tokio::spawn(backlog::poll(reader, Pace::new(interval), move |reading| {
         observer.metrics.queue.send_replace(reading);
     }));
 }
 
-fn observer(settings: &Settings, link: watch::Receiver<amqp::State>, tracer: Option<Tracer>) -> Observer {
+fn observer(settings: &Settings, link: watch::Receiver<LinkState>, tracer: Option<Tracer>) -> Observer {
     let root = &settings.graph.root;
     let constants = Constants {
         destination: settings.bus.source.address(),

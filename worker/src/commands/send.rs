@@ -8,6 +8,7 @@ use std::{
 use anyhow::Context;
 use bytes::Bytes;
 use serde_json::json;
+use servicebus::{Outgoing, Queue, amqp::AmqpQueue};
 use shared::{
     decode::{self, Format},
     shown::Shown,
@@ -15,10 +16,9 @@ use shared::{
 use uuid::Uuid;
 
 use crate::{
-    bus::{Outgoing, Queue, amqp::AmqpQueue},
     cli::Cli,
     commands::{body, json_line, print, queues, wiring},
-    config::Settings,
+    settings::Settings,
 };
 
 /// Options of `send`.
@@ -93,9 +93,8 @@ const fn media_type(format: Format) -> &'static str {
 
 async fn send(settings: &Settings, parcels: Vec<Parcel>, as_json: bool) -> anyhow::Result<()> {
     let clients = wiring::clients(&settings.graph)?;
-    let amqp = wiring::amqp_settings(&settings.bus, &clients);
-    let queue = AmqpQueue::open_without_intake(&amqp, settings.graph.ca_file.as_deref())
-        .context("the queue cannot be opened")?;
+    let amqp = wiring::amqp_settings(settings, &clients);
+    let queue = AmqpQueue::open_without_intake(&amqp).context("the queue cannot be opened")?;
     let (all, mut sent) = (parcels.len(), 0);
     for parcel in parcels {
         let (id, name) = (Uuid::new_v4().to_string(), parcel.name);

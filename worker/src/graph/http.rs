@@ -19,6 +19,7 @@ use http::{
     header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
     uri::PathAndQuery,
 };
+use servicebus::{clock, times};
 use shared::{
     ids::UserId,
     lanes::Success,
@@ -40,14 +41,13 @@ use super::{
     wire::{self, Head},
 };
 use crate::{
-    clock, http_client,
+    http_client,
     identity::TokenProvider,
     telemetry::{
         Observer,
         labels::{self, Call, Method},
         trace,
     },
-    times,
 };
 
 /// What the client needs to know.
@@ -194,7 +194,7 @@ impl GraphClient {
         let call = Call { method, answer: answer_of(&sent) };
         observer.metrics.called(call, begun.elapsed());
         if let Ok(answered) = &sent {
-            observer.times.graph.answered(answered.headers(), begun, times::Reading::now());
+            observer.times.reference.answered(answered.headers(), begun, times::Reading::now());
         }
         if let Some(started) = started {
             let request_id = sent.as_ref().ok().and_then(|answered| text(answered.headers(), "request-id"));

@@ -3,9 +3,8 @@
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
+use servicebus::{Queue, RenewError};
 use shared::{engine::renewal::Renewal, ids::LockToken, reason::chain};
-
-use crate::bus::{Queue, RenewError};
 
 /// Renews these locks in one request. Each has an answer, also when the request panics.
 pub async fn renew<Q: Queue>(queue: Arc<Q>, locks: Vec<LockToken>) -> Vec<(LockToken, Renewal)> {

@@ -4,6 +4,10 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
+use servicebus::{
+    Confirmations, Confirmed, DeadLettering, Error, Message, Queue, SettleError, Settlement, Settling,
+    Unsettled, clock,
+};
 use shared::{
     backoff::Backoff,
     class::Class,
@@ -19,13 +23,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::returns::{self, Past};
 use crate::{
-    bus::{
-        CODE, Confirmations, Confirmed, Error, Message, Queue, SettleError, Settlement, Settling, TARGET,
-        Unsettled,
-    },
-    clock,
+    envelope::{self, CODE, DeliveryHistory, TARGET},
     telemetry::{Observer, labels::Ended, observer::SettlementReport, trace::MessageTrace},
 };
 
@@ -176,7 +175,7 @@ impl<Q: Queue> Settler<Q> {
         let (delays, copies) = (self.returns, self.copies.0.clone());
         self.under_way.spawn(async move {
             let (lock, message) = (unsettled.lock, &account.message);
-            let lineage = Past::of(message).lineage(message);
+            let lineage = DeliveryHistory::of(message).lineage(message);
             let settling = async {
                 let outcome = match outcome {
                     Outcome::Returned(_) if !renewed(&*queue, lock, message).await => return None,
@@ -260,20 +259,26 @@ fn settlement(outcome: &Outcome, message: &Message) -> Settlement {
     match outcome {
         Outcome::Applied | Outcome::Stale | Outcome::Unchanged(_) => Settlement::Complete,
         Outcome::Released => Settlement::Release,
-        Outcome::DeadLettered(letter) => Settlement::DeadLetter(without_claims(letter.clone(), message)),
+        Outcome::DeadLettered(letter) => Settlement::DeadLetter(dead_lettering(letter, message)),
         Outcome::Returned(_) | Outcome::Copied => Settlement::Remove,
     }
 }
 
 /// What stands on a dead letter about its failure is ours: where we have nothing to say, what the sender has put there
 /// is emptied. Service Bus sets properties of a message that is dead-lettered, and takes none away.
-fn without_claims(mut letter: DeadLetter, message: &Message) -> DeadLetter {
-    for (name, ours) in [(CODE, &mut letter.code), (TARGET, &mut letter.target)] {
-        if ours.is_none() && message.properties.get(name).is_some() {
-            *ours = Some(Box::default());
-        }
+fn dead_lettering(letter: &DeadLetter, message: &Message) -> DeadLettering {
+    let claimed = |name| message.properties.get(name).is_some();
+    let properties = [(CODE, &letter.code), (TARGET, &letter.target)];
+    DeadLettering {
+        reason: letter.reason.as_str().into(),
+        description: letter.description.as_str().into(),
+        properties: properties
+            .into_iter()
+            .filter_map(|(name, ours)| {
+                Some((name, ours.clone().or_else(|| claimed(name).then(Box::default))?))
+            })
+            .collect(),
     }
-    letter
 }
 
 /// Without a confirmed copy the original must stay. It is given back untouched, because what keeps copies away
@@ -304,14 +309,14 @@ async fn without_copy(message: &Message, error: &Error, letter: DeadLetter) -> O
 /// Sends the copy that comes back later; returns when the service has confirmed it.
 async fn schedule<Q: Queue>(queue: &Q, message: &Message, delays: Backoff) -> Result<(), Error> {
     let now = clock::now();
-    let attempt = Past::of(message).attempt.saturating_add(1);
+    let attempt = DeliveryHistory::of(message).attempt.saturating_add(1);
     // Between half and all of the ceiling: a message that comes back at once would only fail again.
     let delay: Duration = delays.delay(attempt, 0.5 + rand::random::<f64>() / 2.0);
-    let Some(copy) = returns::copy(message, now) else {
+    let Some(copy) = envelope::copy(message, now) else {
         return Err(Error::Protocol { doing: "copying a message", what: "its body cannot be read".into() });
     };
     let at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
-    queue.schedule(returns::due(copy, at), at).await
+    queue.schedule(envelope::due(copy, at), at).await
 }
 
 fn log(observer: &Observer, message: &Message, outcome: &Outcome, now: Instant) {
