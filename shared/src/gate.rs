@@ -116,6 +116,12 @@ impl Gate {
         self.pause.as_ref().filter(|_| !self.trial).map(|probing| probing.next)
     }
 
+    /// Users whose writes failed in a row.
+    #[must_use]
+    pub fn failed_users(&self) -> usize {
+        self.failed_users.len()
+    }
+
     /// Writes per second that the pace allows now.
     #[must_use]
     pub fn rate(&self) -> f64 {

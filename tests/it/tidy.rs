@@ -152,7 +152,7 @@ fn only_one_place_starts_the_worker() {
 fn the_pipeline_sees_only_the_seams() {
     let mut offenders = Vec::new();
     for (name, text) in sources() {
-        let inner = name.starts_with("worker/src/pool/") || name.starts_with("worker/src/pipeline");
+        let inner = name.starts_with("worker/src/run/");
         if inner
             && ["servicebus::amqp", "GraphClient", "crate::commands"].iter().any(|word| text.contains(word))
         {

@@ -361,6 +361,12 @@ impl<M> Engine<M> {
         self.lanes.waiting_lanes()
     }
 
+    /// Users whose writes failed in a row, nobody's having been accepted since.
+    #[must_use]
+    pub fn failed_users(&self) -> usize {
+        self.lanes.gate().failed_users()
+    }
+
     /// Writes per second that the budget allows now.
     #[must_use]
     pub fn rate(&self) -> f64 {

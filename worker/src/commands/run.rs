@@ -15,8 +15,7 @@ use crate::{
     cli::Cli,
     identity::Clients,
     operate::backlog::{self, Pace, Reader, Thoroughness},
-    pipeline::{Pipeline, Policy},
-    pool::tally::Tally,
+    run::{Pipeline, Policy, Tally},
     settings::Settings,
     telemetry::{
         Constants, Observer,

@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::supply::Item;
-use crate::{operate::dead_letters::browse, pool::locks::renew};
+use crate::{operate::dead_letters::browse, run::renewal::renew};
 
 /// Most messages asked for at once.
 const MOST: usize = 256;

@@ -4,9 +4,6 @@
 //! around it: one task tells the engine what happened and carries out what it asks for; what takes time
 //! (writes, settlements, renewals, probes) runs beside it and reports back.
 
-mod link;
-mod state;
-
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -32,14 +29,15 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use self::link::LinkGate;
+use super::{
+    link::LinkGate,
+    renewal::renew,
+    settlements::{Copy, End, LockedDelivery, Settlements},
+    state::StateLog,
+};
 use crate::{
     envelope::DeliveryHistory,
     graph::{self, Directory, Patience},
-    pool::{
-        locks::renew,
-        settling::{Copy, End, LockedDelivery, Settler},
-    },
     preview::judge::{Read, guarded, internal, read},
     settings::{LinkUnseen, Settings},
     telemetry::{
@@ -99,10 +97,10 @@ struct WriteEnded {
 
 /// The time of a turn: read once, for everything that a turn does.
 #[derive(Clone, Copy)]
-struct Now {
-    instant: Instant,
-    moment: Moment,
-    wall: Timestamp,
+pub(super) struct Now {
+    pub(super) instant: Instant,
+    pub(super) moment: Moment,
+    pub(super) wall: Timestamp,
 }
 
 /// The worker pool of one replica.
@@ -119,11 +117,9 @@ pub struct Pipeline<Q, D> {
     writes: FuturesUnordered<BoxFuture<'static, WriteEnded>>,
     looks: JoinSet<(UserId, LookResult)>,
     probe: JoinSet<Result<(), graph::Error>>,
-    settler: Settler<Q>,
+    settlements: Settlements<Q>,
     observer: Arc<Observer>,
-    told: Option<State>,
-    /// What was last told of properties that are refused for everybody.
-    told_refused: String,
+    state: StateLog,
     closed: bool,
     /// decode → plan; a field so that tests can show what a panic in it does.
     read: Read,
@@ -135,7 +131,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         Self {
             engine: Engine::new(policy.engine.clone()),
             link: LinkGate::start(Arc::clone(&queue), &policy, Arc::clone(&observer)),
-            settler: Settler::new(Arc::clone(&queue), policy.returns, Arc::clone(&observer)),
+            settlements: Settlements::new(Arc::clone(&queue), policy.returns, Arc::clone(&observer)),
             queue,
             directory,
             policy,
@@ -144,9 +140,8 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             writes: FuturesUnordered::new(),
             looks: JoinSet::new(),
             probe: JoinSet::new(),
+            state: StateLog::new(Arc::clone(&observer)),
             observer,
-            told: None,
-            told_refused: String::new(),
             closed: false,
             read,
         }
@@ -167,8 +162,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         let now = self.now();
         self.engine.locks_hold_for(self.queue.lock_length());
         let wake = self.carry_out(now);
-        self.report_state(now);
-        self.turn(Phase::Running, now);
+        self.state.turn(&self.engine, Phase::Running, now);
         let credit = if self.link.is_open() { self.engine.credit(now.moment) } else { 0 };
         self.queue.set_credit(u32::try_from(credit).unwrap_or(u32::MAX));
         tokio::select! {
@@ -188,7 +182,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             Some(ended) = self.looks.join_next() => self.look_ended(ended),
             page = self.link.looked() => self.link.page(page, self.read, &self.policy.planner),
             Some(probed) = self.probe.join_next() => self.probe_ended(probed),
-            Some(end) = self.settler.next() => self.settled(end, self.now()),
+            Some(end) = self.settlements.next() => self.settled(end, self.now()),
             Some(answers) = self.renewals.join_next() => self.renewed(answers),
             () = sleep_until(wake) => {}
         }
@@ -201,7 +195,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         while let Some(Some(ended)) = self.writes.next().now_or_never() {
             self.write_ended(ended, now);
         }
-        while let Some(end) = self.settler.try_next() {
+        while let Some(end) = self.settlements.try_next() {
             self.settled(end, now);
         }
         self.hear_of_copies();
@@ -209,7 +203,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
 
     /// What the queue has confirmed of copies and their originals.
     fn hear_of_copies(&mut self) {
-        while let Some(confirmed) = self.settler.try_copy() {
+        while let Some(confirmed) = self.settlements.try_copy() {
             match confirmed {
                 Copy::Sent(message) => self.engine.copied(message),
                 Copy::OriginalGone(message) => self.engine.removed(message),
@@ -273,7 +267,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             };
             match effect {
                 Effect::Write { write, changes } => self.apply(write, changes),
-                Effect::Settle { message, outcome } => self.settler.settle(message, outcome, now.instant),
+                Effect::Settle { message, outcome } => self.settlements.settle(message, outcome, now.instant),
                 Effect::Renew(locks) => {
                     self.renewals.spawn(renew(Arc::clone(&self.queue), locks));
                 }
@@ -366,13 +360,13 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         let failed = failed.is_some();
         self.engine.write_ended(user, result, now.moment, share());
         if failed && self.engine.state(now.moment) == State::Paused {
-            self.tell_fault(cause);
+            self.state.fault(&self.engine, cause);
         }
     }
 
     fn settled(&mut self, end: End, now: Now) {
         let there = self.observer.times.at_service_bus(Reading { instant: now.instant, wall: now.wall });
-        if let Some(lock) = self.settler.ended(end, now.instant, there) {
+        if let Some(lock) = self.settlements.ended(end, now.instant, there) {
             self.engine.settled(lock);
         }
     }
@@ -418,13 +412,13 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         loop {
             let now = self.now();
             let wake = self.carry_out(now);
-            self.turn(Phase::Draining, now);
-            if self.writes.is_empty() && self.settler.is_idle() {
+            self.state.turn(&self.engine, Phase::Draining, now);
+            if self.writes.is_empty() && self.settlements.is_idle() {
                 return;
             }
             tokio::select! {
                 Some(ended) = self.writes.next() => self.write_ended(ended, self.now()),
-                Some(end) = self.settler.next() => self.settled(end, self.now()),
+                Some(end) = self.settlements.next() => self.settled(end, self.now()),
                 Some(answers) = self.renewals.join_next() => self.renewed(answers),
                 () = sleep_until(wake) => {}
                 () = sleep_until(deadline) => {

@@ -5,45 +5,41 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use servicebus::{
-    Confirmations, Confirmed, DeadLettering, Error, Message, Queue, SettleError, Settlement, Settling,
-    Unsettled, clock,
+    Confirmations, Confirmed, DeadLettering, Message, Queue, SettleError, Settlement, Settling, Unsettled,
+    clock,
 };
 use shared::{
     backoff::Backoff,
-    class::Class,
     engine::Lineage,
     ids::{IdMap, LockToken},
     outcome::Outcome,
-    reason::{DeadLetter, DeadLetterReason, chain},
+    reason::{DeadLetter, chain},
     shown::id,
 };
 use tokio::{
     sync::mpsc,
     task::{JoinError, JoinSet},
-    time::{Instant, sleep},
+    time::Instant,
 };
 
+use super::delayed_retry::hand_back;
 use crate::{
-    envelope::{self, CODE, DeliveryHistory, TARGET},
+    envelope::{CODE, DeliveryHistory, TARGET},
     telemetry::{Observer, labels::Ended, observer::SettlementReport, trace::MessageTrace},
 };
 
-/// How long a message that no copy could be made of is kept before it is given back: at once, it would come again
-/// at once.
-const REST: Duration = Duration::from_secs(1);
-
 /// A message that is held under its lock until it is settled.
-pub struct LockedDelivery {
+pub(super) struct LockedDelivery {
     /// The duty to settle it.
-    pub unsettled: Unsettled,
+    pub(super) unsettled: Unsettled,
     /// The message.
-    pub message: Message,
+    pub(super) message: Message,
     /// When its original reached the queue.
-    pub enqueued: Timestamp,
+    pub(super) enqueued: Timestamp,
     /// When it was received.
-    pub received: Instant,
+    pub(super) received: Instant,
     /// Its trace, if it has one.
-    pub trace: Option<Box<MessageTrace>>,
+    pub(super) trace: Option<Box<MessageTrace>>,
 }
 
 /// Settlements under way.
@@ -51,8 +47,9 @@ pub struct LockedDelivery {
 /// Nearly all messages end plainly: completed, or given back untouched. Those settlements are only begun here, and the
 /// queue tells later of each that it is done; a task for each would cost more than all the rest of a settlement. What
 /// has to be waited for (a copy, a dead letter, a link that is gone) has a task of its own.
-pub struct Settler<Q> {
+pub(super) struct Settlements<Q> {
     queue: Arc<Q>,
+    /// Waits before a message that was handed back comes again.
     returns: Backoff,
     observer: Arc<Observer>,
     begun: IdMap<LockToken, Begun>,
@@ -64,7 +61,7 @@ pub struct Settler<Q> {
 
 /// What the queue has confirmed of a copy for later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Copy {
+pub(super) enum Copy {
     /// It was sent for this message.
     Sent(Lineage),
     /// The message whose place it takes is gone.
@@ -72,7 +69,7 @@ pub enum Copy {
 }
 
 /// The end of a settlement.
-pub enum End {
+pub(super) enum End {
     /// Of one that was only begun.
     Begun(Confirmed),
     /// Of one with a task.
@@ -95,27 +92,27 @@ struct Account {
     trace: Option<(Box<MessageTrace>, Timestamp)>,
 }
 
-impl<Q: Queue> Settler<Q> {
+impl<Q: Queue> Settlements<Q> {
     /// None under way.
-    pub fn new(queue: Arc<Q>, returns: Backoff, observer: Arc<Observer>) -> Self {
+    pub(super) fn new(queue: Arc<Q>, returns: Backoff, observer: Arc<Observer>) -> Self {
         let (begun, confirmations) = (IdMap::default(), Confirmations::default());
         let (under_way, copies) = (JoinSet::new(), mpsc::unbounded_channel());
         Self { queue, returns, observer, begun, confirmations, under_way, copies }
     }
 
     /// What the queue has confirmed of a copy for later.
-    pub fn try_copy(&mut self) -> Option<Copy> {
+    pub(super) fn try_copy(&mut self) -> Option<Copy> {
         self.copies.1.try_recv().ok()
     }
 
     /// Whether nothing is under way.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.begun.is_empty() && self.under_way.is_empty()
     }
 
-    /// Waits for the next settlement to end, for [`Settler::ended`]; `None` if there is none to wait for.
-    pub async fn next(&mut self) -> Option<End> {
+    /// Waits for the next settlement to end, for [`Settlements::ended`]; `None` if there is none to wait for.
+    pub(super) async fn next(&mut self) -> Option<End> {
         tokio::select! {
             Some(confirmed) = self.confirmations.next(), if !self.begun.is_empty() => Some(End::Begun(confirmed)),
             Some(done) = self.under_way.join_next() => Some(End::WaitedFor(done)),
@@ -124,13 +121,13 @@ impl<Q: Queue> Settler<Q> {
     }
 
     /// A settlement that has ended already.
-    pub fn try_next(&mut self) -> Option<End> {
+    pub(super) fn try_next(&mut self) -> Option<End> {
         let begun = self.confirmations.try_next().map(End::Begun);
         begun.or_else(|| self.under_way.try_join_next().map(End::WaitedFor))
     }
 
     /// Takes the end of a settlement in. Tells the lock that nobody needs any more, unless it goes on in another way.
-    pub fn ended(&mut self, end: End, now: Instant, wall: Timestamp) -> Option<LockToken> {
+    pub(super) fn ended(&mut self, end: End, now: Instant, wall: Timestamp) -> Option<LockToken> {
         match end {
             End::Begun(confirmed) => self.confirmed(&confirmed, now, wall),
             // A settlement that panicked leaves its lock to lapse; there is nothing to tell of it.
@@ -139,7 +136,7 @@ impl<Q: Queue> Settler<Q> {
     }
 
     /// Settles a message.
-    pub fn settle(&mut self, delivery: LockedDelivery, outcome: Outcome, begun: Instant) {
+    pub(super) fn settle(&mut self, delivery: LockedDelivery, outcome: Outcome, begun: Instant) {
         let LockedDelivery { unsettled, message, enqueued, received, trace } = delivery;
         log(&self.observer, &message, &outcome, begun);
         let trace = trace.map(|trace| (trace, clock::now()));
@@ -178,33 +175,26 @@ impl<Q: Queue> Settler<Q> {
             let lineage = DeliveryHistory::of(message).lineage(message);
             let settling = async {
                 let outcome = match outcome {
-                    Outcome::Returned(_) if !renewed(&*queue, lock, message).await => return None,
-                    Outcome::Returned(letter) => match schedule(&*queue, message, delays).await {
-                        Ok(()) => {
-                            observer.sent(true);
+                    Outcome::Returned(cause) => {
+                        let handed = hand_back(&*queue, lock, message, cause, delays).await?;
+                        let sent = matches!(handed, Outcome::Returned(_));
+                        observer.sent(sent);
+                        if sent {
                             // Nobody listens once the pipeline has ended.
                             let _told = copies.send(Copy::Sent(lineage));
-                            Outcome::Returned(letter)
                         }
-                        Err(error) => {
-                            observer.sent(false);
-                            without_copy(message, &error, letter).await
-                        }
-                    },
+                        handed
+                    }
                     outcome => outcome,
                 };
-                match unsettled.settle(settlement(&outcome, message)).await {
-                    Ok(_) => {
-                        if matches!(outcome, Outcome::Returned(_) | Outcome::Copied) {
-                            let _told = copies.send(Copy::OriginalGone(lineage));
-                        }
-                        Some(outcome)
-                    }
-                    Err(error) => {
-                        report(message, &error);
-                        None
-                    }
+                if let Err(error) = unsettled.settle(settlement(&outcome, message)).await {
+                    report(message, &error);
+                    return None;
                 }
+                if matches!(outcome, Outcome::Returned(_) | Outcome::Copied) {
+                    let _told = copies.send(Copy::OriginalGone(lineage));
+                }
+                Some(outcome)
             };
             // Whatever happens, the pipeline must hear of it, or the lock would be renewed for ever.
             let outcome = AssertUnwindSafe(settling).catch_unwind().await.unwrap_or(None);
@@ -228,21 +218,6 @@ impl Account {
             trace.settled(&self.message, destination, asked, outcome);
         }
     }
-}
-
-/// Whether a message is surely held, so that it can be removed once its copy is confirmed. Without that it comes again,
-/// and a copy beside it would make two of one.
-async fn renewed<Q: Queue>(queue: &Q, lock: LockToken, message: &Message) -> bool {
-    let error = match queue.renew(&[lock]).await.pop() {
-        Some(Ok(())) => return true,
-        Some(Err(error)) => chain(&error),
-        None => "no answer".to_owned(),
-    };
-    tracing::info!(
-        message.sequence = %message.sequence, error,
-        "the lock could not be renewed before a copy for later; the message will come again",
-    );
-    false
 }
 
 /// What settles a message that has nothing to wait for.
@@ -279,44 +254,6 @@ fn dead_lettering(letter: &DeadLetter, message: &Message) -> DeadLettering {
             })
             .collect(),
     }
-}
-
-/// Without a confirmed copy the original must stay. It is given back untouched, because what keeps copies away
-/// (no right to send, a full queue, a broken connection) is not its fault and must not use up its delivery
-/// count. Only a message that the queue refuses for itself is dead-lettered, or it would turn in circles.
-async fn without_copy(message: &Message, error: &Error, letter: DeadLetter) -> Outcome {
-    let (sequence, cause) = (message.sequence, chain(error));
-    if error.class() == Class::Permanent {
-        let reason = DeadLetterReason::CopyRefused;
-        let text = format!(
-            "the queue refuses the copy for a later try: {cause}; see to the maximum message size and the state of the \
-             queue, then replay; why it should come back later: {}",
-            letter.description.as_str()
-        );
-        tracing::warn!(message.sequence = %sequence, cause, "no copy for later could be sent; the message is dead-lettered");
-        let letter =
-            DeadLetter { code: letter.code, target: letter.target, ..DeadLetter::new(reason, &text) };
-        return Outcome::DeadLettered(letter);
-    }
-    tracing::warn!(
-        message.sequence = %sequence, cause,
-        "no copy for later could be sent; the message is given back; the worker needs the right Send on the queue",
-    );
-    sleep(REST).await;
-    Outcome::Released
-}
-
-/// Sends the copy that comes back later; returns when the service has confirmed it.
-async fn schedule<Q: Queue>(queue: &Q, message: &Message, delays: Backoff) -> Result<(), Error> {
-    let now = clock::now();
-    let attempt = DeliveryHistory::of(message).attempt.saturating_add(1);
-    // Between half and all of the ceiling: a message that comes back at once would only fail again.
-    let delay: Duration = delays.delay(attempt, 0.5 + rand::random::<f64>() / 2.0);
-    let Some(copy) = envelope::copy(message, now) else {
-        return Err(Error::Protocol { doing: "copying a message", what: "its body cannot be read".into() });
-    };
-    let at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
-    queue.schedule(envelope::due(copy, at), at).await
 }
 
 fn log(observer: &Observer, message: &Message, outcome: &Outcome, now: Instant) {
