@@ -20,7 +20,7 @@ fn policy(pace: Pace) -> Policy {
     let lanes = lanes::Limits {
         concurrency: 2,
         messages: 10,
-        tries_in_place: 2,
+        retries: lanes::Limits::default().retries.with_tries(2),
         many_users: 3,
         ..lanes::Limits::default()
     };

@@ -169,8 +169,7 @@ impl Settings {
                 concurrency: pool.concurrency,
                 messages: pool.messages,
                 remembered_users: pool.remembered_users,
-                tries_in_place: retry.tries,
-                backoff: retry.delays,
+                retries: retry.in_place,
                 verify_after: Some(self.graph.verify_after).filter(|after| !after.is_zero()),
                 ..lanes::Limits::default()
             },
