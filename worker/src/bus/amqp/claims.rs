@@ -159,7 +159,7 @@ impl Claims {
                 Err(failure) => return Err(failure),
             }
         }
-        let rpc = Rpc::attach_in(self.sessions.begin().await?, self.sessions.host(), "$cbs").await?;
+        let rpc = Rpc::attach_in(&self.sessions, "$cbs").await?;
         rpc.ask(request(), self.limit).await?;
         *node = Some(rpc);
         Ok(())

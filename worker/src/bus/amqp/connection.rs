@@ -20,7 +20,7 @@ use super::claims::Claims;
 use super::faults::Doing;
 use super::recovery::Failure;
 use super::transport::Transport;
-use super::wall::{LARGEST_FRAME, Wall};
+use super::wall::{LARGEST_FRAME, Shelves, Wall};
 use super::{Settings, Timing};
 use crate::bus::error::Error;
 use crate::bus::token::TokenSource;
@@ -39,12 +39,18 @@ const AFTER_FAILURE: Duration = Duration::from_millis(250);
 pub(super) struct Sessions {
     host: Box<str>,
     handle: Mutex<ConnectionHandle<()>>,
+    shelves: Shelves,
 }
 
 impl Sessions {
     /// Host and port, for messages.
     pub(super) fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Where links that receive take their messages from.
+    pub(super) fn shelves(&self) -> &Shelves {
+        &self.shelves
     }
 
     /// A new session. Every link or pair of links has its own, so that one that is slow to take its transfers
@@ -75,6 +81,7 @@ impl Connection {
         let host = namespace.transport.authority();
         let doing = Doing { what: OPENING, host: &host };
         let stream = namespace.transport.open().await.map_err(Failure::connection)?;
+        let shelves = Shelves::default();
         // "amqp" because TLS, if any, is inside the stream already.
         let opening = Wire::builder()
             .container_id(format!("contactsync-{}", Uuid::new_v4()))
@@ -83,12 +90,12 @@ impl Connection {
             .max_frame_size(LARGEST_FRAME)
             .idle_time_out(u32::try_from(IDLE.as_millis()).unwrap_or(u32::MAX))
             .sasl_profile(SaslProfile::Anonymous)
-            .open_with_stream(Wall::new(stream, &host));
+            .open_with_stream(Wall::new(stream, &host, shelves.clone()));
         // The library is not to end us over what the other side says.
         let opened = AssertUnwindSafe(opening).catch_unwind().await;
         let opened = opened.map_err(|_| doing.connection_ended("the protocol library failed"))?;
         let handle = opened.map_err(|error| doing.open(error))?;
-        let sessions = Arc::new(Sessions { host, handle: Mutex::new(handle) });
+        let sessions = Arc::new(Sessions { host, handle: Mutex::new(handle), shelves });
         let claims = Arc::new(Claims::new(Arc::clone(&sessions), namespace));
         let renewal = tokio::spawn(renew(Arc::clone(&claims)));
         let resource_root = namespace.resource_root.clone();
@@ -98,6 +105,16 @@ impl Connection {
     /// Host and port, for messages.
     pub(super) fn host(&self) -> &str {
         self.sessions.host()
+    }
+
+    /// What a pair of links for requests needs.
+    pub(super) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// Where links that receive take their messages from.
+    pub(super) fn shelves(&self) -> &Shelves {
+        self.sessions.shelves()
     }
 
     /// A new session.

@@ -25,13 +25,13 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::connection::Connection;
+use super::connection::{Connection, Sessions};
 use super::faults::Doing;
 use super::recovery::{Condition, Failure};
 use super::scan::Encoded;
 use super::sections::{Body, Sections};
 use super::sender::still_attached;
-use super::wall::{Wrapped, unwrap};
+use super::wall::{Numbered, Shelf};
 use super::wire::entry;
 use crate::bus::error::Error;
 
@@ -105,20 +105,19 @@ impl Waiting {
 impl Rpc {
     /// Attaches both links to `node` in a session of their own.
     pub(super) async fn attach(connection: &Connection, node: &str) -> Result<Self, Failure> {
-        Self::attach_in(connection.session().await?, connection.host(), node).await
+        Self::attach_in(connection.sessions(), node).await
     }
 
-    /// The same in a given session.
-    pub(super) async fn attach_in(
-        mut session: SessionHandle<()>,
-        host: &str,
-        node: &str,
-    ) -> Result<Self, Failure> {
+    /// The same for whoever is part of the connection.
+    pub(super) async fn attach_in(sessions: &Sessions, node: &str) -> Result<Self, Failure> {
+        let mut session = sessions.begin().await?;
+        let host = sessions.host();
         let doing = Doing { what: "attaching a request link", host };
         let id = Uuid::new_v4();
-        let reply_to = format!("reply-{id}");
+        let (reply_to, name) = (format!("reply-{id}"), format!("{node}-in-{id}"));
+        let shelf = sessions.shelves().put_up(&name);
         let receiver = Receiver::builder()
-            .name(format!("{node}-in-{id}"))
+            .name(name)
             .source(node)
             .target(Target::builder().address(reply_to.clone()).build())
             .credit_mode(CreditMode::Auto(REPLY_CREDIT))
@@ -133,7 +132,7 @@ impl Rpc {
             .await
             .map_err(|error| doing.sender_attach(error))?;
         let waiting = Arc::new(Waiting(SyncMutex::new(Some(HashMap::new()))));
-        let reader = tokio::spawn(read_replies(receiver, Arc::clone(&waiting)));
+        let reader = tokio::spawn(read_replies(receiver, shelf, Arc::clone(&waiting)));
         Ok(Self {
             host: host.into(),
             reply_to,
@@ -216,18 +215,18 @@ fn encode(id: &str, reply_to: &str, request: Request) -> Sendable<AmqpValue<Valu
     Sendable::builder().message(message).build()
 }
 
-async fn read_replies(mut receiver: Receiver, waiting: Arc<Waiting>) {
+async fn read_replies(mut receiver: Receiver, shelf: Arc<Shelf>, waiting: Arc<Waiting>) {
     // A panic of the library is the end of the link, not that of everybody who waits.
-    if AssertUnwindSafe(hand_out(&mut receiver, &waiting)).catch_unwind().await.is_err() {
+    if AssertUnwindSafe(hand_out(&mut receiver, &shelf, &waiting)).catch_unwind().await.is_err() {
         tracing::error!("the protocol library failed over a reply of service bus; the link is given up");
     }
     // Dropping the senders tells those who wait.
     waiting.with(Option::take);
 }
 
-async fn hand_out(receiver: &mut Receiver, waiting: &Waiting) {
+async fn hand_out(receiver: &mut Receiver, shelf: &Shelf, waiting: &Waiting) {
     loop {
-        let delivery = match receiver.recv::<Wrapped>().await {
+        let delivery = match receiver.recv::<Numbered>().await {
             Ok(delivery) => delivery,
             Err(error) => {
                 tracing::debug!(%error, "a request link ended");
@@ -238,7 +237,7 @@ async fn hand_out(receiver: &mut Receiver, waiting: &Waiting) {
         if receiver.accept(&delivery).await.is_err() {
             return;
         }
-        let encoded = unwrap(delivery.into_message().body);
+        let Some(encoded) = shelf.take(delivery.into_message().body) else { return };
         // Nobody waits for a reply that came after its time.
         if let Some(waiter) = addressee(&encoded).and_then(|id| waiting.take(&id)) {
             waiter.send(encoded).ok();
