@@ -12,9 +12,11 @@ use anyhow::{Context, Result, ensure};
 use emulator::broker::{self, EntityOptions};
 use emulator::bus::{Options, ServiceBus};
 use emulator::journal::{Event, Mark};
+use servicebus::{
+    ConnectionString, Delivery, LinkState, Outgoing, Queue,
+    amqp::{AmqpQueue, Settings},
+};
 use tokio::time::timeout;
-use worker::bus::amqp::{AmqpQueue, Settings, State};
-use worker::bus::{ConnectionString, Delivery, Outgoing, Queue};
 
 const QUEUE: &str = "contacts";
 const DEAD: &str = "contacts/$DeadLetterQueue";
@@ -26,13 +28,13 @@ async fn start() -> Result<(ServiceBus, AmqpQueue)> {
 
 async fn start_with(options: EntityOptions) -> Result<(ServiceBus, AmqpQueue)> {
     let bus = ServiceBus::start(Options::default().queue_with(QUEUE, options)).await?;
-    let queue = AmqpQueue::open(&settings(&bus)?, None)?;
+    let queue = AmqpQueue::open(&settings(&bus)?)?;
     Ok((bus, queue))
 }
 
 fn settings(bus: &ServiceBus) -> Result<Settings> {
     let parsed = ConnectionString::parse(&bus.connection_string())?;
-    let mut settings = Settings::from_connection_string(&parsed, QUEUE, worker::clock::now);
+    let mut settings = Settings::from_connection_string(&parsed, QUEUE, servicebus::clock::now);
     settings.timing.connect = PATIENCE;
     settings.timing.request = PATIENCE;
     settings.timing.close = PATIENCE;
@@ -77,7 +79,7 @@ async fn receive_one(queue: &AmqpQueue) -> Result<Delivery> {
 }
 
 async fn ready(queue: &AmqpQueue) -> Result<()> {
-    timeout(PATIENCE, queue.state().wait_for(|state| *state == State::Ready))
+    timeout(PATIENCE, queue.state().wait_for(|state| *state == LinkState::Ready))
         .await
         .context("not ready")??;
     Ok(())

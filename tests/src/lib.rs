@@ -26,6 +26,7 @@ pub mod advisories;
 pub mod audit;
 
 pub mod binary;
+pub mod client;
 pub mod mutate;
 pub mod tame;
 

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use emulator::graph::{Entry, Kind, User};
+use servicebus::{Outgoing, Queue};
 use toml::Table;
 use uuid::Uuid;
-use worker::bus::{Outgoing, Queue};
 
 use crate::{
     message::ContactChange,

@@ -20,12 +20,12 @@ use emulator::{
 };
 use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
+use servicebus::{ConnectionString, Outgoing, Queue, amqp};
 use tempfile::TempDir;
 use tokio::{
     process::{Child, Command},
     time::{Instant, sleep},
 };
-use worker::bus::{ConnectionString, Outgoing, Queue, amqp};
 
 use crate::{binary, scenario::Scenario};
 
@@ -132,8 +132,8 @@ impl World {
     /// Opens the queue for sending, as a client over TCP.
     pub fn sender(&self) -> anyhow::Result<amqp::AmqpQueue> {
         let connection = ConnectionString::parse(&self.bus.connection_string())?;
-        let settings = amqp::Settings::from_connection_string(&connection, QUEUE, worker::clock::now);
-        Ok(amqp::AmqpQueue::open_without_intake(&settings, None)?)
+        let settings = amqp::Settings::from_connection_string(&connection, QUEUE, servicebus::clock::now);
+        Ok(amqp::AmqpQueue::open_without_intake(&settings)?)
     }
 
     /// Posts the messages of a scenario in order, telling `progress` after each.

@@ -3,38 +3,19 @@
 use std::{
     net::{IpAddr, Ipv6Addr},
     path::Path,
-    sync::Arc,
     time::Duration,
 };
 
-use reqwest::{Response, Url};
-use rustls::pki_types::{CertificateDer, pem, pem::PemObject};
-use rustls_platform_verifier::Verifier;
+use reqwest::Url;
+pub use servicebus::http::body;
+use servicebus::tls;
 
 /// The client cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file with the extra certificate cannot be read.
-    #[error("{path} cannot be read; graph.ca_file must name a PEM file with a certificate")]
-    Unreadable {
-        /// The file.
-        path: Box<str>,
-        /// Why.
-        #[source]
-        cause: std::io::Error,
-    },
-    /// It is no certificate.
-    #[error("{path} holds no certificate in PEM form")]
-    NoCertificate {
-        /// The file.
-        path: Box<str>,
-        /// Why, if the parser said.
-        #[source]
-        cause: Option<pem::Error>,
-    },
-    /// The certificates are not usable.
-    #[error("the trusted certificates cannot be loaded")]
-    Tls(#[source] rustls::Error),
+    /// The trusted certificates cannot be used.
+    #[error("graph.ca_file cannot be used")]
+    Tls(#[source] tls::Error),
     /// The library refused.
     #[error("the http client cannot be made")]
     Build(#[source] reqwest::Error),
@@ -94,16 +75,16 @@ impl Client {
         &self.direct
     }
 
-    /// The client for calls to the host of this address.
+    /// The client for calls to an address.
     #[must_use]
-    pub fn towards(&self, url: &Url) -> &reqwest::Client {
+    pub fn to(&self, url: &Url) -> &reqwest::Client {
         let here = url.host_str().is_some_and(is_on_this_machine);
         if here { &self.direct } else { &self.outside }
     }
 
     /// Begins a call.
     pub fn request(&self, method: reqwest::Method, url: &Url) -> reqwest::RequestBuilder {
-        self.towards(url).request(method, url.clone())
+        self.to(url).request(method, url.clone())
     }
 }
 
@@ -126,22 +107,6 @@ pub fn is_on_this_machine(host: &str) -> bool {
         Ok(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Err(_) => false,
     }
-}
-
-/// The body of an answer; `None` if it is longer than that, and then no more of it is read.
-pub async fn body(response: &mut Response, longest: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
-    let announced = response.content_length().and_then(|length| usize::try_from(length).ok());
-    if announced.is_some_and(|length| length > longest) {
-        return Ok(None);
-    }
-    let mut body = Vec::with_capacity(announced.unwrap_or_default());
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > longest {
-            return Ok(None);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Some(body))
 }
 
 /// Asks for an address without a credential and tells the date of the answer, whatever the answer is.
@@ -184,42 +149,13 @@ fn builder(timeouts: Timeouts, ca_file: Option<&Path>) -> Result<reqwest::Client
 
 /// TLS with the certificates that the operating system trusts, and those of `ca_file` (PEM).
 pub(crate) fn tls(ca_file: Option<&Path>) -> Result<rustls::ClientConfig, Error> {
-    let extra = ca_file.map_or_else(|| Ok(Vec::new()), certificates)?;
-    let mut config = trusting(extra).map_err(Error::Tls)?;
+    let mut config = tls::trusting(ca_file).map_err(Error::Tls)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 
-/// TLS of any protocol, with the certificates that the operating system trusts, and these.
-pub(crate) fn trusting(extra: Vec<CertificateDer<'static>>) -> Result<rustls::ClientConfig, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider))?;
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    Ok(config)
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
-    let name: Box<str> = path.display().to_string().into();
-    let pem = std::fs::read(path).map_err(|cause| Error::Unreadable { path: name.clone(), cause })?;
-    match CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>() {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) => Err(Error::NoCertificate { path: name, cause: None }),
-        Err(cause) => Err(Error::NoCertificate { path: name, cause: Some(cause) }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::{collection::vec, prelude::*};
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
-    };
-
     use super::*;
 
     #[test]
@@ -244,57 +180,6 @@ mod tests {
             ["", "localhost.example", "notlocalhost", "128.0.0.1", "169.254.169.254", "[fe80::1]", "a b"]
         {
             assert!(!is_on_this_machine(host), "{host}");
-        }
-    }
-
-    /// What is read, up to 100 bytes, of an answer with these bytes.
-    async fn read(answer: Vec<u8>) -> Result<Option<Vec<u8>>, reqwest::Error> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
-        let url = format!("http://{}/", listener.local_addr().expect("bound"));
-        let server = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.expect("a client");
-            let mut heard = Vec::new();
-            while !heard.ends_with(b"\r\n\r\n") {
-                heard.push(stream.read_u8().await.expect("a request"));
-            }
-            // Whoever has read enough may close before all of it is written.
-            drop(stream.write_all(&answer).await);
-        });
-        let long = Duration::from_mins(10);
-        let client = Client::new(Timeouts { connect: long, request: long }, None).expect("a client");
-        let url = url.parse().expect("an address");
-        let mut response = client.request(reqwest::Method::GET, &url).send().await?;
-        let read = body(&mut response, 100).await;
-        server.await.expect("served");
-        read
-    }
-
-    fn announced(length: usize, body: &[u8]) -> Vec<u8> {
-        [format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n").as_bytes(), body].concat()
-    }
-
-    #[tokio::test]
-    async fn an_answer_of_any_announced_length_costs_no_more_than_the_bound() {
-        assert_eq!(read(announced(100, &[b'x'; 100])).await.expect("read"), Some(vec![b'x'; 100]));
-        assert_eq!(read(announced(101, b"")).await.expect("read"), None);
-        assert_eq!(read(announced(usize::MAX / 2, b"")).await.expect("read"), None);
-        assert!(read(announced(50, b"{")).await.is_err(), "broken off");
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(30) })]
-
-        #[test]
-        fn chunks_are_added_up(chunks in vec(1..60_usize, 0..6)) {
-            let mut answer = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
-            for length in &chunks {
-                answer.extend(format!("{length:x}\r\n{}\r\n", "y".repeat(*length)).bytes());
-            }
-            answer.extend(b"0\r\n\r\n");
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-            let read = runtime.block_on(read(answer)).expect("read");
-            let total = chunks.iter().sum::<usize>();
-            prop_assert_eq!(read.map(|body| body.len()), (total <= 100).then_some(total));
         }
     }
 }

@@ -4,7 +4,6 @@
 //! around it: one task tells the engine what happened and carries out what it asks for; what takes time
 //! (writes, settlements, renewals, probes) runs beside it and reports back.
 
-mod intake;
 mod link;
 mod state;
 
@@ -12,6 +11,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use jiff::Timestamp;
+use servicebus::{Delivery, Queue, clock, times::Reading};
 use shared::{
     backoff::Backoff,
     change::Change,
@@ -23,7 +23,7 @@ use shared::{
     moment::Moment,
     patch::UserWrite,
     plan::Planner,
-    reason::{DeadLetter, DeadLetterReason, chain},
+    reason::chain,
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -31,21 +31,16 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-pub(crate) use self::intake::{changes, intake, intake_noting, unreadable};
-use self::{
-    intake::{Read, guarded, read},
-    link::LinkGate,
-};
+use self::link::LinkGate;
 use crate::{
-    bus::{self, Delivery, Queue},
-    clock,
-    config::{LinkUnseen, Settings},
+    envelope::DeliveryHistory,
     graph::{self, Directory, Patience},
     pool::{
         locks::LockKeeper,
-        returns::Past,
         settling::{Copy, End, Held, Settler},
     },
+    preview::judge::{Read, guarded, internal, read},
+    settings::{LinkUnseen, Settings},
     telemetry::{
         Observer,
         health::{BEAT, Phase},
@@ -53,7 +48,6 @@ use crate::{
         observer::Written,
         trace::{Tracer, WriteTrace},
     },
-    times::Reading,
 };
 
 /// What the shell needs to know besides the engine's policy.
@@ -235,7 +229,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         self.locks.hold(delivery.lock, delivery.received);
         // Ages are counted by the clock that wrote the beginning.
         let there = self.observer.times.at_service_bus(Reading { instant: received, wall });
-        let past = Past::at(&delivery.message, there);
+        let past = DeliveryHistory::at(&delivery.message, there);
         let trace = self.observer.trace(&delivery.message, wall).map(|trace| (trace, clock::now()));
         let mut decoded = None;
         let (planner, sequence) = (&self.policy.planner, delivery.message.sequence);
@@ -392,8 +386,8 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         self.engine.lock_lost(lock, now);
     }
 
-    fn intake_failed(&mut self, error: &bus::Error) {
-        if matches!(error, bus::Error::Closed) {
+    fn intake_failed(&mut self, error: &servicebus::Error) {
+        if matches!(error, servicebus::Error::Closed) {
             self.closed = true;
             return;
         }
@@ -465,13 +459,6 @@ fn share() -> f64 {
 /// A panic in a call to Graph is that write's failure: tried again for a moment, then dead-lettered.
 fn panicked(patience: Patience) -> Failure {
     Failure { class: Class::Transient, dead_letter: internal(), grace: Some(patience.brief), suspicion: None }
-}
-
-fn internal() -> DeadLetter {
-    DeadLetter::new(
-        DeadLetterReason::InternalError,
-        "contactsync failed on this message; report it with the log of this moment, then replay the message",
-    )
 }
 
 #[cfg(test)]

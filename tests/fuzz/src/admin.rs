@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use worker::{bus::admin::Status, fuzz::admin};
+use servicebus::admin::Status;
+use worker::fuzz::admin;
 
 use crate::texts;
 

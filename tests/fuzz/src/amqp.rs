@@ -1,10 +1,10 @@
 //! Messages and replies of AMQP.
 
 use bytes::Bytes;
+use servicebus::{Message, Outgoing, Properties, Property};
 use worker::{
-    bus::{Message, Outgoing, Properties, Property},
-    dead_letters::record::Record,
     fuzz::amqp::{self, Piece},
+    operate::dead_letters::record::Record,
 };
 
 /// Deeper than any message nests.

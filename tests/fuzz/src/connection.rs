@@ -1,6 +1,6 @@
 //! Connection strings.
 
-use worker::bus::{ConnectionString, ConnectionStringError};
+use servicebus::{ConnectionString, ConnectionStringError};
 
 use crate::{shown_runs, texts, told};
 

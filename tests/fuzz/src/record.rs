@@ -1,9 +1,7 @@
 //! Lines of an export.
 
-use worker::{
-    bus::{Message, Property},
-    dead_letters::record::Record,
-};
+use servicebus::{Message, Property};
+use worker::operate::dead_letters::record::Record;
 
 use crate::told;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use toml::{Table, Value};
-use worker::config;
+use worker::settings;
 
 use crate::texts;
 
@@ -27,7 +27,7 @@ pub(crate) fn check(bytes: &[u8]) {
     let named = environment.iter().any(|(name, _)| name.contains(SECRET));
     // Where the secret is the name of a key, it is the key that is told to be wrong.
     let named = named || file.parse::<Table>().is_ok_and(|table| has_key(&table, SECRET));
-    let told = match config::parse(Some((Path::new("file"), file)), environment) {
+    let told = match settings::parse(Some((Path::new("file"), file)), environment) {
         Ok(settings) => {
             assert!(settings.pool.concurrency > 0);
             format!("{:?}", settings.bus.source)
@@ -63,7 +63,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     );
     let broken =
         format!("[service_bus]\nconnection_string = {SECRET}\n[identity]\nclient_secret = [\"{SECRET}\"]\n");
-    let mut seeds = texts(&[&whole, &environment, &broken, config::DEFAULTS]);
+    let mut seeds = texts(&[&whole, &environment, &broken, settings::DEFAULTS]);
     seeds.push(
         format!("[graph]\nroot = \"https://user:{SECRET}@graph.example\"\n[identity]\nkind = \"{SECRET}\"\n")
             .into_bytes(),

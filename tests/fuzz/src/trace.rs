@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use worker::{
-    bus::{Message, Properties, Property},
-    telemetry::trace::Tracer,
-};
+use servicebus::{Message, Properties, Property};
+use worker::telemetry::trace::Tracer;
 
 use crate::texts;
 

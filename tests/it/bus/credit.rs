@@ -8,9 +8,8 @@ use anyhow::{Context, Result};
 use emulator::broker;
 use emulator::bus::{Options, ServiceBus};
 use emulator::journal::{Event, Mark};
+use servicebus::{Error, Queue, Settlement, amqp::AmqpQueue};
 use tokio::time::timeout;
-use worker::bus::amqp::AmqpQueue;
-use worker::bus::{Error, Queue, Settlement};
 
 use super::{
     PATIENCE, QUEUE, is_delivered, is_settled, ready, receive, receive_one, requests, send, settings,
@@ -150,7 +149,7 @@ async fn closing_does_not_wait_for_a_service_that_is_away() -> Result<()> {
     let bus = ServiceBus::start(Options::default().queue(QUEUE)).await?;
     let mut settings = settings(&bus)?;
     settings.timing.close = Duration::from_millis(100);
-    let queue = AmqpQueue::open(&settings, None)?;
+    let queue = AmqpQueue::open(&settings)?;
     ready(&queue).await?;
     bus.go_away(Duration::from_hours(1));
     timeout(PATIENCE, queue.close()).await.context("close hangs")?;

@@ -7,14 +7,14 @@ use emulator::bus::{Options, ServiceBus};
 use emulator::faults::{Action, Point, Rule};
 use emulator::journal::{Event, Role};
 use jiff::{SignedDuration, Timestamp};
+use servicebus::{
+    Damage, Error, Outgoing, Peeked, PeekedState, Property, Queue, Settlement, UnreadableBody,
+    amqp::AmqpQueue,
+};
 use shared::class::Class;
 use shared::ids::SequenceNumber;
 use shared::reason::{DeadLetter, DeadLetterReason};
 use std::time::Duration;
-use worker::bus::amqp::AmqpQueue;
-use worker::bus::{
-    Damage, Error, Outgoing, Peeked, PeekedState, Property, Queue, Settlement, UnreadableBody,
-};
 
 use super::{DEAD, QUEUE, numbered, receive, receive_one, send, settings, settled, start};
 
@@ -51,7 +51,7 @@ async fn a_message_sent_is_received_as_it_was_and_gone_when_completed() -> Resul
 async fn a_scheduled_message_appears_at_its_time() -> Result<()> {
     let (bus, queue) = start().await?;
     queue.set_credit(1);
-    let at = worker::clock::now().checked_add(SignedDuration::from_secs(60))?;
+    let at = servicebus::clock::now().checked_add(SignedDuration::from_secs(60))?;
     queue.schedule(numbered(1), at).await?;
     assert_eq!((bus.counts(QUEUE)?.active, bus.counts(QUEUE)?.scheduled), (0, 1));
     let peeked = queue.peek(SequenceNumber(1), 10).await?;
@@ -97,7 +97,7 @@ async fn a_busy_service_is_reported_as_throttling_and_a_refused_message_is_not_t
 #[tokio::test]
 async fn without_intake_nothing_is_attached_before_it_is_needed() -> Result<()> {
     let bus = ServiceBus::start(Options::default().queue(QUEUE)).await?;
-    let queue = AmqpQueue::open_without_intake(&settings(&bus)?, None)?;
+    let queue = AmqpQueue::open_without_intake(&settings(&bus)?)?;
     assert!(matches!(queue.receive().await, Err(Error::Closed)));
     send(&queue, 1).await?;
     assert_eq!(queue.peek(SequenceNumber(1), 1).await?.len(), 1);
@@ -141,7 +141,7 @@ async fn a_message_that_cannot_be_read_is_handed_over_and_can_be_dead_lettered()
     for (delivery, expected) in receive(&queue, 2).await?.into_iter().zip(expected) {
         assert_eq!(delivery.message.body, Err(expected));
         let letter = DeadLetter::new(DeadLetterReason::BodyUndecodable, &expected.to_string());
-        delivery.settle(Settlement::DeadLetter(letter)).await?;
+        delivery.settle(tests::client::dead_lettered(&letter)).await?;
     }
     assert_eq!((bus.counts(QUEUE)?.active, bus.counts(DEAD)?.active), (0, 2));
     Ok(())
@@ -164,9 +164,9 @@ async fn the_largest_message_that_the_queue_takes_comes_out_again() -> Result<()
     let delivery = receive_one(&queue).await?;
     assert_eq!(delivery.message.body, Ok(sent.body));
     let letter = DeadLetter::new(DeadLetterReason::BodyUndecodable, &"long ".repeat(1_000));
-    delivery.settle(Settlement::DeadLetter(letter)).await?;
+    delivery.settle(tests::client::dead_lettered(&letter)).await?;
 
-    let dead = AmqpQueue::open(&settings(&bus)?.dead_letters(), None)?;
+    let dead = AmqpQueue::open(&settings(&bus)?.dead_letters())?;
     dead.set_credit(1);
     receive_one(&dead).await?.settle(Settlement::Complete).await?;
     Ok(())

@@ -13,14 +13,15 @@ use emulator::bus::{Options, ServiceBus};
 use emulator::faults::{Action, Point, Rule};
 use emulator::journal::{Event, Mark};
 use jiff::{SignedDuration, Timestamp};
+use servicebus::{
+    ConnectionString, Credential, Error, LinkState, Queue, SasKey, SettleError, Settlement, Token,
+    TokenSource,
+    amqp::{AmqpQueue, Settings},
+};
 use shared::class::Class;
 use shared::ids::SequenceNumber;
 use shared::reason::{DeadLetter, DeadLetterReason};
 use tokio::time::timeout;
-use worker::bus::amqp::{AmqpQueue, Settings, State};
-use worker::bus::{
-    ConnectionString, Credential, Error, Queue, SasKey, SettleError, Settlement, Token, TokenSource,
-};
 
 use super::{
     DEAD, PATIENCE, QUEUE, ready, receive, receive_one, requests, send, settings, settled, start, start_with,
@@ -36,7 +37,7 @@ async fn after_a_broken_connection_old_deliveries_are_settled_and_new_ones_come(
     bus.drop_connections();
     bus.journal().wait_after(mark, "a new connection", |event| matches!(event, Event::Opened { .. })).await?;
     let letter = DeadLetter::new(DeadLetterReason::WrongEntity, "test");
-    for settlement in [Settlement::Complete, Settlement::Abandon, Settlement::DeadLetter(letter)] {
+    for settlement in [Settlement::Complete, Settlement::Abandon, tests::client::dead_lettered(&letter)] {
         old.remove(0).settle(settlement).await?;
     }
     assert_eq!(requests(&bus, "update-disposition"), 3);
@@ -68,7 +69,7 @@ async fn while_the_service_is_away_the_state_says_so_and_recovers() -> Result<()
     ready(&queue).await?;
     bus.go_away(Duration::from_hours(1));
     let mut state = queue.state();
-    timeout(PATIENCE, state.wait_for(|state| matches!(state, State::Failed { .. }))).await??;
+    timeout(PATIENCE, state.wait_for(|state| matches!(state, LinkState::Failed { .. }))).await??;
     let error = timeout(PATIENCE, queue.receive()).await?.expect_err("nothing can come");
     assert_eq!(error.class(), Class::Transient);
     bus.come_back();
@@ -78,7 +79,7 @@ async fn while_the_service_is_away_the_state_says_so_and_recovers() -> Result<()
 #[tokio::test]
 async fn a_queue_that_does_not_exist_is_reported_and_picked_up_once_it_does() -> Result<()> {
     let bus = ServiceBus::start(Options::default()).await?;
-    let queue = AmqpQueue::open(&settings(&bus)?, None)?;
+    let queue = AmqpQueue::open(&settings(&bus)?)?;
     let error = timeout(PATIENCE, queue.receive()).await?.expect_err("no such queue");
     assert_eq!(error.class(), Class::Installation, "{error}");
     bus.broker(|broker, now| broker.add_queue(QUEUE, EntityOptions::default(), now))?;
@@ -89,11 +90,11 @@ async fn a_queue_that_does_not_exist_is_reported_and_picked_up_once_it_does() ->
 async fn a_wrong_key_is_a_fault_of_the_installation() -> Result<()> {
     let bus = ServiceBus::start(Options::default().queue(QUEUE)).await?;
     let parsed = ConnectionString::parse(&bus.connection_string().replace("SAS_KEY_VALUE", "wrong"))?;
-    let queue = AmqpQueue::open(&Settings::from_connection_string(&parsed, QUEUE, worker::clock::now), None)?;
+    let queue = AmqpQueue::open(&Settings::from_connection_string(&parsed, QUEUE, servicebus::clock::now))?;
     let error = timeout(PATIENCE, queue.receive()).await?.expect_err("refused");
     assert_eq!(error.class(), Class::Installation, "{error}");
     let state = queue.state().borrow().clone();
-    assert!(matches!(state, State::Failed { .. }), "{state:?}");
+    assert!(matches!(state, LinkState::Failed { .. }), "{state:?}");
     Ok(())
 }
 
@@ -117,7 +118,7 @@ async fn tokens_are_renewed_on_the_same_connection_before_they_end() -> Result<(
     let parsed = ConnectionString::parse(&bus.connection_string())?;
     let Credential::Key(key) = parsed.credential else { anyhow::bail!("a key was expected") };
     settings.tokens = Arc::new(ShortLived(key));
-    let queue = AmqpQueue::open(&settings, None)?;
+    let queue = AmqpQueue::open(&settings)?;
     ready(&queue).await?;
     let token = |event: &Event| matches!(event, Event::Token { status: 202, .. });
     bus.journal().wait_nth(4, Mark::START, PATIENCE, "four tokens", token).await?;
@@ -144,7 +145,7 @@ async fn a_sending_link_that_was_detached_while_idle_is_attached_again() -> Resu
 fn patient(bus: &ServiceBus) -> Result<AmqpQueue> {
     let mut settings = settings(bus)?;
     settings.timing.request = 6 * PATIENCE;
-    Ok(AmqpQueue::open(&settings, None)?)
+    Ok(AmqpQueue::open(&settings)?)
 }
 
 #[tokio::test]
@@ -227,10 +228,10 @@ async fn a_panic_in_the_client_ends_the_queue_instead_of_leaving_it_silent() -> 
     static BROKEN: AtomicBool = AtomicBool::new(false);
     let clock = || {
         assert!(!BROKEN.load(Ordering::Relaxed), "the clock of this test is broken");
-        worker::clock::now()
+        servicebus::clock::now()
     };
     let bus = ServiceBus::start(Options::default().queue(QUEUE)).await?;
-    let queue = AmqpQueue::open(&Settings { clock, ..settings(&bus)? }, None)?;
+    let queue = AmqpQueue::open(&Settings { clock, ..settings(&bus)? })?;
     queue.set_credit(1);
     send(&queue, 1).await?;
     let delivery = receive_one(&queue).await?;

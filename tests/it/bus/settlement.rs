@@ -7,9 +7,8 @@ use emulator::broker::{self, EntityOptions};
 use emulator::bus::{Options, ServiceBus};
 use emulator::faults::{Action, Point, Rule};
 use emulator::journal::Event;
+use servicebus::{Queue, RenewError, SettleError, Settlement, amqp::AmqpQueue};
 use shared::reason::{DeadLetter, DeadLetterReason};
-use worker::bus::amqp::AmqpQueue;
-use worker::bus::{Queue, RenewError, SettleError, Settlement};
 
 use super::{DEAD, QUEUE, is_broker, receive, receive_one, requests, send, settings, settled, start};
 
@@ -38,10 +37,10 @@ async fn a_dead_letter_carries_its_reason_and_can_be_received_from_the_sub_queue
     queue.set_credit(1);
     let letter =
         DeadLetter::new(DeadLetterReason::UserLinkInvalid, "column adx_identity_username is no GUID");
-    receive_one(&queue).await?.settle(Settlement::DeadLetter(letter)).await?;
+    receive_one(&queue).await?.settle(tests::client::dead_lettered(&letter)).await?;
     assert_eq!((bus.counts(QUEUE)?.active, bus.counts(DEAD)?.active), (0, 1));
 
-    let dead = AmqpQueue::open(&settings(&bus)?.dead_letters(), None)?;
+    let dead = AmqpQueue::open(&settings(&bus)?.dead_letters())?;
     dead.set_credit(1);
     let delivery = receive_one(&dead).await?;
     assert_eq!(delivery.message.properties.text("DeadLetterReason"), Some("UserLinkInvalid"));
@@ -92,7 +91,7 @@ async fn settling_under_a_lapsed_lock_says_so() -> Result<()> {
     let settings = settings(&bus)?;
     // A little less, as the two ends of a lock are measured with a message between them.
     settings.times.lock_length_is(lock_duration / 2);
-    let queue = AmqpQueue::open(&settings, None)?;
+    let queue = AmqpQueue::open(&settings)?;
     send(&queue, 1).await?;
     queue.set_credit(1);
     let delivery = receive_one(&queue).await?;
@@ -128,7 +127,7 @@ async fn an_answer_that_never_comes_leaves_the_locks_as_they_were() -> Result<()
     // Only what has to be given up is given up soon.
     let mut impatient = settings(&bus)?;
     impatient.timing.request = Duration::from_millis(100);
-    let renewing = AmqpQueue::open_without_intake(&impatient, None)?;
+    let renewing = AmqpQueue::open_without_intake(&impatient)?;
     let answer = renewing.renew(&[delivery.lock]).await.pop().context("one answer")?;
     assert!(matches!(answer, Err(RenewError::Failed(_))), "{answer:?}");
     delivery.settle(Settlement::Complete).await?;

@@ -5,10 +5,12 @@ use std::fs;
 use anyhow::{Context, Result};
 use emulator::bus::{Options, ServiceBus};
 use emulator::journal::Event;
+use servicebus::{
+    ConnectionString, Error, LinkState, Queue, Settlement,
+    amqp::{AmqpQueue, Settings},
+};
 use shared::class::Class;
 use tokio::time::timeout;
-use worker::bus::amqp::{AmqpQueue, Settings, State};
-use worker::bus::{ConnectionString, Error, Queue, Settlement};
 
 use super::{PATIENCE, QUEUE, receive_one, send};
 
@@ -16,7 +18,7 @@ async fn start() -> Result<(ServiceBus, Settings)> {
     let bus = ServiceBus::start(Options::default().queue(QUEUE).tls()).await?;
     let parsed = ConnectionString::parse(&bus.tls_connection_string().context("tls was asked for")?)?;
     assert!(parsed.endpoint.tls && !parsed.emulator);
-    let settings = Settings::from_connection_string(&parsed, QUEUE, worker::clock::now);
+    let settings = Settings::from_connection_string(&parsed, QUEUE, servicebus::clock::now);
     Ok((bus, settings))
 }
 
@@ -26,7 +28,7 @@ async fn a_private_certificate_authority_is_trusted_when_its_file_is_given() -> 
     let folder = tempfile::tempdir()?;
     let ca = folder.path().join("ca.pem");
     fs::write(&ca, bus.ca_pem())?;
-    let queue = AmqpQueue::open(&settings, Some(&ca))?;
+    let queue = AmqpQueue::open(&Settings { ca_file: Some(ca), ..settings })?;
     send(&queue, 1).await?;
     queue.set_credit(1);
     receive_one(&queue).await?.settle(Settlement::Complete).await?;
@@ -43,11 +45,11 @@ async fn a_certificate_that_nobody_vouches_for_is_a_fault_of_the_installation() 
     let other = ServiceBus::start(Options::default().tls()).await?;
     let ca = folder.path().join("other.pem");
     fs::write(&ca, other.ca_pem())?;
-    let queue = AmqpQueue::open(&settings, Some(&ca))?;
+    let queue = AmqpQueue::open(&Settings { ca_file: Some(ca), ..settings })?;
     let error = timeout(PATIENCE, queue.receive()).await?.expect_err("not trusted");
     assert!(matches!(error, Error::Tls { .. }), "{error:?}");
     assert_eq!(error.class(), Class::Installation);
-    assert!(matches!(&*queue.state().borrow(), State::Failed { .. }));
+    assert!(matches!(&*queue.state().borrow(), LinkState::Failed { .. }));
     assert_eq!(bus.journal().count(|event| matches!(event, Event::Opened { .. })), 0);
     Ok(())
 }
@@ -61,8 +63,10 @@ async fn a_file_without_certificates_is_refused_at_once() -> Result<()> {
     for (path, expected) in
         [(&empty, "holds no certificate"), (&folder.path().join("none.pem"), "cannot be read")]
     {
-        let error = AmqpQueue::open(&settings, Some(path)).err().context("must be refused")?;
-        assert!(error.to_string().contains(expected), "{error}");
+        let error = AmqpQueue::open(&Settings { ca_file: Some(path.clone()), ..settings.clone() })
+            .err()
+            .context("must be refused")?;
+        assert!(shared::reason::chain(&error).contains(expected), "{error}");
         assert_eq!(error.class(), Class::Installation);
     }
     Ok(())

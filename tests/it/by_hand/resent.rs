@@ -14,7 +14,7 @@ use crate::replay::{PATIENCE, QUICK};
 
 /// So many hours ago, as copies carry it.
 fn ago(hours: i64) -> Value {
-    Value::Long((worker::clock::now() - SignedDuration::from_hours(hours)).as_millisecond())
+    Value::Long((servicebus::clock::now() - SignedDuration::from_hours(hours)).as_millisecond())
 }
 
 /// Sends a message that was first seen two days ago, while Graph does not succeed at first.

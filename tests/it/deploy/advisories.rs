@@ -31,7 +31,7 @@ fn no_locked_package_has_a_known_weakness() -> Result<()> {
         println!("advisories: NOT looked up, as there is no index; deploy/advisories/index.py makes one");
         return Ok(());
     };
-    println!("advisories: {}", index.age(worker::clock::now()));
+    println!("advisories: {}", index.age(servicebus::clock::now()));
     let verdict = index.judge(&read("Cargo.lock"), &ignored(&read("deny.toml"))?)?;
     for notice in &verdict.notices {
         println!("advisories: {notice}");

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use jiff::SignedDuration;
 use tests::binary::workspace;
 use toml::Table;
-use worker::config;
+use worker::settings;
 
 use super::read;
 
@@ -97,7 +97,7 @@ fn compose_gives_the_worker_settings_that_it_takes() {
         environment.push((key.to_owned(), value));
     }
     assert!(environment.len() > 5, "the search finds too little: {environment:?}");
-    let settings = config::parse(None, environment).unwrap_or_else(|problems| panic!("{problems}"));
+    let settings = settings::parse(None, environment).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(settings.bus.source.to_string(), "queue contacts");
 }
 

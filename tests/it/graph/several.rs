@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use worker::bus::{Outgoing, Queue as _};
+use servicebus::{Outgoing, Queue as _};
 
 use super::{PATIENCE, contact, start, user, world};
 

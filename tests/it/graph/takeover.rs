@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use emulator::graph::{DEFAULT_CLIENT_ID, Identity, User};
 use serde_json::{Value, json};
+use servicebus::{Outgoing, Queue as _};
 use shared::reason::DeadLetterReason::{
     self, LinkAndAddressTogether, SignInAmbiguous, UserNotAllowed, UserOfAnotherContact,
 };
@@ -11,7 +12,6 @@ use tests::{
     world::{DEAD_LETTERS, World},
 };
 use uuid::Uuid;
-use worker::bus::{Outgoing, Queue as _};
 
 use super::{B2C, GUARDED, b2c_world, contact, run, start, user, world};
 use crate::replay::contactsync;

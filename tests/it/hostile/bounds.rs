@@ -3,9 +3,9 @@
 use anyhow::{Context, Result};
 use emulator::graph::User;
 use serde_json::json;
+use servicebus::{Outgoing, Queue};
 use shared::decode::limits;
 use tests::{load::usage::Usage, world::World};
-use worker::bus::{Outgoing, Queue};
 
 use super::{MEGABYTE, PATIENCE, QUICK, change, user, world};
 

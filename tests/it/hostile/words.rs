@@ -10,12 +10,12 @@ use std::{ffi::OsStr, path::Path, process::Stdio};
 use anyhow::{Context, Result, ensure};
 use emulator::broker::{Mode, Verb};
 use serde_amqp::Value;
+use servicebus::{Outgoing, Property, Queue};
 use tests::{
     binary,
     world::{DEAD_LETTERS, QUEUE, World},
 };
 use tokio::process::Command;
-use worker::bus::{Outgoing, Property, Queue};
 
 /// What a command said and how it ended.
 struct Said {

@@ -7,12 +7,12 @@ use std::{
 
 use anyhow::{Context, Result};
 use emulator::{bus::CLOUD_NAME, journal::Event};
+use servicebus::{ConnectionString, Outgoing, Queue, amqp};
 use tests::world::{Options, SUBSCRIPTION, TOPIC, World};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
 };
-use worker::bus::{ConnectionString, Outgoing, Queue, amqp};
 
 use super::{PATIENCE, applied, rename, seen, start, works, world};
 
@@ -104,8 +104,8 @@ async fn messages_come_from_a_subscription_and_go_back_to_its_topic() -> Result<
     });
     let worker = start(&world, &[&source, patience], &[])?;
     let connection = ConnectionString::parse(&world.bus.connection_string())?;
-    let topic = amqp::Settings::from_connection_string(&connection, TOPIC, worker::clock::now);
-    let topic = amqp::AmqpQueue::open_without_intake(&topic, None)?;
+    let topic = amqp::Settings::from_connection_string(&connection, TOPIC, servicebus::clock::now);
+    let topic = amqp::AmqpQueue::open_without_intake(&topic)?;
     let message = Outgoing {
         content_type: Some("application/json".into()),
         body: rename(1, "Ada").body().into(),

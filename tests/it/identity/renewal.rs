@@ -20,7 +20,7 @@ use super::world;
 static AHEAD: AtomicI64 = AtomicI64::new(0);
 
 fn moving_clock() -> Timestamp {
-    worker::clock::now() + SignedDuration::from_secs(AHEAD.load(Ordering::SeqCst))
+    servicebus::clock::now() + SignedDuration::from_secs(AHEAD.load(Ordering::SeqCst))
 }
 
 fn provider(world: &World, clock: fn() -> Timestamp) -> Result<EntraTokens> {
@@ -79,7 +79,7 @@ async fn the_old_token_serves_while_its_renewal_fails_and_not_a_second_longer() 
 async fn many_callers_cause_one_request_whether_it_succeeds_or_fails() -> Result<()> {
     let world = world().await?;
     world.graph.set_latency(std::time::Duration::from_millis(20));
-    let tokens = Arc::new(provider(&world, worker::clock::now)?);
+    let tokens = Arc::new(provider(&world, servicebus::clock::now)?);
     let all = |tokens: &Arc<EntraTokens>| {
         let calls: Vec<_> = (0..20)
             .map(|_| {
@@ -107,7 +107,7 @@ async fn many_callers_cause_one_request_whether_it_succeeds_or_fails() -> Result
 #[tokio::test]
 async fn callers_refused_with_one_token_share_the_next() -> Result<()> {
     let world = world().await?;
-    let tokens = provider(&world, worker::clock::now)?;
+    let tokens = provider(&world, servicebus::clock::now)?;
     let first = tokens.token().await?;
     world.graph.revoke_tokens();
     let second = tokens.renew(&first).await?;

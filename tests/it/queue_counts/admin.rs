@@ -9,29 +9,25 @@ use emulator::{
     faults::{Action, Point, Rule, Wrong},
     sas::{self, Claims},
 };
-use shared::class::Class;
-use worker::{
-    bus::{
-        ConnectionString, FixedToken, Outgoing, Queue,
-        admin::{self, AdminClient, Counts, Description, Error, Status},
-        amqp::{self, AmqpQueue},
-    },
-    http_client::{Client, Timeouts},
+use servicebus::{
+    ConnectionString, FixedToken, Outgoing, Queue,
+    admin::{self, AdminClient, Counts, Description, Error, Status},
+    amqp::{self, AmqpQueue},
 };
+use shared::class::Class;
 
 const QUEUE: &str = "team/contacts";
 
 fn client(connection_string: &str, address: &str) -> Result<AdminClient> {
     let parsed = ConnectionString::parse(connection_string)?;
     let root = admin::root(&parsed.endpoint).context("no address")?;
-    let timeouts = Timeouts { connect: tests::PATIENCE, request: tests::PATIENCE };
-    let http = Client::new(timeouts, None)?;
-    Ok(AdminClient::new(http, &root, address, parsed.credential.source(), worker::clock::now))
+    let http = tests::client::http_client()?;
+    Ok(AdminClient::new(http, &root, address, parsed.credential.source(), servicebus::clock::now))
 }
 
 fn settings(bus: &ServiceBus) -> Result<amqp::Settings> {
     let parsed = ConnectionString::parse(&bus.connection_string())?;
-    Ok(amqp::Settings::from_connection_string(&parsed, QUEUE, worker::clock::now))
+    Ok(amqp::Settings::from_connection_string(&parsed, QUEUE, servicebus::clock::now))
 }
 
 async fn start(options: EntityOptions) -> Result<ServiceBus> {
@@ -141,9 +137,9 @@ async fn each_kind_of_failure_is_told_from_the_others() -> Result<()> {
 async fn another_server_at_that_address_makes_no_sense() -> Result<()> {
     let bus = start(EntityOptions::default()).await?;
     let root = format!("{}/$emulator/", bus.admin_url()).parse()?;
-    let timeouts = Timeouts { connect: tests::PATIENCE, request: tests::PATIENCE };
     let tokens = Arc::new(FixedToken::new("SharedAccessSignature sr=a&sig=b".to_owned().into()));
-    let client = AdminClient::new(Client::new(timeouts, None)?, &root, "queues", tokens, worker::clock::now);
+    let client =
+        AdminClient::new(tests::client::http_client()?, &root, "queues", tokens, servicebus::clock::now);
     let error = client.describe().await.expect_err("JSON is no entry");
     assert!(matches!(error, Error::Senseless { .. }), "{error:?}");
     Ok(())
@@ -152,7 +148,7 @@ async fn another_server_at_that_address_makes_no_sense() -> Result<()> {
 #[tokio::test]
 async fn zeros_of_a_throttled_service_come_through_as_it_said_them() -> Result<()> {
     let bus = start(EntityOptions::default()).await?;
-    let sender = AmqpQueue::open_without_intake(&settings(&bus)?, None)?;
+    let sender = AmqpQueue::open_without_intake(&settings(&bus)?)?;
     sender.send(Outgoing { body: "a".into(), ..Outgoing::default() }).await?;
     assert_eq!(describe(&bus, QUEUE).await??.counts.map(|counts| counts.active), Some(1));
     fault(&bus, Wrong::Zeros);

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use emulator::faults::{Action, Point, Rule, Wrong};
+use servicebus::{Outgoing, Queue};
 use tests::{
     observed::{Metrics, Observed},
     scenario::{Mix, Scenario},
     world::{DEAD_LETTERS, Options, QUEUE, World},
 };
 use tokio::time::Instant;
-use worker::bus::{Outgoing, Queue};
 
 const PATIENCE: Duration = tests::PATIENCE;
 const OFTEN: &str = "[telemetry]\nqueue_interval = \"1s\"\n";
@@ -32,7 +32,7 @@ async fn world_with_a_dead_letter() -> Result<World> {
     let scenario = Scenario::mixed(Mix { garbage: 1, ..CHANGES }, 7);
     let world = World::loaded(Options::default(), &scenario).await?;
     let sender = world.sender()?;
-    let later = worker::clock::now() + jiff::SignedDuration::from_hours(1);
+    let later = servicebus::clock::now() + jiff::SignedDuration::from_hours(1);
     sender.schedule(Outgoing { body: "{}".into(), ..Outgoing::default() }, later).await?;
     sender.close().await;
     Ok(world)

@@ -10,16 +10,13 @@ use emulator::{
     sas::{self, Claims},
 };
 use jiff::{SignedDuration, Timestamp};
-use shared::reason::{DeadLetter, DeadLetterReason};
-use worker::{
-    bus::{
-        ConnectionString, Outgoing, Queue, Settlement,
-        admin::{self, AdminClient},
-        amqp::{AmqpQueue, Settings},
-    },
-    depth::{Counts, Known, Oldest, Reader, Reading, Source, Thoroughness, UnknownKind},
-    http_client::{Client, Timeouts},
+use servicebus::{
+    ConnectionString, Outgoing, Queue,
+    admin::{self, AdminClient},
+    amqp::{AmqpQueue, Settings},
 };
+use shared::reason::{DeadLetter, DeadLetterReason};
+use worker::operate::backlog::{Counts, Known, Oldest, Reader, Reading, Source, Thoroughness, UnknownKind};
 
 const QUEUE: &str = "contacts";
 
@@ -32,7 +29,7 @@ struct Bench {
 
 impl Bench {
     async fn start(claims: Claims, thoroughness: Thoroughness) -> Result<Self> {
-        Self::start_at(worker::clock::now, claims, thoroughness).await
+        Self::start_at(servicebus::clock::now, claims, thoroughness).await
     }
 
     /// The same with a clock of the reader's own.
@@ -40,14 +37,13 @@ impl Bench {
         let own = sas::Rule { name: "reader".into(), claims, ..sas::Rule::default() };
         let access = Access { rules: vec![sas::Rule::default(), own.clone()], ..Access::default() };
         let bus = ServiceBus::start(Options { access, ..Options::default().queue(QUEUE) }).await?;
-        let queue = AmqpQueue::open(&settings(&bus.connection_string())?, None)?;
+        let queue = AmqpQueue::open(&settings(&bus.connection_string())?)?;
         let text = bus.connection_string_for(&own);
         let parsed = ConnectionString::parse(&text)?;
         let root = admin::root(&parsed.endpoint).context("no address")?;
-        let timeouts = Timeouts { connect: tests::PATIENCE, request: tests::PATIENCE };
-        let http = Client::new(timeouts, None)?;
-        let admin = AdminClient::new(http, &root, QUEUE, parsed.credential.source(), worker::clock::now);
-        let looking = AmqpQueue::open_without_intake(&settings(&text)?, None)?;
+        let http = tests::client::http_client()?;
+        let admin = AdminClient::new(http, &root, QUEUE, parsed.credential.source(), servicebus::clock::now);
+        let looking = AmqpQueue::open_without_intake(&settings(&text)?)?;
         let (head, dead) = (Arc::new(looking.browser()), Arc::new(looking.dead_letter_browser()));
         let reader = Reader::new(admin, head, dead, thoroughness, clock);
         Ok(Self { bus, queue, reader })
@@ -68,17 +64,17 @@ impl Bench {
 
 /// To this clock all messages of a test have only just come, however slow the machine is.
 fn an_hour_earlier() -> Timestamp {
-    worker::clock::now() - SignedDuration::from_hours(1)
+    servicebus::clock::now() - SignedDuration::from_hours(1)
 }
 
 /// To this clock all messages of a test have been there for a while.
 fn a_minute_later() -> Timestamp {
-    worker::clock::now() + SignedDuration::from_mins(1)
+    servicebus::clock::now() + SignedDuration::from_mins(1)
 }
 
 fn settings(connection_string: &str) -> Result<Settings> {
     let parsed = ConnectionString::parse(connection_string)?;
-    Ok(Settings::from_connection_string(&parsed, QUEUE, worker::clock::now))
+    Ok(Settings::from_connection_string(&parsed, QUEUE, servicebus::clock::now))
 }
 
 #[track_caller]
@@ -123,8 +119,8 @@ async fn waiting_locked_scheduled_and_dead_messages_are_counted_apart() -> Resul
         held.extend(bench.queue.receive().await?);
     }
     let letter = DeadLetter::new(DeadLetterReason::WrongEntity, "an account");
-    held.remove(0).settle(Settlement::DeadLetter(letter)).await?;
-    let later = worker::clock::now().checked_add(SignedDuration::from_hours(1))?;
+    held.remove(0).settle(tests::client::dead_lettered(&letter)).await?;
+    let later = servicebus::clock::now().checked_add(SignedDuration::from_hours(1))?;
     bench.queue.schedule(Outgoing { body: "y".into(), ..Outgoing::default() }, later).await?;
     let reading = bench.reader.read().await;
     let known = known(&reading);
@@ -173,7 +169,7 @@ async fn a_dead_letter_contradicts_a_zero_too() -> Result<()> {
     bench.queue.set_credit(1);
     let letter = DeadLetter::new(DeadLetterReason::WrongEntity, "an account");
     for delivery in bench.queue.receive().await? {
-        delivery.settle(Settlement::DeadLetter(letter.clone())).await?;
+        delivery.settle(tests::client::dead_lettered(&letter)).await?;
     }
     bench.fault(Wrong::Zeros, 2);
     assert_eq!(unknown(&bench.reader.read().await).0, UnknownKind::Contradicted);

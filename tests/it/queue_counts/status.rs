@@ -5,6 +5,7 @@ use std::process::{Output, Stdio};
 use anyhow::{Context, Result, ensure};
 use emulator::faults::{Action, Point, Rule, Wrong};
 use serde_json::Value;
+use servicebus::{Outgoing, Queue};
 use tests::{
     binary,
     world::{Options, QUEUE, World},
@@ -13,7 +14,6 @@ use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::Command,
 };
-use worker::bus::{Outgoing, Queue};
 
 /// Nobody listens on the reserved port 1.
 const NO_WORKER: &str = "http://127.0.0.1:1/";

@@ -3,11 +3,11 @@
 use anyhow::{Context, Result};
 use emulator::graph::Fault;
 use opentelemetry_proto::tonic::{common::v1::any_value::Value, metrics::v1::metric::Data, trace::v1::Span};
+use servicebus::{Outgoing, Property, Queue};
 use tests::{
     observe::Receiver,
     world::{QUEUE, World},
 };
-use worker::bus::{Outgoing, Property, Queue};
 
 use super::{PATIENCE, QUICK, change, world};
 

@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, io::Write, path::Path, process::Stdio, time::Du
 use anyhow::{Context, Result, bail, ensure};
 use emulator::faults::{Action, Point, Rule, Wrong};
 use serde_json::Value;
+use servicebus::{Outgoing, Queue};
 use tests::{
     binary::workspace,
     observed::{Metrics, Observed, client},
@@ -18,11 +19,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
-use worker::{
-    bus::{Outgoing, Queue},
-    http_client,
-    telemetry::catalogue,
-};
+use worker::{http_client, telemetry::catalogue};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const RULES: &str = "deploy/prometheus/contactsync.rules.yaml";

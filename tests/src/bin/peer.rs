@@ -10,15 +10,13 @@ use std::{io::Write, time::Duration};
 
 use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
+use servicebus::ConnectionString;
 use tests::load::usage::Usage;
 use tokio::{
     process::Child,
     time::{Instant, sleep},
 };
-use worker::{
-    bus::ConnectionString,
-    http_client::{Client, Timeouts},
-};
+use worker::http_client::{Client, Timeouts};
 
 /// Longest time without a message settled.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -8,8 +8,8 @@ use emulator::{
     graph::{DEFAULT_CLIENT_ID, Throttle, User},
     journal::{Event, Role},
 };
+use servicebus::{Outgoing, Queue};
 use tokio::time::{Instant, sleep, sleep_until};
-use worker::bus::{Outgoing, Queue};
 
 use super::{
     figures::{Figures, Observed},

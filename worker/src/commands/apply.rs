@@ -7,6 +7,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
+use servicebus::Message;
 use shared::{
     change::Change,
     engine::intake::Read,
@@ -18,13 +19,14 @@ use self::{
     case::{Case, Order},
     tell::Manner,
 };
+use super::global::Global;
 use super::{
     body, print,
     queues::{dead_letter_at, start_log},
-    run::runtime,
+    runtime::runtime,
     wiring,
 };
-use crate::{bus::Message, cli::Cli, config::Settings, pipeline};
+use crate::{preview::judge, settings::Settings};
 
 /// As many contacts as an error lists.
 const LISTED: usize = 20;
@@ -91,15 +93,15 @@ fn contact(text: &str) -> Result<ContactId, &'static str> {
 }
 
 /// Shows it, and does it if asked to.
-pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
-    let settings = cli.settings()?;
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let settings = global.settings()?;
     start_log(&settings.telemetry)?;
     runtime()?.block_on(carry_out(&settings, args))
 }
 
 async fn carry_out(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
     let message = message(settings, args).await?;
-    let cases = match pipeline::changes(&message) {
+    let cases = match judge::changes(&message) {
         Err(letter) => vec![Case::unread(letter)],
         Ok(Read::Nothing(why)) => vec![Case::nothing(why)],
         Ok(Read::Changes(changes, unread)) => {

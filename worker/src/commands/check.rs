@@ -14,10 +14,18 @@ use serde_json::{Value, json};
 use shared::{ids::UserId, shown::Shown};
 
 use crate::{
-    check::{self, Ending, Finding, Probe, Severity, Surroundings, message, permissions},
-    cli::{BAD_SETTINGS, Cli},
-    commands::{body, config, json_text, print, run::runtime},
-    config::{Parts, environment, examine},
+    commands::{
+        body, config,
+        global::{BAD_SETTINGS, Global},
+        json_text, print,
+        runtime::runtime,
+    },
+    preview::message_check,
+    settings::{
+        Parts,
+        check::{self, Ending, Finding, Probe, Severity, Surroundings, permissions},
+        environment, examine,
+    },
 };
 
 /// Options of `check`.
@@ -66,8 +74,8 @@ fn user(text: &str) -> Result<UserId, &'static str> {
 }
 
 /// Looks at the settings, tries out what it is asked to, and tells everything it found.
-pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
-    let parts = examine(&cli.file(), environment())?;
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let parts = examine(&global.file(), environment())?;
     let findings = check::findings(&parts, Surroundings { replicas: args.replicas });
     let shown = args.message.as_deref().map(|file| by_message(&parts, file, args)).transpose()?;
     if args.list {
@@ -95,7 +103,7 @@ pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
 fn by_message(parts: &Parts, file: &Path, args: &Args) -> anyhow::Result<Vec<Probe>> {
     let body = body::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(match &parts.planner {
-        Some(planner) => message::judge(&body, args.content_type.as_deref(), planner),
+        Some(planner) => message_check::judge(&body, args.content_type.as_deref(), planner),
         None => vec![Probe::skipped("body", "the mapping cannot be used")],
     })
 }

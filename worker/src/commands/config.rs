@@ -12,10 +12,12 @@ use serde_json::{Map, Value, json};
 use shared::shown::Shown;
 
 use crate::{
-    cli::{BAD_SETTINGS, Cli},
-    commands::{json_text, print, print_error},
-    config::{self, Entries, Entry, Origin, Problems},
+    commands::{
+        global::{BAD_SETTINGS, Global},
+        json_text, print, print_error,
+    },
     private_file,
+    settings::{self, Entries, Entry, Origin, Problems},
 };
 
 /// The subcommands of `config`.
@@ -62,19 +64,19 @@ pub struct Show {
 }
 
 /// Does what the subcommand says.
-pub fn run(cli: &Cli, command: &Command) -> anyhow::Result<ExitCode> {
+pub fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Init(args) => init(args),
-        Command::Show(args) => show(cli, args),
+        Command::Show(args) => show(global, args),
         Command::Schema => {
-            print(&json_text(&config::schema()))?;
+            print(&json_text(&settings::schema()))?;
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
 fn init(args: &Init) -> anyhow::Result<ExitCode> {
-    let text = config::starter();
+    let text = settings::starter();
     if args.file == Path::new("-") {
         print(&text)?;
         return Ok(ExitCode::SUCCESS);
@@ -97,8 +99,8 @@ fn init(args: &Init) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(cli: &Cli, args: &Show) -> anyhow::Result<ExitCode> {
-    let parts = config::examine(&cli.file(), config::environment())?;
+fn show(global: &Global, args: &Show) -> anyhow::Result<ExitCode> {
+    let parts = settings::examine(&global.file(), settings::environment())?;
     let mut entries = parts.entries;
     if args.changed {
         entries.retain(|_, entry| entry.origin != Origin::Default);
@@ -120,7 +122,7 @@ pub(super) fn table(entries: &Entries) -> String {
         let _infallible = writeln!(
             text,
             "{key:width$} = {}   # {}",
-            Shown(config::shown(key, entry)),
+            Shown(settings::shown(key, entry)),
             Shown(origin(entry))
         );
         text
@@ -152,7 +154,7 @@ mod tests {
 
     fn entries() -> Entries {
         let text = "[identity]\nclient_secret = \"s3cret\"\ntenant = \"t\"";
-        config::Parts::of(Some((Path::new("x.toml"), text)), Vec::new()).entries
+        settings::Parts::of(Some((Path::new("x.toml"), text)), Vec::new()).entries
     }
 
     #[test]

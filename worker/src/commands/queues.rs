@@ -1,21 +1,21 @@
 //! The queues that commands about dead letters need, and the set that their filters choose.
 
-use std::{ops::ControlFlow, path::PathBuf, sync::Arc};
+use std::{ops::ControlFlow, sync::Arc};
 
 use anyhow::Context;
+use servicebus::{
+    Message, Queue,
+    amqp::{self, AmqpQueue},
+    clock,
+};
 use shared::ids::SequenceNumber;
 
 use super::{screen::Screen, wiring};
 use crate::{
-    bus::{
-        Message, Queue,
-        amqp::{self, AmqpQueue},
-    },
-    clock,
-    config::{Settings, Telemetry},
-    dead_letters::{Selection, Walk, browse},
     identity::Clients,
-    replay::Members,
+    operate::dead_letters::{Selection, Walk, browse},
+    operate::replay::Members,
+    settings::{Settings, Telemetry},
     telemetry::logging,
 };
 
@@ -32,7 +32,6 @@ pub(super) fn start_log(settings: &Telemetry) -> anyhow::Result<()> {
 pub(super) struct Queues {
     clients: Clients,
     dead: amqp::Settings,
-    ca_file: Option<PathBuf>,
     /// The dead letters, to look at.
     pub(super) looking: AmqpQueue,
     /// Where copies go.
@@ -44,11 +43,9 @@ pub(super) struct Queues {
 impl Queues {
     pub(super) fn open(settings: &Settings, to: Option<&str>) -> anyhow::Result<Self> {
         let clients = wiring::clients(&settings.graph)?;
-        let main = wiring::amqp_settings(&settings.bus, &clients);
-        let ca_file = settings.graph.ca_file.clone();
-        let open = |settings: &_| {
-            AmqpQueue::open_without_intake(settings, ca_file.as_deref()).context("the queue cannot be opened")
-        };
+        let main = wiring::amqp_settings(settings, &clients);
+        let open =
+            |settings: &_| AmqpQueue::open_without_intake(settings).context("the queue cannot be opened");
         let dead = main.clone().dead_letters();
         let mut target = main;
         if let Some(to) = to {
@@ -60,14 +57,13 @@ impl Queues {
             target_dead: Arc::new(open(&target.dead_letters())?),
             clients,
             dead,
-            ca_file: settings.graph.ca_file.clone(),
         })
     }
 
     /// The dead letters, to be received. How long their locks hold is asked beside, so that it is known soon.
     pub(super) fn receiving(&self, settings: &Settings) -> anyhow::Result<AmqpQueue> {
         tokio::spawn(wiring::admin(&settings.bus, &self.clients).get_acquainted());
-        AmqpQueue::open(&self.dead, self.ca_file.as_deref()).context("the dead-letter queue cannot be opened")
+        AmqpQueue::open(&self.dead).context("the dead-letter queue cannot be opened")
     }
 
     pub(super) async fn close(&self) {

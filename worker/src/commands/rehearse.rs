@@ -4,6 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use serde_json::{Map, Value, json};
+use servicebus::{PeekedState, Queue, amqp::AmqpQueue, clock};
 use shared::{
     class::Class,
     engine::{Ending, Intake, intake::Planned},
@@ -18,15 +19,13 @@ use super::{
     json_line,
     plan::{letter_json, shown},
     print,
-    run::stop_signal,
+    runtime::stop_signal,
     wiring,
 };
 use crate::{
-    bus::{PeekedState, Queue, amqp::AmqpQueue},
-    clock,
-    config::Settings,
     graph::{GraphClient, Priority},
-    rehearsal::{Rehearsal, Seen},
+    preview::rehearsal::{Rehearsal, Seen},
+    settings::Settings,
 };
 
 /// Time between two looks at a queue with nothing new in it.
@@ -66,9 +65,8 @@ struct Summary {
 /// Looks at every message until told to stop, or until there are no more.
 pub(super) async fn run(settings: Settings, args: &Args) -> anyhow::Result<()> {
     let clients = wiring::clients(&settings.graph)?;
-    let amqp = wiring::amqp_settings(&settings.bus, &clients);
-    let queue = AmqpQueue::open_without_intake(&amqp, settings.graph.ca_file.as_deref())
-        .context("the queue cannot be opened")?;
+    let amqp = wiring::amqp_settings(&settings, &clients);
+    let queue = AmqpQueue::open_without_intake(&amqp).context("the queue cannot be opened")?;
     let queue = Arc::new(queue);
     let directory = args.online.then(|| wiring::directory_for(&settings, clients, Priority::Low));
     let mut stop = stop_signal()?;

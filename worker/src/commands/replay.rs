@@ -6,6 +6,7 @@ mod report;
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
+use servicebus::{MAX_CREDIT, Queue, amqp::AmqpQueue, clock};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -13,15 +14,13 @@ use self::foretell::foretell;
 pub(super) use self::report::Report;
 use super::{
     queues::{Queues, choose, start_log},
-    run::stop_signal,
+    runtime::{runtime, stop_signal},
 };
 use crate::{
-    bus::{MAX_CREDIT, Queue, amqp::AmqpQueue},
-    cli::Cli,
-    clock,
-    config::Settings,
-    dead_letters::{Selection, span},
-    replay::{End, Errand, File, Order, Pacing, Run, Share, Summary, Supply, Taking, Watch},
+    commands::global::Global,
+    operate::dead_letters::{Selection, span},
+    operate::replay::{End, Errand, File, Order, Pacing, Run, Share, Summary, Supply, Taking, Watch},
+    settings::Settings,
 };
 
 /// Options of `replay`.
@@ -83,8 +82,8 @@ pub struct Args {
 }
 
 /// Replays.
-pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
-    let settings = cli.settings()?;
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let settings = global.settings()?;
     if !args.dry_run && !args.unguarded && settings.graph.reading.guard.is_none() {
         bail!(
             "guard.attribute is not set: a dead letter that is older than what a user has by now would overwrite the \
@@ -93,8 +92,7 @@ pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
         );
     }
     start_log(&settings.telemetry)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.context("the runtime cannot start")?.block_on(async {
+    runtime()?.block_on(async {
         if args.dry_run { foretell(&settings, args).await } else { put_back(&settings, args).await }
     })
 }

@@ -8,6 +8,7 @@ use std::{
 use anyhow::Context;
 use bytes::Bytes;
 use serde_json::json;
+use servicebus::{Outgoing, Queue, amqp::AmqpQueue};
 use shared::{
     decode::{self, Format},
     shown::Shown,
@@ -15,10 +16,8 @@ use shared::{
 use uuid::Uuid;
 
 use crate::{
-    bus::{Outgoing, Queue, amqp::AmqpQueue},
-    cli::Cli,
-    commands::{body, json_line, print, queues, wiring},
-    config::Settings,
+    commands::{body, global::Global, json_line, print, queues, runtime::runtime, wiring},
+    settings::Settings,
 };
 
 /// Options of `send`.
@@ -51,12 +50,11 @@ struct Parcel {
 }
 
 /// Sends the bodies in order. Nothing is sent if one of them is not fit to be.
-pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let parcels = args.files.iter().map(|file| parcel(file, args)).collect::<Result<Vec<_>, _>>()?;
-    let settings = cli.settings()?;
+    let settings = global.settings()?;
     queues::start_log(&settings.telemetry)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("the runtime cannot start")?.block_on(send(&settings, parcels, args.json))?;
+    runtime()?.block_on(send(&settings, parcels, args.json))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -93,9 +91,8 @@ const fn media_type(format: Format) -> &'static str {
 
 async fn send(settings: &Settings, parcels: Vec<Parcel>, as_json: bool) -> anyhow::Result<()> {
     let clients = wiring::clients(&settings.graph)?;
-    let amqp = wiring::amqp_settings(&settings.bus, &clients);
-    let queue = AmqpQueue::open_without_intake(&amqp, settings.graph.ca_file.as_deref())
-        .context("the queue cannot be opened")?;
+    let amqp = wiring::amqp_settings(settings, &clients);
+    let queue = AmqpQueue::open_without_intake(&amqp).context("the queue cannot be opened")?;
     let (all, mut sent) = (parcels.len(), 0);
     for parcel in parcels {
         let (id, name) = (Uuid::new_v4().to_string(), parcel.name);

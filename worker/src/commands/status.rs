@@ -10,6 +10,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use jiff::SignedDuration;
+use servicebus::{amqp::AmqpQueue, clock};
 use tokio::{
     runtime::Runtime,
     sync::watch,
@@ -17,20 +18,18 @@ use tokio::{
 };
 use url::Url;
 
-use super::{json_line, json_text, print, print_on, run::stop_signal, wiring};
+use super::{json_line, json_text, print, print_on, runtime::stop_signal, wiring};
 use crate::{
-    bus::amqp::AmqpQueue,
-    check,
-    cli::Cli,
-    clock,
-    config::{Bus, Settings, without_credentials},
-    depth::{Counts, Pace, Reader, Reading, Thoroughness},
+    commands::global::Global,
     identity::Clients,
-    status::{
+    operate::backlog::{Counts, Pace, Reader, Reading, Thoroughness},
+    operate::status::{
         Snapshot, WorkerSource, json,
         live::{self, Feed},
         text,
     },
+    settings::check,
+    settings::{Bus, Settings, without_credentials},
 };
 
 /// Options of `status`.
@@ -59,8 +58,8 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 /// Shows it once, or until somebody has enough.
-pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
-    let settings = cli.settings()?;
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let settings = global.settings()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -89,9 +88,8 @@ impl Scout {
     fn new(settings: Settings, args: &Args) -> anyhow::Result<Self> {
         let clients = wiring::clients(&settings.graph)?;
         let bus = &settings.bus;
-        let amqp = wiring::amqp_settings(bus, &clients);
-        let queue = AmqpQueue::open_without_intake(&amqp, settings.graph.ca_file.as_deref())
-            .context("the queue cannot be opened")?;
+        let amqp = wiring::amqp_settings(&settings, &clients);
+        let queue = AmqpQueue::open_without_intake(&amqp).context("the queue cannot be opened")?;
         let reader = Reader::new(
             wiring::admin(bus, &clients),
             Arc::new(queue.browser()),

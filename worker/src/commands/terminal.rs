@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 use shared::shown::{brief, json, lines};
 
-use crate::config::Problems;
+use crate::settings::Problems;
 
 /// Longest words of one cause, in characters.
 const LONGEST_CAUSE: usize = 4_000;

@@ -3,38 +3,40 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use servicebus::{
+    TokenSource,
+    admin::AdminClient,
+    amqp::{self, AmqpQueue},
+    clock,
+};
 
 use crate::{
-    bus::{
-        EntraSource, TokenSource,
-        admin::AdminClient,
-        amqp::{self, AmqpQueue},
-    },
-    clock,
-    config::{self, Access, Bus, Settings},
     graph::{self, GraphClient},
     http_client,
-    identity::{Clients, EntraTokens, TokenProvider},
+    identity::{Clients, EntraSource, EntraTokens, TokenProvider},
+    settings::{self, Access, Bus, Settings},
     telemetry::{Observer, tokens::ObservedTokens},
 };
 
 /// The HTTP clients of the process.
-pub fn clients(graph: &config::Graph) -> anyhow::Result<Clients> {
+pub fn clients(graph: &settings::Graph) -> anyhow::Result<Clients> {
     let timeouts = http_client::Timeouts { connect: graph.connect_timeout, request: graph.request_timeout };
     Ok(Clients::new(http_client::Client::new(timeouts, graph.ca_file.as_deref())?))
 }
 
 /// The queue, being received from.
-pub fn queue(settings: &Settings, amqp: &amqp::Settings) -> anyhow::Result<AmqpQueue> {
-    AmqpQueue::open(amqp, settings.graph.ca_file.as_deref()).context("the queue cannot be opened")
+pub fn queue(amqp: &amqp::Settings) -> anyhow::Result<AmqpQueue> {
+    AmqpQueue::open(amqp).context("the queue cannot be opened")
 }
 
 /// How to reach the queue, for whoever opens it in another way.
-pub fn amqp_settings(bus: &Bus, clients: &Clients) -> amqp::Settings {
+pub fn amqp_settings(settings: &Settings, clients: &Clients) -> amqp::Settings {
+    let bus = &settings.bus;
     let tokens = bus_tokens(bus, clients);
     let mut amqp = amqp::Settings::new(bus.endpoint.clone(), tokens, &bus.source.address(), clock::now);
     amqp.target = bus.source.target().into();
     amqp.way = bus.way.clone();
+    amqp.ca_file.clone_from(&settings.graph.ca_file);
     amqp.times = Arc::clone(&clients.times);
     amqp
 }
@@ -48,14 +50,21 @@ pub fn admin(bus: &Bus, clients: &Clients) -> AdminClient {
 /// The same with tokens that others use too.
 #[must_use]
 pub fn admin_by(bus: &Bus, clients: &Clients, tokens: Arc<dyn TokenSource>) -> AdminClient {
-    AdminClient::new(clients.http.clone(), &bus.admin, &bus.source.address(), tokens, clock::now)
-        .telling(Arc::clone(&clients.times))
+    AdminClient::new(
+        clients.http.to(&bus.admin).clone(),
+        &bus.admin,
+        &bus.source.address(),
+        tokens,
+        clock::now,
+    )
+    .telling(Arc::clone(&clients.times))
 }
 
 /// Tokens for Service Bus, by a shared key or by Entra.
 pub fn bus_tokens(bus: &Bus, clients: &Clients) -> Arc<dyn TokenSource> {
     match &bus.access {
         Access::Shared(credential) => credential.source(),
+        Access::Stored(stored) => Arc::new(stored.clone()),
         Access::Entra { identity, audience } => {
             // Microsoft's clients ask with two slashes here: the resource itself ends with one.
             let resource = format!("{audience}/");
@@ -93,7 +102,7 @@ pub fn observed_directory(
     (GraphClient::new(&http, provider, &options).observed(Arc::clone(observer)), tokens)
 }
 
-fn graph_options(graph: &config::Graph, priority: graph::Priority) -> graph::Options {
+fn graph_options(graph: &settings::Graph, priority: graph::Priority) -> graph::Options {
     graph::Options { root: graph.root.clone(), reading: graph.reading.clone(), priority }
 }
 

@@ -17,6 +17,7 @@ use reqwest::{
     Request, Response, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
 };
+use servicebus::{clock, times};
 use shared::{
     ids::UserId,
     patch::{PropertyValue, UserWrite},
@@ -37,14 +38,13 @@ use super::{
     wire::{self, Head},
 };
 use crate::{
-    clock, http_client,
+    http_client,
     identity::TokenProvider,
     telemetry::{
         Observer,
         labels::{self, Call, Method},
         trace,
     },
-    times,
 };
 
 /// What the client needs to know.
@@ -105,7 +105,7 @@ impl GraphClient {
         let Options { root, reading, priority } = options;
         let mut users = root.clone();
         users.set_path(&format!("{}/v1.0/users/", root.path().trim_end_matches('/')));
-        let (http, guard) = (http.towards(root).clone(), Guard::new(reading.guard.clone()));
+        let (http, guard) = (http.to(root).clone(), Guard::new(reading.guard.clone()));
         let (reading, priority, denied) = (reading.clone(), *priority, AtomicBool::new(false));
         Self { http, tokens, users, reading, priority, guard, denied, observer: None }
     }
@@ -187,7 +187,7 @@ impl GraphClient {
         let call = Call { method, answer: answer_of(&sent) };
         observer.metrics.called(call, begun.elapsed());
         if let Ok(response) = &sent {
-            observer.times.graph.answered(response.headers(), begun, times::Reading::now());
+            observer.times.reference.answered(response.headers(), begun, times::Reading::now());
         }
         if let Some(started) = started {
             let request_id = sent.as_ref().ok().and_then(|response| text(response.headers(), "request-id"));

@@ -19,16 +19,14 @@ use azure_identity::{
 use jiff::Timestamp;
 use reqwest::Url;
 use secrecy::ExposeSecret;
+use servicebus::times::{Reading, Times};
 
 use super::{
     App, Bearer, Credential, Endpoint, Error, Identity, ManagedIdentity,
     credential::read_token,
     transport::{Detour, Transport},
 };
-use crate::{
-    http_client,
-    times::{Reading, Times},
-};
+use crate::http_client;
 
 /// The audience that an app expects in the token of a managed identity it trusts.
 const EXCHANGE: &str = "api://AzureADTokenExchange/.default";
@@ -70,7 +68,7 @@ pub(super) async fn ask(identity: &Identity, clients: &Clients, scope: &str) -> 
                 .map_err(|cause| Error::settings("the certificate cannot be used", Some(cause.into())))?;
             let endpoint = identity.token_endpoint(&app.tenant);
             let assertion = certificate
-                .assertion(&app.client_id, &endpoint, clients.times.at_graph(Reading::now()))
+                .assertion(&app.client_id, &endpoint, clients.times.at_reference(Reading::now()))
                 .map_err(|_| Error::settings("the key of the certificate cannot sign", None))?;
             by_assertion(identity, clients, app, assertion, scope).await
         }

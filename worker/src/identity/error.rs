@@ -3,9 +3,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
+use servicebus::times;
 use shared::class::Class;
-
-use crate::times;
 
 /// A cause from another crate. Shared, because callers who waited for one request share its failure.
 pub(super) type Cause = Arc<dyn std::error::Error + Send + Sync>;

@@ -11,6 +11,7 @@ mod certificate;
 mod credential;
 mod entra;
 mod error;
+mod for_service_bus;
 #[doc(hidden)]
 pub mod fuzz;
 mod transport;
@@ -27,6 +28,7 @@ pub use self::{
     credential::{App, Credential, Identity, ManagedIdentity, SecretSource},
     entra::EntraTokens,
     error::{Endpoint, Error, TokenRefusal},
+    for_service_bus::EntraSource,
 };
 
 const SCHEME: &str = "Bearer ";

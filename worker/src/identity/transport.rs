@@ -17,14 +17,15 @@ use azure_core::{
 use jiff::SignedDuration;
 use reqwest::{Url, header::HeaderMap};
 use serde::Deserialize;
+use servicebus::{
+    clock,
+    times::{self, Reading, Times},
+};
 use shared::retry_after;
 use tokio::time::Instant;
 
 use super::{Clients, Endpoint, Error, TokenRefusal};
-use crate::{
-    clock, http_client,
-    times::{self, Reading, Times},
-};
+use crate::http_client;
 
 /// The longest answer that is read. Tokens have a few kilobytes; what is longer comes from somebody else.
 const LONGEST_ANSWER: usize = 256 * 1024;
@@ -90,9 +91,9 @@ impl Transport {
             return None;
         }
         let now = Reading::now();
-        self.times.graph.answered(headers, asked, now);
+        self.times.reference.answered(headers, asked, now);
         let by_this = || Some(now.wall.duration_since(times::date(headers)?));
-        self.times.graph.ahead(now).or_else(by_this)
+        self.times.reference.ahead(now).or_else(by_this)
     }
 
     fn note(&self, failure: Option<Error>) {

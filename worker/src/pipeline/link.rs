@@ -8,6 +8,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
+use servicebus::{Peeked, Queue};
 use shared::{
     backoff::Backoff,
     change::Change,
@@ -19,14 +20,11 @@ use shared::{
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{
-    Policy,
-    intake::{Read, guarded},
-};
+use super::Policy;
 use crate::{
-    bus::{self, Peeked, Queue},
-    config::LinkUnseen,
-    pool::returns::Past,
+    envelope::DeliveryHistory,
+    preview::judge::{Read, guarded},
+    settings::LinkUnseen,
     telemetry::{Observer, health::Fault, labels::Warning},
 };
 
@@ -128,7 +126,7 @@ impl<Q: Queue> LinkGate<Q> {
         for Peeked { message, .. } in &peeked {
             let watch = &mut self.watch;
             let mut note = |changes: &[Change]| watch.look(changes, planner, message.sequence);
-            guarded(read, message, &Past::of(message), planner, &mut note);
+            guarded(read, message, &DeliveryHistory::of(message), planner, &mut note);
             self.next = self.next.max(SequenceNumber(message.sequence.0.saturating_add(1)));
         }
         if !peeked.is_empty() && !self.watch.seen() && self.pages < PAGES {
@@ -250,7 +248,7 @@ impl<Q: Queue> LinkGate<Q> {
         self.page = Some(Box::pin(async move {
             sleep(wait).await;
             match timeout_at(until, queue.peek(next, PAGE)).await {
-                Ok(peeked) => peeked.map_err(|error: bus::Error| chain(&error)),
+                Ok(peeked) => peeked.map_err(|error: servicebus::Error| chain(&error)),
                 Err(_) => Err(format!("no answer within {LOOK:?}")),
             }
         }));

@@ -1,10 +1,10 @@
 //! What is told about the pipeline's state, in the log and in the metrics.
 
+use servicebus::Queue;
 use shared::{gate::State, lanes::About};
 
 use super::{Now, Pipeline};
 use crate::{
-    bus::Queue,
     graph::Directory,
     telemetry::{
         health::{Fault, Phase},

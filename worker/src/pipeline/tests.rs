@@ -6,21 +6,18 @@ use std::{path::Path, sync::Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
+use servicebus::{Message, Outgoing, Peeked, RenewError, SettleError, Settlement, Settler as Settles};
 use shared::{
     engine::{Failures, Intake, Planned},
     ids::{ContactId, SequenceNumber},
     patch::{PropertyValue, UserPatch},
     property::Property,
+    reason::DeadLetterReason,
 };
 use uuid::Uuid;
 
 use super::*;
-use crate::{
-    bus::{Message, Outgoing, Peeked, RenewError, SettleError, Settlement, Settler as Settles},
-    config,
-    graph::Applied,
-    telemetry::observer::tests::observer,
-};
+use crate::{graph::Applied, preview::judge, settings, telemetry::observer::tests::observer};
 
 /// A queue of a few messages that writes down what became of them.
 struct Shelf {
@@ -48,7 +45,7 @@ impl Settles for Record {
 
 #[async_trait]
 impl Queue for Shelf {
-    async fn receive(&self) -> Result<Vec<Delivery>, bus::Error> {
+    async fn receive(&self) -> Result<Vec<Delivery>, servicebus::Error> {
         let taken = std::mem::take(&mut *self.waiting.lock().expect("no panic under the lock"));
         if taken.is_empty() { std::future::pending().await } else { Ok(taken) }
     }
@@ -63,20 +60,20 @@ impl Queue for Shelf {
         Duration::from_mins(1)
     }
 
-    async fn send(&self, _: Outgoing) -> Result<(), bus::Error> {
-        Err(bus::Error::Closed)
+    async fn send(&self, _: Outgoing) -> Result<(), servicebus::Error> {
+        Err(servicebus::Error::Closed)
     }
 
-    async fn schedule(&self, message: Outgoing, _: Timestamp) -> Result<(), bus::Error> {
+    async fn schedule(&self, message: Outgoing, _: Timestamp) -> Result<(), servicebus::Error> {
         if let Some(class) = self.refusal {
             let (condition, description) = ("amqp:some-condition".into(), "in a test".into());
-            return Err(bus::Error::Refused { doing: "sending", condition, description, class });
+            return Err(servicebus::Error::Refused { doing: "sending", condition, description, class });
         }
         self.record.copies.lock().expect("no panic under the lock").push(message);
         Ok(())
     }
 
-    async fn peek(&self, _: SequenceNumber, _: u32) -> Result<Vec<Peeked>, bus::Error> {
+    async fn peek(&self, _: SequenceNumber, _: u32) -> Result<Vec<Peeked>, servicebus::Error> {
         Ok(Vec::new())
     }
 
@@ -119,7 +116,7 @@ longest_delay = "20s"
 "#;
 
 /// A body is the number of a user; one of other text cannot be read without a panic.
-fn touchy_read(message: &Message, _: &Planner, _: intake::Decoded<'_>) -> Intake {
+fn touchy_read(message: &Message, _: &Planner, _: judge::Decoded<'_>) -> Intake {
     let body = message.body.as_ref().expect("has a body");
     let number: u128 = str::from_utf8(body).expect("text").parse().expect("this reading panics");
     let name = Property::named("givenName").expect("known");
@@ -134,7 +131,7 @@ struct Run {
     extra: &'static str,
     refusal: Option<Class>,
     /// Properties of all messages.
-    properties: bus::Properties,
+    properties: servicebus::Properties,
 }
 
 impl Run {
@@ -156,7 +153,7 @@ impl Run {
         let waiting = Mutex::new(bodies.iter().enumerate().map(delivery).collect());
         let queue = Shelf { waiting, record: Arc::clone(&record), refusal: self.refusal };
         let text = format!("{SETTINGS}{}", self.extra);
-        let settings = config::parse(Some((Path::new("test"), &text)), Vec::new()).expect("good settings");
+        let settings = settings::parse(Some((Path::new("test"), &text)), Vec::new()).expect("good settings");
         let mut pipeline =
             Pipeline::new(Arc::new(queue), Arc::new(Touchy), Policy::of(&settings), observer());
         pipeline.read = touchy_read;
@@ -177,7 +174,9 @@ impl Run {
 
 fn reason(settlement: &Settlement) -> Option<DeadLetterReason> {
     match settlement {
-        Settlement::DeadLetter(letter) => Some(letter.reason),
+        Settlement::DeadLetter(letter) => {
+            DeadLetterReason::ALL.into_iter().find(|reason| reason.as_str() == &*letter.reason)
+        }
         Settlement::Complete | Settlement::Remove | Settlement::Abandon | Settlement::Release => None,
     }
 }
@@ -224,5 +223,5 @@ async fn a_message_whose_copy_the_queue_refuses_for_itself_is_dead_lettered() {
     let (settled, _) = run.over(&["nonsense"]).await;
     assert_eq!(reason(&settled[0]), Some(DeadLetterReason::CopyRefused));
     let Settlement::DeadLetter(letter) = &settled[0] else { unreachable!("it has a reason") };
-    assert!(letter.description.as_str().contains("the queue refuses the copy for a later try"), "{letter:?}");
+    assert!(letter.description.contains("the queue refuses the copy for a later try"), "{letter:?}");
 }

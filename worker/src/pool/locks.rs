@@ -10,14 +10,13 @@ use std::{
 };
 
 use rand::RngExt;
+use servicebus::{Queue, RenewError};
 use shared::ids::{IdMap, LockToken};
 use tokio::{
     sync::{Notify, mpsc},
     task::JoinHandle,
     time::{Instant, sleep_until},
 };
-
-use crate::bus::{Queue, RenewError};
 
 /// Tokens renewed in one request.
 const BATCH: usize = 100;
@@ -240,12 +239,12 @@ impl<Q: Queue> Renewal<Q> {
 mod tests {
     use async_trait::async_trait;
     use jiff::Timestamp;
+    use servicebus::{Delivery, Error, Outgoing, Peeked};
     use shared::ids::SequenceNumber;
     use tokio::time::sleep;
     use uuid::Uuid;
 
     use super::*;
-    use crate::bus::{Delivery, Error, Outgoing, Peeked};
 
     /// A queue whose locks hold for a time that only it knows, and that tells what is known of it.
     struct Locks {

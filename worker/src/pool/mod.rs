@@ -1,6 +1,5 @@
-//! What surrounds the pipeline: renewal of locks, settlement, the copies that come back later, and the counts.
+//! What surrounds the pipeline: renewal of locks, settlement, and the counts.
 
 pub mod locks;
-pub mod returns;
 pub mod settling;
 pub mod tally;

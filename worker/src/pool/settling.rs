@@ -4,6 +4,10 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
+use servicebus::{
+    Confirmations, Confirmed, DeadLettering, Error, Message, Queue, SettleError, Settlement, Settling,
+    Unsettled, clock,
+};
 use shared::{
     backoff::Backoff,
     class::Class,
@@ -18,13 +22,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::returns::{self, Past};
 use crate::{
-    bus::{
-        CODE, Confirmations, Confirmed, Error, Message, Queue, SettleError, Settlement, Settling, TARGET,
-        Unsettled,
-    },
-    clock,
+    envelope::{self, CODE, DeliveryHistory, TARGET},
     telemetry::{Observer, observer::Settlement as Settled, trace::MessageTrace},
 };
 
@@ -182,13 +181,12 @@ impl<Q: Queue> Settler<Q> {
         self.under_way.spawn(async move {
             let lock = unsettled.lock;
             let traced = account.trace.as_ref().and(letter.clone());
-            let lineage = Past::of(&account.message).lineage(&account.message);
+            let lineage = DeliveryHistory::of(&account.message).lineage(&account.message);
             let settling = async {
                 if ending == Ending::Returned && !renewed(&*queue, lock, &account.message).await {
                     return Ending::Unsettled;
                 }
                 let (settlement, ended) = settlement(&*queue, &account.message, ending, letter, delay).await;
-                let settlement = without_claims(settlement, &account.message);
                 if ending == Ending::Returned {
                     observer.sent(ended == Ending::Returned);
                 }
@@ -275,7 +273,9 @@ async fn settlement<Q: Queue>(
 ) -> (Settlement, Ending) {
     match (plain(ending), ending, letter) {
         (Some(settlement), ..) => (settlement, ending),
-        (None, Ending::DeadLettered(_), Some(letter)) => (Settlement::DeadLetter(letter), ending),
+        (None, Ending::DeadLettered(_), Some(letter)) => {
+            (Settlement::DeadLetter(dead_lettering(letter, message)), ending)
+        }
         (None, Ending::Returned, letter) => match schedule(queue, message, delays).await {
             Ok(()) => (Settlement::Remove, ending),
             Err(error) => without_copy(message, &error, letter).await,
@@ -287,14 +287,17 @@ async fn settlement<Q: Queue>(
 
 /// What stands on a dead letter about its failure is ours: where we have nothing to say, what the sender has put there
 /// is emptied. Service Bus sets properties of a message that is dead-lettered, and takes none away.
-fn without_claims(settlement: Settlement, message: &Message) -> Settlement {
-    let Settlement::DeadLetter(mut letter) = settlement else { return settlement };
-    for (name, ours) in [(CODE, &mut letter.code), (TARGET, &mut letter.target)] {
-        if ours.is_none() && message.properties.get(name).is_some() {
-            *ours = Some(Box::default());
-        }
+fn dead_lettering(letter: DeadLetter, message: &Message) -> DeadLettering {
+    let claimed = |name| message.properties.get(name).is_some();
+    let properties = [(CODE, letter.code), (TARGET, letter.target)];
+    DeadLettering {
+        reason: letter.reason.as_str().into(),
+        description: letter.description.as_str().into(),
+        properties: properties
+            .into_iter()
+            .filter_map(|(name, ours)| Some((name, ours.or_else(|| claimed(name).then(Box::default))?)))
+            .collect(),
     }
-    Settlement::DeadLetter(letter)
 }
 
 /// Without a confirmed copy the original must stay. It is given back untouched, because what keeps copies away
@@ -312,7 +315,7 @@ async fn without_copy(message: &Message, error: &Error, letter: Option<DeadLette
         tracing::warn!(message.sequence = %sequence, cause, "no copy for later could be sent; the message is dead-lettered");
         let letter =
             DeadLetter { code: letter.code, target: letter.target, ..DeadLetter::new(reason, &text) };
-        return (Settlement::DeadLetter(letter), Ending::DeadLettered(reason));
+        return (Settlement::DeadLetter(dead_lettering(letter, message)), Ending::DeadLettered(reason));
     }
     tracing::warn!(
         message.sequence = %sequence, cause,
@@ -325,14 +328,14 @@ async fn without_copy(message: &Message, error: &Error, letter: Option<DeadLette
 /// Sends the copy that comes back later; returns when the service has confirmed it.
 async fn schedule<Q: Queue>(queue: &Q, message: &Message, delays: Backoff) -> Result<(), Error> {
     let now = clock::now();
-    let attempt = Past::of(message).attempt.saturating_add(1);
+    let attempt = DeliveryHistory::of(message).attempt.saturating_add(1);
     // Between half and all of the ceiling: a message that comes back at once would only fail again.
     let delay: Duration = delays.delay(attempt, 0.5 + rand::random::<f64>() / 2.0);
-    let Some(copy) = returns::copy(message, now) else {
+    let Some(copy) = envelope::copy(message, now) else {
         return Err(Error::Protocol { doing: "copying a message", what: "its body cannot be read".into() });
     };
     let at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
-    queue.schedule(returns::due(copy, at), at).await
+    queue.schedule(envelope::due(copy, at), at).await
 }
 
 fn log(observer: &Observer, message: &Message, ending: Ending, letter: Option<&DeadLetter>, now: Instant) {

@@ -6,16 +6,16 @@ use std::{
 };
 
 use jiff::SignedDuration;
+use servicebus::{
+    clock,
+    times::{Reading, TOLERATED, Times, side},
+};
 use tokio::time::Instant;
 
 use super::{
     health::{Fault, Health},
     labels::{Service, Warning},
     metrics::Metrics,
-};
-use crate::{
-    clock,
-    times::{Reading, TOLERATED, Times, side},
 };
 
 /// How often to compare.
@@ -41,7 +41,7 @@ impl Clocks {
         told.at = Some(now);
         let now = Reading { instant: now, wall: clock::now() };
         let ahead = [
-            (Service::Graph, times.graph.ahead(now)),
+            (Service::Graph, times.reference.ahead(now)),
             (Service::ServiceBus, times.ahead_of_service_bus(now)),
         ];
         for (service, ahead) in ahead {
@@ -111,7 +111,7 @@ mod tests {
         clocks.look(times, metrics, health, start.instant);
         assert_eq!((skew(), health.warnings().len()), (None, 0));
         for _ in 0..3 {
-            times.graph.told(start.wall + Duration::from_mins(10), start.instant, start);
+            times.reference.told(start.wall + Duration::from_mins(10), start.instant, start);
         }
         clocks.look(times, metrics, health, start.instant + INTERVAL / 2);
         assert_eq!(skew(), None, "not yet looked at again");
@@ -119,7 +119,7 @@ mod tests {
         assert!(skew().is_some_and(|skew| (-601.0..=-600.0).contains(&skew)), "{:?}", skew());
         assert_eq!(health.warnings()[0].0, Warning::ClockSkew);
         for _ in 0..7 {
-            times.graph.told(start.wall, start.instant, start);
+            times.reference.told(start.wall, start.instant, start);
         }
         clocks.look(times, metrics, health, start.instant + 2 * INTERVAL);
         assert_eq!(health.warnings().len(), 0);

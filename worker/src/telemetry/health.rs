@@ -12,11 +12,11 @@ use std::{
     time::Duration,
 };
 
+use servicebus::LinkState;
 use shared::gate::State;
 use tokio::{sync::watch, time::Instant};
 
 use super::labels::{PauseCause, Warning};
-use crate::bus::amqp::State as Link;
 
 /// The pipeline turns at least this often, also when nothing happens.
 pub const BEAT: Duration = Duration::from_secs(1);
@@ -103,7 +103,7 @@ pub struct Health {
     /// The latest sign of life, in milliseconds after the start.
     beat: AtomicU64,
     phase: AtomicU8,
-    link: watch::Receiver<Link>,
+    link: watch::Receiver<LinkState>,
     seen: Mutex<Seen>,
 }
 
@@ -124,7 +124,7 @@ struct Seen {
 impl Health {
     /// Nothing known yet but how the link to the queue fares.
     #[must_use]
-    pub fn new(link: watch::Receiver<Link>) -> Self {
+    pub fn new(link: watch::Receiver<LinkState>) -> Self {
         Self {
             started: Instant::now(),
             beat: AtomicU64::new(0),
@@ -195,7 +195,7 @@ impl Health {
     /// Whether the link to the queue is up.
     #[must_use]
     pub fn link_is_up(&self) -> bool {
-        matches!(*self.link.borrow(), Link::Ready)
+        matches!(*self.link.borrow(), LinkState::Ready)
     }
 
     /// What holds writes back.
@@ -252,14 +252,14 @@ impl Health {
         const REMEDY: &str = "see that the namespace can be reached and that its key or role is right; the worker \
                               tries again by itself";
         match &*self.link.borrow() {
-            Link::Ready => None,
-            Link::Connecting => {
+            LinkState::Ready => None,
+            LinkState::Connecting => {
                 Some(Fault { text: "on the way to the queue".into(), remedy: "wait a moment" })
             }
-            Link::Failed { what, since } => {
+            LinkState::Failed { what, since } => {
                 Some(Fault { text: format!("no link to the queue since {since:.0}: {what}"), remedy: REMEDY })
             }
-            Link::Closed => Some(Fault {
+            LinkState::Closed => Some(Fault {
                 text: "the link to the queue is closed".into(),
                 remedy: "nothing; the worker is about to end",
             }),
@@ -325,7 +325,7 @@ fn breaker_fault(seen: &Seen) -> Option<Fault> {
 mod tests {
     use super::*;
 
-    fn health(link: Link) -> Health {
+    fn health(link: LinkState) -> Health {
         let health = Health::new(watch::channel(link).1);
         health.beat(Phase::Running, Instant::now());
         health
@@ -341,17 +341,17 @@ mod tests {
 
     #[test]
     fn every_cause_of_not_being_ready_is_told() {
-        check(&health(Link::Ready), &[]);
-        let starting = Health::new(watch::channel(Link::Ready).1);
+        check(&health(LinkState::Ready), &[]);
+        let starting = Health::new(watch::channel(LinkState::Ready).1);
         check(&starting, &[("worker", "the worker has just been started")]);
-        check(&health(Link::Connecting), &[("broker", "on the way to the queue")]);
-        let failed = Link::Failed { what: "refused".into(), since: jiff::Timestamp::UNIX_EPOCH };
+        check(&health(LinkState::Connecting), &[("broker", "on the way to the queue")]);
+        let failed = LinkState::Failed { what: "refused".into(), since: jiff::Timestamp::UNIX_EPOCH };
         check(&health(failed), &[("broker", "no link to the queue since 1970-01-01T00:00:00Z: refused")]);
-        let draining = health(Link::Ready);
+        let draining = health(LinkState::Ready);
         draining.beat(Phase::Draining, Instant::now());
         let text = "the worker was told to stop; it finishes what is under way and takes no more";
         check(&draining, &[("worker", text)]);
-        let paused = health(Link::Ready);
+        let paused = health(LinkState::Ready);
         paused.at_fault(PauseCause::Permission, "denied");
         assert_eq!(paused.gate(Gate::Paused), Some(PauseCause::Permission));
         check(&paused, &[("intake", "intake is paused, the installation is at fault: denied")]);
@@ -359,7 +359,7 @@ mod tests {
         check(&paused, &[]);
         paused.gate(Gate::BreakerOpen);
         check(&paused, &[("breaker", "writes of many users failed in a row; one at a time is tried")]);
-        let denied = health(Link::Ready);
+        let denied = health(LinkState::Ready);
         denied.token(Some("invalid_client"));
         check(&denied, &[("token", "there is no token for graph: invalid_client")]);
         denied.token(None);
@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn a_link_that_is_unknown_keeps_the_worker_from_being_ready() {
-        let health = health(Link::Ready);
+        let health = health(LinkState::Ready);
         health.link(Some(Fault { text: "new_portalid never holds a user".into(), remedy: "set it" }));
         check(&health, &[("link", "new_portalid never holds a user")]);
         health.link(None);
@@ -377,7 +377,7 @@ mod tests {
 
     #[test]
     fn a_warning_stands_beside_the_checks_until_it_is_over() {
-        let health = health(Link::Ready);
+        let health = health(LinkState::Ready);
         let fault = Fault { text: "the clock is 45 s behind".into(), remedy: "set it" };
         health.warn(Warning::ClockSkew, Some(fault.clone()));
         check(&health, &[]);
@@ -388,7 +388,7 @@ mod tests {
 
     #[test]
     fn a_pipeline_that_stands_still_does_not_live() {
-        let health = health(Link::Ready);
+        let health = health(LinkState::Ready);
         let later = Instant::now() + PATIENCE * 2;
         assert_eq!(health.lifeless(Instant::now()), None);
         assert!(health.lifeless(later).is_some_and(|quiet| quiet > PATIENCE));

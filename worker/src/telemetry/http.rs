@@ -31,6 +31,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
+use servicebus::clock;
 use sha2::{Digest, Sha256};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -48,9 +49,8 @@ use super::{
     text,
 };
 use crate::{
-    clock,
-    config::{Problem, Problems},
     http_client::is_on_this_machine,
+    settings::{Problem, Problems},
 };
 
 /// The page: one file, with style and script inside.

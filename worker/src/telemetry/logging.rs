@@ -18,7 +18,7 @@ use tracing_subscriber::{
     fmt::{self, MakeWriter, format::Writer},
 };
 
-use crate::config::{LogFormat, Telemetry};
+use crate::settings::{LogFormat, Telemetry};
 
 /// Longest field of a line of text, in characters. The longest of ours is the description of a dead letter.
 const LONGEST_FIELD: usize = 4_096;

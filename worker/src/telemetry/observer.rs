@@ -9,6 +9,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use servicebus::{LinkState, Message, times::Times};
 use shared::{engine::Ending, gate::State};
 use tokio::{sync::watch, time::Instant};
 
@@ -19,10 +20,6 @@ use super::{
     metrics::{Constants, Metrics},
     trace::{MessageTrace, Tracer},
     values::Counter,
-};
-use crate::{
-    bus::{Message, amqp::State as Link},
-    times::Times,
 };
 
 /// What one write came to.
@@ -91,7 +88,7 @@ impl Observer {
     #[must_use]
     pub fn new(
         constants: Constants,
-        link: watch::Receiver<Link>,
+        link: watch::Receiver<LinkState>,
         writes_per_second: f64,
         log_outcomes: u64,
     ) -> Self {
@@ -304,7 +301,7 @@ pub(crate) mod tests {
 
     /// An observer with a link to the queue that is up.
     pub(crate) fn observer() -> Arc<Observer> {
-        Arc::new(Observer::new(constants(), watch::channel(Link::Ready).1, 20.0, 20))
+        Arc::new(Observer::new(constants(), watch::channel(LinkState::Ready).1, 20.0, 20))
     }
 
     #[test]

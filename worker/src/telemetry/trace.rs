@@ -12,11 +12,11 @@
 use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
+use servicebus::{Message, clock};
 use shared::{engine::Ending, reason::DeadLetter, shown};
 use tokio::sync::mpsc;
 
 use super::values::Counter;
-use crate::{bus::Message, clock};
 
 /// Spans that wait for export. More than that is lost and counted.
 pub const ROOM: usize = 4_096;
@@ -315,8 +315,9 @@ impl fmt::Debug for MessageTrace {
 
 #[cfg(test)]
 mod tests {
+    use servicebus::Property;
+
     use super::*;
-    use crate::bus::Property;
 
     #[track_caller]
     fn check(text: &str, expected: Option<bool>) {

@@ -3,6 +3,7 @@
 
 use anyhow::{Result, ensure};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
+use servicebus::amqp::untrusted::{self, Piece};
 use tests::{
     mutate::survive,
     rogue::encode::{
@@ -10,7 +11,6 @@ use tests::{
         text, uint,
     },
 };
-use worker::bus::amqp::untrusted::{self, Piece};
 
 const MUTANTS: usize = 6_000;
 

@@ -5,11 +5,11 @@ use emulator::graph::{Fault, User};
 use jiff::SignedDuration;
 use serde_amqp::Value;
 use serde_json::Value as Json;
+use servicebus::Property;
 use tests::{
     message::moment,
     world::{Options, QUEUE, World},
 };
-use worker::bus::Property;
 
 use super::{bury, contactsync, letter, of_letters, post};
 use crate::replay::{PATIENCE, QUICK, change, user};
@@ -19,7 +19,7 @@ const RETURNS: &str = "retry.tries = 1\nretry.first_return = \"10ms\"\nretry.lon
 
 /// So many hours from now, as copies carry it.
 fn in_hours(hours: i64) -> Property {
-    Property::I64((worker::clock::now() + SignedDuration::from_hours(hours)).as_millisecond())
+    Property::I64((servicebus::clock::now() + SignedDuration::from_hours(hours)).as_millisecond())
 }
 
 fn run() -> Property {
@@ -173,6 +173,6 @@ async fn a_replay_carries_on_what_was_believed_and_not_what_was_read() -> Result
     assert_eq!((of("contactsync-code"), of("contactsync-target")), (None, None));
     assert!(of("contactsync-original-id").is_some_and(|id| id != Value::String("forged".to_owned())));
     let Some(Value::Long(seen)) = of("contactsync-first-seen") else { panic!("a time") };
-    assert!(seen <= worker::clock::now().as_millisecond(), "it was not seen in the future");
+    assert!(seen <= servicebus::clock::now().as_millisecond(), "it was not seen in the future");
     Ok(())
 }

@@ -3,12 +3,12 @@
 use anyhow::Result;
 use emulator::graph::User;
 use serde_json::{Value as Json, json};
+use servicebus::{Outgoing, Property};
 use tests::{
     message::moment,
     observe::Receiver,
     world::{Options, World},
 };
-use worker::bus::{Outgoing, Property};
 
 use super::{letter, post};
 use crate::replay::{PATIENCE, QUICK, change, user};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use emulator::graph::User;
 use serde_json::Value as Json;
+use servicebus::{Outgoing, Property};
 use tests::{
     message::moment,
     tame::{ASCII_POISON, POISON, assert_tame},
@@ -14,7 +15,6 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
-use worker::bus::{Outgoing, Property};
 
 use super::{Said, bury, command, contactsync, letter, post, said};
 use crate::replay::{GUARDED, change, user};

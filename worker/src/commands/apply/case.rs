@@ -1,6 +1,7 @@
 //! One change that is forced through: its plan, what the user has, and what became of it.
 
 use jiff::Timestamp;
+use servicebus::{Message, clock};
 use shared::{
     change::Change,
     class::Class,
@@ -14,11 +15,9 @@ use shared::{
 };
 
 use crate::{
-    bus::Message,
-    clock,
-    config::Settings,
+    envelope::DeliveryHistory,
     graph::{self, Applied, Directory, GraphClient},
-    pool::returns::Past,
+    settings::Settings,
 };
 
 /// What is asked for.
@@ -116,7 +115,7 @@ impl Case {
 
 /// The write as `run` would make it. A file has no place in a queue: without a version of its own it is of now.
 fn write_of(planned: &Planned, message: &Message, now: Timestamp) -> UserWrite {
-    let past = Past::of(message);
+    let past = DeliveryHistory::of(message);
     planned.alone(past.first_seen.unwrap_or(now), past.arrival)
 }
 

@@ -4,15 +4,15 @@ mod directory;
 mod roles;
 mod service_bus;
 
+use servicebus::clock;
 use shared::ids::UserId;
 
 use super::super::wiring;
 use crate::{
-    check::{Obstacle, Probe, skew},
-    clock,
-    config::Settings,
     http_client,
     identity::Clients,
+    settings::Settings,
+    settings::check::{Obstacle, Probe, skew},
 };
 
 /// Tries everything, each thing as far as what it needs has worked.

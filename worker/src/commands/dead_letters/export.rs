@@ -9,17 +9,17 @@ use std::{
 
 use anyhow::{Context, ensure};
 use serde::de::IgnoredAny;
+use servicebus::Message;
 use shared::{ids::SequenceNumber, shown::Shown};
 
 use crate::{
-    bus::Message,
     commands::{
         print,
         queues::{Queues, choose},
     },
-    config::Settings,
-    dead_letters::{Selection, record::Record},
+    operate::dead_letters::{Selection, record::Record},
     private_file,
+    settings::Settings,
 };
 
 /// Options of `dead-letters export`.

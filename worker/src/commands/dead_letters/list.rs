@@ -3,22 +3,21 @@
 use std::{process::ExitCode, time::Duration};
 
 use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
+use servicebus::{admin::Properties, clock};
 
 use serde_json::Value;
 use shared::shown::brief;
 use tokio::time::timeout;
 
 use crate::{
-    bus::admin::Properties,
-    check::{Caution, cautions},
-    clock,
     commands::{
         json_text, print,
         queues::{Queues, choose},
         wiring,
     },
-    config::Settings,
-    dead_letters::{AGES, Census, Key, Letter, Selection},
+    operate::dead_letters::{AGES, Census, Key, Letter, Selection},
+    settings::Settings,
+    settings::check::{Caution, cautions},
 };
 
 /// How long the management interface may take: whoever has no right to it, or no way, is not to wait for long.

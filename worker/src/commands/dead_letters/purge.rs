@@ -9,21 +9,20 @@ use std::{
 
 use anyhow::bail;
 use serde_json::json;
+use servicebus::{Queue, clock};
 use uuid::Uuid;
 
 use super::export::Output;
 use crate::{
-    bus::Queue,
-    clock,
     commands::{
         print,
         queues::{Queues, choose},
         replay::{Report, exit_code, window},
-        run::stop_signal,
+        runtime::stop_signal,
     },
-    config::Settings,
-    dead_letters::{Selection, span},
-    replay::{Errand, Order, Pacing, Run, Supply, Taking},
+    operate::dead_letters::{Selection, span},
+    operate::replay::{Errand, Order, Pacing, Run, Supply, Taking},
+    settings::Settings,
 };
 
 /// Options of `dead-letters purge`.

@@ -3,6 +3,7 @@
 use std::{fmt::Write, process::ExitCode};
 
 use serde_json::{Map, Value, json};
+use servicebus::Message;
 use shared::{
     change::{self, Change, Columns},
     engine::intake::{self, Read},
@@ -13,11 +14,10 @@ use shared::{
 };
 
 use crate::{
-    bus::Message,
     commands::{json_text, print, queues::dead_letter_at},
-    config::Settings,
-    dead_letters::{Letter, shown},
-    pipeline::unreadable,
+    operate::dead_letters::{Letter, shown},
+    preview::judge::unreadable,
+    settings::Settings,
 };
 
 /// Options of `dead-letters show`.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
 use serde_json::json;
+use servicebus::{Message, amqp::AmqpQueue, clock};
 use shared::{
     plan::Planner,
     reason::chain,
@@ -14,13 +15,11 @@ use shared::{
 
 use super::Args;
 use crate::{
-    bus::{Message, amqp::AmqpQueue},
-    clock,
     commands::{json_line, print, queues::Queues, screen::Screen, wiring},
-    config::Settings,
-    dead_letters::{Letter, Selection, Walk},
     graph::{self, GraphClient},
-    replay::{File, Forecast, forecast},
+    operate::dead_letters::{Letter, Selection, Walk},
+    operate::replay::{File, Forecast, forecast},
+    settings::Settings,
 };
 
 /// Says it, and changes nothing.

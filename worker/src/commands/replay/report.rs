@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use crate::{
     commands::{json_line, print, screen::Screen},
+    operate::replay::{Audit, End, Event, Progress, Summary},
     private_file,
-    replay::{Audit, End, Event, Progress, Summary},
 };
 
 /// Time between two lines of progress.

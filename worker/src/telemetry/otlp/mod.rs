@@ -14,6 +14,7 @@ use reqwest::{
     Method, StatusCode, Url,
     header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
 };
+use servicebus::clock;
 use shared::{backoff::Backoff, reason::chain, retry_after};
 use tokio::{
     sync::{mpsc, watch},
@@ -23,7 +24,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{Observer, labels::Signal, trace::Span};
-use crate::{clock, config::Otlp, http_client};
+use crate::{http_client, settings::Otlp};
 
 /// Spans in one request.
 const BATCH: usize = 512;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use servicebus::clock;
 use shared::{
     admission::Withheld,
     ids::{SequenceNumber, UserId},
@@ -15,11 +16,10 @@ use shared::{
 
 use super::super::super::wiring;
 use crate::{
-    check::{Claims, Probe, Severity, permissions},
-    clock,
-    config::Settings,
     graph::{self, Directory},
     identity::{Clients, TokenProvider},
+    settings::Settings,
+    settings::check::{Claims, Probe, Severity, permissions},
 };
 
 const TOKEN: &str = "token for graph";

@@ -7,9 +7,9 @@ use shared::{ids::UserId, reason::chain};
 
 use super::super::super::wiring;
 use crate::{
-    check::{Probe, Severity},
-    config::Settings,
     identity::Clients,
+    settings::Settings,
+    settings::check::{Probe, Severity},
 };
 
 const ROLES: &str = "administrators";

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use servicebus::{self, LinkState, Peeked, Queue, admin, amqp::AmqpQueue};
 use shared::{
     ids::{SequenceNumber, UserId},
     plan::Planner,
@@ -10,16 +11,10 @@ use shared::{
 
 use super::super::super::wiring;
 use crate::{
-    bus::{
-        self, Peeked, Queue, admin,
-        amqp::{AmqpQueue, State},
-    },
-    check::{
-        Obstacle, Probe, Severity, queue,
-        waiting::{Sample, WAITING},
-    },
-    config::Settings,
     identity::Clients,
+    preview::waiting::{Sample, WAITING},
+    settings::Settings,
+    settings::check::{Obstacle, Probe, Severity, queue},
 };
 
 const SERVICE: &str = "service bus";
@@ -33,8 +28,8 @@ const PAGE: u32 = 100;
 const PAGES: u32 = 5;
 
 pub(super) async fn probes(settings: &Settings, clients: &Clients) -> (Vec<Probe>, BTreeSet<UserId>) {
-    let amqp = wiring::amqp_settings(&settings.bus, clients);
-    let opened = AmqpQueue::open(&amqp, settings.graph.ca_file.as_deref());
+    let amqp = wiring::amqp_settings(settings, clients);
+    let opened = AmqpQueue::open(&amqp);
     let queue = match opened {
         Ok(queue) => queue,
         Err(error) => return (vec![Probe::failed(SERVICE, chain(&error), "")], BTreeSet::new()),
@@ -44,7 +39,9 @@ pub(super) async fn probes(settings: &Settings, clients: &Clients) -> (Vec<Probe
     let listening = ready(&queue).await;
     let reached = match &listening {
         Ok(()) => true,
-        Err(error) => matches!(error, bus::Error::Refused { doing, .. } if *doing != "putting a token"),
+        Err(error) => {
+            matches!(error, servicebus::Error::Refused { doing, .. } if *doing != "putting a token")
+        }
     };
     let place = settings.bus.endpoint.authority();
     if reached {
@@ -96,23 +93,23 @@ async fn waiting(queue: &AmqpQueue, planner: &Planner) -> (Vec<Probe>, BTreeSet<
 }
 
 /// Waits until messages could come, or for the first reason why not. Without credit none does come.
-async fn ready(queue: &AmqpQueue) -> Result<(), bus::Error> {
+async fn ready(queue: &AmqpQueue) -> Result<(), servicebus::Error> {
     let mut state = queue.state();
     tokio::select! {
         // An error would mean that the task has ended; then `receive` says why.
-        Ok(_) = state.wait_for(|state| *state == State::Ready) => Ok(()),
+        Ok(_) = state.wait_for(|state| *state == LinkState::Ready) => Ok(()),
         received = queue.receive() => received.map(drop),
     }
 }
 
 /// What a failure at the entity means.
-fn failed(right: &'static str, entity: &str, place: &str, error: &bus::Error) -> Probe {
+fn failed(right: &'static str, entity: &str, place: &str, error: &servicebus::Error) -> Probe {
     match error {
-        bus::Error::Tls { .. } => Obstacle::Untrusted.probe(SERVICE, place, &chain(error)),
-        bus::Error::Timeout { .. } => Obstacle::Silent.probe(SERVICE, place, &chain(error)),
-        bus::Error::Connection { .. } => Obstacle::of(error).probe(SERVICE, place, &chain(error)),
-        bus::Error::Token { .. } => Probe::failed(TOKEN, chain(error), ""),
-        bus::Error::Refused { doing: "putting a token", description, .. }
+        servicebus::Error::Tls { .. } => Obstacle::Untrusted.probe(SERVICE, place, &chain(error)),
+        servicebus::Error::Timeout { .. } => Obstacle::Silent.probe(SERVICE, place, &chain(error)),
+        servicebus::Error::Connection { .. } => Obstacle::of(error).probe(SERVICE, place, &chain(error)),
+        servicebus::Error::Token { .. } => Probe::failed(TOKEN, chain(error), ""),
+        servicebus::Error::Refused { doing: "putting a token", description, .. }
             if description.to_ascii_lowercase().contains("expired") =>
         {
             Probe::failed(
@@ -122,18 +119,18 @@ fn failed(right: &'static str, entity: &str, place: &str, error: &bus::Error) ->
                  so put a new one into it",
             )
         }
-        bus::Error::Refused { doing: "putting a token", condition, .. } => Probe::failed(
+        servicebus::Error::Refused { doing: "putting a token", condition, .. } => Probe::failed(
             TOKEN,
             format!("service bus does not accept the token ({condition})"),
             "copy the connection string again: the key was replaced, or the rule is another queue's; with Entra, give \
              the identity the roles Azure Service Bus Data Receiver and Data Sender",
         ),
-        bus::Error::Refused { condition, .. } => refused(right, entity, condition, error),
+        servicebus::Error::Refused { condition, .. } => refused(right, entity, condition, error),
         _ => Probe::failed(SERVICE, chain(error), ""),
     }
 }
 
-fn refused(right: &'static str, entity: &str, condition: &str, error: &bus::Error) -> Probe {
+fn refused(right: &'static str, entity: &str, condition: &str, error: &servicebus::Error) -> Probe {
     let (what, role) = if right == LISTEN {
         ("listen at", "Listen, or the identity the role Azure Service Bus Data Receiver")
     } else {

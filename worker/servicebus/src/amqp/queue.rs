@@ -1,0 +1,203 @@
+//! The queue: what its consumers call, carried to the task that owns the link, and to the management node.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use shared::ids::{LockToken, SequenceNumber};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::connection::Namespace;
+use super::intake::Intake;
+use super::management::Management;
+use super::receiver::Task;
+use super::sender::SendLink;
+use super::settings::Settings;
+use super::settler::{AmqpSettler, Command, Locks};
+use super::slot::Slot;
+use crate::Queue;
+use crate::delivery::Delivery;
+use crate::error::{Error, RenewError};
+use crate::link_state::LinkState;
+use crate::message::{Outgoing, Peeked};
+use crate::times::Reading;
+
+/// A queue over AMQP.
+pub struct AmqpQueue {
+    entity: Box<str>,
+    namespace: Arc<Namespace>,
+    management: Arc<Management>,
+    sender: Slot<SendLink>,
+    intake: Arc<Intake>,
+    settler: Arc<AmqpSettler>,
+    state: watch::Receiver<LinkState>,
+    taking: tokio::sync::Mutex<()>,
+}
+
+impl AmqpQueue {
+    /// Begins to consume the queue: connects in the background and keeps the link up until closed. Must be
+    /// called within a tokio runtime.
+    pub fn open(settings: &Settings) -> Result<Self, Error> {
+        let (queue, task) = Self::build(settings)?;
+        let (running, intake) = (tokio::spawn(task.run()), Arc::clone(&queue.intake));
+        tokio::spawn(async move {
+            // A queue that nobody serves any more must not look like one in which nothing happens.
+            if running.await.is_err() {
+                drop(intake.close());
+            }
+        });
+        Ok(queue)
+    }
+
+    /// For sending and peeking only: nothing is received, no link is attached before it is needed.
+    pub fn open_without_intake(settings: &Settings) -> Result<Self, Error> {
+        let (queue, _) = Self::build(settings)?;
+        queue.intake.close();
+        Ok(queue)
+    }
+
+    fn build(settings: &Settings) -> Result<(Self, Task), Error> {
+        let namespace = Arc::new(Namespace::new(settings)?);
+        let management = Arc::new(Management::new(Arc::clone(&namespace), &settings.entity));
+        let (sender, commands) = mpsc::unbounded_channel();
+        let settler = Arc::new(AmqpSettler {
+            commands: sender,
+            management: Arc::clone(&management),
+            namespace: Arc::clone(&namespace),
+            dropped: AtomicU64::new(0),
+        });
+        let intake = Arc::new(Intake::default());
+        let (state_sender, state) = watch::channel(LinkState::Connecting);
+        let task = Task {
+            namespace: Arc::clone(&namespace),
+            address: settings.entity.clone(),
+            intake: Arc::clone(&intake),
+            settler: Arc::clone(&settler),
+            commands,
+            state: state_sender,
+            locks: Locks::default(),
+            link: None,
+            retired: Vec::new(),
+            epoch: 0,
+        };
+        let sender = Slot::new(Arc::clone(&namespace), settings.target.clone());
+        let taking = tokio::sync::Mutex::new(());
+        let entity = settings.entity.clone();
+        Ok((Self { entity, namespace, management, sender, intake, settler, state, taking }, task))
+    }
+
+    /// How the receiving link fares, now and from now on.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<LinkState> {
+        self.state.clone()
+    }
+
+    /// How many deliveries were dropped unsettled so far.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.settler.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Looks into the queue over the same connection.
+    #[must_use]
+    pub fn browser(&self) -> Browser {
+        Browser(Arc::clone(&self.management))
+    }
+
+    /// Looks into the dead-letter queue beneath over the same connection.
+    #[must_use]
+    pub fn dead_letter_browser(&self) -> Browser {
+        let entity = format!("{}/$DeadLetterQueue", self.entity);
+        Browser(Arc::new(Management::new(Arc::clone(&self.namespace), &entity)))
+    }
+
+    /// Attaches the sending link and sends nothing, to find out whether we may.
+    pub async fn attach_sender(&self) -> Result<(), Error> {
+        self.sender.once(|_| std::future::ready(Ok(()))).await.map_err(|failure| failure.error)
+    }
+
+    async fn post(&self, message: Outgoing, at: Option<Timestamp>) -> Result<(), Error> {
+        let limit = self.namespace.timing.request;
+        let message = Arc::new(message);
+        let send = |link: Arc<SendLink>| {
+            let message = Arc::clone(&message);
+            async move { link.send(&message, at, limit).await }
+        };
+        self.sender.with(send).await.map_err(|failure| failure.error)
+    }
+}
+
+/// Somebody who may look into a queue, and do nothing else.
+#[derive(Clone)]
+pub struct Browser(Arc<Management>);
+
+impl Browser {
+    /// Looks at up to `max` messages from a number on without locking them.
+    pub async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
+        self.0.peek(from, max).await.map_err(|failure| failure.error)
+    }
+}
+
+#[async_trait]
+impl Queue for AmqpQueue {
+    async fn receive(&self) -> Result<Vec<Delivery>, Error> {
+        // A second caller would take permits from the first; it waits for its turn instead.
+        let _turn = self.taking.lock().await;
+        self.intake.take().await
+    }
+
+    fn set_credit(&self, messages: u32) {
+        self.intake.set_capacity(messages);
+    }
+
+    async fn renew(&self, locks: &[LockToken]) -> Vec<Result<(), RenewError>> {
+        // The locks are extended at some moment between request and answer.
+        let at = Instant::now();
+        let answers = self.management.renew(locks).await;
+        for (lock, answer) in locks.iter().zip(&answers) {
+            if answer.is_ok() {
+                drop(self.settler.commands.send(Command::Renewed { lock: *lock, at }));
+            }
+        }
+        answers
+    }
+
+    fn lock_length(&self) -> Duration {
+        self.namespace.lock_length()
+    }
+
+    async fn send(&self, message: Outgoing) -> Result<(), Error> {
+        self.post(message, None).await
+    }
+
+    async fn schedule(&self, message: Outgoing, at: Timestamp) -> Result<(), Error> {
+        // Planned by our clock, and woken by that of the service: an hour's difference would be an hour's delay.
+        let at = self.namespace.times.by_service_bus(at, Reading::by(self.namespace.clock));
+        self.post(message, Some(at)).await
+    }
+
+    async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
+        self.management.peek(from, max).await.map_err(|failure| failure.error)
+    }
+
+    async fn close(&self) {
+        let (reply, closed) = oneshot::channel();
+        if self.settler.commands.send(Command::Close { reply }).is_ok() {
+            // An error means that the task has ended already, which is what we wait for.
+            drop(closed.await);
+        }
+        self.intake.close();
+        self.namespace.close().await;
+    }
+}
+
+impl Drop for AmqpQueue {
+    fn drop(&mut self) {
+        // Ends the task of a queue that nobody closed.
+        let (reply, _) = oneshot::channel();
+        drop(self.settler.commands.send(Command::Close { reply }));
+    }
+}

@@ -1,0 +1,98 @@
+//! Where the queue is, how to be let in, and how patient to be.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::connection_string::{ConnectionString, Endpoint};
+use crate::times::Times;
+use crate::token::TokenSource;
+use crate::way::Way;
+
+/// How patient the client is.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// For a connection, with everything needed until it can be used, and for each link.
+    pub connect: Duration,
+    /// For an answer to a request or to a message sent.
+    pub request: Duration,
+    /// For what is in the engine's hands to be settled when closing, and again for each good-bye to the service.
+    pub close: Duration,
+    /// Bound of the first pause after a failure; the pauses are drawn below bounds that double.
+    pub backoff_first: Duration,
+    /// Bound of the longest pause.
+    pub backoff_longest: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(30),
+            request: Duration::from_secs(30),
+            close: Duration::from_secs(5),
+            backoff_first: Duration::from_millis(100),
+            backoff_longest: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Where the queue is and how to be let in.
+#[derive(Clone)]
+pub struct Settings {
+    /// The namespace.
+    pub endpoint: Endpoint,
+    /// What carries the protocol.
+    pub way: Way,
+    /// Where to receive: a queue, a subscription as `topic/Subscriptions/name`, or a sub-queue of either.
+    pub entity: Box<str>,
+    /// Where to send: the queue, or the topic of the subscription.
+    pub target: Box<str>,
+    /// Where tokens come from.
+    pub tokens: Arc<dyn TokenSource>,
+    /// The wall clock, for the ends of tokens.
+    pub clock: fn() -> Timestamp,
+    /// What is known of the clock of the service and of the length of locks; messages add to it.
+    pub times: Arc<Times>,
+    /// A PEM file with certificates to trust besides those of the operating system.
+    pub ca_file: Option<PathBuf>,
+    /// How patient to be.
+    pub timing: Timing,
+}
+
+impl Settings {
+    /// Settings for the queue `entity` of a connection string.
+    #[must_use]
+    pub fn from_connection_string(parsed: &ConnectionString, entity: &str, clock: fn() -> Timestamp) -> Self {
+        Self::new(parsed.endpoint.clone(), parsed.credential.source(), entity, clock)
+    }
+
+    /// Settings for the queue `entity`, by the usual way and with the usual patience.
+    #[must_use]
+    pub fn new(
+        endpoint: Endpoint,
+        tokens: Arc<dyn TokenSource>,
+        entity: &str,
+        clock: fn() -> Timestamp,
+    ) -> Self {
+        Self {
+            endpoint,
+            way: Way::default(),
+            entity: entity.into(),
+            target: entity.into(),
+            tokens,
+            clock,
+            times: Arc::default(),
+            ca_file: None,
+            timing: Timing::default(),
+        }
+    }
+
+    /// The same for the dead-letter queue beneath; what is sent still goes where it went.
+    #[must_use]
+    pub fn dead_letters(mut self) -> Self {
+        self.entity = format!("{}/$DeadLetterQueue", self.entity).into();
+        self
+    }
+}

@@ -1,0 +1,51 @@
+//! What stands on a message beside its body: its own past, and what copies of it carry on.
+//!
+//! Whoever may send can write all of this into a message. So it is believed within bounds, and what a copy carries on is
+//! what was believed, never what was read. What is left to gain by a forged past is to be tried less long, later or
+//! with less patience, which the sender can have more cheaply by not sending; nobody else's message is touched:
+//!
+//! * a time that is after the message itself reached the queue counts as that time, so that no message is tried for
+//!   ever; one from more than a year before it, or on a message that never came back, is none;
+//! * counts are counts, far from where they would run over;
+//! * the number of somebody else's message does not make it the same message, as the body counts as well, for
+//!   [`Lineage`] and for the id of the copy: with detection of duplicates the queue would otherwise drop the copy of
+//!   the one for that of the other.
+
+mod copies;
+mod history;
+
+pub use self::{
+    copies::{copy, due, replayed},
+    history::{DeliveryHistory, replayed_by},
+};
+
+/// How often the message has come back.
+const ATTEMPT: &str = "contactsync-attempt";
+/// When its original reached the queue, in milliseconds since 1970.
+const FIRST_SEEN: &str = "contactsync-first-seen";
+/// Sequence number of its original.
+const SEQUENCE: &str = "contactsync-sequence";
+/// Message-id of its original.
+const ORIGINAL_ID: &str = "contactsync-original-id";
+/// When the copy was to reach the queue, in milliseconds since 1970.
+const DUE: &str = "contactsync-due";
+/// Which run of `replay` put the message back.
+pub const REPLAY_ID: &str = "contactsync-replay-id";
+/// When it was put back, in milliseconds since 1970.
+pub const REPLAYED_AT: &str = "contactsync-replayed-at";
+/// How often it was put back.
+const REPLAYS: &str = "contactsync-replays";
+/// Its number among the dead letters, by which a replay recognizes what it put back.
+const REPLAYED_SEQUENCE: &str = "contactsync-replayed-sequence";
+/// Why it was among them.
+const REPLAYED_REASON: &str = "contactsync-replayed-reason";
+
+/// Why a message is a dead letter, by Service Bus's name.
+pub const DEAD_LETTER_REASON: &str = "DeadLetterReason";
+/// What happened to it.
+pub const DEAD_LETTER_DESCRIPTION: &str = "DeadLetterErrorDescription";
+
+/// Property of a dead letter: Graph's code, if Graph refused.
+pub const CODE: &str = "contactsync-code";
+/// Property of a dead letter: the property of the user that it is about, if one is to blame.
+pub const TARGET: &str = "contactsync-target";

@@ -1,0 +1,6 @@
+//! What people do with the queue: look at dead letters, put them back, count what waits, watch workers.
+
+pub mod backlog;
+pub mod dead_letters;
+pub mod replay;
+pub mod status;

@@ -1,0 +1,448 @@
+//! The loop of a replay: take, send, complete, watch; and give back what was not wanted.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use servicebus::{Queue, Settlement, clock};
+use shared::{
+    class::Class,
+    ids::{LockToken, SequenceNumber},
+    reason::chain,
+};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+use uuid::Uuid;
+
+use super::{
+    Audit, End, Event, Item, Members, Pacing, Progress, Seen, Summary, Supply, Taken, Turn, Watch,
+    sending::{Sent, send},
+    taking::present,
+};
+use crate::{envelope, operate::dead_letters::Letter};
+
+/// Copies under way at once.
+const MOST_SENDS: usize = 64;
+/// After so much silence it is looked whether the missing members are still there.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// What happens to the messages of a set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// They are sent again and taken out.
+    PutBack,
+    /// They are taken out.
+    Remove,
+}
+
+/// What a run is to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Order {
+    /// Names the run.
+    pub replay: Uuid,
+    /// To do what.
+    pub errand: Errand,
+    /// How fast.
+    pub pacing: Pacing,
+    /// How long to wait for outcomes, and for messages that somebody else keeps under lock.
+    pub patience: Duration,
+    /// Messages of the set.
+    pub members: u64,
+    /// Messages looked at to find them.
+    pub looked_at: u64,
+}
+
+/// A replay.
+pub struct Run<Q, T> {
+    order: Order,
+    supply: Supply<Q>,
+    target: Arc<Q>,
+    watch: Option<Watch<Q>>,
+    tell: T,
+    hand: VecDeque<Item>,
+    sends: JoinSet<Sent>,
+    checks: JoinSet<Result<Members, servicebus::Error>>,
+    begun: u64,
+    replayed: u64,
+    gone: u64,
+    left: u64,
+    /// When the next copy may be sent.
+    next: Instant,
+    /// When something last came or went.
+    news: Instant,
+    checked: Instant,
+    /// Since when outcomes are waited for.
+    waiting: Option<Instant>,
+    exhausted: bool,
+}
+
+impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
+    /// A run that has not begun. `watch` follows the outcomes where the pacing asks for them.
+    pub fn new(order: Order, supply: Supply<Q>, target: Arc<Q>, watch: Option<Watch<Q>>, tell: T) -> Self {
+        let now = Instant::now();
+        Self {
+            order,
+            supply,
+            target,
+            watch,
+            tell,
+            hand: VecDeque::new(),
+            sends: JoinSet::new(),
+            checks: JoinSet::new(),
+            begun: 0,
+            replayed: 0,
+            gone: 0,
+            left: 0,
+            next: now,
+            news: now,
+            checked: now,
+            waiting: None,
+            exhausted: false,
+        }
+    }
+
+    /// Replays until the set is done, something ends it, or `stop` turns true; then gives back what it holds.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Summary {
+        let started = Instant::now();
+        let Order { replay, members, looked_at, .. } = self.order;
+        (self.tell)(Event::Started { replay, members, looked_at });
+        let mut end = loop {
+            match self.step(&mut stop).await {
+                Ok(()) => {}
+                Err(end) => break end,
+            }
+        };
+        // What is on its way is never left between its copy and its completion without need.
+        while let Some(sent) = self.sends.join_next().await {
+            if let (Err(failed), End::Done) = (self.sent(sent), &end) {
+                end = failed;
+            }
+        }
+        if end == End::Done && self.watch.is_some() {
+            end = self.await_outcomes(&mut stop).await;
+        }
+        self.give_back().await;
+        let open = self.watch.as_ref().map_or(0, |watch| watch.outcomes().open().len() as u64);
+        Summary {
+            replay,
+            progress: self.progress(),
+            open,
+            watched: self.watch.is_some(),
+            gone: self.gone,
+            left: self.left,
+            took: started.elapsed(),
+            end,
+        }
+    }
+
+    /// One turn: sees whether there is an end, asks for what is needed, and waits for whatever happens first.
+    async fn step(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), End> {
+        if *stop.borrow() {
+            return Err(End::Stopped);
+        }
+        let turn = self.turn()?;
+        self.fill()?;
+        self.look_around()?;
+        let may_send =
+            matches!(turn, Turn::Send(_)) && !self.hand.is_empty() && self.sends.len() < MOST_SENDS;
+        let check = (self.news + SILENCE).max(self.checked + 2 * SILENCE);
+        let silent = self.is_quiet() && self.missing() > 0 && self.checks.is_empty();
+        let patience = self.waiting.unwrap_or(self.news) + self.order.patience;
+        tokio::select! {
+            changed = stop.changed() => changed.map_err(|_| End::Stopped)?,
+            Some(sent) = self.sends.join_next() => self.sent(sent)?,
+            taken = take(&mut self.supply) => self.taken(taken)?,
+            looked = look(&mut self.watch) => self.looked(looked)?,
+            Some(checked) = self.checks.join_next() => self.checked(checked),
+            () = sleep_until(self.next), if may_send => {
+                if let Turn::Send(rate) = turn {
+                    self.begin(rate);
+                }
+            }
+            () = sleep_until(check), if silent => self.check(),
+            () = sleep_until(patience), if patience > Instant::now() => {}
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self) -> Result<Turn, End> {
+        let turn = self.order.pacing.turn(self.seen());
+        match turn {
+            Turn::Abort => return Err(End::Aborted),
+            Turn::Send(_) => self.waiting = None,
+            Turn::Wait if self.waiting.is_none() => {
+                self.waiting = Some(Instant::now());
+                (self.tell)(Event::Waiting("for what becomes of the canaries"));
+            }
+            Turn::Wait => {}
+        }
+        Ok(turn)
+    }
+
+    /// Sees to it that there are messages for the next seconds.
+    fn fill(&mut self) -> Result<(), End> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
+        let wanted = (self.order.pacing.rate * 4.0).clamp(8.0, 512.0) as usize;
+        if self.hand.len() > wanted / 2 {
+            return Ok(());
+        }
+        match &mut self.supply {
+            Supply::Queue(taking) => taking.ask(wanted - self.hand.len()),
+            Supply::File(file) => {
+                while self.hand.len() < wanted && !self.exhausted {
+                    match file.take() {
+                        Ok(Some(message)) => {
+                            self.hand.push_back(Item { message, lock: None, copied: false });
+                        }
+                        Ok(None) => self.exhausted = true,
+                        Err(error) => return Err(End::Failed(chain(&error).into())),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it is over, or cannot go on.
+    fn look_around(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        if self.waiting.is_some_and(|since| now >= since + self.order.patience) {
+            return Err(End::Untold);
+        }
+        if !self.is_quiet() {
+            return Ok(());
+        }
+        match &self.supply {
+            Supply::File(_) if self.exhausted => Err(End::Done),
+            Supply::File(_) => Ok(()),
+            Supply::Queue(taking) if taking.members().is_empty() => Err(End::Done),
+            Supply::Queue(taking) => match taking.blocked() {
+                Some(before) => Err(End::Blocked { before }),
+                None if now >= self.news + self.order.patience => Err(End::Locked),
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.hand.is_empty() && self.sends.is_empty()
+    }
+
+    fn missing(&self) -> usize {
+        match &self.supply {
+            Supply::Queue(taking) => taking.members().len(),
+            Supply::File(_) => 0,
+        }
+    }
+
+    fn seen(&self) -> Seen {
+        let outcomes = self.watch.as_ref().map(Watch::outcomes);
+        Seen {
+            begun: self.begun,
+            well: outcomes.map_or(0, super::Outcomes::well),
+            failed: outcomes.map_or(0, super::Outcomes::failed),
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        let Seen { well, failed, .. } = self.seen();
+        Progress { members: self.order.members, replayed: self.replayed, well, failed }
+    }
+
+    fn tell_progress(&mut self) {
+        let progress = self.progress();
+        (self.tell)(Event::Progress(progress));
+    }
+
+    /// Begins to send the first message in hand.
+    fn begin(&mut self, rate: f64) {
+        let Some(item) = self.hand.pop_front() else { return };
+        if item.copied || self.order.errand == Errand::Remove {
+            self.sends.spawn(send(Arc::clone(&self.target), item, None));
+            return;
+        }
+        let Some(copy) = envelope::replayed(&item.message, self.order.replay, clock::now()) else {
+            self.leave(item, "its body cannot be carried along".into());
+            return;
+        };
+        let now = Instant::now();
+        // Small delays are made up for, so that the rate is met; a long one is not, so that it is never exceeded.
+        let due = if self.next + SILENCE / 4 < now { now } else { self.next };
+        self.next = due + Duration::from_secs_f64(1.0 / rate);
+        self.begun += 1;
+        self.sends.spawn(send(Arc::clone(&self.target), item, Some(copy)));
+    }
+
+    fn leave(&mut self, item: Item, why: Box<str>) {
+        self.left += 1;
+        (self.tell)(Event::Left { sequence: item.message.sequence, why });
+        if let (Some(lock), Supply::Queue(taking)) = (item.lock, &mut self.supply) {
+            taking.put_aside(item.message.sequence, lock);
+        }
+    }
+
+    fn taken(&mut self, taken: Result<Taken, servicebus::Error>) -> Result<(), End> {
+        match taken {
+            Ok(Taken::Items(items)) => {
+                self.news = Instant::now();
+                self.hand.extend(items);
+            }
+            Ok(Taken::Lost(lock)) => self.lost(lock),
+            Err(error) => return self.trouble(&error),
+        }
+        Ok(())
+    }
+
+    fn lost(&mut self, lock: LockToken) {
+        let in_hand = |item: &Item| item.lock.as_ref().is_some_and(|unsettled| unsettled.lock == lock);
+        let Some(at) = self.hand.iter().position(in_hand) else { return };
+        if let (Some(item), Supply::Queue(taking)) = (self.hand.remove(at), &mut self.supply) {
+            taking.comes_again(item.message.sequence, item.copied);
+        }
+    }
+
+    fn sent(&mut self, sent: Result<Sent, tokio::task::JoinError>) -> Result<(), End> {
+        // A task that panicked leaves its lock to lapse; its message is missed and looked for.
+        let Ok(Sent { message, lock, was_copied, result }) = sent else { return Ok(()) };
+        let sequence = message.sequence;
+        self.news = Instant::now();
+        if let (Some(lock), Supply::Queue(taking)) = (lock, &self.supply) {
+            taking.settled(lock);
+        }
+        match result {
+            Ok((message_id, completed)) => {
+                let remove = self.order.errand == Errand::Remove;
+                if !completed && let Supply::Queue(taking) = &mut self.supply {
+                    taking.comes_again(sequence, !remove);
+                }
+                match (remove, was_copied) {
+                    (true, _) if completed => self.removed(&message),
+                    (false, false) => self.put_back(&message, sequence, message_id, completed),
+                    _ => {}
+                }
+                Ok(())
+            }
+            Err((error, item)) if error.class() == Class::Permanent => {
+                self.leave(item, chain(&error).into());
+                Ok(())
+            }
+            Err((error, item)) => {
+                if let (Some(lock), Supply::Queue(taking)) = (item.lock, &mut self.supply) {
+                    taking.put_aside(sequence, lock);
+                }
+                Err(End::Failed(chain(&error).into()))
+            }
+        }
+    }
+
+    fn put_back(
+        &mut self,
+        message: &servicebus::Message,
+        sequence: SequenceNumber,
+        message_id: Box<str>,
+        completed: bool,
+    ) {
+        self.replayed += 1;
+        if let Some(watch) = &mut self.watch {
+            watch.sent(sequence);
+        }
+        let (replay, letter, at) = (self.order.replay, Letter::of(message), clock::now());
+        (self.tell)(Event::Replayed(Audit { replay, letter, message_id, at, completed }));
+        self.tell_progress();
+    }
+
+    fn removed(&mut self, message: &servicebus::Message) {
+        self.replayed += 1;
+        (self.tell)(Event::Removed(Letter::of(message)));
+        self.tell_progress();
+    }
+
+    fn looked(&mut self, looked: Result<(), servicebus::Error>) -> Result<(), End> {
+        match looked {
+            Ok(()) => {
+                self.tell_progress();
+                Ok(())
+            }
+            Err(error) => self.trouble(&error),
+        }
+    }
+
+    /// A failure that may pass is waited out; any other ends the run.
+    fn trouble(&mut self, error: &servicebus::Error) -> Result<(), End> {
+        match error.class() {
+            Class::Transient | Class::Throttled { .. } if !matches!(error, servicebus::Error::Closed) => {
+                tracing::warn!(error = %chain(error), "service bus is away; trying again");
+                (self.tell)(Event::Waiting("for service bus"));
+                Ok(())
+            }
+            _ => Err(End::Failed(chain(error).into())),
+        }
+    }
+
+    /// Members that do not come may have been taken out by somebody else.
+    fn check(&mut self) {
+        self.checked = Instant::now();
+        if let Supply::Queue(taking) = &self.supply {
+            self.checks.spawn(present(Arc::clone(taking.queue()), taking.members().clone()));
+        }
+    }
+
+    fn checked(&mut self, checked: Result<Result<Members, servicebus::Error>, tokio::task::JoinError>) {
+        self.checked = Instant::now();
+        // What could not be looked at is looked at again.
+        if let (Ok(Ok(present)), Supply::Queue(taking)) = (checked, &mut self.supply) {
+            self.gone += taking.keep(&present);
+        }
+    }
+
+    async fn await_outcomes(&mut self, stop: &mut watch::Receiver<bool>) -> End {
+        let deadline = Instant::now() + self.order.patience;
+        (self.tell)(Event::Waiting("for what becomes of the last ones"));
+        loop {
+            if self.order.pacing.turn(self.seen()) == Turn::Abort {
+                return End::Aborted;
+            }
+            if self.watch.as_ref().is_none_or(|watch| watch.outcomes().open().is_empty()) {
+                return End::Done;
+            }
+            tokio::select! {
+                looked = look(&mut self.watch) => {
+                    if let Err(end) = self.looked(looked) {
+                        return end;
+                    }
+                }
+                _ = stop.changed() => return End::Done,
+                () = sleep_until(deadline) => return End::Done,
+            }
+        }
+    }
+
+    async fn give_back(&mut self) {
+        let Supply::Queue(taking) = &mut self.supply else { return };
+        for item in self.hand.drain(..) {
+            if let Some(unsettled) = item.lock {
+                taking.settled(unsettled.lock);
+                // One whose copy is in the queue only misses its completion.
+                let settlement = if item.copied { Settlement::Remove } else { Settlement::Release };
+                // What cannot be given back is given back by its lock when it lapses.
+                drop(unsettled.settle(settlement).await);
+            }
+        }
+        taking.give_back().await;
+    }
+}
+
+async fn take<Q: Queue>(supply: &mut Supply<Q>) -> Result<Taken, servicebus::Error> {
+    match supply {
+        Supply::Queue(taking) => taking.next().await,
+        Supply::File(_) => std::future::pending().await,
+    }
+}
+
+async fn look<Q: Queue>(watch: &mut Option<Watch<Q>>) -> Result<(), servicebus::Error> {
+    match watch {
+        Some(watch) => watch.look().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,29 @@
+//! What `contactsync status` shows: the queue as it is, and one worker as it tells about itself.
+//!
+//! [`Snapshot`] is everything at one moment; [`text`] and [`json`] are its forms for pipes, [`live`] the one for a
+//! terminal. The queue is read by [`crate::depth`]; [`worker_view`] asks a worker's `/status.json`.
+
+pub mod json;
+pub mod live;
+pub mod text;
+pub mod units;
+pub mod worker_view;
+
+use crate::{operate::backlog::Reading, settings::check::Caution};
+
+pub use worker_view::{WorkerSource, WorkerView};
+
+/// Everything at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The queue's name and where it is.
+    pub queue: String,
+    /// How much is in it.
+    pub reading: Reading,
+    /// What takes messages to where nobody looks for them.
+    pub cautions: Vec<Caution>,
+    /// What the worker says, or why it says nothing.
+    pub worker: Result<WorkerView, String>,
+    /// Where the worker was asked.
+    pub worker_url: Option<String>,
+}

@@ -1,0 +1,320 @@
+//! What one captured message says about the settings: whether it can be read, shows the user, and holds what the
+//! mapping needs. Names of columns and images, no values.
+
+use std::collections::BTreeSet;
+
+use shared::{
+    change::{Change, Operation},
+    decode::{self, AUTOMATIC_IMAGE, Context, Format, Message, Subject, context::Images, value::Member},
+    engine::{
+        Ending, Intake,
+        intake::{self, Read},
+    },
+    ids::SequenceNumber,
+    link_watch::{Link, LinkWatch, Verdict},
+    mapping::{Row, Source},
+    patch::MovesFrom,
+    plan::Planner,
+    property::Kind,
+};
+
+use super::waiting;
+use crate::settings::check::{Probe, Severity};
+
+const BODY: &str = "body";
+const ORGANIZATION: &str = "organization";
+const IMAGES: &str = "images";
+const LINK: &str = "link";
+const COLUMN: &str = "column";
+const OUTCOME: &str = "outcome";
+
+/// Judges the settings by a body.
+#[must_use]
+pub fn judge(body: &[u8], content_type: Option<&str>, planner: &Planner) -> Vec<Probe> {
+    let message = match decode::decode(body, content_type) {
+        Ok(message) => message,
+        Err(error) => {
+            let letter = intake::undecodable(&error);
+            return vec![Probe::failed(BODY, letter.description.as_str(), "")];
+        }
+    };
+    let mut probes = vec![read(&message)];
+    if let Subject::Contacts { changes, .. } = &message.subject {
+        let touches_users =
+            |change: &Change| !matches!(change.operation, Operation::Delete | Operation::Administrative);
+        probes.extend(organization(&message, planner));
+        if !message.truncated && changes.iter().any(touches_users) {
+            probes.push(images(body, content_type, &message, changes, planner));
+            probes.push(link(changes, planner));
+            probes.extend(columns(changes, planner));
+        }
+    }
+    probes.push(outcome(body, content_type, planner));
+    probes
+}
+
+fn read(message: &Message) -> Probe {
+    let format = match message.format {
+        Format::Json => "JSON",
+        Format::Xml => "XML",
+        Format::Binary => ".NET binary XML",
+    };
+    let what = match &message.subject {
+        Subject::Contacts { changes, unread } => match changes.len() + unread.len() {
+            1 => "of a contact".to_owned(),
+            several => format!("of {several} contacts"),
+        },
+        Subject::Stripped => "of contacts".to_owned(),
+        Subject::NoChange => "that changes no contact".to_owned(),
+        Subject::Unsupported => "that is not known".to_owned(),
+        Subject::OtherEntity { .. } => "of another table".to_owned(),
+    };
+    let told = format!("{format}, {} {what}", name(&message.name));
+    if message.truncated || message.subject == Subject::Stripped {
+        let remedy = "register fewer columns in the images of the step: Dataverse cuts messages above 192 KB";
+        return Probe::failed(BODY, format!("{told}, whose columns Dataverse has removed"), remedy);
+    }
+    Probe::good(BODY, told)
+}
+
+/// The name of a message, which comes from the body, as far as it can be one.
+fn name(name: &str) -> &str {
+    let known = name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if known { name } else { "a message of an odd name" }
+}
+
+fn organization(message: &Message, planner: &Planner) -> Option<Probe> {
+    if planner.organizations.is_empty() {
+        return None;
+    }
+    let told = message.organization.map_or_else(|| "none".to_owned(), |id| id.to_string());
+    let accepted = message.organization.is_some_and(|id| planner.organizations.contains(&id));
+    Some(if accepted {
+        Probe::good(ORGANIZATION, format!("{told} is accepted"))
+    } else {
+        let remedy = "add it to filter.organizations, if it is yours";
+        Probe::failed(ORGANIZATION, format!("{told} is not in filter.organizations"), remedy)
+    })
+}
+
+/// The images that came along, and what those that did not would be good for.
+fn images(
+    body: &[u8],
+    content_type: Option<&str>,
+    message: &Message,
+    changes: &[Change],
+    planner: &Planner,
+) -> Probe {
+    let payload = decode::open(body, content_type).ok();
+    let context = payload.as_ref().and_then(|payload| payload.context().ok());
+    let registered = context.as_ref().map(aliases).unwrap_or_default();
+    let told = if registered.is_empty() { "none".to_owned() } else { registered.join(", ") };
+    if message.name.ends_with("Multiple") {
+        return Probe::good(IMAGES, format!("{told}; messages about several contacts bring none"));
+    }
+    let [change] = changes else { return Probe::good(IMAGES, told) };
+    let wanted = wanted(planner);
+    let update = change.operation != Operation::Create;
+    let signs_in = planner.mapping.rows().iter().any(|row| row.property.rules().kind == Kind::SignIn);
+    let sets_link = change.columns.get(&planner.link_column).is_some();
+    let unproven = sets_link && change.before.get(&planner.link_column).is_none();
+    if update && signs_in && unproven && planner.moves_from(change) == MovesFrom::Nowhere {
+        return Probe::found(
+            Severity::Warning,
+            IMAGES,
+            format!(
+                "{told}; the message sets {} and no pre image shows that it was so before, so it moves no sign-in address",
+                planner.link_column
+            ),
+            "register a pre image with that column and the e-mail column on the step",
+        );
+    }
+    if update && change.after.is_empty() {
+        let remedy = format!("register a post image on the step, with {}", wanted.join(", "));
+        let severity = if change.columns.get(&planner.link_column).is_some() {
+            Severity::Note
+        } else {
+            Severity::Warning
+        };
+        return Probe::found(
+            severity,
+            IMAGES,
+            format!("{told}; there is no post image of the contact"),
+            &remedy,
+        );
+    }
+    if update && change.before.is_empty() {
+        let use_of = if signs_in {
+            "it tells which sign-in address to change, and spares writes"
+        } else {
+            "it spares writes of values that did not change"
+        };
+        let what = format!("{told}; there is no pre image, which is not needed");
+        let remedy = format!("register one with the mapped columns if you like: {use_of}");
+        return Probe::found(Severity::Note, IMAGES, what, &remedy);
+    }
+    Probe::good(IMAGES, told)
+}
+
+/// The images that somebody has registered.
+fn aliases(context: &Context<'_>) -> Vec<String> {
+    let of = |kind: &str, images: &Member<Images<'_>>| -> Vec<String> {
+        let registered = images.items().iter().filter(|(alias, _)| alias != AUTOMATIC_IMAGE);
+        registered
+            .map(|(alias, image)| {
+                let columns = image.as_ref().map_or(0, |image| image.attributes.items().len());
+                format!("{kind} image {} with {columns} columns", name(alias))
+            })
+            .collect()
+    };
+    [of("post", &context.post_entity_images), of("pre", &context.pre_entity_images)].concat()
+}
+
+/// What a post image has to hold: the link, and columns that are needed though they did not change.
+fn wanted(planner: &Planner) -> Vec<&str> {
+    let needs_more = |row: &&Row| !matches!(row.source, Source::Column(_)) || row.require.is_some();
+    let together = planner.mapping.rows().iter().filter(needs_more);
+    let columns: BTreeSet<_> = together.flat_map(Row::columns).collect();
+    std::iter::once(&*planner.link_column).chain(columns).collect()
+}
+
+fn link(changes: &[Change], planner: &Planner) -> Probe {
+    let mut watch = LinkWatch::new(&planner.link_column);
+    // Whom the message comes from has been told already.
+    let anybody = Planner { organizations: Vec::new(), ..planner.clone() };
+    watch.look(changes, &anybody, SequenceNumber(0));
+    if let Verdict::Misconfigured(why, report) = watch.judge() {
+        return Probe::failed(LINK, report.because(why), &waiting::remedy(why, &report));
+    }
+    match changes {
+        [change] => link_of_one(change, &watch, planner),
+        _ => link_of_many(changes, &planner.link_column),
+    }
+}
+
+fn link_of_one(change: &Change, watch: &LinkWatch, planner: &Planner) -> Probe {
+    let column = &planner.link_column;
+    let not_shown = |what: &str, remedy: &str| {
+        let report = watch.report();
+        let likeliest = report.likeliest.map_or_else(String::new, |other| {
+            format!("; {other} holds a GUID: set mapping.link_column = \"{other}\" if that is the user's")
+        });
+        Probe::failed(LINK, format!("{column} {what}"), &format!("{remedy}{likeliest}"))
+    };
+    match Link::of(change, column) {
+        Link::Linked => {
+            Probe::good(LINK, format!("{column} holds a GUID, {}", places(change, column).join(" and ")))
+        }
+        Link::Empty => Probe::found(
+            Severity::Warning,
+            LINK,
+            format!("{column} is empty, {}: the contact has no user", places(change, column).join(" and ")),
+            "try a message of a contact that has one",
+        ),
+        Link::OwnId => not_shown("holds the contact's own id", "set mapping.link_column to another column"),
+        Link::NoId => not_shown(
+            "holds text that is no object id (a GUID)",
+            "set it to the object id of the user, or choose another column",
+        ),
+        Link::NoText => not_shown("is no column of text", "set mapping.link_column to another column"),
+        Link::Absent if change.operation == Operation::Create => Probe::found(
+            Severity::Warning,
+            LINK,
+            format!("{column} is not set: the contact was created without a user"),
+            "try a message of a contact that has one",
+        ),
+        Link::Absent if change.imaged => not_shown(
+            "is neither in the target nor in an image",
+            "if this contact has a user, add the column to the image of the step; if it has none, try a message of one \
+             that has",
+        ),
+        Link::Absent => not_shown(
+            "is not in the target, and no image came along",
+            "register a post image with that column on the step",
+        ),
+    }
+}
+
+fn link_of_many(changes: &[Change], column: &str) -> Probe {
+    let found = |wanted: Link| changes.iter().filter(|change| Link::of(change, column) == wanted).count();
+    let (linked, empty) = (found(Link::Linked), found(Link::Empty));
+    let what =
+        format!("{column} holds a GUID in {linked} of {} contacts, and is empty in {empty}", changes.len());
+    if linked + empty == changes.len() {
+        return Probe::good(LINK, what);
+    }
+    let remedy = "messages about several contacts bring no image, so the others can only be told if what changes them \
+                  sets the column as well; register the step on Update, which Dataverse also runs for each of several";
+    Probe::failed(LINK, what, remedy)
+}
+
+/// Where a column is.
+fn places(change: &Change, column: &str) -> Vec<&'static str> {
+    let places = [
+        (&change.columns, "in the target"),
+        (&change.after, "in the post image"),
+        (&change.before, "in the pre image"),
+    ];
+    places.into_iter().filter(|(columns, _)| columns.get(column).is_some()).map(|(_, place)| place).collect()
+}
+
+/// Every mapped column, and where it is.
+fn columns(changes: &[Change], planner: &Planner) -> Vec<Probe> {
+    let mapped: BTreeSet<_> = planner.mapping.rows().iter().flat_map(Row::columns).collect();
+    mapped.into_iter().map(|column| one_column(changes, column, planner)).collect()
+}
+
+fn one_column(changes: &[Change], column: &str, planner: &Planner) -> Probe {
+    let places: BTreeSet<_> = changes.iter().flat_map(|change| places(change, column)).collect();
+    if !places.is_empty() {
+        let places = places.into_iter().rev().collect::<Vec<_>>().join(" and ");
+        return Probe::good(COLUMN, format!("{column}: {places}"));
+    }
+    let together = planner.mapping.rows().iter().find(|row| {
+        (!matches!(row.source, Source::Column(_)) || row.require.is_some())
+            && row.columns().any(|one| one == column)
+    });
+    match together {
+        Some(row) => Probe::found(
+            Severity::Warning,
+            COLUMN,
+            format!("{column}: nowhere, and {} needs it together with others", row.property),
+            "add it to the post image of the step, if it is not empty",
+        ),
+        None => Probe::good(COLUMN, format!("{column}: not changed by this message")),
+    }
+}
+
+/// What `run` would do with the message.
+fn outcome(body: &[u8], content_type: Option<&str>, planner: &Planner) -> Probe {
+    let read = intake::changes(body, content_type, false);
+    let intake = read.and_then(|read: Read| intake::plan(read, planner)).unwrap_or_else(Intake::dead);
+    match intake {
+        Intake::Work(writes, failed) => {
+            let users: BTreeSet<_> = writes.iter().map(|write| write.user).collect();
+            let users = users.len();
+            if let Some(letter) = failed.letter() {
+                let why = letter.description.as_str();
+                let what = format!(
+                    "would be a dead letter, {}, after {users} users were written: {why}",
+                    letter.reason
+                );
+                return Probe::failed(OUTCOME, what, "");
+            }
+            let properties: BTreeSet<_> = writes
+                .iter()
+                .flat_map(|write| write.patch.iter().map(|(property, _)| property.to_string()))
+                .collect();
+            let properties = properties.into_iter().collect::<Vec<_>>().join(", ");
+            Probe::good(OUTCOME, format!("would write {properties} to {users} users"))
+        }
+        Intake::Settle(Ending::DeadLettered(reason), letter) => {
+            let why = letter.map_or_else(String::new, |letter| format!(": {}", letter.description.as_str()));
+            Probe::failed(OUTCOME, format!("would be a dead letter, {}{why}", reason.as_str()), "")
+        }
+        Intake::Settle(Ending::Unchanged(needless), _) => {
+            Probe::good(OUTCOME, format!("would be completed: {}", needless.explain()))
+        }
+        Intake::Settle(ending, _) => Probe::good(OUTCOME, format!("would be {}", ending.outcome())),
+    }
+}

@@ -1,0 +1,160 @@
+//! Secrets, keys, clouds, and whose messages count.
+
+use servicebus::Credential;
+
+use super::{
+    Finding, Rule, Severity,
+    caution::{self, Caution},
+};
+use crate::settings::{Access, Origin, Parts, Source, cloud_of};
+
+pub(super) const RULES: [Rule; 12] = [
+    |parts, _| cloud(parts),
+    |parts, _| namespace_of_other_cloud(parts),
+    |parts, _| secret(parts, "service_bus.connection_string"),
+    |parts, _| secret(parts, "identity.client_secret"),
+    |parts, _| secret(parts, "service_bus.identity.client_secret"),
+    |parts, _| root_key(parts),
+    |parts, _| signature(parts),
+    |parts, _| plain_text(parts),
+    |parts, _| entity_path(parts),
+    |parts, _| any_organization(parts),
+    |parts, _| topic(parts),
+    |parts, _| health(parts),
+];
+
+fn cloud(parts: &Parts) -> Option<Finding> {
+    let (graph, identity) = (parts.graph.as_ref()?, parts.identity.as_ref()?);
+    let (of_graph, of_login) = (cloud_of(graph.root.host_str()?)?, cloud_of(identity.authority.host_str()?)?);
+    (of_graph.authority != of_login.authority).then(|| {
+        Finding::new(
+            Severity::Error,
+            "identity.authority",
+            format!(
+                "{} belongs to another cloud than {}, and tokens do not cross clouds",
+                identity.authority.host_str().unwrap_or_default(),
+                graph.root.host_str().unwrap_or_default()
+            ),
+            "set cloud, and leave identity.authority and graph.root empty",
+        )
+    })
+}
+
+fn namespace_of_other_cloud(parts: &Parts) -> Option<Finding> {
+    let bus = parts.bus.as_ref()?;
+    let Access::Entra { audience, .. } = &bus.access else { return None };
+    let of_namespace = cloud_of(&bus.endpoint.host)?;
+    let known = cloud_of(audience.strip_prefix("https://")?)?;
+    (known.audience != of_namespace.audience).then(|| {
+        Finding::new(
+            Severity::Error,
+            "service_bus.namespace",
+            format!(
+                "{} belongs to another cloud than its tokens, which are for {audience}",
+                bus.endpoint.host
+            ),
+            &format!("set cloud, or set service_bus.audience to {}", of_namespace.audience),
+        )
+    })
+}
+
+fn secret(parts: &Parts, key: &str) -> Option<Finding> {
+    let entry = parts.entries.get(key)?;
+    if entry.value.as_str()?.is_empty() || entry.file.is_some() {
+        return None;
+    }
+    let place = match &entry.origin {
+        Origin::Default => return None,
+        Origin::File(_) => "in the settings file",
+        Origin::Environment(_) => "in the environment, which child processes and crash reports carry along",
+    };
+    let variable = format!("CONTACTSYNC__{}_FILE", key.to_uppercase().replace('.', "__"));
+    Some(Finding::new(
+        Severity::Note,
+        key,
+        format!("the secret stands {place}, and can be replaced only by a restart"),
+        &format!("put it into a file of its own and name that file in {variable}"),
+    ))
+}
+
+fn root_key(parts: &Parts) -> Option<Finding> {
+    let bus = parts.bus.as_ref()?;
+    let Credential::Key(key) = bus.access.shared()? else { return None };
+    (&*key.name == "RootManageSharedAccessKey" && !bus.endpoint.is_loopback()).then(|| {
+        Finding::new(
+            Severity::Warning,
+            "service_bus.connection_string",
+            "RootManageSharedAccessKey may change and delete everything in the namespace",
+            "make a rule of the queue with the rights Listen and Send, and use its connection string",
+        )
+    })
+}
+
+fn signature(parts: &Parts) -> Option<Finding> {
+    let Access::Shared(credential) = &parts.bus.as_ref()?.access else { return None };
+    matches!(credential, Credential::Signature(_)).then(|| {
+        Finding::new(
+            Severity::Warning,
+            "service_bus.connection_string",
+            "a SharedAccessSignature ends by itself, and the worker cannot renew it",
+            "use the key of a rule, or set service_bus.namespace to sign in with Entra",
+        )
+    })
+}
+
+fn plain_text(parts: &Parts) -> Option<Finding> {
+    let endpoint = &parts.bus.as_ref()?.endpoint;
+    (!endpoint.tls).then(|| {
+        Finding::new(
+            Severity::Note,
+            "service_bus",
+            format!("{} is spoken to in plain text", endpoint.authority()),
+            "use this for a local Service Bus only",
+        )
+    })
+}
+
+fn entity_path(parts: &Parts) -> Option<Finding> {
+    let Caution { what, remedy } = caution::entity_path(parts.bus.as_ref()?)?;
+    Some(Finding::new(Severity::Warning, "service_bus.connection_string", what, &remedy))
+}
+
+fn any_organization(parts: &Parts) -> Option<Finding> {
+    parts.planner.as_ref()?.organizations.is_empty().then(|| {
+        Finding::new(
+            Severity::Note,
+            "filter.organizations",
+            "messages of every Dataverse organization are accepted",
+            "list the id of yours, so that nobody posts changes of another environment by mistake",
+        )
+    })
+}
+
+fn topic(parts: &Parts) -> Option<Finding> {
+    let Source::Subscription { topic, name } = &parts.bus.as_ref()?.source else { return None };
+    Some(Finding::new(
+        Severity::Note,
+        "service_bus.topic",
+        format!("what has to come back later is sent to {topic} again, where other subscriptions see it"),
+        &format!("give all but {name} the filter NOT EXISTS([contactsync-attempt])"),
+    ))
+}
+
+fn health(parts: &Parts) -> Option<Finding> {
+    const KEY: &str = "http.listen";
+    match parts.http.as_ref()?.listen {
+        None => Some(Finding::new(
+            Severity::Note,
+            KEY,
+            "nothing answers questions for health and metrics",
+            "set it to 127.0.0.1:9464, or in a pod or container to 0.0.0.0:9464",
+        )),
+        Some(address) if address.ip().is_loopback() => None,
+        Some(address) => Some(Finding::new(
+            Severity::Note,
+            KEY,
+            format!("health, metrics and status are shown to everybody who reaches {address}"),
+            "let the probes and the collector of metrics reach it, and nobody else",
+        )),
+    }
+}

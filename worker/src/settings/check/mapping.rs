@@ -1,0 +1,81 @@
+//! Whether the mapping suits the directory.
+
+use shared::{mapping::Row, plan::LinkMatch, property::Kind};
+
+use super::{Finding, Rule, Severity, Surroundings};
+use crate::settings::Parts;
+
+pub(super) const RULES: [Rule; 4] = [mail, sign_in, link_match, owner];
+
+fn feeding(parts: &Parts, is_meant: impl Fn(&Row) -> bool) -> Option<&Row> {
+    parts.planner.as_ref()?.mapping.rows().iter().find(|row| is_meant(row))
+}
+
+fn mail(parts: &Parts, _: Surroundings) -> Option<Finding> {
+    let row = feeding(parts, |row| row.property.name() == "mail")?;
+    Some(Finding::new(
+        Severity::Note,
+        "mapping",
+        format!(
+            "{} goes to mail, of which Azure AD B2C takes ten values in the life of an account and never lets go",
+            row.source
+        ),
+        "for a B2C tenant choose preset = \"b2c\"; for External ID this is right",
+    ))
+}
+
+fn sign_in(parts: &Parts, _: Surroundings) -> Option<Finding> {
+    let row = feeding(parts, |row| row.property.rules().kind == Kind::SignIn)?;
+    Some(Finding::new(
+        Severity::Note,
+        "mapping",
+        format!(
+            "{} goes to the sign-in address; of a user who has several, only the contact's address before tells \
+             which one to change",
+            row.source
+        ),
+        "register a pre image with that column on the step",
+    ))
+}
+
+/// From where an address may be moved, if that is another choice than the usual one.
+fn link_match(parts: &Parts, _: Surroundings) -> Option<Finding> {
+    let signs_in = feeding(parts, |row| row.property.rules().kind == Kind::SignIn).is_some();
+    let planner = parts.planner.as_ref()?;
+    match planner.link_match {
+        LinkMatch::Unchanged => None,
+        _ if !signs_in => Some(Finding::new(
+            Severity::Note,
+            "link.match",
+            "has no effect, because no column goes to signInEmail".to_owned(),
+            "remove it, or map the sign-in address",
+        )),
+        LinkMatch::Previous => Some(Finding::new(
+            Severity::Note,
+            "link.match",
+            "a sign-in address is moved only from the one that the contact had before".to_owned(),
+            "register a pre image with the link column and the e-mail column on the step",
+        )),
+        LinkMatch::Anything => Some(Finding::new(
+            Severity::Warning,
+            "link.match",
+            format!(
+                "whoever can edit {} can move the sign-in address of any user to a contact of his own, and take the \
+                 account over",
+                planner.link_column
+            ),
+            "set it to unchanged or previous; if it has to be so, secure that column by a column security profile",
+        )),
+    }
+}
+
+/// Users are bound to contacts from now on, and not from before.
+fn owner(parts: &Parts, _: Surroundings) -> Option<Finding> {
+    let attribute = parts.graph.as_ref()?.reading.terms.owner.as_ref()?;
+    Some(Finding::new(
+        Severity::Note,
+        "link.owner_attribute",
+        format!("a user whose {attribute} is empty belongs to the first contact that is written to him"),
+        "fill the attribute with the contact's id for the users you have",
+    ))
+}

@@ -1,0 +1,71 @@
+//! What can be said about settings before anything runs: mistakes, combinations that do not work together, and
+//! what only the operator can judge.
+//!
+//! [`findings`] is pure: it looks at the sections that could be read, and each rule is one function of them. A rule
+//! whose section is missing stays silent, so that one mistake does not hide the others. What is tried out over the
+//! network is judged here too, by what was seen: [`permissions`], [`queue`], [`skew`], [`Obstacle`], each a [`Probe`].
+//! A [`Caution`] is told wherever somebody looks for messages.
+
+mod access;
+mod budget;
+mod caution;
+mod claims;
+mod finding;
+mod mapping;
+mod order;
+pub mod permissions;
+mod probe;
+pub mod queue;
+mod reach;
+pub mod skew;
+#[cfg(test)]
+mod tests;
+mod times;
+
+use crate::settings::{Parts, Problem};
+
+pub use self::{
+    caution::{Caution, cautions},
+    claims::Claims,
+    finding::{Finding, Severity},
+    probe::{Ending, Probe},
+    reach::Obstacle,
+};
+
+/// What the settings themselves do not tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Surroundings {
+    /// How many replicas run, if that is known.
+    pub replicas: Option<u32>,
+}
+
+impl Surroundings {
+    /// Whether it is known that there are several replicas.
+    fn several(self) -> Option<bool> {
+        self.replicas.map(|replicas| replicas > 1)
+    }
+}
+
+type Rule = fn(&Parts, Surroundings) -> Option<Finding>;
+
+const RULES: [&[Rule]; 5] = [&order::RULES, &times::RULES, &budget::RULES, &access::RULES, &mapping::RULES];
+
+/// Everything there is to say, the gravest first.
+#[must_use]
+pub fn findings(parts: &Parts, around: Surroundings) -> Vec<Finding> {
+    let mistakes = parts.problems.iter().map(mistake);
+    let rules = RULES.into_iter().flatten().filter_map(|rule| rule(parts, around));
+    let mut findings: Vec<_> = mistakes.chain(rules).collect();
+    findings.sort_by_key(|finding| finding.severity);
+    findings
+}
+
+/// A mistake says itself what to do.
+fn mistake(problem: &Problem) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        place: problem.place.clone(),
+        what: problem.text.clone(),
+        remedy: None,
+    }
+}
