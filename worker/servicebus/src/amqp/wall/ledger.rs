@@ -168,8 +168,8 @@ impl Ledger {
                 let name = sent.field(field::ATTACH_NAME).and_then(Encoded::text);
                 if let (Some(name), Some(place)) = (name, place(field::ATTACH_HANDLE)) {
                     self.ours.insert(place, name.into());
-                    let shelf = self.shelves.of(name);
-                    self.links.insert(name.into(), Account { shelf, ..Account::default() });
+                    let account = Account { shelf: self.shelves.of(name), ..Account::default() };
+                    self.links.insert(name.into(), account);
                 }
             }
             code::FLOW => {

@@ -63,12 +63,12 @@ impl Shelves {
 
     /// Puts a shelf up for a link that will be attached under this name.
     pub(in crate::amqp) fn put_up(&self, link: &str) -> Arc<Shelf> {
-        let shelf = Arc::new(Shelf::default());
+        let fresh = Arc::new(Shelf::default());
         let mut named = self.named();
         // Those of links that were given up before they were attached.
         named.retain(|_, shelf| shelf.strong_count() > 0);
-        named.insert(link.into(), Arc::downgrade(&shelf));
-        shelf
+        named.insert(link.into(), Arc::downgrade(&fresh));
+        fresh
     }
 
     /// The shelf of a link that is being attached.
