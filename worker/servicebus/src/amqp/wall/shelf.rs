@@ -4,8 +4,10 @@
 //! message, and [`Shelf::take`] gives the message for the number. A shelf lives as long as the link that takes from
 //! it; what comes for a link that is gone is dropped.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
 
 use bytes::Bytes;
 use fe2o3_amqp_types::messaging::{Batch, Data};
