@@ -2,12 +2,12 @@
 
 use std::{cell::RefCell, collections::BTreeMap, fmt::Display, path::Path, time::Duration};
 
-use jiff::SignedDuration;
 use reqwest::Url;
 use shared::backoff::Backoff;
 use toml::Value;
 
 use super::{Entries, Problem};
+use crate::duration::{self, exact};
 
 /// What a value has to be, besides its type. Noted whenever a value is held against it, so that the schema for
 /// editors says the same.
@@ -112,11 +112,11 @@ impl<'a> Reader<'a> {
     pub(super) fn duration(&self, key: &str, least: Duration, most: Duration) -> Option<Duration> {
         self.rule(key, Rule::Duration(least, most));
         let text = self.text(key)?;
-        let parsed =
-            text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
-        match parsed {
+        match duration::parse(text) {
             Some(duration) if (least..=most).contains(&duration) => Some(duration),
-            Some(_) => self.wrong(key, format!("must be from {least:?} to {most:?}, and is {text}")),
+            Some(_) => {
+                self.wrong(key, format!("must be from {} to {}, and is {text}", exact(least), exact(most)))
+            }
             None => self.wrong(key, "must be a duration such as 500ms, 30s, 5m or 2h"),
         }
     }

@@ -1,17 +1,17 @@
 //! The settings for editors, as a JSON Schema: types and texts from the file of defaults, ranges and choices from
 //! what the values are held against when they are read.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use serde_json::{Map, Value as Json, json};
 use shared::{mapping::Convert, property::Property};
 use toml::{Table, Value};
 
 use super::{DEFAULTS, Parts, mapping, reader::Rule, reader::Rules, secrets::is_secret};
+use crate::duration::exact;
 
 /// A number and its unit, once or several times; a part of what is understood, and all that anybody writes.
-const DURATION: &str =
-    r"^\s*([0-9]+(\.[0-9]+)?\s*(ns|us|µs|ms|s|m|h|secs?|seconds?|mins?|minutes?|hrs?|hours?)[,\s]*)+$";
+const DURATION: &str = r"^\s*([0-9]+(\.[0-9]+)?\s*(ns|us|µs|ms|s|m|h|secs?|seconds?|mins?|minutes?|hrs?|hours?|d|days?|w|weeks?)[,\s]*)+$";
 
 /// The schema of a settings file.
 #[must_use]
@@ -85,15 +85,11 @@ fn constraint(rule: &Rule) -> Map<String, Json> {
         Rule::Count(least, most) => json!({ "minimum": least, "maximum": most }),
         Rule::Number(least, most) => json!({ "minimum": least, "maximum": most }),
         Rule::Duration(least, most) => {
-            json!({ "pattern": DURATION, "$comment": format!("from {} to {}", short(*least), short(*most)) })
+            json!({ "pattern": DURATION, "$comment": format!("from {} to {}", exact(*least), exact(*most)) })
         }
         Rule::Address => json!({ "anyOf": [{ "format": "uri" }, { "const": "" }] }),
     };
     constraint.as_object().cloned().unwrap_or_default()
-}
-
-fn short(duration: Duration) -> String {
-    jiff::SignedDuration::try_from(duration).map_or_else(|_| format!("{duration:?}"), |d| format!("{d:#}"))
 }
 
 fn organization() -> Json {

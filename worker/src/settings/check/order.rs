@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Finding, Rule, Severity, Surroundings};
-use crate::{settings::Parts, settings::check::finding::time};
+use crate::{duration::exact, settings::Parts};
 
 pub(super) const RULES: [Rule; 5] =
     [guard_missing, second_look_missing, second_look_too_soon, second_look_too_late, diff];
@@ -40,7 +40,7 @@ fn second_look_missing(parts: &Parts, around: Surroundings) -> Option<Finding> {
 fn second_look_too_soon(parts: &Parts, _: Surroundings) -> Option<Finding> {
     let after = parts.graph.as_ref()?.verify_after;
     (!after.is_zero() && after < LOOK_AND_WRITE).then(|| {
-        let after = time(after);
+        let after = exact(after);
         Finding::new(
             Severity::Warning,
             "guard.verify_after",
@@ -53,7 +53,7 @@ fn second_look_too_soon(parts: &Parts, _: Surroundings) -> Option<Finding> {
 fn second_look_too_late(parts: &Parts, _: Surroundings) -> Option<Finding> {
     let (after, hold) = (parts.graph.as_ref()?.verify_after, parts.pool.as_ref()?.max_lock_hold);
     (after >= hold).then(|| {
-        let (after, hold) = (time(after), time(hold));
+        let (after, hold) = (exact(after), exact(hold));
         Finding::new(
             Severity::Warning,
             "guard.verify_after",

@@ -6,7 +6,7 @@ use shared::property::Kind;
 
 use super::{Finding, Rule, Severity, Surroundings};
 use crate::{
-    settings::check::finding::time,
+    duration::exact,
     settings::{Graph, Parts, Retry},
 };
 
@@ -35,8 +35,8 @@ fn connect_beyond_request(parts: &Parts, _: Surroundings) -> Option<Finding> {
             "graph.connect_timeout",
             format!(
                 "{} can never be waited for, because graph.request_timeout ends the call after {}",
-                time(graph.connect_timeout),
-                time(graph.request_timeout)
+                exact(graph.connect_timeout),
+                exact(graph.request_timeout)
             ),
             "make it the shorter of the two",
         )
@@ -47,7 +47,7 @@ fn ladder_beyond_hold(parts: &Parts, _: Surroundings) -> Option<Finding> {
     let (retry, hold) = (parts.retry.as_ref()?, parts.pool.as_ref()?.max_lock_hold);
     let longest = longest_ladder(parts, parts.graph.as_ref()?, retry)?;
     (longest > hold).then(|| {
-        let (longest, hold) = (time(longest), time(hold));
+        let (longest, hold) = (exact(longest), exact(hold));
         Finding::new(
             Severity::Warning,
             "retry.tries",
@@ -75,7 +75,7 @@ fn longest_ladder(parts: &Parts, graph: &Graph, retry: &Retry) -> Option<Duratio
 fn wait_beyond_hold(parts: &Parts, _: Surroundings) -> Option<Finding> {
     let (wait, hold) = (parts.throttle.as_ref()?.longest_wait, parts.pool.as_ref()?.max_lock_hold);
     (wait > hold).then(|| {
-        let (wait, hold) = (time(wait), time(hold));
+        let (wait, hold) = (exact(wait), exact(hold));
         Finding::new(
             Severity::Note,
             "throttle.longest_wait",
@@ -92,7 +92,7 @@ fn return_beyond_age(parts: &Parts, _: Surroundings) -> Option<Finding> {
     let retry = parts.retry.as_ref()?;
     let first = retry.returns.ceiling(1);
     (first >= retry.max_age).then(|| {
-        let (first, age) = (time(first), time(retry.max_age));
+        let (first, age) = (exact(first), exact(retry.max_age));
         Finding::new(
             Severity::Warning,
             "retry.max_age",
@@ -109,7 +109,7 @@ fn longest_return_beyond_age(parts: &Parts, _: Surroundings) -> Option<Finding> 
     let retry = parts.retry.as_ref()?;
     let (first, longest) = (retry.returns.ceiling(1), retry.returns.ceiling(u32::MAX));
     (first < retry.max_age && longest >= retry.max_age).then(|| {
-        let (longest, age) = (time(longest), time(retry.max_age));
+        let (longest, age) = (exact(longest), exact(retry.max_age));
         Finding::new(
             Severity::Note,
             "retry.longest_return",
@@ -125,7 +125,7 @@ fn longest_return_beyond_age(parts: &Parts, _: Surroundings) -> Option<Finding> 
 fn patience_beyond_age(parts: &Parts, _: Surroundings) -> Option<Finding> {
     let retry = parts.retry.as_ref()?;
     (retry.not_found_grace >= retry.max_age).then(|| {
-        let (patience, age) = (time(retry.not_found_grace), time(retry.max_age));
+        let (patience, age) = (exact(retry.not_found_grace), exact(retry.max_age));
         Finding::new(
             Severity::Warning,
             "retry.not_found_grace",
@@ -141,7 +141,7 @@ fn patience_beyond_age(parts: &Parts, _: Surroundings) -> Option<Finding> {
 fn grace_too_short(parts: &Parts, _: Surroundings) -> Option<Finding> {
     let grace = parts.pool.as_ref()?.grace;
     (grace < GOOD_BYE).then(|| {
-        let grace = time(grace);
+        let grace = exact(grace);
         Finding::new(
             Severity::Warning,
             "pool.grace",
@@ -156,7 +156,7 @@ fn grace_too_short(parts: &Parts, _: Surroundings) -> Option<Finding> {
 fn grace_beyond_pod(parts: &Parts, _: Surroundings) -> Option<Finding> {
     let grace = parts.pool.as_ref()?.grace;
     (grace > USUAL_GRACE).then(|| {
-        let (grace, needed) = (time(grace), (grace + GOOD_BYE).as_secs());
+        let (grace, needed) = (exact(grace), (grace + GOOD_BYE).as_secs());
         Finding::new(
             Severity::Note,
             "pool.grace",
