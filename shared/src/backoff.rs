@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBuilder};
-
 /// Delays that double from a smallest to a largest one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
-    shape: ExponentialBuilder,
+    min: Duration,
+    max: Duration,
 }
 
 /// The delays cannot work.
@@ -21,24 +20,27 @@ pub struct Error {
 
 impl Backoff {
     /// Delays from `min`, doubling up to `max`.
-    pub fn new(min: Duration, max: Duration) -> Result<Self, Error> {
-        if min.is_zero() || min > max {
+    pub const fn new(min: Duration, max: Duration) -> Result<Self, Error> {
+        if min.is_zero() || min.as_nanos() > max.as_nanos() {
             return Err(Error { min, max });
         }
-        let shape = ExponentialBuilder::new()
-            .with_min_delay(min)
-            .with_max_delay(max)
-            .with_factor(2.0)
-            .without_max_times();
-        Ok(Self { shape })
+        Ok(Self { min, max })
+    }
+
+    /// The same for delays that stand in the code: those that cannot work do not compile, where it is a constant.
+    pub(crate) const fn fixed(min: Duration, max: Duration) -> Self {
+        match Self::new(min, max) {
+            Ok(backoff) => backoff,
+            Err(_) => panic!("the first delay must be above zero and not above the longest one"),
+        }
     }
 
     /// The delay after so many failed tries, before jitter.
     #[must_use]
     pub fn ceiling(&self, failures: u32) -> Duration {
-        // The sequence is constant once it has reached its maximum, so there is no need to walk further.
-        let steps = usize::try_from(failures.clamp(1, 64) - 1).unwrap_or(usize::MAX);
-        self.shape.build().nth(steps).unwrap_or_default()
+        let doubled =
+            1_u32.checked_shl(failures.saturating_sub(1)).and_then(|times| self.min.checked_mul(times));
+        doubled.map_or(self.max, |delay| delay.min(self.max))
     }
 
     /// The delay after so many failed tries. `share` is drawn evenly from 0 to 1.

@@ -15,6 +15,7 @@ pub mod lanes;
 pub mod reconcile;
 
 pub mod gate;
+pub mod outcome;
 pub mod pace;
 
 pub mod admission;
@@ -32,6 +33,7 @@ pub mod reason;
 pub mod register;
 pub mod retry_after;
 pub mod shown;
+pub mod step;
 pub mod urgency;
 pub mod utf16;
 pub mod version;

@@ -4,7 +4,7 @@
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
 use super::{Gate, Limits, Permit};
-use crate::{backoff::Backoff, moment::Moment, pace::Pace};
+use crate::{moment::Moment, pace::Pace};
 
 /// Graph's bucket for the writes of one app in one tenant: 3,000 in 150 seconds, empty at first, as in a
 /// backlog. Calls made while throttled are charged, down to a tenth of the bucket below zero.
@@ -57,15 +57,8 @@ const CONCURRENCY: usize = 16;
 
 impl World {
     fn new(replicas: usize, latency: Duration) -> Self {
-        let delays = Backoff::new(Duration::from_secs(1), Duration::from_mins(1)).expect("valid");
-        let limits = Limits {
-            breaker_users: 10,
-            probe: delays,
-            throttle: delays,
-            longest_wait: Duration::from_mins(10),
-        };
         // What an installation has by default: each replica believes that the quota is its own.
-        let gates = (0..replicas).map(|_| Gate::new(limits, Pace::new(RATE, RATE))).collect();
+        let gates = (0..replicas).map(|_| Gate::new(Limits::default(), Pace::new(RATE, RATE))).collect();
         let asks = (0..replicas).map(|replica| Reverse((Duration::ZERO, Event::Ask(replica))));
         let next_ask = vec![Some(Duration::ZERO); replicas];
         Self {

@@ -7,6 +7,7 @@ use crate::{
     class::Class,
     ids::{ContactId, UserId},
     moment::Moment,
+    outcome::Outcome,
     patch::{UserPatch, UserWrite},
     property::Property,
     reason::DeadLetter,
@@ -36,7 +37,7 @@ pub struct Work<T> {
 }
 
 /// Bounds and patience of the scheduler.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Writes under way at once.
     pub concurrency: usize,
@@ -56,6 +57,27 @@ pub struct Limits {
     pub verify_after: Option<Duration>,
 }
 
+impl Default for Limits {
+    /// What the file of default settings says.
+    fn default() -> Self {
+        const REMEMBERED_USERS: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
+        const BACKOFF: Backoff = Backoff::fixed(Duration::from_millis(500), Duration::from_secs(20));
+        Self {
+            concurrency: 16,
+            messages: 500,
+            remembered_users: REMEMBERED_USERS,
+            tries_in_place: 6,
+            backoff: BACKOFF,
+            // No setting. Fewer would let a handful of deleted users stop the worker.
+            many_users: 5,
+            // No setting. Long enough for the next calls of a busy worker, short enough for a person who looks for the
+            // dead letter of a single change.
+            refusal_patience: Duration::from_secs(5),
+            verify_after: None,
+        }
+    }
+}
+
 /// What came of a write that did not fail.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Success {
@@ -65,6 +87,8 @@ pub struct Success {
     pub superseded: Vec<Property>,
     /// Whether the mark shows that the row versions of the organization went back.
     pub went_back: bool,
+    /// Whether Graph hinted that a limit is near.
+    pub near_limit: bool,
 }
 
 /// How and why a write failed.
@@ -117,24 +141,9 @@ pub struct Fault {
     pub text: Box<str>,
 }
 
-/// What becomes of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Its effect is in Graph.
-    Applied,
-    /// Newer values than all of its own are in Graph.
-    Stale,
-    /// Hand it back for later: trying here and now did not help.
-    RetryLater(DeadLetter),
-    /// Take it out for good.
-    DeadLetter(DeadLetter),
-    /// Give it back untouched; no attempt of it is counted.
-    Release,
-}
-
-/// What to do next.
+/// Something that the scheduler asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Next<T> {
+pub enum Action<T> {
     /// Write this to the user, and report with [`finished`](super::Lanes::finished).
     Write {
         /// The values.
@@ -145,7 +154,5 @@ pub enum Next<T> {
     /// Look whether the user still shows this, and report with [`verified`](super::Lanes::verified).
     Verify(UserWrite),
     /// Settle these.
-    Settle(Vec<(Work<T>, Verdict)>),
-    /// Nothing now; ask again at that time, or when something has changed.
-    Wait(Option<Moment>),
+    Settle(Vec<(Work<T>, Outcome)>),
 }

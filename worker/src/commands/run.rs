@@ -19,8 +19,7 @@ use crate::{
     commands::global::Global,
     identity::Clients,
     operate::backlog::{self, Pace, Reader, Thoroughness},
-    pipeline::{Pipeline, Policy},
-    pool::tally::Tally,
+    run::{Pipeline, Policy, Tally},
     settings::Settings,
     telemetry::{
         Constants, Observer,

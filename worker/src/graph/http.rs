@@ -22,6 +22,7 @@ use http::{
 use servicebus::{clock, times};
 use shared::{
     ids::UserId,
+    lanes::Success,
     patch::{PropertyValue, UserWrite},
     property::Property,
     reconcile::{self, Body, Current, Reading, Reconciled},
@@ -33,7 +34,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Answer, Applied, Directory, Error, Foreseen,
+    Answer, Directory, Error, Foreseen,
     answer::Handling,
     connections::{Answered, Cause, Connections, Request},
     guard::Guard,
@@ -292,7 +293,7 @@ impl GraphClient {
 
 #[async_trait]
 impl Directory for GraphClient {
-    async fn apply(&self, write: &UserWrite) -> Result<Applied, Error> {
+    async fn apply(&self, write: &UserWrite) -> Result<Success, Error> {
         let reconciled = if self.reading.is_needed(write) {
             let current = self.read(write, &self.reading).await?;
             reconcile::reconcile(write, &current, &self.reading).map_err(Error::Withheld)?
@@ -300,9 +301,9 @@ impl Directory for GraphClient {
             Reconciled { body: Some(reconcile::blind(write)), ..Reconciled::default() }
         };
         let Reconciled { body, superseded, went_back } = reconciled;
-        let Some(body) = body else { return Ok(Applied { superseded, went_back, ..Applied::default() }) };
+        let Some(body) = body else { return Ok(Success { superseded, went_back, ..Success::default() }) };
         let near_limit = self.patch_guarded(write, body).await?;
-        Ok(Applied { written: true, near_limit, superseded, went_back })
+        Ok(Success { written: true, near_limit, superseded, went_back })
     }
 
     async fn verify(&self, write: &UserWrite) -> Result<Vec<Property>, Error> {

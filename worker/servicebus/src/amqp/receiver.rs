@@ -155,7 +155,7 @@ impl Task {
         let what: Arc<str> = shared::reason::chain(&failure.error).into();
         let now = (self.namespace.clock)();
         tracing::warn!(queue.name = %self.address, error = %what, retry_in_ms = delay.as_millis(),
-            "service bus cannot be reached");
+            "service bus cannot be reached; reconnecting");
         self.state.send_modify(|state| {
             let since = match state {
                 LinkState::Failed { since, .. } => *since,
@@ -168,7 +168,7 @@ impl Task {
 
     async fn lost(&mut self, failure: &Failure) {
         let error = shared::reason::chain(&failure.error);
-        tracing::info!(queue.name = %self.address, %error, "the link to service bus was lost");
+        tracing::info!(queue.name = %self.address, %error, "the link to service bus was lost; reconnecting");
         self.state.send_replace(LinkState::Connecting);
         if let Some(link) = self.link.take() {
             recover(&self.namespace, &link.connection, &self.address, failure).await;

@@ -10,8 +10,8 @@ pub struct Tally<'m>(pub &'m Metrics);
 
 impl Tally<'_> {
     fn of(&self, outcome: &str) -> u64 {
-        let endings = self.0.messages.iter().filter(|(ending, _)| ending.outcome() == outcome);
-        endings.map(|(_, count)| count.get()).sum()
+        let alike = self.0.messages.iter().filter(|(ended, _)| ended.outcome == outcome);
+        alike.map(|(_, count)| count.get()).sum()
     }
 }
 
