@@ -85,7 +85,7 @@ struct Scout {
 
 impl Scout {
     fn new(settings: Settings, args: &Args) -> anyhow::Result<Self> {
-        let clients = wiring::clients(&settings.graph)?;
+        let clients = wiring::clients(&settings.connection)?;
         let bus = &settings.bus;
         let amqp = wiring::amqp_settings(&settings, &clients);
         let queue = AmqpQueue::open_without_intake(&amqp).context("the queue cannot be opened")?;

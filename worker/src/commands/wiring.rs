@@ -19,12 +19,12 @@ use crate::{
 };
 
 /// The HTTP clients of the process.
-pub fn clients(graph: &settings::Graph) -> anyhow::Result<Clients> {
-    Ok(Clients::new(http_client::Client::new(timeouts(graph), graph.ca_file.as_deref())?))
+pub fn clients(connection: &settings::Connection) -> anyhow::Result<Clients> {
+    Ok(Clients::new(http_client::Client::new(timeouts(connection), connection.ca_file.as_deref())?))
 }
 
-fn timeouts(graph: &settings::Graph) -> http_client::Timeouts {
-    http_client::Timeouts { connect: graph.connect_timeout, request: graph.request_timeout }
+fn timeouts(connection: &settings::Connection) -> http_client::Timeouts {
+    http_client::Timeouts { connect: connection.connect_timeout, request: connection.request_timeout }
 }
 
 /// The queue, being received from.
@@ -39,7 +39,7 @@ pub fn amqp_settings(settings: &Settings, clients: &Clients) -> amqp::Settings {
     let mut amqp = amqp::Settings::new(bus.endpoint.clone(), tokens, &bus.source.address(), clock::now);
     amqp.target = bus.source.target().into();
     amqp.way = bus.way.clone();
-    amqp.ca_file.clone_from(&settings.graph.ca_file);
+    amqp.ca_file.clone_from(&settings.connection.ca_file);
     amqp.times = Arc::clone(&clients.times);
     amqp
 }
@@ -88,7 +88,7 @@ pub(super) fn directory_for(
     clients: Clients,
     priority: graph::Priority,
 ) -> anyhow::Result<GraphClient> {
-    let options = graph_options(&settings.graph, priority);
+    let options = graph_options(settings, priority);
     Ok(GraphClient::new(Arc::new(graph_tokens(settings, clients)), &options)?)
 }
 
@@ -101,16 +101,16 @@ pub fn observed_directory(
     let tokens = ObservedTokens::new(Arc::new(graph_tokens(settings, clients)), Arc::clone(observer));
     let tokens = Arc::new(tokens);
     let provider: Arc<dyn TokenProvider> = Arc::clone(&tokens) as _;
-    let options = graph_options(&settings.graph, graph::Priority::Normal);
+    let options = graph_options(settings, graph::Priority::Normal);
     Ok((GraphClient::new(provider, &options)?.observed(Arc::clone(observer)), tokens))
 }
 
-fn graph_options(graph: &settings::Graph, priority: graph::Priority) -> graph::Options {
+fn graph_options(settings: &Settings, priority: graph::Priority) -> graph::Options {
     graph::Options {
-        root: graph.root.clone(),
-        timeouts: timeouts(graph),
-        ca_file: graph.ca_file.clone(),
-        reading: graph.reading.clone(),
+        root: settings.graph.root.clone(),
+        timeouts: timeouts(&settings.connection),
+        ca_file: settings.connection.ca_file.clone(),
+        reading: settings.reading(),
         priority,
     }
 }

@@ -7,13 +7,12 @@ use shared::property::Kind;
 use super::{Finding, Rule, Severity, Surroundings};
 use crate::{
     duration::exact,
-    settings::{Graph, Parts, Retry},
+    settings::{Parts, Retry, policy::max_lock_hold},
 };
 
-pub(super) const RULES: [Rule; 8] = [
+pub(super) const RULES: [Rule; 7] = [
     connect_beyond_request,
     ladder_beyond_hold,
-    wait_beyond_hold,
     return_beyond_age,
     patience_beyond_age,
     longest_return_beyond_age,
@@ -28,15 +27,15 @@ const USUAL_GRACE: Duration = Duration::from_secs(25);
 const GOOD_BYE: Duration = Duration::from_secs(5);
 
 fn connect_beyond_request(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let graph = parts.graph.as_ref()?;
-    (graph.connect_timeout > graph.request_timeout).then(|| {
+    let connection = parts.connection.as_ref()?;
+    (connection.connect_timeout > connection.request_timeout).then(|| {
         Finding::new(
             Severity::Warning,
-            "graph.connect_timeout",
+            "connection.connect_timeout",
             format!(
-                "{} can never be waited for, because graph.request_timeout ends the call after {}",
-                exact(graph.connect_timeout),
-                exact(graph.request_timeout)
+                "{} can never be waited for, because connection.request_timeout ends the call after {}",
+                exact(connection.connect_timeout),
+                exact(connection.request_timeout)
             ),
             "make it the shorter of the two",
         )
@@ -44,48 +43,32 @@ fn connect_beyond_request(parts: &Parts, _: Surroundings) -> Option<Finding> {
 }
 
 fn ladder_beyond_hold(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let (retry, hold) = (parts.retry.as_ref()?, parts.pool.as_ref()?.max_lock_hold);
-    let longest = longest_ladder(parts, parts.graph.as_ref()?, retry)?;
+    let (retry, hold) = (parts.retry.as_ref()?, max_lock_hold());
+    let longest = longest_ladder(parts, retry)?;
     (longest > hold).then(|| {
         let (longest, hold) = (exact(longest), exact(hold));
         Finding::new(
             Severity::Warning,
             "retry.tries",
             format!(
-                "{} tries can take {longest} when calls time out, but a message is handed back after \
-                 pool.max_lock_hold ({hold}), so the last of them never happen",
+                "{} tries can take {longest} when calls time out, but a message is handed back after {hold}, so the \
+                 last of them never happen",
                 retry.tries
             ),
-            "lower it, retry.longest_delay or graph.request_timeout; or raise pool.max_lock_hold",
+            "lower it, retry.longest_delay or connection.request_timeout",
         )
     })
 }
 
 /// All tries of a write, each running into its time-out, with the longest waits between them.
-fn longest_ladder(parts: &Parts, graph: &Graph, retry: &Retry) -> Option<Duration> {
-    let rows = parts.planner.as_ref()?.mapping.rows();
-    let looks = graph.reading.guard.is_some()
-        || graph.reading.diff
+fn longest_ladder(parts: &Parts, retry: &Retry) -> Option<Duration> {
+    let (rows, reading) = (parts.planner.as_ref()?.mapping.rows(), parts.reading()?);
+    let looks = reading.guard.is_some()
+        || reading.diff
         || rows.iter().any(|row| row.property.rules().kind == Kind::SignIn);
     let calls = if looks { 2 } else { 1 };
     let waits: Duration = (1..retry.tries).map(|failures| retry.delays.ceiling(failures)).sum();
-    Some(graph.request_timeout * retry.tries * calls + waits)
-}
-
-fn wait_beyond_hold(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let (wait, hold) = (parts.throttle.as_ref()?.longest_wait, parts.pool.as_ref()?.max_lock_hold);
-    (wait > hold).then(|| {
-        let (wait, hold) = (exact(wait), exact(hold));
-        Finding::new(
-            Severity::Note,
-            "throttle.longest_wait",
-            format!(
-                "if Graph asks for {wait}, the messages held are handed back after pool.max_lock_hold \
-                 ({hold})"
-            ),
-            "choose not more than pool.max_lock_hold, unless that is what you want",
-        )
-    })
+    Some(parts.connection.as_ref()?.request_timeout * retry.tries * calls + waits)
 }
 
 fn return_beyond_age(parts: &Parts, _: Surroundings) -> Option<Finding> {

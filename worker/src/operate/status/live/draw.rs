@@ -194,7 +194,6 @@ mod tests {
 
     use super::*;
     use crate::{
-        duration,
         operate::backlog::Known,
         operate::status::text::tests::{snapshot, unknown},
     };
