@@ -10,7 +10,7 @@ mod quota;
 
 use std::{collections::HashSet, time::Duration};
 
-use crate::{backoff::Backoff, ids::UserId, moment::Moment, pace::Pace};
+use crate::{ids::UserId, moment::Moment, pace::Pace, retry::Ladder};
 
 /// When the breaker opens and how probing backs off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,9 +18,9 @@ pub struct Limits {
     /// Different users that must fail in a row before the breaker opens.
     pub breaker_users: usize,
     /// Delays between probes, while the breaker is open or intake is paused.
-    pub probe: Backoff,
+    pub probe: Ladder,
     /// Wait after a 429 without a `Retry-After`.
-    pub throttle: Backoff,
+    pub throttle: Ladder,
     /// Longest wait that a `Retry-After` may ask for; a mistaken header must not stop the worker for a day.
     pub longest_wait: Duration,
 }
@@ -28,7 +28,9 @@ pub struct Limits {
 impl Default for Limits {
     /// What the file of default settings says.
     fn default() -> Self {
-        const PROBES: Backoff = Backoff::fixed(Duration::from_secs(1), Duration::from_mins(1));
+        // Hammering while throttled postpones recovery, so half of each wait is certain.
+        const PROBES: Ladder =
+            Ladder::fixed(Duration::from_secs(1), Duration::from_mins(1)).with_equal_jitter();
         Self { breaker_users: 10, probe: PROBES, throttle: PROBES, longest_wait: Duration::from_mins(10) }
     }
 }
@@ -213,8 +215,7 @@ impl Gate {
     pub fn throttled(&mut self, retry_after: Option<Duration>, now: Moment, share: f64) {
         self.throttles_in_a_row += 1;
         let wait = retry_after.map_or_else(
-            // At least half of the ceiling: hammering while throttled postpones recovery.
-            || self.limits.throttle.delay(self.throttles_in_a_row, 0.5 + share / 2.0),
+            || self.limits.throttle.wait(self.throttles_in_a_row, share),
             |asked| asked.min(self.limits.longest_wait),
         );
         self.closed_until = self.closed_until.max(now + wait);
@@ -275,7 +276,7 @@ impl Gate {
         probing.under_way = false;
         if failed {
             probing.failures += 1;
-            probing.next = now + self.limits.probe.delay(probing.failures, 0.5 + share / 2.0);
+            probing.next = now + self.limits.probe.wait(probing.failures, share);
         }
     }
 }

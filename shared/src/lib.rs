@@ -19,7 +19,6 @@ pub mod outcome;
 pub mod pace;
 
 pub mod admission;
-pub mod backoff;
 pub mod change;
 pub mod class;
 pub mod identities;
@@ -31,6 +30,7 @@ pub mod patch;
 pub mod property;
 pub mod reason;
 pub mod register;
+pub mod retry;
 pub mod retry_after;
 pub mod shown;
 pub mod step;

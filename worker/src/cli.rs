@@ -32,10 +32,10 @@ const VERSION: &str = concat!(
     max_term_width = 100,
     disable_help_subcommand = true,
     after_help = "\
-To begin with:
-  contactsync config init      write a settings file, and fill it in
-  contactsync check            see whether the settings can work
-  contactsync run              take messages
+Getting started:
+  contactsync config init      write a settings file to fill in
+  contactsync check            check the settings
+  contactsync run              start the worker
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad settings."
 )]
@@ -51,36 +51,36 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Take messages from the queue and bring the users up to date, until told to stop.
+    /// Receive messages and update users until stopped.
     Run(commands::run::Args),
-    /// See what failed and why: in groups, one by one, as a file; and take out what nobody needs.
+    /// List, show, export or purge dead letters.
     #[command(subcommand)]
     DeadLetters(commands::dead_letters::Command),
-    /// Put dead letters back on the queue: chosen, slowly, watched, and none of them lost.
+    /// Requeue selected dead letters, rate-limited, with canaries.
     Replay(commands::replay::Args),
-    /// Show how much is in the queue, its dead letters by reason, and how a worker fares.
+    /// Show queue counts, dead letters by reason and the state of a worker.
     Status(commands::status::Args),
-    /// Show what would be written to Graph for the captured body of a message, and why.
+    /// Show what would be written to Graph for a captured message body, and why.
     Plan(commands::plan::Args),
-    /// Write one contact to its user, from a captured body or a dead letter, also if nothing seems to have changed.
+    /// Write one contact to its user, from a captured body or a dead letter, even if nothing changed.
     Apply(commands::apply::Args),
-    /// Show or clear the mark that keeps old changes from overwriting a user's newer values.
+    /// Show or clear the version stamp that keeps old changes from overwriting newer values.
     #[command(subcommand)]
     Guard(commands::guard::Command),
-    /// Say whether the settings can work, and everything that is wrong with them.
+    /// Check the settings and report every problem.
     Check(commands::check::Args),
-    /// Write a settings file to begin with, show the effective settings, or print a schema for editors.
+    /// Write a starter settings file, show the effective settings, or print their JSON Schema.
     #[command(subcommand)]
     Config(commands::config::Command),
-    /// Show what a captured message body says, as JSON.
+    /// Decode a captured message body to JSON.
     Decode(commands::decode::Args),
-    /// Post captured message bodies to the queue.
+    /// Send captured message bodies to the queue.
     Send(commands::send::Args),
-    /// Ask the worker on this machine whether it is alive, as container engines do.
+    /// Ask the worker on this machine whether it is alive; for container health checks.
     Health(commands::health::Args),
-    /// Print completions for a shell.
+    /// Print shell completions.
     Completions(commands::completions::Completions),
-    /// Write manual pages into a folder.
+    /// Write man pages to a folder.
     Man(commands::completions::Pages),
 }
 

@@ -20,7 +20,7 @@ fn policy(pace: Pace) -> Policy {
     let lanes = lanes::Limits {
         concurrency: 2,
         messages: 10,
-        tries_in_place: 2,
+        retries: lanes::Limits::default().retries.with_tries(2),
         many_users: 3,
         ..lanes::Limits::default()
     };
@@ -416,7 +416,7 @@ fn a_renewal_that_shows_a_lock_to_be_lost_takes_the_message_out() {
     engine.arrived(short(1), at(0));
     engine.arrived(short(2), at(0));
     assert_eq!(effects(&mut engine, at(1)).len(), 1, "the newest first");
-    let throttled = failure(Class::Throttled { retry_after: Some(Duration::from_secs(60)) });
+    let throttled = failure(Class::Throttled { retry_after: Some(Duration::from_mins(1)) });
     engine.write_ended(user(2), throttled, at(1), 0.5);
     assert_eq!(effects(&mut engine, at(5)), [Effect::Renew(vec![lock(1), lock(2)])]);
     let answers = [(lock(1), Renewal::Lost), (lock(2), Renewal::Renewed)];

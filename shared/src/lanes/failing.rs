@@ -74,7 +74,7 @@ impl<T> Lanes<T> {
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
         lane.failures += 1;
         // Others are written meanwhile: it will not pass in seconds, and trying here would only cost writes.
-        if own || lane.failures >= self.limits.tries_in_place {
+        if own || self.limits.retries.is_exhausted(lane.failures) {
             let well = matches!(self.gate.state(now), State::Open);
             return self.end_write(user, now, |work| later(work, &failure.dead_letter, own, well, now));
         }
@@ -149,7 +149,7 @@ impl<T> Lanes<T> {
     fn denied_for_now(&mut self, user: UserId, failure: &Failure, now: Moment, share: f64) -> Settled<T> {
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
         lane.failures += 1;
-        if lane.failures >= self.limits.tries_in_place {
+        if self.limits.retries.is_exhausted(lane.failures) {
             return self.set_aside(user, &failure.dead_letter, now);
         }
         self.wait_for_another_try(user, now, share);
@@ -284,7 +284,7 @@ impl<T> Lanes<T> {
 
     fn wait_for_another_try(&mut self, user: UserId, now: Moment, share: f64) {
         let Some(lane) = self.users.get_mut(&user) else { return };
-        let again = now + self.limits.backoff.delay(lane.failures, share);
+        let again = now + self.limits.retries.wait(lane.failures, share);
         lane.turn_back();
         self.delayed.insert((again, user));
     }

@@ -31,7 +31,8 @@ struct Message {
 }
 
 fn limits() -> Limits {
-    Limits { concurrency: 2, messages: 100, tries_in_place: 3, many_users: 3, ..Limits::default() }
+    let retries = Limits::default().retries.with_tries(3);
+    Limits { concurrency: 2, messages: 100, retries, many_users: 3, ..Limits::default() }
 }
 
 fn lanes() -> Lanes<Message> {

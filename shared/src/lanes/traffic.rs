@@ -3,7 +3,6 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use crate::{
-    backoff::Backoff,
     class::Class,
     ids::{ContactId, UserId},
     moment::Moment,
@@ -12,6 +11,7 @@ use crate::{
     property::Property,
     reason::DeadLetter,
     register::Stamp,
+    retry::Ladder,
     urgency::Urgency,
 };
 
@@ -45,10 +45,8 @@ pub struct Limits {
     pub messages: usize,
     /// Users whose newest versions are remembered.
     pub remembered_users: NonZeroUsize,
-    /// Tries of one write while the locks of its messages are held.
-    pub tries_in_place: u32,
-    /// Waits between these tries.
-    pub backoff: Backoff,
+    /// Tries of one write while the locks of its messages are held, and the waits between them.
+    pub retries: Ladder,
     /// Different users that must be refused alike, none written in between, before it is the installation's fault.
     pub many_users: usize,
     /// How long a refusal waits for what tells whose fault it is.
@@ -61,13 +59,13 @@ impl Default for Limits {
     /// What the file of default settings says.
     fn default() -> Self {
         const REMEMBERED_USERS: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
-        const BACKOFF: Backoff = Backoff::fixed(Duration::from_millis(500), Duration::from_secs(20));
+        const RETRIES: Ladder =
+            Ladder::fixed(Duration::from_millis(500), Duration::from_secs(20)).with_tries(6);
         Self {
             concurrency: 16,
             messages: 500,
             remembered_users: REMEMBERED_USERS,
-            tries_in_place: 6,
-            backoff: BACKOFF,
+            retries: RETRIES,
             // No setting. Fewer would let a handful of deleted users stop the worker.
             many_users: 5,
             // No setting. Long enough for the next calls of a busy worker, short enough for a person who looks for the

@@ -6,12 +6,12 @@ use std::{
 };
 
 use shared::{
-    backoff::Backoff,
     engine::{Effect, Engine, Policy},
     gate,
     ids::{LockToken, UserId},
     lanes,
     moment::Moment,
+    retry::Ladder,
     step::Step,
 };
 
@@ -51,9 +51,9 @@ pub(super) struct Replica {
     pub(super) next_turn: Option<Moment>,
 }
 
-fn delays(first: Duration, longest: Duration) -> Backoff {
-    Backoff::new(first, longest).unwrap_or_else(|error| unreachable!("{error}"))
-}
+/// Tries of a write, and probes of Graph.
+const RETRIES: Ladder = Ladder::fixed(Duration::from_millis(200), Duration::from_secs(10)).with_tries(4);
+const PROBES: Ladder = Ladder::fixed(Duration::from_secs(1), Duration::from_secs(20)).with_equal_jitter();
 
 impl Replica {
     /// `judges` tells whether refusals are judged by what becomes of others.
@@ -61,20 +61,15 @@ impl Replica {
         let lanes = lanes::Limits {
             concurrency: 4,
             messages: 40,
-            tries_in_place: 4,
-            backoff: delays(Duration::from_millis(200), Duration::from_secs(10)),
+            retries: RETRIES,
             many_users: if judges { 3 } else { usize::MAX },
             // Users here have changes a few times a minute, so evidence takes longer to come than in a busy portal.
             refusal_patience: if judges { Duration::from_mins(1) } else { Duration::ZERO },
             verify_after,
             ..lanes::Limits::default()
         };
-        let gate = gate::Limits {
-            breaker_users: 3,
-            probe: delays(Duration::from_secs(1), Duration::from_secs(20)),
-            throttle: delays(Duration::from_secs(1), Duration::from_secs(20)),
-            ..gate::Limits::default()
-        };
+        let gate =
+            gate::Limits { breaker_users: 3, probe: PROBES, throttle: PROBES, ..gate::Limits::default() };
         let max_lock_hold = Duration::from_mins(2);
         let policy = Policy { lanes, gate, max_age: MAX_AGE, max_lock_hold, ..Policy::default() };
         Self {

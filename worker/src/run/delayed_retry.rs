@@ -6,11 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use servicebus::{Error, Message, Queue, clock};
 use shared::{
-    backoff::Backoff,
     class::Class,
     ids::LockToken,
     outcome::Outcome,
     reason::{DeadLetter, DeadLetterReason, chain},
+    retry::Ladder,
 };
 use tokio::time::sleep;
 
@@ -27,7 +27,7 @@ pub(super) async fn hand_back<Q: Queue>(
     lock: LockToken,
     message: &Message,
     cause: DeadLetter,
-    delays: Backoff,
+    delays: Ladder,
 ) -> Option<Outcome> {
     if !is_held(queue, lock, message).await {
         return None;
@@ -78,11 +78,10 @@ async fn without_copy(message: &Message, error: &Error, letter: DeadLetter) -> O
 }
 
 /// Sends the copy that comes back later; returns when the service has confirmed it.
-async fn schedule<Q: Queue>(queue: &Q, message: &Message, delays: Backoff) -> Result<(), Error> {
+async fn schedule<Q: Queue>(queue: &Q, message: &Message, delays: Ladder) -> Result<(), Error> {
     let now = clock::now();
     let attempt = DeliveryHistory::of(message).attempt.saturating_add(1);
-    // Between half and all of the ceiling: a message that comes back at once would only fail again.
-    let delay: Duration = delays.delay(attempt, 0.5 + rand::random::<f64>() / 2.0);
+    let delay = delays.wait(attempt, rand::random());
     let Some(copy) = envelope::copy(message, now) else {
         return Err(Error::Protocol { doing: "copying a message", what: "its body cannot be read".into() });
     };

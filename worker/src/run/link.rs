@@ -10,7 +10,6 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use servicebus::{Peeked, Queue};
 use shared::{
-    backoff::Backoff,
     change::Change,
     engine::Intake,
     ids::SequenceNumber,
@@ -18,6 +17,7 @@ use shared::{
     outcome::Outcome,
     plan::{Needless, Planner},
     reason::{DeadLetter, DeadLetterReason, chain},
+    retry::Ladder,
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -63,7 +63,7 @@ pub(super) struct LinkGate<Q> {
     observer: Arc<Observer>,
     watch: LinkWatch,
     unseen: LinkUnseen,
-    waits: Backoff,
+    waits: Ladder,
     intake: Intakes,
     /// The look under way.
     page: Option<BoxFuture<'static, Page>>,

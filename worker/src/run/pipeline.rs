@@ -10,7 +10,6 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnord
 use jiff::Timestamp;
 use servicebus::{Delivery, Queue, clock, times::Reading};
 use shared::{
-    backoff::Backoff,
     change::Change,
     class::Class,
     engine::{self, Arrival, Effect, Engine, LookResult, WriteResult, renewal::Renewal},
@@ -21,6 +20,7 @@ use shared::{
     patch::UserWrite,
     plan::Planner,
     reason::chain,
+    retry::Ladder,
     step::Step,
 };
 use tokio::{
@@ -57,13 +57,13 @@ pub struct Policy {
     /// What to do when messages prove that the link column or the images are wrong.
     pub link_unseen: LinkUnseen,
     /// Waits between looks at the queue while messages are held back for that.
-    pub looks: Backoff,
+    pub looks: Ladder,
     /// Bounds and patience of the engine.
     pub engine: engine::Policy,
     /// Patience with answers of Graph that may pass.
     pub patience: Patience,
     /// Waits before a message that was handed back comes again.
-    pub returns: Backoff,
+    pub returns: Ladder,
     /// Time to finish at shutdown.
     pub grace: Duration,
 }

@@ -9,11 +9,11 @@ use servicebus::{
     clock,
 };
 use shared::{
-    backoff::Backoff,
     engine::Lineage,
     ids::{IdMap, LockToken},
     outcome::Outcome,
     reason::{DeadLetter, chain},
+    retry::Ladder,
     shown::id,
 };
 use tokio::{
@@ -50,7 +50,7 @@ pub(super) struct LockedDelivery {
 pub(super) struct Settlements<Q> {
     queue: Arc<Q>,
     /// Waits before a message that was handed back comes again.
-    returns: Backoff,
+    returns: Ladder,
     observer: Arc<Observer>,
     begun: IdMap<LockToken, Begun>,
     confirmations: Confirmations,
@@ -94,7 +94,7 @@ struct Account {
 
 impl<Q: Queue> Settlements<Q> {
     /// None under way.
-    pub(super) fn new(queue: Arc<Q>, returns: Backoff, observer: Arc<Observer>) -> Self {
+    pub(super) fn new(queue: Arc<Q>, returns: Ladder, observer: Arc<Observer>) -> Self {
         let (begun, confirmations) = (IdMap::default(), Confirmations::default());
         let (under_way, copies) = (JoinSet::new(), mpsc::unbounded_channel());
         Self { queue, returns, observer, begun, confirmations, under_way, copies }

@@ -15,8 +15,7 @@ impl Settings {
             lanes: lanes::Limits {
                 concurrency: pool.concurrency,
                 messages: pool.messages,
-                tries_in_place: retry.tries,
-                backoff: retry.delays,
+                retries: retry.in_place,
                 verify_after: Some(self.guard.verify_after).filter(|after| !after.is_zero()),
                 ..lanes::Limits::default()
             },

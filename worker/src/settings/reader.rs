@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::BTreeMap, fmt::Display, path::Path, time::Duration};
 
 use reqwest::Url;
-use shared::{backoff::Backoff, lanes::Limits};
+use shared::{lanes::Limits, retry::Ladder};
 use toml::Value;
 
 use super::{Entries, Problem};
@@ -143,15 +143,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Two durations that belong together, the first of which is not the longer one; any where that is wrong.
-    pub(super) fn backoff(&self, first: &str, longest: &str) -> Backoff {
+    pub(super) fn ladder(&self, first: &str, longest: &str) -> Ladder {
         let duration = |key| self.right_duration(key, Duration::from_millis(1), Duration::from_hours(24));
         let right = match (duration(first), duration(longest)) {
-            (Some(min), Some(max)) => Backoff::new(min, max)
+            (Some(min), Some(max)) => Ladder::new(min, max)
                 .ok()
                 .or_else(|| self.wrong(first, format!("must not be longer than {longest}"))),
             _ => None,
         };
-        right.unwrap_or(Limits::default().backoff)
+        right.unwrap_or(Limits::default().retries)
     }
 
     /// The file that held the value, if it came from one of its own.

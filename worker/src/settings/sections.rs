@@ -4,7 +4,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use reqwest::Url;
-use shared::{admission::Terms, backoff::Backoff, property::Property};
+use shared::{admission::Terms, property::Property, retry::Ladder};
 
 use super::{cloud::Cloud, reader::Reader};
 
@@ -53,12 +53,10 @@ pub struct Pool {
 /// Patience.
 #[derive(Clone, Copy, Debug)]
 pub struct Retry {
-    /// Tries in place.
-    pub tries: u32,
-    /// Waits between them.
-    pub delays: Backoff,
+    /// Tries in place, and the waits between them.
+    pub in_place: Ladder,
     /// Waits before a message that was handed back comes again.
-    pub returns: Backoff,
+    pub returns: Ladder,
     /// Age after which a failing message is dead-lettered.
     pub max_age: Duration,
     /// Patience with unknown users.
@@ -73,7 +71,7 @@ pub struct Throttle {
     /// Writes at once after a quiet time.
     pub burst: f64,
     /// Waits between probes, after a 429 that names no time, and between tries for the first token.
-    pub probes: Backoff,
+    pub probes: Ladder,
 }
 
 const DAY: Duration = Duration::from_hours(24);
@@ -139,9 +137,11 @@ pub(super) fn pool(r: &Reader<'_>) -> Option<Pool> {
 
 pub(super) fn retry(r: &Reader<'_>) -> Option<Retry> {
     r.section(|r| Retry {
-        tries: u32::try_from(r.count("retry.tries", 1, 100)).unwrap_or(u32::MAX),
-        delays: r.backoff("retry.first_delay", "retry.longest_delay"),
-        returns: r.backoff("retry.first_return", "retry.longest_return"),
+        in_place: r
+            .ladder("retry.first_delay", "retry.longest_delay")
+            .with_tries(u32::try_from(r.count("retry.tries", 1, 100)).unwrap_or(u32::MAX)),
+        // A message that comes back at once would only fail again.
+        returns: r.ladder("retry.first_return", "retry.longest_return").with_equal_jitter(),
         max_age: r.duration("retry.max_age", SECOND, 30 * DAY),
         not_found_grace: r.duration("retry.not_found_grace", Duration::ZERO, DAY),
     })
@@ -151,6 +151,6 @@ pub(super) fn throttle(r: &Reader<'_>) -> Option<Throttle> {
     r.section(|r| Throttle {
         writes_per_second: r.number("throttle.writes_per_second", 1.0, 100_000.0),
         burst: r.number("throttle.burst", 1.0, 100_000.0),
-        probes: r.backoff("throttle.first_probe", "throttle.longest_probe"),
+        probes: r.ladder("throttle.first_probe", "throttle.longest_probe").with_equal_jitter(),
     })
 }

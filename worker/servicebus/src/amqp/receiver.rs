@@ -10,7 +10,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
 
 use super::arrival::{Received, arrive};
-use super::backoff::Backoff;
 use super::connection::Namespace;
 use super::faults::Doing;
 use super::intake::{Intake, Wanted};
@@ -66,13 +65,14 @@ enum Wake {
 
 impl Task {
     pub(super) async fn run(mut self) {
-        let timing = self.namespace.timing;
-        let mut backoff = Backoff::new(timing.backoff_first, timing.backoff_longest);
+        let reconnect = self.namespace.timing.reconnect;
+        let mut failures = 0;
         let closing = loop {
             match self.attach().await {
                 Ok(link) => self.attached(link),
                 Err(End::Lost(failure)) => {
-                    let delay = backoff.draw().max(failure.retry_after());
+                    failures += 1;
+                    let delay = reconnect.wait(failures, rand::random()).max(failure.retry_after());
                     self.report(failure, delay);
                     match self.wait(delay).await {
                         Some(reply) => break Some(reply),
@@ -89,11 +89,9 @@ impl Task {
                 End::Replace => self.retire(),
                 End::Lost(failure) => {
                     let steady = self.link.as_ref().is_some_and(|link| link.attached.elapsed() >= STEADY);
-                    if steady {
-                        backoff.reset();
-                    }
+                    failures = if steady { 1 } else { failures + 1 };
                     self.lost(&failure).await;
-                    if let Some(reply) = self.wait(backoff.draw()).await {
+                    if let Some(reply) = self.wait(reconnect.wait(failures, rand::random())).await {
                         break Some(reply);
                     }
                 }

@@ -110,7 +110,9 @@ impl<Q: Queue> Taking<Q> {
                 Some(answers) = self.renewals.join_next() => {
                     let lost = self.locks.renewed(answers.unwrap_or_default(), self.now());
                     if !lost.is_empty() {
-                        lost.iter().for_each(|lock| drop(self.locks.release(*lock)));
+                        for lock in &lost {
+                            drop(self.locks.release(*lock));
+                        }
                         return lost;
                     }
                 }

@@ -44,16 +44,15 @@ fn connect_beyond_request(parts: &Parts, _: Surroundings) -> Option<Finding> {
 
 fn ladder_beyond_hold(parts: &Parts, _: Surroundings) -> Option<Finding> {
     let (retry, hold) = (parts.retry.as_ref()?, max_lock_hold());
-    let longest = longest_ladder(parts, retry)?;
+    let (tries, longest) = (retry.in_place.tries()?, longest_ladder(parts, retry)?);
     (longest > hold).then(|| {
         let (longest, hold) = (exact(longest), exact(hold));
         Finding::new(
             Severity::Warning,
             "retry.tries",
             format!(
-                "{} tries can take {longest} when calls time out, but a message is handed back after {hold}, so the \
-                 last of them never happen",
-                retry.tries
+                "{tries} tries can take {longest} when calls time out, but a message is handed back after {hold}, so the \
+                 last of them never happen"
             ),
             "lower it, retry.longest_delay or connection.request_timeout",
         )
@@ -67,8 +66,8 @@ fn longest_ladder(parts: &Parts, retry: &Retry) -> Option<Duration> {
         || reading.diff
         || rows.iter().any(|row| row.property.rules().kind == Kind::SignIn);
     let calls = if looks { 2 } else { 1 };
-    let waits: Duration = (1..retry.tries).map(|failures| retry.delays.ceiling(failures)).sum();
-    Some(parts.connection.as_ref()?.request_timeout * retry.tries * calls + waits)
+    let request = parts.connection.as_ref()?.request_timeout;
+    Some(request * retry.in_place.tries()? * calls + retry.in_place.longest()?)
 }
 
 fn return_beyond_age(parts: &Parts, _: Surroundings) -> Option<Finding> {
