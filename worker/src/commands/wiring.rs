@@ -19,9 +19,10 @@ use crate::{
 };
 
 /// The HTTP clients of the process.
-pub fn clients(graph: &settings::Graph) -> anyhow::Result<Clients> {
-    let timeouts = http_client::Timeouts { connect: graph.connect_timeout, request: graph.request_timeout };
-    Ok(Clients::new(http_client::Client::new(timeouts, graph.ca_file.as_deref())?))
+pub fn clients(connection: &settings::Connection) -> anyhow::Result<Clients> {
+    let timeouts =
+        http_client::Timeouts { connect: connection.connect_timeout, request: connection.request_timeout };
+    Ok(Clients::new(http_client::Client::new(timeouts, connection.ca_file.as_deref())?))
 }
 
 /// The queue, being received from.
@@ -36,7 +37,7 @@ pub fn amqp_settings(settings: &Settings, clients: &Clients) -> amqp::Settings {
     let mut amqp = amqp::Settings::new(bus.endpoint.clone(), tokens, &bus.source.address(), clock::now);
     amqp.target = bus.source.target().into();
     amqp.way = bus.way.clone();
-    amqp.ca_file.clone_from(&settings.graph.ca_file);
+    amqp.ca_file.clone_from(&settings.connection.ca_file);
     amqp.times = Arc::clone(&clients.times);
     amqp
 }
@@ -82,7 +83,7 @@ pub fn directory(settings: &Settings, clients: Clients) -> GraphClient {
 
 /// Graph, for calls of this rank.
 pub(super) fn directory_for(settings: &Settings, clients: Clients, priority: graph::Priority) -> GraphClient {
-    let options = graph_options(&settings.graph, priority);
+    let options = graph_options(settings, priority);
     let http = clients.http.clone();
     GraphClient::new(&http, Arc::new(graph_tokens(settings, clients)), &options)
 }
@@ -98,12 +99,12 @@ pub fn observed_directory(
     let tokens = ObservedTokens::new(Arc::new(graph_tokens(settings, clients)), Arc::clone(observer));
     let tokens = Arc::new(tokens);
     let provider: Arc<dyn TokenProvider> = Arc::clone(&tokens) as _;
-    let options = graph_options(&settings.graph, graph::Priority::Normal);
+    let options = graph_options(settings, graph::Priority::Normal);
     (GraphClient::new(&http, provider, &options).observed(Arc::clone(observer)), tokens)
 }
 
-fn graph_options(graph: &settings::Graph, priority: graph::Priority) -> graph::Options {
-    graph::Options { root: graph.root.clone(), reading: graph.reading.clone(), priority }
+fn graph_options(settings: &Settings, priority: graph::Priority) -> graph::Options {
+    graph::Options { root: settings.graph.root.clone(), reading: settings.reading(), priority }
 }
 
 /// Tokens for Graph.
