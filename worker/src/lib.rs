@@ -17,6 +17,7 @@ pub mod preview;
 pub mod graph;
 pub mod identity;
 pub mod settings;
+pub mod status_page;
 pub mod telemetry;
 
 #[doc(hidden)]

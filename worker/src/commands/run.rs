@@ -18,14 +18,8 @@ use crate::{
     pipeline::{Pipeline, Policy},
     pool::tally::Tally,
     settings::Settings,
-    telemetry::{
-        Constants, Observer,
-        history::History,
-        http::{self, Site},
-        logging,
-        otlp::Export,
-        trace::Tracer,
-    },
+    status_page,
+    telemetry::{Constants, Observer, logging, otlp::Export, trace::Tracer},
 };
 
 /// Options of `run`.
@@ -67,7 +61,7 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 async fn work(settings: Settings) -> anyhow::Result<()> {
     let listener = match settings.http.listen {
-        Some(address) => Some(http::bind(address)?),
+        Some(address) => Some(status_page::bind(address)?),
         None => None,
     };
     let clients = wiring::clients(&settings.graph)?;
@@ -152,11 +146,7 @@ fn observer(settings: &Settings, link: watch::Receiver<LinkState>, tracer: Optio
 fn show(listener: TcpListener, observer: &Arc<Observer>) -> anyhow::Result<()> {
     let address = listener.local_addr().context("the address of http.listen is unknown")?;
     tracing::info!(http.address = %address, "health, metrics and status are at http://{address}/");
-    let history = History::new(&observer.metrics);
-    let site = Arc::new(Site { observer: Arc::clone(observer), history });
-    let followed = Arc::clone(&site);
-    tokio::spawn(async move { followed.history.follow(&followed.observer.metrics).await });
-    tokio::spawn(http::serve(listener, site));
+    tokio::spawn(status_page::serve(listener, Arc::clone(observer)));
     Ok(())
 }
 

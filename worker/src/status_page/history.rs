@@ -8,10 +8,10 @@ use std::{
 
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::Metrics;
+use crate::telemetry::Metrics;
 
 /// Time between two samples.
-pub const STEP: Duration = Duration::from_secs(10);
+pub(super) const STEP: Duration = Duration::from_secs(10);
 /// Samples of one hour, and the one before.
 const KEPT: usize = 361;
 /// Rates are those of the last minute.
@@ -120,7 +120,8 @@ impl History {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::metrics::tests::metrics, *};
+    use super::*;
+    use crate::telemetry::metrics::tests::metrics;
 
     fn sample(at: Instant, received: u64) -> Sample {
         Sample { at, received, settled: 0, writes: 0, active: None, dead_letters: None }

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use shared::engine::Ending;
 
-use super::{
+use super::history::{History, Rates, STEP, Sample};
+use crate::telemetry::{
     Observer, QueueReading,
     health::{Check, Fault, Phase},
-    history::{History, Rates, STEP, Sample},
     labels::Warning,
 };
 
