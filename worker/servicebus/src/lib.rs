@@ -1,13 +1,15 @@
 //! A client of Azure Service Bus: messages under a lock, each settled exactly once by value.
 //!
-//! It knows no contact, no Graph and no settings of the worker. The types at the root know no protocol. [`amqp`] implements [`Queue`] on the real wire; tests may put a
-//! fake of a few lines in its place, because a [`Delivery`] is made of a message and anything that can settle.
+//! It knows no contact, no Graph and no settings of the worker. The types at the root know no protocol. [`amqp`]
+//! implements [`Queue`] on the real wire; tests may put a fake of a few lines in its place, because a [`Delivery`] is
+//! made of a message and anything that can settle.
 //!
 //! A message travels: [`Queue::receive`] hands out a [`Delivery`] → the engine works on [`Delivery::message`] →
 //! [`Delivery::settle`] consumes it. While the work lasts, [`Queue::renew`] keeps its lock.
 
 mod confirm;
 mod connection_string;
+mod counts;
 mod delivery;
 mod error;
 mod link_state;
@@ -31,6 +33,7 @@ use shared::ids::{LockToken, SequenceNumber};
 
 pub use confirm::{Confirmation, Confirmations, Confirmed};
 pub use connection_string::{ConnectionString, ConnectionStringError, Credential, Endpoint};
+pub use counts::QueueCounts;
 pub use delivery::{DeadLettering, Delivery, SettleError, Settled, Settlement, Settler, Settling, Unsettled};
 pub use error::{Cause, Error, RenewError};
 pub use link_state::LinkState;
@@ -43,9 +46,17 @@ pub use way::{Proxy, Way};
 /// (Microsoft Learn, "Service Bus quotas"); how many stay locked is not limited.
 pub const MAX_CREDIT: usize = 5_000;
 
+/// A queue or sub-queue that can be looked into.
+#[async_trait]
+pub trait Peek: Send + Sync + 'static {
+    /// Looks at up to `max` messages from a sequence number on without locking them. Locked, deferred and
+    /// scheduled messages are seen too. Empty means that there are none at or above the number.
+    async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error>;
+}
+
 /// A queue, or one of its sub-queues, of which this process is a consumer.
 #[async_trait]
-pub trait Queue: Send + Sync + 'static {
+pub trait Queue: Peek {
     /// Waits until at least one message is there and hands over all that are, never more than the credit
     /// allows. Only one caller at a time. Safe to cancel: what was not returned stays for the next call.
     ///
@@ -76,10 +87,6 @@ pub trait Queue: Send + Sync + 'static {
 
     /// Sends a message that stays invisible until `at`, by our clock; returns when the service has confirmed it.
     async fn schedule(&self, message: Outgoing, at: Timestamp) -> Result<(), Error>;
-
-    /// Looks at up to `max` messages from a sequence number on without locking them. Locked, deferred and
-    /// scheduled messages are seen too. Empty means that there are none at or above the number.
-    async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error>;
 
     /// Ends intake, gives back what was not handed over, waits a bounded time for the settlement of what was, and
     /// closes the connection. Afterwards [`Queue::receive`] says [`Error::Closed`]. A second call does nothing.

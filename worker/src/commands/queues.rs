@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use anyhow::Context;
 use servicebus::{
-    Message, Queue,
+    Message, Peek, Queue,
     amqp::{self, AmqpQueue},
     clock,
 };

@@ -22,7 +22,7 @@ use super::{json_line, json_text, print, print_on, run::stop_signal, wiring};
 use crate::{
     cli::Cli,
     identity::Clients,
-    operate::backlog::{Counts, Pace, Reader, Reading, Thoroughness},
+    operate::backlog::{Pace, Reader, Reading, Thoroughness},
     operate::status::{
         Snapshot, WorkerSource, json,
         live::{self, Feed},
@@ -152,10 +152,7 @@ fn once(runtime: &Runtime, scout: &Scout, as_json: bool) -> anyhow::Result<ExitC
 
 /// A script that asks how much is in the queue must not take silence for an answer.
 fn exit_code(reading: &Reading) -> ExitCode {
-    match reading.counts {
-        Counts::Known(_) => ExitCode::SUCCESS,
-        Counts::Unknown(_) => ExitCode::FAILURE,
-    }
+    if reading.counts.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Line by line, until the reader goes away or a signal comes.
@@ -181,10 +178,7 @@ async fn lines(scout: &Scout, args: &Args) -> anyhow::Result<ExitCode> {
 
 /// What a service that throttles gets on top of the time between two readings.
 fn extra(pace: &mut Pace, reading: &Reading, every: Duration) -> Duration {
-    match reading.counts {
-        Counts::Known(_) => Duration::ZERO,
-        Counts::Unknown(_) => pace.after(reading, 0.5).saturating_sub(every),
-    }
+    if reading.counts.is_ok() { Duration::ZERO } else { pace.after(reading, 0.5).saturating_sub(every) }
 }
 
 /// The live view on this thread, with the readings behind it.

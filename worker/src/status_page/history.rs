@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use servicebus::QueueCounts;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::telemetry::Metrics;
@@ -28,10 +29,8 @@ pub struct Sample {
     pub settled: u64,
     /// Calls to Graph that write, so far.
     pub writes: u64,
-    /// Messages in the queue, if known.
-    pub active: Option<u64>,
-    /// Messages in its dead-letter queue, if known.
-    pub dead_letters: Option<u64>,
+    /// How much was in the queue, as far as it was known.
+    pub queue: QueueCounts,
 }
 
 /// What happened a second, over the last minute or since the start.
@@ -53,14 +52,12 @@ impl Sample {
     /// The counts now.
     #[must_use]
     pub fn of(metrics: &Metrics) -> Self {
-        let reading = *metrics.queue.borrow();
         Self {
             at: Instant::now(),
             received: metrics.consumed.get(),
             settled: metrics.messages.iter().map(|(_, count)| count.get()).sum(),
             writes: metrics.graph_writes.iter().map(|(_, count)| count.get()).sum(),
-            active: reading.and_then(|reading| reading.active),
-            dead_letters: reading.and_then(|reading| reading.dead_letters),
+            queue: metrics.queue.borrow().unwrap_or_default(),
         }
     }
 }
@@ -124,7 +121,7 @@ mod tests {
     use crate::telemetry::metrics::tests::metrics;
 
     fn sample(at: Instant, received: u64) -> Sample {
-        Sample { at, received, settled: 0, writes: 0, active: None, dead_letters: None }
+        Sample { at, received, settled: 0, writes: 0, queue: QueueCounts::default() }
     }
 
     #[test]

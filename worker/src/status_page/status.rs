@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use servicebus::QueueCounts;
 use shared::engine::Ending;
 
 use super::history::{History, Rates, STEP, Sample};
 use crate::telemetry::{
-    Observer, QueueReading,
+    Observer,
     health::{Check, Fault, Phase},
     labels::Warning,
 };
@@ -39,7 +40,7 @@ pub struct Status<'a> {
     lanes_waiting: f64,
     locks_lost: u64,
     /// What is known of the queue as a whole, `null` while it is unknown.
-    queue_now: Option<QueueStatus>,
+    queue_now: Option<QueueCounts>,
     history: HistoryStatus,
 }
 
@@ -60,17 +61,6 @@ struct Writes {
     throttled_seconds: f64,
     budget_ratio: f64,
     budget_per_second: f64,
-}
-
-#[derive(Debug, Serialize)]
-struct QueueStatus {
-    active: Option<u64>,
-    dead_letter: Option<u64>,
-    scheduled: Option<u64>,
-    transfer: Option<u64>,
-    size_bytes: Option<u64>,
-    oldest_age_seconds: Option<u64>,
-    lower_bound: bool,
 }
 
 /// One entry for each sample, oldest first; `null` where nothing was known.
@@ -120,7 +110,7 @@ impl<'a> Status<'a> {
             held: metrics.held_messages.get(),
             lanes_waiting: metrics.lanes_waiting.get(),
             locks_lost: metrics.locks_lost.get(),
-            queue_now: metrics.queue.borrow().map(QueueStatus::from),
+            queue_now: *metrics.queue.borrow(),
             history: history_status(history, &sample),
         }
     }
@@ -137,20 +127,6 @@ impl From<Check> for CheckStatus {
 impl From<(Warning, Fault)> for CheckStatus {
     fn from((warning, fault): (Warning, Fault)) -> Self {
         Self { name: warning.as_str(), ok: false, says: Some(fault.text), remedy: Some(fault.remedy) }
-    }
-}
-
-impl From<QueueReading> for QueueStatus {
-    fn from(reading: QueueReading) -> Self {
-        Self {
-            active: reading.active,
-            dead_letter: reading.dead_letters,
-            scheduled: reading.scheduled,
-            transfer: reading.transfer,
-            size_bytes: reading.size,
-            oldest_age_seconds: reading.oldest_age.map(|age| age.as_secs()),
-            lower_bound: reading.lower_bound,
-        }
     }
 }
 
@@ -197,8 +173,8 @@ fn history_status(history: &History, now: &Sample) -> HistoryStatus {
     HistoryStatus {
         step_seconds: STEP.as_secs(),
         age_seconds: samples.iter().map(|sample| (now.at - sample.at).as_secs()).collect(),
-        active: samples.iter().map(|sample| sample.active).collect(),
-        dead_letter: samples.iter().map(|sample| sample.dead_letters).collect(),
+        active: samples.iter().map(|sample| sample.queue.active).collect(),
+        dead_letter: samples.iter().map(|sample| sample.queue.dead_letter).collect(),
         settled: samples.iter().map(|sample| sample.settled).collect(),
         writes: samples.iter().map(|sample| sample.writes).collect(),
     }

@@ -6,6 +6,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use jiff::Timestamp;
+use servicebus::QueueCounts;
 use shared::engine::Ending;
 use tokio::sync::watch;
 
@@ -15,7 +16,6 @@ use super::{
         Answer, Call, ErrorType, Labels, Method, PauseCause, QueueState, Service, Signal, Warning, Worked,
     },
     process,
-    queue_reading::QueueReading,
     values::{Counter, Family, Gauge, Histogram, Measure},
 };
 
@@ -85,7 +85,7 @@ pub struct Metrics {
     /// [`catalogue::HTTP_DURATION`].
     pub http_duration: Family<Call, Histogram>,
     /// What is known of the queue as a whole; `None` while it is unknown.
-    pub queue: watch::Sender<Option<QueueReading>>,
+    pub queue: watch::Sender<Option<QueueCounts>>,
     /// [`catalogue::LOG_LINES_LEFT_OUT`].
     pub log_lines_left_out: Counter,
     /// [`catalogue::TELEMETRY_LOST`].
@@ -235,15 +235,15 @@ impl Metrics {
     /// What is not known is absent, never zero.
     fn queue_wide(&self) -> Vec<(&'static Metric, Vec<Point>)> {
         let known = *self.queue.borrow();
-        let messages = |reading: QueueReading| {
+        let messages = |counts: QueueCounts| {
             let point = |state: QueueState| {
-                let count = reading.count(state)?;
+                let count = in_state(&counts, state)?;
                 Some(labelled(vec![("state", state.as_str().into())], Value::Count(count)))
             };
             QueueState::all().into_iter().filter_map(point).collect()
         };
         let oldest = known.and_then(|reading| reading.oldest_age).map(|age| number(age.as_secs_f64()));
-        let size = known.and_then(|reading| reading.size).map(|bytes| one(Value::Count(bytes)));
+        let size = known.and_then(|counts| counts.size_bytes).map(|bytes| one(Value::Count(bytes)));
         vec![
             (&catalogue::QUEUE_MESSAGES, known.map(messages).unwrap_or_default()),
             (&catalogue::QUEUE_OLDEST_AGE, oldest.unwrap_or_default()),
@@ -290,6 +290,15 @@ impl Metrics {
             labels.push(("error.type", error.into()));
         }
         labelled(labels, value)
+    }
+}
+
+fn in_state(counts: &QueueCounts, state: QueueState) -> Option<u64> {
+    match state {
+        QueueState::Active => counts.active,
+        QueueState::DeadLetter => counts.dead_letter,
+        QueueState::Scheduled => counts.scheduled,
+        QueueState::Transfer => counts.transfer,
     }
 }
 
@@ -383,12 +392,12 @@ pub(crate) mod tests {
         metrics.process_duration.of(ErrorType(None)).record(1.0);
         metrics.settle_duration.of(Worked::Yes).record(1.0);
         metrics.clock_skew.of(Service::Graph).set(Some(-45.0));
-        metrics.queue.send_replace(Some(QueueReading {
+        metrics.queue.send_replace(Some(QueueCounts {
             active: Some(1),
-            dead_letters: Some(2),
+            dead_letter: Some(2),
             scheduled: Some(3),
             transfer: Some(4),
-            size: Some(5),
+            size_bytes: Some(5),
             oldest_age: Some(Duration::from_secs(6)),
             lower_bound: false,
         }));
@@ -412,7 +421,7 @@ pub(crate) mod tests {
             series.filter(|series| !series.points.is_empty()).map(|series| series.metric.name).collect()
         };
         assert_eq!(told(&metrics), [catalogue::QUEUE_COUNTS_UP.name]);
-        metrics.queue.send_replace(Some(QueueReading { active: Some(0), ..QueueReading::default() }));
+        metrics.queue.send_replace(Some(QueueCounts { active: Some(0), ..QueueCounts::default() }));
         let names = [
             catalogue::QUEUE_MESSAGES.name,
             catalogue::QUEUE_COUNTS_UP.name,

@@ -13,7 +13,6 @@ pub mod observer;
 pub mod otlp;
 pub mod process;
 pub mod prometheus;
-pub mod queue_reading;
 pub mod tokens;
 pub mod trace;
 pub mod values;
@@ -21,5 +20,4 @@ pub mod values;
 pub use self::{
     metrics::{Constants, Metrics},
     observer::Observer,
-    queue_reading::QueueReading,
 };

@@ -2,24 +2,23 @@
 
 use std::fmt::Write;
 
+use servicebus::QueueCounts;
+
 use super::{Snapshot, WorkerView, units};
-use crate::operate::backlog::{Counts, Known, Oldest, Reading};
+use crate::operate::backlog::{Oldest, Reading};
 
 /// Name and value of everything that is shown of the queue, in order.
 #[must_use]
 pub fn queue_rows(reading: &Reading) -> Vec<(&'static str, String)> {
-    let known = match &reading.counts {
-        Counts::Known(known) => *known,
-        Counts::Unknown(_) => Known::default(),
-    };
-    let count = |number: Option<u64>| counted(&known, number);
+    let counts = reading.counts.as_ref().copied().unwrap_or_default();
+    let count = |number: Option<u64>| counted(&counts, number);
     let unknown = || "unknown".to_owned();
     vec![
-        ("waiting or locked", count(known.active)),
-        ("scheduled", count(known.scheduled)),
-        ("dead letters", count(known.dead_letter)),
-        ("in transfer", count(known.transfer)),
-        ("size", known.size_bytes.map_or_else(unknown, units::bytes)),
+        ("waiting or locked", count(counts.active)),
+        ("scheduled", count(counts.scheduled)),
+        ("dead letters", count(counts.dead_letter)),
+        ("in transfer", count(counts.transfer)),
+        ("size", counts.size_bytes.map_or_else(unknown, units::bytes)),
         (
             "oldest waiting",
             match reading.oldest {
@@ -30,10 +29,10 @@ pub fn queue_rows(reading: &Reading) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn counted(known: &Known, number: Option<u64>) -> String {
+fn counted(counts: &QueueCounts, number: Option<u64>) -> String {
     match number {
         None => "unknown".to_owned(),
-        Some(number) if known.is_lower_bound() => format!("at least {}", units::count(number)),
+        Some(number) if counts.lower_bound => format!("at least {}", units::count(number)),
         Some(number) => units::count(number),
     }
 }
@@ -42,13 +41,13 @@ fn counted(known: &Known, number: Option<u64>) -> String {
 #[must_use]
 pub fn remark(reading: &Reading) -> Option<String> {
     match &reading.counts {
-        Counts::Unknown(unknown) => Some(format!("The counts are unknown: {unknown}.")),
-        Counts::Known(known) if known.is_lower_bound() => Some(
+        Err(unknown) => Some(format!("The counts are unknown: {unknown}.")),
+        Ok(counts) if counts.lower_bound => Some(
             "Counted by looking at the first messages, because the management interface did not tell: it needs the \
              right Manage."
                 .to_owned(),
         ),
-        Counts::Known(_) => None,
+        Ok(_) => None,
     }
 }
 
@@ -161,7 +160,7 @@ pub fn line(snapshot: &Snapshot) -> String {
     for (name, (_, value)) in names.into_iter().zip(queue_rows(reading)) {
         let _infallible = write!(line, " {name} {}", value.replace(' ', "").replace("atleast", "≥"));
     }
-    if let Counts::Unknown(unknown) = &reading.counts {
+    if let Err(unknown) = &reading.counts {
         let _infallible = write!(line, " ({unknown})");
     }
     match &snapshot.worker {
@@ -190,13 +189,13 @@ pub(super) mod tests {
 
     use super::*;
     use crate::{
-        operate::backlog::{Reasons, Source, Unknown, UnknownKind},
+        operate::backlog::{Reasons, Unknown, UnknownKind},
         operate::status::worker_view::CheckView,
         settings::check::Caution,
     };
 
     /// A snapshot with these counts and a worker that is not well.
-    pub(crate) fn snapshot(counts: Counts) -> Snapshot {
+    pub(crate) fn snapshot(counts: Result<QueueCounts, Unknown>) -> Snapshot {
         let at = Timestamp::from_second(1_800_000_000).expect("in range");
         let seen = BTreeMap::from([("UserLinkInvalid".into(), 12), ("WrongEntity".into(), 1)]);
         let mut view =
@@ -223,21 +222,21 @@ pub(super) mod tests {
         }
     }
 
-    pub(crate) fn unknown() -> Counts {
-        Counts::Unknown(Unknown { why: "the service is throttled".into(), kind: UnknownKind::Failed })
+    pub(crate) fn unknown() -> Result<QueueCounts, Unknown> {
+        Err(Unknown { why: "the service is throttled".into(), kind: UnknownKind::Failed })
     }
 
     #[test]
     fn a_person_sees_everything_with_its_unit() {
-        let known = Known {
+        let known = QueueCounts {
             active: Some(12_345),
             dead_letter: Some(13),
             scheduled: Some(0),
             transfer: Some(0),
             size_bytes: Some(5_242_880),
-            source: Source::Management,
+            ..QueueCounts::default()
         };
-        let text = table(&snapshot(Counts::Known(known)));
+        let text = table(&snapshot(Ok(known)));
         let expected = "\
 queue contacts at localhost:5672, 2027-01-15T08:00:00Z
 
@@ -280,7 +279,7 @@ token: the client secret has ended; make a new one
 
     #[test]
     fn where_messages_go_unseen_is_told_below_the_figures() {
-        let mut snapshot = snapshot(Counts::Known(Known::default()));
+        let mut snapshot = snapshot(Ok(QueueCounts::default()));
         let (what, remedy) = ("dead letters go to failed".to_owned(), "look there".to_owned());
         snapshot.cautions = vec![Caution { what, remedy }];
         let table = table(&snapshot);
@@ -289,8 +288,8 @@ token: the client secret has ended; make a new one
 
     #[test]
     fn counts_by_looking_are_lower_bounds() {
-        let known = Known { active: Some(500), source: Source::Looking, ..Known::default() };
-        let snapshot = snapshot(Counts::Known(known));
+        let known = QueueCounts { active: Some(500), lower_bound: true, ..QueueCounts::default() };
+        let snapshot = snapshot(Ok(known));
         assert_eq!(queue_rows(&snapshot.reading)[0].1, "at least 500");
         assert!(line(&snapshot).contains("active ≥500"));
         assert!(remark(&snapshot.reading).is_some_and(|text| text.contains("right Manage")));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use servicebus::{self, LinkState, Peeked, Queue, admin, amqp::AmqpQueue};
+use servicebus::{self, LinkState, Peek, Peeked, Queue, admin, amqp::AmqpQueue};
 use shared::{
     ids::{SequenceNumber, UserId},
     plan::Planner,

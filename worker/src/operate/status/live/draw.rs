@@ -12,7 +12,6 @@ use ratatui::{
 
 use super::trail::Trail;
 use crate::{
-    operate::backlog::Counts,
     operate::status::{Snapshot, WorkerView, text, units},
     settings::check::Caution,
 };
@@ -100,14 +99,13 @@ fn draw_queue(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     let block = panel(" queue ");
     let inside = block.inner(area);
     frame.render_widget(block, area);
-    let dead = match &snapshot.reading.counts {
-        Counts::Known(known) => known.dead_letter.unwrap_or_default(),
-        Counts::Unknown(_) => 0,
-    };
+    let dead = snapshot.reading.counts.as_ref().ok().and_then(|counts| counts.dead_letter);
     let styled = |name: &'static str, value: String| {
         let style = match name {
             _ if value == "unknown" => Style::new().fg(Color::Yellow),
-            "dead letters" if dead > 0 => Style::new().fg(Color::Red).add_modifier(Modifier::BOLD),
+            "dead letters" if dead.is_some_and(|dead| dead > 0) => {
+                Style::new().fg(Color::Red).add_modifier(Modifier::BOLD)
+            }
             _ => Style::new().add_modifier(Modifier::BOLD),
         };
         (name.to_owned(), Span::styled(value, style))
@@ -190,12 +188,10 @@ fn draw_reasons(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
 #[cfg(test)]
 mod tests {
     use ratatui::{Terminal, backend::TestBackend};
+    use servicebus::QueueCounts;
 
     use super::*;
-    use crate::{
-        operate::backlog::Known,
-        operate::status::text::tests::{snapshot, unknown},
-    };
+    use crate::operate::status::text::tests::{snapshot, unknown};
 
     fn picture(snapshot: Option<&Snapshot>, width: u16, height: u16) -> String {
         let mut trail = Trail::default();
@@ -209,8 +205,8 @@ mod tests {
 
     #[test]
     fn everything_fits_into_80_by_24() {
-        let known = Known { active: Some(1_204), dead_letter: Some(13), ..Known::default() };
-        let picture = picture(Some(&snapshot(Counts::Known(known))), 80, 24);
+        let known = QueueCounts { active: Some(1_204), dead_letter: Some(13), ..QueueCounts::default() };
+        let picture = picture(Some(&snapshot(Ok(known))), 80, 24);
         for expected in [
             "1,204",
             "UserLinkInvalid",

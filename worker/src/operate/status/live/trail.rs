@@ -4,10 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{
-    operate::backlog::Counts,
-    operate::status::{Snapshot, WorkerView},
-};
+use crate::operate::status::{Snapshot, WorkerView};
 
 /// How long points are kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(1);
@@ -26,10 +23,7 @@ impl Trail {
         if let (false, Ok(view)) = (self.seeded, &snapshot.worker) {
             self.seed(view, at);
         }
-        let active = match &snapshot.reading.counts {
-            Counts::Known(known) => known.active,
-            Counts::Unknown(_) => None,
-        };
+        let active = snapshot.reading.counts.as_ref().ok().and_then(|counts| counts.active);
         self.points.push_back((at, active));
         while self.points.front().is_some_and(|(then, _)| at.duration_since(*then) > KEPT) {
             self.points.pop_front();
