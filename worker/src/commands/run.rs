@@ -16,10 +16,9 @@ use crate::{
     identity::Clients,
     operate::backlog::{self, Pace, Reader, Thoroughness},
     pipeline::{Pipeline, Policy},
-    pool::tally::Tally,
     settings::Settings,
     status_page,
-    telemetry::{Constants, Observer, logging, otlp::Export, trace::Tracer},
+    telemetry::{Constants, Observer, Tally, logging, otlp::Export, trace::Tracer},
 };
 
 /// Options of `run`.

@@ -1,5 +1,4 @@
-//! What surrounds the pipeline: renewal of locks, settlement, and the counts.
+//! What surrounds the pipeline: renewal of locks and settlement.
 
 pub mod locks;
 pub mod settling;
-pub mod tally;

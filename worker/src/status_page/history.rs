@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
 use servicebus::QueueCounts;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -20,21 +21,22 @@ const SPAN: Duration = Duration::from_mins(1);
 
 /// Counts at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sample {
+pub(super) struct Sample {
     /// When.
-    pub at: Instant,
+    pub(super) at: Instant,
     /// Messages received so far.
-    pub received: u64,
+    pub(super) received: u64,
     /// Messages settled so far.
-    pub settled: u64,
+    pub(super) settled: u64,
     /// Calls to Graph that write, so far.
-    pub writes: u64,
+    pub(super) writes: u64,
     /// How much was in the queue, as far as it was known.
-    pub queue: QueueCounts,
+    pub(super) queue: QueueCounts,
 }
 
 /// What happened a second, over the last minute or since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
 pub struct Rates {
     /// Messages received.
     pub received: f64,
@@ -46,17 +48,16 @@ pub struct Rates {
 
 /// The samples.
 #[derive(Debug)]
-pub struct History(Mutex<VecDeque<Sample>>);
+pub(super) struct History(Mutex<VecDeque<Sample>>);
 
 impl Sample {
     /// The counts now.
-    #[must_use]
-    pub fn of(metrics: &Metrics) -> Self {
+    pub(super) fn of(metrics: &Metrics) -> Self {
         Self {
             at: Instant::now(),
             received: metrics.consumed.get(),
-            settled: metrics.messages.iter().map(|(_, count)| count.get()).sum(),
-            writes: metrics.graph_writes.iter().map(|(_, count)| count.get()).sum(),
+            settled: metrics.messages.total(),
+            writes: metrics.graph_writes.total(),
             queue: metrics.queue.borrow().unwrap_or_default(),
         }
     }
@@ -64,13 +65,12 @@ impl Sample {
 
 impl History {
     /// One that begins now.
-    #[must_use]
-    pub fn new(metrics: &Metrics) -> Self {
+    pub(super) fn new(metrics: &Metrics) -> Self {
         Self(Mutex::new(VecDeque::from([Sample::of(metrics)])))
     }
 
     /// Takes samples for ever.
-    pub async fn follow(&self, metrics: &Metrics) {
+    pub(super) async fn follow(&self, metrics: &Metrics) {
         let mut ticks = interval(STEP);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -88,14 +88,12 @@ impl History {
     }
 
     /// The samples, oldest first.
-    #[must_use]
-    pub fn all(&self) -> Vec<Sample> {
+    pub(super) fn all(&self) -> Vec<Sample> {
         self.samples().iter().copied().collect()
     }
 
     /// The rates up to this sample.
-    #[must_use]
-    pub fn rates(&self, now: &Sample) -> Rates {
+    pub(super) fn rates(&self, now: &Sample) -> Rates {
         let samples = self.samples();
         let then = samples.iter().find(|sample| now.at - sample.at <= SPAN).or(samples.back());
         let Some(then) = then else { return Rates::default() };

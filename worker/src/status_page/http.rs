@@ -40,7 +40,7 @@ use tokio::{
 use super::{
     door::{self, Answered},
     history::History,
-    status::Status,
+    status::StatusPage,
 };
 use crate::{
     http_client::is_on_this_machine,
@@ -156,7 +156,7 @@ fn respond<B>(site: &Site, request: &Request<B>) -> Response<Full<Bytes>> {
     }
     match request.uri().path() {
         "/" => page(),
-        "/status.json" => json(StatusCode::OK, &Status::of(&site.observer, &site.history, clock::now())),
+        "/status.json" => json(StatusCode::OK, &StatusPage::of(&site.observer, &site.history, clock::now())),
         "/livez" => live(site),
         "/readyz" => ready(site, wants_json(request)),
         "/metrics" => {

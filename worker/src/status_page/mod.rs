@@ -6,6 +6,10 @@
 mod door;
 mod history;
 mod http;
-pub mod status;
+mod status;
 
-pub use self::http::{bind, serve};
+pub use self::{
+    history::Rates,
+    http::{bind, serve},
+    status::{CheckStatus, HistoryStatus, StatusPage, Writes},
+};

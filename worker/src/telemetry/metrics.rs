@@ -3,7 +3,7 @@
 //! One field for each metric of the [`catalogue`]. What is read comes out as [`Series`], whatever the form in which
 //! it leaves.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use servicebus::QueueCounts;
@@ -168,6 +168,17 @@ impl Metrics {
     #[must_use]
     pub fn constants(&self) -> &Constants {
         &self.constants
+    }
+
+    /// Messages settled so far, by a name of how they ended.
+    pub fn messages_by(&self, name: impl Fn(Ending) -> Option<&'static str>) -> BTreeMap<&'static str, u64> {
+        let mut counts = BTreeMap::new();
+        for (ending, count) in self.messages.iter() {
+            if let Some(name) = name(ending) {
+                *counts.entry(name).or_default() += count.get();
+            }
+        }
+        counts
     }
 
     /// A call to Graph ended.

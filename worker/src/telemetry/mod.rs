@@ -13,6 +13,7 @@ pub mod observer;
 pub mod otlp;
 pub mod process;
 pub mod prometheus;
+mod tally;
 pub mod tokens;
 pub mod trace;
 pub mod values;
@@ -20,4 +21,5 @@ pub mod values;
 pub use self::{
     metrics::{Constants, Metrics},
     observer::Observer,
+    tally::Tally,
 };

@@ -122,6 +122,12 @@ impl Histogram {
         self.counts.iter().map(|count| count.load(Relaxed)).collect()
     }
 
+    /// How many values there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.counts.iter().map(|count| count.load(Relaxed)).sum()
+    }
+
     /// The sum of all values.
     #[must_use]
     pub fn sum(&self) -> f64 {
@@ -163,6 +169,14 @@ impl<L: Labels, V> Family<L, V> {
     /// Every member with its value.
     pub fn iter(&self) -> impl Iterator<Item = (L, &V)> {
         L::all().into_iter().zip(&self.cells)
+    }
+}
+
+impl<L: Labels> Family<L, Counter> {
+    /// The counts of all members together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.cells.iter().map(Counter::get).sum()
     }
 }
 

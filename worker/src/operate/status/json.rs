@@ -11,7 +11,7 @@ pub fn of(snapshot: &Snapshot) -> Value {
     let reading = &snapshot.reading;
     let counts = reading.counts.as_ref().copied().unwrap_or_default();
     let worker = match &snapshot.worker {
-        Ok(view) => json!(view),
+        Ok(page) => json!(page),
         Err(_) => Value::Null,
     };
     json!({

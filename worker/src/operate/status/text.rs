@@ -4,8 +4,11 @@ use std::fmt::Write;
 
 use servicebus::QueueCounts;
 
-use super::{Snapshot, WorkerView, units};
-use crate::operate::backlog::{Oldest, Reading};
+use super::{Snapshot, units};
+use crate::{
+    operate::backlog::{Oldest, Reading},
+    status_page::StatusPage,
+};
 
 /// Name and value of everything that is shown of the queue, in order.
 #[must_use]
@@ -53,14 +56,14 @@ pub fn remark(reading: &Reading) -> Option<String> {
 
 /// Name and value of everything that is shown of a worker, in order.
 #[must_use]
-pub fn worker_rows(view: &WorkerView) -> Vec<(&'static str, String)> {
-    let ready = if view.ready { "ready" } else { "not ready" };
-    let writes = &view.writes;
+pub fn worker_rows(page: &StatusPage) -> Vec<(&'static str, String)> {
+    let ready = if page.ready { "ready" } else { "not ready" };
+    let writes = &page.writes;
     vec![
-        ("state", format!("{}, {ready}", view.state.replace('_', " "))),
-        ("received", units::rate(view.rates.received)),
-        ("settled", units::rate(view.rates.settled)),
-        ("writes to Graph", units::rate(view.rates.writes)),
+        ("state", format!("{}, {ready}", page.state.replace('_', " "))),
+        ("received", units::rate(page.rates.received)),
+        ("settled", units::rate(page.rates.settled)),
+        ("writes to Graph", units::rate(page.rates.writes)),
         (
             "write budget",
             format!(
@@ -73,15 +76,15 @@ pub fn worker_rows(view: &WorkerView) -> Vec<(&'static str, String)> {
             "answered with 429",
             format!("{} of {}", units::count(writes.throttled_calls), units::count(writes.calls)),
         ),
-        ("in flight, held", format!("{:.0}, {:.0}", view.in_flight, view.held)),
-        ("locks lost", units::count(view.locks_lost)),
+        ("in flight, held", format!("{:.0}, {:.0}", page.in_flight, page.held)),
+        ("locks lost", units::count(page.locks_lost)),
     ]
 }
 
 /// What a worker complains of, a line each.
 #[must_use]
-pub fn complaints(view: &WorkerView) -> Vec<String> {
-    let failing = view.checks.iter().chain(&view.warnings).filter(|check| !check.ok);
+pub fn complaints(page: &StatusPage) -> Vec<String> {
+    let failing = page.checks.iter().chain(&page.warnings).filter(|check| !check.ok);
     failing
         .map(|check| {
             let says = check.says.as_deref().unwrap_or("is not well");
@@ -121,12 +124,12 @@ pub fn table(snapshot: &Snapshot) -> String {
         rows(&mut text, &reasons);
     }
     match &snapshot.worker {
-        Ok(view) => {
+        Ok(page) => {
             let url = snapshot.worker_url.as_deref().unwrap_or_default();
-            paragraph(&mut text, Some(format!("Worker {} at {url}", view.version)));
+            paragraph(&mut text, Some(format!("Worker {} at {url}", page.version)));
             text.push('\n');
-            rows(&mut text, &worker_rows(view));
-            for complaint in complaints(view) {
+            rows(&mut text, &worker_rows(page));
+            for complaint in complaints(page) {
                 paragraph(&mut text, Some(complaint));
             }
         }
@@ -164,12 +167,12 @@ pub fn line(snapshot: &Snapshot) -> String {
         let _infallible = write!(line, " ({unknown})");
     }
     match &snapshot.worker {
-        Ok(view) => {
-            let (rates, writes) = (&view.rates, &view.writes);
+        Ok(page) => {
+            let (rates, writes) = (&page.rates, &page.writes);
             let _infallible = write!(
                 line,
                 "  worker {} settled {} writes {} budget {}",
-                view.state,
+                page.state,
                 units::rate(rates.settled),
                 units::rate(rates.writes),
                 units::rate(writes.budget_per_second),
@@ -190,24 +193,24 @@ pub(super) mod tests {
     use super::*;
     use crate::{
         operate::backlog::{Reasons, Unknown, UnknownKind},
-        operate::status::worker_view::CheckView,
         settings::check::Caution,
+        status_page::CheckStatus,
     };
 
     /// A snapshot with these counts and a worker that is not well.
     pub(crate) fn snapshot(counts: Result<QueueCounts, Unknown>) -> Snapshot {
         let at = Timestamp::from_second(1_800_000_000).expect("in range");
         let seen = BTreeMap::from([("UserLinkInvalid".into(), 12), ("WrongEntity".into(), 1)]);
-        let mut view =
-            WorkerView { version: "1.2.3".into(), state: "paused".into(), ..WorkerView::default() };
-        view.checks = vec![CheckView {
+        let mut page =
+            StatusPage { version: "1.2.3".into(), state: "paused".into(), ..StatusPage::default() };
+        page.checks = vec![CheckStatus {
             name: "token".into(),
             ok: false,
             says: Some("the client secret has ended".into()),
             remedy: Some("make a new one".into()),
         }];
-        view.writes.budget_ratio = 0.49;
-        view.writes.budget_per_second = 9.8;
+        page.writes.budget_ratio = 0.49;
+        page.writes.budget_per_second = 9.8;
         Snapshot {
             queue: "queue contacts at localhost:5672".into(),
             reading: Reading {
@@ -217,7 +220,7 @@ pub(super) mod tests {
                 reasons: Reasons { seen, more: true },
             },
             cautions: Vec::new(),
-            worker: Ok(view),
+            worker: Ok(page),
             worker_url: Some("http://127.0.0.1:9464/status.json".into()),
         }
     }
