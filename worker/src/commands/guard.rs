@@ -16,11 +16,11 @@ use super::{
     plan::{line, shown_version, version_json},
     print,
     queues::start_log,
-    run::runtime,
+    runtime::runtime,
     wiring,
 };
 use crate::{
-    cli::Cli,
+    commands::global::Global,
     graph::{self, GraphClient},
     settings::Settings,
 };
@@ -90,8 +90,8 @@ fn property(text: &str) -> Result<Property, &'static str> {
 }
 
 /// Shows or clears.
-pub fn run(cli: &Cli, command: &Command) -> anyhow::Result<ExitCode> {
-    let settings = cli.settings()?;
+pub fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode> {
+    let settings = global.settings()?;
     start_log(&settings.telemetry)?;
     let guard = settings.graph.reading.guard.clone().context(
         "guard.attribute is not set, so no marks are kept; set it, or name the settings file of the workers by --config",

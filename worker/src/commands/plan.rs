@@ -14,10 +14,7 @@ use shared::{
     version::Version,
 };
 
-use crate::{
-    cli::Cli,
-    commands::{body, json_text, print},
-};
+use crate::commands::{body, global::Global, json_text, print};
 
 /// Options of `plan`.
 #[derive(Debug, clap::Args)]
@@ -33,8 +30,8 @@ pub struct Args {
 }
 
 /// Prints what `run` would do with a body. Needs the mapping of the settings, and no network.
-pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
-    let planner = cli.planner()?;
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let planner = global.planner()?;
     let body = body::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
     let read = intake::changes(&body, args.content_type.as_deref(), false);
     print(&if args.json { as_json(&read, &planner) } else { as_text(&read, &planner) })?;

@@ -19,7 +19,7 @@ use super::{
     json_line,
     plan::{letter_json, shown},
     print,
-    run::stop_signal,
+    runtime::stop_signal,
     wiring,
 };
 use crate::{
