@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use servicebus::admin::Status;
-use worker::fuzz::admin;
+use servicebus::admin::fuzz as admin;
 
 use crate::texts;
 

@@ -3,17 +3,13 @@
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context, ensure};
-use servicebus::{
-    LinkState,
-    amqp::{self, AmqpQueue},
-    clock,
-};
+use servicebus::{LinkState, clock};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
     rehearse,
     runtime::{runtime, stop_signal},
-    wiring,
+    wiring::{self, QueueSettings, ServiceBusQueue},
 };
 use crate::{
     commands::global::Global,
@@ -62,8 +58,8 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         None => None,
     };
     let clients = wiring::clients(&settings.graph)?;
-    let amqp = wiring::amqp_settings(&settings, &clients);
-    let queue = Arc::new(wiring::queue(&amqp)?);
+    let way = wiring::queue_settings(&settings, &clients);
+    let queue = Arc::new(wiring::queue(&way).context("the queue cannot be opened")?);
     let (tracer, spans) = settings.telemetry.otlp.as_ref().map(|otlp| Tracer::new(otlp.trace_ratio)).unzip();
     let observer = observer(&settings, queue.state(), tracer).with_times(Arc::clone(&clients.times));
     let observer = Arc::new(observer);
@@ -73,7 +69,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         .as_ref()
         .zip(spans)
         .map(|(otlp, spans)| Export::start(clients.http.clone(), otlp, Arc::clone(&observer), spans));
-    read_queue(&settings, &clients, &amqp, &queue, &observer);
+    read_queue(&settings, &clients, &way, &queue, &observer);
     let (directory, tokens) = wiring::observed_directory(&settings, clients, &observer)?;
     let probes = settings.throttle.probes;
     tokio::spawn(async move { tokens.warm_up(probes).await });
@@ -104,8 +100,8 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
 fn read_queue(
     settings: &Settings,
     clients: &Clients,
-    amqp: &amqp::Settings,
-    queue: &AmqpQueue,
+    way: &QueueSettings,
+    queue: &ServiceBusQueue,
     observer: &Arc<Observer>,
 ) {
     let interval = settings.telemetry.queue_interval;
@@ -113,7 +109,7 @@ fn read_queue(
         return;
     }
     // By the tokens that the queue is reached with: one identity needs no second one.
-    let admin = || wiring::admin_by(&settings.bus, clients, Arc::clone(&amqp.tokens));
+    let admin = || wiring::admin_by(&settings.bus, clients, Arc::clone(&way.tokens));
     tokio::spawn(admin().get_acquainted());
     let (queue, dead_letters) = (Arc::new(queue.browser()), Arc::new(queue.dead_letter_browser()));
     let reader = Reader::new(admin(), queue, dead_letters, Thoroughness::GAUGES, clock::now);

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use jiff::SignedDuration;
-use servicebus::{amqp::AmqpQueue, clock};
+use servicebus::clock;
 use tokio::{
     runtime::Runtime,
     sync::watch,
@@ -88,8 +88,7 @@ impl Scout {
     fn new(settings: Settings, args: &Args) -> anyhow::Result<Self> {
         let clients = wiring::clients(&settings.graph)?;
         let bus = &settings.bus;
-        let amqp = wiring::amqp_settings(&settings, &clients);
-        let queue = AmqpQueue::open_without_intake(&amqp).context("the queue cannot be opened")?;
+        let queue = wiring::queue_without_intake(&wiring::queue_settings(&settings, &clients))?;
         let reader = Reader::new(
             wiring::admin(bus, &clients),
             Arc::new(queue.browser()),
