@@ -116,7 +116,7 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::metrics::tests::metrics;
+    use crate::telemetry::observer::tests::observer;
 
     fn sample(at: Instant, received: u64) -> Sample {
         Sample { at, received, settled: 0, writes: 0, queue: QueueCounts::default() }
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn an_hour_is_kept_and_no_more() {
-        let history = History::new(&metrics());
+        let history = History::new(&observer().metrics);
         let start = Instant::now();
         for step in 0..1_000_u32 {
             history.push(sample(start + STEP * step, u64::from(step)));
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn rates_are_those_of_the_last_minute() {
-        let history = History::new(&metrics());
+        let history = History::new(&observer().metrics);
         let start = Instant::now();
         for step in 1..=30_u32 {
             history.push(sample(start + STEP * step, u64::from(step) * 50));

@@ -1,14 +1,15 @@
 //! What a worker counts, logs and traces, and whether it is well.
 //!
-//! [`catalogue`] names every metric; [`metrics`] holds the values, made of [`values`] and [`labels`]. They leave as text
-//! for [`prometheus`] and by [`otlp`], with the spans of [`trace`]. [`observer`] takes in what the pipeline reports.
+//! [`catalogue`] declares every [`metric`] in a row, from which follows all that is kept of it in [`values`] by [`labels`].
+//! They leave as text for [`prometheus`] and by [`otlp`], with the spans of [`trace`]. [`observer`] takes in what the pipeline reports.
 
 pub mod catalogue;
 mod clocks;
 pub mod health;
 pub mod labels;
 pub mod logging;
-pub mod metrics;
+pub mod metric;
+mod metrics;
 pub mod observer;
 pub mod otlp;
 pub mod process;
@@ -18,8 +19,4 @@ pub mod tokens;
 pub mod trace;
 pub mod values;
 
-pub use self::{
-    metrics::{Constants, Metrics},
-    observer::Observer,
-    tally::Tally,
-};
+pub use self::{catalogue::Metrics, metric::Constants, observer::Observer, tally::Tally};
