@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use servicebus::admin::Status;
-use servicebus::admin::fuzz as admin;
+use servicebus::admin::{Status, fuzz as admin};
 
 use crate::texts;
 
