@@ -8,7 +8,7 @@ use emulator::faults::{Action, Point, Rule};
 use emulator::journal::{Event, Role};
 use jiff::{SignedDuration, Timestamp};
 use servicebus::{
-    Damage, Error, Outgoing, Peeked, PeekedState, Property, Queue, Settlement, UnreadableBody,
+    Damage, Error, Outgoing, Peek, Peeked, PeekedState, Property, Queue, Settlement, UnreadableBody,
     amqp::AmqpQueue,
 };
 use shared::class::Class;

@@ -14,7 +14,7 @@ use emulator::faults::{Action, Point, Rule};
 use emulator::journal::{Event, Mark};
 use jiff::{SignedDuration, Timestamp};
 use servicebus::{
-    ConnectionString, Credential, Error, LinkState, Queue, SasKey, SettleError, Settlement, Token,
+    ConnectionString, Credential, Error, LinkState, Peek, Queue, SasKey, SettleError, Settlement, Token,
     TokenSource,
     amqp::{AmqpQueue, Settings},
 };

@@ -12,6 +12,7 @@ mod delivery;
 mod error;
 mod link_state;
 mod message;
+mod peek;
 mod sas;
 mod token;
 mod way;
@@ -27,7 +28,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use shared::ids::{LockToken, SequenceNumber};
+use shared::ids::LockToken;
 
 pub use confirm::{Confirmation, Confirmations, Confirmed};
 pub use connection_string::{ConnectionString, ConnectionStringError, Credential, Endpoint};
@@ -35,6 +36,7 @@ pub use delivery::{DeadLettering, Delivery, SettleError, Settled, Settlement, Se
 pub use error::{Cause, Error, RenewError};
 pub use link_state::LinkState;
 pub use message::{Damage, Message, Outgoing, Peeked, PeekedState, Properties, Property, UnreadableBody};
+pub use peek::{Peek, Walk, browse, last};
 pub use sas::SasKey;
 pub use token::{FixedToken, Token, TokenKind, TokenSource};
 pub use way::{Proxy, Way};
@@ -45,7 +47,7 @@ pub const MAX_CREDIT: usize = 5_000;
 
 /// A queue, or one of its sub-queues, of which this process is a consumer.
 #[async_trait]
-pub trait Queue: Send + Sync + 'static {
+pub trait Queue: Peek {
     /// Waits until at least one message is there and hands over all that are, never more than the credit
     /// allows. Only one caller at a time. Safe to cancel: what was not returned stays for the next call.
     ///
@@ -76,10 +78,6 @@ pub trait Queue: Send + Sync + 'static {
 
     /// Sends a message that stays invisible until `at`, by our clock; returns when the service has confirmed it.
     async fn schedule(&self, message: Outgoing, at: Timestamp) -> Result<(), Error>;
-
-    /// Looks at up to `max` messages from a sequence number on without locking them. Locked, deferred and
-    /// scheduled messages are seen too. Empty means that there are none at or above the number.
-    async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error>;
 
     /// Ends intake, gives back what was not handed over, waits a bounded time for the settlement of what was, and
     /// closes the connection. Afterwards [`Queue::receive`] says [`Error::Closed`]. A second call does nothing.

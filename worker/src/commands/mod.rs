@@ -14,7 +14,6 @@ pub mod decode;
 pub mod guard;
 pub mod health;
 pub mod plan;
-mod rehearse;
 pub mod replay;
 pub mod run;
 pub mod send;

@@ -1,5 +1,7 @@
 //! `contactsync run`: one replica of the worker pool.
 
+mod preview;
+
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context, ensure};
@@ -10,7 +12,7 @@ use servicebus::{
 };
 use tokio::{net::TcpListener, sync::watch};
 
-use super::{rehearse, wiring};
+use super::wiring;
 use crate::{
     cli::Cli,
     identity::Clients,
@@ -43,7 +45,7 @@ pub struct Args {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    rehearsal: rehearse::Args,
+    preview: preview::Args,
 }
 
 /// Runs until SIGTERM or SIGINT, then finishes what is under way.
@@ -52,7 +54,7 @@ pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
     logging::start(&settings.telemetry)?;
     let runtime = runtime()?;
     if args.dry_run {
-        runtime.block_on(rehearse::run(settings, &args.rehearsal))?;
+        runtime.block_on(preview::run(settings, &args.preview))?;
     } else {
         runtime.block_on(work(settings))?;
     }

@@ -6,7 +6,7 @@ use std::{path::Path, sync::Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use servicebus::{Message, Outgoing, Peeked, RenewError, SettleError, Settlement, Settler as Settles};
+use servicebus::{Message, Outgoing, Peek, Peeked, RenewError, SettleError, Settlement, Settler as Settles};
 use shared::{
     engine::{Failures, Intake, Planned},
     ids::{ContactId, SequenceNumber},
@@ -44,6 +44,13 @@ impl Settles for Record {
 }
 
 #[async_trait]
+impl Peek for Shelf {
+    async fn peek(&self, _: SequenceNumber, _: u32) -> Result<Vec<Peeked>, servicebus::Error> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
 impl Queue for Shelf {
     async fn receive(&self) -> Result<Vec<Delivery>, servicebus::Error> {
         let taken = std::mem::take(&mut *self.waiting.lock().expect("no panic under the lock"));
@@ -71,10 +78,6 @@ impl Queue for Shelf {
         }
         self.record.copies.lock().expect("no panic under the lock").push(message);
         Ok(())
-    }
-
-    async fn peek(&self, _: SequenceNumber, _: u32) -> Result<Vec<Peeked>, servicebus::Error> {
-        Ok(Vec::new())
     }
 
     async fn close(&self) {}
@@ -116,7 +119,7 @@ longest_delay = "20s"
 "#;
 
 /// A body is the number of a user; one of other text cannot be read without a panic.
-fn touchy_read(message: &Message, _: &Planner, _: judge::Decoded<'_>) -> Intake {
+fn touchy_read(message: &Message, _: &Planner, _: judge::Reported<'_>) -> Intake {
     let body = message.body.as_ref().expect("has a body");
     let number: u128 = str::from_utf8(body).expect("text").parse().expect("this reading panics");
     let name = Property::named("givenName").expect("known");

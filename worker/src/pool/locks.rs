@@ -239,7 +239,7 @@ impl<Q: Queue> Renewal<Q> {
 mod tests {
     use async_trait::async_trait;
     use jiff::Timestamp;
-    use servicebus::{Delivery, Error, Outgoing, Peeked};
+    use servicebus::{Delivery, Error, Outgoing, Peek, Peeked};
     use shared::ids::SequenceNumber;
     use tokio::time::sleep;
     use uuid::Uuid;
@@ -259,6 +259,13 @@ mod tests {
         requests: usize,
         /// Parts of their time after which locks were renewed.
         shares: Vec<f64>,
+    }
+
+    #[async_trait]
+    impl Peek for Locks {
+        async fn peek(&self, _: SequenceNumber, _: u32) -> Result<Vec<Peeked>, Error> {
+            Ok(Vec::new())
+        }
     }
 
     #[async_trait]
@@ -288,9 +295,6 @@ mod tests {
         }
         async fn schedule(&self, _: Outgoing, _: Timestamp) -> Result<(), Error> {
             Err(Error::Closed)
-        }
-        async fn peek(&self, _: SequenceNumber, _: u32) -> Result<Vec<Peeked>, Error> {
-            Ok(Vec::new())
         }
         async fn close(&self) {}
     }

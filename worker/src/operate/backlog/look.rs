@@ -2,29 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use servicebus::{Error, Message, Peeked, PeekedState, amqp::Browser};
-use shared::ids::SequenceNumber;
+use servicebus::{Error, Message, Peek, Peeked, PeekedState, Walk};
 
 use crate::envelope::DeliveryHistory;
 
-/// Somebody who can look into a queue or sub-queue.
-#[async_trait]
-pub trait Browse: Send + Sync + 'static {
-    /// Looks at up to `max` messages from a number on; empty means that there are none.
-    async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error>;
-}
-
-#[async_trait]
-impl Browse for Browser {
-    async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
-        Self::peek(self, from, max).await
-    }
-}
-
-/// Messages in one look; the service gives no more, and fewer if they are large.
-const PAGE: u32 = 250;
 /// The property with a dead letter's reason.
 const REASON: &str = "DeadLetterReason";
 
@@ -46,20 +28,22 @@ pub struct Census {
 }
 
 /// Looks at up to `limit` messages from the head on.
-pub async fn census(queue: &dyn Browse, limit: u32) -> Result<Census, Error> {
-    let mut census = Census::default();
-    let (mut from, mut left) = (SequenceNumber(1), limit);
-    while left > 0 {
-        let page = queue.peek(from, left.min(PAGE)).await?;
-        let Some(last) = page.last() else { return Ok(census) };
-        from = SequenceNumber(last.message.sequence.0.saturating_add(1));
-        left = left.saturating_sub(u32::try_from(page.len()).unwrap_or(u32::MAX));
+pub async fn census(queue: &dyn Peek, limit: u32) -> Result<Census, Error> {
+    let (mut census, mut walk) = (Census::default(), Walk::default());
+    loop {
+        let left = limit.saturating_sub(u32::try_from(walk.seen).unwrap_or(u32::MAX));
+        if left == 0 {
+            census.more = !walk.look(queue, 1).await?.is_empty();
+            return Ok(census);
+        }
+        let page = walk.look(queue, left).await?;
+        if page.is_empty() {
+            return Ok(census);
+        }
         for peeked in &page {
             census.add(peeked);
         }
     }
-    census.more = !queue.peek(from, 1).await?.is_empty();
-    Ok(census)
 }
 
 impl Census {
@@ -113,14 +97,16 @@ fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp
 
 #[cfg(test)]
 mod tests {
+    use async_trait::async_trait;
     use servicebus::Property;
+    use shared::ids::SequenceNumber;
 
     use super::*;
 
     struct Shelf(Vec<Peeked>);
 
     #[async_trait]
-    impl Browse for Shelf {
+    impl Peek for Shelf {
         async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
             // As the service does, fewer than were asked for.
             let few = usize::try_from(max.min(3)).unwrap_or_default();

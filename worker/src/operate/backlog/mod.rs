@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 pub use self::{
-    look::{Browse, Census, census},
+    look::{Census, census},
     pace::Pace,
     poller::poll,
     reader::{Reader, Thoroughness},

@@ -7,14 +7,14 @@ use std::sync::{
 
 use jiff::Timestamp;
 use servicebus::{
-    self,
+    self, Peek,
     admin::{self, AdminClient},
 };
 use shared::{class::Class, reason::chain};
 
 use super::{
     Counts, Known, Oldest, Reading, Reasons, Source, Unknown, UnknownKind,
-    look::{Browse, Census, census},
+    look::{Census, census},
 };
 
 /// Messages at the head among which the oldest is sought: numbers rise with time, but for what was put off.
@@ -39,8 +39,8 @@ impl Thoroughness {
 /// Reads how much is in a queue.
 pub struct Reader {
     admin: AdminClient,
-    queue: Arc<dyn Browse>,
-    dead_letters: Arc<dyn Browse>,
+    queue: Arc<dyn Peek>,
+    dead_letters: Arc<dyn Peek>,
     thoroughness: Thoroughness,
     clock: fn() -> Timestamp,
     /// Whether the management interface has ever answered: what has worked is not replaced by lower bounds when it
@@ -54,8 +54,8 @@ impl Reader {
     /// A reader of one queue or subscription.
     pub fn new(
         admin: AdminClient,
-        queue: Arc<dyn Browse>,
-        dead_letters: Arc<dyn Browse>,
+        queue: Arc<dyn Peek>,
+        dead_letters: Arc<dyn Peek>,
         thoroughness: Thoroughness,
         clock: fn() -> Timestamp,
     ) -> Self {

@@ -10,12 +10,12 @@ use std::{
     sync::Arc,
 };
 
-use servicebus::{Delivery, Error, Queue, Settlement, Unsettled};
+use servicebus::{Delivery, Error, Queue, Settlement, Unsettled, browse};
 use shared::ids::{LockToken, SequenceNumber};
 use tokio::sync::mpsc;
 
 use super::supply::Item;
-use crate::{operate::dead_letters::browse, pool::locks::LockKeeper};
+use crate::pool::locks::LockKeeper;
 
 /// Most messages asked for at once.
 const MOST: usize = 256;
