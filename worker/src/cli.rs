@@ -1,14 +1,17 @@
 //! The command line: what there is, and which exit code a failure gets.
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, process::ExitCode};
 
-use clap::{Parser, Subcommand};
-use shared::{plan::Planner, shown::shown};
+use clap::{CommandFactory, Parser, Subcommand};
+use shared::shown::shown;
 
-use crate::{commands, settings};
-
-/// Exit code for settings that cannot be used (`EX_CONFIG` of sysexits).
-pub const BAD_SETTINGS: u8 = 78;
+use crate::{
+    commands::{
+        self,
+        global::{BAD_SETTINGS, Global},
+    },
+    settings,
+};
 
 /// Version, commit and machine.
 const VERSION: &str = concat!(
@@ -29,25 +32,17 @@ const VERSION: &str = concat!(
     max_term_width = 100,
     disable_help_subcommand = true,
     after_help = "\
-To begin with:
-  contactsync config init      write a settings file, and fill it in
-  contactsync check            see whether the settings can work
-  contactsync run              take messages
+Getting started:
+  contactsync config init      write a settings file to fill in
+  contactsync check            check the settings
+  contactsync run              start the worker
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 78 bad settings."
 )]
 pub struct Cli {
-    /// The settings file. Without this, contactsync.toml is read if it is there; the environment
-    /// (`CONTACTSYNC__SECTION__KEY`) always wins.
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "CONTACTSYNC_CONFIG",
-        hide_env_values = true
-    )]
-    pub config: Option<PathBuf>,
+    /// What all commands understand.
+    #[command(flatten)]
+    pub global: Global,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -56,36 +51,36 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Take messages from the queue and bring the users up to date, until told to stop.
+    /// Receive messages and update users until stopped.
     Run(commands::run::Args),
-    /// See what failed and why: in groups, one by one, as a file; and take out what nobody needs.
+    /// List, show, export or purge dead letters.
     #[command(subcommand)]
     DeadLetters(commands::dead_letters::Command),
-    /// Put dead letters back on the queue: chosen, slowly, watched, and none of them lost.
+    /// Requeue selected dead letters, rate-limited, with canaries.
     Replay(commands::replay::Args),
-    /// Show how much is in the queue, its dead letters by reason, and how a worker fares.
+    /// Show queue counts, dead letters by reason and the state of a worker.
     Status(commands::status::Args),
-    /// Show what would be written to Graph for the captured body of a message, and why.
+    /// Show what would be written to Graph for a captured message body, and why.
     Plan(commands::plan::Args),
-    /// Write one contact to its user, from a captured body or a dead letter, also if nothing seems to have changed.
+    /// Write one contact to its user, from a captured body or a dead letter, even if nothing changed.
     Apply(commands::apply::Args),
-    /// Show or clear the mark that keeps old changes from overwriting a user's newer values.
+    /// Show or clear the version stamp that keeps old changes from overwriting newer values.
     #[command(subcommand)]
     Guard(commands::guard::Command),
-    /// Say whether the settings can work, and everything that is wrong with them.
+    /// Check the settings and report every problem.
     Check(commands::check::Args),
-    /// Write a settings file to begin with, show the effective settings, or print a schema for editors.
+    /// Write a starter settings file, show the effective settings, or print their JSON Schema.
     #[command(subcommand)]
     Config(commands::config::Command),
-    /// Show what a captured message body says, as JSON.
+    /// Decode a captured message body to JSON.
     Decode(commands::decode::Args),
-    /// Post captured message bodies to the queue.
+    /// Send captured message bodies to the queue.
     Send(commands::send::Args),
-    /// Ask the worker on this machine whether it is alive, as container engines do.
+    /// Ask the worker on this machine whether it is alive; for container health checks.
     Health(commands::health::Args),
-    /// Print completions for a shell.
+    /// Print shell completions.
     Completions(commands::completions::Completions),
-    /// Write manual pages into a folder.
+    /// Write man pages to a folder.
     Man(commands::completions::Pages),
 }
 
@@ -97,21 +92,22 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return told(error, &arguments),
     };
+    let global = &cli.global;
     let result = match &cli.command {
-        Command::Run(args) => commands::run::run(&cli, args),
-        Command::DeadLetters(command) => commands::dead_letters::run(&cli, command),
-        Command::Replay(args) => commands::replay::run(&cli, args),
-        Command::Status(args) => commands::status::run(&cli, args),
-        Command::Plan(args) => commands::plan::run(&cli, args),
-        Command::Apply(args) => commands::apply::run(&cli, args),
-        Command::Guard(command) => commands::guard::run(&cli, command),
-        Command::Check(args) => commands::check::run(&cli, args),
-        Command::Config(command) => commands::config::run(&cli, command),
+        Command::Run(args) => commands::run::run(global, args),
+        Command::DeadLetters(command) => commands::dead_letters::run(global, command),
+        Command::Replay(args) => commands::replay::run(global, args),
+        Command::Status(args) => commands::status::run(global, args),
+        Command::Plan(args) => commands::plan::run(global, args),
+        Command::Apply(args) => commands::apply::run(global, args),
+        Command::Guard(command) => commands::guard::run(global, command),
+        Command::Check(args) => commands::check::run(global, args),
+        Command::Config(command) => commands::config::run(global, command),
         Command::Decode(args) => commands::decode::run(args),
-        Command::Send(args) => commands::send::run(&cli, args),
-        Command::Health(args) => commands::health::run(&cli, args),
-        Command::Completions(args) => commands::completions::completions(args),
-        Command::Man(args) => commands::completions::pages(args),
+        Command::Send(args) => commands::send::run(global, args),
+        Command::Health(args) => commands::health::run(global, args),
+        Command::Completions(args) => commands::completions::completions(args, Cli::command()),
+        Command::Man(args) => commands::completions::pages(args, Cli::command()),
     };
     match result {
         Ok(code) => code,
@@ -138,31 +134,8 @@ fn told(error: clap::Error, arguments: &[OsString]) -> ExitCode {
     code
 }
 
-impl Cli {
-    /// The settings from all their places.
-    pub fn settings(&self) -> Result<settings::Settings, settings::Problems> {
-        settings::load(&self.file(), settings::environment())
-    }
-
-    /// The mapping alone, for commands that need neither queue nor directory.
-    pub fn planner(&self) -> Result<Planner, settings::Problems> {
-        settings::load_planner(&self.file(), settings::environment())
-    }
-
-    /// Where the settings file is.
-    #[must_use]
-    pub fn file(&self) -> settings::SettingsFile {
-        match &self.config {
-            Some(path) => settings::SettingsFile::Named(path.clone()),
-            None => settings::SettingsFile::Usual,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

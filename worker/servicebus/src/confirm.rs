@@ -1,26 +1,26 @@
-//! Settling without waiting: the ends of all settlements that were begun come back over one channel.
+//! Settling without awaiting: results of started settlements arrive over one channel.
 
 use shared::ids::LockToken;
 use tokio::sync::mpsc;
 
-/// Where the ends of settlements come out.
+/// Receives the results of started settlements.
 pub struct Confirmations {
     owed: mpsc::UnboundedSender<Confirmed>,
     // Unbounded, but never longer than the settlements under way.
     told: mpsc::UnboundedReceiver<Confirmed>,
 }
 
-/// How a settlement that was begun ended.
+/// The result of a started settlement.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Confirmed {
-    /// The lock of the message.
+    /// The lock that the message was held under.
     pub lock: LockToken,
-    /// Whether it was done; if not, nothing was done at all.
+    /// True if the message is settled; false if nothing was sent to the service.
     pub(super) done: bool,
 }
 
-/// The word that is owed to whoever began a settlement. It is always given: dropped, it says that nothing was done.
-#[must_use = "dropped, it says that nothing was done"]
+/// Reports the result of a started settlement exactly once. Dropping it reports "not settled".
+#[must_use = "dropping it reports that the settlement was not made"]
 pub struct Confirmation {
     lock: LockToken,
     owed: mpsc::UnboundedSender<Confirmed>,
@@ -39,19 +39,19 @@ impl Confirmations {
         Confirmation { lock, owed: self.owed.clone(), done: false }
     }
 
-    /// Waits for the next end. Safe to cancel.
+    /// Waits for the next result. Cancel-safe.
     pub async fn next(&mut self) -> Option<Confirmed> {
         self.told.recv().await
     }
 
-    /// An end that has come already.
+    /// The next result, if one is there already.
     pub fn try_next(&mut self) -> Option<Confirmed> {
         self.told.try_recv().ok()
     }
 }
 
 impl Confirmation {
-    /// The settlement is done.
+    /// Reports success.
     pub fn done(mut self) {
         self.done = true;
     }
@@ -59,7 +59,7 @@ impl Confirmation {
 
 impl Drop for Confirmation {
     fn drop(&mut self) {
-        // Whoever does not listen any more does not need to know.
+        // The receiver may be gone, and then nobody needs the result.
         self.owed.send(Confirmed { lock: self.lock, done: self.done }).ok();
     }
 }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_settlement_that_was_begun_is_told_of_once() {
+    fn every_started_settlement_reports_its_result_once() {
         let mut confirmations = Confirmations::default();
         let (one, two) = (LockToken(Uuid::from_u128(1)), LockToken(Uuid::from_u128(2)));
         let (done, dropped) = (confirmations.of(one), confirmations.of(two));

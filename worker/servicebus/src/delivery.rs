@@ -1,4 +1,4 @@
-//! A message under lock, and the one settlement it gets.
+//! A locked message and its one settlement.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,18 +12,19 @@ use super::confirm::{Confirmation, Confirmations, Confirmed};
 use super::error::Error;
 use super::message::Message;
 
-/// What becomes of a message.
+/// How a message is settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settlement {
-    /// Its work is done, or it needs none: take it out of the queue.
+    /// Removes the message from the queue: its work is done, or there is none.
     Complete,
-    /// The same, confirmed by the service: a copy takes the place of the message, and together with it would be two.
+    /// Removes the message and waits until the service confirms it. For a message that a copy replaces: if the removal
+    /// were lost, there would be two.
     Remove,
-    /// Give it back for another attempt; its delivery count rises.
+    /// Returns the message to the queue for another attempt; its delivery count rises.
     Abandon,
-    /// Move it to the dead-letter queue.
+    /// Moves the message to the dead-letter queue.
     DeadLetter(DeadLettering),
-    /// Give it back untouched; its delivery count stays. For messages that were never worked on.
+    /// Returns the message without raising its delivery count. For messages that were not worked on.
     Release,
 }
 
@@ -53,42 +54,41 @@ pub struct DeadLettering {
 
 /// Proof that a delivery was settled.
 ///
-/// A completion is proven as far as it can be without a round trip for each message: the disposition was put on
-/// a live link under a lock that had not lapsed. Should it be lost with the connection, the message comes again,
-/// which is harmless because effects are idempotent. A dead letter is always confirmed by the service.
+/// For a completion this means that the disposition was sent on an attached link while the lock was held; there is no
+/// round trip for each message. If the connection breaks before the service reads it, the message is delivered again,
+/// so its effect must be idempotent. A dead letter and a removal are confirmed by the service.
 #[derive(Debug)]
 pub struct Settled(());
 
-/// Why a settlement did not reach the message. In both cases the message is not lost: it will come again, unless
-/// it was settled before.
+/// Why a settlement failed. The message is not lost: it is delivered again, unless it was settled before.
 #[derive(Debug, thiserror::Error)]
 pub enum SettleError {
-    /// The lock had lapsed, or the message was settled already. Count it; do not retry.
+    /// The lock expired, or the message was settled already. A retry cannot succeed.
     #[error("the lock of the message was lost")]
     LockLost,
-    /// The service could not be reached, or refused for another reason, until the lock lapsed.
+    /// The service was unreachable, or refused, until the lock expired.
     #[error("the settlement could not be delivered")]
     Failed(#[source] Error),
 }
 
-/// What carries a settlement to the service. Implemented by the client and by fakes.
+/// Sends settlements to the service. Implemented by the client and by fakes in tests.
 #[async_trait]
 pub trait Settler: Send + Sync + 'static {
-    /// Settles the message under `lock`, retrying as long as that makes sense.
+    /// Settles the message held under `lock`. Retries transient failures until the lock expires.
     async fn settle(&self, lock: LockToken, settlement: Settlement) -> Result<(), SettleError>;
 
-    /// Begins the same where that can be done without waiting, and gives the confirmation its word later. Who
-    /// cannot drops it, and is asked to [`Settler::settle`] then.
+    /// Starts the settlement if that needs no await, and reports the result through `confirmation`. An implementation
+    /// that cannot do so drops `confirmation`; the caller then falls back to [`Settler::settle`].
     fn begin(&self, lock: LockToken, settlement: &Settlement, confirmation: Confirmation) {
         let _cannot = (lock, settlement, confirmation);
     }
 
-    /// Told when a delivery was dropped unsettled. Its lock is left to lapse.
+    /// Called when a delivery is dropped without a settlement. Its lock expires by itself.
     fn dropped(&self, lock: LockToken);
 }
 
-/// A message that this process holds the lock of, not [`Clone`] and not [`Copy`]: settling takes it by value, so
-/// the compiler refuses a second settlement.
+/// A message whose lock this process holds. Settling takes it by value and it is neither [`Clone`] nor [`Copy`], so the
+/// compiler refuses a second settlement.
 ///
 /// ```compile_fail,E0382
 /// async fn twice(delivery: servicebus::Delivery) {
@@ -107,15 +107,15 @@ pub trait Settler: Send + Sync + 'static {
 /// }
 /// ```
 ///
-/// Dropping it unsettled is counted by the [`Settler`] and lets the lock lapse, after which the message comes
+/// Dropping it without a settlement is counted by the [`Settler`]. The lock then expires, and the message is delivered
 /// again with a raised delivery count.
-#[must_use = "a delivery that is dropped unsettled stays locked until its lock lapses"]
+#[must_use = "a delivery that is dropped unsettled stays locked until its lock expires"]
 pub struct Delivery {
-    /// The message. Taking it out (`std::mem::take`) is fine; settling needs only the lock.
+    /// The message. It may be taken out with `std::mem::take`: settling needs only the lock.
     pub message: Message,
-    /// The lock it is held under.
+    /// The token of the lock.
     pub lock: LockToken,
-    /// When it came, and with it the lock. How long locks hold is a matter of the queue ([`Queue::lock_length`]).
+    /// When the message and its lock arrived. How long a lock lasts is a property of the queue ([`Queue::lock_length`]).
     ///
     /// [`Queue::lock_length`]: super::Queue::lock_length
     pub received: Instant,
@@ -123,24 +123,24 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// Puts a message together with what can settle it.
+    /// Joins a message, its lock and the settler that will settle it.
     pub fn new(message: Message, lock: LockToken, received: Instant, settler: Arc<dyn Settler>) -> Self {
         Self { message, lock, received, settler: Some(settler) }
     }
 
-    /// Settles the message. Retries inside, because the caller has nothing left to retry with.
+    /// Settles the message. Retries inside, because afterwards the caller holds nothing to retry with.
     pub async fn settle(self, settlement: Settlement) -> Result<Settled, SettleError> {
         let (unsettled, _) = self.split();
         unsettled.settle(settlement).await
     }
 
-    /// Ends the duty to settle: whoever calls this gives the message back in another way.
+    /// Gives up the duty to settle. The caller returns the message in another way.
     pub(super) fn disarm(mut self) -> LockToken {
         self.settler = None;
         self.lock
     }
 
-    /// Parts the message from the duty to settle it, for work that consumes the message.
+    /// Splits the message from the duty to settle it, for work that consumes the message.
     pub fn split(mut self) -> (Unsettled, Message) {
         let unsettled = Unsettled { lock: self.lock, settler: self.settler.take() };
         (unsettled, std::mem::take(&mut self.message))
@@ -165,19 +165,19 @@ impl fmt::Debug for Delivery {
     }
 }
 
-/// What is left of a [`Delivery`] when the message has been taken out: the duty to settle it, once.
-#[must_use = "a delivery that is dropped unsettled stays locked until its lock lapses"]
+/// A [`Delivery`] without its message: the duty to settle once.
+#[must_use = "a delivery that is dropped unsettled stays locked until its lock expires"]
 pub struct Unsettled {
-    /// The lock the message is held under.
+    /// The token of the lock.
     pub lock: LockToken,
     settler: Option<Arc<dyn Settler>>,
 }
 
 impl Unsettled {
-    /// Settles the message. Retries inside, because the caller has nothing left to retry with.
+    /// Settles the message. Retries inside, because afterwards the caller holds nothing to retry with.
     ///
-    /// When the returned future is dropped before it is done, the settlement may or may not have happened; the
-    /// delivery counts as dropped.
+    /// If the returned future is dropped early, the settlement may or may not have been made, and the delivery counts as
+    /// dropped.
     pub async fn settle(mut self, settlement: Settlement) -> Result<Settled, SettleError> {
         let Some(settler) = self.settler.as_ref().map(Arc::clone) else {
             // Only `settle` and `drop` empty the field, and both consume the value.
@@ -188,11 +188,11 @@ impl Unsettled {
         outcome.map(|()| Settled(()))
     }
 
-    /// Begins to settle the message and waits for nothing: how it ended comes out of `confirmations`.
+    /// Starts the settlement without awaiting it. The result arrives through `confirmations`.
     pub fn begin(self, settlement: &Settlement, confirmations: &Confirmations) -> Settling {
         let confirmation = confirmations.of(self.lock);
         if let Some(settler) = &self.settler {
-            // A panic drops the confirmation, and so is told like anything else that could not be done.
+            // A panic drops the confirmation, which reports "not settled" like any other failure.
             let begin = || settler.begin(self.lock, settlement, confirmation);
             let _told = catch_unwind(AssertUnwindSafe(begin));
         }
@@ -200,13 +200,13 @@ impl Unsettled {
     }
 }
 
-/// A delivery whose settlement has begun. Dropped before its end is known, it counts as dropped unsettled.
-#[must_use = "the settlement may not have been possible this way"]
+/// A delivery whose settlement was started. If it is dropped before the result is known, it counts as dropped.
+#[must_use = "the settlement may still have to be made"]
 #[derive(Debug)]
 pub struct Settling(Unsettled);
 
 impl Settling {
-    /// The end is known: the message is settled, or the duty to settle it comes back.
+    /// Takes the result: the message is settled, or the duty to settle it comes back.
     pub fn ended(mut self, confirmed: &Confirmed) -> Result<Settled, Unsettled> {
         if confirmed.done && confirmed.lock == self.0.lock {
             self.0.settler = None;

@@ -1,4 +1,4 @@
-//! What can go wrong with Service Bus, and what it means for us.
+//! Failures of Service Bus and of the connection to it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use shared::shown::brief;
 /// A cause from another crate.
 pub type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// A failure of Service Bus or of the way to it. The engine looks only at [`Error::class`].
+/// A failure of Service Bus or of the connection to it. Callers decide by [`Error::class`] alone.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The queue was closed by us.
+    /// This client was closed.
     #[error("the connection to service bus is closed")]
     Closed,
     /// The host could not be reached, or the connection broke.

@@ -41,45 +41,43 @@ pub use sas::SasKey;
 pub use token::{FixedToken, Token, TokenKind, TokenSource};
 pub use way::{Proxy, Way};
 
-/// Most messages that are asked for at once. Service Bus allows so many concurrent receives on an entity
-/// (Microsoft Learn, "Service Bus quotas"); how many stay locked is not limited.
+/// The largest credit. Service Bus allows so many concurrent receives on an entity (Microsoft Learn, "Service Bus
+/// quotas"); the number of locked messages has no limit.
 pub const MAX_CREDIT: usize = 5_000;
 
-/// A queue, or one of its sub-queues, of which this process is a consumer.
+/// A queue, or a sub-queue of one, that this process consumes.
 #[async_trait]
 pub trait Queue: Peek {
-    /// Waits until at least one message is there and hands over all that are, never more than the credit
-    /// allows. Only one caller at a time. Safe to cancel: what was not returned stays for the next call.
+    /// Waits for at least one message and returns all that have arrived, at most as many as the credit allows. Calls are
+    /// served one at a time. Cancel-safe: messages that were not returned stay for the next call.
     ///
-    /// An error says why no messages come (the queue does not exist, the credentials are refused, the service is
-    /// away); the connection is retried in the background all the same, so calling again is right unless the
-    /// error is [`Error::Closed`].
+    /// An error says why no messages arrive: the queue does not exist, the credentials are refused, the service is
+    /// unreachable. The client reconnects in the background, so call again unless the error is [`Error::Closed`].
     async fn receive(&self) -> Result<Vec<Delivery>, Error>;
 
-    /// Says how many further messages, beyond those that [`Queue::receive`] has returned, the engine can take
-    /// now. Neither the service nor the buffer here ever holds more than that for us, over reconnects too.
+    /// Sets the credit: how many messages the caller can take beyond those that [`Queue::receive`] has returned. Service
+    /// and local buffer together never hold more than that for this consumer, across reconnects too.
     ///
-    /// Raising the number is cheap and may be done after every message. Lowering it below what is still open
-    /// takes the open credit back from the service and gives surplus messages back untouched, so do it to pause,
-    /// to shut down or to shrink the pool, not as routine. Call it from the task that receives: a number that was
-    /// computed before a `receive` returned and set afterwards would count the same slots twice.
+    /// Raising it is cheap and may be done after every message. Lowering it drains the open credit and releases surplus
+    /// messages, so do it to pause, to shut down or to shrink, not as routine. Call it from the task that receives: a
+    /// number computed before a `receive` returned and set afterwards would count the same messages twice.
     fn set_credit(&self, messages: u32);
 
-    /// Extends the locks, many in one request: each that is extended holds for its whole length again. The answers
-    /// stand in the order of the tokens.
+    /// Renews locks, many in one request. A renewed lock lasts for its full length again. The results are in the order of
+    /// the tokens.
     async fn renew(&self, locks: &[LockToken]) -> Vec<Result<(), RenewError>>;
 
-    /// How long a lock holds from when it was taken or extended, as far as is known now; rather too short than too
-    /// long. Until when the service says a lock holds is told to nobody: that is a time by another clock than ours.
+    /// How long a lock lasts from when it was taken or renewed; too short rather than too long while it is not known
+    /// exactly. The expiry time that the service reports is not exposed: it is a time of another clock.
     fn lock_length(&self) -> Duration;
 
-    /// Sends a message; returns when the service has confirmed it.
+    /// Sends a message and waits until the service confirms it.
     async fn send(&self, message: Outgoing) -> Result<(), Error>;
 
-    /// Sends a message that stays invisible until `at`, by our clock; returns when the service has confirmed it.
+    /// Schedules a message for `at`, by the local clock, and waits until the service confirms it.
     async fn schedule(&self, message: Outgoing, at: Timestamp) -> Result<(), Error>;
 
-    /// Ends intake, gives back what was not handed over, waits a bounded time for the settlement of what was, and
-    /// closes the connection. Afterwards [`Queue::receive`] says [`Error::Closed`]. A second call does nothing.
+    /// Stops receiving, releases messages that were not returned, waits a bounded time for open settlements and closes the
+    /// connection. Afterwards [`Queue::receive`] returns [`Error::Closed`]. A second call does nothing.
     async fn close(&self);
 }

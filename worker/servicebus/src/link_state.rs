@@ -1,21 +1,21 @@
-//! How the receiving link fares.
+//! The state of the receiving link.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-/// How the receiving link fares, for readiness.
+/// The state of the receiving link, for readiness probes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkState {
-    /// On the way, for the first time or after a loss.
+    /// Connecting, for the first time or again.
     Connecting,
-    /// Messages can come.
+    /// Attached: messages can arrive.
     Ready,
-    /// The latest attempt failed; the next is under way by itself.
+    /// The last attempt failed. The client retries by itself.
     Failed {
-        /// Why, with all causes in one line.
+        /// The error with all its causes, on one line.
         what: Arc<str>,
-        /// Since when no attempt has succeeded.
+        /// Time of the first failure since the link was last attached.
         since: Timestamp,
     },
     /// Closed by us.

@@ -1,4 +1,4 @@
-//! What a message carries, without a word about how it travels.
+//! Messages and their properties, independent of the protocol.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -8,30 +8,30 @@ use jiff::Timestamp;
 use shared::ids::{DeliveryCount, SequenceNumber};
 use uuid::Uuid;
 
-/// A message as it lies in the queue.
+/// A message as the queue holds it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
-    /// Its number in this queue.
+    /// Sequence number: unique in this queue or sub-queue.
     pub sequence: SequenceNumber,
-    /// How many earlier deliveries failed.
+    /// Delivery count as AMQP reports it: failed deliveries before this one.
     pub delivery_count: DeliveryCount,
-    /// When the queue took it in.
+    /// When it was enqueued, by the clock of the service.
     pub enqueued: Option<Timestamp>,
-    /// The sender's id, on which duplicate detection works. Ids that are not text are written as text.
+    /// Message id, the key of duplicate detection. Ids of other types are converted to text.
     pub message_id: Option<Box<str>>,
-    /// The sender's correlation id, which Dataverse sets to the id of the operation.
+    /// Correlation id.
     pub correlation_id: Option<Box<str>>,
-    /// Media type of the body, as far as the sender told.
+    /// Content type of the body, if the sender set one.
     pub content_type: Option<Box<str>>,
     /// Subject, also called label.
     pub subject: Option<Box<str>>,
-    /// Session the message belongs to.
+    /// Session id.
     pub session_id: Option<Box<str>>,
-    /// Application properties.
+    /// Application properties, in the order of the sender.
     pub properties: Properties,
-    /// The bytes that the sender sent, or why there are none that we can read.
+    /// The body, or why it cannot be read as bytes.
     pub body: Result<Bytes, UnreadableBody>,
-    /// The whole message as it came, if it cannot be taken apart.
+    /// The encoded message, if it could not be decoded.
     pub encoded: Option<Bytes>,
 }
 
@@ -53,7 +53,7 @@ impl Default for Message {
     }
 }
 
-/// Why a message has no bytes for us. Such a message can be settled like any other.
+/// Why a body cannot be read. Such a message can be settled like any other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnreadableBody {
     /// The body is a sequence of values.
@@ -237,7 +237,7 @@ pub struct Outgoing {
     pub subject: Option<Box<str>>,
     /// Session, for queues that require one.
     pub session_id: Option<Box<str>>,
-    /// Application properties.
+    /// Application properties, in the order of the sender.
     pub properties: Properties,
     /// The body, sent as one run of bytes.
     pub body: Bytes,

@@ -16,8 +16,8 @@ const TRIES: u32 = 6;
 /// A queue or sub-queue that can be looked into.
 #[async_trait]
 pub trait Peek: Send + Sync + 'static {
-    /// Looks at up to `max` messages from a sequence number on without locking them. Locked, deferred and
-    /// scheduled messages are seen too. Empty means that there are none at or above the number.
+    /// Peeks at up to `max` messages from a sequence number on, without locking them. Locked, deferred and scheduled
+    /// messages are included. An empty result means that there are none at or above the number.
     async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error>;
 }
 

@@ -18,14 +18,14 @@ use self::{
     case::{Case, Order},
     tell::Manner,
 };
+use super::global::Global;
 use super::{
     body, print,
     queues::{dead_letter_at, start_log},
-    run::runtime,
+    runtime::runtime,
     wiring,
 };
 use crate::{
-    cli::Cli,
     preview::{judge, render::Values},
     settings::Settings,
 };
@@ -95,8 +95,8 @@ fn contact(text: &str) -> Result<ContactId, &'static str> {
 }
 
 /// Shows it, and does it if asked to.
-pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
-    let settings = cli.settings()?;
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let settings = global.settings()?;
     start_log(&settings.telemetry)?;
     runtime()?.block_on(carry_out(&settings, args))
 }

@@ -13,11 +13,18 @@ use serde_json::{Value, json};
 use shared::{ids::UserId, shown::Shown};
 
 use crate::{
-    cli::{BAD_SETTINGS, Cli},
-    commands::{body, config, json_text, print, run::runtime},
+    commands::{
+        body, config,
+        global::{BAD_SETTINGS, Global},
+        json_text, print,
+        runtime::runtime,
+    },
     preview::message_check,
-    settings::check::{self, Ending, Finding, Probe, Severity, Surroundings, permissions},
-    settings::{Parts, environment, examine},
+    settings::{
+        Parts,
+        check::{self, Ending, Finding, Probe, Severity, Surroundings, permissions},
+        environment, examine,
+    },
 };
 
 /// Options of `check`.
@@ -66,8 +73,8 @@ fn user(text: &str) -> Result<UserId, &'static str> {
 }
 
 /// Looks at the settings, tries out what it is asked to, and tells everything it found.
-pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
-    let parts = examine(&cli.file(), environment())?;
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let parts = examine(&global.file(), environment())?;
     let findings = check::findings(&parts, Surroundings { replicas: args.replicas });
     let shown = args.message.as_deref().map(|file| by_message(&parts, file, args)).transpose()?;
     if args.list {

@@ -7,13 +7,12 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::CommandFactory;
+use clap::Command;
 use clap_complete::Shell;
 use clap_mangen::Man;
 use shared::shown::Shown;
 
 use super::{print, terminal::print_script};
-use crate::cli::Cli;
 
 /// Options of `completions`.
 #[derive(Debug, clap::Args)]
@@ -38,18 +37,17 @@ pub struct Pages {
 }
 
 /// Prints the completions of a shell.
-pub fn completions(args: &Completions) -> anyhow::Result<ExitCode> {
+pub fn completions(args: &Completions, mut command: Command) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "contactsync", &mut script);
+    clap_complete::generate(args.shell, &mut command, "contactsync", &mut script);
     print_script(&script)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Writes one page for the whole and one for each command.
-pub fn pages(args: &Pages) -> anyhow::Result<ExitCode> {
+pub fn pages(args: &Pages, mut command: Command) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&args.folder)
         .with_context(|| format!("cannot make {}", args.folder.display()))?;
-    let mut command = Cli::command();
     command.build();
     let written = page(&command, "contactsync", &args.folder)
         .with_context(|| format!("cannot write to {}", args.folder.display()))?;
@@ -57,7 +55,7 @@ pub fn pages(args: &Pages) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn page(command: &clap::Command, name: &str, folder: &Path) -> io::Result<usize> {
+fn page(command: &Command, name: &str, folder: &Path) -> io::Result<usize> {
     let mut text = Vec::new();
     Man::new(command.clone().display_name(name)).title(name).render(&mut text)?;
     std::fs::write(folder.join(format!("{name}.1")), text)?;

@@ -12,8 +12,10 @@ use serde_json::{Map, Value, json};
 use shared::shown::Shown;
 
 use crate::{
-    cli::{BAD_SETTINGS, Cli},
-    commands::{json_text, print, print_error},
+    commands::{
+        global::{BAD_SETTINGS, Global},
+        json_text, print, print_error,
+    },
     private_file,
     settings::{self, Entries, Entry, Origin, Problems},
 };
@@ -62,10 +64,10 @@ pub struct Show {
 }
 
 /// Does what the subcommand says.
-pub fn run(cli: &Cli, command: &Command) -> anyhow::Result<ExitCode> {
+pub fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Init(args) => init(args),
-        Command::Show(args) => show(cli, args),
+        Command::Show(args) => show(global, args),
         Command::Schema => {
             print(&json_text(&settings::schema()))?;
             Ok(ExitCode::SUCCESS)
@@ -97,8 +99,8 @@ fn init(args: &Init) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(cli: &Cli, args: &Show) -> anyhow::Result<ExitCode> {
-    let parts = settings::examine(&cli.file(), settings::environment())?;
+fn show(global: &Global, args: &Show) -> anyhow::Result<ExitCode> {
+    let parts = settings::examine(&global.file(), settings::environment())?;
     let mut entries = parts.entries;
     if args.changed {
         entries.retain(|_, entry| entry.origin != Origin::Default);

@@ -7,10 +7,9 @@ mod show;
 
 use std::process::ExitCode;
 
-use anyhow::Context;
-
 use super::queues::start_log;
-use crate::{cli::Cli, settings::Settings};
+use super::{global::Global, runtime::runtime};
+use crate::settings::Settings;
 
 /// What to do with dead letters. Looking locks nothing and changes nothing.
 #[derive(Debug, clap::Subcommand)]
@@ -26,11 +25,10 @@ pub enum Command {
 }
 
 /// Does it.
-pub fn run(cli: &Cli, command: &Command) -> anyhow::Result<ExitCode> {
-    let settings = cli.settings()?;
+pub fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode> {
+    let settings = global.settings()?;
     start_log(&settings.telemetry)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.context("the runtime cannot start")?.block_on(carry_out(&settings, command))
+    runtime()?.block_on(carry_out(&settings, command))
 }
 
 async fn carry_out(settings: &Settings, command: &Command) -> anyhow::Result<ExitCode> {

@@ -11,9 +11,9 @@ use shared::{
     version::Version,
 };
 
-use super::{json_text, print, queues::start_log, run::runtime, wiring};
+use super::{json_text, print, queues::start_log, runtime::runtime, wiring};
 use crate::{
-    cli::Cli,
+    commands::global::Global,
     graph::{self, GraphClient},
     preview::render::{line, version, version_json},
     settings::Settings,
@@ -84,8 +84,8 @@ fn property(text: &str) -> Result<Property, &'static str> {
 }
 
 /// Shows or clears.
-pub fn run(cli: &Cli, command: &Command) -> anyhow::Result<ExitCode> {
-    let settings = cli.settings()?;
+pub fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode> {
+    let settings = global.settings()?;
     start_log(&settings.telemetry)?;
     let guard = settings.graph.reading.guard.clone().context(
         "guard.attribute is not set, so no marks are kept; set it, or name the settings file of the workers by --config",

@@ -10,7 +10,8 @@ use std::{
 
 use anyhow::{Context, bail, ensure};
 
-use crate::{cli::Cli, commands::print, settings};
+use super::{global::Global, print};
+use crate::settings;
 
 /// How long one step of asking may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -26,9 +27,9 @@ pub struct Args {
 }
 
 /// Asks the worker that runs with the same settings, and succeeds if it says yes.
-pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     // A secret that cannot be read just now is for the worker to complain about.
-    let parts = settings::examine(&cli.file(), settings::environment())?;
+    let parts = settings::examine(&global.file(), settings::environment())?;
     let http = parts.http.context("http.listen is not right; contactsync check says why")?;
     let listen = http.listen.context("http.listen is empty, so there is nobody to ask")?;
     let path = if args.ready { "/readyz" } else { "/livez" };

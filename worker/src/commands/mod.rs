@@ -1,7 +1,9 @@
 //! One file per subcommand: the only places that build concrete parts.
 
 mod body;
+pub mod global;
 mod queues;
+mod runtime;
 mod screen;
 mod terminal;
 

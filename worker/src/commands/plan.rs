@@ -5,8 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use servicebus::clock;
 
 use crate::{
-    cli::Cli,
-    commands::{body, json_text, print},
+    commands::{body, global::Global, json_text, print},
     preview::{
         Preview,
         render::{Details, Values},
@@ -27,8 +26,8 @@ pub struct Args {
 }
 
 /// Prints what `run` would do with a body. Needs the mapping of the settings, and no network.
-pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
-    let planner = cli.planner()?;
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let planner = global.planner()?;
     let message = body::message(&args.file, args.content_type.as_deref())?;
     let preview = Preview::of(&message, &planner, clock::now());
     let details = Details { planner: &planner, values: Values::Shown, columns: false };

@@ -13,10 +13,10 @@ use uuid::Uuid;
 pub(super) use self::report::Report;
 use super::{
     queues::{Queues, choose, start_log},
-    run::stop_signal,
+    runtime::{runtime, stop_signal},
 };
 use crate::{
-    cli::Cli,
+    commands::global::Global,
     operate::dead_letters::{Selection, span},
     operate::replay::{End, Errand, File, Order, Pacing, Run, Share, Summary, Supply, Taking, Watch},
     settings::Settings,
@@ -81,8 +81,8 @@ pub struct Args {
 }
 
 /// Replays.
-pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
-    let settings = cli.settings()?;
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let settings = global.settings()?;
     if !args.dry_run && !args.unguarded && settings.graph.reading.guard.is_none() {
         bail!(
             "guard.attribute is not set: a dead letter that is older than what a user has by now would overwrite the \
@@ -91,8 +91,7 @@ pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
         );
     }
     start_log(&settings.telemetry)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.context("the runtime cannot start")?.block_on(async {
+    runtime()?.block_on(async {
         if args.dry_run { preview::show(&settings, args).await } else { put_back(&settings, args).await }
     })
 }

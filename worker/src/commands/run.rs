@@ -12,9 +12,12 @@ use servicebus::{
 };
 use tokio::{net::TcpListener, sync::watch};
 
-use super::wiring;
+use super::{
+    runtime::{runtime, stop_signal},
+    wiring,
+};
 use crate::{
-    cli::Cli,
+    commands::global::Global,
     identity::Clients,
     operate::backlog::{self, Pace, Reader, Thoroughness},
     pipeline::{Pipeline, Policy},
@@ -49,8 +52,8 @@ pub struct Args {
 }
 
 /// Runs until SIGTERM or SIGINT, then finishes what is under way.
-pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
-    let settings = cli.settings()?;
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let settings = global.settings()?;
     logging::start(&settings.telemetry)?;
     let runtime = runtime()?;
     if args.dry_run {
@@ -59,12 +62,6 @@ pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
         runtime.block_on(work(settings))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// What asynchronous commands run on: one thread. Nearly all of their time goes to waiting for sockets, and what a
-/// second thread takes over is less than what it costs to wake it for every message. To grow, add replicas.
-pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().context("the runtime cannot start")
 }
 
 async fn work(settings: Settings) -> anyhow::Result<()> {
@@ -160,54 +157,4 @@ fn show(listener: TcpListener, observer: &Arc<Observer>) -> anyhow::Result<()> {
     tokio::spawn(async move { followed.history.follow(&followed.observer.metrics).await });
     tokio::spawn(http::serve(listener, site));
     Ok(())
-}
-
-/// Turns true on the first SIGTERM or SIGINT; a second one ends the process at once.
-pub(super) fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
-    let (stop, stopped) = watch::channel(false);
-    let mut terminate = Signals::new()?;
-    tokio::spawn(async move {
-        terminate.next().await;
-        tracing::info!("stopping: finishing what is under way; a second signal ends at once");
-        stop.send_replace(true);
-        terminate.next().await;
-        tracing::warn!("ended at once by a second signal; unsettled messages will be delivered again");
-        std::process::exit(130);
-    });
-    Ok(stopped)
-}
-
-#[cfg(unix)]
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> anyhow::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        drop(tokio::signal::ctrl_c().await);
-    }
 }

@@ -16,8 +16,7 @@ use shared::{
 use uuid::Uuid;
 
 use crate::{
-    cli::Cli,
-    commands::{body, json_line, print, queues, wiring},
+    commands::{body, global::Global, json_line, print, queues, runtime::runtime, wiring},
     settings::Settings,
 };
 
@@ -51,12 +50,11 @@ struct Parcel {
 }
 
 /// Sends the bodies in order. Nothing is sent if one of them is not fit to be.
-pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let parcels = args.files.iter().map(|file| parcel(file, args)).collect::<Result<Vec<_>, _>>()?;
-    let settings = cli.settings()?;
+    let settings = global.settings()?;
     queues::start_log(&settings.telemetry)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("the runtime cannot start")?.block_on(send(&settings, parcels, args.json))?;
+    runtime()?.block_on(send(&settings, parcels, args.json))?;
     Ok(ExitCode::SUCCESS)
 }
 

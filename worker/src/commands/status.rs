@@ -18,9 +18,9 @@ use tokio::{
 };
 use url::Url;
 
-use super::{json_line, json_text, print, print_on, run::stop_signal, wiring};
+use super::{json_line, json_text, print, print_on, runtime::stop_signal, wiring};
 use crate::{
-    cli::Cli,
+    commands::global::Global,
     identity::Clients,
     operate::backlog::{Counts, Pace, Reader, Reading, Thoroughness},
     operate::status::{
@@ -58,8 +58,8 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 /// Shows it once, or until somebody has enough.
-pub fn run(cli: &Cli, args: &Args) -> anyhow::Result<ExitCode> {
-    let settings = cli.settings()?;
+pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let settings = global.settings()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

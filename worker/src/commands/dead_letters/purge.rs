@@ -18,7 +18,7 @@ use crate::{
         print,
         queues::{Queues, choose},
         replay::{Report, exit_code, window},
-        run::stop_signal,
+        runtime::stop_signal,
     },
     operate::dead_letters::{Selection, span},
     operate::replay::{Errand, Order, Pacing, Run, Supply, Taking},

@@ -8,9 +8,8 @@ use servicebus::{Peeked, PeekedState, Queue, Walk, amqp::AmqpQueue, clock};
 use shared::{class::Class, ids::UserId, plan::Planner, reason::chain, shown::Shown};
 use tokio::{sync::watch, time::sleep};
 
-use super::stop_signal;
 use crate::{
-    commands::{json_line, print, wiring},
+    commands::{json_line, print, runtime::stop_signal, wiring},
     graph::{GraphClient, Priority},
     preview::{
         Compared, Preview,
