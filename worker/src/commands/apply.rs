@@ -1,6 +1,6 @@
 //! `contactsync apply`: one contact to its user because a person says so, whatever a pre image shows.
 
-mod case;
+pub(super) mod case;
 mod tell;
 
 use std::{path::PathBuf, process::ExitCode};

@@ -22,5 +22,8 @@ pub mod send;
 pub mod status;
 pub mod wiring;
 
+#[cfg(test)]
+mod same_answers;
+
 pub(crate) use terminal::{json_line, json_text, print, print_on};
 pub use terminal::{print_error, print_usage};

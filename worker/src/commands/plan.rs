@@ -2,7 +2,8 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use servicebus::clock;
+use servicebus::{Message, clock};
+use shared::plan::Planner;
 
 use crate::{
     commands::{body, global::Global, json_text, print},
@@ -29,8 +30,12 @@ pub struct Args {
 pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let planner = global.planner()?;
     let message = body::message(&args.file, args.content_type.as_deref())?;
-    let preview = Preview::of(&message, &planner, clock::now());
-    let details = Details { planner: &planner, values: Values::Shown, columns: false };
-    print(&if args.json { json_text(&details.json(&preview)) } else { details.text(&preview) })?;
+    print(&told(&message, &planner, args.json))?;
     Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn told(message: &Message, planner: &Planner, json: bool) -> String {
+    let preview = Preview::of(message, planner, clock::now());
+    let details = Details { planner, values: Values::Shown, columns: false };
+    if json { json_text(&details.json(&preview)) } else { details.text(&preview) }
 }

@@ -1,6 +1,6 @@
 //! `contactsync replay`: dead letters back to the queue.
 
-mod preview;
+pub(super) mod preview;
 mod report;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};

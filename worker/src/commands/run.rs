@@ -1,6 +1,6 @@
 //! `contactsync run`: one replica of the worker pool.
 
-mod preview;
+pub(super) mod preview;
 
 use std::{process::ExitCode, sync::Arc};
 
