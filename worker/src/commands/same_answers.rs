@@ -13,7 +13,7 @@ use shared::{
 use uuid::Uuid;
 
 use super::{
-    apply::case::{End, planned},
+    apply::case::{End, forced},
     dead_letters::show,
     plan,
     replay::preview as replay,
@@ -123,134 +123,117 @@ fn undated() -> Message {
 
 const NAMES: &str = "write givenName";
 
-/// Each message, and what becomes of it.
-fn table() -> Vec<(&'static str, Message, &'static str)> {
-    let named = |set: Value| update(&set, &Value::Null, &linked());
-    let good = || named(json!({"firstname": "Ada"}));
-    let good = &good;
-    let mut foreign = good();
+/// A message by name, and what becomes of it.
+type Row<T = Message> = (&'static str, T, &'static str);
+
+/// Each message.
+fn table() -> Vec<Row> {
+    let decodable = needless_and_written().into_iter().chain(refused()).chain(several_contacts());
+    let decodable = decodable.map(|(name, context, expected)| (name, message(&context), expected));
+    decodable.chain(unread()).chain(with_a_past()).collect()
+}
+
+fn named(set: &Value) -> Value {
+    update(set, &Value::Null, &linked())
+}
+
+fn created(columns: &Value) -> Value {
+    context("Create", "contact", &entity(CONTACT, "contact", columns))
+}
+
+fn needless_and_written() -> Vec<Row<Value>> {
+    let name = json!({"firstname": "Ada"});
+    let shown = |image: Value| update(&name, &Value::Null, &image);
+    let reference = "EntityReference:http://schemas.microsoft.com/xrm/2011/Contracts";
+    let reference = json!({"__type": reference, "Id": CONTACT, "LogicalName": "contact"});
+    let moved = json!({"emailaddress1": "ada@example.com", LINK: USER});
+    vec![
+        ("a good update", named(&name), NAMES),
+        ("a create", created(&json!({"firstname": "Ada", LINK: USER})), NAMES),
+        ("a delete", context("Delete", "contact", &reference), "unchanged operation-ignored"),
+        ("no change by the pre image", update(&name, &name, &linked()), "unchanged same-as-before"),
+        ("nothing mapped", named(&json!({"telephone1": "1"})), "unchanged nothing-mapped"),
+        ("an empty link", shown(json!({ LINK: null })), "unchanged not-a-portal-user"),
+        ("no link in the image", shown(json!({"lastname": "L"})), "unchanged link-not-in-image"),
+        ("a new link with an address", created(&moved), "write otherMails, signInEmail"),
+    ]
+}
+
+fn refused() -> Vec<Row<Value>> {
+    let name = json!({"firstname": "Ada"});
+    let (mut foreign, mut cut) = (named(&name), named(&name));
     foreign["OrganizationId"] = json!(OTHER);
-    let mut cut = good();
     cut["InputParameters"] = json!([]);
     cut["PostEntityImages"] = json!([]);
-    let unlinked = update(&json!({"firstname": "Ada"}), &Value::Null, &Value::Null);
-    let marker =
-        ("http://schemas.microsoft.com/xrm/2011/Claims/MessageMaxSizeExceeded", Property::from("true"));
-    let came_back = [
-        ("contactsync-attempt", Property::I64(2)),
+    let account = context("Update", "account", &entity(CONTACT, "account", &json!({"name": "A"})));
+    let bad = json!({"firstname": "Ada", LINK: "../me"});
+    let long = json!({"firstname": "x".repeat(65)});
+    vec![
+        ("a missing link", update(&name, &Value::Null, &Value::Null), "dead letter UserLinkUnknown"),
+        ("a bad link", named(&bad), "dead letter UserLinkInvalid"),
+        ("a foreign organization", foreign, "dead letter ForeignOrganization"),
+        ("another table", account, "dead letter WrongEntity"),
+        (
+            "an unknown message",
+            context("Frobnicate", "contact", &json!(1)),
+            "dead letter MessageNotSupported",
+        ),
+        ("a cut context", cut, "dead letter ContextTruncated"),
+        ("a value that Graph refuses", named(&long), "dead letter ValueInvalid"),
+        ("a missing required column", named(&json!({"jobtitle": "Countess"})), "dead letter ColumnMissing"),
+    ]
+}
+
+fn several_contacts() -> Vec<Row<Value>> {
+    let good = (CONTACT, json!({"firstname": "Ada", LINK: USER}));
+    let both = several(&[good.clone(), (OTHER, json!({"lastname": "K", LINK: USER}))]);
+    let half = several(&[good, (OTHER, json!({"firstname": "E", LINK: "me"}))]);
+    let none = several(&[(CONTACT, json!({"firstname": "E", LINK: null}))]);
+    vec![
+        ("several contacts", both, "write givenName, surname"),
+        ("several, of which one fails", half, "dead letter UserLinkInvalid"),
+        ("several, of which none needs anything", none, "unchanged not-a-portal-user"),
+    ]
+}
+
+fn unread() -> Vec<Row> {
+    let unread = |why| Message { body: Err(why), ..with_body(b"") };
+    let deep = UnreadableBody::Message(servicebus::Damage::Deep);
+    vec![
+        ("no body that can be decoded", with_body(b"hello"), "dead letter BodyUndecodable"),
+        ("an empty body", with_body(b""), "dead letter BodyUndecodable"),
+        ("a body of another kind", unread(UnreadableBody::Value), "dead letter BodyUndecodable"),
+        ("a message that cannot be taken apart", unread(deep), "dead letter MessageUnreadable"),
+        ("a body whose reading panics", with_body(PANICS), "dead letter InternalError"),
+    ]
+}
+
+fn with_a_past() -> Vec<Row> {
+    let marker = [("http://xrm/2011/Claims/MessageMaxSizeExceeded", Property::from("true"))];
+    let original = [
         ("contactsync-first-seen", Property::I64(second(60).as_millisecond())),
         ("contactsync-sequence", Property::I64(7)),
     ];
+    let returned = [("contactsync-attempt", Property::I64(2))];
     let replayed = [
         ("contactsync-replays", Property::I64(1)),
         ("contactsync-replay-id", Property::from("6a1e2c1e-6c2d-4b0e-9a44-3d0f5c1f7b10")),
         ("contactsync-replayed-at", Property::I64(second(3_000).as_millisecond())),
-        ("contactsync-first-seen", Property::I64(second(60).as_millisecond())),
-        ("contactsync-sequence", Property::I64(7)),
     ];
     let damaged = [
         ("contactsync-attempt", Property::from("many")),
         ("contactsync-first-seen", Property::I64(i64::MAX)),
         ("contactsync-sequence", Property::I64(-7)),
     ];
-    let create = json!({"firstname": "Ada", LINK: USER});
-    let moved = json!({"emailaddress1": "ada@example.com", LINK: USER});
-    let unread = |why| Message { body: Err(why), ..with_body(b"") };
+    let unlinked = message(&update(&json!({"firstname": "Ada"}), &Value::Null, &Value::Null));
+    let copy = with(undated(), &original);
+    let panics = with(with_body(PANICS), &returned);
     vec![
-        ("a good update", message(&good()), NAMES),
-        ("a create", message(&context("Create", "contact", &entity(CONTACT, "contact", &create))), NAMES),
-        (
-            "a delete",
-            message(&context(
-                "Delete",
-                "contact",
-                &json!({"__type":
-            "EntityReference:http://schemas.microsoft.com/xrm/2011/Contracts", "Id": CONTACT, "LogicalName": "contact"}),
-            )),
-            "unchanged operation-ignored",
-        ),
-        (
-            "no change by the pre image",
-            message(&update(&json!({"firstname": "Ada"}), &json!({"firstname": "Ada"}), &linked())),
-            "unchanged same-as-before",
-        ),
-        ("nothing mapped", message(&named(json!({"telephone1": "1"}))), "unchanged nothing-mapped"),
-        (
-            "an empty link",
-            message(&update(&json!({"firstname": "Ada"}), &Value::Null, &json!({ LINK: null }))),
-            "unchanged not-a-portal-user",
-        ),
-        (
-            "no link in the image",
-            message(&update(&json!({"firstname": "Ada"}), &Value::Null, &json!({"lastname": "L"}))),
-            "unchanged link-not-in-image",
-        ),
-        ("a missing link", message(&unlinked), "dead letter UserLinkUnknown"),
-        (
-            "a bad link",
-            message(&named(json!({"firstname": "Ada", LINK: "../me"}))),
-            "dead letter UserLinkInvalid",
-        ),
-        (
-            "a new link with an address",
-            message(&context("Create", "contact", &entity(CONTACT, "contact", &moved))),
-            "write otherMails, signInEmail",
-        ),
-        ("a foreign organization", message(&foreign), "dead letter ForeignOrganization"),
-        (
-            "another table",
-            message(&context("Update", "account", &entity(CONTACT, "account", &json!({"name": "A"})))),
-            "dead letter WrongEntity",
-        ),
-        (
-            "a message that is not known",
-            message(&context("Frobnicate", "contact", &json!(1))),
-            "dead letter MessageNotSupported",
-        ),
-        ("a cut context", message(&cut), "dead letter ContextTruncated"),
-        (
-            "a context that its sender marks as cut",
-            with(message(&unlinked), &[marker]),
-            "dead letter ContextTruncated",
-        ),
-        (
-            "a value that Graph refuses",
-            message(&named(json!({"firstname": "x".repeat(65)}))),
-            "dead letter ValueInvalid",
-        ),
-        (
-            "a required column that is missing",
-            message(&named(json!({"jobtitle": "Countess"}))),
-            "dead letter ColumnMissing",
-        ),
-        ("no body that can be decoded", with_body(b"hello"), "dead letter BodyUndecodable"),
-        ("an empty body", with_body(b""), "dead letter BodyUndecodable"),
-        ("a body of another kind", unread(UnreadableBody::Value), "dead letter BodyUndecodable"),
-        (
-            "a message that cannot be taken apart",
-            unread(UnreadableBody::Message(servicebus::Damage::Deep)),
-            "dead letter MessageUnreadable",
-        ),
-        ("a body whose reading panics", with_body(PANICS), "dead letter InternalError"),
-        ("the same once more", with(with_body(PANICS), &came_back), "dead letter InternalError"),
-        ("a copy that came back", with(undated(), &came_back), NAMES),
-        ("a copy that was put back", with(undated(), &replayed), NAMES),
+        ("a context that its sender marks as cut", with(unlinked, &marker), "dead letter ContextTruncated"),
+        ("a body whose reading panics once more", panics, "dead letter InternalError"),
+        ("a copy that came back", with(copy.clone(), &returned), NAMES),
+        ("a copy that was put back", with(copy, &replayed), NAMES),
         ("damaged properties", with(undated(), &damaged), NAMES),
-        (
-            "several contacts",
-            message(&several(&[(CONTACT, create.clone()), (OTHER, json!({"lastname": "K", LINK: USER}))])),
-            "write givenName, surname",
-        ),
-        (
-            "several, of which one fails",
-            message(&several(&[(CONTACT, create), (OTHER, json!({"firstname": "E", LINK: "me"}))])),
-            "dead letter UserLinkInvalid",
-        ),
-        (
-            "several, of which none needs anything",
-            message(&several(&[(CONTACT, json!({"firstname": "E", LINK: null}))])),
-            "unchanged not-a-portal-user",
-        ),
     ]
 }
 
@@ -273,13 +256,11 @@ fn said(outcome: &str, mut details: Vec<String>) -> String {
 fn by_run(message: &Message, planner: &Planner) -> String {
     let Judged { intake, .. } = judge(read, message, planner, now(), &mut |_| {});
     match intake {
-        Intake::Work(planned, failures) => match failures.letter() {
-            Some(letter) => format!("dead letter {}", letter.reason),
-            None => {
-                let properties = planned.iter().flat_map(|one| one.patch.iter());
-                said("write", properties.map(|(property, _)| property.to_string()).collect())
-            }
-        },
+        Intake::Work(works, failures) => {
+            let properties = works.iter().flat_map(|one| one.patch.iter());
+            let written = said("write", properties.map(|(property, _)| property.to_string()).collect());
+            failures.letter().map_or(written, |letter| format!("dead letter {}", letter.reason))
+        }
         Intake::Settle(Ending::Unchanged(why), None) => format!("unchanged {}", why.as_str()),
         Intake::Settle(Ending::DeadLettered(reason), Some(letter)) if letter.reason == reason => {
             format!("dead letter {reason}")
@@ -402,7 +383,7 @@ fn apply_refuses_what_run_refuses_and_forces_through_what_a_pre_image_keeps_back
         assert!(unread.is_empty());
         let (mut properties, mut nothing) = (Vec::new(), String::new());
         for change in &changes {
-            match planned(change, message, planner, now()).0 {
+            match forced(change, message, planner, now()).0 {
                 Ok(write) => properties.extend(write.entries.iter().map(|entry| entry.property.to_string())),
                 Err(End::Impossible(letter)) => return format!("dead letter {}", letter.reason),
                 Err(End::Nothing(why)) => nothing = format!("unchanged {}", why.as_str()),
@@ -438,12 +419,12 @@ fn a_write_is_compared_under_the_stamp_that_run_gives_it() {
     let planner = planner();
     for (name, message, _) in table() {
         let Judged { intake, history } = judge(read, &message, &planner, now(), &mut |_| {});
-        let Intake::Work(planned, _) = intake else { continue };
+        let Intake::Work(works, _) = intake else { continue };
         let preview = Preview::of(&message, &planner, now());
-        assert_eq!(preview.writes.len(), planned.len(), "{name}");
-        for (one, planned) in preview.writes.iter().zip(&planned) {
+        assert_eq!(preview.writes.len(), works.len(), "{name}");
+        for (one, work) in preview.writes.iter().zip(&works) {
             // The engine's own words.
-            let stamp = planned.stamp(history.first_seen.unwrap_or(now()), history.arrival);
+            let stamp = work.stamp(history.first_seen.unwrap_or(now()), history.arrival);
             assert!(one.write.entries.iter().all(|entry| entry.stamp == stamp), "{name}");
             assert_eq!(one.write.urgency, history.urgency, "{name}");
         }
@@ -454,8 +435,9 @@ fn a_write_is_compared_under_the_stamp_that_run_gives_it() {
         let stamp = preview.writes[0].write.entries[0].stamp;
         assert_eq!((stamp.version.at, stamp.arrival), (second(at), SequenceNumber(arrival)), "{properties}");
         let change = &crate::preview::judge::changes(&preview.report)[0];
-        let forced = planned(change, &message, &planner, now()).0;
-        let Ok(forced) = forced else { panic!("apply has nothing to write") };
-        assert!(forced.entries.iter().all(|entry| entry.stamp == stamp), "{properties}");
+        let (Ok(write), _) = forced(change, &message, &planner, now()) else {
+            panic!("apply has nothing to write")
+        };
+        assert!(write.entries.iter().all(|entry| entry.stamp == stamp), "{properties}");
     }
 }

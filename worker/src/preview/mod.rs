@@ -29,7 +29,7 @@ pub(crate) struct Preview {
     /// What the message reports.
     pub(crate) report: Report,
     /// What would be written.
-    pub(crate) writes: Vec<Write>,
+    pub(crate) writes: Vec<Pending>,
     /// Why nothing is to be done, if that is so.
     pub(crate) nothing: Option<Needless>,
     /// The dead letter that it would become; with writes, after them.
@@ -38,7 +38,7 @@ pub(crate) struct Preview {
 
 /// A write that is not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Write {
+pub(crate) struct Pending {
     /// As `run` would make it, if no other change of the user were at hand.
     pub(crate) write: UserWrite,
     /// Under which condition a sign-in address is moved.
@@ -62,12 +62,12 @@ impl Preview {
     /// Judges a message as `run` would at this time.
     pub(crate) fn of(message: &Message, planner: &Planner, now: Timestamp) -> Self {
         let mut report = Err(internal());
-        let mut note = |reported: &Report| report = reported.clone();
+        let mut note = |reported: &Report| report.clone_from(reported);
         let Judged { intake, history } = judge::judge(read, message, planner, now, &mut note);
         let mut preview = Self { report, writes: Vec::new(), nothing: None, letter: None };
         match intake {
-            Intake::Work(planned, failures) => {
-                preview.writes = planned.iter().map(|one| Write::of(one, &history, now)).collect();
+            Intake::Work(works, failures) => {
+                preview.writes = works.iter().map(|work| Pending::of(work, &history, now)).collect();
                 preview.letter = failures.letter();
             }
             Intake::Settle(Ending::Unchanged(why), None) => preview.nothing = Some(why),
@@ -94,7 +94,7 @@ impl Preview {
     }
 }
 
-impl Write {
+impl Pending {
     fn of(planned: &Planned, history: &DeliveryHistory, now: Timestamp) -> Self {
         let write = UserWrite { urgency: history.urgency, ..stamped(planned, history, now) };
         Self { write, condition: planned.patch.moves_from().condition(), compared: None }

@@ -1,6 +1,6 @@
 //! Previews in words and in JSON, for all commands alike. What comes from others takes one line.
 
-use std::fmt::Write as _;
+use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 use shared::{
@@ -14,7 +14,7 @@ use shared::{
     version::Version,
 };
 
-use super::{Compared, Preview, Write, judge};
+use super::{Compared, Pending, Preview, judge};
 
 /// Whether values are told, which are personal data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ fn letter_line(letter: &DeadLetter) -> String {
     format!("dead letter  {}: {}", letter.reason.as_str(), letter.description.as_str())
 }
 
-fn write_line(Write { write, condition, compared }: &Write, values: Values) -> String {
+fn write_line(Pending { write, condition, compared }: &Pending, values: Values) -> String {
     let entries = write.entries.iter().map(|entry| named(&entry.property, &entry.value, values));
     let what = format!("user {}: {}", write.user, entries.collect::<Vec<_>>().join(", "));
     let remark = match compared {
@@ -88,7 +88,7 @@ pub(crate) fn json(preview: &Preview, values: Values) -> Map<String, Value> {
     object
 }
 
-fn write_json(Write { write, condition, compared }: &Write, values: Values) -> Value {
+fn write_json(Pending { write, condition, compared }: &Pending, values: Values) -> Value {
     let entries = write.entries.iter().map(|entry| (&entry.property, &entry.value));
     let mut object = json!({ "user": write.user.to_string(), "properties": names(entries.clone()) });
     if values == Values::Shown {
@@ -118,7 +118,7 @@ pub(crate) fn outcome(preview: &Preview) -> (&'static str, String) {
         return ("unchanged", why.as_str().into());
     }
     let (mut written, mut superseded) = (Vec::new(), false);
-    for Write { write, compared, .. } in &preview.writes {
+    for Pending { write, compared, .. } in &preview.writes {
         let all = write.entries.iter().map(|entry| &entry.property);
         match compared {
             None => written.extend(all.map(Property::name)),

@@ -31,11 +31,13 @@ pub(super) struct Order<'a> {
     pub(super) overrule: bool,
 }
 
+/// Properties that a message does not carry whole, and the column that is missing.
+type LeftOut = Vec<(Property, Box<str>)>;
+
 /// One change, or a message without any.
 pub(super) struct Case {
     pub(super) change: Option<Change>,
-    /// Properties that the message does not carry whole, and the column that is missing.
-    pub(super) left_out: Vec<(Property, Box<str>)>,
+    pub(super) left_out: LeftOut,
     pub(super) end: End,
 }
 
@@ -86,8 +88,8 @@ impl Case {
         if order.overrule {
             planner.link_match = LinkMatch::Anything;
         }
-        let (planned, left_out) = planned(&change, message, &planner, clock::now());
-        let end = match planned {
+        let (write, left_out) = forced(&change, message, &planner, clock::now());
+        let end = match write {
             Ok(write) => End::Looked(Looked::at(write, order).await),
             Err(end) => end,
         };
@@ -110,20 +112,20 @@ impl Case {
 }
 
 /// The write that is forced through, stamped as `run` stamps it, or why there is none; and what is left out of it.
-pub(in crate::commands) fn planned(
+pub(in crate::commands) fn forced(
     change: &Change,
     message: &Message,
     planner: &Planner,
     now: Timestamp,
-) -> (Result<UserWrite, End>, Vec<(Property, Box<str>)>) {
+) -> (Result<UserWrite, End>, LeftOut) {
     let Forced { plan, left_out } = judge::forced(change, planner);
     let write = match plan {
         Plan::Nothing(why) => Err(End::Nothing(why)),
         Plan::Impossible(letter) => Err(End::Impossible(letter)),
         Plan::Write { user, patch } => {
             let (contact, version) = (change.contact, change.version);
-            let planned = Planned { user, contact, version, patch, member: None };
-            Ok(stamped(&planned, &DeliveryHistory::at(message, now), now))
+            let write = Planned { user, contact, version, patch, member: None };
+            Ok(stamped(&write, &DeliveryHistory::at(message, now), now))
         }
     };
     (write, left_out)

@@ -153,6 +153,7 @@ pub(in crate::commands) fn told(peeked: &Peeked, preview: &Preview, json: bool, 
         return json_line(&Value::Object(object));
     }
     let state = if state == "active" { String::new() } else { format!("{state}  ") };
-    let lines = render::lines(preview, values).into_iter();
-    lines.map(|line| format!("{:<8}{state}{}\n", message.sequence.0, Shown(line))).collect()
+    render::lines(preview, values)
+        .iter()
+        .fold(String::new(), |text, line| format!("{text}{:<8}{state}{}\n", message.sequence.0, Shown(line)))
 }
