@@ -22,17 +22,12 @@ pub(super) trait Source<'a>: Sized {
     fn nil(&mut self) -> Result<bool, Error>;
     /// Takes whatever comes, unread.
     fn skip(&mut self) -> Result<(), Error>;
-    /// Text.
     fn text(&mut self) -> Result<Cow<'a, str>, Error>;
-    /// A truth value.
     fn boolean(&mut self) -> Result<bool, Error>;
-    /// A 32-bit integer.
     fn int(&mut self) -> Result<i32, Error>;
     /// A decimal number, as canonical text.
     fn decimal(&mut self) -> Result<Cow<'a, str>, Error>;
-    /// A GUID.
     fn guid(&mut self) -> Result<Uuid, Error>;
-    /// A date.
     fn date(&mut self) -> Result<DateTime, Error>;
     /// A name of an enumeration.
     fn named(&mut self) -> Result<Named<'a>, Error>;
@@ -164,7 +159,6 @@ fn images<'a, S: Source<'a>>(source: &mut S) -> Result<Images<'a>, Error> {
 /// How much of a context to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// All of it.
     All,
     /// Not what no change is taken from: for asynchronous events, parents are half of the message. They are still
     /// stepped over with every limit in force.

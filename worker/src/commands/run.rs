@@ -20,8 +20,7 @@ use crate::{
     commands::global::Global,
     identity::Clients,
     operate::backlog::{self, Pace, Reader, Thoroughness},
-    pipeline::{Pipeline, Policy},
-    pool::tally::Tally,
+    run::{Pipeline, Policy, Tally},
     settings::Settings,
     telemetry::{
         Constants, Observer,
@@ -82,7 +81,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         .zip(spans)
         .map(|(otlp, spans)| Export::start(clients.http.clone(), otlp, Arc::clone(&observer), spans));
     read_queue(&settings, &clients, &amqp, &queue, &observer);
-    let (directory, tokens) = wiring::observed_directory(&settings, clients, &observer)?;
+    let (directory, tokens) = wiring::observed_directory(&settings, clients, &observer);
     let probes = settings.throttle.probes;
     tokio::spawn(async move { tokens.warm_up(probes).await });
     tracing::info!(

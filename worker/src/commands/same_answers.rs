@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use servicebus::{Message, Peeked, PeekedState, Property, UnreadableBody};
 use shared::{
-    engine::{Ending, Intake, intake::Read},
+    engine::{Intake, intake::Read},
     ids::{OrganizationId, SequenceNumber, UserId},
     mapping::{Mapping, OnNull, Row, Source, Template},
+    outcome::Outcome,
     plan::{Needless, Planner},
 };
 use uuid::Uuid;
@@ -124,10 +125,10 @@ fn undated() -> Message {
 const NAMES: &str = "write givenName";
 
 /// A message by name, and what becomes of it.
-type Row<T = Message> = (&'static str, T, &'static str);
+type Case<T = Message> = (&'static str, T, &'static str);
 
 /// Each message.
-fn table() -> Vec<Row> {
+fn table() -> Vec<Case> {
     let decodable = needless_and_written().into_iter().chain(refused()).chain(several_contacts());
     let decodable = decodable.map(|(name, context, expected)| (name, message(&context), expected));
     decodable.chain(unread()).chain(with_a_past()).collect()
@@ -141,7 +142,7 @@ fn created(columns: &Value) -> Value {
     context("Create", "contact", &entity(CONTACT, "contact", columns))
 }
 
-fn needless_and_written() -> Vec<Row<Value>> {
+fn needless_and_written() -> Vec<Case<Value>> {
     let name = json!({"firstname": "Ada"});
     let shown = |image: Value| update(&name, &Value::Null, &image);
     let reference = "EntityReference:http://schemas.microsoft.com/xrm/2011/Contracts";
@@ -159,7 +160,7 @@ fn needless_and_written() -> Vec<Row<Value>> {
     ]
 }
 
-fn refused() -> Vec<Row<Value>> {
+fn refused() -> Vec<Case<Value>> {
     let name = json!({"firstname": "Ada"});
     let (mut foreign, mut cut) = (named(&name), named(&name));
     foreign["OrganizationId"] = json!(OTHER);
@@ -184,7 +185,7 @@ fn refused() -> Vec<Row<Value>> {
     ]
 }
 
-fn several_contacts() -> Vec<Row<Value>> {
+fn several_contacts() -> Vec<Case<Value>> {
     let good = (CONTACT, json!({"firstname": "Ada", LINK: USER}));
     let both = several(&[good.clone(), (OTHER, json!({"lastname": "K", LINK: USER}))]);
     let half = several(&[good, (OTHER, json!({"firstname": "E", LINK: "me"}))]);
@@ -196,7 +197,7 @@ fn several_contacts() -> Vec<Row<Value>> {
     ]
 }
 
-fn unread() -> Vec<Row> {
+fn unread() -> Vec<Case> {
     let unread = |why| Message { body: Err(why), ..with_body(b"") };
     let deep = UnreadableBody::Message(servicebus::Damage::Deep);
     vec![
@@ -208,7 +209,7 @@ fn unread() -> Vec<Row> {
     ]
 }
 
-fn with_a_past() -> Vec<Row> {
+fn with_a_past() -> Vec<Case> {
     let marker = [("http://xrm/2011/Claims/MessageMaxSizeExceeded", Property::from("true"))];
     let original = [
         ("contactsync-first-seen", Property::I64(second(60).as_millisecond())),
@@ -261,12 +262,11 @@ fn by_run(message: &Message, planner: &Planner) -> String {
             let written = said("write", properties.map(|(property, _)| property.to_string()).collect());
             failures.letter().map_or(written, |letter| format!("dead letter {}", letter.reason))
         }
-        Intake::Settle(Ending::Unchanged(why), None) => format!("unchanged {}", why.as_str()),
-        Intake::Settle(Ending::DeadLettered(reason), Some(letter)) if letter.reason == reason => {
-            format!("dead letter {reason}")
+        Intake::Settle(Outcome::Unchanged(why)) => format!("unchanged {}", why.as_str()),
+        // Reading it panicked for the first time, if it is returned.
+        Intake::Settle(Outcome::DeadLettered(letter) | Outcome::Returned(letter)) => {
+            format!("dead letter {}", letter.reason)
         }
-        // Reading it panicked for the first time.
-        Intake::Settle(Ending::Returned, Some(letter)) => format!("dead letter {}", letter.reason),
         other @ Intake::Settle(..) => panic!("{other:?}"),
     }
 }

@@ -9,9 +9,10 @@ use shared::{
     change::Change,
     decode,
     engine::{
-        Ending, Intake,
+        Intake,
         intake::{self, undecodable},
     },
+    outcome::Outcome,
     plan::{Forced, Plan, Planner},
     reason::{DeadLetter, DeadLetterReason},
 };
@@ -114,7 +115,7 @@ fn unreadable(why: UnreadableBody) -> DeadLetter {
 /// read it; then it is dead-lettered.
 fn unread(history: &DeliveryHistory) -> Intake {
     if history.attempt == 0 {
-        Intake::Settle(Ending::Returned, Some(internal()))
+        Intake::Settle(Outcome::Returned(internal()))
     } else {
         Intake::dead(internal())
     }

@@ -11,7 +11,8 @@ pub mod waiting;
 use jiff::Timestamp;
 use servicebus::Message;
 use shared::{
-    engine::{Ending, Intake, Planned},
+    engine::{Intake, Planned},
+    outcome::Outcome,
     patch::UserWrite,
     plan::{Needless, Planner},
     reason::{DeadLetter, chain},
@@ -70,9 +71,13 @@ impl Preview {
                 preview.writes = works.iter().map(|work| Pending::of(work, &history, now)).collect();
                 preview.letter = failures.letter();
             }
-            Intake::Settle(Ending::Unchanged(why), None) => preview.nothing = Some(why),
+            Intake::Settle(Outcome::Unchanged(why)) => preview.nothing = Some(why),
             // What is handed back for later, because reading it panicked, becomes this dead letter then.
-            Intake::Settle(_, letter) => preview.letter = Some(letter.unwrap_or_else(internal)),
+            Intake::Settle(Outcome::DeadLettered(letter) | Outcome::Returned(letter)) => {
+                preview.letter = Some(letter);
+            }
+            // Nothing else ends before it was in the engine.
+            Intake::Settle(_) => preview.letter = Some(internal()),
         }
         preview
     }

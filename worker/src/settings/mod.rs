@@ -21,7 +21,6 @@ mod tests;
 use std::{
     fmt,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use shared::{engine, gate, lanes, pace::Pace, plan::Planner, shown::Shown};
@@ -160,13 +159,6 @@ pub fn parse(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) ->
     Parts::of(file, environment).finish()
 }
 
-/// Different users that must be refused alike, with nobody written in between, before it is the installation's fault.
-/// Fewer would let a handful of deleted users stop the worker.
-const MANY_USERS: usize = 5;
-/// How long a refusal waits for what tells whose fault it is, where nothing else is written. Long enough for the next
-/// calls of a busy worker, short enough for a person who looks for the dead letter of a single change.
-const REFUSAL_PATIENCE: Duration = Duration::from_secs(5);
-
 impl Settings {
     /// Bounds and patience of the engine.
     #[must_use]
@@ -177,11 +169,9 @@ impl Settings {
                 concurrency: pool.concurrency,
                 messages: pool.messages,
                 remembered_users: pool.remembered_users,
-                tries_in_place: retry.tries,
-                backoff: retry.delays,
-                many_users: MANY_USERS,
-                refusal_patience: REFUSAL_PATIENCE,
+                retries: retry.in_place,
                 verify_after: Some(self.graph.verify_after).filter(|after| !after.is_zero()),
+                ..lanes::Limits::default()
             },
             gate: gate::Limits {
                 breaker_users: throttle.breaker_users,

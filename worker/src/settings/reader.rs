@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap, fmt::Display, path::Path, time::
 
 use jiff::SignedDuration;
 use reqwest::Url;
-use shared::backoff::Backoff;
+use shared::retry::Ladder;
 use toml::Value;
 
 use super::{Entries, Problem};
@@ -122,11 +122,11 @@ impl<'a> Reader<'a> {
     }
 
     /// Two durations that belong together, the first of which is not the longer one.
-    pub(super) fn backoff(&self, first: &str, longest: &str) -> Option<Backoff> {
+    pub(super) fn ladder(&self, first: &str, longest: &str) -> Option<Ladder> {
         let range = (Duration::from_millis(1), Duration::from_hours(24));
         let (min, max) = (self.duration(first, range.0, range.1), self.duration(longest, range.0, range.1));
-        match Backoff::new(min?, max?) {
-            Ok(backoff) => Some(backoff),
+        match Ladder::new(min?, max?) {
+            Ok(ladder) => Some(ladder),
             Err(_) => self.wrong(first, format!("must not be longer than {longest}")),
         }
     }

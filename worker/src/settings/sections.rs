@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use reqwest::Url;
-use shared::{admission::Terms, backoff::Backoff, property::Property, reconcile::Reading};
+use shared::{admission::Terms, property::Property, reconcile::Reading, retry::Ladder};
 
 use super::{cloud::Cloud, reader::Reader};
 
@@ -44,12 +44,10 @@ pub struct Pool {
 /// Patience.
 #[derive(Clone, Copy, Debug)]
 pub struct Retry {
-    /// Tries in place.
-    pub tries: u32,
-    /// Waits between them.
-    pub delays: Backoff,
+    /// Tries in place, and the waits between them.
+    pub in_place: Ladder,
     /// Waits before a message that was handed back comes again.
-    pub returns: Backoff,
+    pub returns: Ladder,
     /// Age after which a failing message is dead-lettered.
     pub max_age: Duration,
     /// Patience with unknown users.
@@ -68,7 +66,7 @@ pub struct Throttle {
     /// Users that must fail in a row to open the breaker.
     pub breaker_users: usize,
     /// Waits between probes.
-    pub probes: Backoff,
+    pub probes: Ladder,
 }
 
 const DAY: Duration = Duration::from_hours(24);
@@ -143,14 +141,14 @@ pub(super) fn pool(r: &Reader<'_>) -> Option<Pool> {
 
 pub(super) fn retry(r: &Reader<'_>) -> Option<Retry> {
     let tries = r.count("retry.tries", 1, 100);
-    let delays = r.backoff("retry.first_delay", "retry.longest_delay");
-    let returns = r.backoff("retry.first_return", "retry.longest_return");
+    let delays = r.ladder("retry.first_delay", "retry.longest_delay");
+    let returns = r.ladder("retry.first_return", "retry.longest_return");
     let max_age = r.duration("retry.max_age", SECOND, 30 * DAY);
     let not_found_grace = r.duration("retry.not_found_grace", Duration::ZERO, DAY);
     Some(Retry {
-        tries: u32::try_from(tries?).ok()?,
-        delays: delays?,
-        returns: returns?,
+        in_place: delays?.with_tries(u32::try_from(tries?).ok()?),
+        // A message that comes back at once would only fail again.
+        returns: returns?.with_equal_jitter(),
         max_age: max_age?,
         not_found_grace: not_found_grace?,
     })
@@ -161,12 +159,12 @@ pub(super) fn throttle(r: &Reader<'_>) -> Option<Throttle> {
     let burst = r.number("throttle.burst", 1.0, 100_000.0);
     let longest_wait = r.duration("throttle.longest_wait", SECOND, DAY);
     let breaker_users = r.count("throttle.breaker_users", 2, 1_000);
-    let probes = r.backoff("throttle.first_probe", "throttle.longest_probe");
+    let probes = r.ladder("throttle.first_probe", "throttle.longest_probe");
     Some(Throttle {
         writes_per_second: writes_per_second?,
         burst: burst?,
         longest_wait: longest_wait?,
         breaker_users: breaker_users?,
-        probes: probes?,
+        probes: probes?.with_equal_jitter(),
     })
 }

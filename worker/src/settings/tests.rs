@@ -286,3 +286,9 @@ fn headers_for_telemetry_are_read_and_hidden() {
     assert_eq!(otlp.headers["x-scope"], "a=b");
     assert!(!format!("{otlp:?}").contains("top-secret"));
 }
+
+#[test]
+fn the_engine_by_default_is_what_the_file_of_defaults_says() {
+    let settings = parse_text(GOOD, &[]).expect("good settings");
+    assert_eq!(settings.engine_policy(), engine::Policy::default());
+}

@@ -6,13 +6,13 @@
 use std::{borrow::Cow, time::Duration};
 
 use jiff::Timestamp;
-use shared::engine::Ending;
 use tokio::sync::watch;
 
 use super::{
     catalogue::{self, Kind, Metric},
     labels::{
-        Answer, Call, ErrorType, Labels, Method, PauseCause, QueueState, Service, Signal, Warning, Worked,
+        Answer, Call, Ended, ErrorType, Labels, Method, PauseCause, QueueState, Service, Signal, Warning,
+        Worked,
     },
     process,
     queue_reading::QueueReading,
@@ -37,7 +37,7 @@ pub struct Constants {
 pub struct Metrics {
     constants: Constants,
     /// [`catalogue::MESSAGES`].
-    pub messages: Family<Ending, Counter>,
+    pub messages: Family<Ended, Counter>,
     /// [`catalogue::CHANGES_PER_WRITE`].
     pub changes_per_write: Histogram,
     /// [`catalogue::GRAPH_WRITES`].

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use shared::engine::Ending;
 
 use super::{
     Observer, QueueReading,
     health::{Check, Fault, Phase},
     history::{History, Rates, STEP, Sample},
-    labels::Warning,
+    labels::{Ended, Warning},
 };
 
 /// What is shown.
@@ -108,12 +107,10 @@ impl<'a> Status<'a> {
                 .collect(),
             rates: history.rates(&sample),
             received: sample.received,
-            outcomes: counts(observer, |ending| Some(ending.outcome())),
-            needless: counts(observer, |ending| {
-                matches!(ending, Ending::Unchanged(_)).then_some(ending.reason())
-            }),
-            dead_letters: counts(observer, |ending| {
-                matches!(ending, Ending::DeadLettered(_)).then_some(ending.reason())
+            outcomes: counts(observer, |ended| Some(ended.outcome)),
+            needless: counts(observer, |ended| (ended.outcome == "unchanged").then_some(ended.reason)),
+            dead_letters: counts(observer, |ended| {
+                (ended.outcome == "dead_lettered").then_some(ended.reason)
             }),
             writes: writes(observer, &sample),
             in_flight: metrics.in_flight.get(),
@@ -167,11 +164,11 @@ fn state(observer: &Observer, checks: &[CheckStatus]) -> &'static str {
     }
 }
 
-/// Counts above zero, by a name of the ending.
-fn counts(observer: &Observer, name: impl Fn(Ending) -> Option<&'static str>) -> BTreeMap<&'static str, u64> {
+/// Counts above zero, by a name of how messages ended.
+fn counts(observer: &Observer, name: impl Fn(Ended) -> Option<&'static str>) -> BTreeMap<&'static str, u64> {
     let mut counts = BTreeMap::new();
-    for (ending, count) in observer.metrics.messages.iter() {
-        if let (Some(name), 1..) = (name(ending), count.get()) {
+    for (ended, count) in observer.metrics.messages.iter() {
+        if let (Some(name), 1..) = (name(ended), count.get()) {
             *counts.entry(name).or_default() += count.get();
         }
     }

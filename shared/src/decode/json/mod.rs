@@ -23,7 +23,6 @@ const XRM: &str = ":http://schemas.microsoft.com/xrm/2011/Contracts";
 /// The same as the serializer writes it.
 const WRITTEN_XRM: &str = ":http:\\/\\/schemas.microsoft.com\\/xrm\\/2011\\/Contracts";
 
-/// Reads a whole document.
 pub(super) fn context(text: &str, extent: Extent) -> Result<Box<Context<'_>>, Error> {
     let mut reader = Reader::new(text);
     let context = contract::context(&mut reader, extent)?;

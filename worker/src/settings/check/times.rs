@@ -45,16 +45,15 @@ fn connect_beyond_request(parts: &Parts, _: Surroundings) -> Option<Finding> {
 
 fn ladder_beyond_hold(parts: &Parts, _: Surroundings) -> Option<Finding> {
     let (retry, hold) = (parts.retry.as_ref()?, parts.pool.as_ref()?.max_lock_hold);
-    let longest = longest_ladder(parts, parts.graph.as_ref()?, retry)?;
+    let (tries, longest) = (retry.in_place.tries()?, longest_ladder(parts, parts.graph.as_ref()?, retry)?);
     (longest > hold).then(|| {
         let (longest, hold) = (time(longest), time(hold));
         Finding::new(
             Severity::Warning,
             "retry.tries",
             format!(
-                "{} tries can take {longest} when calls time out, but a message is handed back after \
-                 pool.max_lock_hold ({hold}), so the last of them never happen",
-                retry.tries
+                "{tries} tries can take {longest} when calls time out, but a message is handed back after \
+                 pool.max_lock_hold ({hold}), so the last of them never happen"
             ),
             "lower it, retry.longest_delay or graph.request_timeout; or raise pool.max_lock_hold",
         )
@@ -68,8 +67,7 @@ fn longest_ladder(parts: &Parts, graph: &Graph, retry: &Retry) -> Option<Duratio
         || graph.reading.diff
         || rows.iter().any(|row| row.property.rules().kind == Kind::SignIn);
     let calls = if looks { 2 } else { 1 };
-    let waits: Duration = (1..retry.tries).map(|failures| retry.delays.ceiling(failures)).sum();
-    Some(graph.request_timeout * retry.tries * calls + waits)
+    Some(graph.request_timeout * retry.in_place.tries()? * calls + retry.in_place.longest()?)
 }
 
 fn wait_beyond_hold(parts: &Parts, _: Surroundings) -> Option<Finding> {

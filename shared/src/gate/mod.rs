@@ -1,0 +1,371 @@
+//! When the pool as a whole may write to Graph: one gate for every lane, so that they do not discover a
+//! throttled or broken service one by one.
+//!
+//! Four things can hold writes back, each with a life of its own: the **throttle** (Graph asked everyone to
+//! wait), the **pace** (the write budget), the **breaker** (many users failed in a row) and the **pause**
+//! (the installation is at fault and a person has to mend it).
+
+use std::{collections::HashSet, time::Duration};
+
+use crate::{ids::UserId, moment::Moment, pace::Pace, retry::Ladder};
+
+/// When the breaker opens and how probing backs off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Different users that must fail in a row before the breaker opens.
+    pub breaker_users: usize,
+    /// Delays between probes, while the breaker is open or intake is paused.
+    pub probe: Ladder,
+    /// Wait after a 429 without a `Retry-After`.
+    pub throttle: Ladder,
+    /// Longest wait that a `Retry-After` may ask for; a mistaken header must not stop the worker for a day.
+    pub longest_wait: Duration,
+}
+
+impl Default for Limits {
+    /// What the file of default settings says.
+    fn default() -> Self {
+        // Hammering while throttled postpones recovery, so half of each wait is certain.
+        const PROBES: Ladder =
+            Ladder::fixed(Duration::from_secs(1), Duration::from_mins(1)).with_equal_jitter();
+        Self { breaker_users: 10, probe: PROBES, throttle: PROBES, longest_wait: Duration::from_mins(10) }
+    }
+}
+
+/// What holds writes back now, for readiness and metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nothing does.
+    Open,
+    /// Graph asked for time until then.
+    Throttled(Moment),
+    /// Many users failed in a row; one probe at a time.
+    BreakerOpen,
+    /// The installation is at fault; nothing is written until a probe succeeds.
+    Paused,
+    /// A probe succeeded after a pause; one write at a time until one of them succeeds, too.
+    Trial,
+}
+
+/// The gate.
+#[derive(Debug)]
+pub struct Gate {
+    limits: Limits,
+    pace: Pace,
+    closed_until: Moment,
+    throttles_in_a_row: u32,
+    failed_users: HashSet<UserId>,
+    breaker: Option<Probing>,
+    pause: Option<Probing>,
+    /// Whether a probe has succeeded since the pause began.
+    trial: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Probing {
+    failures: u32,
+    next: Moment,
+    under_way: bool,
+}
+
+/// Whether a write may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permit {
+    /// Start it now.
+    Now,
+    /// Ask again then.
+    At(Moment),
+    /// Ask again when a write that is under way has ended.
+    AfterProbe,
+}
+
+impl Gate {
+    /// An open gate.
+    #[must_use]
+    pub fn new(limits: Limits, pace: Pace) -> Self {
+        Self {
+            limits,
+            pace,
+            closed_until: Moment::START,
+            throttles_in_a_row: 0,
+            failed_users: HashSet::new(),
+            breaker: None,
+            pause: None,
+            trial: false,
+        }
+    }
+
+    /// What holds writes back at this moment.
+    #[must_use]
+    pub fn state(&self, now: Moment) -> State {
+        if self.pause.is_some() {
+            if self.trial { State::Trial } else { State::Paused }
+        } else if self.breaker.is_some() {
+            State::BreakerOpen
+        } else if self.closed_until > now {
+            State::Throttled(self.closed_until)
+        } else {
+            State::Open
+        }
+    }
+
+    /// When to probe whether the installation works again; `None` unless it is at fault.
+    #[must_use]
+    pub fn probe_due(&self) -> Option<Moment> {
+        self.pause.as_ref().filter(|_| !self.trial).map(|probing| probing.next)
+    }
+
+    /// Users whose writes failed in a row.
+    #[must_use]
+    pub fn failed_users(&self) -> usize {
+        self.failed_users.len()
+    }
+
+    /// Writes per second that the pace allows now.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.pace.rate()
+    }
+
+    /// When the budget has so many writes at hand; `None` if it never has.
+    #[must_use]
+    pub fn enough_at(&self, writes: usize, now: Moment) -> Option<Moment> {
+        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+        self.pace.holds_at(writes as f64, now)
+    }
+
+    /// When a look, which costs nothing of the write budget, may be made; `None` while the installation is at
+    /// fault. An open breaker does not hold it back: its success is as good as that of a write.
+    #[must_use]
+    pub fn may_look_at(&self, now: Moment) -> Option<Moment> {
+        (self.pause.is_none() || self.trial).then(|| self.closed_until.max(now))
+    }
+
+    /// Asks to start a write, and takes one from the budget if the answer is [`Permit::Now`].
+    pub fn ask(&mut self, now: Moment) -> Permit {
+        if self.pause.is_some() && !self.trial {
+            return Permit::AfterProbe;
+        }
+        let probing = self.pause.as_mut().or(self.breaker.as_mut());
+        if probing.as_ref().is_some_and(|probing| probing.under_way) {
+            return Permit::AfterProbe;
+        }
+        let probe = probing.as_ref().map_or(Moment::START, |probing| probing.next);
+        let opens = self.closed_until.max(probe);
+        if opens > now {
+            return Permit::At(opens.max(self.pace.ready_at(now)));
+        }
+        if let Some(later) = self.pace.take(now) {
+            return Permit::At(later);
+        }
+        if let Some(probing) = probing {
+            probing.under_way = true;
+        }
+        Permit::Now
+    }
+
+    /// A write was accepted: nothing holds writes back any more.
+    pub fn written(&mut self, now: Moment) {
+        self.seen_well(now);
+        self.pause = None;
+        self.trial = false;
+        self.pace.succeeded(now);
+    }
+
+    /// A write was refused for a fault of its own. Graph is well, but whether it accepts writes is not shown.
+    pub fn answered(&mut self, now: Moment) {
+        self.seen_well(now);
+        self.pace.succeeded(now);
+    }
+
+    /// Something that costs nothing of the write budget was answered well. It tells nothing about that budget, and
+    /// nothing about a fault of the installation.
+    pub fn seen_well(&mut self, now: Moment) {
+        self.throttles_in_a_row = 0;
+        self.failed_users.clear();
+        self.breaker = None;
+        self.undecided(now);
+    }
+
+    /// What was to show whether Graph or the installation is well has shown neither; the next may be tried at once.
+    pub fn undecided(&mut self, now: Moment) {
+        if let Some(probing) = self.pause.as_mut().or(self.breaker.as_mut())
+            && probing.under_way
+        {
+            probing.under_way = false;
+            probing.next = now;
+        }
+    }
+
+    /// A look at the user showed that the write that had been permitted was not needed.
+    pub fn spared(&mut self, now: Moment) {
+        self.seen_well(now);
+        self.pace.give_back();
+    }
+
+    /// Graph hints that a limit is near.
+    pub fn near_limit(&mut self, now: Moment) {
+        self.pace.near_limit(now);
+    }
+
+    /// Graph asked everyone to wait.
+    pub fn throttled(&mut self, retry_after: Option<Duration>, now: Moment, share: f64) {
+        self.throttles_in_a_row += 1;
+        let wait = retry_after.map_or_else(
+            || self.limits.throttle.wait(self.throttles_in_a_row, share),
+            |asked| asked.min(self.limits.longest_wait),
+        );
+        self.closed_until = self.closed_until.max(now + wait);
+        self.pace.throttled(now, self.closed_until);
+        self.end_probe(now, share, false);
+    }
+
+    /// A write of this user failed in a way that may pass.
+    pub fn failed(&mut self, user: UserId, now: Moment, share: f64) {
+        self.failed_users.insert(user);
+        if self.breaker.is_none() && self.failed_users.len() >= self.limits.breaker_users {
+            self.breaker = Some(Probing { failures: 0, next: now, under_way: true });
+        }
+        self.end_probe(now, share, true);
+    }
+
+    /// The installation is at fault: nothing goes out until a probe says that it works again.
+    pub fn pause(&mut self, now: Moment, share: f64) {
+        let pause = self.pause.get_or_insert(Probing { failures: 0, next: now, under_way: true });
+        // Writes that were under way when the pause began fail too; they are not probes that failed.
+        pause.under_way |= self.trial || pause.next <= now;
+        self.trial = false;
+        self.end_probe(now, share, true);
+    }
+
+    /// The same where only a write can show whether it is over: it is tried often, because those who are tried first
+    /// may be the very ones that are refused for themselves.
+    pub fn pause_briefly(&mut self, now: Moment, share: f64) {
+        self.pause(now, share);
+        let longest = now + self.limits.probe.ceiling(2);
+        if let Some(pause) = &mut self.pause {
+            pause.next = pause.next.min(longest);
+        }
+    }
+
+    /// A probe succeeded: one write at a time may show whether that is all it takes.
+    pub fn begin_trial(&mut self, now: Moment) {
+        if let Some(pause) = &mut self.pause {
+            pause.next = now;
+            pause.under_way = false;
+            self.trial = true;
+        }
+    }
+
+    /// A write that had been permitted was not needed after all; gives it back.
+    pub fn unused(&mut self) {
+        self.pace.give_back();
+        if let Some(probing) = self.pause.as_mut().or(self.breaker.as_mut()) {
+            probing.under_way = false;
+        }
+    }
+
+    fn end_probe(&mut self, now: Moment, share: f64, failed: bool) {
+        let Some(probing) = self.pause.as_mut().or(self.breaker.as_mut()) else { return };
+        if !probing.under_way {
+            return;
+        }
+        probing.under_way = false;
+        if failed {
+            probing.failures += 1;
+            probing.next = now + self.limits.probe.wait(probing.failures, share);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    mod quota;
+
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn gate() -> Gate {
+        let longest_wait = Duration::from_mins(5);
+        Gate::new(Limits { breaker_users: 3, longest_wait, ..Limits::default() }, Pace::unlimited())
+    }
+
+    fn at(seconds: u64) -> Moment {
+        Moment::after_start(Duration::from_secs(seconds))
+    }
+
+    fn user(n: u128) -> UserId {
+        UserId(Uuid::from_u128(n))
+    }
+
+    #[test]
+    fn a_throttled_gate_opens_when_the_time_asked_for_is_over() {
+        let mut gate = gate();
+        gate.throttled(Some(Duration::from_secs(7)), at(0), 0.0);
+        assert_eq!(gate.ask(at(6)), Permit::At(at(7)));
+        assert_eq!(gate.ask(at(7)), Permit::Now);
+    }
+
+    #[test]
+    fn a_shorter_wait_never_opens_a_gate_early() {
+        let mut gate = gate();
+        gate.throttled(Some(Duration::from_secs(9)), at(0), 0.0);
+        gate.throttled(Some(Duration::from_secs(1)), at(1), 0.0);
+        assert_eq!(gate.ask(at(5)), Permit::At(at(9)));
+    }
+
+    #[test]
+    fn an_absurd_wait_is_bounded() {
+        let mut gate = gate();
+        gate.throttled(Some(Duration::from_hours(24)), at(0), 0.0);
+        assert_eq!(gate.ask(at(1)), Permit::At(at(300)));
+    }
+
+    #[test]
+    fn one_user_failing_again_and_again_does_not_open_the_breaker() {
+        let mut gate = gate();
+        for second in 0..20 {
+            gate.failed(user(1), at(second), 1.0);
+        }
+        assert_eq!(gate.state(at(20)), State::Open);
+    }
+
+    #[test]
+    fn an_open_breaker_lets_one_probe_through_at_a_time_and_closes_on_success() {
+        let mut gate = gate();
+        for n in 0..3 {
+            gate.failed(user(n), at(0), 1.0);
+        }
+        assert_eq!(gate.state(at(0)), State::BreakerOpen);
+        assert_eq!(gate.ask(at(0)), Permit::At(at(1)));
+        assert_eq!(gate.ask(at(1)), Permit::Now);
+        assert_eq!(gate.ask(at(1)), Permit::AfterProbe);
+        gate.failed(user(9), at(1), 1.0);
+        assert_eq!(gate.ask(at(2)), Permit::At(at(3)), "the second wait is twice the first");
+        assert_eq!(gate.ask(at(3)), Permit::Now);
+        gate.written(at(3));
+        assert_eq!(gate.state(at(3)), State::Open);
+    }
+
+    #[test]
+    fn a_pause_ends_by_a_probe_and_a_write_that_succeed() {
+        let mut gate = gate();
+        gate.pause(at(0), 1.0);
+        assert_eq!((gate.state(at(0)), gate.probe_due()), (State::Paused, Some(at(1))));
+        gate.pause(at(0), 1.0);
+        assert_eq!(gate.probe_due(), Some(at(1)), "a write that was under way is no failed probe");
+        assert_eq!(gate.ask(at(1)), Permit::AfterProbe);
+        gate.pause(at(1), 1.0);
+        assert_eq!(gate.probe_due(), Some(at(3)), "the second wait is twice the first");
+        gate.begin_trial(at(3));
+        assert_eq!((gate.state(at(3)), gate.probe_due()), (State::Trial, None));
+        assert_eq!((gate.ask(at(3)), gate.ask(at(3))), (Permit::Now, Permit::AfterProbe));
+        gate.pause(at(4), 1.0);
+        assert_eq!((gate.state(at(4)), gate.probe_due()), (State::Paused, Some(at(8))));
+        gate.begin_trial(at(8));
+        assert_eq!(gate.ask(at(8)), Permit::Now);
+        gate.written(at(9));
+        assert_eq!(gate.state(at(9)), State::Open);
+    }
+}

@@ -1,0 +1,318 @@
+//! From a change to the write it asks for. A plan leaves no choice to whoever carries it out, and can be
+//! shown before it is.
+
+mod entries;
+mod forced;
+mod intent;
+mod letters;
+mod link_match;
+mod new_link;
+mod planner;
+
+use self::entries::Entries;
+pub use self::{
+    forced::Forced,
+    intent::{Needless, Plan},
+    letters::{is_logical_name, truncated, unsupported},
+    planner::{LinkMatch, Planner},
+};
+use crate::{
+    change::{Change, Columns, Operation, Value},
+    ids::UserId,
+    mapping::Row,
+    patch::{MovesFrom, PropertyValue, SignIn},
+    reason::DeadLetter,
+};
+
+impl Planner {
+    /// Plans one change.
+    #[must_use]
+    pub fn plan(&self, change: &Change) -> Plan {
+        self.plan_moving(change, self.moves_from(change))
+    }
+
+    /// Plans one change whose address may be moved from there.
+    fn plan_moving(&self, change: &Change, from: MovesFrom) -> Plan {
+        self.try_plan(change, from).unwrap_or_else(Plan::Impossible)
+    }
+
+    /// The user that a change links to, whatever the plan for it is.
+    #[must_use]
+    pub fn linked_user(&self, change: &Change) -> Option<UserId> {
+        self.user(change).ok()?.ok()
+    }
+
+    fn try_plan(&self, change: &Change, from: MovesFrom) -> Result<Plan, DeadLetter> {
+        self.check_organization(change)?;
+        match change.operation {
+            Operation::Create | Operation::Update | Operation::Merge | Operation::Unknown => {}
+            Operation::Delete | Operation::Administrative => {
+                return Ok(Plan::Nothing(Needless::OperationIgnored));
+            }
+        }
+        if change.truncated {
+            return Err(truncated());
+        }
+        let changed: Vec<_> = change.columns.iter().filter(|(column, _)| self.mapping.maps(column)).collect();
+        let links_anew = self.links_anew(change, !changed.is_empty());
+        if changed.is_empty() && !links_anew {
+            return match change.operation {
+                Operation::Unknown => Err(unsupported(&change.origin.message)),
+                _ => Ok(Plan::Nothing(Needless::NothingMapped)),
+            };
+        }
+        let user = match self.user(change)? {
+            Ok(user) => user,
+            Err(nobody) => return Ok(Plan::Nothing(nobody)),
+        };
+        if links_anew {
+            return Ok(self.all_entries(change)?.write(user, change, from));
+        }
+        // What the change did not really change need not be written: the column had this value already.
+        let differing: Vec<_> = changed
+            .into_iter()
+            .filter(|(column, value)| change.before.get(column) != Some(value))
+            .map(|(column, _)| column)
+            .collect();
+        if differing.is_empty() {
+            return Ok(Plan::Nothing(Needless::SameAsBefore));
+        }
+        Ok(self.entries(change, differing)?.write(user, change, from))
+    }
+
+    fn check_organization(&self, change: &Change) -> Result<(), DeadLetter> {
+        let accepted = self.organizations.is_empty()
+            || change.organization.is_some_and(|organization| self.organizations.contains(&organization));
+        if accepted { Ok(()) } else { Err(letters::foreign(change.organization)) }
+    }
+
+    /// The user meant, or why there is none.
+    fn user(&self, change: &Change) -> Result<Result<UserId, Needless>, DeadLetter> {
+        let places: [&Columns; 3] = [&change.columns, &change.after, &change.before];
+        let Some(link) = places.iter().find_map(|columns| columns.get(&self.link_column)) else {
+            return self.without_link(change).map(Err);
+        };
+        let text = match link {
+            Value::Null => return Ok(Err(Needless::NotAPortalUser)),
+            Value::Text(text) if text.trim().is_empty() => return Ok(Err(Needless::NotAPortalUser)),
+            Value::Text(text) => text,
+            Value::Bool(_) | Value::Choice { .. } | Value::Unsupported(_) => {
+                return Err(letters::link_invalid(&self.link_column));
+            }
+        };
+        UserId::parse(text).map(Ok).ok_or_else(|| letters::link_invalid(&self.link_column))
+    }
+
+    /// What it means that the link column is nowhere in the message.
+    fn without_link(&self, change: &Change) -> Result<Needless, DeadLetter> {
+        // A column left out at creation is empty: there is no earlier value that it could have kept.
+        if change.operation == Operation::Create {
+            return Ok(Needless::NotAPortalUser);
+        }
+        if change.imaged {
+            return Ok(Needless::LinkNotInImage);
+        }
+        Err(letters::link_unknown(&self.link_column, change))
+    }
+
+    fn entries<'c>(&self, change: &'c Change, differing: Vec<&'c str>) -> Result<Entries, DeadLetter> {
+        // A column that the change did not touch is as the post image shows it. One left out at creation is empty.
+        let created = (change.operation == Operation::Create).then_some(&Value::Null);
+        let present =
+            |column: &str| change.columns.get(column).or_else(|| change.after.get(column)).or(created);
+        let mut entries = Entries::default();
+        for row in self.mapping.fed_by(differing) {
+            let unmappable = |error| letters::unmappable(row, &error, change);
+            if row.is_met(present).map_err(unmappable)? {
+                let value = row.value(present).map_err(unmappable)?;
+                entries.put(row, value.map(|value| with_previous(value, row, change)));
+            } else {
+                entries.unmet = true;
+            }
+        }
+        Ok(entries)
+    }
+}
+
+/// The address before, for a sign-in address: it tells which of several to change.
+fn with_previous(value: PropertyValue, row: &Row, change: &Change) -> PropertyValue {
+    let PropertyValue::SignIn(wanted) = value else { return value };
+    let before = row.value(|column| change.before.get(column));
+    let previous = match before {
+        Ok(Some(PropertyValue::SignIn(before))) => Some(before.address),
+        _ => None,
+    };
+    SignIn { previous, ..*wanted }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    pub(super) mod samples;
+
+    use uuid::Uuid;
+
+    use self::samples::{USER, change};
+    use super::*;
+    use crate::{ids::OrganizationId, mapping::Mapping, reason::DeadLetterReason};
+
+    const ORGANIZATION: OrganizationId = OrganizationId(Uuid::from_u128(7));
+
+    fn columns(columns: &[(&str, Option<&str>)]) -> Columns {
+        columns
+            .iter()
+            .map(|(name, value)| (*name, value.map_or(Value::Null, |text| Value::Text(text.into()))))
+            .collect()
+    }
+
+    fn update(target: &[(&str, Option<&str>)], after: &[(&str, Option<&str>)]) -> Change {
+        Change {
+            organization: Some(ORGANIZATION),
+            columns: columns(target),
+            after: columns(after),
+            ..change(Operation::Update, &[], &[], &[])
+        }
+    }
+
+    fn planner() -> Planner {
+        Planner::new(Mapping::preset_default())
+    }
+
+    #[track_caller]
+    fn check_write(change: &Change, expected: &[(&str, PropertyValue)]) {
+        let Plan::Write { user, patch } = planner().plan(change) else { panic!("no write planned") };
+        assert_eq!(user.to_string(), USER);
+        let entries: Vec<_> =
+            patch.iter().map(|(property, value)| (property.name(), value.clone())).collect();
+        assert_eq!(entries, expected);
+    }
+
+    #[track_caller]
+    fn check_nothing(change: &Change, expected: Needless) {
+        assert_eq!(planner().plan(change), Plan::Nothing(expected));
+    }
+
+    #[track_caller]
+    fn check_impossible(change: &Change, reason: DeadLetterReason, text: &str) {
+        let Plan::Impossible(letter) = planner().plan(change) else { panic!("planned after all") };
+        assert_eq!((letter.reason, letter.description.as_str()), (reason, text));
+    }
+
+    fn text(text: &str) -> PropertyValue {
+        PropertyValue::Text(text.into())
+    }
+
+    #[test]
+    fn mapped_columns_are_written_to_the_user_of_the_link_column() {
+        let link = ("adx_identity_username", Some(USER));
+        let changed = [("firstname", Some("Ada")), ("lastname", None), ("telephone1", Some("1")), link];
+        check_write(&update(&changed, &[]), &[("givenName", text("Ada")), ("surname", PropertyValue::Clear)]);
+        check_write(&update(&[("emailaddress1", Some("a@b.c"))], &[link]), &[("mail", text("a@b.c"))]);
+    }
+
+    #[test]
+    fn the_link_may_come_from_a_pre_image() {
+        let mut change = update(&[("firstname", Some("Ada"))], &[]);
+        change.before = columns(&[("adx_identity_username", Some(USER))]);
+        check_write(&change, &[("givenName", text("Ada"))]);
+    }
+
+    #[test]
+    fn a_contact_without_a_portal_user_needs_nothing() {
+        for empty in [None, Some(""), Some("  ")] {
+            check_nothing(
+                &update(&[("firstname", Some("Ada"))], &[("adx_identity_username", empty)]),
+                Needless::NotAPortalUser,
+            );
+        }
+        let mut created = update(&[("firstname", Some("Ada"))], &[]);
+        created.operation = Operation::Create;
+        check_nothing(&created, Needless::NotAPortalUser);
+    }
+
+    #[test]
+    fn a_sign_in_that_touches_no_mapped_column_needs_nothing() {
+        check_nothing(&update(&[("adx_identity_lastsuccessfullogin", None)], &[]), Needless::NothingMapped);
+    }
+
+    #[test]
+    fn values_equal_to_the_pre_image_are_not_written_again() {
+        let link = ("adx_identity_username", Some(USER));
+        let mut change = update(&[("firstname", Some("Ada")), ("lastname", Some("King"))], &[link]);
+        change.before = columns(&[("firstname", Some("Ada")), ("lastname", Some("Byron"))]);
+        check_write(&change, &[("surname", text("King"))]);
+        change.before = columns(&[("firstname", Some("Ada")), ("lastname", Some("King"))]);
+        check_nothing(&change, Needless::SameAsBefore);
+    }
+
+    #[test]
+    fn an_emptied_mail_is_left_alone_because_graph_cannot_empty_it() {
+        let link = ("adx_identity_username", Some(USER));
+        check_nothing(&update(&[("emailaddress1", None)], &[link]), Needless::NothingMapped);
+    }
+
+    #[test]
+    fn deletes_and_changes_of_state_need_nothing() {
+        for operation in [Operation::Delete, Operation::Administrative] {
+            let mut change = update(&[("firstname", Some("Ada"))], &[]);
+            change.operation = operation;
+            check_nothing(&change, Needless::OperationIgnored);
+        }
+    }
+
+    #[test]
+    fn a_registered_image_without_the_link_column_shows_that_it_is_empty() {
+        let imaged =
+            Change { imaged: true, ..update(&[("firstname", Some("Ada"))], &[("lastname", Some("King"))]) };
+        check_nothing(&imaged, Needless::LinkNotInImage);
+    }
+
+    #[test]
+    fn an_update_without_any_link_names_the_image_to_register() {
+        check_impossible(
+            &update(&[("firstname", Some("Ada"))], &[]),
+            DeadLetterReason::UserLinkUnknown,
+            "adx_identity_username is neither in the target nor in an image; register a post image with that \
+             column on the step",
+        );
+    }
+
+    #[test]
+    fn a_link_that_is_no_guid_is_refused_without_being_repeated() {
+        let change = update(&[("firstname", Some("Ada"))], &[("adx_identity_username", Some("../me"))]);
+        check_impossible(
+            &change,
+            DeadLetterReason::UserLinkInvalid,
+            "adx_identity_username is not the object id of a user (a GUID); set it to the object id, or clear \
+             it if the contact does not sign in through this directory",
+        );
+    }
+
+    #[test]
+    fn a_value_graph_would_refuse_names_column_and_property_but_not_the_value() {
+        let link = ("adx_identity_username", Some(USER));
+        check_impossible(
+            &update(&[("firstname", Some(&"x".repeat(65))), link], &[]),
+            DeadLetterReason::ValueInvalid,
+            "firstname, mapped to givenName, is 65 characters long and Graph takes 64; correct the contact",
+        );
+    }
+
+    #[test]
+    fn a_stripped_message_is_impossible_rather_than_empty() {
+        let mut change = update(&[], &[]);
+        change.truncated = true;
+        let Plan::Impossible(letter) = planner().plan(&change) else { panic!("planned after all") };
+        assert_eq!(letter.reason, DeadLetterReason::ContextTruncated);
+    }
+
+    #[test]
+    fn only_listed_organizations_are_served() {
+        let change = update(&[("firstname", Some("Ada"))], &[("adx_identity_username", Some(USER))]);
+        let mut planner = planner();
+        planner.organizations = vec![OrganizationId(Uuid::from_u128(8))];
+        let Plan::Impossible(letter) = planner.plan(&change) else { panic!("planned after all") };
+        assert_eq!(letter.reason, DeadLetterReason::ForeignOrganization);
+        planner.organizations.push(ORGANIZATION);
+        assert!(matches!(planner.plan(&change), Plan::Write { .. }));
+    }
+}

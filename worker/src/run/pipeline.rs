@@ -1,0 +1,462 @@
+//! The path of a message: receive → decode → plan → lane → apply → verdict → settle, one function per arrow.
+//!
+//! Everything that has to be decided is decided by [`Engine`], which does nothing itself. This is the shell
+//! around it: one task tells the engine what happened and carries out what it asks for; what takes time
+//! (writes, settlements, renewals, probes) runs beside it and reports back.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use jiff::Timestamp;
+use servicebus::{Delivery, Queue, clock, times::Reading};
+use shared::{
+    class::Class,
+    engine::{self, Arrival, Effect, Engine, LookResult, WriteResult, renewal::Renewal},
+    gate::State,
+    ids::{LockToken, UserId},
+    lanes::{Failure, Success},
+    moment::Moment,
+    patch::UserWrite,
+    plan::Planner,
+    reason::chain,
+    retry::Ladder,
+    step::Step,
+};
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinSet},
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    link::LinkGate,
+    renewal::renew,
+    settlements::{Copy, End, LockedDelivery, Settlements},
+    state::StateLog,
+};
+use crate::{
+    graph::{self, Directory, Patience},
+    preview::judge::{Judged, Read, Report, changes, internal, judge, read},
+    settings::{LinkUnseen, Settings},
+    telemetry::{
+        Observer,
+        health::{BEAT, Phase},
+        labels::PauseCause,
+        observer::Written,
+        trace::{Tracer, WriteTrace},
+    },
+};
+
+/// What the shell needs to know besides the engine's policy.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// What to write for a change.
+    pub planner: Planner,
+    /// What to do when messages prove that the link column or the images are wrong.
+    pub link_unseen: LinkUnseen,
+    /// Waits between looks at the queue while messages are held back for that.
+    pub looks: Ladder,
+    /// Bounds and patience of the engine.
+    pub engine: engine::Policy,
+    /// Patience with answers of Graph that may pass.
+    pub patience: Patience,
+    /// Waits before a message that was handed back comes again.
+    pub returns: Ladder,
+    /// Time to finish at shutdown.
+    pub grace: Duration,
+}
+
+/// Patience with a conflict or an overload that Graph reports for one write; longer waits are the ladder's.
+const BRIEF: Duration = Duration::from_secs(30);
+
+impl Policy {
+    /// The policy that these settings ask for.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            planner: settings.planner.clone(),
+            link_unseen: settings.link_unseen,
+            looks: settings.throttle.probes,
+            engine: settings.engine_policy(),
+            patience: Patience { not_found: settings.retry.not_found_grace, brief: BRIEF },
+            returns: settings.retry.returns,
+            grace: settings.pool.grace,
+        }
+    }
+}
+
+struct WriteEnded {
+    user: UserId,
+    written: Written,
+    result: WriteResult,
+    /// What is at fault, if the installation is.
+    cause: PauseCause,
+}
+
+/// The time of a turn: read once, for everything that a turn does.
+#[derive(Clone, Copy)]
+pub(super) struct Now {
+    pub(super) instant: Instant,
+    pub(super) moment: Moment,
+    pub(super) wall: Timestamp,
+}
+
+/// The worker pool of one replica.
+pub struct Pipeline<Q, D> {
+    queue: Arc<Q>,
+    directory: Arc<D>,
+    policy: Policy,
+    started: Instant,
+    engine: Engine<LockedDelivery>,
+    link: LinkGate<Q>,
+    /// On tasks of their own: never behind receiving, never behind Graph.
+    renewals: JoinSet<Vec<(LockToken, Renewal)>>,
+    /// Part of the pipeline's own task: a task for each write would cost more than all that the pipeline does for it.
+    writes: FuturesUnordered<BoxFuture<'static, WriteEnded>>,
+    looks: JoinSet<(UserId, LookResult)>,
+    probe: JoinSet<Result<(), graph::Error>>,
+    settlements: Settlements<Q>,
+    observer: Arc<Observer>,
+    state: StateLog,
+    closed: bool,
+    /// decode → plan; a field so that tests can show what a panic in it does.
+    read: Read,
+}
+
+impl<Q: Queue, D: Directory> Pipeline<Q, D> {
+    /// A pool that has not begun yet.
+    pub fn new(queue: Arc<Q>, directory: Arc<D>, policy: Policy, observer: Arc<Observer>) -> Self {
+        Self {
+            engine: Engine::new(policy.engine.clone()),
+            link: LinkGate::start(Arc::clone(&queue), &policy, Arc::clone(&observer)),
+            settlements: Settlements::new(Arc::clone(&queue), policy.returns, Arc::clone(&observer)),
+            queue,
+            directory,
+            policy,
+            started: Instant::now(),
+            renewals: JoinSet::new(),
+            writes: FuturesUnordered::new(),
+            looks: JoinSet::new(),
+            probe: JoinSet::new(),
+            state: StateLog::new(Arc::clone(&observer)),
+            observer,
+            closed: false,
+            read,
+        }
+    }
+
+    /// Works until `stop` turns true, then finishes what is under way.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() && !self.closed {
+            self.step(&mut stop).await;
+        }
+        self.link.give_up();
+        self.drain().await;
+        self.queue.close().await;
+    }
+
+    /// One turn: do what can be done, ask for what fits, and wait for whatever happens first.
+    async fn step(&mut self, stop: &mut watch::Receiver<bool>) {
+        let now = self.now();
+        self.engine.locks_hold_for(self.queue.lock_length());
+        let wake = self.carry_out(now);
+        self.state.turn(&self.engine, Phase::Running, now);
+        let credit = if self.link.is_open() { self.engine.credit(now.moment) } else { 0 };
+        self.queue.set_credit(u32::try_from(credit).unwrap_or(u32::MAX));
+        tokio::select! {
+            changed = stop.changed() => self.closed |= changed.is_err(),
+            received = self.queue.receive() => match received {
+                Ok(deliveries) => {
+                    // Before what comes again: a copy may have taken its place.
+                    self.hear_of_copies();
+                    let now = self.now();
+                    for delivery in deliveries {
+                        self.received(delivery, now);
+                    }
+                }
+                Err(error) => self.intake_failed(&error),
+            },
+            Some(ended) = self.writes.next() => self.write_ended(ended, self.now()),
+            Some(ended) = self.looks.join_next() => self.look_ended(ended),
+            page = self.link.looked() => self.link.page(page, self.read, &self.policy.planner),
+            Some(probed) = self.probe.join_next() => self.probe_ended(probed),
+            Some(end) = self.settlements.next() => self.settled(end, self.now()),
+            Some(answers) = self.renewals.join_next() => self.renewed(answers),
+            () = sleep_until(wake) => {}
+        }
+        self.catch_up();
+    }
+
+    /// Takes whatever else has ended already, so that a turn serves many events and not one.
+    fn catch_up(&mut self) {
+        let now = self.now();
+        while let Some(Some(ended)) = self.writes.next().now_or_never() {
+            self.write_ended(ended, now);
+        }
+        while let Some(end) = self.settlements.try_next() {
+            self.settled(end, now);
+        }
+        self.hear_of_copies();
+    }
+
+    /// What the queue has confirmed of copies and their originals.
+    fn hear_of_copies(&mut self) {
+        while let Some(confirmed) = self.settlements.try_copy() {
+            match confirmed {
+                Copy::Sent(message) => self.engine.copied(message),
+                Copy::OriginalGone(message) => self.engine.removed(message),
+            }
+        }
+    }
+
+    /// receive → decode → plan → lane.
+    fn received(&mut self, delivery: Delivery, now: Now) {
+        self.observer.received();
+        let Now { instant: received, moment, wall } = now;
+        // Ages are counted by the clock that wrote the beginning.
+        let there = self.observer.times.at_service_bus(Reading { instant: received, wall });
+        let trace = self.observer.trace(&delivery.message, wall).map(|trace| (trace, clock::now()));
+        let mut decoded = None;
+        let (planner, sequence) = (&self.policy.planner, delivery.message.sequence);
+        let mut note = |report: &Report| {
+            decoded = trace.is_some().then(clock::now);
+            self.link.look(changes(report), planner, sequence);
+        };
+        let Judged { intake, history: past } = judge(self.read, &delivery.message, planner, there, &mut note);
+        let intake = self.link.admit(intake, past.arrival);
+        if let Some((trace, begun)) = &trace {
+            let (end, done) = (decoded.unwrap_or_else(clock::now), clock::now());
+            trace.part("receive", wall, *begun);
+            trace.part("decode", *begun, end);
+            trace.part("plan", end, done);
+        }
+        let enqueued = past.first_seen.unwrap_or(there);
+        let (lock, taken) = (delivery.lock, self.moment(delivery.received));
+        let bytes = delivery.message.body.as_ref().map_or(0, bytes::Bytes::len);
+        let lineage = past.lineage(&delivery.message);
+        let trace = trace.map(|(trace, _)| trace);
+        let (unsettled, message) = delivery.split();
+        let arrival = Arrival {
+            message: LockedDelivery { unsettled, message, enqueued, received, trace },
+            lock,
+            taken,
+            jitter: share(),
+            locked_for: self.queue.lock_length(),
+            bytes,
+            enqueued,
+            age: Duration::try_from(there.duration_since(past.since.unwrap_or(there))).unwrap_or_default(),
+            lineage,
+            urgency: past.urgency,
+            intake,
+        };
+        self.engine.arrived(arrival, moment);
+    }
+
+    /// Does everything that the engine asks for now. Returns when to ask again, at the latest, if nothing happens before.
+    fn carry_out(&mut self, now: Now) -> Instant {
+        loop {
+            let effect = match self.engine.next(now.moment) {
+                Step::Do(effect) => effect,
+                Step::Wait(until) => {
+                    let beat = now.instant + BEAT;
+                    return until.map_or(beat, |until| beat.min(self.started + until.since_start()));
+                }
+            };
+            match effect {
+                Effect::Write { write, changes } => self.apply(write, changes),
+                Effect::Settle { message, outcome } => self.settlements.settle(message, outcome, now.instant),
+                Effect::Renew(locks) => {
+                    self.renewals.spawn(renew(Arc::clone(&self.queue), locks));
+                }
+                Effect::Verify(write) => self.look(write),
+                Effect::Probe => {
+                    let directory = Arc::clone(&self.directory);
+                    self.probe.spawn(async move { directory.probe().await });
+                }
+            }
+        }
+    }
+
+    /// lane → apply: one write, beside everything else.
+    fn apply(&mut self, write: UserWrite, changes: usize) {
+        let (directory, patience) = (Arc::clone(&self.directory), self.policy.patience);
+        let trace = self.trace_write(write.user);
+        self.writes.push(Box::pin(async move {
+            let (user, begun) = (write.user, Instant::now());
+            let apply = AssertUnwindSafe(directory.apply(&write)).catch_unwind();
+            let applied = match trace {
+                Some(trace) => trace.around(changes, apply, failure_of).await,
+                None => apply.await,
+            };
+            let mut cause = PauseCause::Other;
+            let result = match applied {
+                Ok(Ok(applied)) => Ok(applied),
+                Ok(Err(error)) => {
+                    tracing::debug!(user.id = %user, error = %chain(&error), "a write failed");
+                    cause = error.pause_cause();
+                    Err(error.failure(patience))
+                }
+                Err(_) => Err(panicked(patience)),
+            };
+            let accepted = result.as_ref().is_ok_and(|applied| applied.written);
+            WriteEnded { user, written: Written { changes, accepted, took: begun.elapsed() }, result, cause }
+        }));
+    }
+
+    /// The span of a write, if one of its messages is traced.
+    fn trace_write(&mut self, user: UserId) -> Option<WriteTrace> {
+        self.observer.tracer.as_ref()?;
+        let under_way: Vec<_> = self.engine.under_way(user).collect();
+        let take = |lock| Some((lock, self.engine.message_mut(lock)?.trace.take()?));
+        let (locks, mut traces): (Vec<_>, Vec<_>) = under_way.into_iter().filter_map(take).unzip();
+        let write = Tracer::write(&mut traces);
+        for (lock, trace) in locks.into_iter().zip(traces) {
+            if let Some(message) = self.engine.message_mut(lock) {
+                message.trace = Some(trace);
+            }
+        }
+        write
+    }
+
+    /// A second look at a user, for a write that another replica may have undone.
+    fn look(&mut self, write: UserWrite) {
+        let (directory, patience) = (Arc::clone(&self.directory), self.policy.patience);
+        self.looks.spawn(async move {
+            let user = write.user;
+            let result = match AssertUnwindSafe(directory.verify(&write)).catch_unwind().await {
+                Ok(looked) => looked.map_err(|error| {
+                    tracing::debug!(user.id = %user, error = %chain(&error), "a second look failed");
+                    error.failure(patience)
+                }),
+                Err(_) => Err(panicked(patience)),
+            };
+            (user, result)
+        });
+    }
+
+    fn look_ended(&mut self, ended: Result<(UserId, LookResult), JoinError>) {
+        // As with writes, there is always an answer.
+        let Ok((user, result)) = ended else { return };
+        if let Ok(undone) = &result
+            && !undone.is_empty()
+        {
+            tracing::info!(user.id = %user, "another replica had undone a newer value; it is written again");
+        }
+        let now = self.now().moment;
+        self.engine.verified(user, result, now, share());
+    }
+
+    /// apply → verdict.
+    fn write_ended(&mut self, ended: WriteEnded, now: Now) {
+        let WriteEnded { user, written, result, cause } = ended;
+        self.observer.written(written);
+        let failed = result.as_ref().err().map(|failure| failure.dead_letter.description.as_str());
+        if let Some(text) = failed {
+            self.observer.failing(text);
+        }
+        let failed = failed.is_some();
+        self.engine.write_ended(user, result, now.moment, share());
+        if failed && self.engine.state(now.moment) == State::Paused {
+            self.state.fault(&self.engine, cause);
+        }
+    }
+
+    fn settled(&mut self, end: End, now: Now) {
+        let there = self.observer.times.at_service_bus(Reading { instant: now.instant, wall: now.wall });
+        if let Some(lock) = self.settlements.ended(end, now.instant, there) {
+            self.engine.settled(lock);
+        }
+    }
+
+    fn renewed(&mut self, answers: Result<Vec<(LockToken, Renewal)>, JoinError>) {
+        // There is always an answer: a panic is caught before.
+        let answers = answers.unwrap_or_default();
+        let now = self.now().moment;
+        let (locks, lost) = (answers.len(), self.engine.renewed(answers, now));
+        for _ in 0..lost {
+            self.observer.lock_lost();
+        }
+        tracing::debug!(locks, lost, "locks renewed");
+    }
+
+    fn intake_failed(&mut self, error: &servicebus::Error) {
+        if matches!(error, servicebus::Error::Closed) {
+            self.closed = true;
+            return;
+        }
+        tracing::warn!(error = %chain(error), "no messages can be received; trying again");
+    }
+
+    fn probe_ended(&mut self, probed: Result<Result<(), graph::Error>, JoinError>) {
+        let well = match probed {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::debug!(error = %chain(&error), "the probe failed");
+                false
+            }
+            Err(_) => false,
+        };
+        let now = self.now().moment;
+        self.engine.probed(well, now, share());
+    }
+
+    /// Stops intake, gives back what was not begun, and waits for what was, within the grace time.
+    async fn drain(&mut self) {
+        self.queue.set_credit(0);
+        let now = self.now().moment;
+        self.engine.stop(now);
+        let deadline = Instant::now() + self.policy.grace;
+        loop {
+            let now = self.now();
+            let wake = self.carry_out(now);
+            self.state.turn(&self.engine, Phase::Draining, now);
+            if self.writes.is_empty() && self.settlements.is_idle() {
+                return;
+            }
+            tokio::select! {
+                Some(ended) = self.writes.next() => self.write_ended(ended, self.now()),
+                Some(end) = self.settlements.next() => self.settled(end, self.now()),
+                Some(answers) = self.renewals.join_next() => self.renewed(answers),
+                () = sleep_until(wake) => {}
+                () = sleep_until(deadline) => {
+                    tracing::warn!(
+                        writes = self.writes.len(),
+                        "the grace time is over; what is under way will be delivered again",
+                    );
+                    return;
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> Now {
+        let instant = Instant::now();
+        Now { instant, moment: self.moment(instant), wall: clock::now() }
+    }
+
+    fn moment(&self, instant: Instant) -> Moment {
+        Moment::after_start(instant.saturating_duration_since(self.started))
+    }
+}
+
+/// Why a write failed, for its span.
+fn failure_of(applied: &std::thread::Result<Result<Success, graph::Error>>) -> Option<String> {
+    match applied {
+        Ok(Ok(_)) => None,
+        Ok(Err(error)) => Some(chain(error)),
+        Err(_) => Some("a panic".to_owned()),
+    }
+}
+
+/// Evenly from 0 to 1.
+fn share() -> f64 {
+    rand::random()
+}
+
+/// A panic in a call to Graph is that write's failure: tried again for a moment, then dead-lettered.
+fn panicked(patience: Patience) -> Failure {
+    Failure { class: Class::Transient, dead_letter: internal(), grace: Some(patience.brief), suspicion: None }
+}
+
+#[cfg(test)]
+mod tests;
