@@ -30,7 +30,7 @@ const FALL: f64 = 0.7;
 const HINT: f64 = 0.95;
 /// Seconds to climb from nothing to the ceiling. Replicas climb past the quota together, and each time costs
 /// what is under way; too slow a rate costs nothing for long, because Graph's bucket saves up what is not used.
-/// With `FALL`, up to four replicas have less than 2 % of their calls refused (see `gate/quota.rs`).
+/// With `FALL`, up to four replicas have less than 2 % of their calls refused (see `gate/tests/quota.rs`).
 const CLIMB: f64 = 300.0;
 
 impl Pace {

@@ -12,33 +12,19 @@ use jiff::SignedDuration;
 use tests::{
     audit::audit,
     observed::Observed,
+    quick::QUICK,
     scenario::{Mix, Scenario},
     world::{Options, World},
 };
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const USERS: usize = 40;
-const CHANGES: Mix = Mix {
-    users: USERS,
-    changes: USERS,
-    strangers: 0,
-    sign_ins: 0,
-    garbage: 0,
-    ghosts: 0,
-    bad_links: 0,
-    bad_values: 0,
-};
-const QUICK: &str = r#"
-[throttle]
-writes_per_second = 1000.0
-burst = 100.0
-first_probe = "50ms"
-longest_probe = "200ms"
-[retry]
+const CHANGES: Mix = Mix::updates(USERS, USERS);
+
+/// No message is given up while Graph is out.
+const PATIENT: &str = "[retry]
 tries = 100
-first_delay = "20ms"
-longest_delay = "100ms"
-"#;
+longest_delay = \"100ms\"";
 
 fn renewed(event: &Event) -> bool {
     matches!(event, Event::Broker(broker::Event::Renewed { .. }))
@@ -73,7 +59,7 @@ async fn check(ahead: i64, side: &str) -> Result<()> {
     };
     world.store(scenario.postings.iter().enumerate().map(stored).collect())?;
     world.graph.script(Fault::status(503).patches().always());
-    let worker = world.start_worker(&world.settings(QUICK)?)?;
+    let worker = world.start_worker(&world.layered(&[QUICK, PATIENT])?)?;
     let journal = world.bus.journal();
     let renewals = 4 * scenario.postings.len();
     let kept = journal.wait_nth(renewals, Mark::START, PATIENCE, "locks that were renewed", renewed).await;

@@ -3,23 +3,12 @@
 use std::time::Duration;
 
 use tests::{
+    PATIENCE,
     audit::audit,
+    quick::QUICK,
     scenario::{Mix, Scenario},
     world::{Options, World},
 };
-
-const PATIENCE: Duration = tests::PATIENCE;
-
-/// Fast enough for a test, with a grace for unknown users that a test can wait for.
-const SETTINGS: &str = r#"
-[throttle]
-writes_per_second = 500.0
-burst = 50.0
-[retry]
-not_found_grace = "300ms"
-first_delay = "20ms"
-longest_delay = "100ms"
-"#;
 
 const MIX: Mix = Mix {
     users: 40,
@@ -36,7 +25,7 @@ const MIX: Mix = Mix {
 async fn changes_reach_their_users_and_bad_messages_the_dead_letter_queue() -> anyhow::Result<()> {
     let scenario = Scenario::mixed(MIX, 1);
     let world = World::loaded(Options::default(), &scenario).await?;
-    let worker = world.start_worker(&world.settings(SETTINGS)?)?;
+    let worker = world.start_worker(&world.layered(&[QUICK])?)?;
     world.drained(PATIENCE).await?;
     let log = worker.stop().await?;
     let findings = audit(&world, &scenario)?;
@@ -53,7 +42,7 @@ async fn a_worker_killed_in_the_middle_is_followed_by_one_that_reaches_the_same_
         World::loaded(Options { lock: Duration::from_secs(5), ..Options::default() }, &scenario).await?;
     // Slow enough to be caught in the middle: every call takes a while, and few run at once.
     world.graph.set_latency(Duration::from_millis(20));
-    let settings = world.settings(&format!("{SETTINGS}[pool]\nconcurrency = 4\nmessages = 50\n"))?;
+    let settings = world.layered(&[QUICK, "[pool]\nconcurrency = 4\nmessages = 50\n"])?;
     let first = world.start_worker(&settings)?;
     world.graph.wait_for_counters(PATIENCE, |counters| counters.writes >= 15).await?;
     first.kill().await?;

@@ -1,7 +1,5 @@
 //! What a long queue costs a worker: nothing that grows with it.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use emulator::{
@@ -9,13 +7,13 @@ use emulator::{
     graph::User,
 };
 use tests::{
+    PATIENCE,
     load::usage::Usage,
     message::{ContactChange, moment},
     world::{Options, World},
 };
 use uuid::Uuid;
 
-const PATIENCE: Duration = tests::PATIENCE;
 const BACKLOG: usize = 200_000;
 const USERS: usize = 2_000;
 /// Messages after which the worker is at its fullest: everything that it bounds has been filled several times.

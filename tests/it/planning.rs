@@ -11,17 +11,10 @@ use shared::{
     property::Property,
     reason::{DeadLetter, DeadLetterReason},
 };
+use tests::quick::{contact, user};
 use uuid::Uuid;
 
 const NOBODY: Uuid = Uuid::nil();
-
-fn user(number: u128) -> Uuid {
-    Uuid::from_u128(0x1111_1111_2222_4333_8444_0000_0000_0000 + number)
-}
-
-fn contact(number: u128) -> Uuid {
-    Uuid::from_u128(0x9999_9999_2222_4333_8444_0000_0000_0000 + number)
-}
 
 /// Columns that link to that user and set a first name.
 fn linked(number: u128) -> Value {

@@ -9,35 +9,14 @@ use emulator::{
     journal::Event,
 };
 use tests::{
+    PATIENCE,
     audit::audit,
+    quick::QUICK,
     scenario::{Mix, Scenario},
     world::{Options, QUEUE, World},
 };
 
-const PATIENCE: Duration = tests::PATIENCE;
-
-const QUICK: &str = r#"
-[throttle]
-writes_per_second = 1000.0
-burst = 100.0
-first_probe = "50ms"
-longest_probe = "200ms"
-[retry]
-first_delay = "20ms"
-longest_delay = "100ms"
-not_found_grace = "200ms"
-"#;
-
-const CHANGES: Mix = Mix {
-    users: 200,
-    changes: 1_000,
-    strangers: 0,
-    sign_ins: 0,
-    garbage: 0,
-    ghosts: 0,
-    bad_links: 0,
-    bad_values: 0,
-};
+const CHANGES: Mix = Mix::updates(200, 1_000);
 
 fn count(world: &World, wanted: impl Fn(&broker::Event) -> bool) -> usize {
     world.bus.journal().count(|event| matches!(event, Event::Broker(event) if wanted(event)))

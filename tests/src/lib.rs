@@ -28,6 +28,8 @@ pub mod audit;
 pub mod binary;
 pub mod client;
 pub mod mutate;
+pub mod quick;
+pub mod source_tree;
 pub mod tame;
 
 /// How long a test waits for what has to come. It says nothing about how quickly that should be: it is far longer than

@@ -63,6 +63,12 @@ pub struct Mix {
 }
 
 impl Mix {
+    /// Nothing but changes of portal users.
+    #[must_use]
+    pub const fn updates(users: usize, changes: usize) -> Self {
+        Self { users, changes, strangers: 0, sign_ins: 0, garbage: 0, ghosts: 0, bad_links: 0, bad_values: 0 }
+    }
+
     /// What the demo shows.
     pub const DEMO: Self = Self {
         users: 60,

@@ -4,4 +4,3 @@
 //! Nothing of the product calls it. Each part lies beside what it opens, and calls what the product calls.
 
 pub use crate::{graph::fuzz as graph, identity::fuzz as token};
-pub use servicebus::{admin::fuzz as admin, amqp::fuzz as amqp};

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     context::{Context, Images, with_members},
     datetime::DateTime,
-    error::{Error, Problem, Step},
+    error::{Error, PathStep, Problem},
     limits,
     namespace::Namespace,
     value::{
@@ -22,17 +22,12 @@ pub(super) trait Source<'a>: Sized {
     fn nil(&mut self) -> Result<bool, Error>;
     /// Takes whatever comes, unread.
     fn skip(&mut self) -> Result<(), Error>;
-    /// Text.
     fn text(&mut self) -> Result<Cow<'a, str>, Error>;
-    /// A truth value.
     fn boolean(&mut self) -> Result<bool, Error>;
-    /// A 32-bit integer.
     fn int(&mut self) -> Result<i32, Error>;
     /// A decimal number, as canonical text.
     fn decimal(&mut self) -> Result<Cow<'a, str>, Error>;
-    /// A GUID.
     fn guid(&mut self) -> Result<Uuid, Error>;
-    /// A date.
     fn date(&mut self) -> Result<DateTime, Error>;
     /// A name of an enumeration.
     fn named(&mut self) -> Result<Named<'a>, Error>;
@@ -63,9 +58,9 @@ fn fill<'a, S: Source<'a>, T>(
     read: impl FnOnce(&mut S) -> Result<T, Error>,
 ) -> Result<(), Error> {
     if member.is_present() {
-        return Err(source.fail(Problem::Duplicate).inside(Step::Member(name)));
+        return Err(source.fail(Problem::Duplicate).inside(PathStep::Member(name)));
     }
-    let value = nullable(source, read).map_err(|error| error.inside(Step::Member(name)))?;
+    let value = nullable(source, read).map_err(|error| error.inside(PathStep::Member(name)))?;
     *member = value.map_or(Member::Nil, Member::Value);
     Ok(())
 }
@@ -85,7 +80,7 @@ pub(super) fn list<'a, S: Source<'a>, T>(
 ) -> Result<Vec<T>, Error> {
     let mut items = Vec::new();
     source.items(|source| {
-        let inside = |error: Error| error.inside(Step::Item(items.len()));
+        let inside = |error: Error| error.inside(PathStep::Item(items.len()));
         weigh::<S, T>(source).map_err(inside)?;
         let item = read(source).map_err(inside)?;
         items.push(item);
@@ -164,7 +159,6 @@ fn images<'a, S: Source<'a>>(source: &mut S) -> Result<Images<'a>, Error> {
 /// How much of a context to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// All of it.
     All,
     /// Not what no change is taken from: for asynchronous events, parents are half of the message. They are still
     /// stepped over with every limit in force.

@@ -5,10 +5,10 @@ use std::{borrow::Cow, sync::Arc};
 use uuid::Uuid;
 
 use super::{
-    Format, Message, Subject, Unread, Unreadable,
     columns::{attribute, columns, guid, unsigned},
     context::{Context, Images},
     error::{Error, Problem},
+    message::{Format, Message, Subject, Unread, Unreadable},
     pipeline::Pipeline,
     value::{Entities, Entity, Member, Value},
 };
@@ -25,7 +25,6 @@ const CONTACT_ID: &str = "contactid";
 /// Image that the asynchronous service adds without anybody having registered it.
 pub const AUTOMATIC_IMAGE: &str = "AsynchronousStepPrimaryName";
 
-/// What a context reports.
 pub(super) fn message(context: &Context<'_>, format: Format) -> Result<Message, Error> {
     let name = context.message_name.text().ok_or_else(|| missing("MessageName"))?;
     let parts = Parts {

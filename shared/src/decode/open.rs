@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use super::{
-    Format, binary,
+    binary,
     error::{Error, Problem},
     infoset::{Cursor, Tokens},
     json, limits,
+    message::Format,
     namespace::Namespace,
-    text,
     xml::XmlTokens,
 };
 
@@ -108,4 +108,8 @@ fn from_utf16(body: &[u8]) -> Option<Result<String, Error>> {
     let text: Result<String, _> = char::decode_utf16(units.iter().copied().map(read)).collect();
     let text = text.ok().filter(|_| rest.is_empty());
     Some(text.ok_or_else(|| Error::of_document(Problem::Encoding("UTF-16"))))
+}
+
+pub(super) fn text(body: &[u8]) -> Result<&str, Error> {
+    std::str::from_utf8(body).map_err(|error| Error::new(Problem::Encoding("UTF-8"), error.valid_up_to()))
 }

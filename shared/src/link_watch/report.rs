@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Counts;
+use super::counts::Counts;
 
 /// So many names are told; more would hide the ones that matter.
 const TOLD: usize = 12;

@@ -1,6 +1,6 @@
 //! A plan for a change that a person wants to see through, whatever the pre image says.
 
-use super::{Plan, Planner};
+use super::{intent::Plan, planner::Planner};
 use crate::{
     change::Change,
     mapping::{Mapping, Row, RowError},
@@ -71,7 +71,7 @@ mod tests {
         patch::PropertyValue,
         plan::{
             Needless,
-            samples::{USER, change},
+            tests::samples::{USER, change},
         },
         reason::DeadLetterReason,
     };

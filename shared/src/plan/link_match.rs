@@ -3,29 +3,14 @@
 //! Who may edit a contact may move the sign-in address of its person; that is what contactsync is for. Who edits the
 //! *link* names a user whose contact he may not even see. So a message in which the link is new moves no address.
 
-use super::{Planner, new_link::is_same};
+use super::{
+    new_link::is_same,
+    planner::{LinkMatch, Planner},
+};
 use crate::{
     change::{Change, Columns, Operation},
     patch::MovesFrom,
 };
-
-/// What must agree for a sign-in address to be moved.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LinkMatch {
-    /// The message leaves the link as it was.
-    #[default]
-    Unchanged,
-    /// That, and the user signs in with the address that the contact had before, or that was written for it last.
-    Previous,
-    /// Nothing: whoever edits the link may move the address of any user.
-    Anything,
-}
-
-impl LinkMatch {
-    /// Names in the settings.
-    pub const NAMES: [(&'static str, Self); 3] =
-        [("unchanged", Self::Unchanged), ("previous", Self::Previous), ("anything", Self::Anything)];
-}
 
 impl Planner {
     /// From where this change may move the sign-in address of its user.
@@ -63,7 +48,7 @@ mod tests {
         patch::{PropertyValue, UserPatch},
         plan::{
             Needless, Plan,
-            samples::{LINK, OTHER, USER, change, columns},
+            tests::samples::{LINK, OTHER, USER, change, columns},
         },
         property::Property,
         reason::DeadLetterReason,

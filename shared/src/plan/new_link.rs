@@ -1,6 +1,6 @@
 //! Contacts that get a user, or another one: nothing of what the contact had before was ever told about this user.
 
-use super::{Entries, Planner, letters};
+use super::{entries::Entries, letters, planner::Planner};
 use crate::{
     change::{Change, Columns, Operation, Value},
     ids::UserId,
@@ -81,7 +81,7 @@ mod tests {
         patch::PropertyValue,
         plan::{
             Needless, Plan,
-            samples::{LINK, OTHER, Table, USER, change},
+            tests::samples::{LINK, OTHER, Table, USER, change},
         },
         property::Property,
         reason::DeadLetterReason,

@@ -10,13 +10,12 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use bytes::{Buf, BytesMut};
 use emulator::bus::{Options, ServiceBus};
-use serde_amqp::Value;
-use serde_amqp::described::Described;
-use serde_amqp::descriptor::Descriptor;
-use serde_amqp::primitives::Binary;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::Instant;
+use serde_amqp::{Value, described::Described, descriptor::Descriptor, primitives::Binary};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::Instant,
+};
 
 const CREDIT: u32 = 500;
 

@@ -1,11 +1,11 @@
 //! What a connection may use, and what a token has to look like for that.
 
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
-use crate::broker::{Time, entity_path};
-use crate::sas::{self, Claims, Rule, covers};
+use crate::{
+    broker::{Time, entity_path},
+    sas::{self, Claims, Rule, covers},
+};
 
 /// Decides about an Entra access token: how long it is good for, or nothing if it is refused.
 type EntraCheck = Arc<dyn Fn(&str) -> Option<Duration> + Send + Sync>;

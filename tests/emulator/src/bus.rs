@@ -10,28 +10,30 @@
 //! # }
 //! ```
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::SignedDuration;
 use thiserror::Error;
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
 
-use crate::access::Access;
-use crate::admin::{self, Diverted};
-use crate::amqp::condition::known;
-use crate::amqp::listener;
-use crate::breakage::{Breakage, Broken};
-use crate::broker::{self, Broker, Counts, EntityOptions, Sequence, Time, View};
-use crate::ca::{self, Ca};
-use crate::faults::Faults;
 pub use crate::hub::Patience;
-use crate::hub::{Hub, Order, Settings};
-use crate::journal::Journal;
-use crate::sas::Rule;
+use crate::{
+    access::Access,
+    admin::{self, Diverted},
+    amqp::{condition::known, listener},
+    breakage::{Breakage, Broken},
+    broker::{self, Broker, Counts, EntityOptions, Sequence, Time, View},
+    ca::{self, Ca},
+    faults::Faults,
+    hub::{Hub, Order, Settings},
+    journal::Journal,
+    sas::Rule,
+};
 
 /// A name as of a namespace in the cloud, for which the certificate is good too: clients treat `localhost` in a way of
 /// its own, past their proxies for example.

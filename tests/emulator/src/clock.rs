@@ -5,7 +5,6 @@
 
 use jiff::Timestamp;
 
-/// The present moment.
 #[expect(clippy::disallowed_methods, reason = "this is the single place the lint leaves for it")]
 pub(crate) fn now() -> Timestamp {
     Timestamp::now()

@@ -1,20 +1,25 @@
 //! The one shared broker of all connections: time, wake-ups, the journal and the faults around it.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::SignedDuration;
-use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
-use crate::access::Access;
-use crate::breakage::{Breakage, Broken};
-use crate::broker::{Broker, Quirks, Target, Time};
-use crate::faults::Faults;
-use crate::journal::{Event, Journal};
-use crate::sas::Rule;
+use crate::{
+    access::Access,
+    breakage::{Breakage, Broken},
+    broker::{Broker, Quirks, Target, Time},
+    faults::Faults,
+    journal::{Event, Journal},
+    sas::Rule,
+};
 
 /// The present moment on the broker's scale, which tests may push forward.
 #[derive(Debug)]

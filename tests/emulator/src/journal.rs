@@ -2,10 +2,12 @@
 //!
 //! A test never sleeps: it waits for the event that it needs and learns, if that does not come, what came instead.
 
-use std::collections::VecDeque;
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use thiserror::Error;
 use tokio::sync::watch;
@@ -192,7 +194,6 @@ impl Journal {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds events.
     pub(crate) fn record(&self, events: impl IntoIterator<Item = Event>) {
         let mut kept = self.kept();
         let before = kept.end();

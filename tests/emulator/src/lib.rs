@@ -14,6 +14,7 @@ pub mod breakage;
 pub mod ca;
 pub(crate) mod clock;
 pub mod config;
+mod duration;
 pub mod faults;
 pub mod hub;
 pub mod journal;

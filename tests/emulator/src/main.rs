@@ -1,18 +1,22 @@
 //! `cargo emulator`: a local Service Bus and a local Graph, for development and for other languages' tests.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::Parser;
-use emulator::access::Entra;
-use emulator::breakage::Breakage;
-use emulator::bus::{Options, ServiceBus};
-use emulator::ca::Ca;
-use emulator::config;
-use emulator::graph::{Audience, DEFAULT_CLIENT_ID, DEFAULT_SECRET, Graph, Seed, Throttle};
+use emulator::{
+    access::Entra,
+    breakage::Breakage,
+    bus::{Options, ServiceBus},
+    ca::Ca,
+    config,
+    graph::{Audience, DEFAULT_CLIENT_ID, DEFAULT_SECRET, Graph, Seed, Throttle},
+};
 use tracing_subscriber::EnvFilter;
 
 /// A local Azure Service Bus and Microsoft Graph. Ctrl-C ends it.

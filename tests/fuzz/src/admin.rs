@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use servicebus::admin::Status;
-use worker::fuzz::admin;
+use servicebus::admin::{Status, fuzz as admin};
 
 use crate::texts;
 

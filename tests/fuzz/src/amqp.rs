@@ -1,11 +1,11 @@
 //! Messages and replies of AMQP.
 
 use bytes::Bytes;
-use servicebus::{Message, Outgoing, Properties, Property};
-use worker::{
-    fuzz::amqp::{self, Piece},
-    operate::dead_letters::record::Record,
+use servicebus::{
+    Message, Outgoing, Properties, Property,
+    amqp::fuzz::{self as amqp, Piece},
 };
+use worker::operate::dead_letters::record::Record;
 
 /// Deeper than any message nests.
 const DEEP: usize = 40;

@@ -1,13 +1,13 @@
 //! How many messages are out, and what becomes of them on pause and close.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
-use emulator::broker;
-use emulator::bus::{Options, ServiceBus};
-use emulator::journal::{Event, Mark};
+use emulator::{
+    broker,
+    bus::{Options, ServiceBus},
+    journal::{Event, Mark},
+};
 use servicebus::{Error, Queue, Settlement, amqp::AmqpQueue};
 use tokio::time::timeout;
 

@@ -2,18 +2,22 @@
 
 use anyhow::Result;
 use bytes::Bytes;
-use emulator::broker;
-use emulator::bus::{Options, ServiceBus};
-use emulator::faults::{Action, Point, Rule};
-use emulator::journal::{Event, Role};
+use emulator::{
+    broker,
+    bus::{Options, ServiceBus},
+    faults::{Action, Point, Rule},
+    journal::{Event, Role},
+};
 use jiff::{SignedDuration, Timestamp};
 use servicebus::{
     Damage, Error, Outgoing, Peeked, PeekedState, Property, Queue, Settlement, UnreadableBody,
     amqp::AmqpQueue,
 };
-use shared::class::Class;
-use shared::ids::SequenceNumber;
-use shared::reason::{DeadLetter, DeadLetterReason};
+use shared::{
+    class::Class,
+    ids::SequenceNumber,
+    reason::{DeadLetter, DeadLetterReason},
+};
 use std::time::Duration;
 
 use super::{DEAD, QUEUE, numbered, receive, receive_one, send, settings, settled, start};

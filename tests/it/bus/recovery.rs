@@ -1,26 +1,32 @@
 //! Coming back after losses, and what is said in the meantime.
 
-use std::collections::BTreeSet;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
-use std::time::Duration;
 
 use anyhow::{Context, Result};
-use emulator::broker::{self, EntityOptions};
-use emulator::bus::{Options, ServiceBus};
-use emulator::faults::{Action, Point, Rule};
-use emulator::journal::{Event, Mark};
+use emulator::{
+    broker::{self, EntityOptions},
+    bus::{Options, ServiceBus},
+    faults::{Action, Point, Rule},
+    journal::{Event, Mark},
+};
 use jiff::{SignedDuration, Timestamp};
 use servicebus::{
     ConnectionString, Credential, Error, LinkState, Queue, SasKey, SettleError, Settlement, Token,
     TokenSource,
     amqp::{AmqpQueue, Settings},
 };
-use shared::class::Class;
-use shared::ids::SequenceNumber;
-use shared::reason::{DeadLetter, DeadLetterReason};
+use shared::{
+    class::Class,
+    ids::SequenceNumber,
+    reason::{DeadLetter, DeadLetterReason},
+};
 use tokio::time::timeout;
 
 use super::{

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use emulator::broker::{self, EntityOptions};
-use emulator::bus::{Options, ServiceBus};
-use emulator::faults::{Action, Point, Rule};
-use emulator::journal::Event;
+use emulator::{
+    broker::{self, EntityOptions},
+    bus::{Options, ServiceBus},
+    faults::{Action, Point, Rule},
+    journal::Event,
+};
 use servicebus::{Queue, RenewError, SettleError, Settlement, amqp::AmqpQueue};
 use shared::reason::{DeadLetter, DeadLetterReason};
 

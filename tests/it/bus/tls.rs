@@ -3,8 +3,10 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use emulator::bus::{Options, ServiceBus};
-use emulator::journal::Event;
+use emulator::{
+    bus::{Options, ServiceBus},
+    journal::Event,
+};
 use servicebus::{
     ConnectionString, Error, LinkState, Queue, Settlement,
     amqp::{AmqpQueue, Settings},

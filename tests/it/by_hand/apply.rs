@@ -4,8 +4,8 @@ use anyhow::Result;
 use serde_json::{Value as Json, json};
 use tests::world::{DEAD_LETTERS, Options, World};
 
-use super::{GUARDED, at, attribute, captured, change, clock, names, told, user, world};
-use crate::replay::{Dead, assert_untouched, bury, contact, contactsync, ids};
+use super::{GUARDED, at, attribute, captured, change, clock, contact, names, told, user, world};
+use crate::replay::{Dead, assert_untouched, bury, contactsync, ids};
 
 /// A contact that is saved again: the pre image shows the same name.
 fn saved_again(second: usize) -> Vec<u8> {

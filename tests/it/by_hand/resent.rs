@@ -7,10 +7,9 @@ use emulator::{
 };
 use jiff::SignedDuration;
 use serde_amqp::Value;
-use tests::world::QUEUE;
+use tests::{PATIENCE, quick::QUICK, world::QUEUE};
 
 use super::{at, names, world};
-use crate::replay::{PATIENCE, QUICK};
 
 /// So many hours ago, as copies carry it.
 fn ago(hours: i64) -> Value {

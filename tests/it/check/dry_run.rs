@@ -1,34 +1,26 @@
 //! `run --dry-run`: everything is told, nothing is touched.
 
-use std::{process::Stdio, time::Duration};
+use std::process::Stdio;
 
 use anyhow::{Context, Result};
 use emulator::broker::Counts;
 use tests::{
-    binary,
-    message::{ContactChange, moment},
+    PATIENCE, binary,
+    message::ContactChange,
+    quick::linked,
     world::{QUEUE, World},
 };
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     time::timeout,
 };
-use uuid::{Uuid, uuid};
 
 use super::{USER, contactsync, text, world};
 
-const CONTACT: Uuid = uuid!("99999999-2222-4333-8444-000000000001");
-const PATIENCE: Duration = tests::PATIENCE;
-
 /// A change of the user, of a contact without a user, and of one whose link is no id.
 fn changes() -> [ContactChange; 3] {
-    let change = |at, link: String| {
-        ContactChange::new(CONTACT, moment(at))
-            .set("adx_identity_username", link)
-            .set("firstname", "Ada")
-            .set("lastname", "Lovelace")
-    };
-    [change(1, USER.to_string()), change(2, String::new()), change(3, "ada".to_owned())]
+    let change = |at, link: &str| linked(1, at, link).set("firstname", "Ada").set("lastname", "Lovelace");
+    [change(1, &USER.to_string()), change(2, ""), change(3, "ada")]
 }
 
 async fn rehearse(world: &World, arguments: &[&str]) -> Result<String> {

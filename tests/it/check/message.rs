@@ -4,13 +4,12 @@ use anyhow::Result;
 use serde_json::Value;
 use tests::{
     message::{ContactChange, moment},
+    quick::contact,
     world::{QUEUE, World},
 };
-use uuid::{Uuid, uuid};
 
 use super::{USER, check, contactsync, text, world};
 
-const CONTACT: Uuid = uuid!("99999999-2222-4333-8444-000000000001");
 const WRONG: &str = r#"mapping.link_column = "adx_username""#;
 const TEMPLATE: &str = r#"
 [mapping]
@@ -19,7 +18,7 @@ rows = [{ template = "{firstname} {lastname}", property = "displayName", on_null
 "#;
 
 fn change() -> ContactChange {
-    ContactChange::new(CONTACT, moment(1)).set("firstname", "Ada")
+    ContactChange::new(contact(1), moment(1)).set("firstname", "Ada")
 }
 
 fn linked() -> ContactChange {

@@ -6,26 +6,17 @@ use anyhow::{Result, ensure};
 use emulator::faults::{Action, Point, Rule, Wrong};
 use servicebus::{Outgoing, Queue};
 use tests::{
+    PATIENCE,
     observed::{Metrics, Observed},
     scenario::{Mix, Scenario},
     world::{DEAD_LETTERS, Options, QUEUE, World},
 };
 use tokio::time::Instant;
 
-const PATIENCE: Duration = tests::PATIENCE;
 const OFTEN: &str = "[telemetry]\nqueue_interval = \"1s\"\n";
 
 /// Nothing but changes of portal users.
-const CHANGES: Mix = Mix {
-    users: 3,
-    changes: 12,
-    strangers: 0,
-    sign_ins: 0,
-    garbage: 0,
-    ghosts: 0,
-    bad_links: 0,
-    bad_values: 0,
-};
+const CHANGES: Mix = Mix::updates(3, 12);
 
 /// A world with one dead letter and one scheduled message.
 async fn world_with_a_dead_letter() -> Result<World> {

@@ -3,8 +3,7 @@
 
 use std::{io::Write, process::ExitCode, time::Duration};
 
-use clap::Parser;
-use tests::load::{
+use ::tests::load::{
     median,
     mix::Mix,
     profile::Profile,
@@ -13,6 +12,7 @@ use tests::load::{
     start::Start,
     template::Format,
 };
+use clap::Parser;
 
 /// Fills a queue, runs worker processes against a local Service Bus and a local Graph, prints a table and a
 /// line of JSON.
@@ -121,7 +121,7 @@ impl Arguments {
 }
 
 #[cfg(test)]
-mod checks {
+mod tests {
     use clap::CommandFactory as _;
 
     use super::*;

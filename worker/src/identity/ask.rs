@@ -19,37 +19,18 @@ use azure_identity::{
 use jiff::Timestamp;
 use reqwest::Url;
 use secrecy::ExposeSecret;
-use servicebus::times::{Reading, Times};
+use servicebus::times::Reading;
 
 use super::{
-    App, Bearer, Credential, Endpoint, Error, Identity, ManagedIdentity,
+    App, Bearer, Clients, Credential, Endpoint, Error, Identity, ManagedIdentity,
     credential::read_token,
     transport::{Detour, Transport},
 };
-use crate::http_client;
 
 /// The audience that an app expects in the token of a managed identity it trusts.
 const EXCHANGE: &str = "api://AzureADTokenExchange/.default";
 /// Where the library looks for the instance metadata service.
 const METADATA: &str = "http://169.254.169.254/";
-
-/// The HTTP client for token requests, and what is known of those who answer.
-#[derive(Clone, Debug)]
-pub struct Clients {
-    /// For the token endpoint; without any proxy for the endpoint of managed identities, which refuses what came through
-    /// one.
-    pub http: http_client::Client,
-    /// What is known of the clocks of the services; answers add to it, and assertions are dated by it.
-    pub times: Arc<Times>,
-}
-
-impl Clients {
-    /// Clients of a process that has talked to nobody yet.
-    #[must_use]
-    pub fn new(http: http_client::Client) -> Self {
-        Self { http, times: Arc::default() }
-    }
-}
 
 /// Asks for a token.
 pub(super) async fn ask(identity: &Identity, clients: &Clients, scope: &str) -> Result<Bearer, Error> {

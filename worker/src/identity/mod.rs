@@ -8,6 +8,7 @@
 mod ask;
 mod cache;
 mod certificate;
+mod clients;
 mod credential;
 mod entra;
 mod error;
@@ -23,8 +24,8 @@ use jiff::Timestamp;
 use reqwest::header::HeaderValue;
 
 pub use self::{
-    ask::Clients,
     certificate::{CertificateError, CertificateFiles},
+    clients::Clients,
     credential::{App, Credential, Identity, ManagedIdentity, SecretSource},
     entra::EntraTokens,
     error::{Endpoint, Error, TokenRefusal},

@@ -24,7 +24,7 @@ use servicebus::{
 use shared::retry_after;
 use tokio::time::Instant;
 
-use super::{Clients, Endpoint, Error, TokenRefusal};
+use super::{Endpoint, Error, TokenRefusal, clients::Clients};
 use crate::http_client;
 
 /// The longest answer that is read. Tokens have a few kilobytes; what is longer comes from somebody else.

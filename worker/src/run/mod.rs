@@ -4,13 +4,12 @@
 
 mod delayed_retry;
 mod link;
+mod now;
 mod pipeline;
+mod policy;
 pub mod renewal;
 mod settlements;
 mod state;
 mod tally;
 
-pub use self::{
-    pipeline::{Pipeline, Policy},
-    tally::Tally,
-};
+pub use self::{pipeline::Pipeline, policy::Policy, tally::Tally};

@@ -15,7 +15,6 @@ pub(super) use self::{
 /// The next thing in a document.
 #[derive(Debug)]
 pub(super) enum Token<'a> {
-    /// An element begins.
     Start(Element<'a>),
     /// A piece of text; one text may come in several.
     Text(Scalar<'a>),

@@ -11,7 +11,6 @@ use crate::decode::{
     number,
 };
 
-/// A piece of text.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::decode) enum Scalar<'a> {
     Text(Cow<'a, str>),
@@ -82,7 +81,6 @@ impl<'a> Scalar<'a> {
         })
     }
 
-    /// An integer.
     pub(super) fn int(&self) -> Option<i64> {
         match self {
             Self::Int(number) => Some(*number),
@@ -92,7 +90,6 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    /// A truth value.
     pub(super) fn boolean(&self) -> Option<bool> {
         match self {
             Self::Bool(value) => Some(*value),
@@ -107,7 +104,6 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    /// A floating-point number.
     pub(super) fn double(&self) -> Option<f64> {
         match self {
             Self::Double(number) => Some(*number),
@@ -140,7 +136,6 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    /// A date.
     pub(super) fn date(&self) -> Option<DateTime> {
         match self {
             Self::DateTime(date) => Some(*date),
@@ -149,7 +144,6 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    /// A GUID.
     pub(super) fn guid(&self) -> Option<Uuid> {
         match self {
             Self::Guid(guid) => Some(*guid),
@@ -161,7 +155,6 @@ impl<'a> Scalar<'a> {
         }
     }
 
-    /// Bytes.
     pub(in crate::decode) fn bytes(self) -> Option<Cow<'a, [u8]>> {
         match self {
             Self::Bytes(bytes) => Some(bytes),

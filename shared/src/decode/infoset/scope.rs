@@ -38,7 +38,6 @@ pub(in crate::decode) struct Attribute<'a> {
     pub(in crate::decode) prefix: &'a str,
     /// Local name.
     pub(in crate::decode) name: &'a str,
-    /// Value.
     pub(in crate::decode) value: Cow<'a, str>,
 }
 

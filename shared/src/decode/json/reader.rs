@@ -89,7 +89,6 @@ impl<'a> Reader<'a> {
         if self.take(byte) { Ok(()) } else { self.expected(what) }
     }
 
-    /// What comes next.
     pub(super) fn peek(&mut self) -> Result<Kind, Error> {
         self.blanks();
         match self.byte() {
@@ -112,7 +111,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A truth value.
     pub(super) fn boolean(&mut self) -> Result<bool, Error> {
         self.blanks();
         match self.byte() {
@@ -289,7 +287,6 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Steps over a value.
     pub(super) fn skip(&mut self) -> Result<(), Error> {
         match self.peek()? {
             Kind::Null => self.null().map(drop),

@@ -11,7 +11,6 @@ const ILL_FORMED: Problem = Problem::Expected("well-formed XML");
 /// The next thing in the text. Comments, processing instructions and declarations are passed over.
 #[derive(Debug)]
 pub(super) enum Piece<'a> {
-    /// A start tag.
     Start(Tag<'a>),
     /// A tag that is start and end in one.
     Empty(Tag<'a>),
@@ -58,7 +57,6 @@ impl<'a> Scanner<'a> {
         Error::new(problem, self.at)
     }
 
-    /// What comes next.
     pub(super) fn next(&mut self) -> Result<Piece<'a>, Error> {
         loop {
             let rest = self.rest();

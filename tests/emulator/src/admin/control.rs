@@ -1,20 +1,23 @@
 //! This emulator's own controls over HTTP, for people and for tests in other languages.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use axum::Json;
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::StatusCode,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Refusal;
-use crate::amqp::condition::known;
-use crate::broker::{Side, Target};
-use crate::faults::Rule;
-use crate::hub::{Hub, Order};
-use crate::journal::Mark;
+use super::refusal::Refusal;
+use crate::{
+    amqp::condition::known,
+    broker::{Side, Target},
+    faults::Rule,
+    hub::{Hub, Order},
+    journal::Mark,
+};
 
 /// Adds one fault or a list of them.
 pub(super) async fn add_faults(
@@ -30,7 +33,6 @@ pub(super) async fn add_faults(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Forgets all faults.
 pub(super) async fn clear_faults(State(hub): State<Arc<Hub>>) -> StatusCode {
     hub.faults.clear();
     StatusCode::NO_CONTENT
@@ -52,7 +54,6 @@ pub(super) async fn journal(State(hub): State<Arc<Hub>>, Query(part): Query<Part
     Json(json!({ "next": next.number(), "events": events }))
 }
 
-/// Counts of all entities.
 pub(super) async fn queues(State(hub): State<Arc<Hub>>) -> Json<Value> {
     let queues = hub.run(|broker, _| {
         let targets: Vec<Target> = broker.entities().map(|(_, _, target)| target).collect();

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use axum::http::StatusCode;
-use quick_xml::Reader;
-use quick_xml::events::Event;
+use quick_xml::{Reader, events::Event};
 
-use super::Refusal;
-use crate::broker::EntityOptions;
-use crate::config::{lifetime, parse_duration};
-use crate::hub::Hub;
+use super::refusal::Refusal;
+use crate::{
+    broker::EntityOptions,
+    duration::{lifetime, parse_duration},
+    hub::Hub,
+};
 
 /// Makes or changes the entity at `path`.
 pub(super) fn put(hub: &Hub, path: &str, body: &str, update: bool) -> Result<(), Refusal> {

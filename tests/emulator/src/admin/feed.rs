@@ -1,13 +1,14 @@
 //! Entities as Atom entries and feeds, element by element in the order that clients expect.
 
-use std::fmt::Write as _;
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use quick_xml::escape::escape;
 
-use super::Refusal;
-use crate::broker::{Broker, Correlation, Counts, EntityOptions, Filter, Kind, Side, Target, Time};
-use crate::hub::Hub;
+use super::refusal::Refusal;
+use crate::{
+    broker::{Broker, Correlation, Counts, EntityOptions, Filter, Kind, Side, Target, Time},
+    hub::Hub,
+};
 
 const ATOM: &str = "http://www.w3.org/2005/Atom";
 const CONNECT: &str = "http://schemas.microsoft.com/netservices/2010/10/servicebus/connect";
@@ -34,7 +35,6 @@ impl Page {
     }
 }
 
-/// One entity.
 pub(super) fn one(hub: &Hub, base: &str, path: &str) -> Result<String, Refusal> {
     Ok(hub.run(|broker, _| {
         let target = broker.resolve(path)?;
@@ -119,7 +119,6 @@ fn correlation_fields(correlation: &Correlation) -> String {
     xml
 }
 
-/// What the namespace is.
 pub(super) fn namespace(base: &str) -> String {
     let body = format!(
         "<NamespaceInfo xmlns=\"{CONNECT}\"><CreatedTime>{0}</CreatedTime><MessagingSKU>Standard</MessagingSKU>\
@@ -271,7 +270,6 @@ fn counters(main: Counts, dead: Counts) -> String {
     xml + "</CountDetails>"
 }
 
-/// An ISO 8601 duration.
 fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let mut text = String::from("PT");

@@ -3,32 +3,35 @@
 mod control;
 mod description;
 mod feed;
+mod refusal;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::map_response_with_state;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
-use axum::serve::Listener;
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{RawQuery, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
+    middleware::map_response_with_state,
+    response::{IntoResponse, Response},
+    routing::{any, get, post},
+    serve::Listener,
+};
 use jiff::Timestamp;
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::{net::TcpListener, sync::mpsc};
 
-use crate::amqp::listener::HttpSender;
-use crate::amqp::rewind::Rewind;
-use crate::broker::{self, Kind, Time, entity_path};
-use crate::faults::{Action, Point, Wrong};
-use crate::hub::Hub;
-use crate::journal::Event;
-use crate::sas;
+use crate::{
+    amqp::{listener::HttpSender, rewind::Rewind},
+    broker::{Kind, Time, entity_path},
+    faults::{Action, Point, Wrong},
+    hub::Hub,
+    journal::Event,
+    sas,
+};
 
 use feed::Page;
+use refusal::Refusal;
 
 /// Connections that other ports found to speak HTTP, as a listener for axum.
 pub(crate) struct Diverted {
@@ -97,39 +100,6 @@ fn http_date(time: Time) -> String {
 
 async fn health() -> impl IntoResponse {
     axum::Json(json!({ "status": "healthy", "message": "Service is healthy." }))
-}
-
-/// Why a request is refused.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    status: StatusCode,
-    detail: String,
-}
-
-impl Refusal {
-    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into() }
-    }
-}
-
-impl From<broker::Error> for Refusal {
-    fn from(error: broker::Error) -> Self {
-        let status = match &error {
-            broker::Error::NotFound(_) | broker::Error::RuleNotFound(_) => StatusCode::NOT_FOUND,
-            broker::Error::AlreadyExists(_) => StatusCode::CONFLICT,
-            _ => StatusCode::BAD_REQUEST,
-        };
-        Self::new(status, error.to_string())
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let detail = quick_xml::escape::escape(&self.detail);
-        let code = self.status.as_u16();
-        let body = format!("<Error><Code>{code}</Code><Detail>{detail}</Detail></Error>");
-        (self.status, [(header::CONTENT_TYPE, "application/xml; charset=utf-8")], body).into_response()
-    }
 }
 
 async fn manage(

@@ -1,24 +1,25 @@
 //! Attach and detach: which link may be had, and how it is refused.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
-use serde_amqp::Value;
-use serde_amqp::primitives::Symbol;
+use serde_amqp::{Value, primitives::Symbol};
 use tokio::time::Instant;
 
-use super::condition::{self, Failure, known};
-use super::connection::Connection;
-use super::frame::{Performative, code};
-use super::link::{Answering, Kind, Link, Node, Receiving};
-use super::value::{
-    described, elements, entry, fields, map, number, string, symbol, text, timestamp, undescribe,
+use super::{
+    condition::{self, Failure, known},
+    connection::Connection,
+    frame::{Performative, code},
+    link::{Answering, Kind, Link, Node, Receiving},
+    pending::{Attach, PendingAttach, terminus_address},
+    value::{described, fields, map, string, symbol, timestamp, undescribe},
 };
-use crate::access::Use;
-use crate::breakage::{Breakage, Broken};
-use crate::broker::{Error, Mode, Target, Time, entity_path};
-use crate::faults::{Action, Only, Point};
-use crate::journal::{Event, Role};
+use crate::{
+    access::Use,
+    breakage::{Breakage, Broken},
+    broker::{Error, Target, Time, entity_path},
+    faults::{Action, Only, Point},
+    journal::{Event, Role},
+};
 
 const SESSION_FILTER: &str = "com.microsoft:session-filter";
 const MANAGEMENT: &str = "/$management";
@@ -32,86 +33,6 @@ const COORDINATOR: u64 = 0x30;
 
 /// Longest request on a node that is kept; what nodes announce is "no limit". Entities are stricter by far.
 const LONGEST_REQUEST: u64 = 128 * 1024 * 1024;
-
-/// How long a receiver waits for the next free session if it does not say.
-const SESSION_WAIT: Duration = Duration::from_secs(65);
-
-/// An attach as received.
-#[derive(Clone, Debug)]
-pub(crate) struct Attach {
-    name: String,
-    handle: u32,
-    /// Whether the client is the receiver.
-    receiver: bool,
-    send_mode: Value,
-    receive_mode: Value,
-    source: Value,
-    target: Value,
-    initial_count: u32,
-    properties: Value,
-}
-
-impl Attach {
-    fn read(mut attach: Performative) -> Self {
-        Self {
-            name: attach.text(0).unwrap_or_default().to_owned(),
-            handle: attach.u32(1).unwrap_or(0),
-            receiver: attach.bool(2),
-            send_mode: attach.take(3),
-            receive_mode: attach.take(4),
-            source: attach.take(5),
-            target: attach.take(6),
-            // The specification demands it of senders, but not all clients give it.
-            initial_count: attach.u32(9).unwrap_or(0),
-            properties: attach.take(13),
-        }
-    }
-
-    /// The address that the link is about, as the client wrote it.
-    fn address(&self) -> String {
-        let terminus = if self.receiver { &self.source } else { &self.target };
-        terminus_address(terminus).unwrap_or_default()
-    }
-
-    fn mode(&self) -> Mode {
-        if number(&self.send_mode) == Some(1) { Mode::ReceiveAndDelete } else { Mode::PeekLock }
-    }
-
-    /// The session filter: the session wanted, or null for the next one, and whether it is described.
-    fn session_filter(&self) -> Option<(Option<String>, Option<u64>)> {
-        let (_, source) = undescribe(self.source.clone())?;
-        let filters = fields(source).into_iter().nth(7)?;
-        let Value::Map(filters) = filters else { return None };
-        let (_, value) =
-            filters.into_inner().into_iter().find(|(key, _)| text(key) == Some(SESSION_FILTER))?;
-        match value {
-            Value::Described(_) => {
-                let (code, value) = undescribe(value)?;
-                Some((text(&value).map(str::to_owned), Some(code)))
-            }
-            value => Some((text(&value).map(str::to_owned), None)),
-        }
-    }
-
-    fn session_wait(&self) -> Duration {
-        let millis = entry(&self.properties, "com.microsoft:timeout").and_then(number);
-        millis.and_then(|millis| u64::try_from(millis).ok()).map_or(SESSION_WAIT, Duration::from_millis)
-    }
-}
-
-fn terminus_address(terminus: &Value) -> Option<String> {
-    let (_, list) = undescribe(terminus.clone())?;
-    elements(&list).first().and_then(text).map(str::to_owned)
-}
-
-/// A receiver that waits for a session to become free.
-#[derive(Debug)]
-pub(crate) struct PendingAttach {
-    pub(crate) channel: u16,
-    pub(crate) until: Instant,
-    target: Target,
-    attach: Attach,
-}
 
 /// The session that a link locked, and until when.
 type Held = Option<(String, Time)>;

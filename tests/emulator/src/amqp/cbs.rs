@@ -2,13 +2,17 @@
 
 use serde_amqp::Value;
 
-use super::condition::{self, Failure, known};
-use super::connection::Connection;
-use super::message::Request;
-use super::reply::Answer;
-use super::value::{string, symbol, text};
-use crate::faults::{Action, Point};
-use crate::journal::Event;
+use super::{
+    condition::{self, Failure, known},
+    connection::Connection,
+    message::Request,
+    reply::Answer,
+    value::{string, symbol, text},
+};
+use crate::{
+    faults::{Action, Point},
+    journal::Event,
+};
 
 impl Connection {
     pub(crate) fn put_token(&mut self, request: &Request) -> Option<Answer> {

@@ -2,10 +2,14 @@
 
 use serde_amqp::Value;
 
-use super::frame::code;
-use super::value::{described, string, symbol};
-use crate::breakage::{Breakage, Broken};
-use crate::broker::Error;
+use super::{
+    frame::code,
+    value::{described, string, symbol},
+};
+use crate::{
+    breakage::{Breakage, Broken},
+    broker::Error,
+};
 
 pub(crate) const NOT_FOUND: &str = "amqp:not-found";
 pub(crate) const UNAUTHORIZED: &str = "amqp:unauthorized-access";

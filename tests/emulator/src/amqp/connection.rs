@@ -1,25 +1,29 @@
 //! One connection: the loop between the socket and the books, and the frames that concern all of it.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use serde_amqp::Value;
-use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::Instant;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::Instant,
+};
 
-use super::attach::PendingAttach;
-use super::condition::{self, Failure};
-use super::frame::{self, Frame, MAX_FRAME, Performative, code, performative};
-use super::reply::LateAnswer;
-use super::sasl;
-use super::session::{Session, WINDOW};
-use super::value::string;
-use crate::access::{Grant, Rights};
-use crate::hub::{Handle, Hub, Order};
-use crate::journal::Event;
+use super::{
+    condition::{self, Failure},
+    delayed::{Delayed, Late},
+    ended::Ended,
+    frame::{self, Frame, MAX_FRAME, Performative, code, performative},
+    pending::PendingAttach,
+    sasl,
+    session::{Session, WINDOW},
+    value::string,
+};
+use crate::{
+    access::{Grant, Rights},
+    hub::{Handle, Hub, Order},
+    journal::Event,
+};
 
 /// Output beyond which nothing more is handed out until the client has read some.
 pub(crate) const HIGH_WATER: usize = 1 << 20;
@@ -33,35 +37,6 @@ const HANDLE_MAX: u32 = 4_999;
 /// After this long without a frame the service gives a connection up.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(4);
 
-/// Why a connection ended.
-#[derive(Debug, Error)]
-pub(crate) enum Ended {
-    /// The socket failed.
-    #[error("the socket failed")]
-    Io(#[from] std::io::Error),
-    /// The client left without closing.
-    #[error("the client left without closing the connection")]
-    Left,
-    /// Bytes that are no AMQP frames.
-    #[error("the client sent something that is not a frame")]
-    Frame(#[from] frame::Error),
-    /// The greeting failed.
-    #[error("{0}")]
-    Greeting(&'static str),
-    /// Either side closed in good form.
-    #[error("closed")]
-    Closed,
-    /// Cut on order.
-    #[error("cut by a fault")]
-    Cut,
-    /// Nothing came for too long.
-    #[error("nothing came from the client for too long")]
-    Silent,
-    /// No token was put in time.
-    #[error("the client put no valid token in time")]
-    NoToken,
-}
-
 /// How far a connection has come to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -72,22 +47,6 @@ enum Phase {
     Leaving,
     /// To be dropped at once.
     Cut,
-}
-
-/// What a fault can hold back.
-#[derive(Debug)]
-pub(crate) enum Late {
-    /// A frame body for a channel.
-    Frame(u16, Vec<u8>),
-    /// An answer to a request.
-    Answer(LateAnswer),
-}
-
-/// Something that a fault holds back.
-#[derive(Debug)]
-pub(crate) struct Delayed {
-    pub(crate) at: Instant,
-    pub(crate) what: Late,
 }
 
 /// The books of one connection.

@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use serde_amqp::Value;
 
-use super::condition::{Failure, known};
-use super::connection::Connection;
-use super::frame::{Performative, code};
-use super::session::{Outcome, Unsettled, disposition};
-use super::value::{entries, fields, text, undescribe};
-use crate::breakage::Breakage;
-use crate::broker::Verb;
-use crate::faults::{Action, Point};
-use crate::journal::Event;
+use super::{
+    condition::{Failure, known},
+    connection::Connection,
+    frame::{Performative, code},
+    session::{Outcome, Unsettled, disposition},
+    value::{entries, fields, text, undescribe},
+};
+use crate::{
+    breakage::Breakage,
+    broker::Verb,
+    faults::{Action, Point},
+    journal::Event,
+};
 
 /// The condition that makes `rejected` an orderly dead-lettering.
 const DEAD_LETTER: &str = "com.microsoft:dead-letter";

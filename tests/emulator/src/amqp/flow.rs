@@ -2,12 +2,13 @@
 
 use serde_amqp::Value;
 
-use super::connection::Connection;
-use super::frame::{Performative, code};
-use super::link::{Kind, Link};
-use super::session::{Session, WINDOW};
-use crate::breakage::Breakage;
-use crate::journal::Event;
+use super::{
+    connection::Connection,
+    frame::{Performative, code},
+    link::{Kind, Link},
+    session::{Session, WINDOW},
+};
+use crate::{breakage::Breakage, journal::Event};
 
 /// Credit that a client sender is given.
 const SENDER_CREDIT: u32 = 1_000;

@@ -4,8 +4,10 @@ use bytes::{Buf, Bytes, BytesMut};
 use serde_amqp::Value;
 use thiserror::Error;
 
-use super::span;
-use super::value::{described, encode, fields, number, text, undescribe};
+use super::{
+    span,
+    value::{described, encode, fields, number, text, undescribe},
+};
 
 /// Descriptor codes of the performatives.
 pub(crate) mod code {
@@ -134,7 +136,6 @@ impl Performative {
     }
 }
 
-/// Encodes a performative.
 pub(crate) fn performative(code: u64, fields: Vec<Value>) -> Vec<u8> {
     encode(&described(code, Value::List(fields)))
 }

@@ -72,7 +72,6 @@ pub(crate) struct Incoming {
     pub(crate) bytes: Bytes,
 }
 
-/// One link.
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
     /// Unique in the service; names the holder of a session.
@@ -131,7 +130,6 @@ impl Link {
         self.last_used = Instant::now();
     }
 
-    /// Uses one credit.
     pub(crate) fn spend(&mut self) {
         self.credit = self.credit.saturating_sub(1);
         self.delivery_count = self.delivery_count.wrapping_add(1);

@@ -3,19 +3,22 @@
 //! Every port takes AMQP, AMQP over web sockets and HTTP alike; the first bytes tell. That is because some SDKs
 //! insist on one port for all of them.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    task::JoinSet,
+};
 use tokio_rustls::TlsAcceptor;
 
-use super::connection::serve;
-use super::rewind::{Rewind, Stream};
-use super::websocket;
+use super::{
+    connection::serve,
+    rewind::{Rewind, Stream},
+    websocket,
+};
 use crate::hub::{Handle, Hub};
 
 /// Pause after a failed accept, so that a lack of file handles does not make the loop spin.

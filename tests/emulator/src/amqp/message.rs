@@ -3,17 +3,20 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_amqp::Value;
-use serde_amqp::primitives::OrderedMap;
+use serde_amqp::{Value, primitives::OrderedMap};
 use thiserror::Error;
 
-use super::span;
-use super::value::{
-    bytes as binary_bytes, described, encode, entries, fields, number, symbol, text, timestamp, undescribe,
-    uuid,
+use super::{
+    span,
+    value::{
+        bytes as binary_bytes, described, encode, entries, fields, number, symbol, text, timestamp,
+        undescribe, uuid,
+    },
 };
-use crate::breakage::{Breakage, Broken};
-use crate::broker::{Delivery, Hold, Message, Properties, Time, View, id_text};
+use crate::{
+    breakage::{Breakage, Broken},
+    broker::{Delivery, Hold, Message, Properties, Time, View, id_text},
+};
 
 /// Descriptor codes of the message sections.
 pub(crate) mod section {

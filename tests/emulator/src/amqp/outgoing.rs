@@ -2,16 +2,20 @@
 
 use uuid::Uuid;
 
-use super::condition::{Failure, known};
-use super::connection::{Connection, HIGH_WATER};
-use super::link::{Kind, Receiving};
-use super::message::encode_delivery;
-use super::session::{Session, Transfer, Unsettled};
-use crate::breakage::{Breakage, Broken};
-use crate::broker::{Broker, Delivery, Error, Mode, Time};
-use crate::faults::{Action, Point};
-use crate::hub::Hub;
-use crate::journal::Event;
+use super::{
+    condition::{Failure, known},
+    connection::{Connection, HIGH_WATER},
+    link::{Kind, Receiving},
+    message::encode_delivery,
+    session::{Session, Transfer, Unsettled},
+};
+use crate::{
+    breakage::{Breakage, Broken},
+    broker::{Broker, Delivery, Error, Mode, Time},
+    faults::{Action, Point},
+    hub::Hub,
+    journal::Event,
+};
 
 /// Messages taken from the broker at a time, so that its lock is not held for long.
 const BATCH: u32 = 64;

@@ -2,9 +2,12 @@
 
 use tokio::time::Instant;
 
-use super::condition::{self, Failure};
-use super::connection::{Connection, Ended};
-use super::link::Link;
+use super::{
+    condition::{self, Failure},
+    connection::Connection,
+    ended::Ended,
+    link::Link,
+};
 use crate::access::Use;
 
 impl Connection {

@@ -6,18 +6,12 @@ use bytes::Bytes;
 use serde_amqp::Value;
 use tokio::time::Instant;
 
-use super::connection::{Connection, Delayed, Late};
-use super::link::{Kind, Link, Node};
-use super::message::{Request, encode_answer};
-
-/// An encoded answer on its way to a link.
-#[derive(Debug)]
-pub(crate) struct LateAnswer {
-    channel: u16,
-    node: Node,
-    reply_to: Option<String>,
-    bytes: Vec<u8>,
-}
+use super::{
+    connection::Connection,
+    delayed::{Delayed, Late, LateAnswer},
+    link::{Kind, Link, Node},
+    message::{Request, encode_answer},
+};
 
 /// An answer to a request.
 #[derive(Debug)]

@@ -1,8 +1,10 @@
 //! A stream of which the first bytes were looked at and are to be read again.
 
-use std::io::Result;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::{
+    io::Result,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};

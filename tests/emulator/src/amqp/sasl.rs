@@ -4,9 +4,11 @@ use bytes::{Buf, BytesMut};
 use serde_amqp::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::connection::Ended;
-use super::frame::{self, Performative, code, performative};
-use super::value::{array, bytes, symbol};
+use super::{
+    ended::Ended,
+    frame::{self, Performative, code, performative},
+    value::{array, bytes, symbol},
+};
 use crate::access::{Access, Grant};
 
 const SASL_HEADER: [u8; 8] = *b"AMQP\x03\x01\x00\x00";

@@ -5,12 +5,16 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_amqp::Value;
 use uuid::Uuid;
 
-use super::condition::Failure;
-use super::frame::{self, HEADER, code, performative};
-use super::link::Link;
-use super::value::{binary, described};
-use crate::breakage::{Breakage, Broken};
-use crate::broker::Target;
+use super::{
+    condition::Failure,
+    frame::{self, HEADER, code, performative},
+    link::Link,
+    value::{binary, described},
+};
+use crate::{
+    breakage::{Breakage, Broken},
+    broker::Target,
+};
 
 /// Transfer frames that a client may send before this server says more.
 pub(crate) const WINDOW: u32 = 5_000;
@@ -84,7 +88,6 @@ pub(crate) struct Transfer<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
-/// One session.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) channel: u16,

@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use super::condition::{self, Failure, known};
-use super::connection::Connection;
-use super::frame::{Performative, code};
-use super::link::{Incoming, Kind, Link, Node, Partial};
-use super::message::decode_transfer;
-use super::session::{Outcome, disposition};
-use crate::broker::{Error, Target};
-use crate::faults::{Action, Only, Point};
-use crate::journal::Event;
+use super::{
+    condition::{self, Failure, known},
+    connection::Connection,
+    frame::{Performative, code},
+    link::{Incoming, Kind, Link, Node, Partial},
+    message::decode_transfer,
+    session::{Outcome, disposition},
+};
+use crate::{
+    broker::{Error, Target},
+    faults::{Action, Only, Point},
+    journal::Event,
+};
 
 impl Connection {
     pub(crate) fn on_transfer(&mut self, channel: u16, transfer: &Performative, payload: Bytes) {

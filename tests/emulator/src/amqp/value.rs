@@ -1,30 +1,28 @@
 //! Short ways to make and to read AMQP values.
 
-use serde_amqp::Value;
-use serde_amqp::described::Described;
-use serde_amqp::descriptor::Descriptor;
-use serde_amqp::primitives::{Array, Binary, OrderedMap, Symbol, Timestamp, Uuid as AmqpUuid};
+use serde_amqp::{
+    Value,
+    described::Described,
+    descriptor::Descriptor,
+    primitives::{Array, Binary, OrderedMap, Symbol, Timestamp, Uuid as AmqpUuid},
+};
 
 use uuid::Uuid;
 
 use crate::broker::Time;
 
-/// A symbol.
 pub(crate) fn symbol(text: &str) -> Value {
     Value::Symbol(Symbol::from(text))
 }
 
-/// A string.
 pub(crate) fn string(text: &str) -> Value {
     Value::String(text.to_owned())
 }
 
-/// A binary.
 pub(crate) fn binary(bytes: impl Into<Vec<u8>>) -> Value {
     Value::Binary(Binary::from(bytes.into()))
 }
 
-/// A timestamp.
 pub(crate) fn timestamp(time: Time) -> Value {
     Value::Timestamp(Timestamp::from_milliseconds(time.millis()))
 }
@@ -117,7 +115,6 @@ pub(crate) fn bytes(value: &Value) -> Option<&[u8]> {
     }
 }
 
-/// A uuid.
 pub(crate) fn as_uuid(value: &Value) -> Option<Uuid> {
     match value {
         Value::Uuid(id) => Some(Uuid::from_bytes(*id.as_inner())),

@@ -1,7 +1,9 @@
 //! Message ids seen within the window of duplicate detection.
 
-use std::collections::{HashSet, VecDeque};
-use std::time::Duration;
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Duration,
+};
 
 use super::Time;
 

@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use serde_amqp::Value;
 
-use super::duplicates::Seen;
-use super::place::Side;
-use super::rule::Rule;
-use super::session::{Holder, Sessions};
-use super::store::{Entry, Hold, Lock, Store};
-use super::tokens::Tokens;
-use super::view::{Counts, Delivery, View};
-use super::{EntityOptions, Error, Event, Place, Sequence, Time};
+use super::{
+    EntityOptions, Error, Event, Place, Sequence, Time,
+    duplicates::Seen,
+    place::Side,
+    rule::Rule,
+    session::{Holder, Sessions},
+    store::{Entry, Hold, Lock, Store},
+    tokens::Tokens,
+    view::{Counts, Delivery, View},
+};
 
 /// What kind of thing a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +54,6 @@ pub(super) struct Context<'a> {
     pub(super) departures: Vec<Departure>,
 }
 
-/// One entity.
 #[derive(Debug)]
 pub(super) struct Entity {
     pub(super) name: Arc<str>,

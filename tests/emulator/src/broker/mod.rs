@@ -23,8 +23,10 @@ mod time;
 mod tokens;
 mod view;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 pub use entity::{Kind, Mode};
 pub use error::Error;

@@ -1,7 +1,6 @@
 //! Where messages are: an entity or its dead-letter sub-queue.
 
-use std::fmt;
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// Which of the stores of an entity is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

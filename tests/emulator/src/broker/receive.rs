@@ -3,12 +3,14 @@
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::entity::{Entity, Kind, Mode};
-use super::place::Side;
-use super::session::Holder;
-use super::store::Hold;
-use super::view::{Delivery, View};
-use super::{Broker, Error, Event, Sequence, Target, Time};
+use super::{
+    Broker, Error, Event, Sequence, Target, Time,
+    entity::{Entity, Kind, Mode},
+    place::Side,
+    session::Holder,
+    store::Hold,
+    view::{Delivery, View},
+};
 
 /// `get-message-sessions` with a time from here on (the year 9999) asks for sessions with messages.
 const YEAR_9999: Time = Time::from_millis(253_402_300_000_000);

@@ -2,9 +2,11 @@
 
 use serde_amqp::Value;
 
-use super::Message;
-use super::message::id_text;
-use super::sql::{SqlAction, SqlFilter};
+use super::{
+    Message,
+    message::id_text,
+    sql::{SqlAction, SqlFilter},
+};
 
 /// A named filter of a subscription.
 #[derive(Clone, Debug, PartialEq)]

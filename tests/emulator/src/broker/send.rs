@@ -1,13 +1,14 @@
 //! Messages on their way in: checks, duplicates, schedules, topics and forwarding.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use super::entity::{Kind, describe};
-use super::message::id_text;
-use super::place::Side;
-use super::store::{Entry, Hold};
-use super::{Broker, EntityOptions, Error, Event, Message, Rule, Sequence, Target, Time};
+use super::{
+    Broker, EntityOptions, Error, Event, Message, Rule, Sequence, Target, Time,
+    entity::{Kind, describe},
+    message::id_text,
+    place::Side,
+    store::{Entry, Hold},
+};
 
 /// Entities that a message may pass through before the service gives up.
 const MOST_HOPS: u32 = 4;

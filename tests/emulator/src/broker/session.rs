@@ -9,7 +9,6 @@ use super::Time;
 /// Names the link that holds a session.
 pub type Holder = u64;
 
-/// One session.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Session {
     pub(super) holder: Option<Holder>,

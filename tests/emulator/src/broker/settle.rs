@@ -5,10 +5,12 @@ use std::sync::Arc;
 use serde_amqp::Value;
 use uuid::Uuid;
 
-use super::entity::{Context, Departure, Entity, describe};
-use super::place::Side;
-use super::store::Hold;
-use super::{Broker, Error, Event, Sequence, Settled, Target, Time};
+use super::{
+    Broker, Error, Event, Sequence, Settled, Target, Time,
+    entity::{Context, Departure, Entity, describe},
+    place::Side,
+    store::Hold,
+};
 
 /// What the receiver wants done with a delivery.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,8 +3,10 @@
 //! Every change goes through [`Store::change`], which takes an entry out of all indexes, lets the caller alter
 //! it and files it again. So the indexes cannot disagree with the entries.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use uuid::Uuid;
 
@@ -175,7 +177,6 @@ impl Store {
         self.tokens.get(&token).copied()
     }
 
-    /// An entry by number.
     pub(super) fn get(&self, sequence: Sequence) -> Option<&Entry> {
         self.entries.get(&sequence)
     }
@@ -202,12 +203,10 @@ impl Store {
         locked
     }
 
-    /// How many are ready.
     pub(super) fn ready_count(&self) -> usize {
         self.ready_count
     }
 
-    /// How many are locked.
     pub(super) fn locked_count(&self) -> usize {
         self.tokens.len()
     }

@@ -1,7 +1,9 @@
 //! Points in time as the broker counts them: whole milliseconds, handed in by the caller.
 
-use std::ops::{Add, Sub};
-use std::time::Duration;
+use std::{
+    ops::{Add, Sub},
+    time::Duration,
+};
 
 /// Milliseconds since the Unix epoch; the resolution that AMQP timestamps have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::store::{Entry, Hold};
-use super::{Message, Sequence, Time};
+use super::{
+    Message, Sequence, Time,
+    store::{Entry, Hold},
+};
 
 /// A stored message with what the service knows about it.
 #[derive(Clone, Debug)]

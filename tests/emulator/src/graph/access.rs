@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::refusal::Refusal;
-use super::token::Grant;
-use super::user::User;
+use super::{refusal::Refusal, token::Grant, user::User};
 
 const READ_AND_WRITE: [&str; 2] = ["User.ReadWrite.All", "Directory.ReadWrite.All"];
 const READ: [&str; 3] = ["User.Read.All", "User.ReadUpdate.All", "Directory.Read.All"];

@@ -2,20 +2,23 @@
 
 use std::collections::{HashMap, HashSet};
 
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Method, StatusCode, Uri};
+use hyper::{
+    Method, StatusCode, Uri,
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue},
+};
 use rand::seq::SliceRandom;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::call::Call;
-use super::core::Verdict;
-use super::journal::Kind;
-use super::refusal::Refusal;
-use super::reply::{Body, Reply};
-use super::route::object;
-use super::state::{Handled, State};
+use super::{
+    call::Call,
+    journal::Kind,
+    refusal::Refusal,
+    reply::{Body, Reply, Verdict},
+    route::object,
+    state::{Handled, State},
+};
 
 const MOST_ITEMS: usize = 20;
 

@@ -1,8 +1,10 @@
 //! One request, whether it came by itself or inside a batch.
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap};
-use hyper::{Method, Uri};
+use hyper::{
+    Method, Uri,
+    header::{CONTENT_TYPE, HOST, HeaderMap},
+};
 use percent_encoding::percent_decode_str;
 
 /// A request, fully read.

@@ -2,23 +2,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
-use super::call::Call;
-use super::options::Options;
-use super::reply::Reply;
-use super::state::State;
-
-/// What becomes of a request.
-#[derive(Debug)]
-pub(super) enum Verdict {
-    Reply(Reply),
-    /// The connection ends with a reset.
-    Reset,
-    /// There is no answer, ever.
-    Hang,
-}
+use super::{call::Call, options::Options, reply::Verdict, state::State};
 
 /// What the listeners and the handle share.
 #[derive(Debug)]

@@ -1,7 +1,9 @@
 //! The users of the tenant: who there is, what a write does to them, what a read shows.
 
-use std::collections::{HashMap, VecDeque};
-use std::time::Duration;
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -9,10 +11,13 @@ use thiserror::Error;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::options::{Profile, Tenant};
-use super::refusal::Refusal;
-use super::user::{Identity, User};
-use super::{identities, property};
+use super::{
+    identities,
+    options::{Profile, Tenant},
+    property,
+    refusal::Refusal,
+    user::{Identity, User},
+};
 use crate::clock;
 
 /// The most extension values that B2C keeps for one user.
@@ -46,7 +51,6 @@ pub struct Change {
     pub after: Value,
 }
 
-/// The directory.
 #[derive(Debug)]
 pub(super) struct Directory {
     pub(super) tenant: Tenant,

@@ -6,10 +6,8 @@ use super::refusal::Refusal;
 
 /// The most ids of one `in`.
 const MOST_IDS: usize = 15;
-/// The longest value.
 const LONGEST_VALUE: usize = 120;
 
-/// A filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Filter {
     /// `id in ('…','…')`
@@ -22,7 +20,6 @@ pub(super) enum Filter {
     Equals(String, String),
 }
 
-/// Reads a filter.
 pub(super) fn parse(text: &str) -> Result<Filter, Refusal> {
     let tokens = tokens(text).ok_or_else(|| {
         Refusal::new(StatusCode::BAD_REQUEST, "BadRequest", "Invalid filter clause: Syntax error.")

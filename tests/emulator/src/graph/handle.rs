@@ -1,30 +1,27 @@
 //! The handle by which a test starts, steers and watches a local Graph.
 
-use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 use thiserror::Error;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
 use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
-use super::core::Core;
-use super::directory::AddError;
-use super::faults::Fault;
-use super::journal::{Counters, Entry};
-use super::options::{Clocks, Options, Tenant, Throttle};
-use super::refusal::Refusal;
-use super::state::State;
-use super::throttle::{Level, Quota};
-use super::token::{App, Audience, Grant};
-use super::user::User;
-use super::{Change, server};
+use super::{
+    Change,
+    core::Core,
+    directory::AddError,
+    faults::Fault,
+    journal::{Counters, Entry},
+    options::{Clocks, Options, Tenant, Throttle},
+    refusal::Refusal,
+    server,
+    state::State,
+    throttle::{Level, Quota},
+    token::{App, Audience, Grant},
+    user::User,
+};
 use crate::ca::{self, Ca};
 
 /// Names that clients may know the servers by, when a test redirects Microsoft's hosts to this machine.

@@ -2,9 +2,7 @@
 
 use serde_json::Value;
 
-use super::property::is_address;
-use super::refusal::Refusal;
-use super::user::Identity;
+use super::{property::is_address, refusal::Refusal, user::Identity};
 
 const PROPERTY: &str = "identities";
 const MOST: usize = 10;

@@ -5,21 +5,22 @@
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::call::Call;
-use super::core::Core;
-use super::faults::Fault;
-use super::options::{Clocks, Profile, Throttle};
-use super::reply::Reply;
-use super::state::State;
-use super::throttle::Quota;
-use super::token::App;
-use super::user::User;
+use super::{
+    call::Call,
+    core::Core,
+    faults::Fault,
+    options::{Clocks, Profile, Throttle},
+    reply::Reply,
+    state::State,
+    throttle::Quota,
+    token::App,
+    user::User,
+};
 
 /// No wait for news is longer.
 const LONGEST_WAIT: u64 = 60_000;
@@ -62,7 +63,6 @@ struct Revoke {
 /// A refusal of one of these doors: a status and a sentence.
 type Refused = (StatusCode, String);
 
-/// Answers such a call.
 pub(super) async fn answer(core: &Core, call: &Call) -> Reply {
     if call.uri.path() == "/__journal" && call.method == Method::GET {
         return journal(core, call).await;

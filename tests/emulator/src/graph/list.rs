@@ -4,14 +4,15 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::call::Call;
-use super::directory::Directory;
-use super::filter::{self, Filter};
-use super::property;
-use super::read;
-use super::refusal::Refusal;
-use super::route::collection;
-use super::user::User;
+use super::{
+    call::Call,
+    directory::Directory,
+    filter::{self, Filter},
+    property, read,
+    refusal::Refusal,
+    reply::collection,
+    user::User,
+};
 
 const DEFAULT_PAGE: usize = 100;
 const LARGEST_PAGE: usize = 999;

@@ -1,12 +1,13 @@
 //! What a local Graph is started with.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use uuid::{Uuid, uuid};
 
-use super::seed::Seed;
-use super::token::App;
+use super::{seed::Seed, token::App};
 
 /// Everything that can be chosen before the start; most of it can also be changed while running.
 #[derive(Clone, Debug)]

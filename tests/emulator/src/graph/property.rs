@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use super::options::Profile;
-use super::refusal::Refusal;
+use super::{options::Profile, refusal::Refusal};
 
 /// What a property takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

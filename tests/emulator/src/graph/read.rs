@@ -2,9 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::property::{self, DEFAULT};
-use super::refusal::Refusal;
-use super::user::User;
+use super::{
+    property::{self, DEFAULT},
+    refusal::Refusal,
+    user::User,
+};
 
 /// The properties that a request wants: the default ones, or those of `$select`.
 pub(super) fn selection(select: Option<&str>, extensions: &[String]) -> Result<Vec<String>, Refusal> {

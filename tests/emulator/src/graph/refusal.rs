@@ -1,7 +1,9 @@
 //! A request that Graph refuses, in the shape that Graph gives to its errors.
 
-use hyper::StatusCode;
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::{
+    StatusCode,
+    header::{HeaderName, HeaderValue},
+};
 use serde_json::{Value, json};
 
 use super::reply::{Ids, Reply};

@@ -1,10 +1,12 @@
-//! An answer before it is bytes, and the ids that every answer carries.
+//! An answer before it is bytes, what may come instead, and the ids that every answer carries.
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Response, StatusCode};
-use serde_json::{Value, json};
+use hyper::{
+    Response, StatusCode,
+    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::clock;
@@ -43,7 +45,6 @@ pub(super) enum Body {
     Other(&'static str, Bytes),
 }
 
-/// An answer.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
@@ -96,4 +97,22 @@ impl Reply {
         }
         response
     }
+}
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Reply(Reply),
+    /// The connection ends with a reset.
+    Reset,
+    /// There is no answer, ever.
+    Hang,
+}
+
+/// An envelope of Graph around a list.
+pub(super) fn collection(origin: &str, context: &str, values: Vec<Value>) -> Map<String, Value> {
+    let mut body = Map::new();
+    body.insert("@odata.context".to_owned(), json!(format!("{origin}/v1.0/$metadata#{context}")));
+    body.insert("value".to_owned(), Value::Array(values));
+    body
 }

@@ -1,19 +1,23 @@
 //! From a call to Graph to what it does: admission, quota, the operation.
 
 use hyper::{Method, StatusCode};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::call::{Call, Place};
-use super::journal::Kind;
-use super::options::Profile;
-use super::refusal::Refusal;
-use super::reply::{Ids, Reply};
-use super::state::{Handled, State};
-use super::throttle::Cost;
-use super::token::Grant;
-use super::{access, list, read};
+use super::{
+    access,
+    call::{Call, Place},
+    journal::Kind,
+    list,
+    options::Profile,
+    read,
+    refusal::Refusal,
+    reply::{Ids, Reply},
+    state::{Handled, State},
+    throttle::Cost,
+    token::Grant,
+};
 
 impl State {
     /// Answers a call to Graph, by itself or as an item of a batch.
@@ -166,12 +170,4 @@ pub(super) fn object(call: &Call) -> Result<Map<String, Value>, Refusal> {
              valid JSON format.",
         )
     })
-}
-
-/// An envelope of Graph around a list.
-pub(super) fn collection(origin: &str, context: &str, values: Vec<Value>) -> Map<String, Value> {
-    let mut body = Map::new();
-    body.insert("@odata.context".to_owned(), json!(format!("{origin}/v1.0/$metadata#{context}")));
-    body.insert("value".to_owned(), Value::Array(values));
-    body
 }

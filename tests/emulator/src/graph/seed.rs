@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::token::App;
-use super::user::User;
+use super::{token::App, user::User};
 
 /// Why a seed could not be read.
 #[derive(Debug, Error)]

@@ -3,28 +3,33 @@
 //! The accept loop is our own because a fault may demand that a connection ends in a reset, which only the owner of
 //! the socket can bring about.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{Notify, watch},
+};
 use tokio_rustls::TlsAcceptor;
 
-use super::call::Call;
-use super::core::{Core, Verdict};
-use super::inspect;
-use super::reply::Reply;
+use super::{
+    call::Call,
+    core::Core,
+    inspect,
+    reply::{Reply, Verdict},
+};
 
 /// No request that makes sense here is larger.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;

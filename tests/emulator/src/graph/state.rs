@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use hyper::StatusCode;
-use hyper::header::HeaderValue;
+use hyper::{StatusCode, header::HeaderValue};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::call::{Call, Place};
-use super::core::Verdict;
-use super::directory::{AddError, Change, Directory};
-use super::faults::{Answer, Script, Strike, http_date};
-use super::journal::{Entry, Journal, Kind};
-use super::options::{Clocks, Options};
-use super::refusal::Refusal;
-use super::reply::{Ids, Reply};
-use super::throttle::Quota;
-use super::token::{self, Tokens};
+use super::{
+    call::{Call, Place},
+    directory::{AddError, Change, Directory},
+    faults::{Answer, Script, Strike, http_date},
+    journal::{Entry, Journal, Kind},
+    options::{Clocks, Options},
+    refusal::Refusal,
+    reply::{Ids, Reply, Verdict},
+    throttle::Quota,
+    token::{self, Tokens},
+};
 
 /// What a call cost.
 const UNITS: &str = "x-ms-resource-unit";

@@ -1,21 +1,21 @@
 //! Quotas as token buckets: the limits that Microsoft publishes, on a faster clock if wished.
 
-use std::collections::HashMap;
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use hyper::StatusCode;
 use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::faults::http_date;
-use super::options::{RetryAfterForm, Size, Tenant, Throttle};
-use super::refusal::Refusal;
+use super::{
+    faults::http_date,
+    options::{RetryAfterForm, Size, Tenant, Throttle},
+    refusal::Refusal,
+};
 
 /// The part of a bucket that callers of low priority leave to the others.
 const RESERVE: f64 = 0.1;
 
-/// What a call costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cost {
     pub(super) units: u32,

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use emulator::broker::Time;
-use emulator::bus::{Options, ServiceBus};
-use emulator::sas::{Claims, Rule, sign};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use emulator::{
+    broker::Time,
+    bus::{Options, ServiceBus},
+    sas::{Claims, Rule, sign},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 /// Sends one request on a connection of its own and returns status and body.
 async fn call(authority: &str, method: &str, path: &str, headers: &str, body: &str) -> Result<(u16, String)> {

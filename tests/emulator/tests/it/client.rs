@@ -1,16 +1,19 @@
 //! A client written at the level of frames, so that tests can see and say what no library lets them.
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bytes::{Buf, BytesMut};
-use serde_amqp::Value;
-use serde_amqp::described::Described;
-use serde_amqp::descriptor::Descriptor;
-use serde_amqp::primitives::{Binary, OrderedMap, Symbol, Uuid};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use serde_amqp::{
+    Value,
+    described::Described,
+    descriptor::Descriptor,
+    primitives::{Binary, OrderedMap, Symbol, Uuid},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 pub(crate) const OPEN: u64 = 0x10;
 pub(crate) const BEGIN: u64 = 0x11;

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use emulator::breakage::Breakage;
-use emulator::broker::{EntityOptions, Side};
-use emulator::bus::{Options, ServiceBus};
-use serde_amqp::Value;
-use serde_amqp::primitives::Binary;
+use emulator::{
+    breakage::Breakage,
+    broker::{EntityOptions, Side},
+    bus::{Options, ServiceBus},
+};
+use serde_amqp::{Value, primitives::Binary};
 
 use crate::client::{
     ACCEPTED, CLOSE, Client, DETACH, DISPOSITION, FLOW, Link, REJECTED, RELEASED, TRANSFER, dead_letter,

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use emulator::bus::{Options, ServiceBus};
-use emulator::faults::{Action, Only, Point, Rule};
-use emulator::journal::Event;
+use emulator::{
+    bus::{Options, ServiceBus},
+    faults::{Action, Only, Point, Rule},
+    journal::Event,
+};
 use serde_amqp::Value;
 use tokio::time::Instant;
 

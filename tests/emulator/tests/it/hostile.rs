@@ -1,11 +1,15 @@
 //! What a sender may put into messages and frames without ending this process.
 
 use anyhow::Result;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
-use crate::client::{ACCEPTED, Client, Link, REJECTED, TRANSFER, plain};
-use crate::dialect::open;
+use crate::{
+    client::{ACCEPTED, Client, Link, REJECTED, TRANSFER, plain},
+    dialect::open,
+};
 use emulator::bus::{Options, ServiceBus};
 
 /// Levels enough to overflow any stack, in a frame.

@@ -1,7 +1,9 @@
 //! Laws that hold whatever is done to a queue, in whatever order.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
 
 use emulator::broker::{Broker, Delivery, EntityOptions, Error, Message, Mode, Side, Target, Time, Verb};
 use proptest::prelude::*;

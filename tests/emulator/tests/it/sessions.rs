@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use emulator::broker::EntityOptions;
-use emulator::bus::{Options, ServiceBus};
+use emulator::{
+    broker::EntityOptions,
+    bus::{Options, ServiceBus},
+};
 use serde_amqp::Value;
 
 use crate::client::{

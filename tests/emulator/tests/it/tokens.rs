@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use emulator::access::Entra;
-use emulator::broker::{Mode, Time};
-use emulator::bus::{Options, Patience, ServiceBus};
-use emulator::journal::Event;
-use emulator::sas::{Claims, Rule, sign};
+use emulator::{
+    access::Entra,
+    broker::{Mode, Time},
+    bus::{Options, Patience, ServiceBus},
+    journal::Event,
+    sas::{Claims, Rule, sign},
+};
 use serde_amqp::Value;
 
 use crate::client::{ACCEPTED, Client, DETACH, FLOW, Link, TRANSFER, get, list, plain, uuid};

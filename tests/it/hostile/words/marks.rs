@@ -7,12 +7,14 @@ use serde_amqp::Value;
 use serde_json::Value as Json;
 use servicebus::Property;
 use tests::{
+    PATIENCE,
     message::moment,
+    quick::{QUICK, user},
     world::{Options, QUEUE, World},
 };
 
 use super::{bury, contactsync, letter, of_letters, post};
-use crate::replay::{PATIENCE, QUICK, change, user};
+use crate::replay::change;
 
 /// Waits between the tries of one message.
 const RETURNS: &str = "retry.tries = 1\nretry.first_return = \"10ms\"\nretry.longest_return = \"20ms\"";

@@ -5,13 +5,15 @@ use emulator::graph::User;
 use serde_json::{Value as Json, json};
 use servicebus::{Outgoing, Property};
 use tests::{
+    PATIENCE,
     message::moment,
     observe::Receiver,
+    quick::{QUICK, user},
     world::{Options, World},
 };
 
 use super::{letter, post};
-use crate::replay::{PATIENCE, QUICK, change, user};
+use crate::replay::change;
 
 const MARKER: &str = "PrivateMarker";
 

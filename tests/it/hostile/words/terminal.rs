@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use servicebus::{Outgoing, Property};
 use tests::{
     message::moment,
+    quick::{GUARDED, user},
     tame::{ASCII_POISON, POISON, assert_tame},
     world::{Options, World},
 };
@@ -17,7 +18,7 @@ use tokio::{
 };
 
 use super::{Said, bury, command, contactsync, letter, post, said};
-use crate::replay::{GUARDED, change, user};
+use crate::replay::change;
 
 /// What a command said, if it may reach a terminal.
 #[track_caller]

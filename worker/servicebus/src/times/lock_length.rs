@@ -12,7 +12,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::Reading;
+use super::reading::Reading;
 
 /// The shortest lock that a queue can have. What is not known is taken for this: renewing too often costs a few
 /// requests, too late costs the lock.

@@ -6,6 +6,7 @@
 //! ([`Times::at_service_bus`]).
 
 mod lock_length;
+mod reading;
 mod service_clock;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,8 +14,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::lock_length::LockLength;
-pub use self::service_clock::{ServiceClock, date};
-use crate::clock;
+pub use self::{
+    reading::Reading,
+    service_clock::{ServiceClock, date},
+};
 
 /// Beyond this a difference of clocks is told: far more than a second that is cut off and a slow answer can make up,
 /// far less than the five minutes at which tokens begin to be refused.
@@ -22,29 +25,6 @@ pub const TOLERATED: SignedDuration = SignedDuration::from_secs(30);
 
 /// Beyond this a refused token is put down to the clock.
 const TO_BLAME: SignedDuration = SignedDuration::from_mins(2);
-
-/// The two clocks of this machine, read together.
-#[derive(Clone, Copy, Debug)]
-pub struct Reading {
-    /// The one that only goes forward.
-    pub instant: Instant,
-    /// The one that people set.
-    pub wall: Timestamp,
-}
-
-impl Reading {
-    /// Both as they are now.
-    #[must_use]
-    pub fn now() -> Self {
-        Self::by(clock::now)
-    }
-
-    /// The same with another wall clock.
-    #[must_use]
-    pub fn by(clock: fn() -> Timestamp) -> Self {
-        Self { instant: Instant::now(), wall: clock() }
-    }
-}
 
 /// What is known of time at the services that a process talks to.
 #[derive(Debug, Default)]

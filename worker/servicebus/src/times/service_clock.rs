@@ -13,7 +13,7 @@ use http::{
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 use tokio::time::Instant;
 
-use super::Reading;
+use super::reading::Reading;
 
 /// Answers that are remembered.
 const KEPT: usize = 7;

@@ -97,8 +97,8 @@ async fn look<Q: Queue + ?Sized>(queue: &Q, from: SequenceNumber, max: u32) -> R
 mod tests {
     use proptest::prelude::*;
 
+    use self::fake::Shelf;
     use super::*;
-    use crate::operate::dead_letters::browse::fake::Shelf;
 
     fn run<T>(future: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread()
@@ -132,65 +132,64 @@ mod tests {
             Walk { next: SequenceNumber(2_998), seen: 900, last: Some(SequenceNumber(2_997)) }
         );
     }
-}
 
-#[cfg(test)]
-pub(crate) mod fake {
-    //! A queue that can only be looked at.
+    mod fake {
+        //! A queue that can only be looked at.
 
-    use std::{
-        collections::BTreeSet,
-        sync::atomic::{AtomicUsize, Ordering},
-    };
+        use std::{
+            collections::BTreeSet,
+            sync::atomic::{AtomicUsize, Ordering},
+        };
 
-    use async_trait::async_trait;
-    use jiff::Timestamp;
-    use servicebus::{Delivery, Message, Outgoing, PeekedState, RenewError};
-    use shared::ids::LockToken;
+        use async_trait::async_trait;
+        use jiff::Timestamp;
+        use servicebus::{Delivery, Message, Outgoing, PeekedState, RenewError};
+        use shared::ids::LockToken;
 
-    use super::*;
+        use super::*;
 
-    pub(crate) struct Shelf(BTreeSet<i64>, AtomicUsize);
+        pub(super) struct Shelf(BTreeSet<i64>, AtomicUsize);
 
-    impl Shelf {
-        pub(crate) fn of(numbers: impl IntoIterator<Item = i64>) -> Self {
-            Self(numbers.into_iter().collect(), AtomicUsize::new(0))
+        impl Shelf {
+            pub(super) fn of(numbers: impl IntoIterator<Item = i64>) -> Self {
+                Self(numbers.into_iter().collect(), AtomicUsize::new(0))
+            }
+
+            pub(super) fn looks(&self) -> usize {
+                self.1.load(Ordering::Relaxed)
+            }
         }
 
-        pub(crate) fn looks(&self) -> usize {
-            self.1.load(Ordering::Relaxed)
+        #[async_trait]
+        impl Queue for Shelf {
+            async fn receive(&self) -> Result<Vec<Delivery>, Error> {
+                Err(Error::Closed)
+            }
+            fn set_credit(&self, _: u32) {}
+            async fn renew(&self, _: &[LockToken]) -> Vec<Result<(), RenewError>> {
+                Vec::new()
+            }
+            fn lock_length(&self) -> Duration {
+                Duration::from_mins(1)
+            }
+            async fn send(&self, _: Outgoing) -> Result<(), Error> {
+                Err(Error::Closed)
+            }
+            async fn schedule(&self, _: Outgoing, _: Timestamp) -> Result<(), Error> {
+                Err(Error::Closed)
+            }
+            async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
+                self.1.fetch_add(1, Ordering::Relaxed);
+                let page = self.0.range(from.0..).take(usize::try_from(max).expect("small"));
+                Ok(page
+                    .map(|number| Peeked {
+                        message: Message { sequence: SequenceNumber(*number), ..Message::default() },
+                        state: PeekedState::Active,
+                        scheduled_for: None,
+                    })
+                    .collect())
+            }
+            async fn close(&self) {}
         }
-    }
-
-    #[async_trait]
-    impl Queue for Shelf {
-        async fn receive(&self) -> Result<Vec<Delivery>, Error> {
-            Err(Error::Closed)
-        }
-        fn set_credit(&self, _: u32) {}
-        async fn renew(&self, _: &[LockToken]) -> Vec<Result<(), RenewError>> {
-            Vec::new()
-        }
-        fn lock_length(&self) -> Duration {
-            Duration::from_mins(1)
-        }
-        async fn send(&self, _: Outgoing) -> Result<(), Error> {
-            Err(Error::Closed)
-        }
-        async fn schedule(&self, _: Outgoing, _: Timestamp) -> Result<(), Error> {
-            Err(Error::Closed)
-        }
-        async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
-            self.1.fetch_add(1, Ordering::Relaxed);
-            let page = self.0.range(from.0..).take(usize::try_from(max).expect("small"));
-            Ok(page
-                .map(|number| Peeked {
-                    message: Message { sequence: SequenceNumber(*number), ..Message::default() },
-                    state: PeekedState::Active,
-                    scheduled_for: None,
-                })
-                .collect())
-        }
-        async fn close(&self) {}
     }
 }

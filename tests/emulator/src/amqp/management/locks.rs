@@ -1,8 +1,10 @@
 //! Locks by token: renewal, and settlement when the link of the delivery is gone.
 
 use super::{Done, Operation, Result, missing};
-use crate::amqp::value::{array, entries, text, timestamp};
-use crate::broker::{Error, Verb};
+use crate::{
+    amqp::value::{array, entries, text, timestamp},
+    broker::{Error, Verb},
+};
 
 impl Operation<'_> {
     pub(super) fn renew_lock(&mut self) -> Result {

@@ -4,10 +4,14 @@ use bytes::Bytes;
 use serde_amqp::Value;
 
 use super::{Done, Operation, Result, missing};
-use crate::amqp::condition::{self, Failure};
-use crate::amqp::message::{decode, encode_delivery, encode_view};
-use crate::amqp::value::{array, binary, bytes, elements, entry, map, number, string, uuid};
-use crate::broker::{Mode, Time};
+use crate::{
+    amqp::{
+        condition::{self, Failure},
+        message::{decode, encode_delivery, encode_view},
+        value::{array, binary, bytes, elements, entry, map, number, string, uuid},
+    },
+    broker::{Mode, Time},
+};
 
 /// Bytes of messages in one answer; the client asks again for the rest.
 const ANSWER_LIMIT: usize = 1 << 20;

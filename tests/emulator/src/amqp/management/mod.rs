@@ -10,16 +10,20 @@ use std::time::Duration;
 use serde_amqp::Value;
 use uuid::Uuid;
 
-use super::condition::{self, Failure};
-use super::connection::Connection;
-use super::link::{Kind, Link, Receiving};
-use super::message::Request;
-use super::reply::Answer;
-use super::value::{as_uuid, bytes, elements, entry, map, number, string, symbol, text};
-use crate::breakage::Broken;
-use crate::broker::{Broker, Error, Holder, Sequence, Side, Target, Time};
-use crate::faults::{Action, Point};
-use crate::journal::Event;
+use super::{
+    condition::{self, Failure},
+    connection::Connection,
+    link::{Kind, Link, Receiving},
+    message::Request,
+    reply::Answer,
+    value::{as_uuid, bytes, elements, entry, map, number, string, symbol, text},
+};
+use crate::{
+    breakage::Broken,
+    broker::{Broker, Error, Holder, Sequence, Side, Target, Time},
+    faults::{Action, Point},
+    journal::Event,
+};
 
 /// Prefix of all operations.
 const PREFIX: &str = "com.microsoft:";

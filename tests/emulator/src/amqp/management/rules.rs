@@ -3,9 +3,13 @@
 use serde_amqp::Value;
 
 use super::{Done, Operation, Result, missing};
-use crate::amqp::condition::{self, Failure};
-use crate::amqp::value::{described, entries, entry, map, string, text};
-use crate::broker::{Correlation, Filter, Rule, SqlAction, SqlError, SqlFilter};
+use crate::{
+    amqp::{
+        condition::{self, Failure},
+        value::{described, entries, entry, map, string, text},
+    },
+    broker::{Correlation, Filter, Rule, SqlAction, SqlError, SqlFilter},
+};
 
 /// Descriptor codes of a rule and its parts.
 const RULE: u64 = 0x0000_0137_0000_0004;

@@ -4,8 +4,10 @@ use bytes::Bytes;
 use serde_amqp::Value;
 
 use super::{Done, Operation, Result};
-use crate::amqp::value::{array, binary, number, timestamp};
-use crate::broker::Time;
+use crate::{
+    amqp::value::{array, binary, number, timestamp},
+    broker::Time,
+};
 
 impl Operation<'_> {
     pub(super) fn renew_session(&mut self) -> Result {

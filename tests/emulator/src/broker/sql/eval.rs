@@ -4,9 +4,8 @@ use std::cmp::Ordering;
 
 use serde_amqp::Value;
 
-use super::{Comparison, Condition, Operand, Property, Statement};
-use crate::broker::Message;
-use crate::broker::message::id_text;
+use super::expression::{Comparison, Condition, Operand, Property, Statement};
+use crate::broker::{Message, message::id_text};
 
 /// True, false or unknown.
 pub(super) fn truth(condition: &Condition, message: &Message) -> Option<bool> {

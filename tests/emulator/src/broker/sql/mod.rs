@@ -3,22 +3,14 @@
 //! Comparison, `LIKE`, `IN`, `IS NULL`, `EXISTS`, `AND`, `OR`, `NOT`, and `SET` and `REMOVE`. No arithmetic.
 
 mod eval;
+mod expression;
 mod parse;
 mod token;
 
-use thiserror::Error;
-
 use super::Message;
 
-/// Why an expression is refused.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("expected {expected} at character {at} of the expression")]
-pub struct SqlError {
-    /// What should stand there.
-    pub expected: &'static str,
-    /// Where, counted from 0.
-    pub at: usize,
-}
+pub use self::expression::SqlError;
+use self::expression::{Condition, Statement};
 
 /// A filter expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,54 +53,6 @@ impl SqlAction {
             eval::apply(statement, message);
         }
     }
-}
-
-/// Something that is true, false or unknown.
-#[derive(Clone, Debug, PartialEq)]
-enum Condition {
-    Or(Box<Condition>, Box<Condition>),
-    And(Box<Condition>, Box<Condition>),
-    Not(Box<Condition>),
-    Compare(Operand, Comparison, Operand),
-    Like(Operand, String),
-    In(Operand, Vec<Operand>),
-    IsNull(Operand),
-    Exists(Property),
-    /// A value that is a truth value itself.
-    Value(Operand),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Comparison {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Operand {
-    Text(String),
-    Number(f64),
-    Bool(bool),
-    Property(Property),
-}
-
-/// A property of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Property {
-    /// One that AMQP or the service defines, by its name in lower case.
-    System(String),
-    /// An application property.
-    User(String),
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Statement {
-    Set(Property, Operand),
-    Remove(Property),
 }
 
 #[cfg(test)]

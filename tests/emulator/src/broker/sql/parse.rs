@@ -1,7 +1,9 @@
 //! Expressions and statements from tokens, by recursive descent.
 
-use super::token::{Token, tokens};
-use super::{Comparison, Condition, Operand, Property, SqlError, Statement};
+use super::{
+    expression::{Comparison, Condition, Operand, Property, SqlError, Statement},
+    token::{Token, tokens},
+};
 
 /// Deepest nesting of parentheses and negations; the service has a limit too.
 const DEEPEST: usize = 64;

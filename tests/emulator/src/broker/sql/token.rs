@@ -1,6 +1,6 @@
 //! Words, literals and signs of an expression.
 
-use super::SqlError;
+use super::expression::SqlError;
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {

@@ -1,13 +1,19 @@
 //! What a fault makes the client read.
 
-use hyper::StatusCode;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{
+    StatusCode,
+    header::{CONTENT_TYPE, HeaderName, HeaderValue},
+};
 use jiff::SignedDuration;
 
 use super::{ErrorAnswer, Page, RetryAfter};
-use crate::clock;
-use crate::graph::refusal::Refusal;
-use crate::graph::reply::{Body, Ids, Reply};
+use crate::{
+    clock,
+    graph::{
+        refusal::Refusal,
+        reply::{Body, Ids, Reply},
+    },
+};
 
 impl ErrorAnswer {
     pub(in crate::graph) fn reply(&self, ids: &Ids) -> Reply {

@@ -7,8 +7,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Answer, Fault, Scope};
-use crate::graph::call::{Call, Place};
-use crate::graph::token;
+use crate::graph::{
+    call::{Call, Place},
+    token,
+};
 
 impl Fault {
     fn matches(&self, scope: Scope, call: &Call, user: Option<Uuid>) -> bool {

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::client::Client;
-use super::{ADA, BOB, started};
+use super::{ADA, BOB, client::Client, started};
 use crate::graph::{Fault, Kind, Options, RetryAfter, Scope, Throttle};
 
 fn patch(id: &str, user: uuid::Uuid, body: &Value) -> Value {

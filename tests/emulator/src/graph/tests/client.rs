@@ -1,11 +1,12 @@
 //! A client of a few lines that speaks HTTP/1.1 over any stream, so that tests see the very bytes.
 
-use std::collections::HashMap;
-use std::io;
+use std::{collections::HashMap, io};
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
+    net::TcpStream,
+};
 
 use crate::graph::{DEFAULT_CLIENT_ID, DEFAULT_SECRET, Graph};
 

@@ -1,14 +1,12 @@
 //! What goes wrong by script.
 
-use std::io::ErrorKind;
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::client::Client;
-use super::{ADA, BOB, SOON, path, started};
+use super::{ADA, BOB, SOON, client::Client, path, started};
 use crate::graph::{Clocks, Fault, Graph, Options, Page, RetryAfter, Scope, User};
 
 async fn patched(graph: &Graph, client: &mut Client) -> (u16, bool) {

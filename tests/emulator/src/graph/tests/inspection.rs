@@ -4,8 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::client::Client;
-use super::{ADA, BOB, path, started};
+use super::{ADA, BOB, client::Client, path, started};
 use crate::graph::{DEFAULT_CLIENT_ID, Graph, Options, Seed, SeedError, StartError};
 
 const SEED: &str = r#"{

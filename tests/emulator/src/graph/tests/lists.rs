@@ -3,8 +3,11 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::client::{Answer, Client};
-use super::{ADA, BOB, path, started};
+use super::{
+    ADA, BOB,
+    client::{Answer, Client},
+    path, started,
+};
 use crate::graph::{Graph, Options, User};
 
 fn ids(answer: &Answer) -> Vec<Uuid> {

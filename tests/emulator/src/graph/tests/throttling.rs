@@ -3,8 +3,7 @@
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::client::Client;
-use super::{ADA, path, started};
+use super::{ADA, client::Client, path, started};
 use crate::graph::{DEFAULT_CLIENT_ID, Options, RetryAfterForm, Throttle};
 
 fn three_writes(scale: f64) -> Options {

@@ -2,22 +2,30 @@
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
-use ring::rand::SystemRandom;
-use ring::signature::{RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use ring::{
+    digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest},
+    rand::SystemRandom,
+    signature::{RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair},
+};
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, pem::PemObject};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::client::{Answer, Client, token_path};
-use super::{ADA, path, started};
-use crate::clock;
-use crate::graph::{
-    App, Audience, Clocks, DEFAULT_CLIENT_ID, DEFAULT_SECRET, Fault, FederatedCredential, Graph,
-    IDENTITY_HEADER, Issuer, ManagedIdentity, Options, Page, Scope, Secret,
+use super::{
+    ADA,
+    client::{Answer, Client, token_path},
+    path, started,
+};
+use crate::{
+    clock,
+    graph::{
+        App, Audience, Clocks, DEFAULT_CLIENT_ID, DEFAULT_SECRET, Fault, FederatedCredential, Graph,
+        IDENTITY_HEADER, Issuer, ManagedIdentity, Options, Page, Scope, Secret,
+    },
 };
 
 /// A certificate and its key, made for these tests and used nowhere else.

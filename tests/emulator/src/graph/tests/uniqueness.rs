@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::client::Client;
-use super::{ADA, BOB, path, started};
+use super::{ADA, BOB, client::Client, path, started};
 use crate::graph::{AddError, DEFAULT_CLIENT_ID, Graph, Identity, Options, Profile, User};
 
 /// The list of a user with its first e-mail replaced.

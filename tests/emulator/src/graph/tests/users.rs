@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::client::Client;
-use super::{ADA, BOB, SOON, path, started};
+use super::{ADA, BOB, SOON, client::Client, path, started};
 use crate::graph::{DEFAULT_CLIENT_ID, Kind, Options, Profile, User};
 
 #[tokio::test]

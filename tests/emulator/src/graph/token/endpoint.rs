@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use hyper::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use percent_encoding::percent_decode_str;
@@ -11,13 +10,15 @@ use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::app::App;
-use super::errors::refuse;
-use super::{Audience, Tokens, assertion, managed};
-use crate::clock;
-use crate::graph::call::Call;
-use crate::graph::options::{Clocks, Tenant};
-use crate::graph::reply::{Body, Reply};
+use super::{Tokens, app::App, assertion, audience::audience, errors::refuse, managed};
+use crate::{
+    clock,
+    graph::{
+        call::Call,
+        options::{Clocks, Tenant},
+        reply::{Body, Reply},
+    },
+};
 
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -152,32 +153,4 @@ fn basic_credentials(call: &Call) -> Option<(String, String)> {
 fn check_secret(app: &App, sent: &str) -> Result<(), u32> {
     let same = app.secrets.iter().find(|secret| secret.value == sent).ok_or(7_000_215_u32)?;
     if same.expired { Err(7_000_222) } else { Ok(()) }
-}
-
-/// What a resource is: Graph in any cloud or at this very address, or Service Bus.
-pub(super) fn audience(resource: &str, call: &Call) -> Option<Audience> {
-    const GRAPH: [&str; 4] = [
-        "graph.microsoft.com",
-        "graph.microsoft.us",
-        "dod-graph.microsoft.us",
-        "microsoftgraph.chinacloudapi.cn",
-    ];
-    const BUS: [&str; 3] =
-        ["servicebus.azure.net", "servicebus.usgovcloudapi.net", "servicebus.chinacloudapi.cn"];
-    if resource.eq_ignore_ascii_case("00000003-0000-0000-c000-000000000000") {
-        return Some(Audience::Graph);
-    }
-    let url = url::Url::parse(resource).ok()?;
-    let host = url.host_str()?;
-    let asked =
-        call.header("host").and_then(|text| text.rsplit_once(':').map_or(Some(text), |(host, _)| Some(host)));
-    if GRAPH.contains(&host) || Some(host) == asked || ["localhost", "127.0.0.1", "[::1]"].contains(&host) {
-        Some(Audience::Graph)
-    } else if BUS.iter().any(|bus| host == *bus || host.ends_with(&format!(".{bus}")))
-        || host.ends_with(".servicebus.windows.net")
-    {
-        Some(Audience::ServiceBus)
-    } else {
-        None
-    }
 }

@@ -4,8 +4,7 @@ use hyper::StatusCode;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::clock;
-use crate::graph::reply::Reply;
+use crate::{clock, graph::reply::Reply};
 
 /// An `AADSTS` error with its status, its `error` and a sentence like Microsoft's.
 struct Known {

@@ -5,13 +5,11 @@ use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Tokens;
-use super::app::App;
-use super::endpoint::audience;
-use crate::clock;
-use crate::graph::call::Call;
-use crate::graph::options::Tenant;
-use crate::graph::reply::Reply;
+use super::{Tokens, app::App, audience::audience};
+use crate::{
+    clock,
+    graph::{call::Call, options::Tenant, reply::Reply},
+};
 
 /// What App Service puts into `IDENTITY_HEADER`, and expects back.
 pub const IDENTITY_HEADER: &str = "local-identity-header";
@@ -23,7 +21,6 @@ pub(in crate::graph) fn is_managed(call: &Call) -> bool {
     matches!(call.uri.path(), IMDS | APP_SERVICE)
 }
 
-/// Answers such a call.
 pub(super) fn answer(
     tokens: &mut Tokens,
     tenant: &Tenant,

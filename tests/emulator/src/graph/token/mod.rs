@@ -2,26 +2,26 @@
 
 mod app;
 mod assertion;
+mod audience;
 mod endpoint;
 mod errors;
 mod issuer;
 mod managed;
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
-use std::time::Duration;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hyper::StatusCode;
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::call::Call;
-use super::options::Tenant;
-use super::refusal::Refusal;
+use super::{call::Call, options::Tenant, refusal::Refusal};
 use crate::clock;
 
 pub use app::{App, DEFAULT_CLIENT_ID, DEFAULT_SECRET, FederatedCredential, ManagedIdentity, Secret};

@@ -2,26 +2,31 @@
 
 use uuid::Uuid;
 
-use super::Planner;
 use crate::{
     change::{Change, Columns, Operation, Origin, Value},
     ids::ContactId,
+    plan::Planner,
 };
 
-pub(super) const USER: &str = "11111111-2222-4333-8444-aaaaaaaaaaaa";
-pub(super) const OTHER: &str = "11111111-2222-4333-8444-bbbbbbbbbbbb";
-pub(super) const LINK: &str = Planner::DEFAULT_LINK_COLUMN;
+pub(in crate::plan) const USER: &str = "11111111-2222-4333-8444-aaaaaaaaaaaa";
+pub(in crate::plan) const OTHER: &str = "11111111-2222-4333-8444-bbbbbbbbbbbb";
+pub(in crate::plan) const LINK: &str = Planner::DEFAULT_LINK_COLUMN;
 
 /// Columns by name; `-` is an emptied one.
-pub(super) type Table<'t> = &'t [(&'t str, &'t str)];
+pub(in crate::plan) type Table<'t> = &'t [(&'t str, &'t str)];
 
-pub(super) fn columns(table: Table<'_>) -> Columns {
+pub(in crate::plan) fn columns(table: Table<'_>) -> Columns {
     let value = |text: &str| if text == "-" { Value::Null } else { Value::Text(text.into()) };
     table.iter().map(|(name, text)| (*name, value(text))).collect()
 }
 
 /// A change of one contact; what is not empty of the images was registered.
-pub(super) fn change(operation: Operation, target: Table<'_>, before: Table<'_>, after: Table<'_>) -> Change {
+pub(in crate::plan) fn change(
+    operation: Operation,
+    target: Table<'_>,
+    before: Table<'_>,
+    after: Table<'_>,
+) -> Change {
     Change {
         organization: None,
         contact: ContactId(Uuid::from_u128(1)),

@@ -19,7 +19,8 @@ use tests::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::replay::{PATIENCE, QUICK, change, contactsync, user};
+use super::{PATIENCE, QUICK, user};
+use crate::replay::{change, contactsync};
 
 const MEGABYTE: u64 = 1 << 20;
 /// More than a worker takes that keeps to its bounds, and far less than what it is asked to take.

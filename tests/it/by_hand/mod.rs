@@ -9,10 +9,11 @@ use emulator::graph::User;
 use serde_json::Value as Json;
 use tests::{
     message::{ContactChange, moment},
+    quick::{GUARDED, contact, user},
     world::{Options, World},
 };
 
-use crate::replay::{GUARDED, change, contactsync, user};
+use crate::replay::{change, contactsync};
 
 /// A world with the first user, who has these first and last names.
 async fn world(first: &str, last: &str) -> Result<World> {

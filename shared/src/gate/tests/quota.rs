@@ -3,8 +3,11 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
-use super::{Gate, Limits, Permit};
-use crate::{moment::Moment, pace::Pace};
+use crate::{
+    gate::{Gate, Limits, Permit},
+    moment::Moment,
+    pace::Pace,
+};
 
 /// Graph's bucket for the writes of one app in one tenant: 3,000 in 150 seconds, empty at first, as in a
 /// backlog. Calls made while throttled are charged, down to a tenth of the bucket below zero.

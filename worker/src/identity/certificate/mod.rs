@@ -165,5 +165,4 @@ fn name(path: &Path) -> Box<str> {
 }
 
 #[cfg(test)]
-#[path = "certificate_tests.rs"]
 mod tests;

@@ -9,19 +9,21 @@ mod tls;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use emulator::broker::{self, EntityOptions};
-use emulator::bus::{Options, ServiceBus};
-use emulator::journal::{Event, Mark};
+use emulator::{
+    broker::{self, EntityOptions},
+    bus::{Options, ServiceBus},
+    journal::{Event, Mark},
+};
 use servicebus::{
     ConnectionString, Delivery, LinkState, Outgoing, Queue,
     amqp::{AmqpQueue, Settings},
 };
 use shared::retry::Ladder;
+use tests::PATIENCE;
 use tokio::time::timeout;
 
 const QUEUE: &str = "contacts";
 const DEAD: &str = "contacts/$DeadLetterQueue";
-const PATIENCE: Duration = tests::PATIENCE;
 
 async fn start() -> Result<(ServiceBus, AmqpQueue)> {
     start_with(EntityOptions::default()).await

@@ -1,135 +1,30 @@
 //! From a change to the write it asks for. A plan leaves no choice to whoever carries it out, and can be
 //! shown before it is.
 
+mod entries;
 mod forced;
+mod intent;
 mod letters;
 mod link_match;
 mod new_link;
-#[cfg(test)]
-mod samples;
+mod planner;
 
+use self::entries::Entries;
 pub use self::{
     forced::Forced,
+    intent::{Needless, Plan},
     letters::{is_logical_name, truncated, unsupported},
-    link_match::LinkMatch,
+    planner::{LinkMatch, Planner},
 };
 use crate::{
     change::{Change, Columns, Operation, Value},
-    ids::{OrganizationId, UserId},
-    mapping::{Mapping, Row},
-    patch::{MovesFrom, PropertyValue, SignIn, UserPatch},
-    property::Property,
+    ids::UserId,
+    mapping::Row,
+    patch::{MovesFrom, PropertyValue, SignIn},
     reason::DeadLetter,
 };
 
-/// What a change asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Plan {
-    /// Bring this user to these values.
-    Write {
-        /// The user.
-        user: UserId,
-        /// The properties to set.
-        patch: UserPatch,
-    },
-    /// No write is needed.
-    Nothing(Needless),
-    /// It cannot be done, now or later.
-    Impossible(DeadLetter),
-}
-
-/// Why a change needs no write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Needless {
-    /// The contact has no portal user: the link column is there and empty.
-    NotAPortalUser,
-    /// A registered image came along without the link column. Dataverse may leave null columns out of images, so
-    /// it is empty; or the column was not registered, which is why this is counted apart.
-    LinkNotInImage,
-    /// No mapped column changed.
-    NothingMapped,
-    /// Every mapped column has the value it had before, by the registered pre image.
-    SameAsBefore,
-    /// The columns that changed feed only properties whose required column is not true.
-    RequirementNotMet,
-    /// The operation never touches a user (delete, state, owner).
-    OperationIgnored,
-}
-
-impl Needless {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::NotAPortalUser,
-        Self::LinkNotInImage,
-        Self::NothingMapped,
-        Self::SameAsBefore,
-        Self::RequirementNotMet,
-        Self::OperationIgnored,
-    ];
-
-    /// The same for people.
-    #[must_use]
-    pub const fn explain(self) -> &'static str {
-        match self {
-            Self::NotAPortalUser => "the contact has no user: its link column is empty",
-            Self::LinkNotInImage => {
-                "the registered image does not show the link column, which is how an empty one looks: the contact \
-                 has no user; if it has one, add the column to the image"
-            }
-            Self::NothingMapped => "no mapped column changed",
-            Self::SameAsBefore => {
-                "every mapped column has the value it had before, by the pre image; contactsync apply writes it all the \
-                 same"
-            }
-            Self::RequirementNotMet => {
-                "what changed is written only if the column that its row requires is true, and it is not"
-            }
-            Self::OperationIgnored => "this operation never touches a user",
-        }
-    }
-
-    /// Stable text for logs, metrics and `plan --json`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::NotAPortalUser => "not-a-portal-user",
-            Self::LinkNotInImage => "link-not-in-image",
-            Self::NothingMapped => "nothing-mapped",
-            Self::SameAsBefore => "same-as-before",
-            Self::RequirementNotMet => "requirement-not-met",
-            Self::OperationIgnored => "operation-ignored",
-        }
-    }
-}
-
-/// Everything that planning depends on besides the change itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Planner {
-    /// Column that holds the user's object id.
-    pub link_column: Box<str>,
-    /// The table of columns and properties.
-    pub mapping: Mapping,
-    /// Organizations accepted; empty means any.
-    pub organizations: Vec<OrganizationId>,
-    /// From where the contact that a user is linked with may move his sign-in address.
-    pub link_match: LinkMatch,
-}
-
 impl Planner {
-    /// Column in which a Power Pages portal keeps the user's id.
-    pub const DEFAULT_LINK_COLUMN: &'static str = "adx_identity_username";
-
-    /// A planner with a mapping and everything else as most installations have it.
-    #[must_use]
-    pub fn new(mapping: Mapping) -> Self {
-        Self {
-            link_column: Self::DEFAULT_LINK_COLUMN.into(),
-            mapping,
-            organizations: Vec::new(),
-            link_match: LinkMatch::default(),
-        }
-    }
-
     /// Plans one change.
     #[must_use]
     pub fn plan(&self, change: &Change) -> Plan {
@@ -239,33 +134,6 @@ impl Planner {
     }
 }
 
-/// What the rows of the mapping give.
-#[derive(Default)]
-struct Entries {
-    values: Vec<(Property, PropertyValue)>,
-    /// Whether a row gives nothing because the column that it requires is not true.
-    unmet: bool,
-}
-
-impl Entries {
-    fn put(&mut self, row: &Row, value: Option<PropertyValue>) {
-        self.values.extend(value.map(|value| (row.property.clone(), value)));
-    }
-
-    fn write(self, user: UserId, change: &Change, from: MovesFrom) -> Plan {
-        let bound = |value| match value {
-            PropertyValue::SignIn(wanted) => SignIn { from, contact: Some(change.contact), ..*wanted }.into(),
-            value => value,
-        };
-        let entries = self.values.into_iter().map(|(property, value)| (property, bound(value)));
-        match UserPatch::new(entries) {
-            Some(patch) => Plan::Write { user, patch },
-            None if self.unmet => Plan::Nothing(Needless::RequirementNotMet),
-            None => Plan::Nothing(Needless::NothingMapped),
-        }
-    }
-}
-
 /// The address before, for a sign-in address: it tells which of several to change.
 fn with_previous(value: PropertyValue, row: &Row, change: &Change) -> PropertyValue {
     let PropertyValue::SignIn(wanted) = value else { return value };
@@ -279,13 +147,13 @@ fn with_previous(value: PropertyValue, row: &Row, change: &Change) -> PropertyVa
 
 #[cfg(test)]
 mod tests {
+    pub(super) mod samples;
+
     use uuid::Uuid;
 
-    use super::{
-        samples::{USER, change},
-        *,
-    };
-    use crate::reason::DeadLetterReason;
+    use self::samples::{USER, change};
+    use super::*;
+    use crate::{ids::OrganizationId, mapping::Mapping, reason::DeadLetterReason};
 
     const ORGANIZATION: OrganizationId = OrganizationId(Uuid::from_u128(7));
 

@@ -7,7 +7,7 @@ mod listing;
 mod outcomes;
 mod safety;
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{path::Path, process::Stdio};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -15,36 +15,12 @@ use emulator::broker::{Message, Mode, Verb, View, data_section};
 use serde_amqp::Value;
 use serde_json::Value as Json;
 use tests::{
-    binary,
+    PATIENCE, binary,
     message::ContactChange,
+    quick::{GUARDED, QUICK, contact, user},
     world::{DEAD_LETTERS, QUEUE, World},
 };
 use tokio::process::Command;
-use uuid::Uuid;
-
-pub(crate) const PATIENCE: Duration = tests::PATIENCE;
-
-/// Waits that a test can afford.
-pub(crate) const QUICK: &str = r#"
-[throttle]
-writes_per_second = 1000.0
-burst = 100.0
-[retry]
-first_delay = "10ms"
-longest_delay = "50ms"
-not_found_grace = "50ms"
-"#;
-
-/// The guard's attribute as the documentation suggests it.
-pub(crate) const GUARDED: &str = r#"guard.attribute = "extensionAttribute15""#;
-
-pub(crate) fn user(number: u128) -> Uuid {
-    Uuid::from_u128(0x1111_1111_2222_4333_8444_0000_0000_0000 + number)
-}
-
-pub(crate) fn contact(number: u128) -> Uuid {
-    Uuid::from_u128(0x9999_9999_2222_4333_8444_0000_0000_0000 + number)
-}
 
 /// A change of one contact that links to the user of the same number.
 pub(crate) fn change(number: u128, millis: i64) -> ContactChange {

@@ -8,29 +8,17 @@ mod rotation;
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;
-use emulator::graph::{App, DEFAULT_CLIENT_ID, FederatedCredential, Issuer, User};
+use emulator::graph::{App, DEFAULT_CLIENT_ID, FederatedCredential, Issuer};
 use tests::{
+    PATIENCE,
     binary::workspace,
-    message::{ContactChange, moment},
-    world::{Options, QUEUE, Worker, World},
+    message::ContactChange,
+    quick::{self, QUICK, renamed},
+    world::{QUEUE, Worker, World},
 };
-use uuid::{Uuid, uuid};
+use uuid::Uuid;
 
-const PATIENCE: Duration = tests::PATIENCE;
-const USER: Uuid = uuid!("11111111-2222-4333-8444-000000000001");
-const CONTACT: Uuid = uuid!("99999999-2222-4333-8444-000000000001");
-
-/// Waits that a test can afford.
-pub(crate) const QUICK: &str = r#"
-[throttle]
-first_probe = "50ms"
-longest_probe = "200ms"
-[retry]
-first_delay = "10ms"
-longest_delay = "50ms"
-first_return = "50ms"
-longest_return = "100ms"
-"#;
+const USER: Uuid = quick::user(1);
 
 /// Nothing of what the usual settings say about the app.
 const NOBODY: &str = r#"
@@ -50,9 +38,7 @@ fn pem(name: &str) -> String {
 
 /// A world with one user.
 async fn world() -> Result<World> {
-    let world = World::start(Options::default()).await?;
-    world.graph.add_user(User::new(USER))?;
-    Ok(world)
+    quick::world(1).await
 }
 
 /// Changes what the directory knows of the worker's app.
@@ -62,9 +48,7 @@ fn edit(world: &World, change: impl FnOnce(&mut App)) {
 
 /// The change that gives the user the first name `name`; the number tells its place in time.
 fn rename(at: usize, name: &str) -> ContactChange {
-    ContactChange::new(CONTACT, moment(at))
-        .set("adx_identity_username", USER.to_string())
-        .set("firstname", name)
+    renamed(1, at, name)
 }
 
 fn start(world: &World, layers: &[&str], variables: &[(&str, &str)]) -> Result<Worker> {

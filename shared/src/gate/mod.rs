@@ -5,9 +5,6 @@
 //! wait), the **pace** (the write budget), the **breaker** (many users failed in a row) and the **pause**
 //! (the installation is at fault and a person has to mend it).
 
-#[cfg(test)]
-mod quota;
-
 use std::{collections::HashSet, time::Duration};
 
 use crate::{ids::UserId, moment::Moment, pace::Pace, retry::Ladder};
@@ -283,6 +280,8 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
+    mod quota;
+
     use uuid::Uuid;
 
     use super::*;

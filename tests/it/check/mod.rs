@@ -13,11 +13,12 @@ use emulator::graph::User;
 use serde_json::Value;
 use tests::{
     binary,
+    quick::user,
     world::{Options, World},
 };
-use uuid::{Uuid, uuid};
+use uuid::Uuid;
 
-const USER: Uuid = uuid!("11111111-2222-4333-8444-000000000001");
+const USER: Uuid = user(1);
 
 /// A world with one user.
 async fn world() -> Result<World> {

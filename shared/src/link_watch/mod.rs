@@ -5,6 +5,7 @@
 //! or the images are wrong. This module gathers what messages show until the link has been seen, by names of columns
 //! and never by values, and judges it.
 
+mod counts;
 mod likeness;
 mod report;
 #[cfg(test)]
@@ -12,7 +13,10 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-pub use self::report::{Report, Why};
+pub use self::{
+    counts::Counts,
+    report::{Report, Why},
+};
 use crate::{
     change::{Change, Columns, Operation, Value},
     ids::{SequenceNumber, UserId},
@@ -36,37 +40,6 @@ const SIGNED_IN: &str = "adx_identity_lastsuccessfullogin";
 const PRIMARY_KEY: &str = "contactid";
 /// Prefix of the portal's columns about sign-in.
 const PORTAL: &str = "adx_identity_";
-
-/// How often the link was seen, and how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Changes that needed a link.
-    pub looked_at: u64,
-    /// With the object id of a user.
-    pub linked: u64,
-    /// With an empty link, also created without one.
-    pub empty: u64,
-    /// With something that is no object id.
-    pub no_id: u64,
-    /// Without the column, though an image came along.
-    pub not_in_image: u64,
-    /// Without the column and without an image.
-    pub no_image: u64,
-}
-
-impl Counts {
-    /// Changes that do not have the link column at all.
-    fn without_link(&self) -> u64 {
-        self.not_in_image + self.no_image
-    }
-
-    /// Changes that were passed over, or could not be told whose they are, while no link was seen in an image.
-    #[must_use]
-    pub fn without_user(&self) -> u64 {
-        // Once it was seen in targets the column is the right one, and only images that lack it are in doubt.
-        if self.linked > 0 { self.not_in_image } else { self.looked_at }
-    }
-}
 
 /// What is thought of the link by now.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,37 @@
+//! The properties that a change gives, on their way to a patch.
+
+use super::intent::{Needless, Plan};
+use crate::{
+    change::Change,
+    ids::UserId,
+    mapping::Row,
+    patch::{MovesFrom, PropertyValue, SignIn, UserPatch},
+    property::Property,
+};
+
+/// What the rows of the mapping give.
+#[derive(Default)]
+pub(super) struct Entries {
+    pub(super) values: Vec<(Property, PropertyValue)>,
+    /// Whether a row gives nothing because the column that it requires is not true.
+    pub(super) unmet: bool,
+}
+
+impl Entries {
+    pub(super) fn put(&mut self, row: &Row, value: Option<PropertyValue>) {
+        self.values.extend(value.map(|value| (row.property.clone(), value)));
+    }
+
+    pub(super) fn write(self, user: UserId, change: &Change, from: MovesFrom) -> Plan {
+        let bound = |value| match value {
+            PropertyValue::SignIn(wanted) => SignIn { from, contact: Some(change.contact), ..*wanted }.into(),
+            value => value,
+        };
+        let entries = self.values.into_iter().map(|(property, value)| (property, bound(value)));
+        match UserPatch::new(entries) {
+            Some(patch) => Plan::Write { user, patch },
+            None if self.unmet => Plan::Nothing(Needless::RequirementNotMet),
+            None => Plan::Nothing(Needless::NothingMapped),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What planning depends on besides the change.
+
+use crate::{ids::OrganizationId, mapping::Mapping};
+
+/// Everything that planning depends on besides the change itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planner {
+    /// Column that holds the user's object id.
+    pub link_column: Box<str>,
+    /// The table of columns and properties.
+    pub mapping: Mapping,
+    /// Organizations accepted; empty means any.
+    pub organizations: Vec<OrganizationId>,
+    /// From where the contact that a user is linked with may move his sign-in address.
+    pub link_match: LinkMatch,
+}
+
+impl Planner {
+    /// Column in which a Power Pages portal keeps the user's id.
+    pub const DEFAULT_LINK_COLUMN: &'static str = "adx_identity_username";
+
+    /// A planner with a mapping and everything else as most installations have it.
+    #[must_use]
+    pub fn new(mapping: Mapping) -> Self {
+        Self {
+            link_column: Self::DEFAULT_LINK_COLUMN.into(),
+            mapping,
+            organizations: Vec::new(),
+            link_match: LinkMatch::default(),
+        }
+    }
+}
+
+/// What must agree for a sign-in address to be moved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LinkMatch {
+    /// The message leaves the link as it was.
+    #[default]
+    Unchanged,
+    /// That, and the user signs in with the address that the contact had before, or that was written for it last.
+    Previous,
+    /// Nothing: whoever edits the link may move the address of any user.
+    Anything,
+}
+
+impl LinkMatch {
+    /// Names in the settings.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("unchanged", Self::Unchanged), ("previous", Self::Previous), ("anything", Self::Anything)];
+}
