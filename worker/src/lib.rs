@@ -17,6 +17,7 @@ pub mod identity;
 pub mod settings;
 pub mod telemetry;
 
+pub mod duration;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod http_client;

@@ -42,7 +42,7 @@ pub(super) struct Queues {
 
 impl Queues {
     pub(super) fn open(settings: &Settings, to: Option<&str>) -> anyhow::Result<Self> {
-        let clients = wiring::clients(&settings.graph)?;
+        let clients = wiring::clients(&settings.connection)?;
         let main = wiring::amqp_settings(settings, &clients);
         let open =
             |settings: &_| AmqpQueue::open_without_intake(settings).context("the queue cannot be opened");

@@ -53,6 +53,9 @@ pub struct Args {
 pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let settings = global.settings()?;
     logging::start(&settings.telemetry)?;
+    for outdated in &settings.outdated {
+        tracing::warn!("{outdated}");
+    }
     let runtime = runtime()?;
     if args.dry_run {
         runtime.block_on(rehearse::run(settings, &args.rehearsal))?;
@@ -67,7 +70,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         Some(address) => Some(http::bind(address)?),
         None => None,
     };
-    let clients = wiring::clients(&settings.graph)?;
+    let clients = wiring::clients(&settings.connection)?;
     let amqp = wiring::amqp_settings(&settings, &clients);
     let queue = Arc::new(wiring::queue(&amqp)?);
     let (tracer, spans) = settings.telemetry.otlp.as_ref().map(|otlp| Tracer::new(otlp.trace_ratio)).unzip();
@@ -80,7 +83,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         .zip(spans)
         .map(|(otlp, spans)| Export::start(clients.http.clone(), otlp, Arc::clone(&observer), spans));
     read_queue(&settings, &clients, &amqp, &queue, &observer);
-    let (directory, tokens) = wiring::observed_directory(&settings, clients, &observer)?;
+    let (directory, tokens) = wiring::observed_directory(&settings, clients, &observer);
     let probes = settings.throttle.probes;
     tokio::spawn(async move { tokens.warm_up(probes).await });
     tracing::info!(

@@ -90,7 +90,7 @@ const fn media_type(format: Format) -> &'static str {
 }
 
 async fn send(settings: &Settings, parcels: Vec<Parcel>, as_json: bool) -> anyhow::Result<()> {
-    let clients = wiring::clients(&settings.graph)?;
+    let clients = wiring::clients(&settings.connection)?;
     let amqp = wiring::amqp_settings(settings, &clients);
     let queue = AmqpQueue::open_without_intake(&amqp).context("the queue cannot be opened")?;
     let (all, mut sent) = (parcels.len(), 0);

@@ -3,7 +3,10 @@
 use std::fmt::Write;
 
 use super::{Snapshot, WorkerView, units};
-use crate::operate::backlog::{Counts, Known, Oldest, Reading};
+use crate::{
+    duration,
+    operate::backlog::{Counts, Known, Oldest, Reading},
+};
 
 /// Name and value of everything that is shown of the queue, in order.
 #[must_use]
@@ -24,7 +27,7 @@ pub fn queue_rows(reading: &Reading) -> Vec<(&'static str, String)> {
             "oldest waiting",
             match reading.oldest {
                 Oldest::NoneWaits => "none".to_owned(),
-                oldest => oldest.age(reading.at).map_or_else(unknown, units::span),
+                oldest => oldest.age(reading.at).map_or_else(unknown, duration::rough),
             },
         ),
     ]
