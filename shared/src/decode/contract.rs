@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{
     context::{Context, Images, with_members},
     datetime::DateTime,
-    error::{Error, Problem, Step},
+    error::{Error, PathStep, Problem},
     limits,
     namespace::Namespace,
     value::{
@@ -58,9 +58,9 @@ fn fill<'a, S: Source<'a>, T>(
     read: impl FnOnce(&mut S) -> Result<T, Error>,
 ) -> Result<(), Error> {
     if member.is_present() {
-        return Err(source.fail(Problem::Duplicate).inside(Step::Member(name)));
+        return Err(source.fail(Problem::Duplicate).inside(PathStep::Member(name)));
     }
-    let value = nullable(source, read).map_err(|error| error.inside(Step::Member(name)))?;
+    let value = nullable(source, read).map_err(|error| error.inside(PathStep::Member(name)))?;
     *member = value.map_or(Member::Nil, Member::Value);
     Ok(())
 }
@@ -80,7 +80,7 @@ pub(super) fn list<'a, S: Source<'a>, T>(
 ) -> Result<Vec<T>, Error> {
     let mut items = Vec::new();
     source.items(|source| {
-        let inside = |error: Error| error.inside(Step::Item(items.len()));
+        let inside = |error: Error| error.inside(PathStep::Item(items.len()));
         weigh::<S, T>(source).map_err(inside)?;
         let item = read(source).map_err(inside)?;
         items.push(item);

@@ -68,7 +68,7 @@ pub enum Problem {
 
 /// One step of a [`Path`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum PathStep {
     /// A member of the contract.
     Member(&'static str),
     /// An item of a list, counted from zero.
@@ -79,12 +79,12 @@ pub enum Step {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Path {
     /// Innermost step first, because errors collect it on their way out.
-    steps: Vec<Step>,
+    steps: Vec<PathStep>,
 }
 
 impl Path {
     /// The steps from the root inwards.
-    pub fn steps(&self) -> impl Iterator<Item = Step> + '_ {
+    pub fn steps(&self) -> impl Iterator<Item = PathStep> + '_ {
         self.steps.iter().rev().copied()
     }
 }
@@ -112,10 +112,10 @@ impl fmt::Display for Path {
                 continue;
             }
             match (position, step) {
-                (0, Step::Member(name)) => write!(f, " in {name}")?,
-                (_, Step::Member(name)) => write!(f, ".{name}")?,
-                (0, Step::Item(index)) => write!(f, " in [{index}]")?,
-                (_, Step::Item(index)) => write!(f, "[{index}]")?,
+                (0, PathStep::Member(name)) => write!(f, " in {name}")?,
+                (_, PathStep::Member(name)) => write!(f, ".{name}")?,
+                (0, PathStep::Item(index)) => write!(f, " in [{index}]")?,
+                (_, PathStep::Item(index)) => write!(f, "[{index}]")?,
             }
         }
         Ok(())
@@ -135,7 +135,7 @@ impl Error {
 
     /// Puts one step in front of the path, on the way out of a member or an item.
     #[must_use]
-    pub(super) fn inside(mut self, step: Step) -> Self {
+    pub(super) fn inside(mut self, step: PathStep) -> Self {
         self.path.steps.push(step);
         self
     }
@@ -148,10 +148,10 @@ mod tests {
     #[test]
     fn an_error_reads_as_a_fragment_that_leads_to_the_place() {
         let error = Error::new(Problem::Expected("a GUID"), 812)
-            .inside(Step::Member("Id"))
-            .inside(Step::Member("value"))
-            .inside(Step::Item(3))
-            .inside(Step::Member("InputParameters"));
+            .inside(PathStep::Member("Id"))
+            .inside(PathStep::Member("value"))
+            .inside(PathStep::Item(3))
+            .inside(PathStep::Member("InputParameters"));
         assert_eq!(error.to_string(), "expected a GUID at byte 812 in InputParameters[3].value.Id");
     }
 
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn a_very_long_path_is_shortened_in_the_middle() {
         let error =
-            (0..90).fold(Error::of_document(Problem::Truncated), |error, _| error.inside(Step::Item(1)));
+            (0..90).fold(Error::of_document(Problem::Truncated), |error, _| error.inside(PathStep::Item(1)));
         assert_eq!(error.to_string(), format!("body ends too early in {0}…{0}", "[1]".repeat(6)));
     }
 }

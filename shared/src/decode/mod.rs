@@ -35,7 +35,7 @@ use self::{
 };
 pub use self::{
     context::Context,
-    error::{Error, Path, Problem, Step},
+    error::{Error, Path, PathStep, Problem},
     extract::AUTOMATIC_IMAGE,
     message::{Format, Message, Subject, Unread, Unreadable},
     render::View,

@@ -169,8 +169,10 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::ids::SequenceNumber;
-    use crate::reason::{DeadLetter, DeadLetterReason};
+    use crate::{
+        ids::SequenceNumber,
+        reason::{DeadLetter, DeadLetterReason},
+    };
 
     const LOCK: LockToken = LockToken(Uuid::from_u128(1));
     const TICKET: Ticket = Ticket { lock: LOCK, member: None };

@@ -17,8 +17,6 @@ const KNOWN_IN_THE_WORKER: &[&str] = &[
     "worker/src/commands/replay/foretell.rs",
     "worker/src/operate/replay/supply.rs",
     "worker/src/operate/replay/taking.rs",
-    "worker/src/pipeline.rs",
-    "worker/src/pipeline/link.rs",
     "worker/src/settings/bus.rs",
     "worker/src/settings/check/access.rs",
     "worker/src/settings/check/budget.rs",

@@ -20,14 +20,12 @@ const KNOWN_BESIDE_THEIR_FOLDER: &[&str] = &[
     "worker/src/commands/replay.rs",
     "worker/src/envelope/copies.rs",
     "worker/src/graph/http.rs",
-    "worker/src/pipeline.rs",
     "worker/src/settings/tests.rs",
 ];
 
 const KNOWN_TO_BE_PLACED: &[&str] = &[];
 
 const KNOWN_TO_SCATTER_IMPORTS: &[&str] = &[
-    "shared/src/engine/held.rs",
     "worker/servicebus/src/amqp/arrival.rs",
     "worker/servicebus/src/amqp/claims.rs",
     "worker/servicebus/src/amqp/connection.rs",

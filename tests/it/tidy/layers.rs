@@ -30,8 +30,8 @@ const WORKER: Table = Table {
         &["main", "fuzz"],
         &["cli"],
         &["commands"],
-        &["operate", "pipeline"],
-        &["pool"],
+        &["operate"],
+        &["run"],
         &["preview"],
         &["envelope"],
         &["graph", "status_page"],
@@ -52,7 +52,7 @@ const SERVICE_BUS: Table = Table {
         &["token"],
         &["error"],
         &["times", "http"],
-        &["clock"],
+        &["clock", "retry"],
     ],
 };
 
@@ -77,7 +77,7 @@ const AMQP: Table = Table {
         &["wire"],
         &["sections"],
         &["scan"],
-        &["recovery", "backoff", "settings", "stream"],
+        &["recovery", "settings", "stream"],
     ],
 };
 

@@ -19,8 +19,6 @@ const KNOWN_TO_MEAN_SEVERAL: &[&str] = &[
     "Cause",
     "Census",
     "Credential",
-    "End",
-    "Ending",
     "Endpoint",
     "Entry",
     "Fault",
@@ -41,12 +39,9 @@ const KNOWN_TO_MEAN_SEVERAL: &[&str] = &[
     "Row",
     "Seen",
     "Settings",
-    "Settlement",
-    "Settler",
     "Show",
     "Source",
     "Value",
-    "Verdict",
 ];
 
 #[test]

@@ -21,7 +21,7 @@ use shared::{
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::pipeline::Policy;
+use super::policy::Policy;
 use crate::{
     preview::judge::{Read, Report, changes, judge},
     settings::LinkUnseen,

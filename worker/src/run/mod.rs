@@ -4,9 +4,11 @@
 
 mod delayed_retry;
 mod link;
+mod now;
 mod pipeline;
+mod policy;
 pub mod renewal;
 mod settlements;
 mod state;
 
-pub use self::pipeline::{Pipeline, Policy};
+pub use self::{pipeline::Pipeline, policy::Policy};

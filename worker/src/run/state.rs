@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use shared::{engine::Engine, gate::State, lanes::About, moment::Moment};
 
-use super::pipeline::Now;
+use super::now::Now;
 use crate::telemetry::{
     Observer,
     health::{Fault, Phase},

@@ -13,7 +13,7 @@ use super::{
     context::Context,
     contract::{self, Extent, Source},
     datetime::DateTime,
-    error::{Error, Problem, Step},
+    error::{Error, PathStep, Problem},
     namespace::{self, Namespace},
     value::{Member, Named, TypeName, Value},
 };
@@ -186,7 +186,7 @@ fn boxed_scalar<'a>(reader: &mut Reader<'a>) -> Result<Value<'a>, Error> {
             return reader.skip();
         }
         if value.is_present() {
-            return Err(reader.fail(Problem::Duplicate).inside(Step::Member("__value")));
+            return Err(reader.fail(Problem::Duplicate).inside(PathStep::Member("__value")));
         }
         value = Member::Value(reader.any()?);
         Ok(())

@@ -11,6 +11,7 @@ use shared::{
     engine::{Failures, Intake, Planned},
     ids::{ContactId, SequenceNumber},
     patch::{PropertyValue, UserPatch},
+    plan::Planner,
     property::Property,
     reason::DeadLetterReason,
 };

@@ -7,19 +7,16 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use jiff::Timestamp;
 use servicebus::{Delivery, Queue, clock, times::Reading};
 use shared::{
     class::Class,
-    engine::{self, Arrival, Effect, Engine, LookResult, WriteResult, renewal::Renewal},
+    engine::{Arrival, Effect, Engine, LookResult, WriteResult, renewal::Renewal},
     gate::State,
     ids::{LockToken, UserId},
     lanes::{Failure, Success},
     moment::Moment,
     patch::UserWrite,
-    plan::Planner,
     reason::chain,
-    retry::Ladder,
     step::Step,
 };
 use tokio::{
@@ -30,6 +27,8 @@ use tokio::{
 
 use super::{
     link::LinkGate,
+    now::Now,
+    policy::Policy,
     renewal::renew,
     settlements::{Copy, End, LockedDelivery, Settlements},
     state::StateLog,
@@ -37,7 +36,6 @@ use super::{
 use crate::{
     graph::{self, Directory, Patience},
     preview::judge::{Judged, Read, Report, changes, internal, judge, read},
-    settings::{LinkUnseen, Settings},
     telemetry::{
         Observer,
         health::{BEAT, Phase},
@@ -47,44 +45,6 @@ use crate::{
     },
 };
 
-/// What the shell needs to know besides the engine's policy.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// What to write for a change.
-    pub planner: Planner,
-    /// What to do when messages prove that the link column or the images are wrong.
-    pub link_unseen: LinkUnseen,
-    /// Waits between looks at the queue while messages are held back for that.
-    pub looks: Ladder,
-    /// Bounds and patience of the engine.
-    pub engine: engine::Policy,
-    /// Patience with answers of Graph that may pass.
-    pub patience: Patience,
-    /// Waits before a message that was handed back comes again.
-    pub returns: Ladder,
-    /// Time to finish at shutdown.
-    pub grace: Duration,
-}
-
-/// Patience with a conflict or an overload that Graph reports for one write; longer waits are the ladder's.
-const BRIEF: Duration = Duration::from_secs(30);
-
-impl Policy {
-    /// The policy that these settings ask for.
-    #[must_use]
-    pub fn of(settings: &Settings) -> Self {
-        Self {
-            planner: settings.planner.clone(),
-            link_unseen: settings.link_unseen,
-            looks: settings.throttle.probes,
-            engine: settings.engine_policy(),
-            patience: Patience { not_found: settings.retry.not_found_grace, brief: BRIEF },
-            returns: settings.retry.returns,
-            grace: settings.pool.grace,
-        }
-    }
-}
-
 struct WriteEnded {
     user: UserId,
     written: Written,
@@ -93,15 +53,7 @@ struct WriteEnded {
     cause: PauseCause,
 }
 
-/// The time of a turn: read once, for everything that a turn does.
-#[derive(Clone, Copy)]
-pub(super) struct Now {
-    pub(super) instant: Instant,
-    pub(super) moment: Moment,
-    pub(super) wall: Timestamp,
-}
-
-/// The worker pool of one replica.
+/// The path of messages through one replica.
 pub struct Pipeline<Q, D> {
     queue: Arc<Q>,
     directory: Arc<D>,
@@ -124,7 +76,7 @@ pub struct Pipeline<Q, D> {
 }
 
 impl<Q: Queue, D: Directory> Pipeline<Q, D> {
-    /// A pool that has not begun yet.
+    /// One that has not begun yet.
     pub fn new(queue: Arc<Q>, directory: Arc<D>, policy: Policy, observer: Arc<Observer>) -> Self {
         Self {
             engine: Engine::new(policy.engine.clone()),

@@ -1,0 +1,48 @@
+//! What a replica is told to do, and how patient it is to be.
+
+use std::time::Duration;
+
+use shared::{engine, plan::Planner, retry::Ladder};
+
+use crate::{
+    graph::Patience,
+    settings::{LinkUnseen, Settings},
+};
+
+/// What the shell needs to know besides the engine's policy.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// What to write for a change.
+    pub planner: Planner,
+    /// What to do when messages prove that the link column or the images are wrong.
+    pub link_unseen: LinkUnseen,
+    /// Waits between looks at the queue while messages are held back for that.
+    pub looks: Ladder,
+    /// Bounds and patience of the engine.
+    pub engine: engine::Policy,
+    /// Patience with answers of Graph that may pass.
+    pub patience: Patience,
+    /// Waits before a message that was handed back comes again.
+    pub returns: Ladder,
+    /// Time to finish at shutdown.
+    pub grace: Duration,
+}
+
+/// Patience with a conflict or an overload that Graph reports for one write; longer waits are the ladder's.
+const BRIEF: Duration = Duration::from_secs(30);
+
+impl Policy {
+    /// The policy that these settings ask for.
+    #[must_use]
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            planner: settings.planner.clone(),
+            link_unseen: settings.link_unseen,
+            looks: settings.throttle.probes,
+            engine: settings.engine_policy(),
+            patience: Patience { not_found: settings.retry.not_found_grace, brief: BRIEF },
+            returns: settings.retry.returns,
+            grace: settings.pool.grace,
+        }
+    }
+}
