@@ -2,18 +2,16 @@
 //!
 //! The figures and how to read them are in `README.md` beside this file.
 
-use std::{fs, num::NonZeroUsize, path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use divan::{AllocProfiler, Bencher, black_box, counter::ItemsCount};
 use jiff::Timestamp;
 use shared::{
-    backoff::Backoff,
     change::Change,
     engine::{
         Arrival, Effect, Engine, Failures, Intake, Lineage, Policy,
         intake::{Planned, Read, changes},
     },
-    gate,
     ids::{ContactId, LockToken, SequenceNumber, UserId},
     lanes::{self, Success},
     mapping::Mapping,
@@ -23,6 +21,7 @@ use shared::{
     patch::{PropertyValue, UserPatch},
     plan::Planner,
     property::Property,
+    step::Step,
     urgency::Urgency,
     version::Version,
 };
@@ -56,43 +55,24 @@ fn plan(bencher: Bencher, preset: &str) {
     bencher.bench_local(|| planner.plan(black_box(&change)));
 }
 
-fn engine() -> Engine {
-    let delays = |millis| {
-        Backoff::new(Duration::from_millis(millis), Duration::from_secs(20)).expect("the first is shorter")
-    };
-    Engine::new(Policy {
-        lanes: lanes::Limits {
-            concurrency: 64,
-            messages: 5_000,
-            remembered_users: NonZeroUsize::new(20_000).expect("not zero"),
-            tries_in_place: 6,
-            backoff: delays(500),
-            many_users: 5,
-            refusal_patience: Duration::from_secs(5),
-            verify_after: None,
-        },
-        gate: gate::Limits {
-            breaker_users: 10,
-            probe: delays(1_000),
-            throttle: delays(1_000),
-            longest_wait: Duration::from_mins(10),
-        },
-        pace: Pace::unlimited(),
-        bytes: 32 << 20,
-        max_age: Duration::from_hours(24),
-        max_lock_hold: Duration::from_mins(10),
-    })
+fn engine() -> Engine<LockToken> {
+    let lanes = lanes::Limits { concurrency: 64, messages: 5_000, ..lanes::Limits::default() };
+    Engine::new(Policy { lanes, pace: Pace::unlimited(), ..Policy::default() })
 }
 
 /// Message n, a change of two properties of one of so many users.
-fn arrival(number: u32, users: u32) -> Arrival {
+fn arrival(number: u32, users: u32) -> Arrival<LockToken> {
     let property = |name| Property::named(name).expect("a known property");
     let value = |text: &str| PropertyValue::Text(format!("{text}#{number}").into());
     let patch =
         UserPatch::new([(property("mail"), value("ada@example.org")), (property("givenName"), value("Ada"))]);
     let at = Timestamp::from_second(1_700_000_000 + i64::from(number)).expect("in range");
+    let lock = LockToken(Uuid::from_u128(u128::from(number)));
     Arrival {
-        lock: LockToken(Uuid::from_u128(u128::from(number))),
+        message: lock,
+        lock,
+        taken: Moment::START,
+        jitter: 0.5,
         locked_for: Duration::from_mins(1),
         bytes: 4_000,
         enqueued: at,
@@ -125,11 +105,14 @@ fn arrival_to_settlement(bencher: Bencher, users: u32) {
             }
             let (mut settled, mut flying) = (0, Vec::new());
             loop {
-                while let Some(effect) = engine.next(now) {
+                while let Step::Do(effect) = engine.next(now) {
                     match effect {
                         Effect::Write { write, .. } => flying.push(write.user),
-                        Effect::Settle { .. } => settled += 1,
-                        Effect::Verify(_) | Effect::Probe => {}
+                        Effect::Settle { message, .. } => {
+                            engine.settled(message);
+                            settled += 1;
+                        }
+                        Effect::Verify(_) | Effect::Probe | Effect::Renew(_) => {}
                     }
                 }
                 let Some(user) = flying.pop() else { break };

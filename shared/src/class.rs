@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The only thing the engine looks at when a call to Graph or Service Bus failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// It may work in a moment; the outcome of the call may be unknown. Try again with backoff.
+    /// It may work in a moment; the outcome of the call may be unknown. Try again after a wait that grows.
     Transient,
     /// The service asks everyone to wait. No attempt is counted.
     Throttled {

@@ -15,10 +15,10 @@ pub mod lanes;
 pub mod reconcile;
 
 pub mod gate;
+pub mod outcome;
 pub mod pace;
 
 pub mod admission;
-pub mod backoff;
 pub mod change;
 pub mod class;
 pub mod identities;
@@ -30,8 +30,10 @@ pub mod patch;
 pub mod property;
 pub mod reason;
 pub mod register;
+pub mod retry;
 pub mod retry_after;
 pub mod shown;
+pub mod step;
 pub mod urgency;
 pub mod utf16;
 pub mod version;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::moment::Moment;
 
 /// The bucket.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Pace {
     ceiling: f64,
     rate: f64,
@@ -64,8 +64,7 @@ impl Pace {
     }
 
     /// Writes that can be taken at once.
-    #[must_use]
-    pub fn at_hand(&self, now: Moment) -> f64 {
+    fn at_hand(&self, now: Moment) -> f64 {
         let passed = (now - self.counted).as_secs_f64();
         if passed > 0.0 { (self.tokens + passed * self.rate).min(self.burst) } else { self.tokens }
     }
@@ -73,12 +72,22 @@ impl Pace {
     /// When the next write can be taken: now, or later.
     #[must_use]
     pub fn ready_at(&self, now: Moment) -> Moment {
+        self.filled_at(1.0, now)
+    }
+
+    /// When so many can be taken at once; `None` if they are more than a burst.
+    #[must_use]
+    pub fn holds_at(&self, writes: f64, now: Moment) -> Option<Moment> {
+        (writes <= self.burst).then(|| self.filled_at(writes, now))
+    }
+
+    fn filled_at(&self, writes: f64, now: Moment) -> Moment {
         let tokens = self.at_hand(now);
-        if tokens >= 1.0 {
+        if tokens >= writes {
             return now;
         }
         self.counted.max(now)
-            + Duration::from_secs_f64((1.0 - tokens) / self.rate).max(Duration::from_micros(100))
+            + Duration::from_secs_f64((writes - tokens) / self.rate).max(Duration::from_micros(100))
     }
 
     /// Returns a write that was taken and not made.

@@ -4,8 +4,9 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::{
-    engine::{Ending, Intake},
+    engine::Intake,
     mapping::{Convert, Mapping, OnInvalid, OnNull, Row, Source},
+    outcome::Outcome,
     plan::{Needless, Planner},
     property::Property,
     reason::{DeadLetter, DeadLetterReason},
@@ -61,7 +62,7 @@ fn outcome(intake: Intake) -> (Vec<u128>, Option<DeadLetter>) {
                 planned.iter().map(|one| number(one.user.to_string()).expect("one of ours")).collect();
             (users, failures.letter())
         }
-        Intake::Settle(_, letter) => (Vec::new(), letter),
+        Intake::Settle(outcome) => (Vec::new(), outcome.letter().cloned()),
     }
 }
 
@@ -69,8 +70,8 @@ fn outcome(intake: Intake) -> (Vec<u128>, Option<DeadLetter>) {
 fn told(context: &Value, marked: bool) -> String {
     match intake(context, marked) {
         Intake::Work(..) => "write".to_owned(),
-        Intake::Settle(Ending::Unchanged(why), None) => why.as_str().to_owned(),
-        Intake::Settle(_, letter) => letter.expect("a dead letter").reason.to_string(),
+        Intake::Settle(Outcome::Unchanged(why)) => why.as_str().to_owned(),
+        Intake::Settle(outcome) => outcome.letter().expect("a dead letter").reason.to_string(),
     }
 }
 
@@ -249,7 +250,7 @@ fn what_to_do_fits_the_message_and_a_column_left_out_at_creation_is_empty() {
         let body = serde_json::to_vec(&context(message, "contact", primary, inputs, &Value::Null));
         let letter = match Intake::of(&body.expect("serializes"), None, false, &planner) {
             Intake::Work(_, failures) => failures.letter(),
-            Intake::Settle(_, letter) => letter,
+            Intake::Settle(outcome) => outcome.letter().cloned(),
         };
         assert_eq!(letter.is_some(), expected.is_some(), "{message}");
         if let (Some(letter), Some((told, never))) = (letter, expected) {

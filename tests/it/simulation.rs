@@ -96,3 +96,9 @@ fn without_heeding_the_time_changes_after_a_restore_are_stale() {
     let shape = |shape| Shape { restored: true, guilty: 0, ..shape };
     check_remedy(Remedy::Time, shape, |broken| matches!(broken, Broken::Value { .. }));
 }
+
+#[test]
+fn without_renewing_locks_they_lapse_in_the_hands_of_replicas_that_live() {
+    let shape = |shape| Shape { guilt: Guilt::Fails, guilty: 3, ..shape };
+    check_remedy(Remedy::Renewal, shape, |broken| matches!(broken, Broken::LockLapsed(_)));
+}

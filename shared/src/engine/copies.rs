@@ -9,11 +9,10 @@ use std::{hash::BuildHasher, num::NonZeroUsize, sync::LazyLock, time::Duration};
 use foldhash::quality::RandomState;
 use lru::LruCache;
 
-use super::Ending;
 use crate::{
     ids::{LockToken, SequenceNumber},
     moment::Moment,
-    reason::DeadLetter,
+    outcome::Outcome,
 };
 
 /// Copies that are remembered; the one made longest ago is forgotten first.
@@ -57,27 +56,34 @@ struct Known {
 
 /// A settlement that waits.
 #[derive(Clone, Debug)]
-pub(super) struct Postponed {
+pub(super) struct Postponed<M> {
+    pub(super) message: M,
     pub(super) lock: LockToken,
     pub(super) lineage: Lineage,
-    pub(super) ending: Ending,
-    pub(super) letter: Option<DeadLetter>,
+    /// [`Outcome::Copied`] or [`Outcome::Returned`].
+    pub(super) outcome: Outcome,
+}
+
+impl<M> Postponed<M> {
+    fn is_returned(&self) -> bool {
+        matches!(self.outcome, Outcome::Returned(_))
+    }
 }
 
 /// The copies that this replica has sent, and the settlements that wait because of them.
 #[derive(Debug)]
-pub(super) struct Copies {
+pub(super) struct Copies<M> {
     known: LruCache<Origin, Known>,
-    postponed: Vec<(Moment, Postponed)>,
+    postponed: Vec<(Moment, Postponed<M>)>,
 }
 
-impl Default for Copies {
+impl<M> Default for Copies<M> {
     fn default() -> Self {
         Self { known: LruCache::new(REMEMBERED), postponed: Vec::new() }
     }
 }
 
-impl Copies {
+impl<M> Copies<M> {
     /// A copy of this message was confirmed by the queue.
     pub(super) fn sent(&mut self, of: Lineage) {
         let known = self.known.get_or_insert_mut(of.key(), Known::default);
@@ -88,14 +94,14 @@ impl Copies {
     }
 
     /// A message whose place a copy takes is gone. What waited for that may go on.
-    pub(super) fn removed(&mut self, message: Lineage) -> Vec<Postponed> {
+    pub(super) fn removed(&mut self, message: Lineage) -> Vec<Postponed<M>> {
         if let Some(known) = self.known.get_mut(&message.key())
             && known.newest == message.attempt.saturating_add(1)
         {
             known.removed = true;
         }
-        let of_it = |(_, postponed): &mut (Moment, Postponed)| {
-            postponed.ending == Ending::Returned && postponed.lineage.key() == message.key()
+        let of_it = |(_, postponed): &mut (Moment, Postponed<M>)| {
+            postponed.is_returned() && postponed.lineage.key() == message.key()
         };
         self.postponed.extract_if(.., of_it).map(|(_, postponed)| postponed).collect()
     }
@@ -124,25 +130,25 @@ impl Copies {
     }
 
     /// Settles a message later.
-    pub(super) fn postpone(&mut self, until: Moment, postponed: Postponed) {
+    pub(super) fn postpone(&mut self, until: Moment, postponed: Postponed<M>) {
         self.postponed.push((until, postponed));
     }
 
     /// What has waited long enough.
-    pub(super) fn due(&mut self, now: Moment) -> Vec<Postponed> {
+    pub(super) fn due(&mut self, now: Moment) -> Vec<Postponed<M>> {
         if self.postponed.is_empty() {
             return Vec::new();
         }
         let due = self.postponed.extract_if(.., |(until, _)| *until <= now);
         let known = &mut self.known;
-        let in_vain = |(_, postponed): (Moment, Postponed)| {
-            if postponed.ending != Ending::Returned {
+        let in_vain = |(_, postponed): (Moment, Postponed<M>)| {
+            if !postponed.is_returned() {
                 return postponed;
             }
             if let Some(known) = known.get_mut(&postponed.lineage.key()) {
                 known.removed = true;
             }
-            Postponed { ending: Ending::Released, letter: None, ..postponed }
+            Postponed { outcome: Outcome::Released, ..postponed }
         };
         due.map(in_vain).collect()
     }
@@ -158,9 +164,10 @@ impl Copies {
     }
 
     /// Everything that waits, or what waits under one lock.
-    pub(super) fn withdraw(&mut self, lock: Option<LockToken>) -> Vec<LockToken> {
-        let meant = |(_, postponed): &mut (Moment, Postponed)| lock.is_none_or(|lock| lock == postponed.lock);
-        self.postponed.extract_if(.., meant).map(|(_, postponed)| postponed.lock).collect()
+    pub(super) fn withdraw(&mut self, lock: Option<LockToken>) -> Vec<M> {
+        let meant =
+            |(_, postponed): &mut (Moment, Postponed<M>)| lock.is_none_or(|lock| lock == postponed.lock);
+        self.postponed.extract_if(.., meant).map(|(_, postponed)| postponed.message).collect()
     }
 }
 
@@ -183,9 +190,14 @@ impl Lineage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reason::{DeadLetter, DeadLetterReason};
 
     fn message(origin: i64, generation: u32, attempt: u32) -> Lineage {
         Lineage { origin: SequenceNumber(origin), generation, attempt, content: 0 }
+    }
+
+    fn returned() -> Outcome {
+        Outcome::Returned(DeadLetter::new(DeadLetterReason::GraphRefused, "in a test"))
     }
 
     fn at(seconds: u64) -> Moment {
@@ -194,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_copy_takes_the_place_of_what_came_before_it_and_of_nothing_else() {
-        let mut copies = Copies::default();
+        let mut copies = Copies::<()>::default();
         copies.sent(message(7, 0, 1));
         copies.sent(message(7, 0, 0));
         for (later, replaced) in [
@@ -211,7 +223,7 @@ mod tests {
 
     #[test]
     fn what_comes_again_and_again_is_removed_at_growing_intervals() {
-        let mut copies = Copies::default();
+        let mut copies = Copies::<()>::default();
         copies.sent(message(7, 0, 0));
         let waits: Vec<_> = (0..12).map(|_| copies.replace(message(7, 0, 0), at(0))).collect();
         let seconds = [0, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60, 60];
@@ -220,12 +232,12 @@ mod tests {
 
     #[test]
     fn a_copy_is_not_copied_before_its_original_is_gone() {
-        let mut copies = Copies::default();
+        let mut copies = Copies::<()>::default();
         assert_eq!(copies.hold_back(message(7, 0, 1), at(0)), None, "sent by another replica");
         copies.sent(message(7, 0, 0));
         let until = copies.hold_back(message(7, 0, 1), at(0)).expect("its original is there");
         let lock = LockToken(uuid::Uuid::from_u128(1));
-        let copy = Postponed { lock, lineage: message(7, 0, 1), ending: Ending::Returned, letter: None };
+        let copy = Postponed { message: (), lock, lineage: message(7, 0, 1), outcome: returned() };
         copies.postpone(until, copy);
         assert!(copies.removed(message(8, 0, 0)).is_empty() && copies.due(at(1)).is_empty());
         assert_eq!(copies.removed(message(7, 0, 0)).len(), 1);
@@ -235,14 +247,14 @@ mod tests {
     }
     #[test]
     fn an_original_that_does_not_come_again_counts_as_gone_in_the_end() {
-        let mut copies = Copies::default();
+        let mut copies = Copies::<()>::default();
         copies.sent(message(7, 0, 0));
         let until = copies.hold_back(message(7, 0, 1), at(0)).expect("its original may be there");
         let lock = LockToken(uuid::Uuid::from_u128(1));
-        let copy = Postponed { lock, lineage: message(7, 0, 1), ending: Ending::Returned, letter: None };
+        let copy = Postponed { message: (), lock, lineage: message(7, 0, 1), outcome: returned() };
         copies.postpone(until, copy);
-        let due: Vec<_> = copies.due(until).into_iter().map(|due| due.ending).collect();
-        assert_eq!(due, [Ending::Released], "once without a copy");
+        let due: Vec<_> = copies.due(until).into_iter().map(|due| due.outcome).collect();
+        assert_eq!(due, [Outcome::Released], "once without a copy");
         assert_eq!(copies.hold_back(message(7, 0, 1), until), None);
     }
 }

@@ -1,13 +1,15 @@
 //! The messages under lock. A message may hold several changes, of several users; it is settled once, when
-//! the last of them has its verdict.
+//! the last of them has its outcome.
 
 use super::{
     Lineage,
     members::{Failures, Member},
+    renewal::Locks,
 };
 use crate::{
-    ids::{IdMap, LockToken, UserId},
-    lanes::Verdict,
+    ids::{LockToken, UserId},
+    moment::Moment,
+    outcome::Outcome,
 };
 
 /// What a change on its way belongs to.
@@ -21,29 +23,59 @@ pub(super) struct Ticket {
 
 /// A message whose changes are on their way.
 #[derive(Debug)]
-struct Held {
-    /// Changes without a verdict.
+pub(super) struct Held<M> {
+    /// The caller's own.
+    pub(super) message: M,
+    /// Changes without an outcome.
     open: usize,
-    /// The gravest verdict so far.
-    verdict: Verdict,
+    /// The gravest outcome so far.
+    outcome: Outcome,
     /// The members that failed, if it is about several contacts.
     failures: Failures,
     users: Vec<UserId>,
     bytes: usize,
     lineage: Lineage,
+    /// When it is handed back; nothing once it has been, as far as it could.
+    until: Option<Moment>,
 }
 
-/// All of them.
-#[derive(Debug, Default)]
-pub(super) struct HeldMessages {
-    messages: IdMap<LockToken, Held>,
+impl<M> Held<M> {
+    /// A message with one entry of `users` for each of its changes, to be held until then; `failures` are the members
+    /// of it that could not be planned.
+    pub(super) fn new(
+        message: M,
+        lineage: Lineage,
+        users: Vec<UserId>,
+        bytes: usize,
+        failures: Failures,
+        until: Moment,
+    ) -> Self {
+        let (open, outcome, until) = (users.len(), Outcome::Stale, Some(until));
+        Self { message, open, outcome, failures, users, bytes, lineage, until }
+    }
+}
+
+/// All of them, and the locks of those that are being settled.
+#[derive(Debug)]
+pub(super) struct HeldMessages<M> {
+    /// Under each lock a message whose changes are on their way, or nothing while it is settled.
+    locks: Locks<Option<Held<M>>>,
+    messages: usize,
     bytes: usize,
+    /// Nothing is handed back before this time.
+    first: Option<Moment>,
 }
 
-impl HeldMessages {
+impl<M> Default for HeldMessages<M> {
+    fn default() -> Self {
+        Self { locks: Locks::default(), messages: 0, bytes: 0, first: None }
+    }
+}
+
+impl<M> HeldMessages<M> {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.messages.len()
+        self.messages
     }
 
     /// Bytes of all their bodies.
@@ -51,64 +83,84 @@ impl HeldMessages {
         self.bytes
     }
 
-    /// Whether a message is held.
-    pub(super) fn contains(&self, lock: LockToken) -> bool {
-        self.messages.contains_key(&lock)
+    /// The locks, those of messages that are being settled as well.
+    pub(super) fn locks(&mut self) -> &mut Locks<Option<Held<M>>> {
+        &mut self.locks
     }
 
-    /// Keeps a message, one entry of `users` for each of its changes; `failures` are the members of it that could
-    /// not be planned.
-    pub(super) fn hold(
-        &mut self,
-        lock: LockToken,
-        lineage: Lineage,
-        users: Vec<UserId>,
-        bytes: usize,
-        failures: Failures,
-    ) {
-        self.bytes += bytes;
-        let held = Held { open: users.len(), verdict: Verdict::Stale, failures, users, bytes, lineage };
-        self.messages.insert(lock, held);
+    /// When the next lock has to be renewed.
+    pub(super) fn next_renewal(&self) -> Option<Moment> {
+        self.locks.next_due()
     }
 
-    /// One change of a message has its verdict. Returns what becomes of the message if it was the last.
+    /// Keeps a message under a lock that is kept already.
+    pub(super) fn hold(&mut self, lock: LockToken, held: Held<M>) {
+        let Some(place) = self.locks.get_mut(lock) else { return };
+        self.messages += 1;
+        self.bytes += held.bytes;
+        self.first = [self.first, held.until].into_iter().flatten().min();
+        *place = Some(held);
+    }
+
+    /// The caller's own of a message whose changes are on their way.
+    pub(super) fn message_mut(&mut self, lock: LockToken) -> Option<&mut M> {
+        self.locks.get_mut(lock)?.as_mut().map(|held| &mut held.message)
+    }
+
+    /// One change of a message has its outcome. Returns the message with its own outcome if it was the last.
     ///
-    /// The gravest verdict decides: applying a change twice is harmless, and losing one is not. Of several members
-    /// that failed for good, one dead letter names all.
-    pub(super) fn close(&mut self, ticket: Ticket, verdict: Verdict) -> Option<(Verdict, Lineage)> {
-        let held = self.messages.get_mut(&ticket.lock)?;
+    /// The gravest outcome decides. Of several members that failed for good, one dead letter names all.
+    pub(super) fn close(&mut self, ticket: Ticket, outcome: Outcome) -> Option<(M, Outcome, Lineage)> {
+        let place = self.locks.get_mut(ticket.lock)?;
+        let held = place.as_mut()?;
         held.open = held.open.saturating_sub(1);
-        match (verdict, ticket.member) {
-            (Verdict::DeadLetter(letter), Some(member)) => held.failures.push(member, letter),
-            (verdict, _) if gravity(&verdict) > gravity(&held.verdict) => held.verdict = verdict,
+        match (outcome, ticket.member) {
+            (Outcome::DeadLettered(letter), Some(member)) => held.failures.push(member, letter),
+            (outcome, _) if outcome.gravity() > held.outcome.gravity() => held.outcome = outcome,
             _ => {}
         }
         if held.open > 0 {
             return None;
         }
-        let held = self.messages.remove(&ticket.lock)?;
-        self.bytes -= held.bytes;
-        let failed = held.failures.letter().map(Verdict::DeadLetter);
-        let verdict =
-            failed.filter(|failed| gravity(failed) > gravity(&held.verdict)).unwrap_or(held.verdict);
-        Some((verdict, held.lineage))
+        let Held { message, outcome, failures, bytes, lineage, .. } = place.take()?;
+        self.messages -= 1;
+        self.bytes -= bytes;
+        self.first = self.first.filter(|_| self.messages > 0);
+        let failed = failures.letter().map(Outcome::DeadLettered);
+        let failed = failed.filter(|failed| failed.gravity() > outcome.gravity());
+        Some((message, failed.unwrap_or(outcome), lineage))
     }
 
     /// The users that a message concerns.
     pub(super) fn users(&self, lock: LockToken) -> &[UserId] {
-        self.messages.get(&lock).map_or(&[], |held| &held.users)
+        self.locks.get(lock).and_then(Option::as_ref).map_or(&[], |held| &held.users)
     }
-}
 
-fn gravity(verdict: &Verdict) -> u8 {
-    match verdict {
-        Verdict::Stale => 0,
-        Verdict::Applied => 1,
-        Verdict::DeadLetter(_) => 2,
-        Verdict::Release => 3,
-        // A message that was set aside must not come back at once, and be the first again, because another change of it
-        // was given back.
-        Verdict::RetryLater(_) => 4,
+    /// The messages that have been held for so long that they are handed back, each once, in the order in which they
+    /// came.
+    pub(super) fn overdue(&mut self, now: Moment) -> Vec<LockToken> {
+        if self.first.is_none_or(|first| first > now) {
+            return Vec::new();
+        }
+        let mut overdue = Vec::new();
+        self.first = None;
+        for (lock, held) in self.locks.iter_mut() {
+            let Some(held) = held else { continue };
+            match held.until {
+                Some(until) if until <= now => {
+                    held.until = None;
+                    overdue.push((until, held.lineage.origin, lock));
+                }
+                later => self.first = [self.first, later].into_iter().flatten().min(),
+            }
+        }
+        overdue.sort_unstable();
+        overdue.into_iter().map(|(_, _, lock)| lock).collect()
+    }
+
+    /// When the next message may have been held for so long.
+    pub(super) fn next_overdue(&self) -> Option<Moment> {
+        self.first
     }
 }
 
@@ -125,40 +177,61 @@ mod tests {
 
     const LINEAGE: Lineage = Lineage { origin: SequenceNumber(1), generation: 0, attempt: 0, content: 0 };
 
+    const MESSAGE: &str = "a message";
+
+    fn held(users: [u128; 2], failures: Failures) -> HeldMessages<&'static str> {
+        let mut held = HeldMessages::default();
+        held.locks().hold(LOCK, Moment::START, 0.5, None);
+        let users = users.map(user).into();
+        held.hold(LOCK, Held::new(MESSAGE, LINEAGE, users, 10, failures, Moment::START));
+        held
+    }
+
     fn user(n: u128) -> UserId {
         UserId(Uuid::from_u128(n))
     }
 
-    fn dead() -> Verdict {
-        Verdict::DeadLetter(DeadLetter::new(DeadLetterReason::GraphRefused, "in a test"))
+    fn dead() -> Outcome {
+        Outcome::DeadLettered(DeadLetter::new(DeadLetterReason::GraphRefused, "in a test"))
     }
 
-    fn later() -> Verdict {
-        Verdict::RetryLater(DeadLetter::new(DeadLetterReason::GraphRefused, "in a test"))
+    fn later() -> Outcome {
+        Outcome::Returned(DeadLetter::new(DeadLetterReason::GraphRefused, "in a test"))
     }
 
     #[test]
     fn a_message_is_done_when_its_last_change_is_and_the_gravest_verdict_counts() {
         for (first, second, expected) in [
-            (Verdict::Applied, Verdict::Stale, Verdict::Applied),
-            (Verdict::Applied, dead(), dead()),
-            (Verdict::Release, dead(), Verdict::Release),
-            (later(), Verdict::Release, later()),
-            (Verdict::Stale, Verdict::Stale, Verdict::Stale),
+            (Outcome::Applied, Outcome::Stale, Outcome::Applied),
+            (Outcome::Applied, dead(), dead()),
+            (Outcome::Released, dead(), Outcome::Released),
+            (later(), Outcome::Released, later()),
+            (Outcome::Stale, Outcome::Stale, Outcome::Stale),
         ] {
-            let mut held = HeldMessages::default();
-            held.hold(LOCK, LINEAGE, vec![user(1), user(2)], 10, Failures::default());
+            let mut held = held([1, 2], Failures::default());
             assert_eq!(held.close(TICKET, first), None);
             assert_eq!((held.len(), held.bytes()), (1, 10));
-            assert_eq!(held.close(TICKET, second), Some((expected, LINEAGE)));
+            assert_eq!(held.close(TICKET, second), Some((MESSAGE, expected, LINEAGE)));
             assert_eq!((held.len(), held.bytes()), (0, 0));
         }
     }
 
     #[test]
+    fn a_message_held_too_long_is_handed_back_once_and_its_lock_is_kept_until_it_is_settled() {
+        let mut held = held([1, 2], Failures::default());
+        assert_eq!(held.next_overdue(), Some(Moment::START));
+        assert_eq!((held.overdue(Moment::START), held.next_overdue()), (vec![LOCK], None));
+        assert_eq!(held.overdue(Moment::START), []);
+        held.close(TICKET, Outcome::Released);
+        assert!(held.close(TICKET, Outcome::Released).is_some());
+        assert!(held.next_renewal().is_some());
+        assert!(held.locks().release(LOCK).is_some());
+    }
+
+    #[test]
     fn an_unknown_message_is_nobody() {
-        let mut held = HeldMessages::default();
-        assert_eq!((held.close(TICKET, Verdict::Applied), held.users(LOCK)), (None, &[][..]));
+        let mut held = HeldMessages::<&str>::default();
+        assert_eq!((held.close(TICKET, Outcome::Applied), held.users(LOCK)), (None, &[][..]));
     }
 
     #[test]
@@ -172,17 +245,16 @@ mod tests {
         };
         let mut both = unplanned();
         both.push(member(3), DeadLetter::new(DeadLetterReason::GraphRefused, "in a test"));
-        let letter = |failures: Failures| Verdict::DeadLetter(failures.letter().expect("some failed"));
+        let letter = |failures: Failures| Outcome::DeadLettered(failures.letter().expect("some failed"));
         for (third, expected) in [
-            (Verdict::Applied, letter(unplanned())),
-            (Verdict::Stale, letter(unplanned())),
+            (Outcome::Applied, letter(unplanned())),
+            (Outcome::Stale, letter(unplanned())),
             (dead(), letter(both)),
-            (Verdict::Release, Verdict::Release),
+            (Outcome::Released, Outcome::Released),
         ] {
-            let mut held = HeldMessages::default();
-            held.hold(LOCK, LINEAGE, vec![user(1), user(3)], 10, unplanned());
+            let mut held = held([1, 3], unplanned());
             assert_eq!(held.close(ticket(3), third), None);
-            assert_eq!(held.close(ticket(1), Verdict::Applied), Some((expected, LINEAGE)));
+            assert_eq!(held.close(ticket(1), Outcome::Applied), Some((MESSAGE, expected, LINEAGE)));
         }
     }
 }

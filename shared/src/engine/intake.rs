@@ -5,8 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     change::Change,
     decode::{self, Problem, Subject, Unread, Unreadable},
-    engine::{Ending, Failures, Member},
+    engine::{Failures, Member},
     ids::{ContactId, SequenceNumber, UserId},
+    outcome::Outcome,
     patch::{Entry, UserPatch, UserWrite},
     plan::{Needless, Plan, Planner, is_logical_name, truncated, unsupported},
     reason::{DeadLetter, DeadLetterReason, chain},
@@ -71,7 +72,7 @@ pub enum Intake {
     /// planned. The message is done when all of both is told.
     Work(Vec<Planned>, Failures),
     /// Nothing that Graph has to hear of.
-    Settle(Ending, Option<DeadLetter>),
+    Settle(Outcome),
 }
 
 /// What a body reports.
@@ -93,7 +94,7 @@ impl Intake {
     /// A message that cannot be read or planned.
     #[must_use]
     pub fn dead(letter: DeadLetter) -> Self {
-        Self::Settle(Ending::DeadLettered(letter.reason), Some(letter))
+        Self::Settle(Outcome::DeadLettered(letter))
     }
 }
 
@@ -101,7 +102,7 @@ impl Intake {
 pub fn plan(read: Read, planner: &Planner) -> Result<Intake, DeadLetter> {
     let (changes, mut failures) = match read {
         Read::Changes(changes, unread) => (changes, unread),
-        Read::Nothing(why) => return Ok(Intake::Settle(Ending::Unchanged(why), None)),
+        Read::Nothing(why) => return Ok(Intake::Settle(Outcome::Unchanged(why))),
     };
     let mut writes = Vec::with_capacity(changes.len());
     let mut needless = Needless::NothingMapped;
@@ -123,7 +124,7 @@ pub fn plan(read: Read, planner: &Planner) -> Result<Intake, DeadLetter> {
     if !writes.is_empty() {
         return Ok(Intake::Work(writes, failures));
     }
-    failures.letter().map_or(Ok(Intake::Settle(Ending::Unchanged(needless), None)), Err)
+    failures.letter().map_or(Ok(Intake::Settle(Outcome::Unchanged(needless))), Err)
 }
 
 /// Reads a body; `marked` as in [`Intake::of`].

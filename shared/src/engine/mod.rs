@@ -5,10 +5,10 @@
 //! simulation, where time, chance and faults are ours.
 
 mod copies;
-mod ending;
 mod held;
 pub mod intake;
 mod members;
+pub mod renewal;
 #[cfg(test)]
 mod tests;
 
@@ -18,28 +18,30 @@ use jiff::Timestamp;
 
 pub use self::{
     copies::Lineage,
-    ending::Ending,
     intake::{Intake, Planned},
     members::{Failures, Member},
 };
 use self::{
     copies::{Copies, Postponed},
-    held::{HeldMessages, Ticket},
+    held::{Held, HeldMessages, Ticket},
+    renewal::Renewal,
 };
 use crate::{
     gate::{self, Gate, State},
     ids::{LockToken, UserId},
-    lanes::{self, Failure, Fault, Lanes, Next, Success, Verdict, Work},
+    lanes::{self, Action, Failure, Fault, Lanes, Success, Work},
     moment::Moment,
+    outcome::Outcome,
     pace::Pace,
     patch::UserWrite,
     property::Property,
     reason::{DeadLetter, DeadLetterReason},
+    step::{Step, earliest},
     urgency::Urgency,
 };
 
 /// Bounds and patience of one replica.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// Bounds of the lanes.
     pub lanes: lanes::Limits,
@@ -55,11 +57,32 @@ pub struct Policy {
     pub max_lock_hold: Duration,
 }
 
+impl Default for Policy {
+    /// What the file of default settings says.
+    fn default() -> Self {
+        Self {
+            lanes: lanes::Limits::default(),
+            gate: gate::Limits::default(),
+            // What Graph allows one app in one tenant.
+            pace: Pace::new(20.0, 20.0),
+            bytes: 32 << 20,
+            max_age: Duration::from_hours(24),
+            max_lock_hold: Duration::from_mins(10),
+        }
+    }
+}
+
 /// A message that arrived, read and planned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Arrival {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arrival<M> {
+    /// The caller's own, which comes back with [`Effect::Settle`].
+    pub message: M,
     /// Its lock, which names it from now on.
     pub lock: LockToken,
+    /// When the lock was taken.
+    pub taken: Moment,
+    /// Drawn evenly from 0 to 1, so that locks taken together are not renewed together.
+    pub jitter: f64,
     /// How long the lock holds.
     pub locked_for: Duration,
     /// Length of its body.
@@ -78,7 +101,7 @@ pub struct Arrival {
 
 /// Something to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum Effect<M> {
     /// Write this to the user, and report with [`Engine::write_ended`].
     Write {
         /// The values.
@@ -86,15 +109,15 @@ pub enum Effect {
         /// Messages merged into it.
         changes: usize,
     },
-    /// Settle this message as its ending asks; the letter says why, for dead letters and for returns.
+    /// Settle this message, and report with [`Engine::settled`].
     Settle {
         /// The message.
-        lock: LockToken,
-        /// How it ended.
-        ending: Ending,
-        /// Why.
-        letter: Option<DeadLetter>,
+        message: M,
+        /// How it ends.
+        outcome: Outcome,
     },
+    /// Renew these locks in one request, and report with [`Engine::renewed`].
+    Renew(Vec<LockToken>),
     /// Look whether the user still shows this, and report with [`Engine::verified`].
     Verify(UserWrite),
     /// Find out whether the installation works, and report with [`Engine::probed`].
@@ -109,23 +132,21 @@ pub type LookResult = Result<Vec<Property>, Failure>;
 
 /// The decisions of one replica.
 #[derive(Debug)]
-pub struct Engine {
+pub struct Engine<M> {
     policy: Policy,
     lanes: Lanes<Ticket>,
-    held: HeldMessages,
-    /// Messages under lock by the time at which they are handed back.
-    holds: VecDeque<(Moment, LockToken)>,
-    ready: VecDeque<Effect>,
+    held: HeldMessages<M>,
+    ready: VecDeque<Effect<M>>,
     /// How long locks hold, as last seen.
     locked_for: Option<Duration>,
-    copies: Copies,
+    copies: Copies<M>,
     /// Changes whose time lay in the future.
     times_cut: u64,
     probing: bool,
     stopping: bool,
 }
 
-impl Engine {
+impl<M> Engine<M> {
     /// An engine that holds nothing.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
@@ -133,7 +154,6 @@ impl Engine {
             lanes: Lanes::new(policy.lanes, Gate::new(policy.gate, policy.pace.clone())),
             policy,
             held: HeldMessages::default(),
-            holds: VecDeque::new(),
             ready: VecDeque::new(),
             locked_for: None,
             copies: Copies::default(),
@@ -144,23 +164,27 @@ impl Engine {
     }
 
     /// A message arrived.
-    pub fn arrived(&mut self, arrival: Arrival, now: Moment) {
-        let Arrival { lock, locked_for, bytes, enqueued, age, lineage, urgency, intake } = arrival;
+    pub fn arrived(&mut self, arrival: Arrival<M>, now: Moment) {
+        let Arrival { message, lock, taken, jitter, locked_for, bytes, enqueued, age, .. } = arrival;
+        let Arrival { lineage, urgency, intake, .. } = arrival;
         self.locked_for = Some(locked_for);
+        self.locks_hold_for(locked_for);
+        self.held.locks().hold(lock, taken, jitter, None);
         if let Some(then) = self.copies.replace(lineage, now) {
-            self.copies.postpone(then, Postponed { lock, lineage, ending: Ending::Copied, letter: None });
+            self.copies.postpone(then, Postponed { message, lock, lineage, outcome: Outcome::Copied });
             return;
         }
         let (planned, failures) = match intake {
-            Intake::Settle(ending, letter) => {
-                self.ready.push_back(Effect::Settle { lock, ending, letter });
+            Intake::Settle(outcome) => {
+                self.ready.push_back(Effect::Settle { message, outcome });
                 return;
             }
             Intake::Work(planned, failures) => (planned, failures),
         };
         let deadline = now + self.policy.max_age.saturating_sub(age);
-        self.holds.push_back((now + self.policy.max_lock_hold, lock));
-        self.held.hold(lock, lineage, planned.iter().map(|write| write.user).collect(), bytes, failures);
+        let users = planned.iter().map(|write| write.user).collect();
+        let until = now + self.policy.max_lock_hold;
+        self.held.hold(lock, Held::new(message, lineage, users, bytes, failures, until));
         for planned in planned {
             self.times_cut += u64::from(planned.is_from_the_future(enqueued));
             let stamp = planned.stamp(enqueued, lineage.origin);
@@ -174,35 +198,35 @@ impl Engine {
         }
     }
 
-    /// What to do next; `None` if there is nothing before something happens or [`Engine::wake_at`] comes.
-    pub fn next(&mut self, now: Moment) -> Option<Effect> {
+    /// What to do next, or until when there is nothing if nothing happens before.
+    pub fn next(&mut self, now: Moment) -> Step<Effect<M>> {
+        let due = self.held.locks().due(now);
+        if !due.is_empty() {
+            return Step::Do(Effect::Renew(due));
+        }
         self.hand_back_long_held(now);
         let due = self.copies.due(now);
         self.go_on(due);
-        loop {
+        let lanes = loop {
             if let Some(effect) = self.ready.pop_front() {
-                return Some(effect);
+                return Step::Do(effect);
             }
             match self.lanes.next(now) {
-                Next::Write { write, changes } => return Some(Effect::Write { write, changes }),
-                Next::Verify(write) => return Some(Effect::Verify(write)),
-                Next::Settle(settled) => self.close(settled, now),
-                Next::Wait(_) => break,
+                Step::Do(Action::Write { write, changes }) => {
+                    return Step::Do(Effect::Write { write, changes });
+                }
+                Step::Do(Action::Verify(write)) => return Step::Do(Effect::Verify(write)),
+                Step::Do(Action::Settle(settled)) => self.close(settled, now),
+                Step::Wait(until) => break until,
             }
-        }
-        let due = self.lanes.probe_due().is_some_and(|due| due <= now);
-        if due && !self.probing && !self.stopping {
-            self.probing = true;
-            return Some(Effect::Probe);
-        }
-        None
-    }
-
-    /// When to ask [`Engine::next`] again, if nothing happens before.
-    pub fn wake_at(&mut self, now: Moment) -> Option<Moment> {
+        };
         let probe = self.lanes.probe_due().filter(|_| !self.probing && !self.stopping);
-        let hold = self.holds.front().map(|(until, _)| *until);
-        [self.lanes.wake_at(now), probe, hold, self.copies.next_due()].into_iter().flatten().min()
+        if probe.is_some_and(|due| due <= now) {
+            self.probing = true;
+            return Step::Do(Effect::Probe);
+        }
+        let held = [self.held.next_renewal(), self.held.next_overdue()];
+        Step::Wait(earliest([lanes, probe, self.copies.next_due(), earliest(held)]))
     }
 
     /// A write ended. `share` is drawn evenly from 0 to 1.
@@ -248,11 +272,6 @@ impl Engine {
         self.times_cut
     }
 
-    /// Graph hints that a limit is near.
-    pub fn near_limit(&mut self, now: Moment) {
-        self.lanes.near_limit(now);
-    }
-
     /// A look at a user ended: with the properties whose values were undone, or with a failure.
     pub fn verified(&mut self, user: UserId, result: LookResult, now: Moment, share: f64) {
         let settled = self.lanes.verified(user, result, now, share);
@@ -262,11 +281,30 @@ impl Engine {
         }
     }
 
+    /// How long locks hold has become known better.
+    pub fn locks_hold_for(&mut self, length: Duration) {
+        self.held.locks().learn(length);
+    }
+
+    /// The renewals that were asked for are answered. Returns how many locks are lost.
+    pub fn renewed(&mut self, answers: impl IntoIterator<Item = (LockToken, Renewal)>, now: Moment) -> usize {
+        let lost = self.held.locks().renewed(answers, now);
+        for lock in &lost {
+            self.lock_lost(*lock, now);
+        }
+        lost.len()
+    }
+
+    /// The settlement of the message under this lock has ended, one way or another.
+    pub fn settled(&mut self, lock: LockToken) {
+        self.held.locks().release(lock);
+    }
+
     /// A lock is lost: what of the message was not written yet must not be, because it comes again.
-    pub fn lock_lost(&mut self, lock: LockToken, now: Moment) {
+    fn lock_lost(&mut self, lock: LockToken, now: Moment) {
         let postponed = self.copies.withdraw(Some(lock));
         self.give_back(postponed);
-        self.withdraw(lock, &Verdict::Release, now);
+        self.withdraw(lock, &Outcome::Released, now);
     }
 
     /// A probe ended.
@@ -312,10 +350,21 @@ impl Engine {
         self.lanes.under_way(user).map(|ticket| ticket.lock)
     }
 
+    /// The message under this lock, while its changes are on their way.
+    pub fn message_mut(&mut self, lock: LockToken) -> Option<&mut M> {
+        self.held.message_mut(lock)
+    }
+
     /// Users to whom a write is owed or under way.
     #[must_use]
     pub fn waiting_lanes(&self) -> usize {
         self.lanes.waiting_lanes()
+    }
+
+    /// Users whose writes failed in a row, nobody's having been accepted since.
+    #[must_use]
+    pub fn failed_users(&self) -> usize {
+        self.lanes.gate().failed_users()
     }
 
     /// Writes per second that the budget allows now.
@@ -357,26 +406,21 @@ impl Engine {
         possible.saturating_sub(self.lanes.waiting_lanes())
     }
 
-    fn withdraw(&mut self, lock: LockToken, verdict: &Verdict, now: Moment) {
+    fn withdraw(&mut self, lock: LockToken, outcome: &Outcome, now: Moment) {
         for user in self.held.users(lock).to_vec() {
             let withdrawn = self.lanes.withdraw(user, |ticket| ticket.lock == lock);
-            self.close(withdrawn.into_iter().map(|work| (work, verdict.clone())).collect(), now);
+            self.close(withdrawn.into_iter().map(|work| (work, outcome.clone())).collect(), now);
         }
     }
 
     /// A message held too long is handed back as a copy for later; its lock could be lost at any time.
     fn hand_back_long_held(&mut self, now: Moment) {
-        while let Some(&(until, lock)) = self.holds.front() {
-            // What has been settled leaves the list here, so that it stays as short as what is held.
-            if self.held.contains(lock) && until > now {
-                return;
-            }
-            self.holds.pop_front();
+        for lock in self.held.overdue(now) {
             let letter = DeadLetter::new(
                 DeadLetterReason::RetryBudgetExhausted,
-                "the message was held for pool.max_lock_hold without its turn coming",
+                "the message was held under lock as long as allowed, and its turn did not come",
             );
-            self.withdraw(lock, &Verdict::RetryLater(letter), now);
+            self.withdraw(lock, &Outcome::Returned(letter), now);
         }
     }
 
@@ -386,33 +430,28 @@ impl Engine {
     }
 
     /// Settles what had to wait.
-    fn go_on(&mut self, postponed: Vec<Postponed>) {
-        let settle = |Postponed { lock, ending, letter, .. }| Effect::Settle { lock, ending, letter };
+    fn go_on(&mut self, postponed: Vec<Postponed<M>>) {
+        let settle = |Postponed { message, outcome, .. }| Effect::Settle { message, outcome };
         self.ready.extend(postponed.into_iter().map(settle));
     }
 
-    fn give_back(&mut self, locks: Vec<LockToken>) {
-        let release = |lock| Effect::Settle { lock, ending: Ending::Released, letter: None };
-        self.ready.extend(locks.into_iter().map(release));
+    fn give_back(&mut self, messages: Vec<M>) {
+        let release = |message| Effect::Settle { message, outcome: Outcome::Released };
+        self.ready.extend(messages.into_iter().map(release));
     }
 
-    fn close(&mut self, settled: Vec<(Work<Ticket>, Verdict)>, now: Moment) {
-        for (work, verdict) in settled {
+    fn close(&mut self, settled: Vec<(Work<Ticket>, Outcome)>, now: Moment) {
+        for (work, outcome) in settled {
             let lock = work.ticket.lock;
-            let Some((verdict, lineage)) = self.held.close(work.ticket, verdict) else { continue };
-            let ending = Ending::from(&verdict);
-            let letter = match verdict {
-                Verdict::DeadLetter(letter) | Verdict::RetryLater(letter) => Some(letter),
-                Verdict::Applied | Verdict::Stale | Verdict::Release => None,
-            };
-            if ending == Ending::Returned
+            let Some((message, outcome, lineage)) = self.held.close(work.ticket, outcome) else { continue };
+            if matches!(outcome, Outcome::Returned(_))
                 && !self.stopping
                 && let Some(until) = self.copies.hold_back(lineage, now)
             {
-                self.copies.postpone(until, Postponed { lock, lineage, ending, letter });
+                self.copies.postpone(until, Postponed { message, lock, lineage, outcome });
                 continue;
             }
-            self.ready.push_back(Effect::Settle { lock, ending, letter });
+            self.ready.push_back(Effect::Settle { message, outcome });
         }
     }
 }

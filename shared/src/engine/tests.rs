@@ -1,12 +1,10 @@
 //! Cases of the engine; the random worlds are in the simulation.
 
-use std::num::NonZeroUsize;
-
+use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
 use crate::{
-    backoff::Backoff,
     class::Class,
     ids::{ContactId, SequenceNumber},
     patch::{PropertyValue, UserPatch},
@@ -14,38 +12,23 @@ use crate::{
     version::Version,
 };
 
-fn delays(millis: u64) -> Backoff {
-    Backoff::new(Duration::from_millis(millis), Duration::from_secs(5)).expect("valid")
+fn engine_with(pace: Pace) -> Engine<LockToken> {
+    Engine::new(policy(pace))
 }
 
-fn engine_with(pace: Pace) -> Engine {
+fn policy(pace: Pace) -> Policy {
     let lanes = lanes::Limits {
         concurrency: 2,
         messages: 10,
-        remembered_users: NonZeroUsize::new(10).expect("not zero"),
-        tries_in_place: 2,
+        retries: lanes::Limits::default().retries.with_tries(2),
         many_users: 3,
-        refusal_patience: Duration::from_secs(5),
-        backoff: delays(100),
-        verify_after: None,
+        ..lanes::Limits::default()
     };
-    let gate = gate::Limits {
-        breaker_users: 3,
-        probe: delays(1_000),
-        throttle: delays(1_000),
-        longest_wait: Duration::from_mins(5),
-    };
-    Engine::new(Policy {
-        lanes,
-        gate,
-        pace,
-        bytes: 1_000,
-        max_age: Duration::from_hours(1),
-        max_lock_hold: Duration::from_mins(10),
-    })
+    let gate = gate::Limits { breaker_users: 3, ..gate::Limits::default() };
+    Policy { lanes, gate, pace, bytes: 1_000, max_age: Duration::from_hours(1), ..Policy::default() }
 }
 
-fn engine() -> Engine {
+fn engine() -> Engine<LockToken> {
     engine_with(Pace::unlimited())
 }
 
@@ -61,7 +44,7 @@ fn user(n: u128) -> UserId {
     UserId(Uuid::from_u128(n))
 }
 
-fn arrival(n: u128, users: &[u128]) -> Arrival {
+fn arrival(n: u128, users: &[u128]) -> Arrival<LockToken> {
     let property = Property::named("givenName").expect("known");
     let planned = users.iter().map(|&id| Planned {
         user: user(id),
@@ -71,8 +54,12 @@ fn arrival(n: u128, users: &[u128]) -> Arrival {
         member: None,
     });
     Arrival {
+        message: lock(n),
         lock: lock(n),
-        locked_for: Duration::from_mins(1),
+        taken: at(0),
+        jitter: 0.5,
+        // So long that no test but those of renewal comes to it.
+        locked_for: Duration::from_hours(1),
         bytes: 100,
         enqueued: Timestamp::from_second(i64::try_from(n).expect("small")).expect("small"),
         age: Duration::ZERO,
@@ -96,14 +83,25 @@ fn failure(class: Class) -> WriteResult {
     Err(Failure { class, dead_letter, grace: None, suspicion: None })
 }
 
-fn effects(engine: &mut Engine, now: Moment) -> Vec<Effect> {
-    std::iter::from_fn(|| engine.next(now)).collect()
+fn effects(engine: &mut Engine<LockToken>, now: Moment) -> Vec<Effect<LockToken>> {
+    effects_until(engine, now).0
 }
 
-fn settled(effects: &[Effect]) -> Vec<(LockToken, Ending)> {
+/// What the engine asks for now, and until when it then waits.
+fn effects_until(engine: &mut Engine<LockToken>, now: Moment) -> (Vec<Effect<LockToken>>, Option<Moment>) {
+    let mut effects = Vec::new();
+    loop {
+        match engine.next(now) {
+            Step::Do(effect) => effects.push(effect),
+            Step::Wait(until) => return (effects, until),
+        }
+    }
+}
+
+fn settled(effects: &[Effect<LockToken>]) -> Vec<(LockToken, Outcome)> {
     let settled = effects.iter().filter_map(|effect| match effect {
-        Effect::Settle { lock, ending, .. } => Some((*lock, *ending)),
-        Effect::Write { .. } | Effect::Verify(_) | Effect::Probe => None,
+        Effect::Settle { message, outcome } => Some((*message, outcome.clone())),
+        Effect::Write { .. } | Effect::Verify(_) | Effect::Probe | Effect::Renew(_) => None,
     });
     settled.collect()
 }
@@ -116,16 +114,16 @@ fn a_message_of_two_users_is_settled_when_both_are_written() {
     engine.write_ended(user(1), Ok(written()), at(0), 0.5);
     assert_eq!(effects(&mut engine, at(0)), []);
     engine.write_ended(user(2), Ok(written()), at(0), 0.5);
-    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(1), Ending::Applied)]);
+    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(1), Outcome::Applied)]);
     assert!(engine.is_idle());
 }
 
 #[test]
 fn what_needs_no_write_is_settled_at_once() {
     let mut engine = engine();
-    let ending = Ending::Unchanged(Needless::NotAPortalUser);
-    engine.arrived(Arrival { intake: Intake::Settle(ending, None), ..arrival(1, &[]) }, at(0));
-    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(1), ending)]);
+    let outcome = Outcome::Unchanged(Needless::NotAPortalUser);
+    engine.arrived(Arrival { intake: Intake::Settle(outcome.clone()), ..arrival(1, &[]) }, at(0));
+    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(1), outcome)]);
 }
 
 #[test]
@@ -160,10 +158,11 @@ fn a_fault_of_the_installation_gives_everything_back_and_takes_no_more_until_a_w
     engine.write_ended(user(1), failure(Class::Installation), at(0), 1.0);
     let given_back = settled(&effects(&mut engine, at(0)));
     assert_eq!(given_back.len(), 3, "all but the one under way");
-    assert!(given_back.iter().all(|(_, ending)| *ending == Ending::Released));
+    assert!(given_back.iter().all(|(_, outcome)| *outcome == Outcome::Released));
     engine.write_ended(user(2), failure(Class::Installation), at(0), 1.0);
-    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(2), Ending::Released)]);
-    assert_eq!((engine.credit(at(0)), engine.wake_at(at(0))), (0, Some(at(1))));
+    let (last, until) = effects_until(&mut engine, at(0));
+    assert_eq!(settled(&last), [(lock(2), Outcome::Released)]);
+    assert_eq!((engine.credit(at(0)), until), (0, Some(at(1))));
     assert_eq!(effects(&mut engine, at(1)), [Effect::Probe]);
     assert_eq!(effects(&mut engine, at(2)), [], "one probe at a time");
     engine.probed(true, at(2), 0.5);
@@ -182,14 +181,14 @@ fn stopping_gives_back_what_was_not_begun_and_waits_for_the_rest() {
     }
     assert_eq!(effects(&mut engine, at(0)).len(), 2, "two writes");
     engine.stop(at(0));
-    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(3), Ending::Released)]);
+    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(3), Outcome::Released)]);
     assert_eq!(engine.credit(at(0)), 0);
     engine.write_ended(user(1), Ok(written()), at(0), 0.5);
     engine.write_ended(user(2), failure(Class::Transient), at(0), 0.5);
     let last = settled(&effects(&mut engine, at(0)));
-    assert_eq!(last, [(lock(1), Ending::Applied), (lock(2), Ending::Released)]);
+    assert_eq!(last, [(lock(1), Outcome::Applied), (lock(2), Outcome::Released)]);
     engine.arrived(arrival(4, &[4]), at(0));
-    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(4), Ending::Released)]);
+    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(4), Outcome::Released)]);
     assert!(engine.is_idle());
 }
 
@@ -201,7 +200,8 @@ fn a_message_held_too_long_is_handed_back_for_later() {
     assert_eq!(effects(&mut engine, at(0)).len(), 1, "one write of both");
     engine.arrived(arrival(3, &[1]), at(1));
     assert_eq!(effects(&mut engine, at(600)), [], "what is under way is left to its end");
-    assert_eq!(settled(&effects(&mut engine, at(601))), [(lock(3), Ending::Returned)]);
+    let back = settled(&effects(&mut engine, at(601)));
+    assert!(matches!(&back[..], [(message, Outcome::Returned(_))] if *message == lock(3)), "{back:?}");
 }
 
 #[test]
@@ -211,7 +211,7 @@ fn a_lost_lock_takes_the_message_out_before_its_write() {
     engine.arrived(arrival(2, &[2]), at(0));
     assert_eq!(effects(&mut engine, at(1)).len(), 1, "the newest first");
     engine.lock_lost(lock(1), at(0));
-    assert_eq!(settled(&effects(&mut engine, at(9))), [(lock(1), Ending::Released)]);
+    assert_eq!(settled(&effects(&mut engine, at(9))), [(lock(1), Outcome::Released)]);
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn the_engine_wakes_when_the_gate_opens() {
     assert_eq!(effects(&mut engine, at(0)).len(), 1);
     let throttled = failure(Class::Throttled { retry_after: Some(Duration::from_secs(7)) });
     engine.write_ended(user(1), throttled, at(0), 0.5);
-    assert_eq!((effects(&mut engine, at(0)), engine.wake_at(at(0))), (vec![], Some(at(7))));
+    assert_eq!(effects_until(&mut engine, at(0)), (vec![], Some(at(7))));
     assert_eq!(effects(&mut engine, at(7)).len(), 1);
 }
 
@@ -231,8 +231,9 @@ fn a_message_whose_copy_was_sent_is_only_removed_when_it_comes_again() {
     let again = arrival(1, &[1]);
     engine.copied(again.lineage);
     engine.arrived(again, at(0));
-    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(1), Ending::Copied)]);
+    assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(1), Outcome::Copied)]);
     let copy = Arrival {
+        message: lock(2),
         lock: lock(2),
         lineage: Lineage { attempt: 1, ..arrival(1, &[]).lineage },
         ..arrival(1, &[1])
@@ -260,4 +261,166 @@ fn a_time_in_the_future_is_cut_to_when_the_message_reached_the_queue() {
             engine.write_ended(write.user, Ok(written()), at(0), 0.5);
         }
     }
+}
+
+/// Something that happens to an engine.
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Arrive { user: u128 },
+    Write { which: usize, how: u8 },
+    Look { which: usize, how: u8 },
+    Probe { well: bool },
+    Settled { which: usize },
+    Renewed { how: Renewal },
+    Later { millis: u64 },
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        4 => (0_u128..4).prop_map(|user| Event::Arrive { user }),
+        4 => (0_usize..4, 0_u8..6).prop_map(|(which, how)| Event::Write { which, how }),
+        2 => (0_usize..4, 0_u8..3).prop_map(|(which, how)| Event::Look { which, how }),
+        1 => any::<bool>().prop_map(|well| Event::Probe { well }),
+        3 => (0_usize..4).prop_map(|which| Event::Settled { which }),
+        2 => prop_oneof![Just(Renewal::Renewed), Just(Renewal::Lost), Just(Renewal::Failed)]
+            .prop_map(|how| Event::Renewed { how }),
+        3 => (1_u64..3_000).prop_map(|millis| Event::Later { millis }),
+    ]
+}
+
+fn result(how: u8) -> WriteResult {
+    match how {
+        0 => failure(Class::Transient),
+        1 => failure(Class::Throttled { retry_after: None }),
+        2 => failure(Class::Installation),
+        3 => failure(Class::Permanent),
+        _ => Ok(written()),
+    }
+}
+
+/// What an engine has asked for and not heard of.
+#[derive(Default)]
+struct UnderWay {
+    settling: Vec<LockToken>,
+    renewing: Vec<LockToken>,
+    writes: Vec<UserId>,
+    looks: Vec<UserId>,
+    probe: bool,
+}
+
+impl UnderWay {
+    fn take(&mut self, effects: Vec<Effect<LockToken>>) {
+        for effect in effects {
+            match effect {
+                Effect::Write { write, .. } => self.writes.push(write.user),
+                Effect::Verify(write) => self.looks.push(write.user),
+                Effect::Probe => self.probe = true,
+                Effect::Settle { message, .. } => self.settling.push(message),
+                Effect::Renew(locks) => self.renewing = locks,
+            }
+        }
+    }
+
+    fn happen(&mut self, engine: &mut Engine<LockToken>, event: Event, number: u128, now: Moment) {
+        match event {
+            Event::Arrive { user } => {
+                let locked_for = Duration::from_secs(5);
+                engine.arrived(Arrival { locked_for, taken: now, ..arrival(number, &[user]) }, now);
+            }
+            Event::Write { which, how } if !self.writes.is_empty() => {
+                let user = self.writes.remove(which % self.writes.len());
+                engine.write_ended(user, result(how), now, 0.5);
+            }
+            Event::Look { which, how } if !self.looks.is_empty() => {
+                let user = self.looks.remove(which % self.looks.len());
+                let undone = Property::named("givenName").filter(|_| how == 1).into_iter().collect();
+                let looked = result(how).map(|_| undone);
+                engine.verified(
+                    user,
+                    if how == 0 { looked } else { Ok(looked.unwrap_or_default()) },
+                    now,
+                    0.5,
+                );
+            }
+            Event::Probe { well } if std::mem::take(&mut self.probe) => engine.probed(well, now, 0.5),
+            Event::Settled { which } if !self.settling.is_empty() => {
+                let which = which % self.settling.len();
+                engine.settled(self.settling.remove(which));
+            }
+            Event::Renewed { how } if !self.renewing.is_empty() => {
+                let locks = std::mem::take(&mut self.renewing);
+                engine.renewed(locks.into_iter().map(|lock| (lock, how)), now);
+            }
+            _ => {}
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn asked_before_the_time_it_announced_the_engine_does_nothing_and_then_it_acts_or_names_a_later_one(
+        events in prop::collection::vec(event(), 1..80),
+    ) {
+        let mut engine = Engine::new(Policy {
+            lanes: lanes::Limits { verify_after: Some(Duration::from_secs(4)), ..policy(Pace::new(2.0, 3.0)).lanes },
+            ..policy(Pace::new(2.0, 3.0))
+        });
+        let (mut under_way, mut now) = (UnderWay::default(), at(0));
+        for (number, event) in (1..).zip(events) {
+            under_way.happen(&mut engine, event, number, now);
+            let (effects, until) = effects_until(&mut engine, now);
+            under_way.take(effects);
+            prop_assert!(until.is_none_or(|until| until > now), "{:?} at {:?}", until, now);
+            let Event::Later { millis } = event else { continue };
+            let then = now + Duration::from_millis(millis);
+            // What a sum of fractions may be off.
+            let sure = Duration::from_micros(200);
+            match until {
+                Some(until) if until <= then => now = until,
+                _ => {
+                    now = then;
+                    let near = until.is_some_and(|until| until - now < sure);
+                    let (effects, again) = effects_until(&mut engine, now);
+                    prop_assert!(near || effects.is_empty(), "{:?} before {:?}", effects, until);
+                    under_way.take(effects);
+                    prop_assert!(near || again.is_some() <= until.is_some(), "{:?} before {:?}", again, until);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lock_is_renewed_from_the_arrival_of_its_message_to_the_end_of_its_settlement() {
+    let mut engine = engine();
+    let short = |n, users: &[u128]| Arrival { locked_for: Duration::from_secs(10), ..arrival(n, users) };
+    engine.arrived(short(1, &[1]), at(0));
+    let (begun, until) = effects_until(&mut engine, at(0));
+    assert_eq!((begun.len(), until), (1, Some(at(5))));
+    let renew = [Effect::Renew(vec![lock(1)])];
+    assert_eq!(effects(&mut engine, at(5)), renew);
+    assert_eq!(effects_until(&mut engine, at(9)), (vec![], Some(at(600))), "one request at a time");
+    assert_eq!(engine.renewed([(lock(1), Renewal::Renewed)], at(9)), 0);
+    engine.write_ended(user(1), Ok(written()), at(9), 0.5);
+    assert_eq!(settled(&effects(&mut engine, at(9))), [(lock(1), Outcome::Applied)]);
+    assert_eq!(effects(&mut engine, at(10)), renew, "its settlement is under way");
+    engine.renewed([(lock(1), Renewal::Failed)], at(11));
+    engine.settled(lock(1));
+    assert_eq!(effects_until(&mut engine, at(12)), (vec![], None));
+}
+
+#[test]
+fn a_renewal_that_shows_a_lock_to_be_lost_takes_the_message_out() {
+    let mut engine = engine_with(Pace::new(1.0, 1.0));
+    let short = |n| Arrival { locked_for: Duration::from_secs(10), ..arrival(n, &[n]) };
+    engine.arrived(short(1), at(0));
+    engine.arrived(short(2), at(0));
+    assert_eq!(effects(&mut engine, at(1)).len(), 1, "the newest first");
+    let throttled = failure(Class::Throttled { retry_after: Some(Duration::from_mins(1)) });
+    engine.write_ended(user(2), throttled, at(1), 0.5);
+    assert_eq!(effects(&mut engine, at(5)), [Effect::Renew(vec![lock(1), lock(2)])]);
+    let answers = [(lock(1), Renewal::Lost), (lock(2), Renewal::Renewed)];
+    assert_eq!(engine.renewed(answers, at(5)), 1);
+    assert_eq!(settled(&effects(&mut engine, at(5))), [(lock(1), Outcome::Released)]);
+    assert_eq!(engine.held(), 1);
 }

@@ -7,19 +7,29 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use crate::{backoff::Backoff, ids::UserId, moment::Moment, pace::Pace};
+use crate::{ids::UserId, moment::Moment, pace::Pace, retry::Ladder};
 
 /// When the breaker opens and how probing backs off.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Different users that must fail in a row before the breaker opens.
     pub breaker_users: usize,
     /// Delays between probes, while the breaker is open or intake is paused.
-    pub probe: Backoff,
+    pub probe: Ladder,
     /// Wait after a 429 without a `Retry-After`.
-    pub throttle: Backoff,
+    pub throttle: Ladder,
     /// Longest wait that a `Retry-After` may ask for; a mistaken header must not stop the worker for a day.
     pub longest_wait: Duration,
+}
+
+impl Default for Limits {
+    /// What the file of default settings says.
+    fn default() -> Self {
+        // Hammering while throttled postpones recovery, so half of each wait is certain.
+        const PROBES: Ladder =
+            Ladder::fixed(Duration::from_secs(1), Duration::from_mins(1)).with_equal_jitter();
+        Self { breaker_users: 10, probe: PROBES, throttle: PROBES, longest_wait: Duration::from_mins(10) }
+    }
 }
 
 /// What holds writes back now, for readiness and metrics.
@@ -105,18 +115,23 @@ impl Gate {
         self.pause.as_ref().filter(|_| !self.trial).map(|probing| probing.next)
     }
 
+    /// Users whose writes failed in a row.
+    #[must_use]
+    pub fn failed_users(&self) -> usize {
+        self.failed_users.len()
+    }
+
     /// Writes per second that the pace allows now.
     #[must_use]
     pub fn rate(&self) -> f64 {
         self.pace.rate()
     }
 
-    /// Whether so many writes are more than the budget has at hand.
+    /// When the budget has so many writes at hand; `None` if it never has.
     #[must_use]
-    pub fn is_short_of(&self, writes: usize, now: Moment) -> bool {
+    pub fn enough_at(&self, writes: usize, now: Moment) -> Option<Moment> {
         #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
-        let wanted = writes as f64;
-        wanted > self.pace.at_hand(now)
+        self.pace.holds_at(writes as f64, now)
     }
 
     /// When a look, which costs nothing of the write budget, may be made; `None` while the installation is at
@@ -126,41 +141,26 @@ impl Gate {
         (self.pause.is_none() || self.trial).then(|| self.closed_until.max(now))
     }
 
-    /// When [`Gate::ask`] may say yes, as far as time decides it; `None` if something has to happen first.
-    #[must_use]
-    pub fn opens_at(&self, now: Moment) -> Option<Moment> {
-        if self.pause.is_some() && !self.trial {
-            return None;
-        }
-        let probing = self.pause.as_ref().or(self.breaker.as_ref());
-        if probing.is_some_and(|probing| probing.under_way) {
-            return None;
-        }
-        let probe = probing.map_or(Moment::START, |probing| probing.next);
-        Some(self.closed_until.max(probe).max(self.pace.ready_at(now)))
-    }
-
     /// Asks to start a write, and takes one from the budget if the answer is [`Permit::Now`].
     pub fn ask(&mut self, now: Moment) -> Permit {
         if self.pause.is_some() && !self.trial {
             return Permit::AfterProbe;
         }
-        if self.closed_until > now {
-            return Permit::At(self.closed_until);
-        }
-        let Some(probing) = self.pause.as_mut().or(self.breaker.as_mut()) else {
-            return self.pace.take(now).map_or(Permit::Now, Permit::At);
-        };
-        if probing.under_way {
+        let probing = self.pause.as_mut().or(self.breaker.as_mut());
+        if probing.as_ref().is_some_and(|probing| probing.under_way) {
             return Permit::AfterProbe;
         }
-        if probing.next > now {
-            return Permit::At(probing.next);
+        let probe = probing.as_ref().map_or(Moment::START, |probing| probing.next);
+        let opens = self.closed_until.max(probe);
+        if opens > now {
+            return Permit::At(opens.max(self.pace.ready_at(now)));
         }
         if let Some(later) = self.pace.take(now) {
             return Permit::At(later);
         }
-        probing.under_way = true;
+        if let Some(probing) = probing {
+            probing.under_way = true;
+        }
         Permit::Now
     }
 
@@ -212,8 +212,7 @@ impl Gate {
     pub fn throttled(&mut self, retry_after: Option<Duration>, now: Moment, share: f64) {
         self.throttles_in_a_row += 1;
         let wait = retry_after.map_or_else(
-            // At least half of the ceiling: hammering while throttled postpones recovery.
-            || self.limits.throttle.delay(self.throttles_in_a_row, 0.5 + share / 2.0),
+            || self.limits.throttle.wait(self.throttles_in_a_row, share),
             |asked| asked.min(self.limits.longest_wait),
         );
         self.closed_until = self.closed_until.max(now + wait);
@@ -274,7 +273,7 @@ impl Gate {
         probing.under_way = false;
         if failed {
             probing.failures += 1;
-            probing.next = now + self.limits.probe.delay(probing.failures, 0.5 + share / 2.0);
+            probing.next = now + self.limits.probe.wait(probing.failures, share);
         }
     }
 }
@@ -288,14 +287,8 @@ mod tests {
     use super::*;
 
     fn gate() -> Gate {
-        let delays = Backoff::new(Duration::from_secs(1), Duration::from_mins(1)).expect("valid");
-        let limits = Limits {
-            breaker_users: 3,
-            probe: delays,
-            throttle: delays,
-            longest_wait: Duration::from_mins(5),
-        };
-        Gate::new(limits, Pace::unlimited())
+        let longest_wait = Duration::from_mins(5);
+        Gate::new(Limits { breaker_users: 3, longest_wait, ..Limits::default() }, Pace::unlimited())
     }
 
     fn at(seconds: u64) -> Moment {

@@ -1,7 +1,7 @@
 //! What becomes of a write that failed, and what it says about Graph, the installation and the user.
 
 use super::{
-    Fault, Lanes, Suspicion, Verdict, Work,
+    Fault, Lanes, Suspicion, Work,
     evidence::Judgement,
     parked::Refused,
     traffic::{About, Failure},
@@ -12,12 +12,13 @@ use crate::{
     gate::State,
     ids::UserId,
     moment::Moment,
+    outcome::Outcome,
     property::Property,
     reason::{DeadLetter, DeadLetterReason},
 };
 
 /// How failed messages end.
-pub(super) type Settled<T> = Vec<(Work<T>, Verdict)>;
+pub(super) type Settled<T> = Vec<(Work<T>, Outcome)>;
 
 impl<T> Lanes<T> {
     /// Why nothing is written, while the installation is at fault.
@@ -73,7 +74,7 @@ impl<T> Lanes<T> {
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
         lane.failures += 1;
         // Others are written meanwhile: it will not pass in seconds, and trying here would only cost writes.
-        if own || lane.failures >= self.limits.tries_in_place {
+        if own || self.limits.retries.is_exhausted(lane.failures) {
             let well = matches!(self.gate.state(now), State::Open);
             return self.end_write(user, now, |work| later(work, &failure.dead_letter, own, well, now));
         }
@@ -112,7 +113,7 @@ impl<T> Lanes<T> {
         let tried = self.users.get(&user).map(|lane| lane.begun).unwrap_or_default();
         match self.evidence.refused(change, tried, suspicion, &suspects) {
             Judgement::Own if suspicion.about == About::Way => {
-                self.end_write(user, now, |_| Verdict::RetryLater(failure.dead_letter.clone()))
+                self.end_write(user, now, |_| Outcome::Returned(failure.dead_letter.clone()))
             }
             Judgement::Own => self.refused(user, &failure.dead_letter, now),
             Judgement::Everybody => {
@@ -123,7 +124,7 @@ impl<T> Lanes<T> {
                 let mut settled = self.set_aside(user, &failure.dead_letter, now);
                 let alike = self.parked.alike(suspicion);
                 settled.extend(
-                    alike.into_iter().map(|refused| (refused.work, Verdict::RetryLater(refused.letter))),
+                    alike.into_iter().map(|refused| (refused.work, Outcome::Returned(refused.letter))),
                 );
                 settled
             }
@@ -148,7 +149,7 @@ impl<T> Lanes<T> {
     fn denied_for_now(&mut self, user: UserId, failure: &Failure, now: Moment, share: f64) -> Settled<T> {
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
         lane.failures += 1;
-        if lane.failures >= self.limits.tries_in_place {
+        if self.limits.retries.is_exhausted(lane.failures) {
             return self.set_aside(user, &failure.dead_letter, now);
         }
         self.wait_for_another_try(user, now, share);
@@ -186,7 +187,7 @@ impl<T> Lanes<T> {
         let mut settled = Vec::new();
         while let Some(refused) = self.parked.due(now) {
             if self.evidence.is_apart(&refused.suspicion.kind, &refused.suspects) {
-                settled.push((refused.work, Verdict::RetryLater(refused.letter)));
+                settled.push((refused.work, Outcome::Returned(refused.letter)));
             } else {
                 self.try_once_more(refused.work);
             }
@@ -283,22 +284,22 @@ impl<T> Lanes<T> {
 
     fn wait_for_another_try(&mut self, user: UserId, now: Moment, share: f64) {
         let Some(lane) = self.users.get_mut(&user) else { return };
-        let again = now + self.limits.backoff.delay(lane.failures, share);
+        let again = now + self.limits.retries.wait(lane.failures, share);
         lane.turn_back();
         self.delayed.insert((again, user));
     }
 
     fn set_aside(&mut self, user: UserId, cause: &DeadLetter, now: Moment) -> Settled<T> {
-        self.end_write(user, now, |_| Verdict::RetryLater(cause.clone()))
+        self.end_write(user, now, |_| Outcome::Returned(cause.clone()))
     }
 
     /// All that the write carried is refused for good.
     fn dead(&mut self, user: UserId, letter: &DeadLetter, now: Moment) -> Settled<T> {
-        self.end_write(user, now, |_| Verdict::DeadLetter(letter.clone()))
+        self.end_write(user, now, |_| Outcome::DeadLettered(letter.clone()))
     }
 
-    /// A write came to nothing here: all of its messages get a verdict.
-    fn end_write(&mut self, user: UserId, now: Moment, verdict: impl Fn(&Work<T>) -> Verdict) -> Settled<T> {
+    /// A write came to nothing here: all of its messages get an outcome.
+    fn end_write(&mut self, user: UserId, now: Moment, outcome: impl Fn(&Work<T>) -> Outcome) -> Settled<T> {
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
         let ended = lane.landed();
         self.look_again(user, now);
@@ -306,8 +307,8 @@ impl<T> Lanes<T> {
         ended
             .into_iter()
             .map(|work| {
-                let verdict = verdict(&work);
-                (work, verdict)
+                let outcome = outcome(&work);
+                (work, outcome)
             })
             .collect()
     }
@@ -341,11 +342,11 @@ impl<T> Lanes<T> {
 
 /// Another try at another time, if the message has any time left. `own` tells that others are written meanwhile, `well`
 /// that nothing holds writes back: while Graph is away for everybody, no message is to blame for its age.
-pub(super) fn later<T>(work: &Work<T>, cause: &DeadLetter, own: bool, well: bool, now: Moment) -> Verdict {
+pub(super) fn later<T>(work: &Work<T>, cause: &DeadLetter, own: bool, well: bool, now: Moment) -> Outcome {
     if work.deadline > now || !(own || well) {
-        return Verdict::RetryLater(cause.clone());
+        return Outcome::Returned(cause.clone());
     }
-    Verdict::DeadLetter(if own { fails_for_user(work, cause) } else { exhausted(cause) })
+    Outcome::DeadLettered(if own { fails_for_user(work, cause) } else { exhausted(cause) })
 }
 
 fn exhausted(cause: &DeadLetter) -> DeadLetter {

@@ -2,7 +2,7 @@
 //!
 //! It decides and remembers; it does nothing itself. The shell pushes planned changes in, asks for the
 //! [`next`](Lanes::next) thing to do, and reports how a write ended. What the shell holds for a message, the
-//! *ticket*, travels along untouched and comes back with a [`Verdict`].
+//! *ticket*, travels along untouched and comes back with an [`Outcome`].
 
 mod applied;
 mod evidence;
@@ -19,7 +19,7 @@ mod unverified;
 
 use std::collections::BTreeSet;
 
-pub use self::traffic::{About, Failure, Fault, Limits, Next, Success, Suspicion, Verdict, Work};
+pub use self::traffic::{About, Action, Failure, Fault, Limits, Success, Suspicion, Work};
 use self::{
     applied::Applied,
     evidence::Evidence,
@@ -33,8 +33,10 @@ use crate::{
     gate::{Gate, Permit, State},
     ids::{IdMap, UserId},
     moment::Moment,
+    outcome::Outcome,
     patch::UserWrite,
     property::Property,
+    step::{Step, earliest},
 };
 
 /// The scheduler.
@@ -133,64 +135,56 @@ impl<T> Lanes<T> {
     }
 
     /// What to do next.
-    pub fn next(&mut self, now: Moment) -> Next<T> {
+    pub fn next(&mut self, now: Moment) -> Step<Action<T>> {
         self.wake(now);
         let judged = self.judge_parked(now);
         if !judged.is_empty() {
             self.held -= judged.len();
-            return Next::Settle(judged);
+            return Step::Do(Action::Settle(judged));
         }
-        let mut blocked = None;
+        // Looks cost nothing of the budget; while writes wait for it, they go on.
+        let write = match self.start_writing(now) {
+            Step::Wait(until) => until,
+            write @ Step::Do(_) => return write,
+        };
+        let look = match self.start_verifying(now) {
+            Step::Wait(until) => until,
+            look @ Step::Do(_) => return look,
+        };
+        let delayed = self.delayed.first().map(|(moment, _)| *moment);
+        Step::Wait(earliest([write, look, delayed, self.parked.next_due()]))
+    }
+
+    /// Starts the next write, or reports what holds it up.
+    fn start_writing(&mut self, now: Moment) -> Step<Action<T>> {
         while self.in_flight < self.limits.concurrency && !self.ready.is_empty() {
             let (scarce, gathering) = self.shortage(now);
             if gathering.is_some() {
-                blocked = gathering;
-                break;
+                return Step::Wait(gathering);
             }
             match self.gate.ask(now) {
                 Permit::Now => {}
-                Permit::At(moment) => {
-                    blocked = Some(moment);
-                    break;
-                }
-                Permit::AfterProbe => break,
+                Permit::At(moment) => return Step::Wait(Some(moment)),
+                Permit::AfterProbe => return Step::Wait(None),
             }
             // Behind an open breaker those that have waited longest may be the very ones that fail.
             let newest = scarce || self.gate.state(now) == State::BreakerOpen;
             let first = if newest { First::Newest } else { First::Longest };
             match self.start_next(first, now) {
-                Some(step) => return step,
+                Some(action) => return Step::Do(action),
                 None => self.gate.unused(),
             }
         }
-        // Looks cost nothing of the budget; while writes wait for it, they go on.
-        self.start_verifying(now).unwrap_or_else(|| {
-            let delayed = self.delayed.first().map(|(moment, _)| *moment);
-            Next::Wait([blocked, delayed, self.parked.next_due()].into_iter().flatten().min())
-        })
+        Step::Wait(None)
     }
 
-    /// When a lane or the gate may let something through, if nothing else happens before.
-    #[must_use]
-    pub fn wake_at(&mut self, now: Moment) -> Option<Moment> {
-        let delayed = self.delayed.first().map(|(moment, _)| *moment);
-        let free = self.in_flight < self.limits.concurrency;
-        let look = self.unverified.next_due().filter(|_| free).zip(self.gate.may_look_at(now));
-        let look = look.map(|(due, open)| due.max(open));
-        let ready = (free && !self.ready.is_empty()).then(|| self.ready_at(now)).flatten();
-        [delayed, look, ready, self.parked.next_due()].into_iter().flatten().min()
-    }
-
-    /// When the next lane that is ready may be written.
-    fn ready_at(&mut self, now: Moment) -> Option<Moment> {
-        let (_, gathering) = self.shortage(now);
-        self.gate.opens_at(now).map(|opens| opens.max(gathering.unwrap_or(opens)))
-    }
-
-    /// Whether more writes are owed than the budget has at hand, and until when to gather messages if so.
+    /// Whether more writes are owed than the budget has at hand, and until when to gather messages if so: until the
+    /// flood is over, or the budget is enough for all.
     fn shortage(&mut self, now: Moment) -> (bool, Option<Moment>) {
-        let scarce = self.gate.is_short_of(self.ready.len(), now);
-        (scarce, self.gathering.until(scarce, self.held >= self.limits.messages, now))
+        let enough = self.gate.enough_at(self.ready.len(), now);
+        let scarce = enough != Some(now);
+        let gathering = self.gathering.until(scarce, self.held >= self.limits.messages, now);
+        (scarce, gathering.map(|until| enough.map_or(until, |enough| until.min(enough))))
     }
 
     /// The write of this user ended. `share` is drawn evenly from 0 to 1, for jitter.
@@ -202,10 +196,10 @@ impl<T> Lanes<T> {
         result: Result<Success, Failure>,
         now: Moment,
         share: f64,
-    ) -> Vec<(Work<T>, Verdict)> {
+    ) -> Vec<(Work<T>, Outcome)> {
         self.in_flight = self.in_flight.saturating_sub(1);
         let settled = match result {
-            Ok(Success { written, superseded, went_back }) => {
+            Ok(Success { written, superseded, went_back, near_limit }) => {
                 self.went_back += u64::from(went_back);
                 if written {
                     self.gate.written(now);
@@ -213,17 +207,16 @@ impl<T> Lanes<T> {
                 } else {
                     self.gate.spared(now);
                 }
-                self.landed(user, &superseded, now)
+                let settled = self.landed(user, &superseded, now);
+                if near_limit {
+                    self.gate.near_limit(now);
+                }
+                settled
             }
             Err(failure) => self.failed(user, &failure, now, share),
         };
         self.held -= settled.len();
         settled
-    }
-
-    /// Graph hints that a limit is near.
-    pub fn near_limit(&mut self, now: Moment) {
-        self.gate.near_limit(now);
     }
 
     /// When to probe next, while a fault of the installation keeps everything closed.
@@ -242,19 +235,20 @@ impl<T> Lanes<T> {
     }
 
     /// Takes out everything that is not under way, to be given back: at shutdown, and when intake pauses.
-    pub fn release_waiting(&mut self) -> Vec<(Work<T>, Verdict)> {
+    pub fn release_waiting(&mut self) -> Vec<(Work<T>, Outcome)> {
         self.ready.clear();
         self.delayed.clear();
         let mut released = Vec::new();
         self.users.retain(|_, lane| {
-            released.extend(lane.drain_waiting().map(|work| (work, Verdict::Release)));
+            released.extend(lane.drain_waiting().map(|work| (work, Outcome::Released)));
             lane.is_flying()
         });
         for user in self.unverified.users() {
             self.forget(user);
-            released.extend(self.unverified.take(user).into_iter().map(|(work, _)| (work, Verdict::Release)));
+            released
+                .extend(self.unverified.take(user).into_iter().map(|(work, _)| (work, Outcome::Released)));
         }
-        released.extend(self.parked.drain().map(|work| (work, Verdict::Release)));
+        released.extend(self.parked.drain().map(|work| (work, Outcome::Released)));
         // In the order in which they came, and not in that of a table.
         released.sort_by_key(|(work, _)| (work.stamp.arrival, work.user));
         self.held -= released.len();
@@ -286,7 +280,7 @@ impl<T> Lanes<T> {
     }
 
     /// Starts the write of the lane whose turn it is; `None` if that lane had nothing left.
-    fn start_next(&mut self, first: First, now: Moment) -> Option<Next<T>> {
+    fn start_next(&mut self, first: First, now: Moment) -> Option<Action<T>> {
         let user = self.ready.pop(first)?;
         // Its turn comes when the look has ended.
         if self.unverified.is_looking(user) {
@@ -306,18 +300,18 @@ impl<T> Lanes<T> {
             self.in_flight += 1;
             let (known, urgency, contacts) = (known.entries(), lane.flying_urgency(), lane.contacts());
             let write = UserWrite { user, entries, known, urgency, contacts };
-            return Some(Next::Write { write, changes: lane.flying_len() });
+            return Some(Action::Write { write, changes: lane.flying_len() });
         }
         self.gate.unused();
-        let mut stale = lane.landed().into_iter().map(|work| (work, Verdict::Stale)).collect();
+        let mut stale = lane.landed().into_iter().map(|work| (work, Outcome::Stale)).collect();
         self.rest(user);
         // What they are older than may yet turn out to be undone, and then they are needed.
         self.unverified.join(user, &mut stale);
         self.held -= stale.len();
-        Some(Next::Settle(stale))
+        Some(Action::Settle(stale))
     }
 
-    fn landed(&mut self, user: UserId, superseded: &[Property], now: Moment) -> Vec<(Work<T>, Verdict)> {
+    fn landed(&mut self, user: UserId, superseded: &[Property], now: Moment) -> Vec<(Work<T>, Outcome)> {
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
         let known = std::mem::take(&mut lane.pending);
         let mut landed = lane.landed();
@@ -329,13 +323,13 @@ impl<T> Lanes<T> {
             .into_iter()
             .map(|work| {
                 let held = known.holds(work.stamp, &work.patch, superseded);
-                let verdict = if held { Verdict::Applied } else { Verdict::Stale };
-                (work, verdict)
+                let outcome = if held { Outcome::Applied } else { Outcome::Stale };
+                (work, outcome)
             })
             .collect();
         self.applied.put(user, known);
         self.rest(user);
-        let written = settled.iter().any(|(_, verdict)| *verdict == Verdict::Applied);
+        let written = settled.iter().any(|(_, outcome)| *outcome == Outcome::Applied);
         match self.limits.verify_after {
             Some(after) if written || self.unverified.holds(user) => {
                 self.unverified.add(user, settled, now + after);

@@ -1,15 +1,17 @@
 //! The second look at what was written: nothing of it is settled until no older write of another replica can be
 //! on its way any more, and the user still shows it.
 
-use super::{Fault, Lanes, Next, Verdict, Work, failing::later, lane::Lane};
+use super::{Action, Fault, Lanes, Work, failing::later, lane::Lane};
 use crate::{
     class::Class,
     ids::UserId,
     lanes::Failure,
     moment::Moment,
+    outcome::Outcome,
     patch::UserWrite,
     property::Property,
     reason::{DeadLetter, DeadLetterReason},
+    step::Step,
     urgency::Urgency,
 };
 
@@ -23,7 +25,7 @@ impl<T> Lanes<T> {
         result: Result<Vec<Property>, Failure>,
         now: Moment,
         share: f64,
-    ) -> Vec<(Work<T>, Verdict)> {
+    ) -> Vec<(Work<T>, Outcome)> {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.unverified.looked(user);
         if result.is_ok() {
@@ -50,20 +52,26 @@ impl<T> Lanes<T> {
     }
 
     /// Looks at a user whose write is long enough ago that no older one can be on its way any more.
-    pub(super) fn start_verifying(&mut self, now: Moment) -> Option<Next<T>> {
-        if self.in_flight >= self.limits.concurrency || self.gate.may_look_at(now) != Some(now) {
-            return None;
+    pub(super) fn start_verifying(&mut self, now: Moment) -> Step<Action<T>> {
+        let free = self.in_flight < self.limits.concurrency;
+        let Some(opens) = self.gate.may_look_at(now).filter(|_| free) else { return Step::Wait(None) };
+        while let Some((due, user)) = self.unverified.first() {
+            let due = due.max(opens);
+            if due > now {
+                return Step::Wait(Some(due));
+            }
+            if self.users.get(&user).is_some_and(Lane::is_flying) {
+                self.look_again(user, now);
+                continue;
+            }
+            self.in_flight += 1;
+            self.unverified.look(user);
+            let entries = self.unverified.written(user);
+            let (known, contacts) = (Vec::new(), Vec::new());
+            let urgency = Urgency::Live;
+            return Step::Do(Action::Verify(UserWrite { user, entries, known, urgency, contacts }));
         }
-        let user = self.unverified.due(now)?;
-        if self.users.get(&user).is_some_and(Lane::is_flying) {
-            self.look_again(user, now);
-            return self.start_verifying(now);
-        }
-        self.in_flight += 1;
-        self.unverified.look(user);
-        let entries = self.unverified.written(user);
-        let (known, contacts) = (Vec::new(), Vec::new());
-        Some(Next::Verify(UserWrite { user, entries, known, urgency: Urgency::Live, contacts }))
+        Step::Wait(None)
     }
 
     /// It is too early for a look, or the write that would have repaired came to nothing: look after another while.
@@ -105,7 +113,7 @@ impl<T> Lanes<T> {
 
     /// Somebody undoes what is written here as often as it is written: another replica that repairs as well,
     /// which a pause parts from this one, or a stranger to whom the attribute of the mark belongs too.
-    fn give_up(&mut self, user: UserId, now: Moment) -> Vec<(Work<T>, Verdict)> {
+    fn give_up(&mut self, user: UserId, now: Moment) -> Vec<(Work<T>, Outcome)> {
         let cause = DeadLetter::new(
             DeadLetterReason::GraphRefused,
             "what was written to the user was gone again each time it was looked at; find out what else writes \
@@ -116,8 +124,8 @@ impl<T> Lanes<T> {
         messages
             .into_iter()
             .map(|(work, _)| {
-                let verdict = later(&work, &cause, false, true, now);
-                (work, verdict)
+                let outcome = later(&work, &cause, false, true, now);
+                (work, outcome)
             })
             .collect()
     }

@@ -3,14 +3,15 @@
 use std::{num::NonZeroUsize, time::Duration};
 
 use crate::{
-    backoff::Backoff,
     class::Class,
     ids::{ContactId, UserId},
     moment::Moment,
+    outcome::Outcome,
     patch::{UserPatch, UserWrite},
     property::Property,
     reason::DeadLetter,
     register::Stamp,
+    retry::Ladder,
     urgency::Urgency,
 };
 
@@ -36,7 +37,7 @@ pub struct Work<T> {
 }
 
 /// Bounds and patience of the scheduler.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Writes under way at once.
     pub concurrency: usize,
@@ -44,16 +45,35 @@ pub struct Limits {
     pub messages: usize,
     /// Users whose newest versions are remembered.
     pub remembered_users: NonZeroUsize,
-    /// Tries of one write while the locks of its messages are held.
-    pub tries_in_place: u32,
-    /// Waits between these tries.
-    pub backoff: Backoff,
+    /// Tries of one write while the locks of its messages are held, and the waits between them.
+    pub retries: Ladder,
     /// Different users that must be refused alike, none written in between, before it is the installation's fault.
     pub many_users: usize,
     /// How long a refusal waits for what tells whose fault it is.
     pub refusal_patience: Duration,
     /// How long after a write to look whether another replica has undone it; `None` not to look.
     pub verify_after: Option<Duration>,
+}
+
+impl Default for Limits {
+    /// What the file of default settings says.
+    fn default() -> Self {
+        const REMEMBERED_USERS: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
+        const RETRIES: Ladder =
+            Ladder::fixed(Duration::from_millis(500), Duration::from_secs(20)).with_tries(6);
+        Self {
+            concurrency: 16,
+            messages: 500,
+            remembered_users: REMEMBERED_USERS,
+            retries: RETRIES,
+            // No setting. Fewer would let a handful of deleted users stop the worker.
+            many_users: 5,
+            // No setting. Long enough for the next calls of a busy worker, short enough for a person who looks for the
+            // dead letter of a single change.
+            refusal_patience: Duration::from_secs(5),
+            verify_after: None,
+        }
+    }
 }
 
 /// What came of a write that did not fail.
@@ -65,6 +85,8 @@ pub struct Success {
     pub superseded: Vec<Property>,
     /// Whether the mark shows that the row versions of the organization went back.
     pub went_back: bool,
+    /// Whether Graph hinted that a limit is near.
+    pub near_limit: bool,
 }
 
 /// How and why a write failed.
@@ -117,24 +139,9 @@ pub struct Fault {
     pub text: Box<str>,
 }
 
-/// What becomes of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Its effect is in Graph.
-    Applied,
-    /// Newer values than all of its own are in Graph.
-    Stale,
-    /// Hand it back for later: trying here and now did not help.
-    RetryLater(DeadLetter),
-    /// Take it out for good.
-    DeadLetter(DeadLetter),
-    /// Give it back untouched; no attempt of it is counted.
-    Release,
-}
-
-/// What to do next.
+/// Something that the scheduler asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Next<T> {
+pub enum Action<T> {
     /// Write this to the user, and report with [`finished`](super::Lanes::finished).
     Write {
         /// The values.
@@ -145,7 +152,5 @@ pub enum Next<T> {
     /// Look whether the user still shows this, and report with [`verified`](super::Lanes::verified).
     Verify(UserWrite),
     /// Settle these.
-    Settle(Vec<(Work<T>, Verdict)>),
-    /// Nothing now; ask again at that time, or when something has changed.
-    Wait(Option<Moment>),
+    Settle(Vec<(Work<T>, Outcome)>),
 }

@@ -7,10 +7,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Verdict, Work, applied::Known};
+use super::{Work, applied::Known};
 use crate::{
     ids::{IdMap, UserId},
     moment::Moment,
+    outcome::Outcome,
     patch::Entry,
 };
 
@@ -19,7 +20,7 @@ const REPAIRS: u32 = 3;
 
 #[derive(Debug)]
 struct Waiting<T> {
-    messages: Vec<(Work<T>, Verdict)>,
+    messages: Vec<(Work<T>, Outcome)>,
     /// What they have written. It is looked at even if the messages are gone, because they will come again.
     written: Known,
     due: Moment,
@@ -42,7 +43,7 @@ impl<T> Default for Unverified<T> {
 
 impl<T> Unverified<T> {
     /// A write of this user was made; look at it then. An earlier plan for this user is dropped.
-    pub(super) fn add(&mut self, user: UserId, messages: Vec<(Work<T>, Verdict)>, due: Moment) {
+    pub(super) fn add(&mut self, user: UserId, messages: Vec<(Work<T>, Outcome)>, due: Moment) {
         let waiting = self.users.entry(user).or_insert_with(|| Waiting {
             messages: Vec::new(),
             written: Known::default(),
@@ -58,7 +59,7 @@ impl<T> Unverified<T> {
     }
 
     /// Messages that need no write of their own wait with the write that made them needless, if it is waited for.
-    pub(super) fn join(&mut self, user: UserId, messages: &mut Vec<(Work<T>, Verdict)>) {
+    pub(super) fn join(&mut self, user: UserId, messages: &mut Vec<(Work<T>, Outcome)>) {
         if let Some(waiting) = self.users.get_mut(&user) {
             waiting.messages.append(messages);
         }
@@ -72,14 +73,9 @@ impl<T> Unverified<T> {
         self.due.insert((due, user));
     }
 
-    /// The user to look at now.
-    pub(super) fn due(&self, now: Moment) -> Option<UserId> {
-        self.due.first().filter(|(due, _)| *due <= now).map(|(_, user)| *user)
-    }
-
-    /// When the next look is due.
-    pub(super) fn next_due(&self) -> Option<Moment> {
-        self.due.first().map(|(due, _)| *due)
+    /// The user to look at next, and when.
+    pub(super) fn first(&self) -> Option<(Moment, UserId)> {
+        self.due.first().copied()
     }
 
     /// A look begins.
@@ -119,7 +115,7 @@ impl<T> Unverified<T> {
     }
 
     /// Everything of a user is as it should be.
-    pub(super) fn take(&mut self, user: UserId) -> Vec<(Work<T>, Verdict)> {
+    pub(super) fn take(&mut self, user: UserId) -> Vec<(Work<T>, Outcome)> {
         let Some(waiting) = self.users.remove(&user) else { return Vec::new() };
         self.due.remove(&(waiting.due, user));
         waiting.messages

@@ -18,6 +18,7 @@ use servicebus::{
     ConnectionString, Delivery, LinkState, Outgoing, Queue,
     amqp::{AmqpQueue, Settings},
 };
+use shared::retry::Ladder;
 use tests::PATIENCE;
 use tokio::time::timeout;
 
@@ -40,7 +41,7 @@ fn settings(bus: &ServiceBus) -> Result<Settings> {
     settings.timing.connect = PATIENCE;
     settings.timing.request = PATIENCE;
     settings.timing.close = PATIENCE;
-    settings.timing.backoff_longest = Duration::from_millis(200);
+    settings.timing.reconnect = Ladder::fixed(Duration::from_millis(100), Duration::from_millis(200));
     Ok(settings)
 }
 

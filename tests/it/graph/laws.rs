@@ -7,12 +7,11 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use shared::{
     admission::Person,
-    backoff::Backoff,
     change::{Change, Columns, Operation, Origin, Value},
     gate::{self, Gate},
     identities::Identity,
     ids::{ContactId, SequenceNumber, UserId},
-    lanes::{Lanes, Limits, Next, Success, Work},
+    lanes::{Action, Lanes, Limits, Success, Work},
     mapping::Mapping,
     moment::Moment,
     pace::Pace,
@@ -21,6 +20,7 @@ use shared::{
     property::Property,
     reconcile::{Current, Reading, Reconciled, reconcile},
     register::Stamp,
+    step::Step,
     urgency::Urgency,
     version::{Realm, Row, Version},
 };
@@ -90,7 +90,7 @@ impl Directory {
             self.values.extend(body.properties);
             self.identities = body.identities.unwrap_or_else(|| self.identities.clone());
         }
-        Success { written, superseded, went_back }
+        Success { written, superseded, went_back, ..Success::default() }
     }
 
     fn shows(&self, name: &str) -> Option<PropertyValue> {
@@ -111,24 +111,10 @@ struct Replica {
 
 impl Default for Replica {
     fn default() -> Self {
-        let delays = Backoff::new(Duration::from_millis(10), Duration::from_secs(1)).expect("valid");
-        let gate = gate::Limits {
-            breaker_users: 3,
-            probe: delays,
-            throttle: delays,
-            longest_wait: Duration::from_mins(1),
-        };
-        let limits = Limits {
-            concurrency: 1,
-            messages: 100,
-            remembered_users: NonZeroUsize::MIN,
-            tries_in_place: 3,
-            backoff: delays,
-            many_users: 5,
-            refusal_patience: Duration::ZERO,
-            verify_after: None,
-        };
-        Self { lanes: Lanes::new(limits, Gate::new(gate, Pace::unlimited())), pushed: 0, settled: 0 }
+        let remembered_users = NonZeroUsize::MIN;
+        let limits = Limits { concurrency: 1, remembered_users, ..Limits::default() };
+        let gate = Gate::new(gate::Limits::default(), Pace::unlimited());
+        Self { lanes: Lanes::new(limits, gate), pushed: 0, settled: 0 }
     }
 }
 
@@ -155,12 +141,12 @@ impl Replica {
     fn work(&mut self, directory: &mut Directory) {
         loop {
             let settled = match self.lanes.next(Moment::START) {
-                Next::Write { write, .. } => {
+                Step::Do(Action::Write { write, .. }) => {
                     let outcome = directory.apply(&write);
                     self.lanes.finished(write.user, Ok(outcome), Moment::START, 0.5)
                 }
-                Next::Settle(settled) => settled,
-                Next::Wait(_) | Next::Verify(_) => return,
+                Step::Do(Action::Settle(settled)) => settled,
+                Step::Wait(_) | Step::Do(Action::Verify(_)) => return,
             };
             self.settled += settled.len();
         }
@@ -169,7 +155,7 @@ impl Replica {
 
 /// What happens between deliveries.
 #[derive(Clone, Copy, Debug)]
-enum Step {
+enum Event {
     /// A change of the history, by a number taken modulo its length, reaches one of the replicas.
     Deliver(usize, usize),
     /// A replica writes what it holds.
@@ -180,11 +166,11 @@ enum Step {
 
 const REPLICAS: usize = 3;
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = Event> {
     prop_oneof![
-        4 => (any::<usize>(), 0..REPLICAS).prop_map(|(change, replica)| Step::Deliver(change, replica)),
-        2 => (0..REPLICAS).prop_map(Step::Work),
-        1 => (0..REPLICAS).prop_map(Step::Restart),
+        4 => (any::<usize>(), 0..REPLICAS).prop_map(|(change, replica)| Event::Deliver(change, replica)),
+        2 => (0..REPLICAS).prop_map(Event::Work),
+        1 => (0..REPLICAS).prop_map(Event::Restart),
     ]
 }
 
@@ -211,15 +197,15 @@ proptest! {
         let mut directory = Directory::default();
         let mut replicas: Vec<Replica> = (0..REPLICAS).map(|_| Replica::default()).collect();
         // Whatever was not delivered by chance is delivered at the end: at least once is the queue's promise.
-        let rest = (0..history.len()).map(|change| Step::Deliver(change, change % REPLICAS));
+        let rest = (0..history.len()).map(|change| Event::Deliver(change, change % REPLICAS));
         for (arrival, step) in steps.into_iter().chain(rest).enumerate() {
             match step {
-                Step::Deliver(number, replica) => {
+                Event::Deliver(number, replica) => {
                     let place = number % history.len();
                     replicas[replica].push(arrival, stamp(place, by_row, arrival), &history[place]);
                 }
-                Step::Work(replica) => replicas[replica].work(&mut directory),
-                Step::Restart(replica) => {
+                Event::Work(replica) => replicas[replica].work(&mut directory),
+                Event::Restart(replica) => {
                     replicas[replica].work(&mut directory);
                     prop_assert_eq!(replicas[replica].settled, replicas[replica].pushed);
                     replicas[replica] = Replica::default();

@@ -96,8 +96,7 @@ impl World {
         let (now, share) = (self.now, self.rng.random());
         let Some(replica) = self.alive(writer) else { return };
         replica.writing.remove(&write.user);
-        let time = replica.time(now);
-        replica.engine.write_ended(write.user, result, time, share);
+        replica.tell(now, |engine, time| engine.write_ended(write.user, result, time, share));
         self.turn_at(writer, now);
     }
 
@@ -117,16 +116,14 @@ impl World {
     pub(super) fn verified(&mut self, writer: Writer, write: &UserWrite, result: LookResult) {
         let (now, share) = (self.now, self.rng.random());
         let Some(replica) = self.alive(writer) else { return };
-        let time = replica.time(now);
-        replica.engine.verified(write.user, result, time, share);
+        replica.tell(now, |engine, time| engine.verified(write.user, result, time, share));
         self.turn_at(writer, now);
     }
 
     pub(super) fn probed(&mut self, writer: Writer, well: bool) {
         let (now, share) = (self.now, self.rng.random());
         let Some(replica) = self.alive(writer) else { return };
-        let time = replica.time(now);
-        replica.engine.probed(well, time, share);
+        replica.tell(now, |engine, time| engine.probed(well, time, share));
         self.turn_at(writer, now);
     }
 }

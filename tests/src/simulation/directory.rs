@@ -87,7 +87,7 @@ impl Directory {
 /// What will come of this write: the mark decides, as it was when the user was looked at.
 pub(super) fn success(flight: &Flight, reading: &Reading) -> Success {
     let Reconciled { body, superseded, went_back } = reconciled(flight, reading);
-    Success { written: body.is_some(), superseded, went_back }
+    Success { written: body.is_some(), superseded, went_back, ..Success::default() }
 }
 
 fn reconciled(flight: &Flight, reading: &Reading) -> Reconciled {

@@ -1,51 +1,28 @@
-//! Renewal and settlement of messages, and whether every promise was kept.
+//! Settlement of messages, and whether every promise was kept.
 
 use std::{collections::HashSet, time::Duration};
 
 use rand::RngExt;
-use shared::{
-    engine::{Ending, Lineage},
-    ids::LockToken,
-    moment::Moment,
-    reason::DeadLetterReason,
-};
+use shared::{engine::Lineage, ids::LockToken, moment::Moment, outcome::Outcome, reason::DeadLetterReason};
 
 use super::{
     directory::Writer,
     model::{self, Broken},
     queue::{Message, State},
     shape::{Guilt, Remedy, Report},
-    world::{Event, LOCK, TROUBLE, World},
+    world::{TROUBLE, World},
 };
 
 /// The usual limit of a queue; what is delivered more often is dead-lettered by the service.
 const MAX_DELIVERIES: u32 = 10;
 
 impl World {
-    pub(super) fn renew(&mut self, writer: Writer) {
-        let now = self.now;
-        let lost_request = self.rng.random_bool(0.05) && now < Moment::after_start(TROUBLE);
-        let Some(replica) = self.alive(writer) else { return };
-        let locks: Vec<_> = replica.locks.iter().copied().collect();
-        for lock in locks {
-            if !lost_request
-                && !self.queue.renew(lock, now)
-                && let Some(replica) = self.alive(writer)
-            {
-                replica.locks.remove(&lock);
-                let time = replica.time(now);
-                replica.engine.lock_lost(lock, time);
-            }
-        }
-        self.turn_at(writer, now);
-        self.plan(now + LOCK / 3, Event::Renew(writer));
-    }
-
     /// A settlement reaches the queue, unless it is lost or too late; then the message comes again.
-    pub(super) fn settle(&mut self, writer: Writer, lock: LockToken, ending: Ending) -> Result<(), Broken> {
+    pub(super) fn settle(&mut self, writer: Writer, lock: LockToken, outcome: Outcome) -> Result<(), Broken> {
         let now = self.now;
         if let Some(replica) = self.alive(writer) {
             replica.settling -= 1;
+            replica.tell(now, |engine, _| engine.settled(lock));
             self.turn_at(writer, now);
         }
         let lost = self.rng.random_bool(0.02) && now < Moment::after_start(TROUBLE);
@@ -56,17 +33,17 @@ impl World {
         let delay = Duration::from_millis(self.rng.random_range(1_000..60_000));
         let Some(message) = self.queue.locked(lock, now).filter(|_| !lost && !dead) else { return Ok(()) };
         let lineage = message.lineage();
-        match ending {
-            Ending::Copied => {
+        match outcome {
+            Outcome::Copied => {
                 message.state = State::Completed;
                 self.gone_for_its_copy(writer, lineage);
             }
-            Ending::Applied | Ending::Stale | Ending::Unchanged(_) => {
+            Outcome::Applied | Outcome::Stale | Outcome::Unchanged(_) => {
                 message.state = State::Completed;
             }
-            Ending::DeadLettered(reason) => message.state = State::Dead(reason),
-            Ending::Released | Ending::Unsettled => message.state = State::Visible(now),
-            Ending::Returned => {
+            Outcome::DeadLettered(letter) => message.state = State::Dead(letter.reason),
+            Outcome::Released => message.state = State::Visible(now),
+            Outcome::Returned(_) => {
                 if !kept {
                     message.state = State::Completed;
                 }
@@ -82,8 +59,9 @@ impl World {
 
     /// A replica hears that the original of a copy is gone.
     fn gone_for_its_copy(&mut self, writer: Writer, lineage: Lineage) {
+        let now = self.now;
         if let Some(replica) = self.alive(writer) {
-            replica.engine.removed(lineage);
+            replica.tell(now, |engine, _| engine.removed(lineage));
         }
     }
 
@@ -93,10 +71,11 @@ impl World {
             let (changes, attempt) = (original.changes.clone(), original.attempt + 1);
             self.queue.post(changes, original.first_seen, attempt, Some(original.arrival), at);
         }
+        let now = self.now;
         if self.shape.without != Some(Remedy::Memory)
             && let Some(replica) = self.alive(writer)
         {
-            replica.engine.copied(original.lineage());
+            replica.tell(now, |engine, _| engine.copied(original.lineage()));
         }
         // The original and its copy, and while intake is paused and the original does not come again, one more. A replica
         // that cannot know of the copies of another, or of its own earlier life, may add one for each of the two. They do

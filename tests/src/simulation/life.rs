@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use rand::RngExt;
-use shared::moment::Moment;
+use shared::{engine::Engine, moment::Moment};
 
 use super::{
     directory::Writer,
     model::Broken,
     replica::Replica,
     shape::Remedy,
-    world::{Event, LOCK, TROUBLE, VERIFY_AFTER, World},
+    world::{Event, TROUBLE, VERIFY_AFTER, World},
 };
 
 /// Longer than any call takes, and all the settlements after it.
@@ -24,7 +24,6 @@ impl World {
         self.replicas[replica] = Some(Replica::new(self.lives, self.now, verify_after, judges));
         let writer = (replica, self.lives);
         self.turn_at(writer, self.now);
-        self.plan(self.now + LOCK / 3, Event::Renew(writer));
     }
 
     /// Half of the replicas die where they are, half are asked to stop.
@@ -44,8 +43,7 @@ impl World {
             }
             Some(stopped) => {
                 stopped.stopping = true;
-                let time = stopped.time(self.now);
-                stopped.engine.stop(time);
+                stopped.tell(self.now, Engine::stop);
                 let writer = (replica, stopped.life);
                 self.turn_at(writer, self.now);
                 self.plan(self.now + GRACE, Event::Overdue(writer));
@@ -56,7 +54,7 @@ impl World {
     /// A replica that was asked to stop leaves when nothing is under way any more, and leaves no lock behind.
     pub(super) fn leave(&mut self, writer: Writer) -> Result<(), Broken> {
         let Some(replica) = self.alive(writer) else { return Ok(()) };
-        if !replica.stopping || !replica.engine.is_idle() || replica.settling > 0 {
+        if !replica.stopping || !replica.engine().is_idle() || replica.settling > 0 {
             return Ok(());
         }
         if !replica.locks.is_empty() {
@@ -69,7 +67,7 @@ impl World {
 
     pub(super) fn overdue(&mut self, writer: Writer) -> Result<(), Broken> {
         match self.alive(writer) {
-            Some(replica) => Err(Broken::NotStopped(replica.engine.held())),
+            Some(replica) => Err(Broken::NotStopped(replica.engine().held())),
             None => Ok(()),
         }
     }

@@ -19,6 +19,7 @@ mod life;
 
 mod calls;
 mod ending;
+mod locks;
 
 mod directory;
 mod model;

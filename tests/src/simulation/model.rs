@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use shared::{
-    ids::UserId,
+    ids::{LockToken, UserId},
     patch::{PropertyValue, UserPatch},
     property::Property,
     version::Version,
@@ -99,8 +99,12 @@ pub enum Broken {
     NotStopped(usize),
     /// A replica that has stopped left locks to lapse.
     LocksLeft(usize),
+    /// A lock lapsed although its replica was alive and able to renew it.
+    LockLapsed(LockToken),
     /// A user was written twice at once by one replica.
     TwoWrites(UserId),
+    /// The engine asked for something before it said it would, or said so of a time that had come.
+    Announced(String),
     /// The directory is not as the model says.
     Value {
         /// Whose.
@@ -126,6 +130,10 @@ impl fmt::Display for Broken {
             Self::NotStopped(held) => write!(f, "a replica holds {held} messages long after it was stopped"),
             Self::LocksLeft(locks) => write!(f, "a replica has stopped and left {locks} locks to lapse"),
             Self::TwoWrites(user) => write!(f, "two writes of {user} at once in one replica"),
+            Self::LockLapsed(lock) => {
+                write!(f, "the lock {lock:?} lapsed in the hands of a replica that lives")
+            }
+            Self::Announced(what) => write!(f, "the engine announced {what}"),
             Self::Value { user, property, expected, found } => {
                 write!(f, "{property} of {user} is {found:?} and must be {expected:?}")
             }

@@ -50,6 +50,8 @@ pub(super) enum State {
 pub(super) struct Queue {
     pub(super) messages: Vec<Message>,
     pub(super) lock: Duration,
+    /// Locks that have lapsed since this was last looked at.
+    pub(super) lapsed: Vec<LockToken>,
 }
 
 impl Queue {
@@ -108,7 +110,10 @@ impl Queue {
         for index in ready {
             let lock = LockToken(uuid::Builder::from_random_bytes(rng.random()).into_uuid());
             let message = &mut self.messages[index];
-            message.count += u32::from(matches!(message.state, State::Locked(..)));
+            if let State::Locked(lapsed, _) = message.state {
+                message.count += 1;
+                self.lapsed.push(lapsed);
+            }
             message.state = State::Locked(lock, now + self.lock);
             taken.push((index, lock));
         }
@@ -128,6 +133,14 @@ impl Queue {
         let Some(message) = self.locked(lock, now) else { return false };
         message.state = State::Locked(lock, until);
         true
+    }
+
+    /// Forgets a lock, as a service does that moves the queue elsewhere.
+    pub(super) fn forget(&mut self, lock: LockToken, now: Moment) {
+        if let Some(message) = self.locked(lock, now) {
+            message.count += 1;
+            message.state = State::Visible(now);
+        }
     }
 
     /// Messages that are neither completed nor dead.

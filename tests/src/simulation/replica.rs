@@ -1,34 +1,46 @@
 //! One replica: the product's engine with the settings of a small installation.
 
 use std::{
-    collections::{BTreeSet, HashSet},
-    num::NonZeroUsize,
+    collections::{BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
 use shared::{
-    backoff::Backoff,
-    engine::{Engine, Policy},
+    engine::{Effect, Engine, Policy},
     gate,
     ids::{LockToken, UserId},
     lanes,
     moment::Moment,
-    pace::Pace,
+    retry::Ladder,
+    step::Step,
 };
+
+use super::model::Broken;
 
 /// After so long a message that still fails is dead-lettered; far longer than anything lasts that passes.
 const MAX_AGE: Duration = Duration::from_mins(20);
 
+/// Shorter than anything that is waited for, and longer than what sums of fractions are off.
+const TICK: Duration = Duration::from_millis(1);
+
+/// Until when the engine said it would ask for nothing.
+#[derive(Clone, Copy, Debug)]
+struct Announced(Option<Moment>);
+
 /// A replica in one of its lives.
 #[derive(Debug)]
 pub(super) struct Replica {
-    pub(super) engine: Engine,
+    engine: Engine<LockToken>,
+    /// What it announced last, if nothing has been told to it since.
+    announced: Option<Announced>,
     /// Which life it is; what an earlier life began does not concern this one.
     pub(super) life: u32,
     /// When this life began: the engine counts from there.
-    pub(super) born: Moment,
+    born: Moment,
     /// Locks it holds.
     pub(super) locks: BTreeSet<LockToken>,
+    /// How often the renewal of each of them failed, of those of which it did.
+    pub(super) failed_renewals: HashMap<LockToken, u32>,
     /// Users with a write under way, to catch a second one.
     pub(super) writing: HashSet<UserId>,
     /// Settlements on their way.
@@ -39,9 +51,9 @@ pub(super) struct Replica {
     pub(super) next_turn: Option<Moment>,
 }
 
-fn delays(first: Duration, longest: Duration) -> Backoff {
-    Backoff::new(first, longest).unwrap_or_else(|error| unreachable!("{error}"))
-}
+/// Tries of a write, and probes of Graph.
+const RETRIES: Ladder = Ladder::fixed(Duration::from_millis(200), Duration::from_secs(10)).with_tries(4);
+const PROBES: Ladder = Ladder::fixed(Duration::from_secs(1), Duration::from_secs(20)).with_equal_jitter();
 
 impl Replica {
     /// `judges` tells whether refusals are judged by what becomes of others.
@@ -49,33 +61,24 @@ impl Replica {
         let lanes = lanes::Limits {
             concurrency: 4,
             messages: 40,
-            remembered_users: NonZeroUsize::new(64).unwrap_or(NonZeroUsize::MIN),
-            tries_in_place: 4,
-            backoff: delays(Duration::from_millis(200), Duration::from_secs(10)),
+            retries: RETRIES,
             many_users: if judges { 3 } else { usize::MAX },
             // Users here have changes a few times a minute, so evidence takes longer to come than in a busy portal.
             refusal_patience: if judges { Duration::from_mins(1) } else { Duration::ZERO },
             verify_after,
+            ..lanes::Limits::default()
         };
-        let gate = gate::Limits {
-            breaker_users: 3,
-            probe: delays(Duration::from_secs(1), Duration::from_secs(20)),
-            throttle: delays(Duration::from_secs(1), Duration::from_secs(20)),
-            longest_wait: Duration::from_mins(5),
-        };
-        let policy = Policy {
-            lanes,
-            gate,
-            pace: Pace::new(20.0, 20.0),
-            bytes: 1 << 20,
-            max_age: MAX_AGE,
-            max_lock_hold: Duration::from_mins(2),
-        };
+        let gate =
+            gate::Limits { breaker_users: 3, probe: PROBES, throttle: PROBES, ..gate::Limits::default() };
+        let max_lock_hold = Duration::from_mins(2);
+        let policy = Policy { lanes, gate, max_age: MAX_AGE, max_lock_hold, ..Policy::default() };
         Self {
             engine: Engine::new(policy),
+            announced: None,
             life,
             born,
             locks: BTreeSet::new(),
+            failed_renewals: HashMap::new(),
             writing: HashSet::new(),
             settling: 0,
             stopping: false,
@@ -83,8 +86,56 @@ impl Replica {
         }
     }
 
+    /// The engine, to look at.
+    pub(super) fn engine(&self) -> &Engine<LockToken> {
+        &self.engine
+    }
+
+    /// How many messages it may take.
+    pub(super) fn credit(&self, now: Moment) -> usize {
+        self.engine.credit(self.time(now))
+    }
+
+    /// Tells the engine something that happened.
+    pub(super) fn tell<R>(
+        &mut self,
+        now: Moment,
+        event: impl FnOnce(&mut Engine<LockToken>, Moment) -> R,
+    ) -> R {
+        self.announced = None;
+        let time = self.time(now);
+        event(&mut self.engine, time)
+    }
+
+    /// What the engine asks for. While nothing happens it asks for nothing before the time that it has announced,
+    /// and it announces none that has come already.
+    pub(super) fn next(&mut self, now: Moment) -> Result<Step<Effect<LockToken>>, Broken> {
+        let time = self.time(now);
+        let step = self.engine.next(time);
+        let (announced, again) = match &step {
+            Step::Do(_) => (None, Some(time)),
+            Step::Wait(until) => (Some(Announced(*until)), *until),
+        };
+        let early = |then: Moment| again.is_some_and(|again| again + TICK < then);
+        let too_early = match self.announced {
+            // Before anything at all.
+            Some(Announced(None)) => again.is_some(),
+            Some(Announced(Some(then))) if time + TICK < then => early(then),
+            Some(Announced(Some(_))) | None => false,
+        };
+        let late = announced.is_some_and(|Announced(until)| until.is_some_and(|until| until <= time));
+        if too_early || late {
+            return Err(Broken::Announced(format!("{:?}, then {step:?} at {time:?}", self.announced)));
+        }
+        self.announced = announced;
+        Ok(match step {
+            Step::Do(effect) => Step::Do(effect),
+            Step::Wait(until) => Step::Wait(until.map(|until| self.born + until.since_start())),
+        })
+    }
+
     /// The engine's own time.
-    pub(super) fn time(&self, now: Moment) -> Moment {
+    fn time(&self, now: Moment) -> Moment {
         Moment::after_start(now - self.born)
     }
 }

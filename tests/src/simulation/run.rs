@@ -7,6 +7,7 @@ use shared::{
     engine::{Arrival, Effect, Failures, Intake, Member, Planned},
     ids::{ContactId, LockToken},
     moment::Moment,
+    step::Step,
     urgency::Urgency,
 };
 
@@ -39,8 +40,9 @@ impl World {
             Event::Turn(writer) => return self.turn(writer),
             Event::Effect(flight) => self.take_effect(&flight),
             Event::Answer(writer, write, result) => self.answer(writer, &write, result),
-            Event::Settle(writer, lock, ending) => return self.settle(writer, lock, ending),
-            Event::Renew(writer) => self.renew(writer),
+            Event::Settle(writer, lock, outcome) => return self.settle(writer, lock, outcome),
+            Event::Renew(writer, locks) => self.renew(writer, locks),
+            Event::Renewed(writer, answers) => self.renewed(writer, answers),
             Event::Verified(writer, write, result) => self.verified(writer, &write, result),
             Event::Probed(writer, well) => self.probed(writer, well),
             Event::End(replica) => self.end(replica),
@@ -68,15 +70,13 @@ impl World {
         }
         self.carry_out(writer)?;
         let Some(replica) = self.alive(writer) else { return Ok(()) };
-        let credit = replica.engine.credit(replica.time(now)).min(10);
+        let credit = replica.credit(now).min(10);
         for (index, lock) in self.queue.receive(credit, now, &mut self.rng) {
             self.hand_over(writer, index, lock);
         }
-        self.carry_out(writer)?;
+        self.check_lapsed()?;
+        let wake = self.carry_out(writer)?;
         self.leave(writer)?;
-        let Some(replica) = self.alive(writer) else { return Ok(()) };
-        let (time, born) = (replica.time(now), replica.born);
-        let wake = replica.engine.wake_at(time).map(|at| born + at.since_start());
         // The queue is asked now and then, as a receiving link would be told.
         let poll = now + Duration::from_millis(500);
         self.turn_at(writer, wake.map_or(poll, |wake| wake.min(poll)).max(now + Duration::from_millis(1)));
@@ -98,7 +98,10 @@ impl World {
             }
         });
         let arrival = Arrival {
+            message: lock,
             lock,
+            taken: Moment::START,
+            jitter: self.rng.random(),
             locked_for: LOCK,
             bytes: 100,
             enqueued: self.wall(message.first_seen),
@@ -111,19 +114,21 @@ impl World {
         let now = self.now;
         if let Some(replica) = self.alive(writer) {
             replica.locks.insert(lock);
-            let time = replica.time(now);
-            replica.engine.arrived(arrival, time);
+            replica.tell(now, |engine, taken| engine.arrived(Arrival { taken, ..arrival }, taken));
         }
     }
 
-    fn carry_out(&mut self, writer: Writer) -> Result<(), Broken> {
+    /// Tells until when the replica then waits, if nothing happens before.
+    fn carry_out(&mut self, writer: Writer) -> Result<Option<Moment>, Broken> {
         let now = self.now;
         loop {
-            let Some(replica) = self.alive(writer) else { return Ok(()) };
-            let time = replica.time(now);
-            match replica.engine.next(time) {
-                None => return Ok(()),
-                Some(Effect::Write { write, .. }) => {
+            let Some(replica) = self.alive(writer) else { return Ok(None) };
+            let effect = match replica.next(now)? {
+                Step::Do(effect) => effect,
+                Step::Wait(until) => return Ok(until),
+            };
+            match effect {
+                Effect::Write { write, .. } => {
                     if replica.stopping {
                         return Err(Broken::WriteAfterStop(write.user));
                     }
@@ -132,14 +137,15 @@ impl World {
                     }
                     self.write(writer, write);
                 }
-                Some(Effect::Settle { lock, ending, .. }) => {
+                Effect::Renew(locks) => self.ask_to_renew(writer, locks),
+                Effect::Settle { message: lock, outcome } => {
                     replica.locks.remove(&lock);
                     replica.settling += 1;
                     let at = self.soon(50);
-                    self.plan(at, Event::Settle(writer, lock, ending));
+                    self.plan(at, Event::Settle(writer, lock, outcome));
                 }
-                Some(Effect::Verify(write)) => self.verify(writer, write),
-                Some(Effect::Probe) => {
+                Effect::Verify(write) => self.verify(writer, write),
+                Effect::Probe => {
                     let at = self.now + Duration::from_millis(self.rng.random_range(5..2_000));
                     let well = self.may_probe(at);
                     self.plan(at, Event::Probed(writer, well));

@@ -85,6 +85,8 @@ pub enum Remedy {
     Memory,
     /// A later change wins in spite of a lower row version.
     Time,
+    /// Locks are renewed.
+    Renewal,
 }
 
 impl Shape {

@@ -5,9 +5,10 @@ use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use shared::{
-    engine::{Ending, LookResult, WriteResult},
+    engine::{LookResult, WriteResult, renewal::Renewal},
     ids::{LockToken, OrganizationId},
     moment::Moment,
+    outcome::Outcome,
     patch::UserWrite,
     property::Property,
     reconcile::Reading,
@@ -32,9 +33,11 @@ pub(super) enum Event {
     /// A replica hears how a write ended.
     Answer(Writer, Box<UserWrite>, WriteResult),
     /// A settlement reaches the queue.
-    Settle(Writer, LockToken, Ending),
-    /// A replica renews its locks.
-    Renew(Writer),
+    Settle(Writer, LockToken, Outcome),
+    /// The request of a replica to renew locks reaches the queue.
+    Renew(Writer, Vec<LockToken>),
+    /// A replica hears how that ended.
+    Renewed(Writer, Vec<(LockToken, Renewal)>),
     /// A replica hears what its second look at a user showed.
     Verified(Writer, Box<UserWrite>, LookResult),
     /// A replica hears how its probe ended.
@@ -125,7 +128,7 @@ impl World {
             order: 0,
             events: BinaryHeap::new(),
             changes: Vec::new(),
-            queue: Queue { messages: Vec::new(), lock: LOCK },
+            queue: Queue { messages: Vec::new(), lock: LOCK, lapsed: Vec::new() },
             directory: Directory::default(),
             reading: Reading { guard, ..Reading::default() },
             replicas: (0..shape.replicas).map(|_| None).collect(),

@@ -22,6 +22,7 @@ pub mod admin;
 pub mod amqp;
 pub mod clock;
 pub mod http;
+pub mod retry;
 pub mod times;
 pub mod tls;
 

@@ -41,7 +41,7 @@ pub(super) struct Queues {
 
 impl Queues {
     pub(super) fn open(settings: &Settings, to: Option<&str>) -> anyhow::Result<Self> {
-        let clients = wiring::clients(&settings.graph)?;
+        let clients = wiring::clients(&settings.connection)?;
         let main = wiring::queue_settings(settings, &clients);
         let dead = main.clone().dead_letters();
         let mut target = main;

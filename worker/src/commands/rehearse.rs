@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 use servicebus::{Peek, PeekedState, Queue, clock};
 use shared::{
     class::Class,
-    engine::{Ending, Intake, intake::Planned},
+    engine::{Intake, intake::Planned},
     ids::UserId,
+    outcome::Outcome,
     patch::UserWrite,
     reason::{DeadLetter, chain},
     shown::Shown,
@@ -64,11 +65,10 @@ struct Summary {
 
 /// Looks at every message until told to stop, or until there are no more.
 pub(super) async fn run(settings: Settings, args: &Args) -> anyhow::Result<()> {
-    let clients = wiring::clients(&settings.graph)?;
+    let clients = wiring::clients(&settings.connection)?;
     let queue = wiring::queue_without_intake(&wiring::queue_settings(&settings, &clients))?;
     let queue = Arc::new(queue);
-    let directory =
-        args.online.then(|| wiring::directory_for(&settings, clients, Priority::Low)).transpose()?;
+    let directory = args.online.then(|| wiring::directory_for(&settings, clients, Priority::Low));
     let mut stop = stop_signal()?;
     let mut rehearsal = Rehearsal::new(Arc::clone(&queue), settings.planner.clone());
     let mut summary = Summary::default();
@@ -166,7 +166,7 @@ impl Summary {
                 self.writes += users.len();
                 self.users.extend(users);
             }
-            Intake::Settle(Ending::DeadLettered(_), _) => self.dead += 1,
+            Intake::Settle(Outcome::DeadLettered(_)) => self.dead += 1,
             Intake::Settle(..) => self.needless += 1,
         }
     }
@@ -195,9 +195,11 @@ fn as_text(message: &Seen, compared: &[Compared], values: bool) -> String {
                 planned.iter().zip(compared).map(|(planned, compared)| write(planned, compared, values));
             writes.chain(failures.letter().as_ref().map(dead_letter)).collect()
         }
-        Intake::Settle(_, Some(letter)) => vec![dead_letter(letter)],
-        Intake::Settle(Ending::Unchanged(why), None) => vec![format!("nothing      {}", why.explain())],
-        Intake::Settle(ending, None) => vec![format!("nothing      {ending:?}")],
+        Intake::Settle(Outcome::DeadLettered(letter) | Outcome::Returned(letter)) => {
+            vec![dead_letter(letter)]
+        }
+        Intake::Settle(Outcome::Unchanged(why)) => vec![format!("nothing      {}", why.explain())],
+        Intake::Settle(outcome) => vec![format!("nothing      {}", outcome.as_str())],
     };
     let state = match message.state {
         PeekedState::Active => "",
@@ -256,9 +258,11 @@ fn as_json(message: &Seen, compared: &[Compared], values: bool) -> String {
                 planned.iter().zip(compared).map(|(planned, compared)| write_json(planned, compared, values));
             ("writes", Value::Array(writes.collect()))
         }
-        Intake::Settle(_, Some(letter)) => ("deadLetter", letter_json(letter)),
-        Intake::Settle(Ending::Unchanged(why), None) => ("nothing", json!(why.as_str())),
-        Intake::Settle(ending, None) => ("nothing", json!(format!("{ending:?}"))),
+        Intake::Settle(Outcome::DeadLettered(letter) | Outcome::Returned(letter)) => {
+            ("deadLetter", letter_json(letter))
+        }
+        Intake::Settle(Outcome::Unchanged(why)) => ("nothing", json!(why.as_str())),
+        Intake::Settle(outcome) => ("nothing", json!(outcome.as_str())),
     };
     object.insert(key.into(), value);
     json_line(&Value::Object(object))

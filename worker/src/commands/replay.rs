@@ -85,7 +85,7 @@ pub struct Args {
 /// Replays.
 pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let settings = global.settings()?;
-    if !args.dry_run && !args.unguarded && settings.graph.reading.guard.is_none() {
+    if !args.dry_run && !args.unguarded && settings.guard.attribute.is_none() {
         bail!(
             "guard.attribute is not set: a dead letter that is older than what a user has by now would overwrite the \
              newer values, and nobody could tell afterwards. Set guard.attribute and restart the workers, or look at \

@@ -15,7 +15,7 @@ use crate::{
     commands::global::Global,
     identity::Clients,
     operate::backlog::{self, Pace, Reader, Thoroughness},
-    pipeline::{Pipeline, Policy},
+    run::{Pipeline, Policy},
     settings::Settings,
     status_page,
     telemetry::{Constants, Observer, Tally, logging, otlp::Export, trace::Tracer},
@@ -43,6 +43,9 @@ pub struct Args {
 pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let settings = global.settings()?;
     logging::start(&settings.telemetry)?;
+    for outdated in &settings.outdated {
+        tracing::warn!("{outdated}");
+    }
     let runtime = runtime()?;
     if args.dry_run {
         runtime.block_on(rehearse::run(settings, &args.rehearsal))?;
@@ -57,7 +60,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         Some(address) => Some(status_page::bind(address)?),
         None => None,
     };
-    let clients = wiring::clients(&settings.graph)?;
+    let clients = wiring::clients(&settings.connection)?;
     let way = wiring::queue_settings(&settings, &clients);
     let queue = Arc::new(wiring::queue(&way).context("the queue cannot be opened")?);
     let (tracer, spans) = settings.telemetry.otlp.as_ref().map(|otlp| Tracer::new(otlp.trace_ratio)).unzip();
@@ -70,7 +73,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         .zip(spans)
         .map(|(otlp, spans)| Export::start(clients.http.clone(), otlp, Arc::clone(&observer), spans));
     read_queue(&settings, &clients, &way, &queue, &observer);
-    let (directory, tokens) = wiring::observed_directory(&settings, clients, &observer)?;
+    let (directory, tokens) = wiring::observed_directory(&settings, clients, &observer);
     let probes = settings.throttle.probes;
     tokio::spawn(async move { tokens.warm_up(probes).await });
     tracing::info!(

@@ -90,7 +90,7 @@ const fn media_type(format: Format) -> &'static str {
 }
 
 async fn send(settings: &Settings, parcels: Vec<Parcel>, as_json: bool) -> anyhow::Result<()> {
-    let clients = wiring::clients(&settings.graph)?;
+    let clients = wiring::clients(&settings.connection)?;
     let queue = wiring::queue_without_intake(&wiring::queue_settings(settings, &clients))?;
     let (all, mut sent) = (parcels.len(), 0);
     for parcel in parcels {

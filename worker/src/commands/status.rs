@@ -9,7 +9,6 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use jiff::SignedDuration;
 use servicebus::clock;
 use tokio::{
     runtime::Runtime,
@@ -21,6 +20,7 @@ use url::Url;
 use super::{json_line, json_text, print, print_on, runtime::stop_signal, wiring};
 use crate::{
     commands::global::Global,
+    duration,
     identity::Clients,
     operate::backlog::{Pace, Reader, Reading, Thoroughness},
     operate::status::{
@@ -50,8 +50,7 @@ pub struct Args {
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
-    match parsed {
+    match duration::parse(text) {
         Some(span) if (Duration::from_secs(1)..=Duration::from_hours(1)).contains(&span) => Ok(span),
         _ => Err("must be a duration from 1s to 1h, such as 5s or 1m".to_owned()),
     }
@@ -86,7 +85,7 @@ struct Scout {
 
 impl Scout {
     fn new(settings: Settings, args: &Args) -> anyhow::Result<Self> {
-        let clients = wiring::clients(&settings.graph)?;
+        let clients = wiring::clients(&settings.connection)?;
         let bus = &settings.bus;
         let queue = wiring::queue_without_intake(&wiring::queue_settings(&settings, &clients))?;
         let reader = Reader::new(

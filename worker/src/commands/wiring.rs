@@ -19,12 +19,10 @@ use crate::{
 };
 
 /// The HTTP clients of the process.
-pub fn clients(graph: &settings::Graph) -> anyhow::Result<Clients> {
-    Ok(Clients::new(http_client::Client::new(timeouts(graph), graph.ca_file.as_deref())?))
-}
-
-fn timeouts(graph: &settings::Graph) -> http_client::Timeouts {
-    http_client::Timeouts { connect: graph.connect_timeout, request: graph.request_timeout }
+pub fn clients(connection: &settings::Connection) -> anyhow::Result<Clients> {
+    let timeouts =
+        http_client::Timeouts { connect: connection.connect_timeout, request: connection.request_timeout };
+    Ok(Clients::new(http_client::Client::new(timeouts, connection.ca_file.as_deref())?))
 }
 
 /// How to reach a queue.
@@ -39,7 +37,7 @@ pub(super) fn queue_settings(settings: &Settings, clients: &Clients) -> QueueSet
     let mut queue = QueueSettings::new(bus.endpoint.clone(), tokens, &bus.source.address(), clock::now);
     queue.target = bus.source.target().into();
     queue.way = bus.way.clone();
-    queue.ca_file.clone_from(&settings.graph.ca_file);
+    queue.ca_file.clone_from(&settings.connection.ca_file);
     queue.times = Arc::clone(&clients.times);
     queue
 }
@@ -88,41 +86,35 @@ pub fn bus_tokens(bus: &Bus, clients: &Clients) -> Arc<dyn TokenSource> {
 }
 
 /// Graph.
-pub fn directory(settings: &Settings, clients: Clients) -> anyhow::Result<GraphClient> {
+#[must_use]
+pub fn directory(settings: &Settings, clients: Clients) -> GraphClient {
     directory_for(settings, clients, graph::Priority::Normal)
 }
 
 /// Graph, for calls of this rank.
-pub(super) fn directory_for(
-    settings: &Settings,
-    clients: Clients,
-    priority: graph::Priority,
-) -> anyhow::Result<GraphClient> {
-    let options = graph_options(&settings.graph, priority);
-    Ok(GraphClient::new(Arc::new(graph_tokens(settings, clients)), &options)?)
+pub(super) fn directory_for(settings: &Settings, clients: Clients, priority: graph::Priority) -> GraphClient {
+    let options = graph_options(settings, priority);
+    let http = clients.http.clone();
+    GraphClient::new(&http, Arc::new(graph_tokens(settings, clients)), &options)
 }
 
 /// Graph, with every call told to an observer; and its tokens, to ask for the first one early.
+#[must_use]
 pub fn observed_directory(
     settings: &Settings,
     clients: Clients,
     observer: &Arc<Observer>,
-) -> anyhow::Result<(GraphClient, Arc<ObservedTokens>)> {
+) -> (GraphClient, Arc<ObservedTokens>) {
+    let http = clients.http.clone();
     let tokens = ObservedTokens::new(Arc::new(graph_tokens(settings, clients)), Arc::clone(observer));
     let tokens = Arc::new(tokens);
     let provider: Arc<dyn TokenProvider> = Arc::clone(&tokens) as _;
-    let options = graph_options(&settings.graph, graph::Priority::Normal);
-    Ok((GraphClient::new(provider, &options)?.observed(Arc::clone(observer)), tokens))
+    let options = graph_options(settings, graph::Priority::Normal);
+    (GraphClient::new(&http, provider, &options).observed(Arc::clone(observer)), tokens)
 }
 
-fn graph_options(graph: &settings::Graph, priority: graph::Priority) -> graph::Options {
-    graph::Options {
-        root: graph.root.clone(),
-        timeouts: timeouts(graph),
-        ca_file: graph.ca_file.clone(),
-        reading: graph.reading.clone(),
-        priority,
-    }
+fn graph_options(settings: &Settings, priority: graph::Priority) -> graph::Options {
+    graph::Options { root: settings.graph.root.clone(), reading: settings.reading(), priority }
 }
 
 /// Tokens for Graph.

@@ -7,9 +7,10 @@ use shared::{
     change::Change,
     decode,
     engine::{
-        Ending, Intake,
+        Intake,
         intake::{self, undecodable},
     },
+    outcome::Outcome,
     plan::Planner,
     reason::{DeadLetter, DeadLetterReason},
 };
@@ -74,11 +75,7 @@ pub(crate) fn unreadable(why: UnreadableBody) -> DeadLetter {
 /// A message whose reading panicked: once it is handed back for later, when another version of contactsync may
 /// read it; then it is dead-lettered.
 fn unread(past: &DeliveryHistory) -> Intake {
-    if past.attempt == 0 {
-        Intake::Settle(Ending::Returned, Some(internal()))
-    } else {
-        Intake::dead(internal())
-    }
+    if past.attempt == 0 { Intake::Settle(Outcome::Returned(internal())) } else { Intake::dead(internal()) }
 }
 
 pub(crate) fn internal() -> DeadLetter {

@@ -7,12 +7,13 @@ use shared::{
     change::{Change, Operation},
     decode::{self, AUTOMATIC_IMAGE, Context, Format, Message, Subject, context::Images, value::Member},
     engine::{
-        Ending, Intake,
+        Intake,
         intake::{self, Read},
     },
     ids::SequenceNumber,
     link_watch::{Link, LinkWatch, Verdict},
     mapping::{Row, Source},
+    outcome::Outcome,
     patch::MovesFrom,
     plan::Planner,
     property::Kind,
@@ -308,13 +309,13 @@ fn outcome(body: &[u8], content_type: Option<&str>, planner: &Planner) -> Probe 
             let properties = properties.into_iter().collect::<Vec<_>>().join(", ");
             Probe::good(OUTCOME, format!("would write {properties} to {users} users"))
         }
-        Intake::Settle(Ending::DeadLettered(reason), letter) => {
-            let why = letter.map_or_else(String::new, |letter| format!(": {}", letter.description.as_str()));
-            Probe::failed(OUTCOME, format!("would be a dead letter, {}{why}", reason.as_str()), "")
+        Intake::Settle(Outcome::DeadLettered(letter)) => {
+            let (reason, why) = (letter.reason, letter.description.as_str());
+            Probe::failed(OUTCOME, format!("would be a dead letter, {reason}: {why}"), "")
         }
-        Intake::Settle(Ending::Unchanged(needless), _) => {
+        Intake::Settle(Outcome::Unchanged(needless)) => {
             Probe::good(OUTCOME, format!("would be completed: {}", needless.explain()))
         }
-        Intake::Settle(ending, _) => Probe::good(OUTCOME, format!("would be {}", ending.outcome())),
+        Intake::Settle(outcome) => Probe::good(OUTCOME, format!("would be {}", outcome.as_str())),
     }
 }

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use servicebus::Message;
 use shared::{
     change::Change,
-    engine::{Ending, Intake},
+    engine::Intake,
     ids::UserId,
     link_watch::{LinkWatch, Report, Verdict, WARN_AT_START, Why},
+    outcome::Outcome,
     plan::Planner,
     reason::DeadLetterReason,
 };
@@ -75,8 +76,8 @@ impl<'p> Sample<'p> {
         };
         let intake = judge::intake_noting(message, planner, &mut note);
         self.messages += 1;
-        if let Intake::Settle(Ending::DeadLettered(reason), _) = intake {
-            *self.letters.entry(reason).or_default() += 1;
+        if let Intake::Settle(Outcome::DeadLettered(letter)) = intake {
+            *self.letters.entry(letter.reason).or_default() += 1;
         }
     }
 

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use servicebus::QueueCounts;
-use shared::engine::Ending;
 
 use super::history::{History, Rates, STEP, Sample};
 use crate::telemetry::{
     Metrics, Observer,
     health::{Check, Fault, Phase},
-    labels::Warning,
+    labels::{Ended, Warning},
 };
 
 /// What a worker tells about itself. Members that are missing or new do no harm: worker and reader may be of different
@@ -138,13 +137,9 @@ impl StatusPage {
                 .collect(),
             rates: history.rates(&sample),
             received: sample.received,
-            outcomes: ended(metrics, |ending| Some(ending.outcome())),
-            needless: ended(metrics, |ending| {
-                matches!(ending, Ending::Unchanged(_)).then_some(ending.reason())
-            }),
-            dead_letters: ended(metrics, |ending| {
-                matches!(ending, Ending::DeadLettered(_)).then_some(ending.reason())
-            }),
+            outcomes: ended(metrics, |ended| Some(ended.outcome)),
+            needless: ended(metrics, |ended| (ended.outcome == "unchanged").then_some(ended.reason)),
+            dead_letters: ended(metrics, |ended| (ended.outcome == "dead_lettered").then_some(ended.reason)),
             writes: writes(observer, &sample),
             in_flight: metrics.in_flight.get(),
             held: metrics.held_messages.get(),
@@ -185,7 +180,7 @@ fn state(observer: &Observer, checks: &[CheckStatus]) -> &'static str {
 }
 
 /// Messages by a name of how they ended, without those names that none has.
-fn ended(metrics: &Metrics, name: impl Fn(Ending) -> Option<&'static str>) -> BTreeMap<String, u64> {
+fn ended(metrics: &Metrics, name: impl Fn(Ended) -> Option<&'static str>) -> BTreeMap<String, u64> {
     let counts = metrics.messages_by(name).into_iter().filter(|(_, count)| *count > 0);
     counts.map(|(name, count)| (name.to_owned(), count)).collect()
 }

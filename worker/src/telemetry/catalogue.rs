@@ -8,12 +8,11 @@
 use std::fmt::Write;
 
 use servicebus::QueueCounts;
-use shared::engine::Ending;
 use tokio::sync::watch;
 
 pub use super::metric::{Kind, Metric};
 use super::{
-    labels::{Answer, Call, ErrorType, PauseCause, Service, Signal, Warning, Worked},
+    labels::{Answer, Call, Ended, ErrorType, PauseCause, Service, Signal, Warning, Worked},
     metric::{Constants, Readings, Series, Value, one},
     process,
     values::{Counter, Family, Gauge, Histogram, Instrument, Measure, Seconds},
@@ -106,7 +105,7 @@ macro_rules! catalogue {
 
 catalogue! {
     counted {
-        messages: Counter by Ending, "contactsync_messages_total", "contactsync.messages", "{message}",
+        messages: Counter by Ended, "contactsync_messages_total", "contactsync.messages", "{message}",
             ["outcome", "reason"],
             "Messages by how they ended; a dead letter and a needless message carry their reason";
         changes_per_write: Histogram(SIZES), "contactsync_changes_per_write",

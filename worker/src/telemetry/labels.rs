@@ -1,6 +1,10 @@
 //! Labels of metrics: closed lists, so that the number of series is known and no text of a message becomes one.
 
-use shared::{engine::Ending, reason::DeadLetterReason};
+use shared::{
+    outcome::Outcome,
+    plan::Needless,
+    reason::{DeadLetter, DeadLetterReason},
+};
 
 /// A closed list of values for one or several labels.
 pub trait Labels: Copy + 'static {
@@ -249,17 +253,57 @@ impl Labels for ErrorType {
     }
 }
 
-impl Labels for Ending {
+/// How a message ended: the outcome, and the reason where there are several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The outcome.
+    pub outcome: &'static str,
+    /// The reason; empty where there is one only.
+    pub reason: &'static str,
+    index: usize,
+}
+
+impl Ended {
+    /// The settlement did not reach the queue; the message comes again.
+    pub const UNSETTLED: Self = Self { outcome: "unsettled", reason: "", index: 4 };
+}
+
+impl From<&Outcome> for Ended {
+    fn from(outcome: &Outcome) -> Self {
+        let (index, reason) = match outcome {
+            Outcome::Applied => (0, ""),
+            Outcome::Stale => (1, ""),
+            Outcome::Returned(_) => (2, ""),
+            Outcome::Released => (3, ""),
+            Outcome::Copied => (5, ""),
+            Outcome::Unchanged(why) => (6 + *why as usize, why.as_str()),
+            Outcome::DeadLettered(DeadLetter { reason, .. }) => {
+                (6 + Needless::ALL.len() + *reason as usize, reason.as_str())
+            }
+        };
+        Self { outcome: outcome.as_str(), reason, index }
+    }
+}
+
+impl Labels for Ended {
     fn all() -> Vec<Self> {
-        Self::all().collect()
+        let letter = |reason| DeadLetter::new(reason, "");
+        let returned = Outcome::Returned(letter(DeadLetterReason::InternalError));
+        let plain = [Outcome::Applied, Outcome::Stale, returned, Outcome::Released, Outcome::Copied];
+        let unchanged = Needless::ALL.into_iter().map(Outcome::Unchanged);
+        let dead = DeadLetterReason::ALL.into_iter().map(|reason| Outcome::DeadLettered(letter(reason)));
+        let mut all: Vec<_> =
+            plain.into_iter().chain(unchanged).chain(dead).map(|outcome| Self::from(&outcome)).collect();
+        all.insert(Self::UNSETTLED.index, Self::UNSETTLED);
+        all
     }
 
     fn index(self) -> usize {
-        Self::index(self)
+        self.index
     }
 
     fn values(self) -> Vec<&'static str> {
-        vec![self.outcome(), self.reason()]
+        vec![self.outcome, self.reason]
     }
 }
 
@@ -286,7 +330,7 @@ mod tests {
         check::<Answer>();
         check::<Call>();
         check::<ErrorType>();
-        check::<Ending>();
+        check::<Ended>();
     }
 
     #[test]

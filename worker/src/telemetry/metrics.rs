@@ -3,11 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use servicebus::QueueCounts;
-use shared::engine::Ending;
 
 use super::{
     catalogue::Metrics,
-    labels::{Call, Labels, Method, QueueState},
+    labels::{Call, Ended, Labels, Method, QueueState},
     metric::{Constants, Readings, Value},
 };
 
@@ -19,10 +18,10 @@ impl Metrics {
     }
 
     /// Messages settled so far, by a name of how they ended.
-    pub fn messages_by(&self, name: impl Fn(Ending) -> Option<&'static str>) -> BTreeMap<&'static str, u64> {
+    pub fn messages_by(&self, name: impl Fn(Ended) -> Option<&'static str>) -> BTreeMap<&'static str, u64> {
         let mut counts = BTreeMap::new();
-        for (ending, count) in self.messages.iter() {
-            if let Some(name) = name(ending) {
+        for (ended, count) in self.messages.iter() {
+            if let Some(name) = name(ended) {
                 *counts.entry(name).or_default() += count.get();
             }
         }

@@ -10,14 +10,14 @@ use std::{
 
 use jiff::Timestamp;
 use servicebus::{LinkState, Message, times::Times};
-use shared::{engine::Ending, gate::State};
+use shared::{gate::State, outcome::Outcome};
 use tokio::{sync::watch, time::Instant};
 
 use super::{
     catalogue::Metrics,
     clocks::Clocks,
     health::{Gate, Health, Phase},
-    labels::{ErrorType, Labels, PauseCause, Signal, Warning, Worked},
+    labels::{Ended, ErrorType, Labels, PauseCause, Signal, Warning, Worked},
     metric::Constants,
     trace::{MessageTrace, Tracer},
     values::Counter,
@@ -36,9 +36,9 @@ pub struct Written {
 
 /// How one message was settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settlement {
-    /// How it ended.
-    pub ending: Ending,
+pub struct SettlementReport<'o> {
+    /// How it ended; `None` if its settlement did not reach the queue.
+    pub outcome: Option<&'o Outcome>,
     /// Since its original reached the queue.
     pub age: Duration,
     /// Since we received it.
@@ -194,18 +194,18 @@ impl Observer {
     }
 
     /// A message was settled, or was tried to be.
-    pub fn settled(&self, settlement: Settlement) {
-        let Settlement { ending, age, held, took } = settlement;
+    pub fn settled(&self, report: SettlementReport<'_>) {
+        let SettlementReport { outcome, age, held, took } = report;
         let metrics = &self.metrics;
-        metrics.messages.of(ending).add(1);
-        let (reason, worked) = match ending {
-            Ending::DeadLettered(reason) => (Some(reason), Worked::Yes),
-            Ending::Unsettled => (None, Worked::No),
-            _ => (None, Worked::Yes),
+        metrics.messages.of(outcome.map_or(Ended::UNSETTLED, Ended::from)).add(1);
+        let (reason, worked) = match outcome {
+            Some(Outcome::DeadLettered(letter)) => (Some(letter.reason), Worked::Yes),
+            None => (None, Worked::No),
+            Some(_) => (None, Worked::Yes),
         };
         metrics.process_duration.of(ErrorType(reason)).record_time(held);
         metrics.settle_duration.of(worked).record_time(took);
-        if ending == Ending::Applied {
+        if outcome == Some(&Outcome::Applied) {
             metrics.change_to_applied.record_time(age);
         }
     }

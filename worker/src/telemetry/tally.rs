@@ -10,7 +10,7 @@ pub struct Tally<'m>(pub &'m Metrics);
 
 impl fmt::Display for Tally<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts = self.0.messages_by(|ending| Some(ending.outcome()));
+        let counts = self.0.messages_by(|ended| Some(ended.outcome));
         let of = |outcome| counts.get(outcome).copied().unwrap_or_default();
         write!(
             f,

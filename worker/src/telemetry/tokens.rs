@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use shared::{backoff::Backoff, reason::chain};
-use tokio::time::sleep;
+use servicebus::retry::retry;
+use shared::{
+    reason::chain,
+    retry::{Again, Ladder},
+};
 
 use super::Observer;
 use crate::identity::{Bearer, Error, TokenProvider};
@@ -24,15 +27,15 @@ impl ObservedTokens {
 
     /// Asks for a first token until there is one, so that a bad secret shows at once and not with the first
     /// message.
-    pub async fn warm_up(&self, delays: Backoff) {
-        let mut failures = 0;
-        while let Err(error) = self.token().await {
-            failures += 1;
-            if failures == 1 {
-                tracing::warn!(error = %chain(&error), "there is no token for graph yet; trying again");
+    pub async fn warm_up(&self, waits: Ladder) {
+        let mut told = false;
+        let again = |error: &Error| {
+            if !std::mem::replace(&mut told, true) {
+                tracing::warn!(error = %chain(error), "there is no token for graph yet; trying again");
             }
-            sleep(delays.delay(failures, 0.5 + rand::random::<f64>() / 2.0)).await;
-        }
+            Again::Later
+        };
+        let _first = retry(waits, again, || self.token()).await;
     }
 
     fn tell(&self, asked: Result<Bearer, Error>) -> Result<Bearer, Error> {

@@ -13,10 +13,10 @@ use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 use servicebus::{Message, clock};
-use shared::{engine::Ending, reason::DeadLetter, shown};
+use shared::{outcome::Outcome, shown};
 use tokio::sync::mpsc;
 
-use super::values::Counter;
+use super::{labels::Ended, values::Counter};
 
 /// Spans that wait for export. More than that is lost and counted.
 pub const ROOM: usize = 4_096;
@@ -180,16 +180,10 @@ impl MessageTrace {
     }
 
     /// The message is settled: tells of the settlement, and of the whole.
-    pub fn settled(
-        self,
-        message: &Message,
-        destination: &str,
-        asked: Timestamp,
-        ending: Ending,
-        letter: Option<&DeadLetter>,
-    ) {
+    pub fn settled(self, message: &Message, destination: &str, asked: Timestamp, outcome: Option<&Outcome>) {
         let end = clock::now();
-        let lost = (ending == Ending::Unsettled).then(|| "the settlement did not reach the queue".to_owned());
+        let ended = outcome.map_or(Ended::UNSETTLED, Ended::from);
+        let lost = outcome.is_none().then(|| "the settlement did not reach the queue".to_owned());
         self.child("settle", Kind::Client, asked, end, lost);
         let mut attributes = vec![
             ("messaging.system", "servicebus".to_owned()),
@@ -198,7 +192,7 @@ impl MessageTrace {
             ("messaging.destination.name", destination.to_owned()),
             ("messaging.servicebus.message.delivery_count", message.delivery_count.to_string()),
             ("message.sequence", message.sequence.to_string()),
-            ("outcome", ending.outcome().to_owned()),
+            ("outcome", ended.outcome.to_owned()),
         ];
         let ids = [
             ("messaging.message.id", &message.message_id),
@@ -207,13 +201,11 @@ impl MessageTrace {
         attributes.extend(
             ids.into_iter().filter_map(|(name, id)| Some((name, shown::id(id.as_deref()?).into_owned()))),
         );
-        if !ending.reason().is_empty() {
-            attributes.push(("reason", ending.reason().to_owned()));
+        if !ended.reason.is_empty() {
+            attributes.push(("reason", ended.reason.to_owned()));
         }
-        let failure = match ending {
-            Ending::DeadLettered(_) => {
-                Some(letter.map_or("", |letter| letter.description.as_str()).to_owned())
-            }
+        let failure = match outcome {
+            Some(Outcome::DeadLettered(letter)) => Some(letter.description.as_str().to_owned()),
             _ => None,
         };
         self.tracer.tell(Span {

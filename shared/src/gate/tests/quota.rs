@@ -4,7 +4,6 @@
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
 use crate::{
-    backoff::Backoff,
     gate::{Gate, Limits, Permit},
     moment::Moment,
     pace::Pace,
@@ -61,15 +60,8 @@ const CONCURRENCY: usize = 16;
 
 impl World {
     fn new(replicas: usize, latency: Duration) -> Self {
-        let delays = Backoff::new(Duration::from_secs(1), Duration::from_mins(1)).expect("valid");
-        let limits = Limits {
-            breaker_users: 10,
-            probe: delays,
-            throttle: delays,
-            longest_wait: Duration::from_mins(10),
-        };
         // What an installation has by default: each replica believes that the quota is its own.
-        let gates = (0..replicas).map(|_| Gate::new(limits, Pace::new(RATE, RATE))).collect();
+        let gates = (0..replicas).map(|_| Gate::new(Limits::default(), Pace::new(RATE, RATE))).collect();
         let asks = (0..replicas).map(|replica| Reverse((Duration::ZERO, Event::Ask(replica))));
         let next_ask = vec![Some(Duration::ZERO); replicas];
         Self {

@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    backoff::Backoff,
     class::Class,
     gate,
     ids::{ContactId, SequenceNumber},
@@ -31,21 +30,9 @@ struct Message {
     id: usize,
 }
 
-fn delays(millis: u64) -> Backoff {
-    Backoff::new(Duration::from_millis(millis), Duration::from_secs(5)).expect("valid")
-}
-
 fn limits() -> Limits {
-    Limits {
-        concurrency: 2,
-        messages: 100,
-        remembered_users: NonZeroUsize::new(100).expect("not zero"),
-        tries_in_place: 3,
-        many_users: 3,
-        refusal_patience: Duration::from_secs(5),
-        backoff: delays(100),
-        verify_after: None,
-    }
+    let retries = Limits::default().retries.with_tries(3);
+    Limits { concurrency: 2, messages: 100, retries, many_users: 3, ..Limits::default() }
 }
 
 fn lanes() -> Lanes<Message> {
@@ -53,12 +40,7 @@ fn lanes() -> Lanes<Message> {
 }
 
 fn lanes_with(pace: Pace) -> Lanes<Message> {
-    let gate_limits = gate::Limits {
-        breaker_users: 3,
-        probe: delays(500),
-        throttle: delays(500),
-        longest_wait: Duration::from_mins(1),
-    };
+    let gate_limits = gate::Limits { breaker_users: 3, ..gate::Limits::default() };
     Lanes::new(limits(), Gate::new(gate_limits, pace))
 }
 
@@ -105,8 +87,8 @@ fn failure(class: Class) -> Result<Success, Failure> {
 }
 
 #[track_caller]
-fn expect_write(next: Next<Message>, to: u8, values: &[(&str, &str)], messages: usize) {
-    let Next::Write { write, changes } = next else { panic!("{next:?} is no write") };
+fn expect_write(next: Step<Action<Message>>, to: u8, values: &[(&str, &str)], messages: usize) {
+    let Step::Do(Action::Write { write, changes }) = next else { panic!("{next:?} is no write") };
     assert_eq!((write.user, changes), (user(to), messages));
     let mut entries: Vec<_> =
         write.entries.iter().map(|entry| (entry.property.name(), entry.value.clone())).collect();
@@ -116,7 +98,7 @@ fn expect_write(next: Next<Message>, to: u8, values: &[(&str, &str)], messages: 
     assert_eq!(entries, expected);
 }
 
-fn verdicts(settled: &[(Work<Message>, Verdict)]) -> Vec<(usize, &Verdict)> {
+fn verdicts(settled: &[(Work<Message>, Outcome)]) -> Vec<(usize, &Outcome)> {
     settled.iter().map(|(work, verdict)| (work.ticket.id, verdict)).collect()
 }
 
@@ -127,7 +109,7 @@ fn changes_of_one_user_that_wait_together_become_one_write_of_the_newest_values(
     lanes.push(work(2, 0, 10, &[("givenName", "old"), ("surname", "kept")]), at(0));
     expect_write(lanes.next(at(0)), 0, &[("givenName", "new"), ("surname", "kept")], 2);
     let settled = lanes.finished(user(0), Ok(applied()), at(0), 0.5);
-    assert_eq!(verdicts(&settled), [(2, &Verdict::Applied), (1, &Verdict::Applied)]);
+    assert_eq!(verdicts(&settled), [(2, &Outcome::Applied), (1, &Outcome::Applied)]);
     assert_eq!((lanes.held(), lanes.in_flight()), (0, 0));
 }
 
@@ -138,7 +120,7 @@ fn replayed(work: Work<Message>) -> Work<Message> {
 /// The users in the order in which their writes start, one at a time, and how urgent each was.
 fn writes(lanes: &mut Lanes<Message>) -> Vec<(UserId, Urgency)> {
     let mut writes = Vec::new();
-    while let Next::Write { write, .. } = lanes.next(at(0)) {
+    while let Step::Do(Action::Write { write, .. }) = lanes.next(at(0)) {
         writes.push((write.user, write.urgency));
         lanes.finished(write.user, Ok(applied()), at(0), 0.5);
     }
@@ -182,8 +164,8 @@ fn a_change_older_than_what_was_written_is_stale_and_costs_no_write() {
     expect_write(lanes.next(at(0)), 0, &[("givenName", "new")], 1);
     lanes.finished(user(0), Ok(applied()), at(0), 0.5);
     lanes.push(work(2, 0, 10, &[("givenName", "old")]), at(0));
-    let Next::Settle(settled) = lanes.next(at(1)) else { panic!("nothing settled") };
-    assert_eq!(verdicts(&settled), [(2, &Verdict::Stale)]);
+    let Step::Do(Action::Settle(settled)) = lanes.next(at(1)) else { panic!("nothing settled") };
+    assert_eq!(verdicts(&settled), [(2, &Outcome::Stale)]);
 }
 
 #[test]
@@ -191,10 +173,11 @@ fn a_change_that_the_mark_of_the_user_supersedes_is_stale() {
     let mut lanes = lanes();
     lanes.push(work(1, 0, 10, &[("givenName", "old")]), at(0));
     lanes.push(work(2, 0, 20, &[("surname", "new")]), at(0));
-    assert!(matches!(lanes.next(at(0)), Next::Write { .. }));
-    let outcome = Ok(Success { written: true, superseded: vec![property("givenName")], went_back: false });
+    assert!(matches!(lanes.next(at(0)), Step::Do(Action::Write { .. })));
+    let outcome =
+        Ok(Success { written: true, superseded: vec![property("givenName")], ..Success::default() });
     let settled = lanes.finished(user(0), outcome, at(0), 0.5);
-    assert_eq!(verdicts(&settled), [(1, &Verdict::Stale), (2, &Verdict::Applied)]);
+    assert_eq!(verdicts(&settled), [(1, &Outcome::Stale), (2, &Outcome::Applied)]);
 }
 
 #[test]
@@ -204,7 +187,7 @@ fn a_message_delivered_again_after_its_write_is_completed_without_a_second_write
     expect_write(lanes.next(at(0)), 0, &[("givenName", "new")], 1);
     lanes.finished(user(0), Ok(applied()), at(0), 0.5);
     lanes.push(work(1, 0, 20, &[("givenName", "new")]), at(0));
-    assert!(matches!(lanes.next(at(1)), Next::Settle(_)));
+    assert!(matches!(lanes.next(at(1)), Step::Do(Action::Settle(_))));
 }
 
 #[test]
@@ -215,7 +198,7 @@ fn only_one_write_of_a_user_is_under_way_while_others_go_on() {
     lanes.push(work(2, 0, 2, &[("mail", "b")]), at(0));
     lanes.push(work(3, 1, 1, &[("mail", "c")]), at(0));
     expect_write(lanes.next(at(0)), 1, &[("mail", "c")], 1);
-    assert_eq!(lanes.next(at(0)), Next::Wait(None));
+    assert_eq!(lanes.next(at(0)), Step::Wait(None));
     lanes.finished(user(0), Ok(applied()), at(0), 0.5);
     expect_write(lanes.next(at(0)), 0, &[("mail", "b")], 1);
 }
@@ -228,10 +211,10 @@ fn of_a_refused_merged_write_only_the_guilty_change_is_dead_lettered() {
     expect_write(lanes.next(at(0)), 0, &[("mail", "bad"), ("surname", "good")], 2);
     assert_eq!(lanes.finished(user(0), failure(Class::Permanent), at(0), 0.5), []);
     expect_write(lanes.next(at(0)), 0, &[("surname", "good")], 1);
-    assert_eq!(verdicts(&lanes.finished(user(0), Ok(applied()), at(0), 0.5)), [(1, &Verdict::Applied)]);
+    assert_eq!(verdicts(&lanes.finished(user(0), Ok(applied()), at(0), 0.5)), [(1, &Outcome::Applied)]);
     expect_write(lanes.next(at(0)), 0, &[("mail", "bad")], 1);
     let settled = lanes.finished(user(0), failure(Class::Permanent), at(0), 0.5);
-    assert!(matches!(&settled[..], [(_, Verdict::DeadLetter(_))]));
+    assert!(matches!(&settled[..], [(_, Outcome::DeadLettered(_))]));
 }
 
 #[test]
@@ -242,12 +225,12 @@ fn a_write_that_keeps_failing_is_handed_back_and_after_its_deadline_dead_lettere
         let mut settled = Vec::new();
         for second in (0..).step_by(10).take(3) {
             assert!(settled.is_empty());
-            assert!(matches!(lanes.next(at(second)), Next::Write { .. }));
+            assert!(matches!(lanes.next(at(second)), Step::Do(Action::Write { .. })));
             settled = lanes.finished(user(0), failure(Class::Transient), at(second), 1.0);
         }
         match &settled[..] {
-            [(_, Verdict::RetryLater(_))] => assert!(!exhausted),
-            [(_, Verdict::DeadLetter(letter))] => {
+            [(_, Outcome::Returned(_))] => assert!(!exhausted),
+            [(_, Outcome::DeadLettered(letter))] => {
                 assert!(exhausted);
                 assert_eq!(letter.reason, DeadLetterReason::RetryBudgetExhausted);
             }
@@ -267,13 +250,13 @@ fn a_user_who_may_be_too_new_is_tried_for_the_grace_time_and_then_dead_lettered(
         suspicion: None,
     });
     for second in [0, 10, 20] {
-        assert!(matches!(lanes.next(at(second)), Next::Write { .. }));
+        assert!(matches!(lanes.next(at(second)), Step::Do(Action::Write { .. })));
         assert_eq!(lanes.finished(user(0), missing.clone(), at(second), 1.0), []);
     }
-    assert!(matches!(lanes.next(at(30)), Next::Write { .. }));
+    assert!(matches!(lanes.next(at(30)), Step::Do(Action::Write { .. })));
     let settled = lanes.finished(user(0), missing, at(30), 1.0);
     assert!(
-        matches!(&settled[..], [(_, Verdict::DeadLetter(letter))] if letter.reason == DeadLetterReason::UserNotFound)
+        matches!(&settled[..], [(_, Outcome::DeadLettered(letter))] if letter.reason == DeadLetterReason::UserNotFound)
     );
 }
 
@@ -282,10 +265,10 @@ fn a_throttled_write_waits_for_the_time_asked_and_counts_no_try() {
     let mut lanes = lanes();
     lanes.push(work(1, 0, 1, &[("mail", "a")]), at(0));
     for round in 0..10 {
-        assert!(matches!(lanes.next(at(round * 10)), Next::Write { .. }));
+        assert!(matches!(lanes.next(at(round * 10)), Step::Do(Action::Write { .. })));
         let throttled = failure(Class::Throttled { retry_after: Some(Duration::from_secs(5)) });
         assert_eq!(lanes.finished(user(0), throttled, at(round * 10), 0.5), []);
-        assert_eq!(lanes.next(at(round * 10)), Next::Wait(Some(at(round * 10 + 5))));
+        assert_eq!(lanes.next(at(round * 10)), Step::Wait(Some(at(round * 10 + 5))));
     }
 }
 
@@ -294,12 +277,12 @@ fn a_fault_of_the_installation_pauses_and_everything_can_be_given_back() {
     let mut lanes = lanes();
     lanes.push(work(1, 0, 1, &[("mail", "a")]), at(0));
     lanes.push(work(2, 1, 1, &[("mail", "b")]), at(0));
-    assert!(matches!(lanes.next(at(0)), Next::Write { .. }));
+    assert!(matches!(lanes.next(at(0)), Step::Do(Action::Write { .. })));
     assert_eq!(lanes.finished(user(0), failure(Class::Installation), at(0), 0.5), []);
     assert_eq!(lanes.gate().state(at(0)), State::Paused);
     let mut released = lanes.release_waiting();
     released.sort_by_key(|(work, _)| work.ticket.id);
-    assert_eq!(verdicts(&released), [(1, &Verdict::Release), (2, &Verdict::Release)]);
+    assert_eq!(verdicts(&released), [(1, &Outcome::Released), (2, &Outcome::Released)]);
     assert_eq!(lanes.held(), 0);
 }
 
@@ -319,7 +302,7 @@ fn a_lane_emptied_by_withdrawing_has_nothing_to_do_and_stays_usable() {
     let mut lanes = lanes();
     lanes.push(work(1, 0, 1, &[("mail", "a")]), at(0));
     lanes.withdraw(user(0), |_| true);
-    assert_eq!((lanes.next(at(0)), lanes.held()), (Next::Wait(None), 0));
+    assert_eq!((lanes.next(at(0)), lanes.held()), (Step::Wait(None), 0));
     lanes.push(work(2, 0, 2, &[("mail", "b")]), at(0));
     expect_write(lanes.next(at(0)), 0, &[("mail", "b")], 1);
 }
@@ -329,46 +312,46 @@ fn after_a_pause_one_write_at_a_time_is_tried_until_one_succeeds() {
     let mut lanes = lanes();
     lanes.push(work(1, 0, 1, &[("mail", "a")]), at(0));
     lanes.push(work(2, 1, 1, &[("mail", "b")]), at(0));
-    assert!(matches!(lanes.next(at(0)), Next::Write { .. }));
+    assert!(matches!(lanes.next(at(0)), Step::Do(Action::Write { .. })));
     lanes.finished(user(0), failure(Class::Installation), at(0), 0.5);
-    assert_eq!(lanes.next(at(100)), Next::Wait(None), "writes wait for a probe");
+    assert_eq!(lanes.next(at(100)), Step::Wait(None), "writes wait for a probe");
     assert!(lanes.probe_due().is_some_and(|due| due < at(1)));
     lanes.probed(true, at(100), 0.5);
-    assert!(matches!(lanes.next(at(100)), Next::Write { .. }));
-    assert_eq!(lanes.next(at(100)), Next::Wait(None));
+    assert!(matches!(lanes.next(at(100)), Step::Do(Action::Write { .. })));
+    assert_eq!(lanes.next(at(100)), Step::Wait(None));
     lanes.finished(user(0), Ok(applied()), at(100), 0.5);
-    assert!(matches!(lanes.next(at(100)), Next::Write { .. }));
+    assert!(matches!(lanes.next(at(100)), Step::Do(Action::Write { .. })));
 }
 
 #[test]
 fn a_write_refused_on_trial_is_set_aside_so_that_it_cannot_keep_the_pause_up() {
     let mut lanes = lanes();
     lanes.push(work(1, 0, 1, &[("mail", "a")]), at(0));
-    assert!(matches!(lanes.next(at(0)), Next::Write { .. }));
+    assert!(matches!(lanes.next(at(0)), Step::Do(Action::Write { .. })));
     assert_eq!(lanes.finished(user(0), failure(Class::Installation), at(0), 0.5), []);
     lanes.probed(true, at(100), 0.5);
-    assert!(matches!(lanes.next(at(100)), Next::Write { .. }));
+    assert!(matches!(lanes.next(at(100)), Step::Do(Action::Write { .. })));
     let settled = lanes.finished(user(0), failure(Class::Installation), at(100), 0.5);
-    assert!(matches!(&settled[..], [(_, Verdict::RetryLater(_))]));
+    assert!(matches!(&settled[..], [(_, Outcome::Returned(_))]));
     assert_eq!((lanes.gate().state(at(100)), lanes.held()), (State::Paused, 0));
 }
 
 /// One step of the random world.
 #[derive(Clone, Debug)]
-enum Step {
+enum Event {
     Arrive { user: u8, version: i64, property: usize, poison: bool },
     Start,
     Finish { which: usize, how: u8 },
     Later,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = Event> {
     prop_oneof![
         3 => (0_u8..4, 0_i64..30, 0_usize..3, prop::bool::weighted(0.1))
-            .prop_map(|(user, version, property, poison)| Step::Arrive { user, version, property, poison }),
-        3 => Just(Step::Start),
-        3 => (0_usize..4, 0_u8..10).prop_map(|(which, how)| Step::Finish { which, how }),
-        1 => Just(Step::Later),
+            .prop_map(|(user, version, property, poison)| Event::Arrive { user, version, property, poison }),
+        3 => Just(Event::Start),
+        3 => (0_usize..4, 0_u8..10).prop_map(|(which, how)| Event::Finish { which, how }),
+        1 => Just(Event::Later),
     ]
 }
 
@@ -379,7 +362,7 @@ struct World {
     expected: HashMap<(UserId, Property), Register<PropertyValue>>,
     arrived: Vec<Work<Message>>,
     flying: Vec<UserWrite>,
-    settled: HashMap<usize, Verdict>,
+    settled: HashMap<usize, Outcome>,
 }
 
 impl World {
@@ -394,12 +377,12 @@ impl World {
 
     fn start(&mut self, lanes: &mut Lanes<Message>) {
         match lanes.next(at(self.now)) {
-            Next::Write { write, .. } => {
+            Step::Do(Action::Write { write, .. }) => {
                 assert!(self.flying.iter().all(|other| other.user != write.user), "two writes of one user");
                 self.flying.push(write);
             }
-            Next::Settle(settled) => self.settle(settled),
-            Next::Wait(_) | Next::Verify(_) => {}
+            Step::Do(Action::Settle(settled)) => self.settle(settled),
+            Step::Wait(_) | Step::Do(Action::Verify(_)) => {}
         }
     }
 
@@ -426,7 +409,7 @@ impl World {
         self.settle(settled);
     }
 
-    fn settle(&mut self, settled: Vec<(Work<Message>, Verdict)>) {
+    fn settle(&mut self, settled: Vec<(Work<Message>, Outcome)>) {
         for (work, verdict) in settled {
             assert!(self.settled.insert(work.ticket.id, verdict).is_none(), "settled twice");
         }
@@ -436,7 +419,7 @@ impl World {
     fn check(mut self) {
         assert_eq!(self.settled.len(), self.arrived.len(), "a message has no verdict");
         for work in &self.arrived {
-            if matches!(self.settled[&work.ticket.id], Verdict::Applied | Verdict::Stale) {
+            if matches!(self.settled[&work.ticket.id], Outcome::Applied | Outcome::Stale) {
                 for (property, value) in work.patch.iter() {
                     let register = self.expected.entry((work.user, property.clone())).or_default();
                     register.set(work.stamp, value.clone());
@@ -458,12 +441,12 @@ proptest! {
         let (mut lanes, mut world) = (lanes(), World::default());
         for step in steps {
             match step {
-                Step::Arrive { user, version, property, poison } => {
+                Event::Arrive { user, version, property, poison } => {
                     world.arrive(&mut lanes, user, version, property, poison);
                 }
-                Step::Start => world.start(&mut lanes),
-                Step::Finish { which, how } => world.finish(&mut lanes, which, how),
-                Step::Later => world.now += 1,
+                Event::Start => world.start(&mut lanes),
+                Event::Finish { which, how } => world.finish(&mut lanes, which, how),
+                Event::Later => world.now += 1,
             }
             prop_assert!(lanes.in_flight() <= limits().concurrency);
         }

@@ -8,7 +8,7 @@ fn change(id: usize, to: u8, version: i64) -> Work<Message> {
 
 /// Whose write comes next, made at once.
 fn next_user(lanes: &mut Lanes<Message>, now: u64) -> Option<UserId> {
-    let Next::Write { write, .. } = lanes.next(at(now)) else { return None };
+    let Step::Do(Action::Write { write, .. }) = lanes.next(at(now)) else { return None };
     lanes.finished(write.user, Ok(applied()), at(now), 0.5);
     Some(write.user)
 }
@@ -21,9 +21,9 @@ fn changes_that_pour_in_are_gathered_before_the_budget_is_spent_on_them() {
             lanes.push(change(usize::from(to) + 5 * round, to, i64::try_from(round).expect("small")), at(0));
         }
         let expected = if round == 0 { "a flood" } else { "still a flood" };
-        assert!(matches!(lanes.next(at(0)), Next::Wait(Some(_))), "{expected}");
+        assert!(matches!(lanes.next(at(0)), Step::Wait(Some(_))), "{expected}");
     }
-    let Next::Write { changes, .. } = lanes.next(at(1)) else { panic!("the flood is over") };
+    let Step::Do(Action::Write { changes, .. }) = lanes.next(at(1)) else { panic!("the flood is over") };
     assert_eq!(changes, 3);
 }
 
@@ -50,11 +50,11 @@ fn a_write_that_was_not_needed_leaves_its_share_of_the_budget_to_others() {
     let mut lanes = lanes_with(Pace::new(1.0, 1.0));
     (1..=3).for_each(|to| lanes.push(change(usize::from(to), to, i64::from(to)), at(0)));
     for to in [3, 2] {
-        let Next::Write { write, .. } = lanes.next(at(1)) else { panic!("a write") };
+        let Step::Do(Action::Write { write, .. }) = lanes.next(at(1)) else { panic!("a write") };
         assert_eq!(write.user, user(to));
-        let outcome = Success { written: false, superseded: vec![property("mail")], went_back: false };
+        let outcome = Success { written: false, superseded: vec![property("mail")], ..Success::default() };
         let settled = lanes.finished(write.user, Ok(outcome), at(1), 0.5);
-        assert_eq!(verdicts(&settled), [(usize::from(to), &Verdict::Stale)]);
+        assert_eq!(verdicts(&settled), [(usize::from(to), &Outcome::Stale)]);
     }
-    assert!(matches!(lanes.next(at(1)), Next::Write { .. }), "the third in the same second");
+    assert!(matches!(lanes.next(at(1)), Step::Do(Action::Write { .. })), "the third in the same second");
 }

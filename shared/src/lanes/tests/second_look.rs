@@ -17,13 +17,13 @@ fn change(id: usize, to: u8, property: &str) -> Work<Message> {
 fn written(lanes: &mut Lanes<Message>, change: Work<Message>, now: u64) {
     let user = change.user;
     lanes.push(change, at(now));
-    assert!(matches!(lanes.next(at(now)), Next::Write { .. }), "a write");
+    assert!(matches!(lanes.next(at(now)), Step::Do(Action::Write { .. })), "a write");
     assert_eq!(lanes.finished(user, Ok(applied()), at(now), 0.5), [], "nothing is settled before the look");
 }
 
 #[track_caller]
-fn expect_look(next: Next<Message>, to: u8, properties: &[&str]) {
-    let Next::Verify(write) = next else { panic!("{next:?} is no look") };
+fn expect_look(next: Step<Action<Message>>, to: u8, properties: &[&str]) {
+    let Step::Do(Action::Verify(write)) = next else { panic!("{next:?} is no look") };
     let entries: Vec<_> = write.entries.iter().map(|entry| entry.property.name()).collect();
     assert_eq!((write.user, &entries[..]), (user(to), properties));
 }
@@ -33,10 +33,10 @@ fn what_was_given_back_before_its_second_look_is_written_again() {
     let mut lanes = looking_lanes(limits());
     let change = || change(1, 1, "givenName");
     written(&mut lanes, change(), 0);
-    assert_eq!(lanes.release_waiting(), [(change(), Verdict::Release)]);
+    assert_eq!(lanes.release_waiting(), [(change(), Outcome::Released)]);
     // Another replica may have undone it meanwhile, so that it was written is no reason to leave it out.
     lanes.push(change(), at(0));
-    assert!(matches!(lanes.next(at(1)), Next::Write { .. }));
+    assert!(matches!(lanes.next(at(1)), Step::Do(Action::Write { .. })));
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn what_a_look_has_confirmed_is_not_looked_at_again_and_so_never_written_over_wh
     written(&mut lanes, change(1, 1, "mail"), 0);
     expect_look(lanes.next(at(5)), 1, &["mail"]);
     let confirmed = lanes.verified(user(1), Ok(Vec::new()), at(5), 0.5);
-    assert_eq!(verdicts(&confirmed), [(1, &Verdict::Applied)]);
+    assert_eq!(verdicts(&confirmed), [(1, &Outcome::Applied)]);
     written(&mut lanes, change(2, 1, "surname"), 6);
     expect_look(lanes.next(at(11)), 1, &["surname"]);
 }
@@ -65,10 +65,10 @@ fn a_message_whose_lock_is_lost_leaves_the_look_behind() {
     assert_eq!(lanes.withdraw(user(1), |_| true), [change(1, 1, "mail")]);
     // Delivered again, it waits for the look instead of being settled by what is remembered.
     lanes.push(change(1, 1, "mail"), at(0));
-    assert_eq!(lanes.next(at(1)), Next::Settle(Vec::new()));
+    assert_eq!(lanes.next(at(1)), Step::Do(Action::Settle(Vec::new())));
     expect_look(lanes.next(at(5)), 1, &["mail"]);
     let settled = lanes.verified(user(1), Ok(Vec::new()), at(5), 0.5);
-    assert_eq!(verdicts(&settled), [(1, &Verdict::Stale)]);
+    assert_eq!(verdicts(&settled), [(1, &Outcome::Stale)]);
 }
 
 #[test]
@@ -90,16 +90,16 @@ fn what_is_undone_again_and_again_is_tried_at_another_time_and_never_called_done
         };
         assert_eq!((repairs, lanes.held()), (3, 0));
         match &ended[..] {
-            [(_, Verdict::RetryLater(cause))] if !dies => {
+            [(_, Outcome::Returned(cause))] if !dies => {
                 assert!(cause.description.as_str().contains("find out what else writes"), "{cause:?}");
             }
-            [(_, Verdict::DeadLetter(letter))] if dies => {
+            [(_, Outcome::DeadLettered(letter))] if dies => {
                 assert_eq!(letter.reason, DeadLetterReason::RetryBudgetExhausted);
             }
             other => panic!("{other:?}"),
         }
         lanes.push(change(), at(0));
-        assert!(matches!(lanes.next(at(now)), Next::Write { .. }), "nothing is remembered of it");
+        assert!(matches!(lanes.next(at(now)), Step::Do(Action::Write { .. })), "nothing is remembered of it");
     }
 }
 
@@ -110,5 +110,5 @@ fn looks_go_on_while_writes_wait_for_the_budget() {
     written(&mut lanes, change(1, 1, "mail"), 0);
     lanes.push(change(2, 2, "mail"), at(0));
     expect_look(lanes.next(at(0)), 1, &["mail"]);
-    assert_eq!(lanes.next(at(0)), Next::Wait(Some(at(1))), "nothing is left of the budget");
+    assert_eq!(lanes.next(at(0)), Step::Wait(Some(at(1))), "nothing is left of the budget");
 }

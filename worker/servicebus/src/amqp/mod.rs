@@ -10,7 +10,6 @@
 //! [`sections`] after a [`scan`], and written by [`outgoing`].
 
 mod arrival;
-mod backoff;
 mod claims;
 mod connection;
 mod dispatch;

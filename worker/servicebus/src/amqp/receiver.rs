@@ -10,7 +10,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
 
 use super::arrival::{Received, arrive};
-use super::backoff::Backoff;
 use super::connection::Namespace;
 use super::faults::Doing;
 use super::intake::{Intake, Wanted};
@@ -18,7 +17,7 @@ use super::link::Link;
 use super::recovery::{Failure, Recovery};
 use super::settler::{AmqpSettler, Command, LinkOutcome, Locks, answer};
 use super::slot::recover;
-use super::wall::Wrapped;
+use super::wall::Numbered;
 use crate::{MAX_CREDIT, delivery::Delivery, link_state::LinkState};
 
 /// Most deliveries or commands taken in one go before the other side gets its turn.
@@ -66,13 +65,14 @@ enum Wake {
 
 impl Task {
     pub(super) async fn run(mut self) {
-        let timing = self.namespace.timing;
-        let mut backoff = Backoff::new(timing.backoff_first, timing.backoff_longest);
+        let reconnect = self.namespace.timing.reconnect;
+        let mut failures = 0;
         let closing = loop {
             match self.attach().await {
                 Ok(link) => self.attached(link),
                 Err(End::Lost(failure)) => {
-                    let delay = backoff.draw().max(failure.retry_after());
+                    failures += 1;
+                    let delay = reconnect.wait(failures, rand::random()).max(failure.retry_after());
                     self.report(failure, delay);
                     match self.wait(delay).await {
                         Some(reply) => break Some(reply),
@@ -89,11 +89,9 @@ impl Task {
                 End::Replace => self.retire(),
                 End::Lost(failure) => {
                     let steady = self.link.as_ref().is_some_and(|link| link.attached.elapsed() >= STEADY);
-                    if steady {
-                        backoff.reset();
-                    }
+                    failures = if steady { 1 } else { failures + 1 };
                     self.lost(&failure).await;
-                    if let Some(reply) = self.wait(backoff.draw()).await {
+                    if let Some(reply) = self.wait(reconnect.wait(failures, rand::random())).await {
                         break Some(reply);
                     }
                 }
@@ -155,7 +153,7 @@ impl Task {
         let what: Arc<str> = shared::reason::chain(&failure.error).into();
         let now = (self.namespace.clock)();
         tracing::warn!(queue.name = %self.address, error = %what, retry_in_ms = delay.as_millis(),
-            "service bus cannot be reached");
+            "service bus cannot be reached; reconnecting");
         self.state.send_modify(|state| {
             let since = match state {
                 LinkState::Failed { since, .. } => *since,
@@ -168,7 +166,7 @@ impl Task {
 
     async fn lost(&mut self, failure: &Failure) {
         let error = shared::reason::chain(&failure.error);
-        tracing::info!(queue.name = %self.address, %error, "the link to service bus was lost");
+        tracing::info!(queue.name = %self.address, %error, "the link to service bus was lost; reconnecting");
         self.state.send_replace(LinkState::Connecting);
         if let Some(link) = self.link.take() {
             recover(&self.namespace, &link.connection, &self.address, failure).await;
@@ -209,7 +207,7 @@ impl Task {
                 return End::Replace;
             };
             let wake = tokio::select! {
-                delivery = link.receiver.recv::<Wrapped>() => Wake::Delivery(Box::new(delivery)),
+                delivery = link.receiver.recv::<Numbered>() => Wake::Delivery(Box::new(delivery)),
                 _ = self.commands.recv_many(&mut commands, BURST) => Wake::Commands,
                 () = self.intake.changed.notified() => Wake::Other,
                 () = sleep_until(quiet_at.unwrap_or_else(Instant::now)), if quiet_at.is_some() => Wake::Other,
@@ -237,7 +235,7 @@ impl Task {
         self.take_delivery(first)?;
         for _ in 1..BURST {
             let Some(link) = &mut self.link else { break };
-            let Some(delivery) = link.receiver.recv::<Wrapped>().now_or_never() else { break };
+            let Some(delivery) = link.receiver.recv::<Numbered>().now_or_never() else { break };
             self.take_delivery(delivery)?;
         }
         Ok(())
@@ -285,7 +283,7 @@ impl Task {
         let times = &self.namespace.times;
         for link in &mut self.retired {
             // Nothing should come here any more. What does is given back at once.
-            while let Some(delivery) = link.receiver.recv::<Wrapped>().now_or_never() {
+            while let Some(delivery) = link.receiver.recv::<Numbered>().now_or_never() {
                 match arrive(link, delivery, times, &mut self.locks) {
                     Ok(Some(arrived)) => {
                         if let Some(held) = self.locks.remove(&arrived.lock) {
@@ -370,7 +368,7 @@ impl Task {
 
 async fn receive(link: &mut Option<Link>) -> Received {
     match link {
-        Some(link) => link.receiver.recv::<Wrapped>().await,
+        Some(link) => link.receiver.recv::<Numbered>().await,
         None => std::future::pending().await,
     }
 }

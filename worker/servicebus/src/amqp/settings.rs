@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use shared::retry::Ladder;
+
 use crate::connection_string::{ConnectionString, Endpoint};
 use crate::times::Times;
 use crate::token::TokenSource;
@@ -20,11 +22,12 @@ pub struct Timing {
     pub request: Duration,
     /// For what is in the engine's hands to be settled when closing, and again for each good-bye to the service.
     pub close: Duration,
-    /// Bound of the first pause after a failure; the pauses are drawn below bounds that double.
-    pub backoff_first: Duration,
-    /// Bound of the longest pause.
-    pub backoff_longest: Duration,
+    /// Waits before another attempt to get the receiving link back.
+    pub reconnect: Ladder,
 }
+
+/// The first wait is hardly noticed; the longest is what an outage ends with at most.
+const RECONNECT: Ladder = Ladder::fixed(Duration::from_millis(100), Duration::from_secs(30));
 
 impl Default for Timing {
     fn default() -> Self {
@@ -32,8 +35,7 @@ impl Default for Timing {
             connect: Duration::from_secs(30),
             request: Duration::from_secs(30),
             close: Duration::from_secs(5),
-            backoff_first: Duration::from_millis(100),
-            backoff_longest: Duration::from_secs(30),
+            reconnect: RECONNECT,
         }
     }
 }

@@ -8,18 +8,24 @@ use async_trait::async_trait;
 use fe2o3_amqp::link::delivery::DeliveryInfo;
 use shared::class::Class;
 use shared::ids::{IdMap, LockToken};
+use shared::retry::{Again, Ladder};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use super::backoff::Backoff;
 use super::connection::Namespace;
 use super::management::Management;
+use super::recovery::Failure;
 use crate::confirm::Confirmation;
 use crate::delivery::{SettleError, Settlement, Settler};
 use crate::error::Error;
+use crate::retry::retry;
 
 /// How long to try at least, whatever is known of the length of locks.
 const LEAST_PATIENCE: Duration = Duration::from_mins(1);
+/// Waits between attempts by lock token; the lock ends them.
+const BY_TOKEN: Ladder = Ladder::fixed(Duration::from_millis(100), Duration::from_secs(5));
+/// Wait where the service throttles and does not say for how long.
+const THROTTLED: Duration = Duration::from_secs(4);
 
 /// What the task that owns the link is asked to do.
 pub(super) enum Command {
@@ -160,24 +166,18 @@ impl AmqpSettler {
 
     /// Tries until it works, the service says no, or the lock has lapsed for certain.
     async fn by_token(&self, lock: LockToken, settlement: &Settlement) -> Result<(), SettleError> {
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
         // The service has the last word about the lock, so it is asked for longer than a lock can hold.
         let last = Instant::now() + self.namespace.lock_length().max(LEAST_PATIENCE);
-        loop {
-            let failure = match self.management.settle(lock, settlement).await {
-                Ok(()) => return Ok(()),
-                Err(failure) if failure.is_lock_lost() => return Err(SettleError::LockLost),
-                Err(failure) => failure,
-            };
-            let delay = match failure.error.class() {
-                Class::Throttled { retry_after } => retry_after.unwrap_or(Duration::from_secs(4)),
-                Class::Transient => backoff.draw(),
-                Class::Permanent | Class::Installation => return Err(SettleError::Failed(failure.error)),
-            };
-            if matches!(failure.error, Error::Closed) || Instant::now() >= last {
-                return Err(SettleError::Failed(failure.error));
-            }
-            sleep(delay).await;
-        }
+        let again = |failure: &Failure| match failure.error.class() {
+            _ if failure.is_lock_lost() || matches!(failure.error, Error::Closed) => Again::Never,
+            _ if Instant::now() >= last => Again::Never,
+            Class::Throttled { retry_after: None } => Again::After(THROTTLED),
+            class => class.into(),
+        };
+        let settled = retry(BY_TOKEN, again, || self.management.settle(lock, settlement)).await;
+        settled.map_err(|failure| match failure {
+            failure if failure.is_lock_lost() => SettleError::LockLost,
+            failure => SettleError::Failed(failure.error),
+        })
     }
 }

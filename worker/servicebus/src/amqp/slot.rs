@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::class::Class;
+use shared::retry::{Again, Ladder};
 use tokio::sync::Mutex;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
-use super::backoff::Backoff;
 use super::connection::{Connection, Namespace};
 use super::recovery::{Failure, Recovery};
 use crate::error::Error;
+use crate::retry::retry;
 
-/// Attempts for one call, the first included.
-const ATTEMPTS: u32 = 4;
+/// Attempts of one call, and the waits between them.
+const CALL: Ladder = Ladder::fixed(Duration::from_millis(200), Duration::from_secs(5)).with_tries(4);
 
 /// The kinds of link that live in a slot.
 pub(super) trait Attach: Sized + Send + Sync {
@@ -51,23 +52,17 @@ impl<L: Attach> Slot<L> {
         F: Future<Output = Result<T, Failure>> + Send,
         T: Send,
     {
-        let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
-        let mut attempt = 1;
-        loop {
-            let failure = match self.once(&work).await {
-                Ok(value) => return Ok(value),
-                Err(failure) => failure,
-            };
-            let passing =
-                failure.error.class() == Class::Transient && !matches!(failure.error, Error::Closed);
-            // A token that lapsed is refused once; the second attempt goes under a fresh one.
-            let lapsed = failure.recovery == Recovery::Link && failure.error.class() == Class::Installation;
-            if attempt >= ATTEMPTS || !(passing || lapsed && attempt == 1) {
-                return Err(failure);
+        let mut fresh = true;
+        let again = |failure: &Failure| {
+            let first = std::mem::take(&mut fresh);
+            match failure.error.class() {
+                Class::Transient if !matches!(failure.error, Error::Closed) => Again::Later,
+                // A token that lapsed is refused once; the second attempt goes under a fresh one.
+                Class::Installation if first && failure.recovery == Recovery::Link => Again::Later,
+                _ => Again::Never,
             }
-            attempt += 1;
-            sleep(backoff.draw()).await;
-        }
+        };
+        retry(CALL, again, || self.once(&work)).await
     }
 
     /// One attempt.

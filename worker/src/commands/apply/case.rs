@@ -6,6 +6,7 @@ use shared::{
     change::Change,
     class::Class,
     engine::intake::Planned,
+    lanes::Success,
     mark::Mark,
     patch::{PropertyValue, UserWrite},
     plan::{Forced, LinkMatch, Needless, Plan},
@@ -16,7 +17,7 @@ use shared::{
 
 use crate::{
     envelope::DeliveryHistory,
-    graph::{self, Applied, Directory, GraphClient},
+    graph::{self, Directory, GraphClient},
     settings::Settings,
 };
 
@@ -129,7 +130,7 @@ impl Looked {
             return Self { write, seen: Ok(seen), written: None };
         }
         match order.directory.apply(&write).await {
-            Ok(Applied { written, superseded, .. }) => {
+            Ok(Success { written, superseded, .. }) => {
                 // What has become newer since the look was left alone, too.
                 let properties = write.entries.iter().map(|entry| &entry.property);
                 let seen = properties.zip(seen).map(|(property, seen)| match seen {

@@ -17,7 +17,7 @@ use crate::{
 
 /// Tries everything, each thing as far as what it needs has worked.
 pub(super) async fn probes(settings: &Settings, user: Option<UserId>) -> anyhow::Result<Vec<Probe>> {
-    let clients = wiring::clients(&settings.graph)?;
+    let clients = wiring::clients(&settings.connection)?;
     let mut probes = hosts(settings, &clients).await;
     let (of_graph, tells_roles) = directory::probes(settings, &clients, user).await?;
     let (of_bus, meant) = service_bus::probes(settings, &clients).await;

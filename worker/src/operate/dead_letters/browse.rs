@@ -2,14 +2,16 @@
 
 use std::{ops::ControlFlow, time::Duration};
 
-use servicebus::{Error, Peek, Peeked};
-use shared::{backoff::Backoff, class::Class, ids::SequenceNumber};
-use tokio::time::sleep;
+use servicebus::{Error, Peek, Peeked, retry::retry};
+use shared::{
+    ids::SequenceNumber,
+    retry::{Again, Ladder},
+};
 
 /// Messages in one look; the service gives fewer when they are long.
 const PAGE: u32 = 250;
-/// Looks that may fail one after another.
-const TRIES: u32 = 6;
+/// Looks that may fail one after another, and the waits between them.
+const LOOKS: Ladder = Ladder::fixed(Duration::from_millis(200), Duration::from_secs(10)).with_tries(6);
 
 /// A walk through a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -84,23 +86,11 @@ async fn first_from<Q: Peek + ?Sized>(
 
 /// One look, again and again over failures that pass.
 async fn look<Q: Peek + ?Sized>(queue: &Q, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
-    let delays = Backoff::new(Duration::from_millis(200), Duration::from_secs(10)).ok();
-    let mut failures = 0;
-    loop {
-        let error = match queue.peek(from, max).await {
-            Ok(page) => return Ok(page),
-            Err(error) => error,
-        };
-        failures += 1;
-        let wait = match error.class() {
-            _ if failures >= TRIES || matches!(error, Error::Closed) => return Err(error),
-            Class::Throttled { retry_after } => retry_after,
-            Class::Transient => None,
-            Class::Permanent | Class::Installation => return Err(error),
-        };
-        let backoff = delays.map(|delays| delays.delay(failures, rand::random())).unwrap_or_default();
-        sleep(wait.unwrap_or(backoff)).await;
-    }
+    let again = |error: &Error| match error {
+        Error::Closed => Again::Never,
+        error => error.class().into(),
+    };
+    retry(LOOKS, again, || queue.peek(from, max)).await
 }
 
 #[cfg(test)]

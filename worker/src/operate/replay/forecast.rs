@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use servicebus::Message;
 use shared::{
-    engine::{Ending, Intake, Planned},
+    engine::{Intake, Planned},
+    outcome::Outcome,
     patch::UserWrite,
     plan::Planner,
     reason::DeadLetter,
@@ -92,11 +93,11 @@ pub fn forecast(message: &Message, planner: &Planner, now: Timestamp) -> (Foreca
             let names = names.map(|entry| entry.property.name().into()).collect();
             (Forecast::Write(names), writes)
         }
-        Intake::Settle(Ending::Unchanged(needless), _) => {
-            (Forecast::Unchanged(needless.as_str()), Vec::new())
+        Intake::Settle(Outcome::Unchanged(needless)) => (Forecast::Unchanged(needless.as_str()), Vec::new()),
+        Intake::Settle(Outcome::DeadLettered(letter) | Outcome::Returned(letter)) => {
+            (Forecast::DeadLetter(letter), Vec::new())
         }
-        Intake::Settle(_, Some(letter)) => (Forecast::DeadLetter(letter), Vec::new()),
-        Intake::Settle(_, None) => (Forecast::Unchanged(""), Vec::new()),
+        Intake::Settle(_) => (Forecast::Unchanged(""), Vec::new()),
     }
 }
 

@@ -114,7 +114,7 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
             }
         };
         // What is on its way is never left between its copy and its completion without need.
-        while let Some(sent) = self.sends.join_next().await {
+        while let Some(sent) = self.next_sent().await {
             if let (Err(failed), End::Done) = (self.sent(sent), &end) {
                 end = failed;
             }
@@ -133,6 +133,16 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
             left: self.left,
             took: started.elapsed(),
             end,
+        }
+    }
+
+    /// The next message that was sent; locks are kept meanwhile.
+    async fn next_sent(&mut self) -> Option<Result<Sent, tokio::task::JoinError>> {
+        loop {
+            tokio::select! {
+                sent = self.sends.join_next() => return sent,
+                lost = keep_locks(&mut self.supply) => lost.into_iter().for_each(|lock| self.lost(lock)),
+            }
         }
     }
 
@@ -288,7 +298,7 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
                 self.news = Instant::now();
                 self.hand.extend(items);
             }
-            Ok(Taken::Lost(lock)) => self.lost(lock),
+            Ok(Taken::Lost(locks)) => locks.into_iter().for_each(|lock| self.lost(lock)),
             Err(error) => return self.trouble(&error),
         }
         Ok(())
@@ -307,7 +317,7 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
         let Ok(Sent { message, lock, was_copied, result }) = sent else { return Ok(()) };
         let sequence = message.sequence;
         self.news = Instant::now();
-        if let (Some(lock), Supply::Queue(taking)) = (lock, &self.supply) {
+        if let (Some(lock), Supply::Queue(taking)) = (lock, &mut self.supply) {
             taking.settled(lock);
         }
         match result {
@@ -412,6 +422,7 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
                         return end;
                     }
                 }
+                lost = keep_locks(&mut self.supply) => lost.into_iter().for_each(|lock| self.lost(lock)),
                 _ = stop.changed() => return End::Done,
                 () = sleep_until(deadline) => return End::Done,
             }
@@ -426,7 +437,7 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
                 // One whose copy is in the queue only misses its completion.
                 let settlement = if item.copied { Settlement::Remove } else { Settlement::Release };
                 // What cannot be given back is given back by its lock when it lapses.
-                drop(unsettled.settle(settlement).await);
+                drop(taking.meanwhile(unsettled.settle(settlement)).await);
             }
         }
         taking.give_back().await;
@@ -436,6 +447,14 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
 async fn take<Q: Queue>(supply: &mut Supply<Q>) -> Result<Taken, servicebus::Error> {
     match supply {
         Supply::Queue(taking) => taking.next().await,
+        Supply::File(_) => std::future::pending().await,
+    }
+}
+
+/// Renews the locks of what was taken until some are lost.
+async fn keep_locks<Q: Queue>(supply: &mut Supply<Q>) -> Vec<LockToken> {
+    match supply {
+        Supply::Queue(taking) => taking.keep_locks().await,
         Supply::File(_) => std::future::pending().await,
     }
 }

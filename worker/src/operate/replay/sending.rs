@@ -3,14 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use servicebus::{Error, Message, Outgoing, Queue, Settlement};
-use shared::{backoff::Backoff, class::Class, ids::LockToken};
-use tokio::time::sleep;
+use servicebus::{Error, Message, Outgoing, Queue, Settlement, retry::retry};
+use shared::{ids::LockToken, retry::Ladder};
 
 use super::Item;
 
-/// Tries of one copy over failures that pass.
-const TRIES: u32 = 8;
+/// Tries of one copy over failures that pass, and the waits between them.
+const COPY: Ladder = Ladder::fixed(Duration::from_millis(200), Duration::from_secs(10)).with_tries(8);
 
 /// How it went.
 pub(super) struct Sent {
@@ -45,21 +44,5 @@ pub(super) async fn send<Q: Queue>(target: Arc<Q>, item: Item, copy: Option<Outg
 
 /// Returns when the service has the copy. All tries carry the same id.
 async fn confirm<Q: Queue>(target: &Q, copy: Outgoing) -> Result<(), Error> {
-    let delays = Backoff::new(Duration::from_millis(200), Duration::from_secs(10)).ok();
-    let mut failures = 0;
-    loop {
-        let error = match target.send(copy.clone()).await {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
-        };
-        failures += 1;
-        let wait = match error.class() {
-            _ if failures >= TRIES => return Err(error),
-            Class::Throttled { retry_after } => retry_after,
-            Class::Transient => None,
-            Class::Permanent | Class::Installation => return Err(error),
-        };
-        let backoff = delays.map(|delays| delays.delay(failures, rand::random())).unwrap_or_default();
-        sleep(wait.unwrap_or(backoff)).await;
-    }
+    retry(COPY, |error: &Error| error.class().into(), || target.send(copy.clone())).await
 }

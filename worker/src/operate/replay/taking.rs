@@ -5,20 +5,30 @@
 //! be kept is bounded; beyond that the set cannot be reached. Giving back untouched costs no delivery count.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashSet},
     ops::ControlFlow,
     sync::Arc,
+    time::Duration,
 };
 
 use servicebus::{Delivery, Error, Queue, Settlement, Unsettled};
-use shared::ids::{LockToken, SequenceNumber};
-use tokio::sync::mpsc;
+use shared::{
+    engine::renewal::{Locks, Renewal},
+    ids::{LockToken, SequenceNumber},
+    moment::Moment,
+};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
 
 use super::supply::Item;
-use crate::{operate::dead_letters::browse, pool::locks::LockKeeper};
+use crate::{operate::dead_letters::browse, run::renewal::renew};
 
 /// Most messages asked for at once.
 const MOST: usize = 256;
+/// How often to see whether the length of locks has become known better.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The messages of a set that have not come yet.
 pub type Members = BTreeSet<SequenceNumber>;
@@ -27,8 +37,8 @@ pub type Members = BTreeSet<SequenceNumber>;
 pub enum Taken {
     /// Members of the set.
     Items(Vec<Item>),
-    /// A lock is lost.
-    Lost(LockToken),
+    /// Locks are lost.
+    Lost(Vec<LockToken>),
 }
 
 /// Receives the members of a set.
@@ -37,18 +47,18 @@ pub struct Taking<Q> {
     members: Members,
     /// Members whose copy is in the queue already, because their lock was lost between copy and completion.
     copied: HashSet<SequenceNumber>,
-    /// What is kept under lock, with its number.
-    passed: HashMap<LockToken, (SequenceNumber, Unsettled)>,
+    /// Every lock that is held, and with its number what was passed over; what was handed over is not here.
+    locks: Locks<Option<(SequenceNumber, Unsettled)>>,
+    renewals: JoinSet<Vec<(LockToken, Renewal)>>,
     window: usize,
-    locks: LockKeeper,
-    lost: mpsc::UnboundedReceiver<LockToken>,
+    started: Instant,
 }
 
 impl<Q: Queue> Taking<Q> {
     /// Receives these from a queue, keeping up to `window` others under lock on the way.
     pub fn new(queue: Arc<Q>, members: Members, window: usize) -> Self {
-        let (locks, lost) = LockKeeper::start(Arc::clone(&queue));
-        Self { queue, members, copied: HashSet::new(), passed: HashMap::new(), window, locks, lost }
+        let (locks, renewals) = (Locks::default(), JoinSet::new());
+        Self { queue, members, copied: HashSet::new(), locks, renewals, window, started: Instant::now() }
     }
 
     /// Members that have not come yet.
@@ -60,13 +70,14 @@ impl<Q: Queue> Taking<Q> {
     /// How many others stand in the way, if no more may be kept.
     #[must_use]
     pub fn blocked(&self) -> Option<usize> {
-        (self.passed.len() > self.window).then_some(self.passed.len())
+        let passed = self.passed();
+        (passed > self.window).then_some(passed)
     }
 
     /// Asks for as many messages as bring about `wanted` members.
     pub fn ask(&self, wanted: usize) {
         // One more than may be kept: it can be the one that is wanted.
-        let room = (self.window + 1).saturating_sub(self.passed.len());
+        let room = (self.window + 1).saturating_sub(self.passed());
         let credit = if self.members.is_empty() { 0 } else { wanted.min(MOST).min(room) };
         self.queue.set_credit(u32::try_from(credit).unwrap_or(u32::MAX));
     }
@@ -74,21 +85,69 @@ impl<Q: Queue> Taking<Q> {
     /// Waits for messages and hands over the members among them, or tells of a lock that was lost: what it kept
     /// comes again. Safe to cancel.
     pub async fn next(&mut self) -> Result<Taken, Error> {
+        let queue = Arc::clone(&self.queue);
         tokio::select! {
-            deliveries = self.queue.receive() => {
+            deliveries = queue.receive() => {
                 let deliveries = deliveries?;
                 Ok(Taken::Items(deliveries.into_iter().filter_map(|delivery| self.sort(delivery)).collect()))
             }
-            Some(lock) = self.lost.recv() => {
-                drop(self.passed.remove(&lock));
-                Ok(Taken::Lost(lock))
+            lost = self.keep_locks() => Ok(Taken::Lost(lost)),
+        }
+    }
+
+    /// Renews the locks that are held until some of them turn out to be lost; what was kept under these comes again.
+    /// Safe to cancel, but locks are renewed only while this or [`Taking::next`] is waited for.
+    pub async fn keep_locks(&mut self) -> Vec<LockToken> {
+        loop {
+            self.locks.learn(self.queue.lock_length());
+            let due = self.locks.due(self.now());
+            if !due.is_empty() {
+                self.renewals.spawn(renew(Arc::clone(&self.queue), due));
+            }
+            let look = Instant::now() + LOOK;
+            let next = self.locks.next_due().map_or(look, |next| look.min(self.started + next.since_start()));
+            tokio::select! {
+                Some(answers) = self.renewals.join_next() => {
+                    let lost = self.locks.renewed(answers.unwrap_or_default(), self.now());
+                    if !lost.is_empty() {
+                        for lock in &lost {
+                            drop(self.locks.release(*lock));
+                        }
+                        return lost;
+                    }
+                }
+                () = sleep_until(next) => {}
             }
         }
     }
 
+    /// Waits for something else while locks are renewed.
+    pub async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                // What is lost comes again, and is nobody's any more.
+                _lost = self.keep_locks() => {}
+            }
+        }
+    }
+
+    fn now(&self) -> Moment {
+        self.moment(Instant::now())
+    }
+
+    fn moment(&self, instant: Instant) -> Moment {
+        Moment::after_start(instant.saturating_duration_since(self.started))
+    }
+
+    fn passed(&self) -> usize {
+        self.locks.iter().filter(|(_, passed)| passed.is_some()).count()
+    }
+
     fn sort(&mut self, delivery: Delivery) -> Option<Item> {
         let sequence = delivery.message.sequence;
-        self.locks.hold(delivery.lock, delivery.received);
+        self.locks.hold(delivery.lock, self.moment(delivery.received), rand::random(), None);
         let (unsettled, message) = delivery.split();
         if self.members.remove(&sequence) {
             let copied = self.copied.contains(&sequence);
@@ -100,7 +159,12 @@ impl<Q: Queue> Taking<Q> {
 
     /// Keeps a message under lock, to be given back in the end.
     pub fn put_aside(&mut self, sequence: SequenceNumber, unsettled: Unsettled) {
-        self.passed.insert(unsettled.lock, (sequence, unsettled));
+        let lock = unsettled.lock;
+        match self.locks.get_mut(lock) {
+            Some(place) => *place = Some((sequence, unsettled)),
+            // It was lost meanwhile; the next renewal will show that again.
+            None => self.locks.hold(lock, self.now(), rand::random(), Some((sequence, unsettled))),
+        }
     }
 
     /// This one will come again; `copied` if its copy is in the queue already.
@@ -110,16 +174,18 @@ impl<Q: Queue> Taking<Q> {
             self.copied.insert(sequence);
         }
         // It may have come already, before it was known that the earlier lock of it was of no use.
-        let early = self.passed.iter().find(|(_, (passed, _))| *passed == sequence).map(|(lock, _)| *lock);
-        if let Some((lock, (_, unsettled))) = early.and_then(|lock| self.passed.remove_entry(&lock)) {
-            self.locks.release(lock);
+        let of_it = |passed: &Option<(SequenceNumber, Unsettled)>| {
+            passed.as_ref().is_some_and(|(passed, _)| *passed == sequence)
+        };
+        let early = self.locks.iter().find(|(_, passed)| of_it(passed)).map(|(lock, _)| lock);
+        if let Some((_, unsettled)) = early.and_then(|lock| self.locks.release(lock)).flatten() {
             tokio::spawn(async move { drop(unsettled.settle(Settlement::Release).await) });
         }
     }
 
     /// A lock need not be kept any more.
-    pub fn settled(&self, lock: LockToken) {
-        self.locks.release(lock);
+    pub fn settled(&mut self, lock: LockToken) {
+        drop(self.locks.release(lock));
     }
 
     /// The members that have not come, and where to look for them.
@@ -144,10 +210,12 @@ impl<Q: Queue> Taking<Q> {
     /// Gives back what was passed over.
     pub async fn give_back(&mut self) {
         self.queue.set_credit(0);
-        for (lock, (_, unsettled)) in self.passed.drain() {
-            self.locks.release(lock);
-            // What cannot be given back is given back by its lock when it lapses.
-            drop(unsettled.settle(Settlement::Release).await);
+        let passed = self.locks.iter().filter(|(_, passed)| passed.is_some()).map(|(lock, _)| lock);
+        for lock in passed.collect::<Vec<_>>() {
+            if let Some((_, unsettled)) = self.locks.release(lock).flatten() {
+                // What cannot be given back is given back by its lock when it lapses.
+                drop(self.meanwhile(unsettled.settle(Settlement::Release)).await);
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use servicebus::QueueCounts;
 
 use super::{Snapshot, units};
 use crate::{
+    duration,
     operate::backlog::{Oldest, Reading},
     status_page::StatusPage,
 };
@@ -26,7 +27,7 @@ pub fn queue_rows(reading: &Reading) -> Vec<(&'static str, String)> {
             "oldest waiting",
             match reading.oldest {
                 Oldest::NoneWaits => "none".to_owned(),
-                oldest => oldest.age(reading.at).map_or_else(unknown, units::span),
+                oldest => oldest.age(reading.at).map_or_else(unknown, duration::rough),
             },
         ),
     ]

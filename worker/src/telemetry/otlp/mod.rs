@@ -14,8 +14,12 @@ use reqwest::{
     Method, StatusCode, Url,
     header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER},
 };
-use servicebus::clock;
-use shared::{backoff::Backoff, reason::chain, retry_after};
+use servicebus::{clock, retry::retry};
+use shared::{
+    reason::chain,
+    retry::{Again, Ladder},
+    retry_after,
+};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -31,8 +35,9 @@ const BATCH: usize = 512;
 /// How long spans wait for others to travel with.
 const GATHERING: Duration = Duration::from_secs(1);
 /// Tries of one request, and the longest wait that the receiver can impose between two.
-const TRIES: u32 = 4;
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const SENDS: Ladder =
+    Ladder::fixed(Duration::from_millis(500), LONGEST_WAIT).with_tries(4).with_equal_jitter();
 /// Time for the last export when the worker stops.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -164,31 +169,28 @@ impl Exporter {
             Signal::Metrics => &self.metrics,
         };
         let body = bytes::Bytes::from(body);
-        let mut tried = 1;
-        loop {
-            let request = self.http.request(Method::POST, url).headers(self.headers.clone());
-            let request = request.header(CONTENT_TYPE, "application/x-protobuf").body(body.clone());
-            let (why, wait) = match request.send().await {
-                Ok(response) if response.status().is_success() => return Ok(()),
-                Ok(response) => {
-                    let status = response.status();
-                    let why = format!("it answered {}", status.as_u16());
-                    if !may_pass(status) {
-                        return Err(why);
-                    }
-                    let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-                    (why, asked.and_then(|value| retry_after::parse(value, clock::now())))
-                }
-                Err(error) => (chain(&error.without_url()), None),
-            };
-            if tried == TRIES {
-                return Err(why);
-            }
-            let delay = Backoff::new(Duration::from_millis(500), LONGEST_WAIT)
-                .map_or(LONGEST_WAIT, |delays| delays.delay(tried, 0.5 + rand::random::<f64>() / 2.0));
-            sleep(wait.unwrap_or(delay).min(LONGEST_WAIT)).await;
-            tried += 1;
+        let sent =
+            retry(SENDS, |(_, again): &(String, Again)| *again, || self.try_once(url, body.clone())).await;
+        sent.map_err(|(why, _)| why)
+    }
+
+    /// One try: why it failed, and whether another one may help.
+    async fn try_once(&self, url: &Url, body: bytes::Bytes) -> Result<(), (String, Again)> {
+        let request = self.http.request(Method::POST, url).headers(self.headers.clone());
+        let request = request.header(CONTENT_TYPE, "application/x-protobuf").body(body);
+        let response = request.send().await.map_err(|error| (chain(&error.without_url()), Again::Later))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(());
         }
+        let asked = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let asked = asked.and_then(|value| retry_after::parse(value, clock::now()));
+        let again = match asked {
+            _ if !may_pass(status) => Again::Never,
+            Some(asked) => Again::After(asked.min(LONGEST_WAIT)),
+            None => Again::Later,
+        };
+        Err((format!("it answered {}", status.as_u16()), again))
     }
 }
 

@@ -12,6 +12,7 @@ use ratatui::{
 
 use super::trail::Trail;
 use crate::{
+    duration,
     operate::status::{Snapshot, text, units},
     settings::check::Caution,
     status_page::StatusPage,
@@ -46,7 +47,7 @@ pub(super) fn view(frame: &mut Frame<'_>, snapshot: Option<&Snapshot>, trail: &T
     draw_reasons(frame, right, snapshot);
     let notes: Vec<_> = notes.into_iter().map(|note| Line::from(note).yellow()).collect();
     frame.render_widget(Paragraph::new(notes).wrap(Wrap { trim: true }), told);
-    let help = format!(" q quits   read every {}", units::span(every));
+    let help = format!(" q quits   read every {}", duration::rough(every));
     frame.render_widget(Paragraph::new(help).dim(), keys);
 }
 
@@ -157,7 +158,7 @@ fn draw_depth(frame: &mut Frame<'_>, area: Rect, trail: &Trail) {
     let (values, covered) = trail.columns(columns);
     let most = values.iter().flatten().max().copied();
     let title = match most {
-        Some(most) => format!(" depth over {}, up to {} ", units::span(covered), units::count(most)),
+        Some(most) => format!(" depth over {}, up to {} ", duration::rough(covered), units::count(most)),
         None => " depth ".to_owned(),
     };
     let graph = Sparkline::default()

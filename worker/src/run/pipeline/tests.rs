@@ -14,10 +14,11 @@ use shared::{
     property::Property,
     reason::DeadLetterReason,
 };
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::*;
-use crate::{graph::Applied, preview::judge, settings, telemetry::observer::tests::observer};
+use crate::{preview::judge, settings, telemetry::observer::tests::observer};
 
 /// A queue of a few messages that writes down what became of them.
 struct Shelf {
@@ -90,9 +91,9 @@ const TOUCHY: u128 = 100;
 
 #[async_trait]
 impl Directory for Touchy {
-    async fn apply(&self, write: &UserWrite) -> Result<Applied, graph::Error> {
+    async fn apply(&self, write: &UserWrite) -> Result<Success, graph::Error> {
         assert!(write.user.0.as_u128() >= TOUCHY, "this write panics");
-        Ok(Applied { written: true, ..Applied::default() })
+        Ok(Success { written: true, ..Success::default() })
     }
 
     async fn verify(&self, write: &UserWrite) -> Result<Vec<Property>, graph::Error> {

@@ -10,17 +10,18 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::BoxFuture;
 use servicebus::{Peeked, Queue};
 use shared::{
-    backoff::Backoff,
     change::Change,
-    engine::{Ending, Intake},
+    engine::Intake,
     ids::SequenceNumber,
     link_watch::{LinkWatch, WARN_AFTER, WARN_AT_START, Why},
+    outcome::Outcome,
     plan::{Needless, Planner},
     reason::{DeadLetter, DeadLetterReason, chain},
+    retry::Ladder,
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::Policy;
+use super::pipeline::Policy;
 use crate::{
     envelope::DeliveryHistory,
     preview::judge::{Read, guarded},
@@ -62,7 +63,7 @@ pub(super) struct LinkGate<Q> {
     observer: Arc<Observer>,
     watch: LinkWatch,
     unseen: LinkUnseen,
-    waits: Backoff,
+    waits: Ladder,
     intake: Intakes,
     /// The look under way.
     page: Option<BoxFuture<'static, Page>>,
@@ -155,9 +156,9 @@ impl<Q: Queue> LinkGate<Q> {
     /// What becomes of a message that has come, as far as its link has a say in it.
     pub(super) fn admit(&self, intake: Intake, arrival: SequenceNumber) -> Intake {
         if self.intake == Intakes::Held {
-            return Intake::Settle(Ending::Released, None);
+            return Intake::Settle(Outcome::Released);
         }
-        let passed_over = Intake::Settle(Ending::Unchanged(Needless::LinkNotInImage), None);
+        let passed_over = Intake::Settle(Outcome::Unchanged(Needless::LinkNotInImage));
         if self.unseen == LinkUnseen::Hold && self.watch.doubts(arrival) && intake == passed_over {
             return Intake::dead(self.doubtful());
         }

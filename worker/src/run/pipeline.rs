@@ -4,41 +4,40 @@
 //! around it: one task tells the engine what happened and carries out what it asks for; what takes time
 //! (writes, settlements, renewals, probes) runs beside it and reports back.
 
-mod link;
-mod state;
-
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use jiff::Timestamp;
 use servicebus::{Delivery, Queue, clock, times::Reading};
 use shared::{
-    backoff::Backoff,
     change::Change,
     class::Class,
-    engine::{self, Arrival, Effect, Engine, LookResult, WriteResult},
+    engine::{self, Arrival, Effect, Engine, LookResult, WriteResult, renewal::Renewal},
     gate::State,
-    ids::{IdMap, LockToken, UserId},
-    lanes::Failure,
+    ids::{LockToken, UserId},
+    lanes::{Failure, Success},
     moment::Moment,
     patch::UserWrite,
     plan::Planner,
     reason::chain,
+    retry::Ladder,
+    step::Step,
 };
 use tokio::{
-    sync::{mpsc, watch},
+    sync::watch,
     task::{JoinError, JoinSet},
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
 
-use self::link::LinkGate;
+use super::{
+    link::LinkGate,
+    renewal::renew,
+    settlements::{Copy, End, LockedDelivery, Settlements},
+    state::StateLog,
+};
 use crate::{
     envelope::DeliveryHistory,
     graph::{self, Directory, Patience},
-    pool::{
-        locks::LockKeeper,
-        settling::{Copy, End, Held, Settler},
-    },
     preview::judge::{Read, guarded, internal, read},
     settings::{LinkUnseen, Settings},
     telemetry::{
@@ -58,13 +57,13 @@ pub struct Policy {
     /// What to do when messages prove that the link column or the images are wrong.
     pub link_unseen: LinkUnseen,
     /// Waits between looks at the queue while messages are held back for that.
-    pub looks: Backoff,
+    pub looks: Ladder,
     /// Bounds and patience of the engine.
     pub engine: engine::Policy,
     /// Patience with answers of Graph that may pass.
     pub patience: Patience,
     /// Waits before a message that was handed back comes again.
-    pub returns: Backoff,
+    pub returns: Ladder,
     /// Time to finish at shutdown.
     pub grace: Duration,
 }
@@ -91,7 +90,6 @@ impl Policy {
 struct WriteEnded {
     user: UserId,
     written: Written,
-    near_limit: bool,
     result: WriteResult,
     /// What is at fault, if the installation is.
     cause: PauseCause,
@@ -99,10 +97,10 @@ struct WriteEnded {
 
 /// The time of a turn: read once, for everything that a turn does.
 #[derive(Clone, Copy)]
-struct Now {
-    instant: Instant,
-    moment: Moment,
-    wall: Timestamp,
+pub(super) struct Now {
+    pub(super) instant: Instant,
+    pub(super) moment: Moment,
+    pub(super) wall: Timestamp,
 }
 
 /// The worker pool of one replica.
@@ -111,20 +109,17 @@ pub struct Pipeline<Q, D> {
     directory: Arc<D>,
     policy: Policy,
     started: Instant,
-    engine: Engine,
-    held: IdMap<LockToken, Held>,
+    engine: Engine<LockedDelivery>,
     link: LinkGate<Q>,
-    locks: LockKeeper,
-    lost_locks: mpsc::UnboundedReceiver<LockToken>,
+    /// On tasks of their own: never behind receiving, never behind Graph.
+    renewals: JoinSet<Vec<(LockToken, Renewal)>>,
     /// Part of the pipeline's own task: a task for each write would cost more than all that the pipeline does for it.
     writes: FuturesUnordered<BoxFuture<'static, WriteEnded>>,
     looks: JoinSet<(UserId, LookResult)>,
     probe: JoinSet<Result<(), graph::Error>>,
-    settler: Settler<Q>,
+    settlements: Settlements<Q>,
     observer: Arc<Observer>,
-    told: Option<State>,
-    /// What was last told of properties that are refused for everybody.
-    told_refused: String,
+    state: StateLog,
     closed: bool,
     /// decode → plan; a field so that tests can show what a panic in it does.
     read: Read,
@@ -133,24 +128,20 @@ pub struct Pipeline<Q, D> {
 impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     /// A pool that has not begun yet.
     pub fn new(queue: Arc<Q>, directory: Arc<D>, policy: Policy, observer: Arc<Observer>) -> Self {
-        let (locks, lost_locks) = LockKeeper::start(Arc::clone(&queue));
         Self {
             engine: Engine::new(policy.engine.clone()),
             link: LinkGate::start(Arc::clone(&queue), &policy, Arc::clone(&observer)),
-            settler: Settler::new(Arc::clone(&queue), policy.returns, Arc::clone(&observer)),
+            settlements: Settlements::new(Arc::clone(&queue), policy.returns, Arc::clone(&observer)),
             queue,
             directory,
             policy,
             started: Instant::now(),
-            held: IdMap::default(),
-            locks,
-            lost_locks,
+            renewals: JoinSet::new(),
             writes: FuturesUnordered::new(),
             looks: JoinSet::new(),
             probe: JoinSet::new(),
+            state: StateLog::new(Arc::clone(&observer)),
             observer,
-            told: None,
-            told_refused: String::new(),
             closed: false,
             read,
         }
@@ -169,13 +160,11 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     /// One turn: do what can be done, ask for what fits, and wait for whatever happens first.
     async fn step(&mut self, stop: &mut watch::Receiver<bool>) {
         let now = self.now();
-        self.carry_out(now);
-        self.report_state(now);
-        self.turn(Phase::Running, now);
+        self.engine.locks_hold_for(self.queue.lock_length());
+        let wake = self.carry_out(now);
+        self.state.turn(&self.engine, Phase::Running, now);
         let credit = if self.link.is_open() { self.engine.credit(now.moment) } else { 0 };
         self.queue.set_credit(u32::try_from(credit).unwrap_or(u32::MAX));
-        let wake = self.engine.wake_at(now.moment).map(|moment| self.started + moment.since_start());
-        let beat = now.instant + BEAT;
         tokio::select! {
             changed = stop.changed() => self.closed |= changed.is_err(),
             received = self.queue.receive() => match received {
@@ -193,9 +182,9 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             Some(ended) = self.looks.join_next() => self.look_ended(ended),
             page = self.link.looked() => self.link.page(page, self.read, &self.policy.planner),
             Some(probed) = self.probe.join_next() => self.probe_ended(probed),
-            Some(end) = self.settler.next() => self.settled(end, self.now()),
-            Some(lock) = self.lost_locks.recv() => self.lock_lost(lock),
-            () = sleep_until(wake.map_or(beat, |wake| wake.min(beat))) => {}
+            Some(end) = self.settlements.next() => self.settled(end, self.now()),
+            Some(answers) = self.renewals.join_next() => self.renewed(answers),
+            () = sleep_until(wake) => {}
         }
         self.catch_up();
     }
@@ -206,7 +195,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         while let Some(Some(ended)) = self.writes.next().now_or_never() {
             self.write_ended(ended, now);
         }
-        while let Some(end) = self.settler.try_next() {
+        while let Some(end) = self.settlements.try_next() {
             self.settled(end, now);
         }
         self.hear_of_copies();
@@ -214,7 +203,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
 
     /// What the queue has confirmed of copies and their originals.
     fn hear_of_copies(&mut self) {
-        while let Some(confirmed) = self.settler.try_copy() {
+        while let Some(confirmed) = self.settlements.try_copy() {
             match confirmed {
                 Copy::Sent(message) => self.engine.copied(message),
                 Copy::OriginalGone(message) => self.engine.removed(message),
@@ -226,7 +215,6 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     fn received(&mut self, delivery: Delivery, now: Now) {
         self.observer.received();
         let Now { instant: received, moment, wall } = now;
-        self.locks.hold(delivery.lock, delivery.received);
         // Ages are counted by the clock that wrote the beginning.
         let there = self.observer.times.at_service_bus(Reading { instant: received, wall });
         let past = DeliveryHistory::at(&delivery.message, there);
@@ -246,31 +234,42 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             trace.part("plan", end, done);
         }
         let enqueued = past.first_seen.unwrap_or(there);
+        let (lock, taken) = (delivery.lock, self.moment(delivery.received));
+        let bytes = delivery.message.body.as_ref().map_or(0, bytes::Bytes::len);
+        let lineage = past.lineage(&delivery.message);
+        let trace = trace.map(|(trace, _)| trace);
+        let (unsettled, message) = delivery.split();
         let arrival = Arrival {
-            lock: delivery.lock,
+            message: LockedDelivery { unsettled, message, enqueued, received, trace },
+            lock,
+            taken,
+            jitter: share(),
             locked_for: self.queue.lock_length(),
-            bytes: delivery.message.body.as_ref().map_or(0, bytes::Bytes::len),
+            bytes,
             enqueued,
             age: Duration::try_from(there.duration_since(past.since.unwrap_or(there))).unwrap_or_default(),
-            lineage: past.lineage(&delivery.message),
+            lineage,
             urgency: past.urgency,
             intake,
         };
-        let (lock, trace) = (delivery.lock, trace.map(|(trace, _)| trace));
-        let (unsettled, message) = delivery.split();
-        self.held.insert(lock, Held { unsettled, message, enqueued, received, trace });
         self.engine.arrived(arrival, moment);
     }
 
-    /// Does everything that the engine asks for now.
-    fn carry_out(&mut self, now: Now) {
-        while let Some(effect) = self.engine.next(now.moment) {
+    /// Does everything that the engine asks for now. Returns when to ask again, at the latest, if nothing happens before.
+    fn carry_out(&mut self, now: Now) -> Instant {
+        loop {
+            let effect = match self.engine.next(now.moment) {
+                Step::Do(effect) => effect,
+                Step::Wait(until) => {
+                    let beat = now.instant + BEAT;
+                    return until.map_or(beat, |until| beat.min(self.started + until.since_start()));
+                }
+            };
             match effect {
                 Effect::Write { write, changes } => self.apply(write, changes),
-                Effect::Settle { lock, ending, letter } => {
-                    if let Some(held) = self.held.remove(&lock) {
-                        self.settler.settle(held, ending, letter, now.instant);
-                    }
+                Effect::Settle { message, outcome } => self.settlements.settle(message, outcome, now.instant),
+                Effect::Renew(locks) => {
+                    self.renewals.spawn(renew(Arc::clone(&self.queue), locks));
                 }
                 Effect::Verify(write) => self.look(write),
                 Effect::Probe => {
@@ -303,25 +302,20 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
                 Err(_) => Err(panicked(patience)),
             };
             let accepted = result.as_ref().is_ok_and(|applied| applied.written);
-            WriteEnded {
-                user,
-                written: Written { changes, accepted, took: begun.elapsed() },
-                near_limit: result.as_ref().is_ok_and(|applied| applied.near_limit),
-                result: result.map(Into::into),
-                cause,
-            }
+            WriteEnded { user, written: Written { changes, accepted, took: begun.elapsed() }, result, cause }
         }));
     }
 
     /// The span of a write, if one of its messages is traced.
     fn trace_write(&mut self, user: UserId) -> Option<WriteTrace> {
         self.observer.tracer.as_ref()?;
-        let take = |lock| Some((lock, self.held.get_mut(&lock)?.trace.take()?));
-        let (locks, mut traces): (Vec<_>, Vec<_>) = self.engine.under_way(user).filter_map(take).unzip();
+        let under_way: Vec<_> = self.engine.under_way(user).collect();
+        let take = |lock| Some((lock, self.engine.message_mut(lock)?.trace.take()?));
+        let (locks, mut traces): (Vec<_>, Vec<_>) = under_way.into_iter().filter_map(take).unzip();
         let write = Tracer::write(&mut traces);
         for (lock, trace) in locks.into_iter().zip(traces) {
-            if let Some(held) = self.held.get_mut(&lock) {
-                held.trace = Some(trace);
+            if let Some(message) = self.engine.message_mut(lock) {
+                message.trace = Some(trace);
             }
         }
         write
@@ -357,7 +351,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
 
     /// apply → verdict.
     fn write_ended(&mut self, ended: WriteEnded, now: Now) {
-        let WriteEnded { user, written, near_limit, result, cause } = ended;
+        let WriteEnded { user, written, result, cause } = ended;
         self.observer.written(written);
         let failed = result.as_ref().err().map(|failure| failure.dead_letter.description.as_str());
         if let Some(text) = failed {
@@ -366,24 +360,26 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         let failed = failed.is_some();
         self.engine.write_ended(user, result, now.moment, share());
         if failed && self.engine.state(now.moment) == State::Paused {
-            self.tell_fault(cause);
-        }
-        if near_limit {
-            self.engine.near_limit(now.moment);
+            self.state.fault(&self.engine, cause);
         }
     }
 
     fn settled(&mut self, end: End, now: Now) {
         let there = self.observer.times.at_service_bus(Reading { instant: now.instant, wall: now.wall });
-        if let Some(lock) = self.settler.ended(end, now.instant, there) {
-            self.locks.release(lock);
+        if let Some(lock) = self.settlements.ended(end, now.instant, there) {
+            self.engine.settled(lock);
         }
     }
 
-    fn lock_lost(&mut self, lock: LockToken) {
-        self.observer.lock_lost();
+    fn renewed(&mut self, answers: Result<Vec<(LockToken, Renewal)>, JoinError>) {
+        // There is always an answer: a panic is caught before.
+        let answers = answers.unwrap_or_default();
         let now = self.now().moment;
-        self.engine.lock_lost(lock, now);
+        let (locks, lost) = (answers.len(), self.engine.renewed(answers, now));
+        for _ in 0..lost {
+            self.observer.lock_lost();
+        }
+        tracing::debug!(locks, lost, "locks renewed");
     }
 
     fn intake_failed(&mut self, error: &servicebus::Error) {
@@ -415,15 +411,16 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         let deadline = Instant::now() + self.policy.grace;
         loop {
             let now = self.now();
-            self.carry_out(now);
-            self.turn(Phase::Draining, now);
-            if self.writes.is_empty() && self.settler.is_idle() {
+            let wake = self.carry_out(now);
+            self.state.turn(&self.engine, Phase::Draining, now);
+            if self.writes.is_empty() && self.settlements.is_idle() {
                 return;
             }
             tokio::select! {
                 Some(ended) = self.writes.next() => self.write_ended(ended, self.now()),
-                Some(end) = self.settler.next() => self.settled(end, self.now()),
-                () = sleep(BEAT) => {}
+                Some(end) = self.settlements.next() => self.settled(end, self.now()),
+                Some(answers) = self.renewals.join_next() => self.renewed(answers),
+                () = sleep_until(wake) => {}
                 () = sleep_until(deadline) => {
                     tracing::warn!(
                         writes = self.writes.len(),
@@ -437,13 +434,16 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
 
     fn now(&self) -> Now {
         let instant = Instant::now();
-        let moment = Moment::after_start(instant.saturating_duration_since(self.started));
-        Now { instant, moment, wall: clock::now() }
+        Now { instant, moment: self.moment(instant), wall: clock::now() }
+    }
+
+    fn moment(&self, instant: Instant) -> Moment {
+        Moment::after_start(instant.saturating_duration_since(self.started))
     }
 }
 
 /// Why a write failed, for its span.
-fn failure_of(applied: &std::thread::Result<Result<graph::Applied, graph::Error>>) -> Option<String> {
+fn failure_of(applied: &std::thread::Result<Result<Success, graph::Error>>) -> Option<String> {
     match applied {
         Ok(Ok(_)) => None,
         Ok(Err(error)) => Some(chain(error)),

@@ -1,0 +1,90 @@
+//! Handing a message back for later: a copy that the queue shows at that time is sent and confirmed; only then may the
+//! original be removed.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use servicebus::{Error, Message, Queue, clock};
+use shared::{
+    class::Class,
+    ids::LockToken,
+    outcome::Outcome,
+    reason::{DeadLetter, DeadLetterReason, chain},
+    retry::Ladder,
+};
+use tokio::time::sleep;
+
+use crate::envelope::{self, DeliveryHistory};
+
+/// How long a message that no copy could be made of is kept before it is given back: at once, it would come again
+/// at once.
+const REST: Duration = Duration::from_secs(1);
+
+/// Sends the copy, and returns how the original ends for that. `None` if its lock may be lost: then it comes again, and
+/// a copy beside it would make two of one.
+pub(super) async fn hand_back<Q: Queue>(
+    queue: &Q,
+    lock: LockToken,
+    message: &Message,
+    cause: DeadLetter,
+    delays: Ladder,
+) -> Option<Outcome> {
+    if !is_held(queue, lock, message).await {
+        return None;
+    }
+    Some(match schedule(queue, message, delays).await {
+        Ok(()) => Outcome::Returned(cause),
+        Err(error) => without_copy(message, &error, cause).await,
+    })
+}
+
+/// Whether a message is surely held, so that it can be removed once its copy is confirmed.
+async fn is_held<Q: Queue>(queue: &Q, lock: LockToken, message: &Message) -> bool {
+    let error = match queue.renew(&[lock]).await.pop() {
+        Some(Ok(())) => return true,
+        Some(Err(error)) => chain(&error),
+        None => "no answer".to_owned(),
+    };
+    tracing::info!(
+        message.sequence = %message.sequence, error,
+        "the lock could not be renewed before a copy for later; the message will come again",
+    );
+    false
+}
+
+/// Without a confirmed copy the original must stay. It is given back untouched, because what keeps copies away
+/// (no right to send, a full queue, a broken connection) is not its fault and must not use up its delivery
+/// count. Only a message that the queue refuses for itself is dead-lettered, or it would turn in circles.
+async fn without_copy(message: &Message, error: &Error, letter: DeadLetter) -> Outcome {
+    let (sequence, cause) = (message.sequence, chain(error));
+    if error.class() == Class::Permanent {
+        let reason = DeadLetterReason::CopyRefused;
+        let text = format!(
+            "the queue refuses the copy for a later try: {cause}; see to the maximum message size and the state of the \
+             queue, then replay; why it should come back later: {}",
+            letter.description.as_str()
+        );
+        tracing::warn!(message.sequence = %sequence, cause, "no copy for later could be sent; the message is dead-lettered");
+        let letter =
+            DeadLetter { code: letter.code, target: letter.target, ..DeadLetter::new(reason, &text) };
+        return Outcome::DeadLettered(letter);
+    }
+    tracing::warn!(
+        message.sequence = %sequence, cause,
+        "no copy for later could be sent; the message is given back; the worker needs the right Send on the queue",
+    );
+    sleep(REST).await;
+    Outcome::Released
+}
+
+/// Sends the copy that comes back later; returns when the service has confirmed it.
+async fn schedule<Q: Queue>(queue: &Q, message: &Message, delays: Ladder) -> Result<(), Error> {
+    let now = clock::now();
+    let attempt = DeliveryHistory::of(message).attempt.saturating_add(1);
+    let delay = delays.wait(attempt, rand::random());
+    let Some(copy) = envelope::copy(message, now) else {
+        return Err(Error::Protocol { doing: "copying a message", what: "its body cannot be read".into() });
+    };
+    let at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
+    queue.schedule(envelope::due(copy, at), at).await
+}

@@ -1,0 +1,12 @@
+//! The path of a message: [`pipeline`] tells the engine what happens and does what it asks for; beside it run
+//! [`settlements`], with [`delayed_retry`] for messages that come back later, and [`renewal`] of locks. [`link`] holds
+//! intake back while messages do not show whom they mean; [`state`] says in the log what holds writes back.
+
+mod delayed_retry;
+mod link;
+mod pipeline;
+pub mod renewal;
+mod settlements;
+mod state;
+
+pub use self::pipeline::{Pipeline, Policy};

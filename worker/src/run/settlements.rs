@@ -1,0 +1,282 @@
+//! verdict → settle: carries settlements out beside the pipeline, in the order in which they were decided.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use servicebus::{
+    Confirmations, Confirmed, DeadLettering, Message, Queue, SettleError, Settlement, Settling, Unsettled,
+    clock,
+};
+use shared::{
+    engine::Lineage,
+    ids::{IdMap, LockToken},
+    outcome::Outcome,
+    reason::{DeadLetter, chain},
+    retry::Ladder,
+    shown::id,
+};
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinSet},
+    time::Instant,
+};
+
+use super::delayed_retry::hand_back;
+use crate::{
+    envelope::{CODE, DeliveryHistory, TARGET},
+    telemetry::{Observer, labels::Ended, observer::SettlementReport, trace::MessageTrace},
+};
+
+/// A message that is held under its lock until it is settled.
+pub(super) struct LockedDelivery {
+    /// The duty to settle it.
+    pub(super) unsettled: Unsettled,
+    /// The message.
+    pub(super) message: Message,
+    /// When its original reached the queue.
+    pub(super) enqueued: Timestamp,
+    /// When it was received.
+    pub(super) received: Instant,
+    /// Its trace, if it has one.
+    pub(super) trace: Option<Box<MessageTrace>>,
+}
+
+/// Settlements under way.
+///
+/// Nearly all messages end plainly: completed, or given back untouched. Those settlements are only begun here, and the
+/// queue tells later of each that it is done; a task for each would cost more than all the rest of a settlement. What
+/// has to be waited for (a copy, a dead letter, a link that is gone) has a task of its own.
+pub(super) struct Settlements<Q> {
+    queue: Arc<Q>,
+    /// Waits before a message that was handed back comes again.
+    returns: Ladder,
+    observer: Arc<Observer>,
+    begun: IdMap<LockToken, Begun>,
+    confirmations: Confirmations,
+    under_way: JoinSet<LockToken>,
+    /// Told at once: a message may come again before its settlement ends. Never more than settlements are under way.
+    copies: (mpsc::UnboundedSender<Copy>, mpsc::UnboundedReceiver<Copy>),
+}
+
+/// What the queue has confirmed of a copy for later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Copy {
+    /// It was sent for this message.
+    Sent(Lineage),
+    /// The message whose place it takes is gone.
+    OriginalGone(Lineage),
+}
+
+/// The end of a settlement.
+pub(super) enum End {
+    /// Of one that was only begun.
+    Begun(Confirmed),
+    /// Of one with a task.
+    WaitedFor(Result<LockToken, JoinError>),
+}
+
+/// A plain settlement under way.
+struct Begun {
+    settling: Settling,
+    outcome: Outcome,
+    account: Account,
+}
+
+/// What is told of a settlement when it has ended.
+struct Account {
+    message: Message,
+    enqueued: Timestamp,
+    received: Instant,
+    begun: Instant,
+    trace: Option<(Box<MessageTrace>, Timestamp)>,
+}
+
+impl<Q: Queue> Settlements<Q> {
+    /// None under way.
+    pub(super) fn new(queue: Arc<Q>, returns: Ladder, observer: Arc<Observer>) -> Self {
+        let (begun, confirmations) = (IdMap::default(), Confirmations::default());
+        let (under_way, copies) = (JoinSet::new(), mpsc::unbounded_channel());
+        Self { queue, returns, observer, begun, confirmations, under_way, copies }
+    }
+
+    /// What the queue has confirmed of a copy for later.
+    pub(super) fn try_copy(&mut self) -> Option<Copy> {
+        self.copies.1.try_recv().ok()
+    }
+
+    /// Whether nothing is under way.
+    #[must_use]
+    pub(super) fn is_idle(&self) -> bool {
+        self.begun.is_empty() && self.under_way.is_empty()
+    }
+
+    /// Waits for the next settlement to end, for [`Settlements::ended`]; `None` if there is none to wait for.
+    pub(super) async fn next(&mut self) -> Option<End> {
+        tokio::select! {
+            Some(confirmed) = self.confirmations.next(), if !self.begun.is_empty() => Some(End::Begun(confirmed)),
+            Some(done) = self.under_way.join_next() => Some(End::WaitedFor(done)),
+            else => None,
+        }
+    }
+
+    /// A settlement that has ended already.
+    pub(super) fn try_next(&mut self) -> Option<End> {
+        let begun = self.confirmations.try_next().map(End::Begun);
+        begun.or_else(|| self.under_way.try_join_next().map(End::WaitedFor))
+    }
+
+    /// Takes the end of a settlement in. Tells the lock that nobody needs any more, unless it goes on in another way.
+    pub(super) fn ended(&mut self, end: End, now: Instant, wall: Timestamp) -> Option<LockToken> {
+        match end {
+            End::Begun(confirmed) => self.confirmed(&confirmed, now, wall),
+            // A settlement that panicked leaves its lock to lapse; there is nothing to tell of it.
+            End::WaitedFor(done) => done.ok(),
+        }
+    }
+
+    /// Settles a message.
+    pub(super) fn settle(&mut self, delivery: LockedDelivery, outcome: Outcome, begun: Instant) {
+        let LockedDelivery { unsettled, message, enqueued, received, trace } = delivery;
+        log(&self.observer, &message, &outcome, begun);
+        let trace = trace.map(|trace| (trace, clock::now()));
+        let account = Account { message, enqueued, received, begun, trace };
+        match plain(&outcome) {
+            Some(settlement) => {
+                let lock = unsettled.lock;
+                let settling = unsettled.begin(&settlement, &self.confirmations);
+                self.begun.insert(lock, Begun { settling, outcome, account });
+            }
+            None => self.wait_for(unsettled, account, outcome),
+        }
+    }
+
+    /// A settlement that was begun has ended. `None` if it goes on in another way.
+    fn confirmed(&mut self, confirmed: &Confirmed, now: Instant, wall: Timestamp) -> Option<LockToken> {
+        let Begun { settling, outcome, account } = self.begun.remove(&confirmed.lock)?;
+        match settling.ended(confirmed) {
+            Ok(_) => {
+                account.settled(&self.observer, Some(&outcome), now, wall);
+                Some(confirmed.lock)
+            }
+            Err(unsettled) => {
+                self.wait_for(unsettled, account, outcome);
+                None
+            }
+        }
+    }
+
+    /// Settles on a task of its own.
+    fn wait_for(&mut self, unsettled: Unsettled, account: Account, outcome: Outcome) {
+        let (queue, observer) = (Arc::clone(&self.queue), Arc::clone(&self.observer));
+        let (delays, copies) = (self.returns, self.copies.0.clone());
+        self.under_way.spawn(async move {
+            let (lock, message) = (unsettled.lock, &account.message);
+            let lineage = DeliveryHistory::of(message).lineage(message);
+            let settling = async {
+                let outcome = match outcome {
+                    Outcome::Returned(cause) => {
+                        let handed = hand_back(&*queue, lock, message, cause, delays).await?;
+                        let sent = matches!(handed, Outcome::Returned(_));
+                        observer.sent(sent);
+                        if sent {
+                            // Nobody listens once the pipeline has ended.
+                            let _told = copies.send(Copy::Sent(lineage));
+                        }
+                        handed
+                    }
+                    outcome => outcome,
+                };
+                if let Err(error) = unsettled.settle(settlement(&outcome, message)).await {
+                    report(message, &error);
+                    return None;
+                }
+                if matches!(outcome, Outcome::Returned(_) | Outcome::Copied) {
+                    let _told = copies.send(Copy::OriginalGone(lineage));
+                }
+                Some(outcome)
+            };
+            // Whatever happens, the pipeline must hear of it, or the lock would be renewed for ever.
+            let outcome = AssertUnwindSafe(settling).catch_unwind().await.unwrap_or(None);
+            account.settled(&observer, outcome.as_ref(), Instant::now(), clock::now());
+            lock
+        });
+    }
+}
+
+impl Account {
+    /// Tells how it ended; `None` if the settlement did not reach the queue.
+    fn settled(self, observer: &Observer, outcome: Option<&Outcome>, now: Instant, wall: Timestamp) {
+        observer.settled(SettlementReport {
+            outcome,
+            age: Duration::try_from(wall.duration_since(self.enqueued)).unwrap_or_default(),
+            held: now.saturating_duration_since(self.received),
+            took: now.saturating_duration_since(self.begun),
+        });
+        if let Some((trace, asked)) = self.trace {
+            let destination = &observer.metrics.constants().destination;
+            trace.settled(&self.message, destination, asked, outcome);
+        }
+    }
+}
+
+/// What settles a message that has nothing to wait for.
+fn plain(outcome: &Outcome) -> Option<Settlement> {
+    match outcome {
+        Outcome::Applied | Outcome::Stale | Outcome::Unchanged(_) => Some(Settlement::Complete),
+        Outcome::Released => Some(Settlement::Release),
+        Outcome::DeadLettered(_) | Outcome::Returned(_) | Outcome::Copied => None,
+    }
+}
+
+/// What settles a message. One that comes back later is removed, once its copy is confirmed.
+fn settlement(outcome: &Outcome, message: &Message) -> Settlement {
+    match outcome {
+        Outcome::Applied | Outcome::Stale | Outcome::Unchanged(_) => Settlement::Complete,
+        Outcome::Released => Settlement::Release,
+        Outcome::DeadLettered(letter) => Settlement::DeadLetter(dead_lettering(letter, message)),
+        Outcome::Returned(_) | Outcome::Copied => Settlement::Remove,
+    }
+}
+
+/// What stands on a dead letter about its failure is ours: where we have nothing to say, what the sender has put there
+/// is emptied. Service Bus sets properties of a message that is dead-lettered, and takes none away.
+fn dead_lettering(letter: &DeadLetter, message: &Message) -> DeadLettering {
+    let claimed = |name| message.properties.get(name).is_some();
+    let properties = [(CODE, &letter.code), (TARGET, &letter.target)];
+    DeadLettering {
+        reason: letter.reason.as_str().into(),
+        description: letter.description.as_str().into(),
+        properties: properties
+            .into_iter()
+            .filter_map(|(name, ours)| {
+                Some((name, ours.clone().or_else(|| claimed(name).then(Box::default))?))
+            })
+            .collect(),
+    }
+}
+
+fn log(observer: &Observer, message: &Message, outcome: &Outcome, now: Instant) {
+    let (sequence, count) = (message.sequence, message.delivery_count);
+    // The sender writes into it what it likes; Dataverse writes the id of the operation.
+    let correlation = &*id(message.correlation_id.as_deref().unwrap_or_default());
+    let (letter, Ended { outcome, reason, .. }) = (outcome.letter(), Ended::from(outcome));
+    if let Some(letter) = letter {
+        tracing::warn!(
+            message.sequence = %sequence, message.correlation_id = correlation, delivery.count = %count,
+            outcome, reason = letter.reason.as_str(), cause = letter.description.as_str(), "message {outcome}",
+        );
+    } else if observer.may_log(now) {
+        tracing::info!(
+            message.sequence = %sequence, message.correlation_id = correlation, delivery.count = %count,
+            outcome, reason, "message {outcome}",
+        );
+    }
+}
+
+fn report(message: &Message, error: &SettleError) {
+    tracing::info!(
+        message.sequence = %message.sequence, error = %chain(error),
+        "a settlement did not reach the queue; the message will come again",
+    );
+}

@@ -1,0 +1,153 @@
+//! What is told about the pipeline's state, in the log and in the metrics.
+
+use std::{sync::Arc, time::Duration};
+
+use shared::{engine::Engine, gate::State, lanes::About, moment::Moment};
+
+use super::pipeline::Now;
+use crate::telemetry::{
+    Observer,
+    health::{Fault, Phase},
+    labels::{PauseCause, Warning},
+    observer::Load,
+};
+
+/// What was told last.
+pub(super) struct StateLog {
+    observer: Arc<Observer>,
+    state: Option<State>,
+    /// Since when writes are held back, while they are.
+    held_back_since: Option<Moment>,
+    /// What was last told of properties that are refused for everybody.
+    refused: String,
+}
+
+impl StateLog {
+    /// Nothing was told yet.
+    pub(super) fn new(observer: Arc<Observer>) -> Self {
+        Self { observer, state: None, held_back_since: None, refused: String::new() }
+    }
+
+    /// A sign of life, with what is held; and a line in the log when the state has changed.
+    pub(super) fn turn<M>(&mut self, engine: &Engine<M>, phase: Phase, now: Now) {
+        if phase == Phase::Running {
+            self.change(engine, now.moment);
+        }
+        self.refused_properties(engine);
+        self.observer.turn(phase, &load(engine, now.moment), now.instant);
+    }
+
+    /// One line per change of state, with its figures and what an operator should do.
+    fn change<M>(&mut self, engine: &Engine<M>, now: Moment) {
+        let state = engine.state(now);
+        let kind = std::mem::discriminant(&state);
+        if self.state.as_ref().map(std::mem::discriminant) == Some(kind) {
+            return;
+        }
+        let first = self.state.replace(state).is_none();
+        let since = *self.held_back_since.get_or_insert(now);
+        if state == State::Open {
+            self.held_back_since = None;
+        }
+        let (paused, waiting, rate) = (now - since, engine.waiting_lanes(), engine.rate());
+        let paused_for_ms = millis(paused);
+        match state {
+            State::Open if first => {}
+            State::Open => tracing::info!(
+                paused_for_ms,
+                writes_waiting = waiting,
+                rate,
+                "writes to graph resumed after {}; {waiting} writes waiting, rate {rate:.1}/s",
+                seconds(paused),
+            ),
+            State::Throttled(until) => tracing::info!(
+                retry_after_ms = millis(until - now),
+                writes_waiting = waiting,
+                rate,
+                "throttled by graph for {}; {waiting} writes waiting, rate {rate:.1}/s",
+                seconds(until - now),
+            ),
+            State::BreakerOpen => tracing::warn!(
+                failed_users = engine.failed_users(),
+                writes_waiting = waiting,
+                "writes of {} users failed in a row; one at a time is tried until graph is well again; {waiting} \
+                 writes waiting",
+                engine.failed_users(),
+            ),
+            State::Paused => tracing::error!(
+                writes_waiting = waiting,
+                "intake is paused because the installation is at fault; messages stay in the queue; mend the \
+                 cause named above, and the worker goes on by itself"
+            ),
+            State::Trial => tracing::info!(
+                paused_for_ms,
+                "graph can be reached again after {}; trying one message",
+                seconds(paused),
+            ),
+        }
+    }
+
+    /// Says why nothing is written. `cause` is what the write that failed last shows, if it says it all.
+    pub(super) fn fault<M>(&self, engine: &Engine<M>, cause: PauseCause) {
+        let Some(fault) = engine.fault() else { return };
+        let cause = match fault.about {
+            None => cause,
+            Some(About::Way) => PauseCause::Way,
+            Some(About::Denial) => PauseCause::Permission,
+            Some(About::Values | About::User) => PauseCause::Setup,
+        };
+        self.observer.at_fault(cause, &fault.text);
+        tracing::warn!(cause = &*fault.text, "the installation is at fault");
+    }
+
+    /// Properties that graph refuses of everybody while it writes others: their messages come back later.
+    fn refused_properties<M>(&mut self, engine: &Engine<M>) {
+        let refused = engine.refused_properties().map(|(kind, properties)| {
+            let names: Vec<_> = properties.iter().map(ToString::to_string).collect();
+            format!("graph answers {kind} whenever {} is written, for every user", names.join(" or "))
+        });
+        let refused = refused.collect::<Vec<_>>().join("; ");
+        if refused == self.refused {
+            return;
+        }
+        if !refused.is_empty() {
+            tracing::warn!(
+                what = refused,
+                "a property is refused for everybody; its messages come back later"
+            );
+        }
+        self.observer.health.warn(
+            Warning::PropertyRefused,
+            (!refused.is_empty()).then(|| Fault {
+                text: refused.clone(),
+                remedy: "see that the tenant has the property, that [mapping] names it rightly and that its values fit; \
+                         messages with it come back until somebody's is accepted, and none is dead-lettered for it",
+            }),
+        );
+        self.refused = refused;
+    }
+}
+
+fn load<M>(engine: &Engine<M>, now: Moment) -> Load {
+    Load {
+        state: engine.state(now),
+        in_flight: engine.in_flight(),
+        held: engine.held(),
+        lanes: engine.waiting_lanes(),
+        rate: engine.rate(),
+        went_back: engine.went_back(),
+        times_cut: engine.times_cut(),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A duration as a person reads it: whole seconds, or a fraction of the first.
+fn seconds(duration: Duration) -> String {
+    match duration.as_secs() {
+        0 => format!("{} ms", duration.as_millis()),
+        seconds => format!("{seconds} s"),
+    }
+}
