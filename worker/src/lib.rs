@@ -1,7 +1,9 @@
 //! The worker around the pure core and the Service Bus client: everything that talks to the outside.
 //!
 //! From the top: [`cli`] and [`commands`] are the way in; [`operate`] is what people do with a queue; [`run`] is
-//! the path of a message; [`preview`] says what would become of one, and [`envelope`] what it tells of its own past. [`graph`] and [`identity`] each know one thing outside.
+//! the path of a message; [`preview`] says what would become of one, and [`envelope`] what it tells of its own past.
+//! [`graph`] and [`identity`] each know one thing outside. [`telemetry`] counts what happens, and [`status_page`] shows
+//! it to whoever asks.
 
 pub mod cli;
 pub mod commands;
