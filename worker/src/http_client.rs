@@ -1,5 +1,4 @@
-//! The HTTP client for everything but the calls to Graph's users: keep-alive, time-outs, no redirects, an extra
-//! CA if one is given. What the client of those calls (`graph::connections`) has in common with it is here too.
+//! The HTTP client of every call: keep-alive, time-outs, no redirects, an extra CA if one is given.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -15,17 +14,8 @@ use servicebus::tls;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The trusted certificates cannot be used.
-    #[error("graph.ca_file cannot be used")]
+    #[error("connection.ca_file cannot be used")]
     Tls(#[source] tls::Error),
-    /// The address cannot be called.
-    #[error("{root} is no address of an http server")]
-    Root {
-        /// The address.
-        root: Box<str>,
-        /// Why.
-        #[source]
-        cause: http::Error,
-    },
     /// The library refused.
     #[error("the http client cannot be made")]
     Build(#[source] reqwest::Error),
@@ -50,10 +40,10 @@ pub struct Timeouts {
 }
 
 /// How we call ourselves.
-pub(crate) const USER_AGENT: &str = concat!("contactsync/", env!("CARGO_PKG_VERSION"));
+const USER_AGENT: &str = concat!("contactsync/", env!("CARGO_PKG_VERSION"));
 /// How long a connection is kept without a call. Graph closes idle connections after a few minutes; a connection
 /// that is never older than this does not meet its close.
-pub(crate) const IDLE: Duration = Duration::from_secs(90);
+const IDLE: Duration = Duration::from_secs(90);
 
 /// Calls whom it is told to, each by the way that leads there: through the proxy of the environment, if there is one, but
 /// straight to whatever is on this machine. What is meant for this machine may be secret and in plain text.
@@ -64,11 +54,18 @@ pub struct Client {
 }
 
 impl Client {
-    /// The client for the token endpoint and other rare calls.
+    /// A client with these time-outs, which trusts the system's certificates and those of `ca_file`.
     pub fn new(timeouts: Timeouts, ca_file: Option<&Path>) -> Result<Self, Error> {
         let (outside, direct) = (builder(timeouts, ca_file)?, builder(timeouts, ca_file)?.no_proxy());
         let build = |builder: reqwest::ClientBuilder| builder.build().map_err(Error::Build);
         Ok(Self { outside: build(outside)?, direct: build(direct)? })
+    }
+
+    /// A client that goes by this proxy, whatever the environment says.
+    #[cfg(test)]
+    pub(crate) fn by_proxy(timeouts: Timeouts, proxy: reqwest::Proxy) -> Result<Self, Error> {
+        let outside = builder(timeouts, None)?.proxy(proxy).build().map_err(Error::Build)?;
+        Ok(Self { outside, ..Self::new(timeouts, None)? })
     }
 
     /// The client that goes by no proxy whatever the address: for neighbours, and for the endpoint of managed
@@ -143,7 +140,10 @@ fn builder(timeouts: Timeouts, ca_file: Option<&Path>) -> Result<reqwest::Client
         .pool_idle_timeout(IDLE)
         .tcp_nodelay(true)
         // Nothing that we call redirects; following one would send the token elsewhere.
-        .redirect(reqwest::redirect::Policy::none());
+        .redirect(reqwest::redirect::Policy::none())
+        // What it would retry only HTTP/2 knows, and it copies every request for that; a bound of zero spares the copy.
+        // A request that a kept connection did not take, because it was closed meanwhile, is sent again all the same.
+        .retry(reqwest::retry::never().max_retries_per_request(0));
     Ok(builder)
 }
 

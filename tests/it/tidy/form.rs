@@ -25,7 +25,7 @@ const KNOWN_BESIDE_THEIR_FOLDER: &[&str] = &[
     "worker/src/telemetry/http.rs",
 ];
 
-const KNOWN_TO_BE_PLACED: &[&str] = &["worker/src/graph/connections_tests.rs"];
+const KNOWN_TO_BE_PLACED: &[&str] = &[];
 
 const KNOWN_TO_SCATTER_IMPORTS: &[&str] = &[
     "shared/src/engine/held.rs",

@@ -105,7 +105,7 @@ async fn carry_out(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode>
         Err(letter) => vec![Case::unread(letter)],
         Ok(Read::Nothing(why)) => vec![Case::nothing(why)],
         Ok(Read::Changes(changes, unread)) => {
-            let directory = wiring::directory(settings, wiring::clients(&settings.connection)?)?;
+            let directory = wiring::directory(settings, wiring::clients(&settings.connection)?);
             let directory = if args.overrule { directory.taking_over() } else { directory };
             let order = Order { directory: &directory, settings, write: args.yes, overrule: args.overrule };
             let mut cases = Vec::new();

@@ -97,7 +97,7 @@ pub fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode> {
         "guard.attribute is not set, so no marks are kept; set it, or name the settings file of the workers by --config",
     )?;
     runtime()?.block_on(async {
-        let directory = wiring::directory(&settings, wiring::clients(&settings.connection)?)?;
+        let directory = wiring::directory(&settings, wiring::clients(&settings.connection)?);
         let user = match command {
             Command::Show(args) => args.user,
             Command::Clear(args) => args.user,

@@ -69,8 +69,7 @@ pub(super) async fn run(settings: Settings, args: &Args) -> anyhow::Result<()> {
     let amqp = wiring::amqp_settings(&settings, &clients);
     let queue = AmqpQueue::open_without_intake(&amqp).context("the queue cannot be opened")?;
     let queue = Arc::new(queue);
-    let directory =
-        args.online.then(|| wiring::directory_for(&settings, clients, Priority::Low)).transpose()?;
+    let directory = args.online.then(|| wiring::directory_for(&settings, clients, Priority::Low));
     let mut stop = stop_signal()?;
     let mut rehearsal = Rehearsal::new(Arc::clone(&queue), settings.planner.clone());
     let mut summary = Summary::default();

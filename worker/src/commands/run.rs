@@ -83,7 +83,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         .zip(spans)
         .map(|(otlp, spans)| Export::start(clients.http.clone(), otlp, Arc::clone(&observer), spans));
     read_queue(&settings, &clients, &amqp, &queue, &observer);
-    let (directory, tokens) = wiring::observed_directory(&settings, clients, &observer)?;
+    let (directory, tokens) = wiring::observed_directory(&settings, clients, &observer);
     let probes = settings.throttle.probes;
     tokio::spawn(async move { tokens.warm_up(probes).await });
     tracing::info!(

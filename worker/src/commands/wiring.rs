@@ -20,11 +20,9 @@ use crate::{
 
 /// The HTTP clients of the process.
 pub fn clients(connection: &settings::Connection) -> anyhow::Result<Clients> {
-    Ok(Clients::new(http_client::Client::new(timeouts(connection), connection.ca_file.as_deref())?))
-}
-
-fn timeouts(connection: &settings::Connection) -> http_client::Timeouts {
-    http_client::Timeouts { connect: connection.connect_timeout, request: connection.request_timeout }
+    let settings::Connection { ca_file, connect_timeout, request_timeout } = connection;
+    let timeouts = http_client::Timeouts { connect: *connect_timeout, request: *request_timeout };
+    Ok(Clients::new(http_client::Client::new(timeouts, ca_file.as_deref())?))
 }
 
 /// The queue, being received from.
@@ -78,41 +76,35 @@ pub fn bus_tokens(bus: &Bus, clients: &Clients) -> Arc<dyn TokenSource> {
 }
 
 /// Graph.
-pub fn directory(settings: &Settings, clients: Clients) -> anyhow::Result<GraphClient> {
+#[must_use]
+pub fn directory(settings: &Settings, clients: Clients) -> GraphClient {
     directory_for(settings, clients, graph::Priority::Normal)
 }
 
 /// Graph, for calls of this rank.
-pub(super) fn directory_for(
-    settings: &Settings,
-    clients: Clients,
-    priority: graph::Priority,
-) -> anyhow::Result<GraphClient> {
+pub(super) fn directory_for(settings: &Settings, clients: Clients, priority: graph::Priority) -> GraphClient {
     let options = graph_options(settings, priority);
-    Ok(GraphClient::new(Arc::new(graph_tokens(settings, clients)), &options)?)
+    let http = clients.http.clone();
+    GraphClient::new(&http, Arc::new(graph_tokens(settings, clients)), &options)
 }
 
 /// Graph, with every call told to an observer; and its tokens, to ask for the first one early.
+#[must_use]
 pub fn observed_directory(
     settings: &Settings,
     clients: Clients,
     observer: &Arc<Observer>,
-) -> anyhow::Result<(GraphClient, Arc<ObservedTokens>)> {
+) -> (GraphClient, Arc<ObservedTokens>) {
+    let http = clients.http.clone();
     let tokens = ObservedTokens::new(Arc::new(graph_tokens(settings, clients)), Arc::clone(observer));
     let tokens = Arc::new(tokens);
     let provider: Arc<dyn TokenProvider> = Arc::clone(&tokens) as _;
     let options = graph_options(settings, graph::Priority::Normal);
-    Ok((GraphClient::new(provider, &options)?.observed(Arc::clone(observer)), tokens))
+    (GraphClient::new(&http, provider, &options).observed(Arc::clone(observer)), tokens)
 }
 
 fn graph_options(settings: &Settings, priority: graph::Priority) -> graph::Options {
-    graph::Options {
-        root: settings.graph.root.clone(),
-        timeouts: timeouts(&settings.connection),
-        ca_file: settings.connection.ca_file.clone(),
-        reading: settings.reading(),
-        priority,
-    }
+    graph::Options { root: settings.graph.root.clone(), reading: settings.reading(), priority }
 }
 
 /// Tokens for Graph.

@@ -10,10 +10,7 @@ use shared::{
     reason::{DeadLetter, DeadLetterReason},
 };
 
-use super::{
-    answer::{Answer, Handling},
-    connections::Cause,
-};
+use super::answer::{Answer, Handling};
 use crate::{identity, telemetry::labels::PauseCause};
 
 /// A call to Graph failed.
@@ -44,6 +41,30 @@ pub enum Error {
     /// There is no token.
     #[error("there is no token for graph")]
     Token(#[source] identity::Error),
+}
+
+/// Why no answer came, or not the whole of it. It never holds the address of the call, which names a user.
+#[derive(Debug, thiserror::Error)]
+pub enum Cause {
+    /// The time for a connection was over.
+    #[error("no connection within connection.connect_timeout")]
+    NoConnection,
+    /// The time for the call was over.
+    #[error("no answer within connection.request_timeout")]
+    NoAnswer,
+    /// There is no connection, or it broke.
+    #[error(transparent)]
+    Broken(reqwest::Error),
+}
+
+impl From<reqwest::Error> for Cause {
+    fn from(error: reqwest::Error) -> Self {
+        match (error.is_timeout(), error.is_connect()) {
+            (true, true) => Self::NoConnection,
+            (true, false) => Self::NoAnswer,
+            (false, _) => Self::Broken(error.without_url()),
+        }
+    }
 }
 
 impl fmt::Display for Answer {

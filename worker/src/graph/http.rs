@@ -4,7 +4,6 @@ mod mark;
 mod roles;
 
 use std::{
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -14,10 +13,9 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
-    uri::PathAndQuery,
+use reqwest::{
+    Request, Response, StatusCode,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
 };
 use servicebus::{clock, times};
 use shared::{
@@ -36,7 +34,7 @@ use uuid::Uuid;
 use super::{
     Answer, Directory, Error, Foreseen,
     answer::Handling,
-    connections::{Answered, Cause, Connections, Request},
+    error::Cause,
     guard::Guard,
     wire::{self, Head},
 };
@@ -55,10 +53,6 @@ use crate::{
 pub struct Options {
     /// Root of Graph, without version: `https://graph.microsoft.com`.
     pub root: Url,
-    /// How long calls may take.
-    pub timeouts: http_client::Timeouts,
-    /// A file with certificates to trust besides those of the system.
-    pub ca_file: Option<PathBuf>,
     /// What is read of a user before a write.
     pub reading: Reading,
     /// Which of our calls Graph should throttle first.
@@ -77,10 +71,10 @@ pub enum Priority {
 
 /// The directory behind Graph's `users`.
 pub struct GraphClient {
-    connections: Connections,
+    http: reqwest::Client,
     tokens: Arc<dyn TokenProvider>,
-    /// The path to all users; a user's id is joined to it.
-    users: Box<str>,
+    /// The address of all users; a user's id is joined to it.
+    users: Url,
     reading: Reading,
     priority: Priority,
     guard: Guard,
@@ -99,23 +93,22 @@ const THROTTLE_PRIORITY: HeaderName = HeaderName::from_static("x-ms-throttle-pri
 /// A call before it has a token.
 struct Outline {
     method: Method,
-    target: PathAndQuery,
+    url: Url,
     body: Bytes,
     /// Whether Graph may throttle it before others.
     yields: bool,
 }
 
 impl GraphClient {
-    /// A client that authenticates with these tokens. It goes through the proxy of the environment, if any.
-    pub fn new(tokens: Arc<dyn TokenProvider>, options: &Options) -> Result<Self, http_client::Error> {
-        let Options { root, timeouts, ca_file, reading, priority } = options;
-        let tls = http_client::tls(ca_file.as_deref())?;
-        let connections = Connections::to(root, *timeouts, tls)
-            .map_err(|cause| http_client::Error::Root { root: root.as_str().into(), cause })?;
-        let users = format!("{}/v1.0/users/", root.path().trim_end_matches('/')).into();
-        let guard = Guard::new(reading.guard.clone());
+    /// A client that authenticates with these tokens.
+    #[must_use]
+    pub fn new(http: &http_client::Client, tokens: Arc<dyn TokenProvider>, options: &Options) -> Self {
+        let Options { root, reading, priority } = options;
+        let mut users = root.clone();
+        users.set_path(&format!("{}/v1.0/users/", root.path().trim_end_matches('/')));
+        let (http, guard) = (http.to(root).clone(), Guard::new(reading.guard.clone()));
         let (reading, priority, denied) = (reading.clone(), *priority, AtomicBool::new(false));
-        Ok(Self { connections, tokens, users, reading, priority, guard, denied, observer: None })
+        Self { http, tokens, users, reading, priority, guard, denied, observer: None }
     }
 
     /// Tells an observer of every call.
@@ -131,12 +124,11 @@ impl GraphClient {
         self
     }
 
-    /// Path and query of a call about a user. The id is a GUID by its type, so nothing in it can leave the path.
-    fn target(&self, user: UserId, query: &str) -> Result<PathAndQuery, Error> {
-        let mut id = Uuid::encode_buffer();
-        let id = user.0.hyphenated().encode_lower(&mut id);
-        PathAndQuery::from_maybe_shared(Bytes::from([&*self.users, id, query].concat()))
-            .map_err(|cause| Error::Unreachable(Cause::Request(cause.into())))
+    /// The address of a user. The id is a GUID by its type, so nothing in it can leave the path.
+    fn url(&self, user: UserId) -> Url {
+        let mut url = self.users.clone();
+        url.set_path(&format!("{}{user}", self.users.path()));
+        url
     }
 
     /// Whether Graph may throttle a call before others, as it is for something that can wait.
@@ -144,24 +136,25 @@ impl GraphClient {
         self.priority == Priority::Low || urgency == Urgency::Replayed
     }
 
-    fn get(&self, user: UserId, query: &str, urgency: Urgency) -> Result<Outline, Error> {
-        let (target, yields) = (self.target(user, query)?, self.yields(urgency));
-        Ok(Outline { method: Method::Get, target, body: Bytes::new(), yields })
+    fn get(&self, user: UserId, select: &str, urgency: Urgency) -> Outline {
+        let mut url = self.url(user);
+        url.set_query(Some(&format!("$select={select}")));
+        Outline { method: Method::Get, url, body: Bytes::new(), yields: self.yields(urgency) }
     }
 
     /// Sends with a token; once more with a fresh one if the first was refused.
-    async fn send(&self, call: &Outline) -> Result<Answered, Error> {
+    async fn send(&self, call: &Outline) -> Result<Response, Error> {
         let token = self.tokens.token().await.map_err(Error::Token)?;
-        let answered = self.send_with(call, token.authorization()).await?;
-        if answered.status() == StatusCode::FORBIDDEN && self.denied.swap(true, Relaxed) {
+        let response = self.send_with(call, token.authorization()).await?;
+        if response.status() == StatusCode::FORBIDDEN && self.denied.swap(true, Relaxed) {
             // A permission is in tokens that are issued after it was granted. With the old token a pause would
             // outlast its cause by up to an hour.
             self.tokens.forget(&token).await;
         }
-        if answered.status() != StatusCode::UNAUTHORIZED {
-            return Ok(answered);
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
         }
-        let answer = read_answer(answered).await;
+        let answer = read_answer(response).await;
         if answer.handling() != Handling::Renew {
             return Err(self.refused(answer));
         }
@@ -169,56 +162,55 @@ impl GraphClient {
         self.send_with(call, fresh.authorization()).await
     }
 
-    async fn send_with(&self, call: &Outline, authorization: HeaderValue) -> Result<Answered, Error> {
-        let (method, has_body) = match call.method {
-            Method::Patch => (http::Method::PATCH, true),
-            Method::Get => (http::Method::GET, false),
+    async fn send_with(&self, call: &Outline, authorization: HeaderValue) -> Result<Response, Error> {
+        let method = match call.method {
+            Method::Patch => reqwest::Method::PATCH,
+            Method::Get => reqwest::Method::GET,
         };
-        let mut request = self.connections.request(method, call.target.clone(), call.body.clone());
+        let mut request = Request::new(method, call.url.clone());
         let headers = request.headers_mut();
         headers.insert(AUTHORIZATION, authorization);
         headers.insert(REQUEST_ID, request_id());
-        if has_body {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
         if call.yields {
             headers.insert(THROTTLE_PRIORITY, HeaderValue::from_static("Low"));
+        }
+        if !call.body.is_empty() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            *request.body_mut() = Some(call.body.clone().into());
         }
         self.execute(call.method, request).await.map_err(Error::Unreachable)
     }
 
-    async fn execute(&self, method: Method, request: Request) -> Result<Answered, Cause> {
-        let Some(observer) = &self.observer else { return self.connections.send(request).await };
+    async fn execute(&self, method: Method, request: Request) -> Result<Response, Cause> {
+        let Some(observer) = &self.observer else { return Ok(self.http.execute(request).await?) };
         let (begun, started) = (Instant::now(), trace::is_on().then(clock::now));
-        let sent = self.connections.send(request).await;
+        let sent = self.http.execute(request).await.map_err(Cause::from);
         let call = Call { method, answer: answer_of(&sent) };
         observer.metrics.called(call, begun.elapsed());
-        if let Ok(answered) = &sent {
-            observer.times.reference.answered(answered.headers(), begun, times::Reading::now());
+        if let Ok(response) = &sent {
+            observer.times.reference.answered(response.headers(), begun, times::Reading::now());
         }
         if let Some(started) = started {
-            let request_id = sent.as_ref().ok().and_then(|answered| text(answered.headers(), "request-id"));
-            trace::call(method.as_str(), started, || described(call, self.connections.host(), request_id));
+            let request_id = sent.as_ref().ok().and_then(|response| text(response.headers(), "request-id"));
+            trace::call(method.as_str(), started, || described(call, self.host(), request_id));
         }
         sent
     }
 
     /// Looks at a user before a write. Reads cost nothing of the write quota.
     async fn read(&self, write: &UserWrite, reading: &Reading) -> Result<Current, Error> {
-        let query = format!("?$select={}", wire::selection(write, reading));
-        let call = self.get(write.user, &query, write.urgency)?;
+        let call = self.get(write.user, &wire::selection(write, reading), write.urgency);
         self.fetch(&call, |body| wire::current(body, write, reading)).await
     }
 
     /// What `read` makes of the answer to a question. What it can make nothing of is no answer of Graph's.
     async fn fetch<T>(&self, call: &Outline, read: impl FnOnce(&[u8]) -> Option<T>) -> Result<T, Error> {
-        let answered = self.send(call).await?;
-        if answered.status() != StatusCode::OK {
-            return Err(self.refused(read_answer(answered).await));
+        let mut response = self.send(call).await?;
+        if response.status() != StatusCode::OK {
+            return Err(self.refused(read_answer(response).await));
         }
-        let headers = answered.headers().clone();
-        let body = answered.body(LONGEST_BODY).await.map_err(Error::Unreachable)?;
-        read(&body).ok_or_else(|| self.refused(wire::answer(head(StatusCode::OK, &headers), &body)))
+        let body = read_body(&mut response).await.map_err(Error::Unreachable)?;
+        read(&body).ok_or_else(|| self.refused(wire::answer(head(&response), &body)))
     }
 
     /// Compares a write with the user as Graph shows him, and changes nothing.
@@ -243,21 +235,17 @@ impl GraphClient {
     async fn patch(&self, write: &UserWrite, body: &Body) -> Result<bool, Error> {
         // Our own types always serialize; a fault here would be a bug, and Graph would name it.
         let body = Bytes::from(serde_json::to_vec(&wire::Patch(body)).unwrap_or_default());
-        let (target, yields) = (self.target(write.user, "")?, self.yields(write.urgency));
-        let call = Outline { method: Method::Patch, target, body, yields };
-        let answered = self.send(&call).await?;
-        let (status, near_limit) = (answered.status(), is_near_limit(answered.headers()));
-        if status != StatusCode::NO_CONTENT {
-            let headers = answered.headers().clone();
-            let head = head(status, &headers);
+        let (url, yields) = (self.url(write.user), self.yields(write.urgency));
+        let mut response = self.send(&Outline { method: Method::Patch, url, body, yields }).await?;
+        if response.status() != StatusCode::NO_CONTENT {
             // A body that breaks off is as good as none: the status decides.
-            let body = answered.body(LONGEST_BODY).await.unwrap_or_default();
-            if !wire::is_written(head, &body) {
-                return Err(self.refused(wire::answer(head, &body)));
+            let body = read_body(&mut response).await.unwrap_or_default();
+            if !wire::is_written(head(&response), &body) {
+                return Err(self.refused(wire::answer(head(&response), &body)));
             }
         }
         self.denied.store(false, Relaxed);
-        Ok(near_limit)
+        Ok(is_near_limit(response.headers()))
     }
 
     /// Sends the write; without the attribute of the guard if that is what a single user cannot be given.
@@ -287,7 +275,12 @@ impl GraphClient {
     }
 
     fn refused(&self, answer: Answer) -> Error {
-        Error::of(answer, self.connections.host())
+        Error::of(answer, self.host())
+    }
+
+    /// Whom we ask.
+    fn host(&self) -> &str {
+        self.users.host_str().unwrap_or_default()
     }
 }
 
@@ -315,7 +308,7 @@ impl Directory for GraphClient {
 
     async fn probe(&self) -> Result<(), Error> {
         // A user who cannot exist: "not found" proves that the token, the permission to read and Graph work.
-        let call = self.get(UserId(Uuid::max()), "?$select=id", Urgency::Live)?;
+        let call = self.get(UserId(Uuid::max()), "id", Urgency::Live);
         let answer = read_answer(self.send(&call).await?).await;
         // Nothing but Graph's own word that there is no such user will do.
         if answer.handling() == Handling::NotFoundYet { Ok(()) } else { Err(self.refused(answer)) }
@@ -340,24 +333,29 @@ fn described(
 }
 
 /// How a call ended, for metrics.
-fn answer_of(sent: &Result<Answered, Cause>) -> labels::Answer {
+fn answer_of(sent: &Result<Response, Cause>) -> labels::Answer {
     match sent {
-        Ok(answered) => labels::Answer::status(answered.status().as_u16()),
-        Err(cause) if cause.is_timeout() => labels::Answer::TIMEOUT,
-        Err(_) => labels::Answer::CONNECTION,
+        Ok(response) => labels::Answer::status(response.status().as_u16()),
+        Err(Cause::NoConnection | Cause::NoAnswer) => labels::Answer::TIMEOUT,
+        Err(Cause::Broken(_)) => labels::Answer::CONNECTION,
     }
 }
 
-async fn read_answer(answered: Answered) -> Answer {
-    let (status, headers) = (answered.status(), answered.headers().clone());
+async fn read_answer(mut response: Response) -> Answer {
     // A body that breaks off is as good as none: the status decides.
-    let body = answered.body(LONGEST_BODY).await.unwrap_or_default();
-    wire::answer(head(status, &headers), &body)
+    let body = read_body(&mut response).await.unwrap_or_default();
+    wire::answer(head(&response), &body)
 }
 
-fn head(status: StatusCode, headers: &HeaderMap) -> Head<'_> {
+/// The body of an answer; nothing if it is longer than any of Graph's.
+async fn read_body(response: &mut Response) -> Result<Vec<u8>, Cause> {
+    Ok(http_client::body(response, LONGEST_BODY).await?.unwrap_or_default())
+}
+
+fn head(response: &Response) -> Head<'_> {
+    let headers = response.headers();
     Head {
-        status: status.as_u16(),
+        status: response.status().as_u16(),
         content_type: text(headers, CONTENT_TYPE.as_str()),
         request_id: text(headers, "request-id"),
         retry_after: asked_wait(headers),
@@ -385,3 +383,6 @@ fn is_near_limit(headers: &HeaderMap) -> bool {
 fn asked_wait(headers: &HeaderMap) -> Option<Duration> {
     text(headers, RETRY_AFTER.as_str()).and_then(|value| retry_after::parse(value, clock::now()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,18 @@
 //! Microsoft Graph as the engine sees it: a directory that takes absolute values for a user.
 
 mod answer;
-mod connections;
 mod error;
 #[doc(hidden)]
 pub mod fuzz;
 mod guard;
 mod http;
-mod route;
 mod wire;
 
 use async_trait::async_trait;
 use shared::{lanes::Success, patch::UserWrite, property::Property};
 
 pub use answer::{Answer, Handling};
-pub use connections::Cause;
-pub use error::{Error, Patience};
+pub use error::{Cause, Error, Patience};
 pub use http::{GraphClient, Options, Priority};
 
 /// What a write would change by what Graph shows now.

@@ -190,5 +190,6 @@ fn what_is_not_damaged_is_read() {
     assert_eq!(read.body.as_deref(), Ok(&b"{\"a\":1}more"[..]));
     assert_eq!(untrusted::reply(&answer()), Ok((2, 2)));
     let (seen, ended) = conversation(&attached(), &stream());
-    assert_eq!((seen.len(), ended), (attached().len() + stream().len() + 8, None));
+    // An empty section of bytes has taken the place of the message, which nobody waits for here.
+    assert_eq!((seen.len(), ended), (attached().len() + stream().len() - message().len() + 5, None));
 }

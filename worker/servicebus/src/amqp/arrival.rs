@@ -8,13 +8,13 @@ use tokio::time::Instant;
 use super::link::Link;
 use super::recovery::Failure;
 use super::settler::{Held, Locks};
-use super::wall::{Wrapped, unwrap};
+use super::wall::Numbered;
 use super::wire::Read;
 use crate::message::Message;
 use crate::times::Times;
 
 /// What the library hands out for a delivery.
-pub(super) type Received = Result<WireDelivery<Wrapped>, RecvError>;
+pub(super) type Received = Result<WireDelivery<Numbered>, RecvError>;
 
 /// A message and its lock.
 pub(super) struct Arrived {
@@ -34,8 +34,11 @@ pub(super) fn arrive(
     if let Some(drained) = &mut link.drained {
         *drained = received;
     }
-    let (info, wrapped) = delivery.map_err(|error| link.doing().recv(error))?.into_parts();
-    let read = Read::of(&unwrap(wrapped.body));
+    let (info, number) = delivery.map_err(|error| link.doing().recv(error))?.into_parts();
+    let Some(encoded) = link.shelf.take(number.body) else {
+        return Err(link.doing().link_ended("a message came that nobody has seen"));
+    };
+    let read = Read::of(&encoded);
     let Some(lock) = read.lock_token(info.delivery_tag()) else {
         tracing::warn!("a message came without a lock token; its lock is left to lapse");
         return Ok(None);

@@ -158,7 +158,7 @@ impl Claims {
                 Err(failure) => return Err(failure),
             }
         }
-        let rpc = Rpc::attach(self.sessions.begin().await?, self.sessions.host(), "$cbs").await?;
+        let rpc = Rpc::attach(&self.sessions, "$cbs").await?;
         rpc.ask(request(), self.issuer.limit).await?;
         *node = Some(rpc);
         Ok(())

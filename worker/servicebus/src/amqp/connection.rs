@@ -20,7 +20,7 @@ use super::recovery::Failure;
 use super::sessions::Sessions;
 use super::settings::{Settings, Timing};
 use super::transport::Transport;
-use super::wall::{LARGEST_FRAME, Wall};
+use super::wall::{LARGEST_FRAME, Shelves, Wall};
 use crate::error::Error;
 use crate::times::{Reading, Times};
 use crate::token::TokenSource;
@@ -46,6 +46,7 @@ impl Connection {
         let host = namespace.transport.authority();
         let doing = Doing { what: OPENING, host: &host };
         let stream = namespace.transport.open().await.map_err(Failure::connection)?;
+        let shelves = Shelves::default();
         // "amqp" because TLS, if any, is inside the stream already.
         let opening = Wire::builder()
             .container_id(format!("contactsync-{}", Uuid::new_v4()))
@@ -54,12 +55,12 @@ impl Connection {
             .max_frame_size(LARGEST_FRAME)
             .idle_time_out(u32::try_from(IDLE.as_millis()).unwrap_or(u32::MAX))
             .sasl_profile(SaslProfile::Anonymous)
-            .open_with_stream(Wall::new(stream, &host));
+            .open_with_stream(Wall::new(stream, &host, shelves.clone()));
         // The library is not to end us over what the other side says.
         let opened = AssertUnwindSafe(opening).catch_unwind().await;
         let opened = opened.map_err(|_| doing.connection_ended("the protocol library failed"))?;
         let handle = opened.map_err(|error| doing.open(error))?;
-        let sessions = Arc::new(Sessions::new(host, handle));
+        let sessions = Arc::new(Sessions::new(host, handle, shelves));
         let claims = Arc::new(Claims::new(Arc::clone(&sessions), namespace.issuer()));
         let renewal = tokio::spawn(renew(Arc::clone(&claims)));
         let resource_root = namespace.resource_root.clone();
@@ -69,6 +70,11 @@ impl Connection {
     /// Host and port, for messages.
     pub(super) fn host(&self) -> &str {
         self.sessions.host()
+    }
+
+    /// What links need.
+    pub(super) fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// A new session.

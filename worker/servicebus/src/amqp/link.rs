@@ -35,6 +35,7 @@ use super::faults::Doing;
 use super::recovery::Failure;
 use super::settler::LinkOutcome;
 use super::slot::recover;
+use super::wall::Shelf;
 use crate::error::Error;
 
 const ATTACHING: &str = "attaching the receiving link";
@@ -43,6 +44,8 @@ const RECEIVING: &str = "receiving";
 /// A receiving link and what we know of it.
 pub(super) struct Link {
     pub(super) receiver: Receiver,
+    /// Its messages.
+    pub(super) shelf: Arc<Shelf>,
     pub(super) connection: Arc<Connection>,
     /// Tells links apart; a delivery remembers which one it came on.
     pub(super) epoch: u64,
@@ -76,8 +79,10 @@ impl Link {
     async fn attach_on(connection: &Arc<Connection>, address: &str, epoch: u64) -> Result<Self, Failure> {
         connection.authorize(address).await?;
         let mut session = connection.session().await?;
+        let name = format!("{address}-in-{}", Uuid::new_v4());
+        let shelf = connection.sessions().shelves().put_up(&name);
         let receiver = Receiver::builder()
-            .name(format!("{address}-in-{}", Uuid::new_v4()))
+            .name(name)
             .source(address)
             // Says that messages are to be locked, not removed as they are sent.
             .sender_settle_mode(SenderSettleMode::Unsettled)
@@ -89,6 +94,7 @@ impl Link {
             .map_err(|error| Doing { what: ATTACHING, host: connection.host() }.receiver_attach(error))?;
         Ok(Self {
             receiver,
+            shelf,
             connection: Arc::clone(connection),
             epoch,
             unsettled: 0,

@@ -26,7 +26,7 @@ const PEEKED_PER_REQUEST: u32 = 250;
 
 impl Attach for Rpc {
     async fn attach(connection: &Connection, address: &str) -> Result<Self, Failure> {
-        Self::attach(connection.session().await?, connection.host(), address).await
+        Self::attach(connection.sessions(), address).await
     }
 }
 

@@ -17,7 +17,7 @@ use super::link::Link;
 use super::recovery::{Failure, Recovery};
 use super::settler::{AmqpSettler, Command, LinkOutcome, Locks, answer};
 use super::slot::recover;
-use super::wall::Wrapped;
+use super::wall::Numbered;
 use crate::{MAX_CREDIT, delivery::Delivery, link_state::LinkState};
 
 /// Most deliveries or commands taken in one go before the other side gets its turn.
@@ -207,7 +207,7 @@ impl Task {
                 return End::Replace;
             };
             let wake = tokio::select! {
-                delivery = link.receiver.recv::<Wrapped>() => Wake::Delivery(Box::new(delivery)),
+                delivery = link.receiver.recv::<Numbered>() => Wake::Delivery(Box::new(delivery)),
                 _ = self.commands.recv_many(&mut commands, BURST) => Wake::Commands,
                 () = self.intake.changed.notified() => Wake::Other,
                 () = sleep_until(quiet_at.unwrap_or_else(Instant::now)), if quiet_at.is_some() => Wake::Other,
@@ -235,7 +235,7 @@ impl Task {
         self.take_delivery(first)?;
         for _ in 1..BURST {
             let Some(link) = &mut self.link else { break };
-            let Some(delivery) = link.receiver.recv::<Wrapped>().now_or_never() else { break };
+            let Some(delivery) = link.receiver.recv::<Numbered>().now_or_never() else { break };
             self.take_delivery(delivery)?;
         }
         Ok(())
@@ -283,7 +283,7 @@ impl Task {
         let times = &self.namespace.times;
         for link in &mut self.retired {
             // Nothing should come here any more. What does is given back at once.
-            while let Some(delivery) = link.receiver.recv::<Wrapped>().now_or_never() {
+            while let Some(delivery) = link.receiver.recv::<Numbered>().now_or_never() {
                 match arrive(link, delivery, times, &mut self.locks) {
                     Ok(Some(arrived)) => {
                         if let Some(held) = self.locks.remove(&arrived.lock) {
@@ -368,7 +368,7 @@ impl Task {
 
 async fn receive(link: &mut Option<Link>) -> Received {
     match link {
-        Some(link) => link.receiver.recv::<Wrapped>().await,
+        Some(link) => link.receiver.recv::<Numbered>().await,
         None => std::future::pending().await,
     }
 }

@@ -29,7 +29,8 @@ use super::faults::{Doing, still_attached};
 use super::recovery::{Condition, Failure};
 use super::scan::Encoded;
 use super::sections::{Body, Sections};
-use super::wall::{Wrapped, unwrap};
+use super::sessions::Sessions;
+use super::wall::{Numbered, Shelf};
 use super::wire::entry;
 use crate::error::Error;
 
@@ -102,16 +103,14 @@ impl Waiting {
 
 impl Rpc {
     /// Attaches both links to `node` in a session that nothing else uses.
-    pub(super) async fn attach(
-        mut session: SessionHandle<()>,
-        host: &str,
-        node: &str,
-    ) -> Result<Self, Failure> {
+    pub(super) async fn attach(sessions: &Sessions, node: &str) -> Result<Self, Failure> {
+        let (mut session, host) = (sessions.begin().await?, sessions.host());
         let doing = Doing { what: "attaching a request link", host };
         let id = Uuid::new_v4();
-        let reply_to = format!("reply-{id}");
+        let (reply_to, name) = (format!("reply-{id}"), format!("{node}-in-{id}"));
+        let shelf = sessions.shelves().put_up(&name);
         let receiver = Receiver::builder()
-            .name(format!("{node}-in-{id}"))
+            .name(name)
             .source(node)
             .target(Target::builder().address(reply_to.clone()).build())
             .credit_mode(CreditMode::Auto(REPLY_CREDIT))
@@ -126,7 +125,7 @@ impl Rpc {
             .await
             .map_err(|error| doing.sender_attach(error))?;
         let waiting = Arc::new(Waiting(SyncMutex::new(Some(HashMap::new()))));
-        let reader = tokio::spawn(read_replies(receiver, Arc::clone(&waiting)));
+        let reader = tokio::spawn(read_replies(receiver, shelf, Arc::clone(&waiting)));
         Ok(Self {
             host: host.into(),
             reply_to,
@@ -209,18 +208,18 @@ fn encode(id: &str, reply_to: &str, request: Request) -> Sendable<AmqpValue<Valu
     Sendable::builder().message(message).build()
 }
 
-async fn read_replies(mut receiver: Receiver, waiting: Arc<Waiting>) {
+async fn read_replies(mut receiver: Receiver, shelf: Arc<Shelf>, waiting: Arc<Waiting>) {
     // A panic of the library is the end of the link, not that of everybody who waits.
-    if AssertUnwindSafe(hand_out(&mut receiver, &waiting)).catch_unwind().await.is_err() {
+    if AssertUnwindSafe(hand_out(&mut receiver, &shelf, &waiting)).catch_unwind().await.is_err() {
         tracing::error!("the protocol library failed over a reply of service bus; the link is given up");
     }
     // Dropping the senders tells those who wait.
     waiting.with(Option::take);
 }
 
-async fn hand_out(receiver: &mut Receiver, waiting: &Waiting) {
+async fn hand_out(receiver: &mut Receiver, shelf: &Shelf, waiting: &Waiting) {
     loop {
-        let delivery = match receiver.recv::<Wrapped>().await {
+        let delivery = match receiver.recv::<Numbered>().await {
             Ok(delivery) => delivery,
             Err(error) => {
                 tracing::debug!(%error, "a request link ended");
@@ -231,7 +230,7 @@ async fn hand_out(receiver: &mut Receiver, waiting: &Waiting) {
         if receiver.accept(&delivery).await.is_err() {
             return;
         }
-        let encoded = unwrap(delivery.into_message().body);
+        let Some(encoded) = shelf.take(delivery.into_message().body) else { return };
         // Nobody waits for a reply that came after its time.
         if let Some(waiter) = addressee(&encoded).and_then(|id| waiting.take(&id)) {
             waiter.send(encoded).ok();

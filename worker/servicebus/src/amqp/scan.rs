@@ -320,6 +320,11 @@ impl<'a> Encoded<'a> {
         }
     }
 
+    /// Whether it is this text or symbol.
+    pub(super) fn is(self, text: &str) -> bool {
+        matches!(self.code, 0xa1 | 0xb1 | 0xa3 | 0xb3) && self.contents == text.as_bytes()
+    }
+
     pub(super) fn binary(self) -> Option<&'a [u8]> {
         matches!(self.code, 0xa0 | 0xb0).then_some(self.contents)
     }

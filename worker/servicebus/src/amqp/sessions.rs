@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::faults::Doing;
 use super::recovery::Failure;
+use super::wall::Shelves;
 
 /// Transfers the service may have under way in one session. The library announces the window anew at half.
 const WINDOW: u32 = 5_000;
@@ -18,17 +19,23 @@ const WINDOW: u32 = 5_000;
 pub(super) struct Sessions {
     host: Box<str>,
     handle: Mutex<ConnectionHandle<()>>,
+    shelves: Shelves,
 }
 
 impl Sessions {
-    /// Takes an open connection; `host` names it in messages.
-    pub(super) fn new(host: Box<str>, handle: ConnectionHandle<()>) -> Self {
-        Self { host, handle: Mutex::new(handle) }
+    /// Takes an open connection, behind whose wall messages go to these shelves; `host` names it in messages.
+    pub(super) fn new(host: Box<str>, handle: ConnectionHandle<()>, shelves: Shelves) -> Self {
+        Self { host, handle: Mutex::new(handle), shelves }
     }
 
     /// Host and port, for messages.
     pub(super) fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Where links that receive take their messages from.
+    pub(super) fn shelves(&self) -> &Shelves {
+        &self.shelves
     }
 
     /// A new session. Every link or pair of links has its own, so that one that is slow to take its transfers

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::wall::Examined;
+use super::wall::{Examined, Shelves};
 use super::{rpc, wire};
 use crate::message::{Message, Peeked};
 
@@ -32,7 +32,7 @@ pub fn reply(encoded: &[u8]) -> Result<(usize, usize), String> {
 /// something did. What we send in between is seen too: credit depends on it.
 #[must_use]
 pub fn stream(pieces: &[Piece<'_>]) -> (Vec<u8>, Option<String>) {
-    let mut examined = Examined::default();
+    let mut examined = Examined::new(Shelves::default());
     let mut seen = Vec::new();
     for piece in pieces {
         let came = match piece {

@@ -5,34 +5,29 @@
 //! something is wrong ends the connection with words instead of this process. The parts are [`Frame`], which knows
 //! what a sound frame is, and [`Ledger`], which knows what we asked for.
 //!
-//! Two things are changed on the way:
-//!
-//! * *What a transfer carries is wrapped up*, as one section of bytes for each frame. The library takes every message
-//!   for one of plain bytes, decodes nothing of it and hands it over whole; [`unwrap`] gives back what was sent, and
-//!   [`super::wire`] reads it.
-//! * *The largest message that the service announces is forgotten* where the service is the sender. The library
-//!   would close the link over anything larger. But a message grows in the queue: by what the service writes on it,
-//!   by a dead letter's reason. One that was just within the limit when it was sent would so close the link each
-//!   time it comes, taking with it whatever else was on the way. Our own limit, [`LONGEST_MESSAGE`], stands. On our
-//!   sending links the announcement stands and is obeyed.
+//! *What a transfer carries goes past the library.* It would search every message for sections, byte by byte, and copy
+//! it twice, to hand over what [`super::wire`] reads itself. So a message stays on the [`Shelf`] of its link, and the
+//! library is given its number in its place. It also takes messages of any length for short ones: the largest that the
+//! service announces is no limit for us, because a message grows in the queue, by what the service writes on it and by
+//! a dead letter's reason. Our own limit, [`LONGEST_MESSAGE`], stands. On our sending links the announcement is obeyed.
 
 mod frame;
 mod ledger;
 mod performative;
+mod shelf;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
-use fe2o3_amqp_types::messaging::{Batch, Data};
+use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use self::frame::Frame;
 use self::ledger::Ledger;
+pub(super) use self::shelf::{Numbered, Shelf, Shelves};
 use crate::message::Damage;
 
 /// Largest frame that we announce and take.
@@ -42,22 +37,6 @@ const LONGEST_MESSAGE: usize = 64 * 1024 * 1024;
 /// Room for what comes, made when less than [`ROOM`] is left.
 const PIECE: usize = 64 * 1024;
 const ROOM: usize = 8 * 1024;
-
-/// A message as it comes out of the library: a section of bytes for each frame that brought it.
-pub(super) type Wrapped = Batch<Data>;
-
-/// The encoded message as it was sent.
-pub(super) fn unwrap(wrapped: Wrapped) -> Bytes {
-    let mut frames = wrapped.into_inner().into_iter().map(|section| section.0.into_vec());
-    let first = frames.next().unwrap_or_default();
-    // One frame is the rule and is taken over without a copy.
-    frames
-        .fold(first, |mut whole, frame| {
-            whole.extend(frame);
-            whole
-        })
-        .into()
-}
 
 /// What is wrong with the stream. Its text goes to the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,11 +61,16 @@ pub(super) struct Examined {
     /// What came and is no whole frame yet.
     incoming: BytesMut,
     /// What has passed, for the library to read.
-    passed: VecDeque<Bytes>,
+    passed: BytesMut,
     ledger: Ledger,
 }
 
 impl Examined {
+    /// Nothing yet. Messages are kept on these shelves.
+    pub(super) fn new(shelves: Shelves) -> Self {
+        Self { ledger: Ledger::new(shelves), ..Self::default() }
+    }
+
     /// Takes a piece of the stream.
     pub(super) fn came(&mut self, piece: &[u8]) -> Result<(), Breach> {
         self.incoming.extend_from_slice(piece);
@@ -100,18 +84,21 @@ impl Examined {
 
     /// What has passed.
     pub(super) fn take(&mut self, to: &mut Vec<u8>) {
-        self.passed.drain(..).for_each(|bytes| to.extend_from_slice(&bytes));
+        to.extend_from_slice(&self.passed.split());
     }
 
     /// Lets whole frames pass.
     fn examine(&mut self) -> Result<(), Breach> {
         while let Some(head) = self.incoming.first_chunk::<8>() {
             if head.starts_with(b"AMQP") {
-                self.passed.push_back(self.incoming.split_to(8).freeze());
+                self.passed.extend_from_slice(head);
+                self.incoming.advance(8);
                 continue;
             }
-            let Some(frame) = Frame::cut(&mut self.incoming)? else { break };
+            let Some(frame) = Frame::first(&self.incoming)? else { break };
             frame.pass(&mut self.ledger, &mut self.passed)?;
+            let size = frame.size;
+            self.incoming.advance(size);
         }
         // A length that is impossible is not waited for.
         match self.incoming.first_chunk::<4>() {
@@ -121,15 +108,9 @@ impl Examined {
     }
 
     fn give(&mut self, buf: &mut ReadBuf<'_>) {
-        while let Some(front) = self.passed.front_mut() {
-            let count = front.len().min(buf.remaining());
-            buf.put_slice(&front[..count]);
-            front.advance(count);
-            if !front.is_empty() {
-                break;
-            }
-            self.passed.pop_front();
-        }
+        let count = self.passed.len().min(buf.remaining());
+        buf.put_slice(&self.passed[..count]);
+        self.passed.advance(count);
     }
 }
 
@@ -144,8 +125,8 @@ pub(super) struct Wall<S> {
 }
 
 impl<S> Wall<S> {
-    pub(super) fn new(stream: S, host: &str) -> Self {
-        Self { stream, host: host.into(), examined: Examined::default(), breach: None }
+    pub(super) fn new(stream: S, host: &str, shelves: Shelves) -> Self {
+        Self { stream, host: host.into(), examined: Examined::new(shelves), breach: None }
     }
 }
 

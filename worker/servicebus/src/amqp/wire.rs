@@ -101,7 +101,7 @@ pub(super) fn peeked(encoded: &Bytes) -> Peeked {
 
 /// The value under a name in a section.
 pub(super) fn entry<'a>(section: Option<Encoded<'a>>, name: &str) -> Option<Encoded<'a>> {
-    section?.pairs().find(|(key, _)| key.text() == Some(name)).map(|(_, value)| value)
+    section?.pairs().find(|(key, _)| key.is(name)).map(|(_, value)| value)
 }
 
 /// Times come as timestamps; a message that was received and sent on may carry them as plain numbers.

@@ -26,7 +26,7 @@ use crate::{
 pub(super) async fn foretell(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
     let queues = Queues::open(settings, None)?;
     let graph = if args.online {
-        Some(wiring::directory_for(settings, wiring::clients(&settings.connection)?, graph::Priority::Low)?)
+        Some(wiring::directory_for(settings, wiring::clients(&settings.connection)?, graph::Priority::Low))
     } else {
         None
     };

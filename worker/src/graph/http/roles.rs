@@ -3,15 +3,15 @@
 //!
 //! Source: Microsoft's "List unifiedRoleAssignments".
 
-use http::uri::PathAndQuery;
 use serde::Deserialize;
 use shared::{
     ids::UserId,
     reconcile::{Current, Reading},
     urgency::Urgency,
 };
+use url::Url;
 
-use super::{GraphClient, Outline, mark::nothing};
+use super::{GraphClient, Method, Outline, mark::nothing};
 use crate::graph::Error;
 
 /// Pages of role assignments that are read; a tenant has a few dozen of them.
@@ -33,12 +33,13 @@ struct Assignment {
 impl GraphClient {
     /// The principals that hold a directory role: users, and groups and apps as well. Needs a permission of its own.
     pub async fn role_holders(&self) -> Result<Vec<UserId>, Error> {
-        let assignments =
-            format!("{}roleManagement/directory/roleAssignments?$select=principalId", self.base());
+        let mut assignments = self.users.clone();
+        assignments.set_path(&format!("{}roleManagement/directory/roleAssignments", self.base()));
+        assignments.set_query(Some("$select=principalId"));
         let (mut holders, mut next) = (Vec::new(), Some(assignments));
         for _ in 0..PAGES {
-            let Some(target) = next else { break };
-            let page = self.page(&target).await?;
+            let Some(url) = next else { break };
+            let page = self.page(url).await?;
             holders
                 .extend(page.value.iter().filter_map(|assignment| UserId::parse(&assignment.principal_id)));
             next = page.next.and_then(|link| self.below(&link));
@@ -62,23 +63,23 @@ impl GraphClient {
 
     /// The path of Graph below which everything lies.
     fn base(&self) -> &str {
-        self.users.strip_suffix("users/").unwrap_or(&self.users)
+        let users = self.users.path();
+        users.strip_suffix("users/").unwrap_or(users)
     }
 
-    async fn page(&self, target: &str) -> Result<Page, Error> {
-        let target = PathAndQuery::try_from(target)
-            .map_err(|cause| Error::Unreachable(super::Cause::Request(cause.into())))?;
-        let (method, yields) = (super::Method::Get, self.yields(Urgency::default()));
-        let call = Outline { method, target, body: bytes::Bytes::new(), yields };
+    async fn page(&self, url: Url) -> Result<Page, Error> {
+        let yields = self.yields(Urgency::default());
+        let call = Outline { method: Method::Get, url, body: bytes::Bytes::new(), yields };
         self.fetch(&call, |body| serde_json::from_slice(body).ok()).await
     }
 
-    /// Path and query of a link to the next page, if it stays below Graph's root: the token goes nowhere else.
-    fn below(&self, link: &str) -> Option<String> {
-        let url = url::Url::parse(link).ok()?;
-        let own = url.host_str()? == self.connections.host().split(':').next()?;
-        let target =
-            url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-        (own && target.starts_with(self.base())).then_some(target)
+    /// The address of the next page, if it stays below Graph's root: the token goes nowhere else.
+    fn below(&self, link: &str) -> Option<Url> {
+        let link = Url::parse(link).ok()?;
+        let stays = link.host_str() == self.users.host_str() && link.path().starts_with(self.base());
+        let mut url = self.users.clone();
+        url.set_path(link.path());
+        url.set_query(link.query());
+        stays.then_some(url)
     }
 }

@@ -4,8 +4,12 @@
 //! last piece. Both would be without bound, so both directions are followed here.
 
 use std::collections::HashMap;
+use std::sync::Weak;
+
+use bytes::Bytes;
 
 use super::performative::{Performative, code};
+use super::shelf::{Shelf, Shelves};
 use super::{Breach, LONGEST_MESSAGE};
 use crate::amqp::scan::Encoded;
 
@@ -22,6 +26,7 @@ type Place = (u16, u32);
 /// All links on which we receive.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
+    shelves: Shelves,
     outgoing: Outgoing,
     /// Names of our ends of links, and of the other ends.
     ours: HashMap<Place, Box<str>>,
@@ -36,10 +41,20 @@ struct Account {
     sent: u32,
     /// How many may have been sent, as far as we said.
     allowed: u32,
-    /// Bytes of the message that is on its way, if one is.
-    pieces: Option<usize>,
+    /// The message that is on its way, if one is.
+    pieces: Option<Pieces>,
     /// Whether the other end stands. It begins to count once.
     attached: bool,
+    /// Where its messages wait.
+    shelf: Weak<Shelf>,
+}
+
+/// What has come of a message.
+#[derive(Debug, Default)]
+struct Pieces {
+    /// What it counts.
+    weight: usize,
+    bytes: Vec<Bytes>,
 }
 
 impl Account {
@@ -73,8 +88,21 @@ mod field {
 }
 
 impl Ledger {
-    /// Enters what came in, with so many bytes of a message, or says that it should not have come.
-    pub(super) fn came(&mut self, came: &Performative<'_>, length: usize) -> Result<(), Breach> {
+    /// Nothing yet. Messages are kept on these shelves.
+    pub(super) fn new(shelves: Shelves) -> Self {
+        Self { shelves, ..Self::default() }
+    }
+
+    /// Enters a piece of a message, or says that it should not have come. The number of the message, if it is whole now.
+    pub(super) fn transfer(&mut self, came: &Performative<'_>, piece: Bytes) -> Result<Option<u64>, Breach> {
+        let (more, aborted) = (came.flag(field::TRANSFER_MORE), came.flag(field::TRANSFER_ABORTED));
+        let place = came.number(field::TRANSFER_HANDLE).map(|handle| (came.channel, handle));
+        let Some(account) = self.account(place) else { return Ok(None) };
+        account.transfer(piece, more, aborted)
+    }
+
+    /// Enters what else came in, or says that it should not have come.
+    pub(super) fn came(&mut self, came: &Performative<'_>) -> Result<(), Breach> {
         let place = |at| Some((came.channel, came.number(at)?));
         match came.code {
             code::ATTACH if !came.flag(field::ATTACH_ROLE) => {
@@ -83,7 +111,7 @@ impl Ledger {
                     && let Some(account) = self.links.get_mut(name).filter(|account| !account.attached)
                 {
                     let sent = came.number(field::ATTACH_COUNT).unwrap_or_default();
-                    *account = Account { sent, allowed: sent, pieces: None, attached: true };
+                    account.begin(sent);
                     self.theirs.insert(place, name.into());
                 }
             }
@@ -94,12 +122,6 @@ impl Ledger {
                 {
                     // Credit that was given back.
                     account.sent = count;
-                }
-            }
-            code::TRANSFER => {
-                let (more, aborted) = (came.flag(field::TRANSFER_MORE), came.flag(field::TRANSFER_ABORTED));
-                if let Some(account) = self.account(place(field::TRANSFER_HANDLE)) {
-                    return account.transfer(length, more, aborted);
                 }
             }
             code::DISPOSITION => {
@@ -146,7 +168,8 @@ impl Ledger {
                 let name = sent.field(field::ATTACH_NAME).and_then(Encoded::text);
                 if let (Some(name), Some(place)) = (name, place(field::ATTACH_HANDLE)) {
                     self.ours.insert(place, name.into());
-                    self.links.insert(name.into(), Account::default());
+                    let account = Account { shelf: self.shelves.of(name), ..Account::default() };
+                    self.links.insert(name.into(), account);
                 }
             }
             code::FLOW => {
@@ -168,23 +191,43 @@ impl Ledger {
 }
 
 impl Account {
-    fn transfer(&mut self, length: usize, more: bool, aborted: bool) -> Result<(), Breach> {
+    fn begin(&mut self, sent: u32) {
+        (self.sent, self.allowed, self.attached) = (sent, sent, true);
+    }
+
+    fn transfer(&mut self, piece: Bytes, more: bool, aborted: bool) -> Result<Option<u64>, Breach> {
         if self.pieces.is_none() {
             if !is_ahead(self.allowed, self.sent) {
                 return Err(Breach::Uncalled);
             }
             self.sent = self.sent.wrapping_add(1);
         }
-        let so_far = self.pieces.unwrap_or_default().saturating_add(length.max(LEAST_PIECE));
-        if so_far > LONGEST_MESSAGE {
+        let mut message = self.pieces.take().unwrap_or_default();
+        message.weight = message.weight.saturating_add(piece.len().max(LEAST_PIECE));
+        if message.weight > LONGEST_MESSAGE {
             return Err(Breach::Endless);
         }
-        self.pieces = Some(so_far).filter(|_| more && !aborted);
         if aborted {
             // The library does not count it either.
             self.sent = self.sent.wrapping_sub(1);
+            return Ok(None);
         }
-        Ok(())
+        message.bytes.push(piece);
+        if more {
+            self.pieces = Some(message);
+            return Ok(None);
+        }
+        Ok(self.shelf.upgrade().map(|shelf| shelf.put(message.whole())))
+    }
+}
+
+impl Pieces {
+    /// The message. One frame is the rule and is taken over without a copy.
+    fn whole(self) -> Bytes {
+        match <[Bytes; 1]>::try_from(self.bytes) {
+            Ok([whole]) => whole,
+            Err(pieces) => pieces.concat().into(),
+        }
     }
 }
 

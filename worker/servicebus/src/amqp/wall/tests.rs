@@ -1,5 +1,8 @@
 //! What passes and what does not.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use fe2o3_amqp_types::definitions::{Handle, ReceiverSettleMode, Role, SenderSettleMode};
 use fe2o3_amqp_types::messaging::message::__private::Deserializable;
 use fe2o3_amqp_types::messaging::{Message, Source, Target, TargetArchetype};
@@ -49,21 +52,17 @@ fn begin() -> Begin {
     }
 }
 
-/// A conversation, and the same as it should come out.
-fn conversation(name: &str, limit: u64) -> (Vec<u8>, Vec<u8>) {
-    let side = |receiving: Option<u64>| {
-        [
-            b"AMQP\x03\x01\x00\x00AMQP\x00\x01\x00\x00".to_vec(),
-            vec![0, 0, 0, 8, 2, 0, 0, 0],
-            frame(&begin()),
-            frame(&attach(Role::Sender, receiving, name)),
-            frame(&attach(Role::Receiver, Some(limit), name)),
-            frame(&attach(Role::Sender, None, name)),
-            frame(&attach(Role::Sender, receiving, name)),
-        ]
-        .concat()
-    };
-    (side(Some(limit)), side(Some(u64::MAX)))
+/// A conversation in which no message comes.
+fn conversation(name: &str, limit: u64) -> Vec<u8> {
+    [
+        b"AMQP\x03\x01\x00\x00AMQP\x00\x01\x00\x00".to_vec(),
+        vec![0, 0, 0, 8, 2, 0, 0, 0],
+        frame(&begin()),
+        frame(&attach(Role::Sender, Some(limit), name)),
+        frame(&attach(Role::Receiver, Some(limit), name)),
+        frame(&attach(Role::Sender, None, name)),
+    ]
+    .concat()
 }
 
 /// What passes of a stream that comes in pieces, and what ended it.
@@ -121,9 +120,11 @@ fn flow(credit: u32) -> Vec<u8> {
     })
 }
 
-/// A stream on which a link is attached, with credit.
-fn receiving(credit: u32) -> Examined {
-    let mut examined = Examined::default();
+/// A stream on which a link is attached, with credit, and the messages of the link.
+fn receiving(credit: u32) -> (Examined, Arc<Shelf>) {
+    let shelves = Shelves::default();
+    let shelf = shelves.put_up("in");
+    let mut examined = Examined::new(shelves);
     examined.sent(b"AMQP\x00\x01\x00\x00");
     examined.sent(&frame(&begin()));
     examined.sent(&frame(&attach(Role::Receiver, None, "in")));
@@ -133,11 +134,11 @@ fn receiving(credit: u32) -> Examined {
         examined.sent(&[byte]);
     }
     examined.take(&mut Vec::new());
-    examined
+    (examined, shelf)
 }
 
-/// What the library makes of transfers that have passed: the contents of the messages.
-fn messages(mut passed: &[u8]) -> Vec<Bytes> {
+/// What is made of transfers that have passed, by way of the library: the messages.
+fn messages(mut passed: &[u8], shelf: &Shelf) -> Vec<Bytes> {
     let (mut messages, mut payload) = (Vec::new(), Vec::new());
     while let Some(length) = passed.first_chunk::<4>() {
         let length = usize::try_from(u32::from_be_bytes(*length)).expect("fits");
@@ -147,9 +148,9 @@ fn messages(mut passed: &[u8]) -> Vec<Bytes> {
         let transfer: Transfer = serde_amqp::from_slice(performative).expect("a transfer");
         payload.extend_from_slice(&frame[8 + performative.len()..]);
         if !transfer.more {
-            let message: Deserializable<Message<Wrapped>> =
+            let message: Deserializable<Message<Numbered>> =
                 serde_amqp::from_slice(&std::mem::take(&mut payload)).expect("a message of bytes");
-            messages.push(unwrap(message.0.body));
+            messages.push(shelf.take(message.0.body).expect("it is there"));
         }
     }
     messages
@@ -157,14 +158,14 @@ fn messages(mut passed: &[u8]) -> Vec<Bytes> {
 
 proptest! {
     #[test]
-    fn the_limit_is_lifted_where_the_service_sends_however_the_bytes_are_cut(
+    fn what_is_no_message_passes_as_it_is_however_the_bytes_are_cut(
         name in "[a-z]{1,300}",
         limit in 256_u64..u64::MAX,
         cuts in proptest::collection::vec(1_usize..200, 1..50),
     ) {
-        let (bytes, expected) = conversation(&name, limit);
+        let bytes = conversation(&name, limit);
         let (seen, ended) = pass(&mut Examined::default(), &bytes, &cuts);
-        prop_assert_eq!(seen, expected);
+        prop_assert_eq!(seen, bytes);
         prop_assert_eq!(ended, Ok(()));
     }
 
@@ -176,9 +177,10 @@ proptest! {
         let last = pieces.len() - 1;
         let frames: Vec<u8> =
             pieces.iter().enumerate().flat_map(|(at, piece)| transfer(7, at < last, piece)).collect();
-        let (seen, ended) = pass(&mut receiving(1), &frames, &cuts);
+        let (mut examined, shelf) = receiving(1);
+        let (seen, ended) = pass(&mut examined, &frames, &cuts);
         prop_assert_eq!(ended, Ok(()));
-        prop_assert_eq!(messages(&seen), [pieces.concat()]);
+        prop_assert_eq!(messages(&seen, &shelf), [pieces.concat()]);
     }
 
     #[test]
@@ -195,20 +197,39 @@ proptest! {
     fn no_performative_makes_it_panic(code: u8, tail in proptest::collection::vec(any::<u8>(), 0..400)) {
         let length = u32::try_from(tail.len() + 12).expect("fits");
         let bytes = [&length.to_be_bytes()[..], &[2, 0, 0, 1, 0x00, 0x53, code, 0xc0], &tail].concat();
-        let mut examined = receiving(1);
+        let (mut examined, _shelf) = receiving(1);
         examined.sent(&bytes);
         let _ended = pass(&mut examined, &bytes, &[100]);
     }
 }
 
 #[test]
-fn a_frame_that_is_full_still_passes_in_its_wrapping() {
+fn a_message_goes_past_the_library_whatever_limit_the_service_has_announced() {
     let largest = usize::try_from(LARGEST_FRAME).expect("fits");
     let payload = vec![7; largest - transfer(1, false, &[]).len()];
-    let (seen, ended) = pass(&mut receiving(1), &transfer(1, false, &payload), &[10_000]);
+    let (mut examined, shelf) = receiving(1);
+    let (seen, ended) = pass(&mut examined, &transfer(1, false, &payload), &[10_000]);
     assert_eq!(ended, Ok(()));
-    assert_eq!(messages(&seen), [payload]);
-    assert!(seen[..4] <= LARGEST_FRAME.to_be_bytes()[..], "no frame is larger than what was announced");
+    assert!(seen.len() < 100, "the library would close the link over {} bytes", seen.len());
+    assert_eq!(messages(&seen, &shelf), [payload]);
+}
+
+#[test]
+fn messages_that_the_library_lost_or_that_nobody_takes_are_not_kept() {
+    let (mut examined, shelf) = receiving(3);
+    let (mut seen, _) = pass(&mut examined, &transfer(1, false, b"one"), &[100]);
+    examined.came(&transfer(2, false, b"two")).expect("asked for");
+    examined.take(&mut Vec::new());
+    let (third, _) = pass(&mut examined, &transfer(3, false, b"three"), &[100]);
+    seen.extend(third);
+    assert_eq!(messages(&seen, &shelf), [&b"one"[..], b"three"]);
+    assert!(!format!("{shelf:?}").contains("two"));
+
+    let (mut examined, shelf) = receiving(1);
+    drop(shelf);
+    let (seen, ended) = pass(&mut examined, &transfer(1, false, b"message"), &[100]);
+    assert_eq!(ended, Ok(()));
+    assert!(!format!("{examined:?}").contains("message") && !seen.is_empty(), "the link is gone");
 }
 
 #[test]
@@ -247,18 +268,18 @@ fn performatives_are_looked_at_down_to_the_bottom() {
 
 #[test]
 fn no_more_messages_come_than_were_asked_for() {
-    let mut examined = receiving(2);
+    let (mut examined, _shelf) = receiving(2);
     examined.came(&transfer(1, false, b"one")).expect("asked for");
     examined.came(&transfer(2, true, b"tw")).expect("asked for");
     examined.came(&transfer(2, false, b"o")).expect("the rest of it");
     assert_eq!(examined.came(&transfer(3, false, b"three")), Err(Breach::Uncalled));
-    let mut examined = receiving(0);
+    let (mut examined, _shelf) = receiving(0);
     assert_eq!(examined.came(&transfer(1, false, b"one")), Err(Breach::Uncalled));
 }
 
 #[test]
 fn a_second_attach_does_not_begin_a_new_account() {
-    let mut examined = receiving(1);
+    let (mut examined, _shelf) = receiving(1);
     let again = Attach { initial_delivery_count: Some(0x8000_0001), ..attach(Role::Sender, None, "in") };
     examined.came(&frame(&again)).expect("the library's matter");
     examined.came(&transfer(1, false, b"one")).expect("asked for");
@@ -267,7 +288,7 @@ fn a_second_attach_does_not_begin_a_new_account() {
 
 #[test]
 fn a_message_in_pieces_comes_to_an_end() {
-    let mut examined = receiving(1);
+    let (mut examined, _shelf) = receiving(1);
     let pieces = transfer(1, true, b"").repeat(1_000);
     let ended = (0..200).find_map(|_| {
         let came = examined.came(&pieces);
@@ -275,7 +296,7 @@ fn a_message_in_pieces_comes_to_an_end() {
         came.err()
     });
     assert_eq!(ended, Some(Breach::Endless));
-    let mut examined = receiving(1);
+    let (mut examined, _shelf) = receiving(1);
     let piece = transfer(1, true, &vec![0; 200_000]);
     let ended = (0..400).find_map(|_| {
         let came = examined.came(&piece);

@@ -24,7 +24,7 @@ pub(super) async fn probe(
     clients: &Clients,
     meant: &BTreeSet<UserId>,
 ) -> anyhow::Result<Probe> {
-    let directory = wiring::directory(settings, clients.clone())?;
+    let directory = wiring::directory(settings, clients.clone());
     let holders = match directory.role_holders().await {
         Ok(holders) => holders,
         Err(error) => return Ok(Probe::found(Severity::Note, ROLES, chain(&error), "")),

@@ -1,6 +1,8 @@
-//! Connections against servers and proxies of a few lines.
+//! Calls against servers and proxies of a few lines.
 
-use hyper_util::client::proxy::matcher::Matcher;
+use std::future::Future;
+
+use jiff::Timestamp;
 use shared::reason::chain;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -9,8 +11,13 @@ use tokio::{
 };
 
 use super::*;
+use crate::{
+    http_client::{Client, Timeouts},
+    identity::{self, Bearer},
+};
 
-const USER: &str = "/v1.0/users/11111111-2222-4333-8444-555555555555";
+/// The path of whom all calls are about.
+const USER: &str = "/v1.0/users/11111111-2222-4333-8444-555555555555?$select=id";
 const EMPTY: &str = "HTTP/1.1 204 No Content\r\n\r\n";
 /// Long enough to be no matter, for what is not about time.
 const LONG: Duration = Duration::from_secs(20);
@@ -52,16 +59,40 @@ async fn close(stream: TcpStream) {
     drop(stream);
 }
 
-fn connections(root: &str, proxy: Option<&str>, connect: Duration, request: Duration) -> Connections {
-    let matcher = Matcher::builder().all(proxy.unwrap_or_default()).build();
-    let tls = http_client::tls(None).expect("tls");
-    let root = root.parse().expect("an address");
-    Connections::by(|root| route::by(&matcher, root), &root, Timeouts { connect, request }, tls)
-        .expect("usable")
+/// The one token of everybody.
+struct Token;
+
+#[async_trait]
+impl TokenProvider for Token {
+    async fn token(&self) -> Result<Bearer, identity::Error> {
+        Ok(Bearer::new("a.b.c", Timestamp::MAX).expect("a token"))
+    }
+
+    async fn renew(&self, _: &Bearer) -> Result<Bearer, identity::Error> {
+        self.token().await
+    }
+
+    async fn forget(&self, _: &Bearer) {}
 }
 
-async fn get(connections: &Connections) -> Result<Answered, Cause> {
-    connections.send(connections.request(Method::GET, PathAndQuery::from_static(USER), Bytes::new())).await
+fn graph(root: &str, proxy: Option<&str>, connect: Duration, request: Duration) -> GraphClient {
+    let timeouts = Timeouts { connect, request };
+    let http = match proxy {
+        Some(proxy) => Client::by_proxy(timeouts, reqwest::Proxy::all(proxy).expect("a proxy")),
+        None => Client::new(timeouts, None),
+    };
+    let root = root.parse().expect("an address");
+    let options = Options { root, reading: Reading::default(), priority: Priority::Normal };
+    GraphClient::new(&http.expect("a client"), Arc::new(Token), &options)
+}
+
+async fn get(graph: &GraphClient) -> Result<Response, Cause> {
+    let user = UserId::parse("11111111-2222-4333-8444-555555555555").expect("an id");
+    match graph.send(&graph.get(user, "id", Urgency::Live)).await {
+        Ok(response) => Ok(response),
+        Err(Error::Unreachable(cause)) => Err(cause),
+        Err(error) => panic!("{error:?}"),
+    }
 }
 
 /// What the log may show of a failed call.
@@ -74,16 +105,23 @@ fn told(cause: &Cause) -> String {
     told
 }
 
+#[track_caller]
+fn says(asked: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(asked.contains(&format!("\r\n{line}\r\n")), "{line} is not in {asked}");
+    }
+}
+
 #[tokio::test]
 async fn a_request_says_who_calls_and_whom() {
     let (address, mut heard) = server(&[EMPTY], hold).await;
-    let connections = connections(&format!("http://{address}"), None, LONG, LONG);
-    assert_eq!(get(&connections).await.expect("answered").status(), 204);
-    let agent = http_client::USER_AGENT;
-    assert_eq!(
-        heard.recv().await.expect("heard"),
-        format!("GET {USER} HTTP/1.1\r\nhost: {address}\r\naccept: */*\r\nuser-agent: {agent}\r\n\r\n")
-    );
+    let response = get(&graph(&format!("http://{address}"), None, LONG, LONG)).await.expect("answered");
+    assert_eq!(response.status(), 204);
+    let asked = heard.recv().await.expect("heard");
+    assert!(asked.starts_with(&format!("GET {USER} HTTP/1.1\r\n")), "{asked}");
+    let agent = concat!("user-agent: contactsync/", env!("CARGO_PKG_VERSION"));
+    says(&asked, &[&format!("host: {address}"), "accept: */*", agent, "authorization: Bearer a.b.c"]);
+    assert_eq!(asked.lines().count(), 7, "no more than these and an id: {asked}");
 }
 
 #[tokio::test]
@@ -95,46 +133,48 @@ async fn a_body_that_dribbles_is_given_up_when_the_time_of_the_call_is_over() {
         }
     })
     .await;
-    let connections = connections(&format!("http://{address}"), None, LONG, SHORT * 30);
-    let answered = get(&connections).await.expect("a status");
-    let cause = answered.body(10_000).await.expect_err("it never ends");
-    assert!(cause.is_timeout(), "{cause:?}");
-    assert_eq!(told(&cause), "no answer within graph.request_timeout");
+    let mut response =
+        get(&graph(&format!("http://{address}"), None, LONG, SHORT * 30)).await.expect("a status");
+    let cause = read_body(&mut response).await.expect_err("it never ends");
+    assert_eq!(told(&cause), "no answer within connection.request_timeout");
 }
 
 #[tokio::test]
 async fn an_answer_that_never_comes_or_breaks_off_is_told_apart() {
     let (address, _heard) = server(&[""], hold).await;
-    let cause = get(&connections(&format!("http://{address}"), None, LONG, SHORT)).await.err();
-    assert!(cause.as_ref().is_some_and(Cause::is_timeout), "{cause:?}");
+    let cause = get(&graph(&format!("http://{address}"), None, LONG, SHORT)).await.expect_err("silence");
+    assert_eq!(told(&cause), "no answer within connection.request_timeout");
 
     let (address, _heard) = server(&["HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"], close).await;
-    let answered = get(&connections(&format!("http://{address}"), None, LONG, LONG)).await.expect("a status");
-    let cause = answered.body(100).await.expect_err("broken off");
-    assert!(!cause.is_timeout() && told(&cause).starts_with("error reading the answer: "), "{cause:?}");
+    let mut response = get(&graph(&format!("http://{address}"), None, LONG, LONG)).await.expect("a status");
+    let cause = read_body(&mut response).await.expect_err("broken off");
+    assert!(matches!(cause, Cause::Broken(_)), "{cause:?}");
+    assert!(told(&cause).contains("end of file before message length reached"), "{}", told(&cause));
 }
 
 #[tokio::test]
 async fn a_connection_that_cannot_be_made_is_told_by_its_reason() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let address = listener.local_addr().expect("bound");
-    let silent = connections(&format!("https://{address}"), None, SHORT, LONG);
-    let cause = get(&silent).await.err().expect("nobody speaks tls");
-    assert!(cause.is_timeout(), "{cause:?}");
-    assert!(told(&cause).contains("no connection within graph.connect_timeout"));
+    let cause = get(&graph(&format!("https://{address}"), None, SHORT, LONG)).await;
+    assert_eq!(
+        told(&cause.expect_err("nobody speaks tls")),
+        "no connection within connection.connect_timeout"
+    );
 
     // Nobody listens on the reserved port 1.
-    let cause = get(&connections("http://127.0.0.1:1", None, LONG, LONG)).await.err();
-    let cause = cause.expect("nobody listens");
-    assert!(!cause.is_timeout() && told(&cause).starts_with("error sending the request: "), "{cause:?}");
+    let cause = get(&graph("http://127.0.0.1:1", None, LONG, LONG)).await.expect_err("nobody listens");
+    assert!(matches!(cause, Cause::Broken(_)), "{cause:?}");
+    let told = told(&cause);
+    assert!(told.starts_with("error sending request: ") && told.contains("refused"), "{told}");
 }
 
 #[tokio::test]
 async fn a_connection_that_was_closed_meanwhile_is_replaced() {
     let (address, mut heard) = server(&[EMPTY, EMPTY, EMPTY], close).await;
-    let connections = connections(&format!("http://{address}"), None, LONG, LONG);
+    let graph = graph(&format!("http://{address}"), None, LONG, LONG);
     for _ in 0..3 {
-        assert_eq!(get(&connections).await.expect("answered").status(), 204);
+        assert_eq!(get(&graph).await.expect("answered").status(), 204);
         heard.recv().await.expect("heard");
     }
 }
@@ -144,16 +184,15 @@ async fn a_redirect_is_an_answer_like_others() {
     const ELSEWHERE: &str =
         "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
     let (address, _heard) = server(&[ELSEWHERE], hold).await;
-    let answered = get(&connections(&format!("http://{address}"), None, LONG, LONG)).await.expect("answered");
-    assert_eq!(answered.status(), 302);
+    let response = get(&graph(&format!("http://{address}"), None, LONG, LONG)).await.expect("answered");
+    assert_eq!(response.status(), 302);
 }
 
 #[tokio::test]
-async fn a_proxy_is_asked_for_a_tunnel_and_shown_the_credential_once() {
+async fn a_proxy_is_asked_for_a_tunnel_and_shown_the_credential_and_no_token() {
     let (address, mut heard) = server(&["HTTP/1.1 407 Authenticate\r\n\r\n"], hold).await;
     let proxy = format!("http://user:word@{address}");
-    let connections = connections("https://graph.example", Some(&proxy), LONG, LONG);
-    let cause = get(&connections).await.err().expect("refused");
+    let cause = get(&graph("https://graph.example", Some(&proxy), LONG, LONG)).await.expect_err("refused");
     let told = told(&cause);
     assert!(told.ends_with("tunnel error: proxy authorization required") && !told.contains("word"), "{told}");
     let asked = heard.recv().await.expect("heard");
@@ -161,21 +200,19 @@ async fn a_proxy_is_asked_for_a_tunnel_and_shown_the_credential_once() {
         asked.starts_with("CONNECT graph.example:443 HTTP/1.1\r\nHost: graph.example:443\r\n"),
         "{asked}"
     );
-    assert!(asked.contains("proxy-authorization: Basic dXNlcjp3b3Jk\r\n"), "{asked}");
-    let request = connections.request(Method::GET, PathAndQuery::from_static(USER), Bytes::new());
-    assert!(!request.headers().contains_key(PROXY_AUTHORIZATION), "graph is none of its addressees");
+    assert!(asked.to_lowercase().contains("proxy-authorization: basic dxnlcjp3b3jk\r\n"), "{asked}");
+    assert!(!asked.contains("a.b.c"), "{asked}");
 }
 
 #[tokio::test]
 async fn without_tls_a_proxy_forwards_the_whole_address() {
     let (address, mut heard) = server(&[EMPTY], hold).await;
     let proxy = format!("http://user:word@{address}");
-    let connections = connections("http://graph.example:8080", Some(&proxy), LONG, LONG);
-    assert_eq!(get(&connections).await.expect("answered").status(), 204);
+    let graph = graph("http://graph.example:8080", Some(&proxy), LONG, LONG);
+    assert_eq!(get(&graph).await.expect("answered").status(), 204);
     let asked = heard.recv().await.expect("heard");
     assert!(asked.starts_with(&format!("GET http://graph.example:8080{USER} HTTP/1.1\r\n")), "{asked}");
-    assert!(asked.contains("host: graph.example:8080\r\n"), "{asked}");
-    assert!(asked.contains("proxy-authorization: Basic dXNlcjp3b3Jk\r\n"), "{asked}");
+    says(&asked, &["host: graph.example:8080", "proxy-authorization: Basic dXNlcjp3b3Jk"]);
 }
 
 #[tokio::test]
@@ -183,8 +220,8 @@ async fn what_is_on_this_machine_is_reached_without_the_proxy() {
     for name in ["127.0.0.1", "localhost"] {
         let (address, mut heard) = server(&[EMPTY], hold).await;
         let root = format!("http://{}", address.replace("127.0.0.1", name));
-        let connections = connections(&root, Some("http://user:word@127.0.0.1:1"), LONG, LONG);
-        assert_eq!(get(&connections).await.expect("answered").status(), 204);
+        let graph = graph(&root, Some("http://user:word@127.0.0.1:1"), LONG, LONG);
+        assert_eq!(get(&graph).await.expect("answered").status(), 204);
         let asked = heard.recv().await.expect("heard");
         assert!(asked.starts_with(&format!("GET {USER} HTTP/1.1\r\n")), "{asked}");
         assert!(!asked.contains("proxy-authorization"), "{asked}");
