@@ -15,6 +15,7 @@ pub mod preview;
 pub mod graph;
 pub mod identity;
 pub mod settings;
+pub mod status_page;
 pub mod telemetry;
 
 pub mod duration;

@@ -10,7 +10,7 @@ use emulator::{
 };
 use jiff::{SignedDuration, Timestamp};
 use servicebus::{
-    Damage, Error, Outgoing, Peeked, PeekedState, Property, Queue, Settlement, UnreadableBody,
+    Damage, Error, Outgoing, Peek, Peeked, PeekedState, Property, Queue, Settlement, UnreadableBody,
     amqp::AmqpQueue,
 };
 use shared::{

@@ -18,7 +18,7 @@ use emulator::{
 };
 use jiff::{SignedDuration, Timestamp};
 use servicebus::{
-    ConnectionString, Credential, Error, LinkState, Queue, SasKey, SettleError, Settlement, Token,
+    ConnectionString, Credential, Error, LinkState, Peek, Queue, SasKey, SettleError, Settlement, Token,
     TokenSource,
     amqp::{AmqpQueue, Settings},
 };

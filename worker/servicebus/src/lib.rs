@@ -1,13 +1,15 @@
 //! A client of Azure Service Bus: messages under a lock, each settled exactly once by value.
 //!
-//! It knows no contact, no Graph and no settings of the worker. The types at the root know no protocol. [`amqp`] implements [`Queue`] on the real wire; tests may put a
-//! fake of a few lines in its place, because a [`Delivery`] is made of a message and anything that can settle.
+//! It knows no contact, no Graph and no settings of the worker. The types at the root know no protocol. [`amqp`]
+//! implements [`Queue`] on the real wire; tests may put a fake of a few lines in its place, because a [`Delivery`] is
+//! made of a message and anything that can settle.
 //!
 //! A message travels: [`Queue::receive`] hands out a [`Delivery`] → the engine works on [`Delivery::message`] →
 //! [`Delivery::settle`] consumes it. While the work lasts, [`Queue::renew`] keeps its lock.
 
 mod confirm;
 mod connection_string;
+mod counts;
 mod delivery;
 mod error;
 mod link_state;
@@ -32,6 +34,7 @@ use shared::ids::{LockToken, SequenceNumber};
 
 pub use confirm::{Confirmation, Confirmations, Confirmed};
 pub use connection_string::{ConnectionString, ConnectionStringError, Credential, Endpoint};
+pub use counts::QueueCounts;
 pub use delivery::{DeadLettering, Delivery, SettleError, Settled, Settlement, Settler, Settling, Unsettled};
 pub use error::{Cause, Error, RenewError};
 pub use link_state::LinkState;
@@ -44,9 +47,17 @@ pub use way::{Proxy, Way};
 /// quotas"); the number of locked messages has no limit.
 pub const MAX_CREDIT: usize = 5_000;
 
+/// A queue or sub-queue that can be looked into.
+#[async_trait]
+pub trait Peek: Send + Sync + 'static {
+    /// Peeks at up to `max` messages from a sequence number on, without locking them. Locked, deferred and scheduled
+    /// messages are included. An empty result means that there are none at or above the number.
+    async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error>;
+}
+
 /// A queue, or a sub-queue of one, that this process consumes.
 #[async_trait]
-pub trait Queue: Send + Sync + 'static {
+pub trait Queue: Peek {
     /// Waits for at least one message and returns all that have arrived, at most as many as the credit allows. Calls are
     /// served one at a time. Cancel-safe: messages that were not returned stay for the next call.
     ///
@@ -75,10 +86,6 @@ pub trait Queue: Send + Sync + 'static {
 
     /// Schedules a message for `at`, by the local clock, and waits until the service confirms it.
     async fn schedule(&self, message: Outgoing, at: Timestamp) -> Result<(), Error>;
-
-    /// Peeks at up to `max` messages from a sequence number on, without locking them. Locked, deferred and scheduled
-    /// messages are included. An empty result means that there are none at or above the number.
-    async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error>;
 
     /// Stops receiving, releases messages that were not returned, waits a bounded time for open settlements and closes the
     /// connection. Afterwards [`Queue::receive`] returns [`Error::Closed`]. A second call does nothing.

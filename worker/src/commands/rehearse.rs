@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use serde_json::{Map, Value, json};
-use servicebus::{PeekedState, Queue, amqp::AmqpQueue, clock};
+use servicebus::{Peek, PeekedState, Queue, clock};
 use shared::{
     class::Class,
     engine::{Intake, intake::Planned},
@@ -66,8 +66,7 @@ struct Summary {
 /// Looks at every message until told to stop, or until there are no more.
 pub(super) async fn run(settings: Settings, args: &Args) -> anyhow::Result<()> {
     let clients = wiring::clients(&settings.connection)?;
-    let amqp = wiring::amqp_settings(&settings, &clients);
-    let queue = AmqpQueue::open_without_intake(&amqp).context("the queue cannot be opened")?;
+    let queue = wiring::queue_without_intake(&wiring::queue_settings(&settings, &clients))?;
     let queue = Arc::new(queue);
     let directory = args.online.then(|| wiring::directory_for(&settings, clients, Priority::Low));
     let mut stop = stop_signal()?;
@@ -88,7 +87,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 async fn walk(
-    rehearsal: &mut Rehearsal<AmqpQueue>,
+    rehearsal: &mut Rehearsal<impl Peek>,
     directory: Option<&GraphClient>,
     args: &Args,
     summary: &mut Summary,

@@ -6,7 +6,7 @@ mod report;
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
-use servicebus::{MAX_CREDIT, Queue, amqp::AmqpQueue, clock};
+use servicebus::{MAX_CREDIT, Queue, clock};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -15,6 +15,7 @@ pub(super) use self::report::Report;
 use super::{
     queues::{Queues, choose, start_log},
     runtime::{runtime, stop_signal},
+    wiring::ServiceBusQueue,
 };
 use crate::{
     commands::global::Global,
@@ -121,7 +122,7 @@ async fn supply(
     settings: &Settings,
     args: &Args,
     queues: &Queues,
-) -> anyhow::Result<(Supply<AmqpQueue>, u64, u64)> {
+) -> anyhow::Result<(Supply<ServiceBusQueue>, u64, u64)> {
     let Some(path) = &args.from else {
         let (members, walk) = choose(&queues.looking, settings, &args.selection, |_| Ok(())).await?;
         let count = members.len() as u64;
@@ -140,9 +141,9 @@ async fn supply(
 
 async fn carry_out(
     order: Order,
-    supply: Supply<AmqpQueue>,
+    supply: Supply<ServiceBusQueue>,
     queues: &Queues,
-    watch: Option<Watch<AmqpQueue>>,
+    watch: Option<Watch<ServiceBusQueue>>,
     report: &mut Report,
     stop: watch::Receiver<bool>,
 ) -> Summary {

@@ -20,26 +20,36 @@ use crate::{
 
 /// The HTTP clients of the process.
 pub fn clients(connection: &settings::Connection) -> anyhow::Result<Clients> {
-    let settings::Connection { ca_file, connect_timeout, request_timeout } = connection;
-    let timeouts = http_client::Timeouts { connect: *connect_timeout, request: *request_timeout };
-    Ok(Clients::new(http_client::Client::new(timeouts, ca_file.as_deref())?))
+    let timeouts =
+        http_client::Timeouts { connect: connection.connect_timeout, request: connection.request_timeout };
+    Ok(Clients::new(http_client::Client::new(timeouts, connection.ca_file.as_deref())?))
+}
+
+/// How to reach a queue.
+pub(super) type QueueSettings = amqp::Settings;
+/// A queue as commands use it. Nothing else names the protocol by which it is reached.
+pub(super) type ServiceBusQueue = AmqpQueue;
+
+/// How to reach the queue of the settings.
+pub(super) fn queue_settings(settings: &Settings, clients: &Clients) -> QueueSettings {
+    let bus = &settings.bus;
+    let tokens = bus_tokens(bus, clients);
+    let mut queue = QueueSettings::new(bus.endpoint.clone(), tokens, &bus.source.address(), clock::now);
+    queue.target = bus.source.target().into();
+    queue.way = bus.way.clone();
+    queue.ca_file.clone_from(&settings.connection.ca_file);
+    queue.times = Arc::clone(&clients.times);
+    queue
 }
 
 /// The queue, being received from.
-pub fn queue(amqp: &amqp::Settings) -> anyhow::Result<AmqpQueue> {
-    AmqpQueue::open(amqp).context("the queue cannot be opened")
+pub(super) fn queue(settings: &QueueSettings) -> Result<ServiceBusQueue, servicebus::Error> {
+    AmqpQueue::open(settings)
 }
 
-/// How to reach the queue, for whoever opens it in another way.
-pub fn amqp_settings(settings: &Settings, clients: &Clients) -> amqp::Settings {
-    let bus = &settings.bus;
-    let tokens = bus_tokens(bus, clients);
-    let mut amqp = amqp::Settings::new(bus.endpoint.clone(), tokens, &bus.source.address(), clock::now);
-    amqp.target = bus.source.target().into();
-    amqp.way = bus.way.clone();
-    amqp.ca_file.clone_from(&settings.connection.ca_file);
-    amqp.times = Arc::clone(&clients.times);
-    amqp
+/// The queue for sending and looking only.
+pub(super) fn queue_without_intake(settings: &QueueSettings) -> anyhow::Result<ServiceBusQueue> {
+    AmqpQueue::open_without_intake(settings).context("the queue cannot be opened")
 }
 
 /// The management interface of the namespace, to ask about our queue or subscription.

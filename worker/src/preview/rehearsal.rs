@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use servicebus::{Error, Peeked, PeekedState, Queue};
+use servicebus::{Error, Peek, Peeked, PeekedState};
 use shared::{engine::Intake, ids::SequenceNumber, plan::Planner};
 
 use super::judge;
@@ -32,7 +32,7 @@ pub struct Rehearsal<Q> {
     next: SequenceNumber,
 }
 
-impl<Q: Queue> Rehearsal<Q> {
+impl<Q: Peek> Rehearsal<Q> {
     /// A walk that has not begun yet.
     pub fn new(queue: Arc<Q>, planner: Planner) -> Self {
         Self { queue, planner, next: SequenceNumber(0) }

@@ -18,12 +18,12 @@ use super::sender::SendLink;
 use super::settings::Settings;
 use super::settler::{AmqpSettler, Command, Locks};
 use super::slot::Slot;
-use crate::Queue;
 use crate::delivery::Delivery;
 use crate::error::{Error, RenewError};
 use crate::link_state::LinkState;
 use crate::message::{Outgoing, Peeked};
 use crate::times::Reading;
+use crate::{Peek, Queue};
 
 /// A queue over AMQP.
 pub struct AmqpQueue {
@@ -134,10 +134,17 @@ impl AmqpQueue {
 #[derive(Clone)]
 pub struct Browser(Arc<Management>);
 
-impl Browser {
-    /// Looks at up to `max` messages from a number on without locking them.
-    pub async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
+#[async_trait]
+impl Peek for Browser {
+    async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
         self.0.peek(from, max).await.map_err(|failure| failure.error)
+    }
+}
+
+#[async_trait]
+impl Peek for AmqpQueue {
+    async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
+        self.management.peek(from, max).await.map_err(|failure| failure.error)
     }
 }
 
@@ -177,10 +184,6 @@ impl Queue for AmqpQueue {
         // Planned by our clock, and woken by that of the service: an hour's difference would be an hour's delay.
         let at = self.namespace.times.by_service_bus(at, Reading::by(self.namespace.clock));
         self.post(message, Some(at)).await
-    }
-
-    async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
-        self.management.peek(from, max).await.map_err(|failure| failure.error)
     }
 
     async fn close(&self) {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
 use serde_json::json;
-use servicebus::{Message, amqp::AmqpQueue, clock};
+use servicebus::{Message, Peek, clock};
 use shared::{
     plan::Planner,
     reason::chain,
@@ -82,7 +82,7 @@ enum Source<'a> {
 }
 
 struct Looking<'a> {
-    queue: &'a AmqpQueue,
+    queue: &'a dyn Peek,
     selection: &'a Selection,
     planner: &'a Planner,
     walk: Walk,

@@ -2,26 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use servicebus::{Error, Message, Peeked, PeekedState, amqp::Browser};
+use servicebus::{Error, Message, Peek, Peeked, PeekedState};
 use shared::ids::SequenceNumber;
 
 use crate::envelope::DeliveryHistory;
-
-/// Somebody who can look into a queue or sub-queue.
-#[async_trait]
-pub trait Browse: Send + Sync + 'static {
-    /// Looks at up to `max` messages from a number on; empty means that there are none.
-    async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error>;
-}
-
-#[async_trait]
-impl Browse for Browser {
-    async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
-        Self::peek(self, from, max).await
-    }
-}
 
 /// Messages in one look; the service gives no more, and fewer if they are large.
 const PAGE: u32 = 250;
@@ -46,7 +31,7 @@ pub struct Census {
 }
 
 /// Looks at up to `limit` messages from the head on.
-pub async fn census(queue: &dyn Browse, limit: u32) -> Result<Census, Error> {
+pub async fn census(queue: &dyn Peek, limit: u32) -> Result<Census, Error> {
     let mut census = Census::default();
     let (mut from, mut left) = (SequenceNumber(1), limit);
     while left > 0 {
@@ -113,6 +98,7 @@ fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp
 
 #[cfg(test)]
 mod tests {
+    use async_trait::async_trait;
     use servicebus::Property;
 
     use super::*;
@@ -120,7 +106,7 @@ mod tests {
     struct Shelf(Vec<Peeked>);
 
     #[async_trait]
-    impl Browse for Shelf {
+    impl Peek for Shelf {
         async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
             // As the service does, fewer than were asked for.
             let few = usize::try_from(max.min(3)).unwrap_or_default();

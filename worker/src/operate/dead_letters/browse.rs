@@ -2,7 +2,7 @@
 
 use std::{ops::ControlFlow, time::Duration};
 
-use servicebus::{Error, Peeked, Queue, retry::retry};
+use servicebus::{Error, Peek, Peeked, retry::retry};
 use shared::{
     ids::SequenceNumber,
     retry::{Again, Ladder},
@@ -31,7 +31,7 @@ impl Walk {
     }
 
     /// The next messages in order; empty at the end of the queue.
-    pub async fn page<Q: Queue + ?Sized>(&mut self, queue: &Q) -> Result<Vec<Peeked>, Error> {
+    pub async fn page<Q: Peek + ?Sized>(&mut self, queue: &Q) -> Result<Vec<Peeked>, Error> {
         let mut page = look(queue, self.next, PAGE).await?;
         page.retain(|peeked| peeked.message.sequence >= self.next);
         if let Some(last) = page.last().map(|peeked| peeked.message.sequence) {
@@ -44,7 +44,7 @@ impl Walk {
 }
 
 /// Shows every message from a number up, in order, until there are no more or `each` has seen enough.
-pub async fn browse<Q: Queue + ?Sized>(
+pub async fn browse<Q: Peek + ?Sized>(
     queue: &Q,
     from: SequenceNumber,
     mut each: impl FnMut(Peeked) -> ControlFlow<()>,
@@ -59,7 +59,7 @@ pub async fn browse<Q: Queue + ?Sized>(
 }
 
 /// The highest number in a queue, found by halving: a look answers whether there is any message from there up.
-pub async fn last<Q: Queue + ?Sized>(queue: &Q) -> Result<Option<SequenceNumber>, Error> {
+pub async fn last<Q: Peek + ?Sized>(queue: &Q) -> Result<Option<SequenceNumber>, Error> {
     let Some(mut known) = first_from(queue, SequenceNumber(0)).await? else { return Ok(None) };
     let mut step = 1_i64;
     // Upwards in growing steps as long as there is something, then back by halves.
@@ -76,7 +76,7 @@ pub async fn last<Q: Queue + ?Sized>(queue: &Q) -> Result<Option<SequenceNumber>
     Ok(Some(known))
 }
 
-async fn first_from<Q: Queue + ?Sized>(
+async fn first_from<Q: Peek + ?Sized>(
     queue: &Q,
     from: SequenceNumber,
 ) -> Result<Option<SequenceNumber>, Error> {
@@ -85,7 +85,7 @@ async fn first_from<Q: Queue + ?Sized>(
 }
 
 /// One look, again and again over failures that pass.
-async fn look<Q: Queue + ?Sized>(queue: &Q, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
+async fn look<Q: Peek + ?Sized>(queue: &Q, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
     let again = |error: &Error| match error {
         Error::Closed => Again::Never,
         error => error.class().into(),
@@ -142,9 +142,7 @@ mod tests {
         };
 
         use async_trait::async_trait;
-        use jiff::Timestamp;
-        use servicebus::{Delivery, Message, Outgoing, PeekedState, RenewError};
-        use shared::ids::LockToken;
+        use servicebus::{Message, PeekedState};
 
         use super::*;
 
@@ -161,23 +159,7 @@ mod tests {
         }
 
         #[async_trait]
-        impl Queue for Shelf {
-            async fn receive(&self) -> Result<Vec<Delivery>, Error> {
-                Err(Error::Closed)
-            }
-            fn set_credit(&self, _: u32) {}
-            async fn renew(&self, _: &[LockToken]) -> Vec<Result<(), RenewError>> {
-                Vec::new()
-            }
-            fn lock_length(&self) -> Duration {
-                Duration::from_mins(1)
-            }
-            async fn send(&self, _: Outgoing) -> Result<(), Error> {
-                Err(Error::Closed)
-            }
-            async fn schedule(&self, _: Outgoing, _: Timestamp) -> Result<(), Error> {
-                Err(Error::Closed)
-            }
+        impl Peek for Shelf {
             async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
                 self.1.fetch_add(1, Ordering::Relaxed);
                 let page = self.0.range(from.0..).take(usize::try_from(max).expect("small"));
@@ -189,7 +171,6 @@ mod tests {
                     })
                     .collect())
             }
-            async fn close(&self) {}
         }
     }
 }

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use servicebus::{
-    Delivery, Error, Message, Outgoing, Peeked, PeekedState, Queue, RenewError, SettleError, Settlement,
-    Settler,
+    Delivery, Error, Message, Outgoing, Peek, Peeked, PeekedState, Queue, RenewError, SettleError,
+    Settlement, Settler,
 };
 use shared::{
     class::Class,
@@ -93,6 +93,20 @@ impl Settler for Settling {
 struct Side(Arc<Fake>, Errand);
 
 #[async_trait]
+impl Peek for Side {
+    async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
+        let state = self.0.state();
+        let page = state.dead.range(from.0..).take(usize::try_from(max).unwrap_or(0));
+        let peeked = |number: &i64| Peeked {
+            message: Message { sequence: SequenceNumber(*number), ..Message::default() },
+            state: PeekedState::Active,
+            scheduled_for: None,
+        };
+        Ok(page.map(peeked).collect())
+    }
+}
+
+#[async_trait]
 impl Queue for Side {
     async fn receive(&self) -> Result<Vec<Delivery>, Error> {
         loop {
@@ -148,17 +162,6 @@ impl Queue for Side {
 
     async fn schedule(&self, _: Outgoing, _: Timestamp) -> Result<(), Error> {
         Err(Error::Closed)
-    }
-
-    async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
-        let state = self.0.state();
-        let page = state.dead.range(from.0..).take(usize::try_from(max).unwrap_or(0));
-        let peeked = |number: &i64| Peeked {
-            message: Message { sequence: SequenceNumber(*number), ..Message::default() },
-            state: PeekedState::Active,
-            scheduled_for: None,
-        };
-        Ok(page.map(peeked).collect())
     }
 
     async fn close(&self) {}

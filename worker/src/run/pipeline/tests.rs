@@ -6,7 +6,7 @@ use std::{path::Path, sync::Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use servicebus::{Message, Outgoing, Peeked, RenewError, SettleError, Settlement, Settler as Settles};
+use servicebus::{Message, Outgoing, Peek, Peeked, RenewError, SettleError, Settlement, Settler as Settles};
 use shared::{
     engine::{Failures, Intake, Planned},
     ids::{ContactId, SequenceNumber},
@@ -45,6 +45,13 @@ impl Settles for Record {
 }
 
 #[async_trait]
+impl Peek for Shelf {
+    async fn peek(&self, _: SequenceNumber, _: u32) -> Result<Vec<Peeked>, servicebus::Error> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
 impl Queue for Shelf {
     async fn receive(&self) -> Result<Vec<Delivery>, servicebus::Error> {
         let taken = std::mem::take(&mut *self.waiting.lock().expect("no panic under the lock"));
@@ -72,10 +79,6 @@ impl Queue for Shelf {
         }
         self.record.copies.lock().expect("no panic under the lock").push(message);
         Ok(())
-    }
-
-    async fn peek(&self, _: SequenceNumber, _: u32) -> Result<Vec<Peeked>, servicebus::Error> {
-        Ok(Vec::new())
     }
 
     async fn close(&self) {}
