@@ -129,6 +129,11 @@ pub fn plan(read: Read, planner: &Planner) -> Result<Intake, DeadLetter> {
 
 /// Reads a body; `marked` as in [`Intake::of`].
 pub fn changes(body: &[u8], content_type: Option<&str>, marked: bool) -> Result<Read, DeadLetter> {
+    decoded(body, content_type, marked).and_then(reported)
+}
+
+/// Decodes a body; `marked` as in [`Intake::of`].
+pub fn decoded(body: &[u8], content_type: Option<&str>, marked: bool) -> Result<decode::Message, DeadLetter> {
     let mut decoded = decode::decode(body, content_type).map_err(|error| match error.problem {
         Problem::Missing("Target" | "Targets") if marked => truncated(),
         _ => undecodable(&error),
@@ -136,6 +141,11 @@ pub fn changes(body: &[u8], content_type: Option<&str>, marked: bool) -> Result<
     if marked {
         decoded.mark_truncated();
     }
+    Ok(decoded)
+}
+
+/// What a decoded body reports, or why there is nothing in it to plan.
+pub fn reported(decoded: decode::Message) -> Result<Read, DeadLetter> {
     match decoded.subject {
         Subject::Contacts { changes, unread } => Ok(Read::Changes(changes, unreadable(unread))),
         Subject::NoChange => Ok(Read::Nothing(Needless::OperationIgnored)),

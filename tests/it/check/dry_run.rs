@@ -23,7 +23,7 @@ fn changes() -> [ContactChange; 3] {
     [change(1, &USER.to_string()), change(2, ""), change(3, "ada")]
 }
 
-async fn rehearse(world: &World, arguments: &[&str]) -> Result<String> {
+async fn dry_run(world: &World, arguments: &[&str]) -> Result<String> {
     let settings = world.layered(&[])?;
     let settings = settings.to_str().context("a path of text")?;
     let arguments = [&["run", "--dry-run", "--once", "--config", settings], arguments].concat();
@@ -47,7 +47,7 @@ async fn every_message_is_told_by_names_and_none_is_touched() -> Result<()> {
     let world = world().await?;
     world.post_changes(&changes()).await?;
     let before = world.bus.counts(QUEUE)?;
-    let told = rehearse(&world, &[]).await?;
+    let told = dry_run(&world, &[]).await?;
     assert_eq!(
         told,
         format!(
@@ -67,7 +67,7 @@ async fn values_are_shown_to_those_who_ask_and_graph_is_asked_on_demand() -> Res
     let world = world().await?;
     world.post_changes(&changes()[..1]).await?;
     let before = world.bus.counts(QUEUE)?;
-    let told = rehearse(&world, &["--values", "--online"]).await?;
+    let told = dry_run(&world, &["--values", "--online"]).await?;
     let first = told.lines().next().unwrap_or_default();
     assert_eq!(
         first,
@@ -76,7 +76,7 @@ async fn values_are_shown_to_those_who_ask_and_graph_is_asked_on_demand() -> Res
         )
     );
     untouched(&world, before)?;
-    let json = rehearse(&world, &["--json", "--online"]).await?;
+    let json = dry_run(&world, &["--json", "--online"]).await?;
     let mut lines = json.lines().map(serde_json::from_str::<serde_json::Value>);
     let first = lines.next().context("a line")??;
     assert_eq!(first["writes"][0]["already"], serde_json::json!(["surname"]));

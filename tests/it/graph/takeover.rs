@@ -250,7 +250,7 @@ async fn an_address_that_has_to_be_confirmed_waits_until_it_is() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_forecast_tells_what_would_be_kept_back() -> Result<()> {
+async fn every_preview_tells_what_would_be_kept_back() -> Result<()> {
     let world = b2c_world([alice()]).await?;
     let taking = taking(1);
     let settings = world.layered(&[B2C])?;

@@ -64,9 +64,9 @@ async fn a_dead_letter_from_before_a_newer_change_is_stale_when_it_is_put_back()
     first.stop().await?;
     // Another worker, which remembers nothing: only the mark of the user can tell.
     let second = world.start_worker(&settings)?;
-    let forecast = contactsync(&settings, "replay --dry-run --online --json").await?.expect(0);
-    assert_eq!(forecast.events("forecast")[0]["outcome"], "stale");
-    assert_eq!(ids(&world, DEAD_LETTERS)?, ["old"], "a forecast changes nothing");
+    let preview = contactsync(&settings, "replay --dry-run --online --json").await?.expect(0);
+    assert_eq!(preview.events("forecast")[0]["outcome"], "stale");
+    assert_eq!(ids(&world, DEAD_LETTERS)?, ["old"], "a preview changes nothing");
     contactsync(&settings, "replay").await?.expect(0);
     world.drained(PATIENCE).await?;
     let log = second.stop().await?;

@@ -85,7 +85,7 @@ async fn one_dead_letter_is_shown_with_what_it_asks_for_and_without_values() -> 
     assert!(!text.contains("Secretive"), "{text}");
     let json = contactsync(&settings, "dead-letters show 1 --values --json").await?.expect(0).out;
     let json: Json = serde_json::from_str(&json)?;
-    assert_eq!(json["now"]["changes"][0]["plan"]["write"]["givenName"], "Secretive");
+    assert_eq!(json["now"]["changes"][0]["write"]["set"]["givenName"], "Secretive");
     let missing = contactsync(&settings, "dead-letters show 2").await?.expect(1);
     assert!(missing.err.contains("there is no dead letter 2"), "{}", missing.err);
     assert_untouched(&world)

@@ -5,6 +5,7 @@ mod copies;
 mod crashes;
 mod listing;
 mod outcomes;
+mod previews;
 mod safety;
 
 use std::{path::Path, process::Stdio};

@@ -14,6 +14,7 @@ mod delivery;
 mod error;
 mod link_state;
 mod message;
+mod peek;
 mod sas;
 mod token;
 mod way;
@@ -30,7 +31,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use shared::ids::{LockToken, SequenceNumber};
+use shared::ids::LockToken;
 
 pub use confirm::{Confirmation, Confirmations, Confirmed};
 pub use connection_string::{ConnectionString, ConnectionStringError, Credential, Endpoint};
@@ -39,6 +40,7 @@ pub use delivery::{DeadLettering, Delivery, SettleError, Settled, Settlement, Se
 pub use error::{Cause, Error, RenewError};
 pub use link_state::LinkState;
 pub use message::{Damage, Message, Outgoing, Peeked, PeekedState, Properties, Property, UnreadableBody};
+pub use peek::{Peek, Walk, browse, last};
 pub use sas::SasKey;
 pub use token::{FixedToken, Token, TokenKind, TokenSource};
 pub use way::{Proxy, Way};
@@ -46,14 +48,6 @@ pub use way::{Proxy, Way};
 /// The largest credit. Service Bus allows so many concurrent receives on an entity (Microsoft Learn, "Service Bus
 /// quotas"); the number of locked messages has no limit.
 pub const MAX_CREDIT: usize = 5_000;
-
-/// A queue or sub-queue that can be looked into.
-#[async_trait]
-pub trait Peek: Send + Sync + 'static {
-    /// Peeks at up to `max` messages from a sequence number on, without locking them. Locked, deferred and scheduled
-    /// messages are included. An empty result means that there are none at or above the number.
-    async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error>;
-}
 
 /// A queue, or a sub-queue of one, that this process consumes.
 #[async_trait]

@@ -1,12 +1,11 @@
 //! `contactsync apply`: one contact to its user because a person says so, whatever a pre image shows.
 
-mod case;
+pub(super) mod case;
 mod tell;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, bail};
-use bytes::Bytes;
+use anyhow::bail;
 use servicebus::Message;
 use shared::{
     change::Change,
@@ -26,7 +25,10 @@ use super::{
     runtime::runtime,
     wiring,
 };
-use crate::{preview::judge, settings::Settings};
+use crate::{
+    preview::{judge, render::Values},
+    settings::Settings,
+};
 
 /// As many contacts as an error lists.
 const LISTED: usize = 20;
@@ -101,7 +103,7 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
 
 async fn carry_out(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
     let message = message(settings, args).await?;
-    let cases = match judge::changes(&message) {
+    let cases = match judge::report(&message) {
         Err(letter) => vec![Case::unread(letter)],
         Ok(Read::Nothing(why)) => vec![Case::nothing(why)],
         Ok(Read::Changes(changes, unread)) => {
@@ -124,7 +126,7 @@ async fn carry_out(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode>
     };
     let manner = Manner {
         write: args.yes,
-        values: args.dead_letter.is_none() || args.values,
+        values: Values::from(args.dead_letter.is_none() || args.values),
         guarded: settings.guard.attribute.is_some(),
         dead_letter: args.dead_letter,
     };
@@ -133,13 +135,11 @@ async fn carry_out(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode>
 }
 
 async fn message(settings: &Settings, args: &Args) -> anyhow::Result<Message> {
-    if let Some(sequence) = args.dead_letter {
-        return dead_letter_at(settings, SequenceNumber(sequence)).await;
+    match (args.dead_letter, &args.file) {
+        (Some(sequence), _) => dead_letter_at(settings, SequenceNumber(sequence)).await,
+        (None, Some(file)) => body::message(file, args.content_type.as_deref()),
+        (None, None) => bail!("a file or --dead-letter is needed"),
     }
-    let file = args.file.as_deref().context("a file or --dead-letter is needed")?;
-    let body = body::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let content_type = args.content_type.as_deref().map(Into::into);
-    Ok(Message { content_type, body: Ok(Bytes::from(body)), ..Message::default() })
 }
 
 /// The changes of the one contact that is meant, in the order of the message.

@@ -9,7 +9,6 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::Context;
 use serde_json::{Value, json};
 use shared::{ids::UserId, shown::Shown};
 
@@ -101,9 +100,9 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
 
 /// Judges the settings by a captured body, as far as the mapping can be read.
 fn by_message(parts: &Parts, file: &Path, args: &Args) -> anyhow::Result<Vec<Probe>> {
-    let body = body::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let message = body::message(file, args.content_type.as_deref())?;
     Ok(match &parts.planner {
-        Some(planner) => message_check::judge(&body, args.content_type.as_deref(), planner),
+        Some(planner) => message_check::check(&message, planner),
         None => vec![Probe::skipped("body", "the mapping cannot be used")],
     })
 }

@@ -3,7 +3,7 @@
 mod export;
 mod list;
 mod purge;
-mod show;
+pub(super) mod show;
 
 use std::process::ExitCode;
 

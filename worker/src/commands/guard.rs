@@ -11,17 +11,11 @@ use shared::{
     version::Version,
 };
 
-use super::{
-    json_text,
-    plan::{line, shown_version, version_json},
-    print,
-    queues::start_log,
-    runtime::runtime,
-    wiring,
-};
+use super::{json_text, print, queues::start_log, runtime::runtime, wiring};
 use crate::{
     commands::global::Global,
     graph::{self, GraphClient},
+    preview::render::{line, version, version_json},
     settings::Settings,
 };
 
@@ -197,9 +191,9 @@ impl Look {
         text
     }
 
-    fn row(&self, hash: &str, version: Version) -> String {
+    fn row(&self, hash: &str, of: Version) -> String {
         let name = self.name(hash).map_or_else(|| format!("unknown, hash {hash}"), str::to_owned);
-        format!("{name}: {}", shown_version(version))
+        format!("{name}: {}", version(of))
     }
 
     fn text(&self) -> String {

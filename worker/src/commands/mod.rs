@@ -16,12 +16,14 @@ pub mod decode;
 pub mod guard;
 pub mod health;
 pub mod plan;
-mod rehearse;
 pub mod replay;
 pub mod run;
 pub mod send;
 pub mod status;
 pub mod wiring;
+
+#[cfg(test)]
+mod same_answers;
 
 pub(crate) use terminal::{json_line, json_text, print, print_on};
 pub use terminal::{print_error, print_usage};

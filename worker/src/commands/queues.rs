@@ -1,10 +1,11 @@
 //! The queues that commands about dead letters need, and the set that their filters choose.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{sync::Arc, vec};
 
 use anyhow::Context;
-use servicebus::{Message, Peek, Queue, clock};
-use shared::ids::SequenceNumber;
+use jiff::Timestamp;
+use servicebus::{Message, Peek, Peeked, Queue, Walk, clock};
+use shared::{ids::SequenceNumber, plan::Planner};
 
 use super::{
     screen::Screen,
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::{
     identity::Clients,
-    operate::dead_letters::{Selection, Walk, browse},
+    operate::dead_letters::Selection,
     operate::replay::Members,
     settings::{Settings, Telemetry},
     telemetry::logging,
@@ -82,6 +83,60 @@ pub(super) async fn dead_letter_at(settings: &Settings, sequence: SequenceNumber
     Ok(found.message)
 }
 
+/// The dead letters that are meant, one after another, and to whoever waits how many were looked at.
+pub(super) struct Chosen<'a> {
+    queue: &'a dyn Peek,
+    selection: &'a Selection,
+    planner: &'a Planner,
+    now: Timestamp,
+    walk: Walk,
+    page: vec::IntoIter<Peeked>,
+    looked_at: u64,
+    left: u64,
+    screen: Screen,
+}
+
+impl<'a> Chosen<'a> {
+    pub(super) fn of(queue: &'a dyn Peek, settings: &'a Settings, selection: &'a Selection) -> Self {
+        Self {
+            queue,
+            selection,
+            planner: &settings.planner,
+            now: clock::now(),
+            walk: Walk::from(selection.first()),
+            page: Vec::new().into_iter(),
+            looked_at: 0,
+            left: selection.limit.unwrap_or(u64::MAX),
+            screen: Screen::new(None),
+        }
+    }
+
+    pub(super) async fn next(&mut self) -> anyhow::Result<Option<Message>> {
+        while self.left > 0 {
+            let Some(Peeked { message, .. }) = self.page.next() else {
+                let page =
+                    self.walk.page(self.queue).await.context("the dead letters cannot be looked at")?;
+                self.left = if page.is_empty() { 0 } else { self.left };
+                self.page = page.into_iter();
+                continue;
+            };
+            self.looked_at += 1;
+            let told = format!("looked at {} dead letters", self.looked_at);
+            self.screen.at(self.looked_at, &told, || told.clone());
+            let meant = self.selection.matches(&message, self.now, self.planner);
+            self.left -= u64::from(meant);
+            if self.selection.is_behind(message.sequence) {
+                self.left = 0;
+            }
+            if meant {
+                return Ok(Some(message));
+            }
+        }
+        self.screen.end();
+        Ok(None)
+    }
+}
+
 /// Fixes the set: all that are meant and are there now. Shows each of them to `each`.
 pub(super) async fn choose(
     queue: &dyn Peek,
@@ -89,25 +144,13 @@ pub(super) async fn choose(
     selection: &Selection,
     mut each: impl FnMut(&Message) -> anyhow::Result<()>,
 ) -> anyhow::Result<(Members, Walk)> {
-    let (now, mut members, mut failed) = (clock::now(), Members::new(), None);
-    let mut screen = Screen::new(None);
-    let (limit, mut seen) = (selection.limit.unwrap_or(u64::MAX), 0);
-    let walk = browse(queue, selection.first(), |peeked| {
-        let message = &peeked.message;
-        seen += 1;
-        screen
-            .at(seen, &format!("looked at {seen} dead letters"), || format!("looked at {seen} dead letters"));
-        if selection.matches(message, now, &settings.planner) {
-            members.insert(message.sequence);
-            failed = each(message).err();
+    let (mut chosen, mut members) = (Chosen::of(queue, settings, selection), Members::new());
+    while let Some(message) = chosen.next().await? {
+        members.insert(message.sequence);
+        if let Err(error) = each(&message) {
+            chosen.screen.end();
+            return Err(error);
         }
-        let enough = members.len() as u64 >= limit || selection.is_behind(message.sequence);
-        if enough || failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    let walk = walk.await.context("the dead letters cannot be looked at")?;
-    screen.end();
-    match failed {
-        Some(error) => Err(error),
-        None => Ok((members, walk)),
     }
+    Ok((members, chosen.walk))
 }

@@ -1,6 +1,6 @@
 //! `contactsync replay`: dead letters back to the queue.
 
-mod foretell;
+pub(super) mod preview;
 mod report;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
@@ -10,7 +10,6 @@ use servicebus::{MAX_CREDIT, Queue, clock};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use self::foretell::foretell;
 pub(super) use self::report::Report;
 use super::{
     queues::{Queues, choose, start_log},
@@ -94,7 +93,7 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     }
     start_log(&settings.telemetry)?;
     runtime()?.block_on(async {
-        if args.dry_run { foretell(&settings, args).await } else { put_back(&settings, args).await }
+        if args.dry_run { preview::show(&settings, args).await } else { put_back(&settings, args).await }
     })
 }
 

@@ -1,5 +1,7 @@
 //! `contactsync run`: one replica of the worker pool.
 
+pub(super) mod preview;
+
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context, ensure};
@@ -7,7 +9,6 @@ use servicebus::{LinkState, clock};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
-    rehearse,
     runtime::{runtime, stop_signal},
     wiring::{self, QueueSettings, ServiceBusQueue},
 };
@@ -36,7 +37,7 @@ pub struct Args {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    rehearsal: rehearse::Args,
+    preview: preview::Args,
 }
 
 /// Runs until SIGTERM or SIGINT, then finishes what is under way.
@@ -48,7 +49,7 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     }
     let runtime = runtime()?;
     if args.dry_run {
-        runtime.block_on(rehearse::run(settings, &args.rehearsal))?;
+        runtime.block_on(preview::run(settings, &args.preview))?;
     } else {
         runtime.block_on(work(settings))?;
     }

@@ -32,7 +32,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Answer, Directory, Error, Foreseen,
+    Answer, Difference, Directory, Error,
     answer::Handling,
     error::Cause,
     guard::Guard,
@@ -214,7 +214,7 @@ impl GraphClient {
     }
 
     /// Compares a write with the user as Graph shows him, and changes nothing.
-    pub async fn foresee(&self, write: &UserWrite) -> Result<Foreseen, Error> {
+    pub async fn preview(&self, write: &UserWrite) -> Result<Difference, Error> {
         let reading = Reading { diff: true, ..self.reading.clone() };
         let current = self.read(write, &reading).await?;
         let Reconciled { body, superseded, .. } =
@@ -228,7 +228,7 @@ impl GraphClient {
                 properties.push(entry.property.clone());
             }
         }
-        Ok(Foreseen { properties, superseded })
+        Ok(Difference { properties, superseded })
     }
 
     /// Sends the write; tells whether Graph hinted that a limit is near.

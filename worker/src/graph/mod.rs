@@ -17,7 +17,7 @@ pub use http::{GraphClient, Options, Priority};
 
 /// What a write would change by what Graph shows now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Foreseen {
+pub struct Difference {
     /// Properties that would be written.
     pub properties: Vec<Property>,
     /// Properties for which the user's mark shows a newer version.

@@ -1,7 +1,9 @@
-//! decode → plan, for one message.
+//! The one judge of messages: decode → plan. Nothing else reads a body to say what becomes of it, so a command can
+//! promise nothing that `run` does not keep.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{self, AssertUnwindSafe};
 
+use jiff::Timestamp;
 use servicebus::{Message, UnreadableBody};
 use shared::{
     change::Change,
@@ -11,58 +13,95 @@ use shared::{
         intake::{self, undecodable},
     },
     outcome::Outcome,
-    plan::Planner,
+    plan::{Forced, Plan, Planner},
     reason::{DeadLetter, DeadLetterReason},
 };
 
 use crate::envelope::DeliveryHistory;
 
-/// What becomes of a message, for whoever shows it and does not do it.
-pub(crate) fn intake(message: &Message, planner: &Planner) -> Intake {
-    intake_noting(message, planner, &mut |_| {})
+/// What becomes of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Judged {
+    /// What it asks for.
+    pub(crate) intake: Intake,
+    /// Its past, by which its changes find their place among others.
+    pub(crate) history: DeliveryHistory,
 }
 
-/// The same, with a look at the changes that it reports.
-pub(crate) fn intake_noting(message: &Message, planner: &Planner, decoded: Decoded<'_>) -> Intake {
-    guarded(read, message, &DeliveryHistory::of(message), planner, decoded)
-}
+/// What a message reports, or the dead letter of one that reports nothing.
+pub(crate) type Report = Result<intake::Read, DeadLetter>;
 
-/// A panic while one message is read is that message's failure, never the worker's end.
-pub(crate) fn guarded(
+/// What decodes and plans a message, and tells when it is decoded; an argument so that tests can show what a panic in
+/// it does.
+pub(crate) type Read = fn(&Message, &Planner, Reported<'_>) -> Intake;
+
+/// Is told what a message reports, between decoding and planning.
+pub(crate) type Reported<'r> = &'r mut dyn FnMut(&Report);
+
+/// Judges a message at this time. A panic is that message's failure, never the end of whoever asked.
+pub(crate) fn judge(
     read: Read,
     message: &Message,
-    past: &DeliveryHistory,
     planner: &Planner,
-    decoded: Decoded<'_>,
-) -> Intake {
-    let read = std::panic::catch_unwind(AssertUnwindSafe(|| read(message, planner, decoded)));
-    read.unwrap_or_else(|_| unread(past))
+    now: Timestamp,
+    reported: Reported<'_>,
+) -> Judged {
+    let history = DeliveryHistory::at(message, now);
+    let intake = guarded(|| read(message, planner, reported)).unwrap_or_else(|| unread(&history));
+    Judged { intake, history }
 }
 
-/// What decodes and plans a message, and tells when it is decoded.
-pub(crate) type Read = fn(&Message, &Planner, Decoded<'_>) -> Intake;
+/// The way of `run`, without the guard.
+pub(crate) fn read(message: &Message, planner: &Planner, reported: Reported<'_>) -> Intake {
+    let report = decoded(message).and_then(intake::reported);
+    reported(&report);
+    report.and_then(|report| intake::plan(report, planner)).unwrap_or_else(Intake::dead)
+}
 
-/// Is told which changes a message reports, between decoding and planning.
-pub(crate) type Decoded<'d> = &'d mut dyn FnMut(&[Change]);
-
-pub(crate) fn read(message: &Message, planner: &Planner, decoded: Decoded<'_>) -> Intake {
-    let read = changes(message);
-    decoded(match &read {
+/// The changes of a report.
+pub(crate) fn changes(report: &Report) -> &[Change] {
+    match report {
         Ok(intake::Read::Changes(changes, _)) => changes,
         Ok(intake::Read::Nothing(_)) | Err(_) => &[],
-    });
-    read.and_then(|read| intake::plan(read, planner)).unwrap_or_else(Intake::dead)
+    }
 }
 
-/// What a message reports.
-pub(crate) fn changes(message: &Message) -> Result<intake::Read, DeadLetter> {
+/// What a message reports, for whoever needs no plan.
+pub(crate) fn report(message: &Message) -> Report {
+    guarded(|| decoded(message).and_then(intake::reported)).unwrap_or_else(|| Err(internal()))
+}
+
+/// The plan for one change of a message.
+pub(crate) fn plan(change: &Change, planner: &Planner) -> Plan {
+    guarded(|| planner.plan(change)).unwrap_or_else(|| Plan::Impossible(internal()))
+}
+
+/// The plan for one change that a person forces through.
+pub(crate) fn forced(change: &Change, planner: &Planner) -> Forced {
+    let impossible = || Forced { plan: Plan::Impossible(internal()), left_out: Vec::new() };
+    guarded(|| planner.plan_forced(change)).unwrap_or_else(impossible)
+}
+
+/// Everything that a message says of itself; without the guard.
+pub(crate) fn decoded(message: &Message) -> Result<decode::Message, DeadLetter> {
     let marked = message.properties.iter().any(|(name, _)| decode::Message::is_truncation_marker(name));
     let body = message.body.as_ref().map_err(|why| unreadable(*why))?;
-    intake::changes(body, message.content_type.as_deref(), marked)
+    #[cfg(test)]
+    assert!(!body.ends_with(PANICS), "this reading panics");
+    intake::decoded(body, message.content_type.as_deref(), marked)
+}
+
+/// How a body ends whose reading panics, in tests.
+#[cfg(test)]
+pub(crate) const PANICS: &[u8] = b"this reading panics";
+
+/// Reads bytes of others; `None` if that panicked.
+pub(crate) fn guarded<T>(read: impl FnOnce() -> T) -> Option<T> {
+    panic::catch_unwind(AssertUnwindSafe(read)).ok()
 }
 
 /// The dead letter of a message without a body that can be read.
-pub(crate) fn unreadable(why: UnreadableBody) -> DeadLetter {
+fn unreadable(why: UnreadableBody) -> DeadLetter {
     match why {
         UnreadableBody::Sequence | UnreadableBody::Value => undecodable(&why),
         UnreadableBody::Message(_) => DeadLetter::new(
@@ -74,8 +113,12 @@ pub(crate) fn unreadable(why: UnreadableBody) -> DeadLetter {
 
 /// A message whose reading panicked: once it is handed back for later, when another version of contactsync may
 /// read it; then it is dead-lettered.
-fn unread(past: &DeliveryHistory) -> Intake {
-    if past.attempt == 0 { Intake::Settle(Outcome::Returned(internal())) } else { Intake::dead(internal()) }
+fn unread(history: &DeliveryHistory) -> Intake {
+    if history.attempt == 0 {
+        Intake::Settle(Outcome::Returned(internal()))
+    } else {
+        Intake::dead(internal())
+    }
 }
 
 pub(crate) fn internal() -> DeadLetter {

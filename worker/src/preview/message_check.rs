@@ -3,23 +3,21 @@
 
 use std::collections::BTreeSet;
 
+use servicebus::{Message, clock};
 use shared::{
     change::{Change, Operation},
-    decode::{self, AUTOMATIC_IMAGE, Context, Format, Message, Subject, context::Images, value::Member},
-    engine::{
-        Intake,
-        intake::{self, Read},
+    decode::{
+        self, AUTOMATIC_IMAGE, Context, Format, Message as Decoded, Subject, context::Images, value::Member,
     },
     ids::SequenceNumber,
     link_watch::{Link, LinkWatch, Verdict},
     mapping::{Row, Source},
-    outcome::Outcome,
     patch::MovesFrom,
     plan::Planner,
     property::Kind,
 };
 
-use super::waiting;
+use super::{Preview, judge, render, waiting};
 use crate::settings::check::{Probe, Severity};
 
 const BODY: &str = "body";
@@ -29,32 +27,33 @@ const LINK: &str = "link";
 const COLUMN: &str = "column";
 const OUTCOME: &str = "outcome";
 
-/// Judges the settings by a body.
+/// Judges the settings by a message.
 #[must_use]
-pub fn judge(body: &[u8], content_type: Option<&str>, planner: &Planner) -> Vec<Probe> {
-    let message = match decode::decode(body, content_type) {
-        Ok(message) => message,
-        Err(error) => {
-            let letter = intake::undecodable(&error);
-            return vec![Probe::failed(BODY, letter.description.as_str(), "")];
-        }
-    };
-    let mut probes = vec![read(&message)];
-    if let Subject::Contacts { changes, .. } = &message.subject {
+pub fn check(message: &Message, planner: &Planner) -> Vec<Probe> {
+    let preview = Preview::of(message, planner, clock::now());
+    let probes = judge::guarded(|| probes(message, planner, &preview));
+    // If reading it panics, that is what becomes of it, too.
+    probes.unwrap_or_else(|| vec![outcome(BODY, &preview)])
+}
+
+fn probes(message: &Message, planner: &Planner, preview: &Preview) -> Vec<Probe> {
+    let Ok(decoded) = judge::decoded(message) else { return vec![outcome(BODY, preview)] };
+    let mut probes = vec![read(&decoded)];
+    if let Subject::Contacts { changes, .. } = &decoded.subject {
         let touches_users =
             |change: &Change| !matches!(change.operation, Operation::Delete | Operation::Administrative);
-        probes.extend(organization(&message, planner));
-        if !message.truncated && changes.iter().any(touches_users) {
-            probes.push(images(body, content_type, &message, changes, planner));
+        probes.extend(organization(&decoded, planner));
+        if !decoded.truncated && changes.iter().any(touches_users) {
+            probes.push(images(message, &decoded, changes, planner));
             probes.push(link(changes, planner));
             probes.extend(columns(changes, planner));
         }
     }
-    probes.push(outcome(body, content_type, planner));
+    probes.push(outcome(OUTCOME, preview));
     probes
 }
 
-fn read(message: &Message) -> Probe {
+fn read(message: &Decoded) -> Probe {
     let format = match message.format {
         Format::Json => "JSON",
         Format::Xml => "XML",
@@ -84,7 +83,7 @@ fn name(name: &str) -> &str {
     if known { name } else { "a message of an odd name" }
 }
 
-fn organization(message: &Message, planner: &Planner) -> Option<Probe> {
+fn organization(message: &Decoded, planner: &Planner) -> Option<Probe> {
     if planner.organizations.is_empty() {
         return None;
     }
@@ -99,18 +98,13 @@ fn organization(message: &Message, planner: &Planner) -> Option<Probe> {
 }
 
 /// The images that came along, and what those that did not would be good for.
-fn images(
-    body: &[u8],
-    content_type: Option<&str>,
-    message: &Message,
-    changes: &[Change],
-    planner: &Planner,
-) -> Probe {
-    let payload = decode::open(body, content_type).ok();
+fn images(message: &Message, decoded: &Decoded, changes: &[Change], planner: &Planner) -> Probe {
+    let body = message.body.as_deref().unwrap_or_default();
+    let payload = decode::open(body, message.content_type.as_deref()).ok();
     let context = payload.as_ref().and_then(|payload| payload.context().ok());
     let registered = context.as_ref().map(aliases).unwrap_or_default();
     let told = if registered.is_empty() { "none".to_owned() } else { registered.join(", ") };
-    if message.name.ends_with("Multiple") {
+    if decoded.name.ends_with("Multiple") {
         return Probe::good(IMAGES, format!("{told}; messages about several contacts bring none"));
     }
     let [change] = changes else { return Probe::good(IMAGES, told) };
@@ -287,35 +281,21 @@ fn one_column(changes: &[Change], column: &str, planner: &Planner) -> Probe {
 }
 
 /// What `run` would do with the message.
-fn outcome(body: &[u8], content_type: Option<&str>, planner: &Planner) -> Probe {
-    let read = intake::changes(body, content_type, false);
-    let intake = read.and_then(|read: Read| intake::plan(read, planner)).unwrap_or_else(Intake::dead);
-    match intake {
-        Intake::Work(writes, failed) => {
-            let users: BTreeSet<_> = writes.iter().map(|write| write.user).collect();
-            let users = users.len();
-            if let Some(letter) = failed.letter() {
-                let why = letter.description.as_str();
-                let what = format!(
-                    "would be a dead letter, {}, after {users} users were written: {why}",
-                    letter.reason
-                );
-                return Probe::failed(OUTCOME, what, "");
-            }
-            let properties: BTreeSet<_> = writes
-                .iter()
-                .flat_map(|write| write.patch.iter().map(|(property, _)| property.to_string()))
-                .collect();
-            let properties = properties.into_iter().collect::<Vec<_>>().join(", ");
-            Probe::good(OUTCOME, format!("would write {properties} to {users} users"))
-        }
-        Intake::Settle(Outcome::DeadLettered(letter)) => {
-            let (reason, why) = (letter.reason, letter.description.as_str());
-            Probe::failed(OUTCOME, format!("would be a dead letter, {reason}: {why}"), "")
-        }
-        Intake::Settle(Outcome::Unchanged(needless)) => {
-            Probe::good(OUTCOME, format!("would be completed: {}", needless.explain()))
-        }
-        Intake::Settle(outcome) => Probe::good(OUTCOME, format!("would be {}", outcome.as_str())),
+fn outcome(check: &'static str, preview: &Preview) -> Probe {
+    let users: BTreeSet<_> = preview.writes.iter().map(|one| one.write.user).collect();
+    if let Some(letter) = &preview.letter {
+        let after = match users.len() {
+            0 => String::new(),
+            users => format!(", after {users} users were written"),
+        };
+        let (reason, why) = (letter.reason, letter.description.as_str());
+        return Probe::failed(check, format!("would be a dead letter, {reason}{after}: {why}"), "");
     }
+    Probe::good(
+        check,
+        match preview.nothing {
+            Some(why) => format!("would be completed: {}", why.explain()),
+            None => format!("would write {} to {} users", render::outcome(preview).1, users.len()),
+        },
+    )
 }

@@ -2,18 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use servicebus::Message;
+use servicebus::{Message, clock};
 use shared::{
-    change::Change,
-    engine::Intake,
     ids::UserId,
     link_watch::{LinkWatch, Report, Verdict, WARN_AT_START, Why},
-    outcome::Outcome,
     plan::Planner,
     reason::DeadLetterReason,
 };
 
-use super::judge;
+use super::{Preview, judge};
 use crate::settings::check::{Probe, Severity};
 
 /// What was tried, for the messages as a whole.
@@ -65,18 +62,16 @@ impl<'p> Sample<'p> {
     /// Takes a message in.
     pub fn add(&mut self, message: &Message) {
         let Self { planner, watch, carried, users, .. } = self;
-        let mut note = |changes: &[Change]| {
-            watch.look(changes, planner, message.sequence);
-            users.extend(changes.iter().filter_map(|change| planner.linked_user(change)));
-            for columns in changes.iter().flat_map(|change| [&change.columns, &change.after, &change.before])
-            {
-                let mapped = columns.iter().map(|(name, _)| name).filter(|name| planner.mapping.maps(name));
-                carried.extend(mapped.map(Box::from));
-            }
-        };
-        let intake = judge::intake_noting(message, planner, &mut note);
+        let preview = Preview::of(message, planner, clock::now());
+        let changes = judge::changes(&preview.report);
+        watch.look(changes, planner, message.sequence);
+        users.extend(changes.iter().filter_map(|change| planner.linked_user(change)));
+        for columns in changes.iter().flat_map(|change| [&change.columns, &change.after, &change.before]) {
+            let mapped = columns.iter().map(|(name, _)| name).filter(|name| planner.mapping.maps(name));
+            carried.extend(mapped.map(Box::from));
+        }
         self.messages += 1;
-        if let Intake::Settle(Outcome::DeadLettered(letter)) = intake {
+        if let Some(letter) = &preview.letter {
             *self.letters.entry(letter.reason).or_default() += 1;
         }
     }

@@ -8,7 +8,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use servicebus::{Peeked, Queue};
+use servicebus::{Peeked, Queue, clock};
 use shared::{
     change::Change,
     engine::Intake,
@@ -23,8 +23,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::pipeline::Policy;
 use crate::{
-    envelope::DeliveryHistory,
-    preview::judge::{Read, guarded},
+    preview::judge::{Read, Report, changes, judge},
     settings::LinkUnseen,
     telemetry::{Observer, health::Fault, labels::Warning},
 };
@@ -126,8 +125,8 @@ impl<Q: Queue> LinkGate<Q> {
         });
         for Peeked { message, .. } in &peeked {
             let watch = &mut self.watch;
-            let mut note = |changes: &[Change]| watch.look(changes, planner, message.sequence);
-            guarded(read, message, &DeliveryHistory::of(message), planner, &mut note);
+            let mut note = |report: &Report| watch.look(changes(report), planner, message.sequence);
+            judge(read, message, planner, clock::now(), &mut note);
             self.next = self.next.max(SequenceNumber(message.sequence.0.saturating_add(1)));
         }
         if !peeked.is_empty() && !self.watch.seen() && self.pages < PAGES {

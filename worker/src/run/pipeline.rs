@@ -10,7 +10,6 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnord
 use jiff::Timestamp;
 use servicebus::{Delivery, Queue, clock, times::Reading};
 use shared::{
-    change::Change,
     class::Class,
     engine::{self, Arrival, Effect, Engine, LookResult, WriteResult, renewal::Renewal},
     gate::State,
@@ -36,9 +35,8 @@ use super::{
     state::StateLog,
 };
 use crate::{
-    envelope::DeliveryHistory,
     graph::{self, Directory, Patience},
-    preview::judge::{Read, guarded, internal, read},
+    preview::judge::{Judged, Read, Report, changes, internal, judge, read},
     settings::{LinkUnseen, Settings},
     telemetry::{
         Observer,
@@ -217,15 +215,14 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         let Now { instant: received, moment, wall } = now;
         // Ages are counted by the clock that wrote the beginning.
         let there = self.observer.times.at_service_bus(Reading { instant: received, wall });
-        let past = DeliveryHistory::at(&delivery.message, there);
         let trace = self.observer.trace(&delivery.message, wall).map(|trace| (trace, clock::now()));
         let mut decoded = None;
         let (planner, sequence) = (&self.policy.planner, delivery.message.sequence);
-        let mut note = |changes: &[Change]| {
+        let mut note = |report: &Report| {
             decoded = trace.is_some().then(clock::now);
-            self.link.look(changes, planner, sequence);
+            self.link.look(changes(report), planner, sequence);
         };
-        let intake = guarded(self.read, &delivery.message, &past, planner, &mut note);
+        let Judged { intake, history: past } = judge(self.read, &delivery.message, planner, there, &mut note);
         let intake = self.link.admit(intake, past.arrival);
         if let Some((trace, begun)) = &trace {
             let (end, done) = (decoded.unwrap_or_else(clock::now), clock::now());

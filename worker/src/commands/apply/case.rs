@@ -9,7 +9,7 @@ use shared::{
     lanes::Success,
     mark::Mark,
     patch::{PropertyValue, UserWrite},
-    plan::{Forced, LinkMatch, Needless, Plan},
+    plan::{Forced, LinkMatch, Needless, Plan, Planner},
     property::Property,
     reason::{DeadLetter, chain},
     version::Version,
@@ -18,6 +18,7 @@ use shared::{
 use crate::{
     envelope::DeliveryHistory,
     graph::{self, Directory, GraphClient},
+    preview::{judge, stamped},
     settings::Settings,
 };
 
@@ -31,16 +32,18 @@ pub(super) struct Order<'a> {
     pub(super) overrule: bool,
 }
 
+/// Properties that a message does not carry whole, and the column that is missing.
+type LeftOut = Vec<(Property, Box<str>)>;
+
 /// One change, or a message without any.
 pub(super) struct Case {
     pub(super) change: Option<Change>,
-    /// Properties that the message does not carry whole, and the column that is missing.
-    pub(super) left_out: Vec<(Property, Box<str>)>,
+    pub(super) left_out: LeftOut,
     pub(super) end: End,
 }
 
 /// How it ended.
-pub(super) enum End {
+pub(in crate::commands) enum End {
     /// There is nothing to write.
     Nothing(Needless),
     /// It cannot be planned.
@@ -50,7 +53,7 @@ pub(super) enum End {
 }
 
 /// A planned write beside the user.
-pub(super) struct Looked {
+pub(in crate::commands) struct Looked {
     pub(super) write: UserWrite,
     /// What the look showed of each property, in order; why there was no look.
     pub(super) seen: Result<Vec<Seen>, String>,
@@ -60,7 +63,7 @@ pub(super) struct Looked {
 
 /// What is so for one property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(in crate::commands) enum Seen {
     /// The user has another value.
     Different,
     /// The user has this value.
@@ -86,15 +89,10 @@ impl Case {
         if order.overrule {
             planner.link_match = LinkMatch::Anything;
         }
-        let Forced { plan, left_out } = planner.plan_forced(&change);
-        let end = match plan {
-            Plan::Nothing(why) => End::Nothing(why),
-            Plan::Impossible(letter) => End::Impossible(letter),
-            Plan::Write { user, patch } => {
-                let (contact, version) = (change.contact, change.version);
-                let write = Planned { user, contact, version, patch, member: None };
-                End::Looked(Looked::at(write_of(&write, message, clock::now()), order).await)
-            }
+        let (write, left_out) = forced(&change, message, &planner, clock::now());
+        let end = match write {
+            Ok(write) => End::Looked(Looked::at(write, order).await),
+            Err(end) => end,
         };
         Self { change: Some(change), left_out, end }
     }
@@ -114,10 +112,24 @@ impl Case {
     }
 }
 
-/// The write as `run` would make it. A file has no place in a queue: without a version of its own it is of now.
-fn write_of(planned: &Planned, message: &Message, now: Timestamp) -> UserWrite {
-    let past = DeliveryHistory::of(message);
-    planned.alone(past.first_seen.unwrap_or(now), past.arrival)
+/// The write that is forced through, stamped as `run` stamps it, or why there is none; and what is left out of it.
+pub(in crate::commands) fn forced(
+    change: &Change,
+    message: &Message,
+    planner: &Planner,
+    now: Timestamp,
+) -> (Result<UserWrite, End>, LeftOut) {
+    let Forced { plan, left_out } = judge::forced(change, planner);
+    let write = match plan {
+        Plan::Nothing(why) => Err(End::Nothing(why)),
+        Plan::Impossible(letter) => Err(End::Impossible(letter)),
+        Plan::Write { user, patch } => {
+            let (contact, version) = (change.contact, change.version);
+            let write = Planned { user, contact, version, patch, member: None };
+            Ok(stamped(&write, &DeliveryHistory::at(message, now), now))
+        }
+    };
+    (write, left_out)
 }
 
 impl Looked {
@@ -158,11 +170,11 @@ async fn look(write: &mut UserWrite, order: &Order<'_>) -> Result<Vec<Seen>, gra
             *overruled = Some(version);
         }
     }
-    let foreseen = order.directory.foresee(write).await?;
+    let difference = order.directory.preview(write).await?;
     let seen = write.entries.iter().zip(overruled).map(|(entry, overruled)| match overruled {
-        _ if foreseen.superseded.contains(&entry.property) => Seen::Newer(mark.version(&entry.property)),
+        _ if difference.superseded.contains(&entry.property) => Seen::Newer(mark.version(&entry.property)),
         Some(version) => Seen::Overruled(version),
-        None if foreseen.properties.contains(&entry.property) => Seen::Different,
+        None if difference.properties.contains(&entry.property) => Seen::Different,
         None => Seen::Same,
     });
     Ok(seen.collect())

@@ -4,9 +4,11 @@ use serde_json::{Map, Value, json};
 use shared::{patch::PropertyValue, version::Version};
 
 use super::case::{Case, End, Looked, Seen};
-use crate::commands::{
-    json_text,
-    plan::{dead_letter, letter_json, line, shown, shown_version, version_json, version_of},
+use crate::{
+    commands::json_text,
+    preview::render::{
+        Values, dead_letter, head, head_json, letter_json, line, named, shown, version, version_json,
+    },
 };
 
 /// How to tell it.
@@ -14,7 +16,7 @@ pub(super) struct Manner {
     /// Whether it was to be written.
     pub(super) write: bool,
     /// Whether values are shown.
-    pub(super) values: bool,
+    pub(super) values: Values,
     /// Whether there is a guard.
     pub(super) guarded: bool,
     /// The number of the dead letter, if it is one.
@@ -34,8 +36,7 @@ impl Manner {
 
     fn case(&self, text: &mut String, case: &Case) {
         if let Some(change) = &case.change {
-            line(text, "contact", &format!("{}, {:?}", change.contact, change.operation));
-            line(text, "version", &version_of(change));
+            head(text, change);
         }
         match &case.end {
             End::Nothing(why) => line(text, "nothing", why.explain()),
@@ -51,9 +52,9 @@ impl Manner {
     fn looked(&self, text: &mut String, looked: &Looked) {
         line(text, "user", &looked.write.user.to_string());
         for (property, value, seen) in looked.rows() {
-            let value = if self.values { format!(" = {}", shown(value)) } else { String::new() };
+            let what = named(property, value, self.values);
             let word = if seen.is_none_or(Seen::is_written) { "write" } else { "keep" };
-            line(text, word, &format!("{property}{value}{}", seen.map(remark).unwrap_or_default()));
+            line(text, word, &format!("{what}{}", seen.map(remark).unwrap_or_default()));
         }
         if !self.guarded {
             line(
@@ -107,19 +108,14 @@ impl Manner {
     }
 
     fn case_json(&self, case: &Case) -> Value {
-        let mut object = Map::new();
-        if let Some(change) = &case.change {
-            object.insert("contact".into(), json!(change.contact.to_string()));
-            object.insert("operation".into(), json!(format!("{:?}", change.operation)));
-            object.insert("version".into(), change.version.map_or(Value::Null, version_json));
-        }
+        let mut object = case.change.as_ref().map_or_else(Map::new, head_json);
         match &case.end {
             End::Nothing(why) => drop(object.insert("nothing".into(), json!(why.as_str()))),
             End::Impossible(letter) => drop(object.insert("deadLetter".into(), letter_json(letter))),
             End::Looked(looked) => {
                 object.insert("user".into(), json!(looked.write.user.to_string()));
                 let rows = looked.rows().map(|(property, value, seen)| {
-                    property_json(property.name(), self.values.then_some(value), seen)
+                    property_json(property.name(), (self.values == Values::Shown).then_some(value), seen)
                 });
                 object.insert("properties".into(), rows.collect());
                 object.insert("written".into(), json!(looked.is_written()));
@@ -149,7 +145,7 @@ fn property_json(name: &str, value: Option<&PropertyValue>, seen: Option<Seen>) 
 
 /// What is to be said of a property besides its value.
 fn remark(seen: Seen) -> String {
-    let of = |version: Version| format!("({})", shown_version(version));
+    let of = |of: Version| format!("({})", version(of));
     match seen {
         Seen::Different => String::new(),
         Seen::Same => "; the user has it already".to_owned(),

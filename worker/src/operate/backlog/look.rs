@@ -3,13 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use servicebus::{Error, Message, Peek, Peeked, PeekedState};
-use shared::ids::SequenceNumber;
+use servicebus::{Error, Message, Peek, Peeked, PeekedState, Walk};
 
 use crate::envelope::DeliveryHistory;
 
-/// Messages in one look; the service gives no more, and fewer if they are large.
-const PAGE: u32 = 250;
 /// The property with a dead letter's reason.
 const REASON: &str = "DeadLetterReason";
 
@@ -32,19 +29,21 @@ pub struct Census {
 
 /// Looks at up to `limit` messages from the head on.
 pub async fn census(queue: &dyn Peek, limit: u32) -> Result<Census, Error> {
-    let mut census = Census::default();
-    let (mut from, mut left) = (SequenceNumber(1), limit);
-    while left > 0 {
-        let page = queue.peek(from, left.min(PAGE)).await?;
-        let Some(last) = page.last() else { return Ok(census) };
-        from = SequenceNumber(last.message.sequence.0.saturating_add(1));
-        left = left.saturating_sub(u32::try_from(page.len()).unwrap_or(u32::MAX));
+    let (mut census, mut walk) = (Census::default(), Walk::default());
+    loop {
+        let left = limit.saturating_sub(u32::try_from(walk.seen).unwrap_or(u32::MAX));
+        if left == 0 {
+            census.more = !walk.look(queue, 1).await?.is_empty();
+            return Ok(census);
+        }
+        let page = walk.look(queue, left).await?;
+        if page.is_empty() {
+            return Ok(census);
+        }
         for peeked in &page {
             census.add(peeked);
         }
     }
-    census.more = !queue.peek(from, 1).await?.is_empty();
-    Ok(census)
 }
 
 impl Census {
@@ -100,6 +99,7 @@ fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp
 mod tests {
     use async_trait::async_trait;
     use servicebus::Property;
+    use shared::ids::SequenceNumber;
 
     use super::*;
 

@@ -1,17 +1,15 @@
 //! Dead letters as an operator sees them: what failed and why, in groups and one by one.
 //!
-//! Everything here reads by peek, which locks nothing and changes nothing. [`browse`] walks through a queue of any
-//! length; [`Letter`] is what one message says about its failure, [`Selection`] the filters that `list`, `export`,
-//! `purge` and `replay` share, [`Census`] the groups, [`record`] the form in which messages are exported.
+//! Everything here reads by peek, which locks nothing and changes nothing. [`Letter`] is what one message says about its
+//! failure, [`Selection`] the filters that `list`, `export`, `purge` and `replay` share, [`Census`] the groups,
+//! [`record`] the form in which messages are exported.
 
-mod browse;
 mod census;
 mod letter;
 mod selection;
 
 pub mod record;
 
-pub use browse::{Walk, browse, last};
 pub use census::{AGES, Census, Group, Key};
 pub use letter::Letter;
 pub use selection::{Condition, Selection, Subjects, shown, span};

@@ -5,14 +5,13 @@ use std::{fmt, ops::RangeInclusive, str::FromStr, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use servicebus::{Message, Property};
 use shared::{
-    engine::intake::{self, Read},
     ids::{ContactId, SequenceNumber, UserId},
     plan::Planner,
 };
 use uuid::Uuid;
 
 use super::Letter;
-use crate::duration;
+use crate::{duration, preview::judge};
 
 /// Filters. One that is given several times matches any of its values; different ones must all match.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -64,11 +63,8 @@ impl Subjects {
     /// Decodes a message as far as it goes.
     #[must_use]
     pub fn of(message: &Message, planner: &Planner) -> Self {
-        let Ok(body) = &message.body else { return Self::default() };
-        let Ok(Read::Changes(changes, _)) = intake::changes(body, message.content_type.as_deref(), false)
-        else {
-            return Self::default();
-        };
+        let report = judge::report(message);
+        let changes = judge::changes(&report);
         Self {
             contacts: changes.iter().map(|change| change.contact).collect(),
             users: changes.iter().filter_map(|change| planner.linked_user(change)).collect(),

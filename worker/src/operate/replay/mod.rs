@@ -2,10 +2,9 @@
 //!
 //! A set is fixed first, by peek. Then dead letters are received under lock ([`taking`]), each member is sent as a
 //! fresh copy and completed when the service has confirmed the copy, at the pace that [`Pacing`] allows by what
-//! became of those before ([`Outcomes`]). [`Run`] is the loop around them, [`forecast`] the run that changes nothing.
+//! became of those before ([`Outcomes`]). [`Run`] is the loop around them.
 
 mod file;
-mod forecast;
 mod outcomes;
 mod pacing;
 mod run;
@@ -18,7 +17,6 @@ mod tests;
 mod watch;
 
 pub use file::File;
-pub use forecast::{Forecast, forecast, write_of};
 pub use outcomes::{Look, Outcomes};
 pub use pacing::{Pacing, Seen, Share, Turn};
 pub use run::{Errand, Order, Run};

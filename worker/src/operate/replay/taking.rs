@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use servicebus::{Delivery, Error, Queue, Settlement, Unsettled};
+use servicebus::{Delivery, Error, Queue, Settlement, Unsettled, browse};
 use shared::{
     engine::renewal::{Locks, Renewal},
     ids::{LockToken, SequenceNumber},
@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::supply::Item;
-use crate::{operate::dead_letters::browse, run::renewal::renew};
+use crate::run::renewal::renew;
 
 /// Most messages asked for at once.
 const MOST: usize = 256;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc, time::Duration};
 
-use servicebus::{Error, Queue};
+use servicebus::{Error, Queue, browse, last};
 use shared::ids::SequenceNumber;
 use tokio::{
     task::JoinSet,
@@ -11,10 +11,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{Look, Outcomes};
-use crate::{
-    envelope::replayed_by,
-    operate::dead_letters::{browse, last},
-};
+use crate::envelope::replayed_by;
 
 /// Time between two looks.
 const PAUSE: Duration = Duration::from_millis(500);

@@ -120,7 +120,7 @@ longest_delay = "20s"
 "#;
 
 /// A body is the number of a user; one of other text cannot be read without a panic.
-fn touchy_read(message: &Message, _: &Planner, _: judge::Decoded<'_>) -> Intake {
+fn touchy_read(message: &Message, _: &Planner, _: judge::Reported<'_>) -> Intake {
     let body = message.body.as_ref().expect("has a body");
     let number: u128 = str::from_utf8(body).expect("text").parse().expect("this reading panics");
     let name = Property::named("givenName").expect("known");

@@ -52,7 +52,7 @@ pub(super) async fn probes(
     probes.push(called);
     if let Some(user) = user {
         probes.push(if reached {
-            rehearse(settings, &directory, user).await
+            preview(settings, &directory, user).await
         } else {
             Probe::skipped(USER, "graph cannot be called")
         });
@@ -124,12 +124,12 @@ async fn call(directory: &graph::GraphClient) -> Probe {
 }
 
 /// A write to a user as `run` would make it, as far as it goes without being sent.
-async fn rehearse(settings: &Settings, directory: &graph::GraphClient, user: UserId) -> Probe {
+async fn preview(settings: &Settings, directory: &graph::GraphClient, user: UserId) -> Probe {
     let write = sample(settings, user);
     let properties: Vec<_> = write.entries.iter().map(|entry| entry.property.to_string()).collect();
     let guard = settings.guard.attribute.as_ref();
     let guard = guard.map_or_else(String::new, |guard| format!(" and the mark in {guard}"));
-    match directory.foresee(&write).await {
+    match directory.preview(&write).await {
         Ok(_) => Probe::good(
             USER,
             format!(

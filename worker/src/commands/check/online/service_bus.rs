@@ -2,12 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use servicebus::{self, LinkState, Peek, Peeked, Queue, admin};
-use shared::{
-    ids::{SequenceNumber, UserId},
-    plan::Planner,
-    reason::chain,
-};
+use servicebus::{self, LinkState, Peek, Queue, Walk, admin};
+use shared::{ids::UserId, plan::Planner, reason::chain};
 
 use super::super::super::wiring::{self, ServiceBusQueue};
 use crate::{
@@ -71,21 +67,15 @@ pub(super) async fn probes(settings: &Settings, clients: &Clients) -> (Vec<Probe
 /// What the messages that wait say about the settings, and which users they mean. They are looked at and not taken.
 async fn waiting(queue: &impl Peek, planner: &Planner) -> (Vec<Probe>, BTreeSet<UserId>) {
     let mut sample = Sample::new(planner);
-    let mut next = SequenceNumber(0);
+    let mut walk = Walk::default();
     for _ in 0..PAGES {
-        let peeked = match queue.peek(next, PAGE).await {
-            Ok(peeked) => peeked,
+        match walk.look(queue, PAGE).await {
+            Ok(page) if page.is_empty() => break,
+            Ok(page) => page.iter().for_each(|peeked| sample.add(&peeked.message)),
             Err(error) => {
                 let probe = Probe::found(Severity::Warning, WAITING, chain(&error), "");
                 return (vec![probe], sample.into_users());
             }
-        };
-        if peeked.is_empty() {
-            break;
-        }
-        for Peeked { message, .. } in &peeked {
-            sample.add(message);
-            next = next.max(SequenceNumber(message.sequence.0.saturating_add(1)));
         }
     }
     (sample.probes(), sample.into_users())

@@ -1,17 +1,27 @@
-//! Walking through a queue by peek, page by page, whatever its length.
+//! Looking into a queue without taking anything: one look, and walks page by page, whatever the queue's length.
 
 use std::{ops::ControlFlow, time::Duration};
 
-use servicebus::{Error, Peek, Peeked, retry::retry};
+use async_trait::async_trait;
 use shared::{
     ids::SequenceNumber,
     retry::{Again, Ladder},
 };
 
-/// Messages in one look; the service gives fewer when they are long.
+use crate::{Error, Peeked, retry::retry};
+
+/// Messages in one look; the service gives no more, and fewer when they are long.
 const PAGE: u32 = 250;
 /// Looks that may fail one after another, and the waits between them.
 const LOOKS: Ladder = Ladder::fixed(Duration::from_millis(200), Duration::from_secs(10)).with_tries(6);
+
+/// A queue or sub-queue that can be looked into.
+#[async_trait]
+pub trait Peek: Send + Sync + 'static {
+    /// Peeks at up to `max` messages from a sequence number on, without locking them. Locked, deferred and scheduled
+    /// messages are included. An empty result means that there are none at or above the number.
+    async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error>;
+}
 
 /// A walk through a queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,22 +40,33 @@ impl Walk {
         Self { next, ..Self::default() }
     }
 
-    /// The next messages in order; empty at the end of the queue.
-    pub async fn page<Q: Peek + ?Sized>(&mut self, queue: &Q) -> Result<Vec<Peeked>, Error> {
-        let mut page = look(queue, self.next, PAGE).await?;
+    /// The next messages in order, `most` of them; empty at the end of the queue. Fails at the first failure.
+    pub async fn look<P: Peek + ?Sized>(&mut self, queue: &P, most: u32) -> Result<Vec<Peeked>, Error> {
+        let page = queue.peek(self.next, most.min(PAGE)).await?;
+        Ok(self.passed(page))
+    }
+
+    /// The next page, looked for again and again over failures that pass.
+    pub async fn page<P: Peek + ?Sized>(&mut self, queue: &P) -> Result<Vec<Peeked>, Error> {
+        let page = patiently(queue, self.next, PAGE).await?;
+        Ok(self.passed(page))
+    }
+
+    /// Steps behind a page. What a service shows again does not count, or a walk might never end.
+    fn passed(&mut self, mut page: Vec<Peeked>) -> Vec<Peeked> {
         page.retain(|peeked| peeked.message.sequence >= self.next);
-        if let Some(last) = page.last().map(|peeked| peeked.message.sequence) {
+        if let Some(last) = page.iter().map(|peeked| peeked.message.sequence).max() {
             self.next = SequenceNumber(last.0.saturating_add(1));
             self.seen += page.len() as u64;
             self.last = Some(last);
         }
-        Ok(page)
+        page
     }
 }
 
 /// Shows every message from a number up, in order, until there are no more or `each` has seen enough.
-pub async fn browse<Q: Peek + ?Sized>(
-    queue: &Q,
+pub async fn browse<P: Peek + ?Sized>(
+    queue: &P,
     from: SequenceNumber,
     mut each: impl FnMut(Peeked) -> ControlFlow<()>,
 ) -> Result<Walk, Error> {
@@ -59,7 +80,7 @@ pub async fn browse<Q: Peek + ?Sized>(
 }
 
 /// The highest number in a queue, found by halving: a look answers whether there is any message from there up.
-pub async fn last<Q: Peek + ?Sized>(queue: &Q) -> Result<Option<SequenceNumber>, Error> {
+pub async fn last<P: Peek + ?Sized>(queue: &P) -> Result<Option<SequenceNumber>, Error> {
     let Some(mut known) = first_from(queue, SequenceNumber(0)).await? else { return Ok(None) };
     let mut step = 1_i64;
     // Upwards in growing steps as long as there is something, then back by halves.
@@ -76,16 +97,20 @@ pub async fn last<Q: Peek + ?Sized>(queue: &Q) -> Result<Option<SequenceNumber>,
     Ok(Some(known))
 }
 
-async fn first_from<Q: Peek + ?Sized>(
-    queue: &Q,
+async fn first_from<P: Peek + ?Sized>(
+    queue: &P,
     from: SequenceNumber,
 ) -> Result<Option<SequenceNumber>, Error> {
-    let page = look(queue, from, 1).await?;
+    let page = patiently(queue, from, 1).await?;
     Ok(page.first().map(|peeked| peeked.message.sequence).filter(|found| *found >= from))
 }
 
 /// One look, again and again over failures that pass.
-async fn look<Q: Peek + ?Sized>(queue: &Q, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
+async fn patiently<P: Peek + ?Sized>(
+    queue: &P,
+    from: SequenceNumber,
+    max: u32,
+) -> Result<Vec<Peeked>, Error> {
     let again = |error: &Error| match error {
         Error::Closed => Again::Never,
         error => error.class().into(),
@@ -95,10 +120,38 @@ async fn look<Q: Peek + ?Sized>(queue: &Q, from: SequenceNumber, max: u32) -> Re
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        collections::BTreeSet,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
     use proptest::prelude::*;
 
-    use self::fake::Shelf;
     use super::*;
+    use crate::{Message, PeekedState};
+
+    /// Numbers, and how often they were looked at.
+    struct Shelf(BTreeSet<i64>, AtomicUsize);
+
+    impl Shelf {
+        fn of(numbers: impl IntoIterator<Item = i64>) -> Self {
+            Self(numbers.into_iter().collect(), AtomicUsize::new(0))
+        }
+    }
+
+    #[async_trait]
+    impl Peek for Shelf {
+        async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            let page = self.0.range(from.0..).take(usize::try_from(max).expect("small"));
+            let peeked = |number: &i64| Peeked {
+                message: Message { sequence: SequenceNumber(*number), ..Message::default() },
+                state: PeekedState::Active,
+                scheduled_for: None,
+            };
+            Ok(page.map(peeked).collect())
+        }
+    }
 
     fn run<T>(future: impl Future<Output = T>) -> T {
         tokio::runtime::Builder::new_current_thread()
@@ -114,7 +167,8 @@ mod tests {
             let shelf = Shelf::of(numbers.iter().copied());
             let found = run(last(&shelf)).expect("the shelf answers").map(|sequence| sequence.0);
             prop_assert_eq!(found, numbers.last().copied());
-            prop_assert!(shelf.looks() < 250, "{} looks", shelf.looks());
+            let looks = shelf.1.load(Ordering::Relaxed);
+            prop_assert!(looks < 250, "{looks} looks");
         }
     }
 
@@ -131,46 +185,5 @@ mod tests {
             walk.expect("the shelf answers"),
             Walk { next: SequenceNumber(2_998), seen: 900, last: Some(SequenceNumber(2_997)) }
         );
-    }
-
-    mod fake {
-        //! A queue that can only be looked at.
-
-        use std::{
-            collections::BTreeSet,
-            sync::atomic::{AtomicUsize, Ordering},
-        };
-
-        use async_trait::async_trait;
-        use servicebus::{Message, PeekedState};
-
-        use super::*;
-
-        pub(super) struct Shelf(BTreeSet<i64>, AtomicUsize);
-
-        impl Shelf {
-            pub(super) fn of(numbers: impl IntoIterator<Item = i64>) -> Self {
-                Self(numbers.into_iter().collect(), AtomicUsize::new(0))
-            }
-
-            pub(super) fn looks(&self) -> usize {
-                self.1.load(Ordering::Relaxed)
-            }
-        }
-
-        #[async_trait]
-        impl Peek for Shelf {
-            async fn peek(&self, from: SequenceNumber, max: u32) -> Result<Vec<Peeked>, Error> {
-                self.1.fetch_add(1, Ordering::Relaxed);
-                let page = self.0.range(from.0..).take(usize::try_from(max).expect("small"));
-                Ok(page
-                    .map(|number| Peeked {
-                        message: Message { sequence: SequenceNumber(*number), ..Message::default() },
-                        state: PeekedState::Active,
-                        scheduled_for: None,
-                    })
-                    .collect())
-            }
-        }
     }
 }

@@ -1,0 +1,157 @@
+//! `contactsync run --dry-run`: what `run` would do with each message, in words.
+
+use std::{collections::HashSet, time::Duration};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use servicebus::{Peek, Peeked, PeekedState, Queue, Walk, clock};
+use shared::{class::Class, ids::UserId, plan::Planner, reason::chain, shown::Shown};
+use tokio::{sync::watch, time::sleep};
+
+use crate::{
+    commands::{json_line, print, runtime::stop_signal, wiring},
+    graph::{GraphClient, Priority},
+    preview::{
+        Compared, Preview,
+        render::{self, Values},
+    },
+    settings::Settings,
+};
+
+/// Most messages in one look.
+const PAGE: u32 = 100;
+/// Time between two looks at a queue with nothing new in it.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Time before another attempt when Service Bus cannot be reached.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// Options of a dry run.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[group(id = "dry-run options", requires = "dry_run")]
+pub(super) struct Args {
+    /// With --dry-run: end when every message has been looked at, in place of waiting for more.
+    #[arg(long)]
+    once: bool,
+    /// With --dry-run: also read each user from Graph, and tell what is so already.
+    #[arg(long)]
+    online: bool,
+    /// With --dry-run: show values, too, which are personal data.
+    #[arg(long)]
+    values: bool,
+    /// With --dry-run: print a JSON object for each message in place of a line of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was seen so far.
+#[derive(Debug, Default)]
+struct Summary {
+    messages: usize,
+    writes: usize,
+    users: HashSet<UserId>,
+    needless: usize,
+    dead: usize,
+}
+
+/// Looks at every message until told to stop, or until there are no more.
+pub(super) async fn run(settings: Settings, args: &Args) -> anyhow::Result<()> {
+    let clients = wiring::clients(&settings.connection)?;
+    let queue = wiring::queue_without_intake(&wiring::queue_settings(&settings, &clients))?;
+    let directory = args.online.then(|| wiring::directory_for(&settings, clients, Priority::Low));
+    let mut stop = stop_signal()?;
+    let mut summary = Summary::default();
+    let walked = tokio::select! {
+        walked = walk(&queue, &settings.planner, directory.as_ref(), args, &mut summary) => walked,
+        () = stopped(&mut stop) => Ok(()),
+    };
+    queue.close().await;
+    walked?;
+    print(&summary.told(args.json))
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error would mean that nobody can ask us to stop any more, which is a reason to.
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+async fn walk(
+    queue: &impl Peek,
+    planner: &Planner,
+    directory: Option<&GraphClient>,
+    args: &Args,
+    summary: &mut Summary,
+) -> anyhow::Result<()> {
+    let mut walk = Walk::default();
+    loop {
+        match walk.look(queue, PAGE).await {
+            Ok(page) if page.is_empty() && args.once => return Ok(()),
+            Ok(page) if page.is_empty() => sleep(PAUSE).await,
+            Ok(page) => {
+                for peeked in page {
+                    let mut preview = Preview::of(&peeked.message, planner, clock::now());
+                    if let Some(directory) = directory {
+                        preview.compare(directory).await;
+                    }
+                    summary.count(&preview);
+                    print(&told(&peeked, &preview, args.json, args.values.into()))?;
+                }
+            }
+            Err(error) if args.once || error.class() == Class::Installation => {
+                return Err(error).context("the messages cannot be looked at");
+            }
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "the messages cannot be looked at; trying again");
+                sleep(AFTER_FAILURE).await;
+            }
+        }
+    }
+}
+
+impl Summary {
+    fn count(&mut self, preview: &Preview) {
+        self.messages += 1;
+        self.dead += usize::from(preview.dead_letter().is_some());
+        self.needless += usize::from(preview.nothing.is_some());
+        let sent = preview.writes.iter().filter(|one| !matches!(one.compared, Some(Compared::DeadLetter(_))));
+        let users: HashSet<_> = sent.map(|one| one.write.user).collect();
+        self.writes += users.len();
+        self.users.extend(users);
+    }
+
+    fn told(&self, json: bool) -> String {
+        let Self { messages, writes, users, needless, dead } = self;
+        let users = users.len();
+        if json {
+            let summary = json!({
+                "messages": messages, "writes": writes, "users": users, "needless": needless, "deadLetters": dead,
+            });
+            return json_line(&json!({ "summary": summary }));
+        }
+        format!(
+            "Looked at {messages} messages and took none. {writes} writes to {users} users (fewer where changes of \
+             one user meet), {needless} messages that need nothing, {dead} that would be dead letters.\n"
+        )
+    }
+}
+
+/// A message on a line for each thing that would be done with it, or as a line of JSON.
+pub(in crate::commands) fn told(peeked: &Peeked, preview: &Preview, json: bool, values: Values) -> String {
+    let message = &peeked.message;
+    let state = match peeked.state {
+        PeekedState::Active => "active",
+        PeekedState::Deferred => "deferred",
+        PeekedState::Scheduled => "scheduled",
+    };
+    if json {
+        let mut object = render::json(preview, values);
+        object.insert("sequence".into(), json!(message.sequence.0));
+        object.insert("enqueued".into(), json!(message.enqueued.map(|at| at.to_string())));
+        object.insert("state".into(), json!(state));
+        return json_line(&Value::Object(object));
+    }
+    let state = if state == "active" { String::new() } else { format!("{state}  ") };
+    render::lines(preview, values)
+        .iter()
+        .fold(String::new(), |text, line| format!("{text}{:<8}{state}{}\n", message.sequence.0, Shown(line)))
+}

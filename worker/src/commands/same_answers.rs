@@ -1,0 +1,443 @@
+//! One table of messages, and every command that says what would become of them: all say the same, and what `run` does.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use servicebus::{Message, Peeked, PeekedState, Property, UnreadableBody};
+use shared::{
+    engine::{Intake, intake::Read},
+    ids::{OrganizationId, SequenceNumber, UserId},
+    mapping::{Mapping, OnNull, Row, Source, Template},
+    outcome::Outcome,
+    plan::{Needless, Planner},
+};
+use uuid::Uuid;
+
+use super::{
+    apply::case::{End, forced},
+    dead_letters::show,
+    plan,
+    replay::preview as replay,
+    run::preview as run,
+};
+use crate::{
+    operate::dead_letters::{Selection, Subjects},
+    preview::{
+        Preview,
+        judge::{Judged, PANICS, judge, read, report},
+        message_check,
+        render::Values,
+        waiting::Sample,
+    },
+};
+
+const CONTACT: &str = "99999999-2222-4333-8444-000000000001";
+const OTHER: &str = "99999999-2222-4333-8444-000000000002";
+const USER: &str = "11111111-2222-4333-8444-000000000001";
+const OURS: &str = "00000000-0000-4000-8000-000000000007";
+const LINK: &str = "adx_identity_username";
+
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second).expect("in range")
+}
+
+/// When previews are asked for.
+fn now() -> Timestamp {
+    second(86_400)
+}
+
+fn planner() -> Planner {
+    let mut rows = Mapping::preset_b2c().rows().to_vec();
+    rows.push(Row {
+        source: Source::Template(Template::parse("{jobtitle} {department}").expect("a template")),
+        on_null: OnNull::Keep,
+        ..rows[0].clone()
+    });
+    let last = rows.len() - 1;
+    rows[last].property = shared::property::Property::named("jobTitle").expect("known");
+    let organizations = vec![OrganizationId(OURS.parse().expect("a GUID"))];
+    Planner { organizations, ..Planner::new(Mapping::new(rows).expect("a mapping")) }
+}
+
+fn entity(id: &str, table: &str, columns: &Value) -> Value {
+    let columns = columns.as_object().into_iter().flatten();
+    let columns: Vec<_> = columns.map(|(key, value)| json!({"key": key, "value": value})).collect();
+    json!({"__type": "Entity:http://schemas.microsoft.com/xrm/2011/Contracts", "Attributes": columns,
+        "Id": id, "LogicalName": table})
+}
+
+fn context(name: &str, table: &str, input: &Value) -> Value {
+    let key = if name.ends_with("Multiple") { "Targets" } else { "Target" };
+    json!({"MessageName": name, "PrimaryEntityName": table, "PrimaryEntityId": CONTACT,
+        "OperationCreatedOn": "/Date(1710408413000+0000)/", "OrganizationId": OURS,
+        "InputParameters": [{"key": key, "value": input}]})
+}
+
+/// An update that sets these columns; the images show the others.
+fn update(set: &Value, before: &Value, after: &Value) -> Value {
+    let mut context = context("Update", "contact", &entity(CONTACT, "contact", set));
+    for (key, image) in [("PreEntityImages", before), ("PostEntityImages", after)] {
+        if !image.is_null() {
+            context[key] = json!([{"key": "Image", "value": entity(CONTACT, "contact", image)}]);
+        }
+    }
+    context
+}
+
+fn linked() -> Value {
+    json!({ LINK: USER })
+}
+
+fn several(members: &[(&str, Value)]) -> Value {
+    let entities: Vec<_> = members.iter().map(|(id, columns)| entity(id, "contact", columns)).collect();
+    let targets = json!({"__type": "EntityCollection:http://schemas.microsoft.com/xrm/2011/Contracts",
+        "Entities": entities, "EntityName": "contact"});
+    context("UpdateMultiple", "contact", &targets)
+}
+
+fn message(context: &Value) -> Message {
+    with_body(&serde_json::to_vec(context).expect("serializes"))
+}
+
+fn with_body(body: &[u8]) -> Message {
+    Message {
+        sequence: SequenceNumber(42),
+        enqueued: Some(second(3_600)),
+        body: Ok(Bytes::copy_from_slice(body)),
+        ..Message::default()
+    }
+}
+
+fn with(mut message: Message, properties: &[(&'static str, Property)]) -> Message {
+    for (name, value) in properties {
+        message.properties.set(*name, value.clone());
+    }
+    message
+}
+
+/// One that does not tell when its change happened, so that its place depends on its past.
+fn undated() -> Message {
+    let mut context = update(&json!({"firstname": "Ada"}), &Value::Null, &linked());
+    context.as_object_mut().expect("an object").remove("OperationCreatedOn");
+    message(&context)
+}
+
+const NAMES: &str = "write givenName";
+
+/// A message by name, and what becomes of it.
+type Case<T = Message> = (&'static str, T, &'static str);
+
+/// Each message.
+fn table() -> Vec<Case> {
+    let decodable = needless_and_written().into_iter().chain(refused()).chain(several_contacts());
+    let decodable = decodable.map(|(name, context, expected)| (name, message(&context), expected));
+    decodable.chain(unread()).chain(with_a_past()).collect()
+}
+
+fn named(set: &Value) -> Value {
+    update(set, &Value::Null, &linked())
+}
+
+fn created(columns: &Value) -> Value {
+    context("Create", "contact", &entity(CONTACT, "contact", columns))
+}
+
+fn needless_and_written() -> Vec<Case<Value>> {
+    let name = json!({"firstname": "Ada"});
+    let shown = |image: Value| update(&name, &Value::Null, &image);
+    let reference = "EntityReference:http://schemas.microsoft.com/xrm/2011/Contracts";
+    let reference = json!({"__type": reference, "Id": CONTACT, "LogicalName": "contact"});
+    let moved = json!({"emailaddress1": "ada@example.com", LINK: USER});
+    vec![
+        ("a good update", named(&name), NAMES),
+        ("a create", created(&json!({"firstname": "Ada", LINK: USER})), NAMES),
+        ("a delete", context("Delete", "contact", &reference), "unchanged operation-ignored"),
+        ("no change by the pre image", update(&name, &name, &linked()), "unchanged same-as-before"),
+        ("nothing mapped", named(&json!({"telephone1": "1"})), "unchanged nothing-mapped"),
+        ("an empty link", shown(json!({ LINK: null })), "unchanged not-a-portal-user"),
+        ("no link in the image", shown(json!({"lastname": "L"})), "unchanged link-not-in-image"),
+        ("a new link with an address", created(&moved), "write otherMails, signInEmail"),
+    ]
+}
+
+fn refused() -> Vec<Case<Value>> {
+    let name = json!({"firstname": "Ada"});
+    let (mut foreign, mut cut) = (named(&name), named(&name));
+    foreign["OrganizationId"] = json!(OTHER);
+    cut["InputParameters"] = json!([]);
+    cut["PostEntityImages"] = json!([]);
+    let account = context("Update", "account", &entity(CONTACT, "account", &json!({"name": "A"})));
+    let bad = json!({"firstname": "Ada", LINK: "../me"});
+    let long = json!({"firstname": "x".repeat(65)});
+    vec![
+        ("a missing link", update(&name, &Value::Null, &Value::Null), "dead letter UserLinkUnknown"),
+        ("a bad link", named(&bad), "dead letter UserLinkInvalid"),
+        ("a foreign organization", foreign, "dead letter ForeignOrganization"),
+        ("another table", account, "dead letter WrongEntity"),
+        (
+            "an unknown message",
+            context("Frobnicate", "contact", &json!(1)),
+            "dead letter MessageNotSupported",
+        ),
+        ("a cut context", cut, "dead letter ContextTruncated"),
+        ("a value that Graph refuses", named(&long), "dead letter ValueInvalid"),
+        ("a missing required column", named(&json!({"jobtitle": "Countess"})), "dead letter ColumnMissing"),
+    ]
+}
+
+fn several_contacts() -> Vec<Case<Value>> {
+    let good = (CONTACT, json!({"firstname": "Ada", LINK: USER}));
+    let both = several(&[good.clone(), (OTHER, json!({"lastname": "K", LINK: USER}))]);
+    let half = several(&[good, (OTHER, json!({"firstname": "E", LINK: "me"}))]);
+    let none = several(&[(CONTACT, json!({"firstname": "E", LINK: null}))]);
+    vec![
+        ("several contacts", both, "write givenName, surname"),
+        ("several, of which one fails", half, "dead letter UserLinkInvalid"),
+        ("several, of which none needs anything", none, "unchanged not-a-portal-user"),
+    ]
+}
+
+fn unread() -> Vec<Case> {
+    let unread = |why| Message { body: Err(why), ..with_body(b"") };
+    let deep = UnreadableBody::Message(servicebus::Damage::Deep);
+    vec![
+        ("no body that can be decoded", with_body(b"hello"), "dead letter BodyUndecodable"),
+        ("an empty body", with_body(b""), "dead letter BodyUndecodable"),
+        ("a body of another kind", unread(UnreadableBody::Value), "dead letter BodyUndecodable"),
+        ("a message that cannot be taken apart", unread(deep), "dead letter MessageUnreadable"),
+        ("a body whose reading panics", with_body(PANICS), "dead letter InternalError"),
+    ]
+}
+
+fn with_a_past() -> Vec<Case> {
+    let marker = [("http://xrm/2011/Claims/MessageMaxSizeExceeded", Property::from("true"))];
+    let original = [
+        ("contactsync-first-seen", Property::I64(second(60).as_millisecond())),
+        ("contactsync-sequence", Property::I64(7)),
+    ];
+    let returned = [("contactsync-attempt", Property::I64(2))];
+    let replayed = [
+        ("contactsync-replays", Property::I64(1)),
+        ("contactsync-replay-id", Property::from("6a1e2c1e-6c2d-4b0e-9a44-3d0f5c1f7b10")),
+        ("contactsync-replayed-at", Property::I64(second(3_000).as_millisecond())),
+    ];
+    let damaged = [
+        ("contactsync-attempt", Property::from("many")),
+        ("contactsync-first-seen", Property::I64(i64::MAX)),
+        ("contactsync-sequence", Property::I64(-7)),
+    ];
+    let unlinked = message(&update(&json!({"firstname": "Ada"}), &Value::Null, &Value::Null));
+    let copy = with(undated(), &original);
+    let panics = with(with_body(PANICS), &returned);
+    vec![
+        ("a context that its sender marks as cut", with(unlinked, &marker), "dead letter ContextTruncated"),
+        ("a body whose reading panics once more", panics, "dead letter InternalError"),
+        ("a copy that came back", with(copy.clone(), &returned), NAMES),
+        ("a copy that was put back", with(copy, &replayed), NAMES),
+        ("damaged properties", with(undated(), &damaged), NAMES),
+    ]
+}
+
+/// Asks each caller about each message.
+#[track_caller]
+fn check(caller: &str, answer: impl Fn(&Message, &Planner) -> String) {
+    let planner = planner();
+    for (name, message, expected) in table() {
+        assert_eq!(answer(&message, &planner), expected, "{caller} about {name}");
+    }
+}
+
+fn said(outcome: &str, mut details: Vec<String>) -> String {
+    details.sort_unstable();
+    details.dedup();
+    format!("{outcome} {}", details.join(", "))
+}
+
+/// What `run` does, read off what it tells its engine.
+fn by_run(message: &Message, planner: &Planner) -> String {
+    let Judged { intake, .. } = judge(read, message, planner, now(), &mut |_| {});
+    match intake {
+        Intake::Work(works, failures) => {
+            let properties = works.iter().flat_map(|one| one.patch.iter());
+            let written = said("write", properties.map(|(property, _)| property.to_string()).collect());
+            failures.letter().map_or(written, |letter| format!("dead letter {}", letter.reason))
+        }
+        Intake::Settle(Outcome::Unchanged(why)) => format!("unchanged {}", why.as_str()),
+        // Reading it panicked for the first time, if it is returned.
+        Intake::Settle(Outcome::DeadLettered(letter) | Outcome::Returned(letter)) => {
+            format!("dead letter {}", letter.reason)
+        }
+        other @ Intake::Settle(..) => panic!("{other:?}"),
+    }
+}
+
+/// What one of our JSON objects says: a write with its properties, why nothing is to be done, or a dead letter.
+fn by_json(object: &Value) -> String {
+    let letter = |object: &Value| Some(format!("dead letter {}", object["deadLetter"]["reason"].as_str()?));
+    let changes = object["changes"].as_array().map_or(std::slice::from_ref(object), Vec::as_slice);
+    if let Some(letter) = letter(object).or_else(|| changes.iter().find_map(letter)) {
+        return letter;
+    }
+    let writes = changes.iter().map(|change| &change["write"]).filter(|write| write.is_object());
+    let writes = writes.chain(object["writes"].as_array().into_iter().flatten());
+    let properties: Vec<_> =
+        writes.flat_map(|write| write["properties"].as_array().expect("a list")).collect();
+    if properties.is_empty() {
+        return format!("unchanged {}", changes[0]["nothing"].as_str().expect("a word"));
+    }
+    said("write", properties.iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect())
+}
+
+/// The same for a text: it must hold the words that go with an answer.
+fn by_text(text: &str, expected: &str) {
+    let words = match expected.split_once(' ').expect("two words") {
+        ("unchanged", why) => {
+            let needless = Needless::ALL.into_iter().find(|needless| needless.as_str() == why);
+            vec!["nothing".to_owned(), needless.expect("known").explain().to_owned()]
+        }
+        ("dead", letter) => letter.split(' ').map(str::to_owned).collect(),
+        (write, properties) => {
+            [write].into_iter().chain(properties.split(", ")).map(str::to_owned).collect::<Vec<_>>()
+        }
+    };
+    for word in words {
+        assert!(text.contains(&word), "{word} is not in {text}");
+    }
+}
+
+fn peeked(message: &Message) -> Peeked {
+    Peeked { message: message.clone(), state: PeekedState::Active, scheduled_for: None }
+}
+
+#[test]
+fn every_command_says_what_run_does() {
+    check("run", by_run);
+    check("run --dry-run", |message, planner| {
+        let preview = Preview::of(message, planner, now());
+        by_json(
+            &serde_json::from_str(&run::told(&peeked(message), &preview, true, Values::Hidden))
+                .expect("JSON"),
+        )
+    });
+    check("plan", |message, planner| {
+        by_json(&serde_json::from_str(&plan::told(message, planner, true)).expect("JSON"))
+    });
+    check("dead-letters show", |message, planner| {
+        by_json(&show::json(message, planner, Values::Hidden)["now"])
+    });
+}
+
+#[test]
+fn every_text_says_it_in_words() {
+    let planner = planner();
+    for (_, message, expected) in table() {
+        let preview = Preview::of(&message, &planner, now());
+        by_text(&run::told(&peeked(&message), &preview, false, Values::Hidden), expected);
+        by_text(&plan::told(&message, &planner, false), expected);
+        by_text(&show::text(&message, &planner, Values::Hidden), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_replay_says_it_too_and_leaves_what_it_cannot_copy() {
+    let planner = planner();
+    for (name, message, expected) in table() {
+        let (outcome, detail) = replay::outcome(&message, &planner, None).await;
+        let expected = if message.body.is_err() { "left its body cannot be read" } else { expected };
+        assert_eq!(format!("{outcome} {detail}"), expected, "{name}");
+    }
+}
+
+#[test]
+fn check_says_it_too_about_one_message_and_about_those_that_wait() {
+    let planner = planner();
+    for (name, message, expected) in table() {
+        let probes = message_check::check(&message, &planner);
+        let last = probes.last().expect("an outcome");
+        let words = match expected.split_once(' ').expect("two words") {
+            ("dead", letter) => format!("would be a dead letter, {}", letter.trim_start_matches("letter ")),
+            ("write", properties) => format!("would write {properties} to 1 users"),
+            _ => "would be completed: ".to_owned(),
+        };
+        assert!(last.what.starts_with(&words), "{name}: {}", last.what);
+
+        let mut sample = Sample::new(&planner);
+        sample.add(&message);
+        let waiting = &sample.probes()[0].what;
+        let words = match expected.strip_prefix("dead letter ") {
+            Some(reason) => format!("looked at 1, of which 1 would be dead letters: 1 {reason}"),
+            None => "looked at 1, and each can be dealt with".to_owned(),
+        };
+        assert_eq!(*waiting, words, "{name}");
+    }
+}
+
+#[test]
+fn apply_refuses_what_run_refuses_and_forces_through_what_a_pre_image_keeps_back() {
+    check("apply", |message, planner| {
+        let (changes, unread) = match report(message) {
+            Err(letter) => return format!("dead letter {}", letter.reason),
+            Ok(Read::Nothing(why)) => return format!("unchanged {}", why.as_str()),
+            Ok(Read::Changes(changes, unread)) => (changes, unread),
+        };
+        assert!(unread.is_empty());
+        let (mut properties, mut nothing) = (Vec::new(), String::new());
+        for change in &changes {
+            match forced(change, message, planner, now()).0 {
+                Ok(write) => properties.extend(write.entries.iter().map(|entry| entry.property.to_string())),
+                Err(End::Impossible(letter)) => return format!("dead letter {}", letter.reason),
+                Err(End::Nothing(why)) => nothing = format!("unchanged {}", why.as_str()),
+                Err(End::Looked(_)) => unreachable!("nobody looked"),
+            }
+        }
+        let kept_back = changes.iter().any(|change| !change.before.is_empty());
+        match properties.is_empty() {
+            true => nothing,
+            false if kept_back => "unchanged same-as-before".to_owned(),
+            false => said("write", properties),
+        }
+    });
+}
+
+#[test]
+fn filters_find_contacts_and_users_and_survive_what_cannot_be_read() {
+    let (planner, contact) = (planner(), Uuid::try_parse(CONTACT).expect("a GUID"));
+    for (name, message, _) in table() {
+        let subjects = Subjects::of(&message, &planner);
+        let selection = Selection { contact: vec![contact], ..Selection::default() };
+        let found = selection.matches(&message, now(), &planner);
+        assert_eq!(found, subjects.contacts.iter().any(|one| one.0 == contact), "{name}");
+        assert_eq!(found, report(&message).is_ok_and(|read| matches!(read, Read::Changes(..))), "{name}");
+        let selection =
+            Selection { user: vec![UserId::parse(USER).expect("a GUID")], ..Selection::default() };
+        assert!(!selection.matches(&message, now(), &planner) || found, "{name}");
+    }
+}
+
+#[test]
+fn a_write_is_compared_under_the_stamp_that_run_gives_it() {
+    let planner = planner();
+    for (name, message, _) in table() {
+        let Judged { intake, history } = judge(read, &message, &planner, now(), &mut |_| {});
+        let Intake::Work(works, _) = intake else { continue };
+        let preview = Preview::of(&message, &planner, now());
+        assert_eq!(preview.writes.len(), works.len(), "{name}");
+        for (one, work) in preview.writes.iter().zip(&works) {
+            // The engine's own words.
+            let stamp = work.stamp(history.first_seen.unwrap_or(now()), history.arrival);
+            assert!(one.write.entries.iter().all(|entry| entry.stamp == stamp), "{name}");
+            assert_eq!(one.write.urgency, history.urgency, "{name}");
+        }
+    }
+    for (properties, at, arrival) in [("a copy that came back", 60, 7), ("a copy that was put back", 60, 7)] {
+        let (_, message, _) = table().into_iter().find(|(name, ..)| *name == properties).expect("a row");
+        let preview = Preview::of(&message, &planner, now());
+        let stamp = preview.writes[0].write.entries[0].stamp;
+        assert_eq!((stamp.version.at, stamp.arrival), (second(at), SequenceNumber(arrival)), "{properties}");
+        let change = &crate::preview::judge::changes(&preview.report)[0];
+        let (Ok(write), _) = forced(change, &message, &planner, now()) else {
+            panic!("apply has nothing to write")
+        };
+        assert!(write.entries.iter().all(|entry| entry.stamp == stamp), "{properties}");
+    }
+}

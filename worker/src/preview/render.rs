@@ -1,0 +1,337 @@
+//! Previews in words and in JSON, for all commands alike. What comes from others takes one line.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value, json};
+use shared::{
+    change::{self, Change, Columns},
+    engine::intake::Read,
+    patch::{PropertyValue, UserPatch},
+    plan::{Plan, Planner},
+    property::Property,
+    reason::DeadLetter,
+    shown::Shown,
+    version::Version,
+};
+
+use super::{Compared, Pending, Preview, judge};
+
+/// Whether values are told, which are personal data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Values {
+    Hidden,
+    Shown,
+}
+
+impl From<bool> for Values {
+    fn from(shown: bool) -> Self {
+        if shown { Self::Shown } else { Self::Hidden }
+    }
+}
+
+/// A line for each thing that would be done.
+pub(crate) fn lines(preview: &Preview, values: Values) -> Vec<String> {
+    let writes = preview.writes.iter().map(|write| write_line(write, values));
+    let nothing = preview.nothing.map(|why| format!("nothing      {}", why.explain()));
+    writes.chain(nothing).chain(preview.letter.as_ref().map(letter_line)).collect()
+}
+
+fn letter_line(letter: &DeadLetter) -> String {
+    format!("dead letter  {}: {}", letter.reason.as_str(), letter.description.as_str())
+}
+
+fn write_line(Pending { write, condition, compared }: &Pending, values: Values) -> String {
+    let entries = write.entries.iter().map(|entry| named(&entry.property, &entry.value, values));
+    let what = format!("user {}: {}", write.user, entries.collect::<Vec<_>>().join(", "));
+    let remark = match compared {
+        None => condition.map_or_else(String::new, |condition| format!(", {condition}")),
+        Some(Compared::Differs(_)) => {
+            let (so, newer) = (kept(compared.as_ref(), write, false), kept(compared.as_ref(), write, true));
+            let mut remark = match (&*so, &*newer) {
+                ([], []) => "; none of it is so yet".to_owned(),
+                ([], _) => String::new(),
+                (so, _) => format!("; Graph has {} already", so.join(", ")),
+            };
+            if !newer.is_empty() {
+                // Writing to a string cannot fail.
+                let _infallible = write!(remark, "; a newer change has set {}", newer.join(", "));
+            }
+            remark
+        }
+        Some(Compared::DeadLetter(letter)) => return format!("{} ({what})", letter_line(letter)),
+        Some(Compared::Unknown(why)) => format!("; {why}"),
+    };
+    format!("would write  {what}{remark}")
+}
+
+/// The properties that would not be written: because a newer change has set them, or because they are so already.
+fn kept<'w>(compared: Option<&Compared>, write: &'w shared::patch::UserWrite, newer: bool) -> Vec<&'w str> {
+    let Some(Compared::Differs(difference)) = compared else { return Vec::new() };
+    let properties = write.entries.iter().map(|entry| &entry.property);
+    let kept = properties.filter(|property| !difference.properties.contains(property));
+    kept.filter(|property| difference.superseded.contains(property) == newer).map(Property::name).collect()
+}
+
+/// The same for machines.
+pub(crate) fn json(preview: &Preview, values: Values) -> Map<String, Value> {
+    let mut object = Map::new();
+    if !preview.writes.is_empty() {
+        object
+            .insert("writes".into(), preview.writes.iter().map(|write| write_json(write, values)).collect());
+    }
+    if let Some(why) = preview.nothing {
+        object.insert("nothing".into(), json!(why.as_str()));
+    }
+    if let Some(letter) = &preview.letter {
+        object.insert("deadLetter".into(), letter_json(letter));
+    }
+    object
+}
+
+fn write_json(Pending { write, condition, compared }: &Pending, values: Values) -> Value {
+    let entries = write.entries.iter().map(|entry| (&entry.property, &entry.value));
+    let mut object = json!({ "user": write.user.to_string(), "properties": names(entries.clone()) });
+    if values == Values::Shown {
+        object["set"] = set(entries);
+    }
+    if let Some(condition) = condition {
+        object["condition"] = json!(condition);
+    }
+    match compared {
+        None => {}
+        Some(Compared::Differs(_)) => {
+            object["already"] = json!(kept(compared.as_ref(), write, false));
+            object["newer"] = json!(kept(compared.as_ref(), write, true));
+        }
+        Some(Compared::DeadLetter(letter)) => object["deadLetter"] = letter_json(letter),
+        Some(Compared::Unknown(why)) => object["unknown"] = json!(why),
+    }
+    object
+}
+
+/// The outcome in one word, and what goes with it.
+pub(crate) fn outcome(preview: &Preview) -> (&'static str, String) {
+    if let Some(letter) = preview.dead_letter() {
+        return ("dead letter", letter.reason.as_str().into());
+    }
+    if let Some(why) = preview.nothing {
+        return ("unchanged", why.as_str().into());
+    }
+    let (mut written, mut superseded) = (Vec::new(), false);
+    for Pending { write, compared, .. } in &preview.writes {
+        let all = write.entries.iter().map(|entry| &entry.property);
+        match compared {
+            None => written.extend(all.map(Property::name)),
+            Some(Compared::Differs(difference)) => {
+                written.extend(difference.properties.iter().map(Property::name));
+                superseded |= !difference.superseded.is_empty();
+            }
+            Some(Compared::Unknown(why)) => return ("unknown", why.clone()),
+            Some(Compared::DeadLetter(_)) => {}
+        }
+    }
+    written.sort_unstable();
+    written.dedup();
+    match written.is_empty() {
+        false => ("write", written.join(", ")),
+        true if superseded => ("stale", "newer values are there".into()),
+        true => ("same", "the user has these values".into()),
+    }
+}
+
+/// What is told of each change by itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Details<'p> {
+    pub(crate) planner: &'p Planner,
+    pub(crate) values: Values,
+    /// Whether to tell every column that the message carries.
+    pub(crate) columns: bool,
+}
+
+impl Details<'_> {
+    pub(crate) fn text(&self, preview: &Preview) -> String {
+        let mut text = String::new();
+        match &preview.report {
+            Err(letter) => dead_letter(&mut text, letter),
+            Ok(Read::Nothing(why)) => line(&mut text, "nothing", why.explain()),
+            Ok(Read::Changes(changes, unread)) => {
+                for (index, change) in changes.iter().enumerate() {
+                    if index > 0 {
+                        text.push('\n');
+                    }
+                    self.change(&mut text, change);
+                }
+                if changes.is_empty() && unread.is_empty() {
+                    line(&mut text, "nothing", "no contact is in the message");
+                }
+                if let Some(letter) = unread.letter() {
+                    dead_letter(&mut text, &letter);
+                }
+            }
+        }
+        text
+    }
+
+    fn change(&self, text: &mut String, change: &Change) {
+        head(text, change);
+        match judge::plan(change, self.planner) {
+            Plan::Write { user, patch } => {
+                line(text, "user", &user.to_string());
+                for part in patch.parted() {
+                    for (property, value) in part.iter() {
+                        line(text, "write", &named(property, value, self.values));
+                    }
+                    if let Some(condition) = part.moves_from().condition() {
+                        line(text, "", condition);
+                    }
+                }
+            }
+            Plan::Nothing(why) => line(text, "nothing", why.explain()),
+            Plan::Impossible(letter) => dead_letter(text, &letter),
+        }
+        for (place, columns) in self.carried(change) {
+            for (name, value) in columns.iter() {
+                let value = match self.values {
+                    Values::Shown => format!(" = {}", column(value)),
+                    Values::Hidden => String::new(),
+                };
+                line(text, place, &format!("{name}{value}"));
+            }
+        }
+    }
+
+    pub(crate) fn json(&self, preview: &Preview) -> Value {
+        match &preview.report {
+            Err(letter) => json!({ "deadLetter": letter_json(letter) }),
+            Ok(Read::Nothing(why)) => json!({ "nothing": why.as_str() }),
+            Ok(Read::Changes(changes, unread)) => {
+                let changes: Vec<_> = changes.iter().map(|change| self.change_json(change)).collect();
+                let mut value = json!({ "changes": changes });
+                if let Some(letter) = unread.letter() {
+                    value["deadLetter"] = letter_json(&letter);
+                }
+                value
+            }
+        }
+    }
+
+    fn change_json(&self, change: &Change) -> Value {
+        let mut object = head_json(change);
+        let (key, value) = match judge::plan(change, self.planner) {
+            Plan::Write { user, patch } => {
+                let mut write = json!({ "user": user.to_string(), "properties": names(patch.iter()) });
+                if self.values == Values::Shown {
+                    write["set"] = set(patch.iter());
+                }
+                if let Some((text, part)) = bound(patch) {
+                    write["condition"] = json!({ "properties": names(part.iter()), "text": text });
+                }
+                ("write", write)
+            }
+            Plan::Nothing(why) => ("nothing", json!(why.as_str())),
+            Plan::Impossible(letter) => ("deadLetter", letter_json(&letter)),
+        };
+        object.insert(key.into(), value);
+        for (place, columns) in self.carried(change) {
+            let shown = |value| if self.values == Values::Shown { column(value) } else { json!("(hidden)") };
+            let columns = columns.iter().map(|(name, value)| (name.to_owned(), shown(value)));
+            object.insert(place.into(), Value::Object(columns.collect()));
+        }
+        Value::Object(object)
+    }
+
+    fn carried<'c>(&self, change: &'c Change) -> impl Iterator<Item = (&'static str, &'c Columns)> {
+        let places = [("columns", &change.columns), ("before", &change.before), ("after", &change.after)];
+        places.into_iter().filter(|_| self.columns)
+    }
+}
+
+/// The part of a patch that is written under a condition only.
+fn bound(patch: UserPatch) -> Option<(&'static str, UserPatch)> {
+    patch.parted().find_map(|part| Some((part.moves_from().condition()?, part)))
+}
+
+/// A line of what is told, by its word to the left.
+pub(crate) fn line(text: &mut String, what: &str, value: &str) {
+    // Writing to a string cannot fail.
+    let _infallible = writeln!(text, "{what:11} {}", Shown(value));
+}
+
+pub(crate) fn dead_letter(text: &mut String, letter: &DeadLetter) {
+    line(text, "dead letter", letter.reason.as_str());
+    line(text, "because", letter.description.as_str());
+}
+
+pub(crate) fn letter_json(letter: &DeadLetter) -> Value {
+    json!({ "reason": letter.reason.as_str(), "description": letter.description.as_str() })
+}
+
+/// Which change it is.
+pub(crate) fn head(text: &mut String, change: &Change) {
+    let place = change.origin.position.map_or_else(String::new, |position| format!(", number {position}"));
+    line(text, "contact", &format!("{}, {:?}{place}", change.contact, change.operation));
+    let none = "none in the message; the time of its arrival counts";
+    line(text, "version", &change.version.map_or_else(|| none.to_owned(), version));
+}
+
+pub(crate) fn head_json(change: &Change) -> Map<String, Value> {
+    let mut object = Map::new();
+    object.insert("contact".into(), json!(change.contact.to_string()));
+    if let Some(position) = change.origin.position {
+        object.insert("position".into(), json!(position));
+    }
+    object.insert("operation".into(), json!(format!("{:?}", change.operation)));
+    object.insert("version".into(), change.version.map_or(Value::Null, version_json));
+    object
+}
+
+/// A version, in words.
+pub(crate) fn version(version: Version) -> String {
+    match version.row {
+        Some(row) => format!("row version {}, {}", row.number, version.at),
+        None => format!("{}, no row version", version.at),
+    }
+}
+
+pub(crate) fn version_json(version: Version) -> Value {
+    json!({ "row": version.row.map(|row| row.number), "at": version.at.to_string() })
+}
+
+/// A property, with its value if that may be told.
+pub(crate) fn named(property: &Property, value: &PropertyValue, values: Values) -> String {
+    match values {
+        Values::Shown => format!("{property} = {}", shown(value)),
+        Values::Hidden => property.to_string(),
+    }
+}
+
+pub(crate) fn shown(value: &PropertyValue) -> Value {
+    match value {
+        PropertyValue::Clear => Value::Null,
+        PropertyValue::Text(text) => json!(text),
+        PropertyValue::Single(text) => json!([text]),
+        PropertyValue::Bool(yes) => json!(yes),
+        PropertyValue::SignIn(wanted) => json!(wanted.address),
+    }
+}
+
+fn names<'v>(entries: impl Iterator<Item = (&'v Property, &'v PropertyValue)>) -> Vec<&'v str> {
+    entries.map(|(property, _)| property.name()).collect()
+}
+
+fn set<'v>(entries: impl Iterator<Item = (&'v Property, &'v PropertyValue)>) -> Value {
+    Value::Object(entries.map(|(property, value)| (property.name().to_owned(), shown(value))).collect())
+}
+
+fn column(value: &change::Value) -> Value {
+    match value {
+        change::Value::Null => Value::Null,
+        change::Value::Text(text) => json!(text),
+        change::Value::Bool(yes) => json!(yes),
+        change::Value::Choice { value, label } => json!({ "value": value, "label": label }),
+        change::Value::Unsupported(kind) => json!(format!("({kind})")),
+    }
+}
+
+#[cfg(test)]
+mod tests;
