@@ -14,7 +14,7 @@ use servicebus::tls;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The trusted certificates cannot be used.
-    #[error("graph.ca_file cannot be used")]
+    #[error("connection.ca_file cannot be used")]
     Tls(#[source] tls::Error),
     /// The library refused.
     #[error("the http client cannot be made")]

@@ -3,6 +3,8 @@
 use anyhow::Result;
 use serde_json::Value;
 
+use tests::PATIENCE;
+
 use super::{contactsync, text, world};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,7 +76,14 @@ async fn a_name_of_the_last_release_is_taken_and_told_wherever_settings_are_show
         "{}",
         text(&checked.stdout)
     );
-    let log = world.start_worker(&settings)?.stop().await?;
+    let worker = world.start_worker(&settings)?;
+    world
+        .until(PATIENCE, "the worker receives", |_| {
+            let log = worker.log()?;
+            Ok((log.contains("receiving from service bus"), log))
+        })
+        .await?;
+    let log = worker.stop().await?;
     assert_eq!(log.matches(told).count(), 1, "{log}");
     Ok(())
 }

@@ -38,7 +38,7 @@ const WORKER: Table = Table {
         &["telemetry"],
         &["settings"],
         &["identity"],
-        &["http_client", "private_file", "text_file"],
+        &["duration", "http_client", "private_file", "text_file"],
     ],
 };
 

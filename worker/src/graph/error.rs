@@ -47,10 +47,10 @@ pub enum Error {
 #[derive(Debug, thiserror::Error)]
 pub enum Cause {
     /// The time for a connection was over.
-    #[error("no connection within graph.connect_timeout")]
+    #[error("no connection within connection.connect_timeout")]
     NoConnection,
     /// The time for the call was over.
-    #[error("no answer within graph.request_timeout")]
+    #[error("no answer within connection.request_timeout")]
     NoAnswer,
     /// There is no connection, or it broke.
     #[error(transparent)]

@@ -136,14 +136,14 @@ async fn a_body_that_dribbles_is_given_up_when_the_time_of_the_call_is_over() {
     let mut response =
         get(&graph(&format!("http://{address}"), None, LONG, SHORT * 30)).await.expect("a status");
     let cause = read_body(&mut response).await.expect_err("it never ends");
-    assert_eq!(told(&cause), "no answer within graph.request_timeout");
+    assert_eq!(told(&cause), "no answer within connection.request_timeout");
 }
 
 #[tokio::test]
 async fn an_answer_that_never_comes_or_breaks_off_is_told_apart() {
     let (address, _heard) = server(&[""], hold).await;
     let cause = get(&graph(&format!("http://{address}"), None, LONG, SHORT)).await.expect_err("silence");
-    assert_eq!(told(&cause), "no answer within graph.request_timeout");
+    assert_eq!(told(&cause), "no answer within connection.request_timeout");
 
     let (address, _heard) = server(&["HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"], close).await;
     let mut response = get(&graph(&format!("http://{address}"), None, LONG, LONG)).await.expect("a status");
@@ -157,7 +157,10 @@ async fn a_connection_that_cannot_be_made_is_told_by_its_reason() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
     let address = listener.local_addr().expect("bound");
     let cause = get(&graph(&format!("https://{address}"), None, SHORT, LONG)).await;
-    assert_eq!(told(&cause.expect_err("nobody speaks tls")), "no connection within graph.connect_timeout");
+    assert_eq!(
+        told(&cause.expect_err("nobody speaks tls")),
+        "no connection within connection.connect_timeout"
+    );
 
     // Nobody listens on the reserved port 1.
     let cause = get(&graph("http://127.0.0.1:1", None, LONG, LONG)).await.expect_err("nobody listens");
