@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "worker/src/telemetry/page.html"
+PAGE = ROOT / "worker/src/status_page/page.html"
 PICTURES = ROOT / "deploy/status-page"
 SIZES = {"wide": "1100,1060", "phone": "390,2080"}
 STEP = 10

@@ -37,8 +37,7 @@ impl Observed {
 
     /// The metrics now.
     pub async fn metrics(&self) -> Result<Metrics> {
-        let (status, text) =
-            http_client::get(&self.client, &format!("http://{}/metrics", self.address).parse()?).await?;
+        let (status, text) = get(&self.client, format!("http://{}/metrics", self.address).parse()?).await?;
         ensure!(status == 200, "the metrics are answered with {status}");
         Ok(Metrics(text))
     }
@@ -55,6 +54,12 @@ impl Observed {
             sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// Status and text of a page of a service on this machine.
+pub async fn get(client: &http_client::Client, url: reqwest::Url) -> Result<(u16, String)> {
+    let response = client.direct().get(url).send().await?;
+    Ok((response.status().as_u16(), response.text().await?))
 }
 
 /// A client for services on this machine.

@@ -192,6 +192,7 @@ connection_string = "{}"
 queue = "{QUEUE}"
 [graph]
 root = "{}"
+[connection]
 ca_file = "{}"
 [identity]
 authority = "{}"

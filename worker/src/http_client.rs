@@ -19,15 +19,6 @@ pub enum Error {
     /// The library refused.
     #[error("the http client cannot be made")]
     Build(#[source] reqwest::Error),
-    /// No answer came.
-    #[error("no answer")]
-    Call(#[source] reqwest::Error),
-    /// The answer is longer than any that makes sense.
-    #[error("the answer is longer than {limit} bytes, so it is none of a worker")]
-    TooLong {
-        /// As much would have been read.
-        limit: usize,
-    },
 }
 
 /// How long calls may take.
@@ -107,28 +98,6 @@ pub fn is_on_this_machine(host: &str) -> bool {
         Ok(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Err(_) => false,
     }
-}
-
-/// Asks for an address without a credential and tells the date of the answer, whatever the answer is.
-pub async fn look(client: &Client, url: &Url) -> Result<Option<String>, reqwest::Error> {
-    let response = client.request(reqwest::Method::GET, url).send().await;
-    let response = response.map_err(reqwest::Error::without_url)?;
-    let date = response.headers().get(reqwest::header::DATE).and_then(|date| date.to_str().ok());
-    Ok(date.map(str::to_owned))
-}
-
-/// The longest answer that [`get`] reads.
-const LONGEST_ANSWER: usize = 1024 * 1024;
-/// How long [`get`] waits: whoever it is for sits in front of a screen.
-const BRIEF: Duration = Duration::from_secs(3);
-
-/// Status and text of a page of a neighbour, such as another worker.
-pub async fn get(client: &Client, url: &Url) -> Result<(u16, String), Error> {
-    let call = |error: reqwest::Error| Error::Call(error.without_url());
-    let mut response = client.direct().get(url.clone()).timeout(BRIEF).send().await.map_err(call)?;
-    let body = body(&mut response, LONGEST_ANSWER).await.map_err(call)?;
-    let body = body.ok_or(Error::TooLong { limit: LONGEST_ANSWER })?;
-    Ok((response.status().as_u16(), String::from_utf8_lossy(&body).into_owned()))
 }
 
 fn builder(timeouts: Timeouts, ca_file: Option<&Path>) -> Result<reqwest::ClientBuilder, Error> {

@@ -15,8 +15,10 @@ pub mod preview;
 pub mod graph;
 pub mod identity;
 pub mod settings;
+pub mod status_page;
 pub mod telemetry;
 
+pub mod duration;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod http_client;

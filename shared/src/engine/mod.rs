@@ -418,7 +418,7 @@ impl<M> Engine<M> {
         for lock in self.held.overdue(now) {
             let letter = DeadLetter::new(
                 DeadLetterReason::RetryBudgetExhausted,
-                "the message was held for pool.max_lock_hold without its turn coming",
+                "the message was held under lock as long as allowed, and its turn did not come",
             );
             self.withdraw(lock, &Outcome::Returned(letter), now);
         }

@@ -20,6 +20,7 @@ connection_string = "{bus}"
 queue = "{queue}"
 [graph]
 root = "{graph}"
+[connection]
 ca_file = "{ca}"
 [identity]
 authority = "{graph}"

@@ -201,11 +201,14 @@ async fn hosts_that_cannot_be_reached_are_told_by_what_is_in_the_way() -> Result
     assert!(what.starts_with("the name of graph.invalid:443 cannot be resolved ("), "{what}");
     assert_eq!(remedy, "check how it is written, and the DNS of this network");
 
-    let checked = check(&world, &["graph.ca_file = \"\""], &[], &[]).await?;
+    let checked = check(&world, &["connection.ca_file = \"\""], &[], &[]).await?;
     let (result, what, remedy) = checked.probe("login host");
     assert_eq!(result, "failed");
     assert!(what.starts_with("the certificate of ") && what.contains(" is not trusted ("), "{what}");
-    assert!(remedy.starts_with("if a proxy opens TLS, name its certificate in graph.ca_file"), "{remedy}");
+    assert!(
+        remedy.starts_with("if a proxy opens TLS, name its certificate in connection.ca_file"),
+        "{remedy}"
+    );
 
     let proxy = format!("http://{}", answering("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await?);
     let outside = ["identity.authority = \"https://login.microsoftonline.com\""];
@@ -246,7 +249,7 @@ async fn service_bus_that_cannot_be_reached_is_told_by_what_is_in_the_way() -> R
     assert_eq!(checked.probe("right to send"), ("skipped", "service bus cannot be used", ""));
 
     let tls = world.bus.tls_connection_string().context("tls")?;
-    let untrusted = format!("service_bus.connection_string = \"{tls}\"\ngraph.ca_file = \"\"");
+    let untrusted = format!("service_bus.connection_string = \"{tls}\"\nconnection.ca_file = \"\"");
     let checked = check(&world, &[&untrusted], &[], &[]).await?;
     let (result, what, _) = checked.probe("service bus");
     assert_eq!(result, "failed");

@@ -58,6 +58,28 @@ async fn what_is_in_force_is_shown_with_its_origin_and_without_its_secrets() -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_name_of_the_last_release_is_taken_and_told_wherever_settings_are_shown() -> Result<()> {
+    let world = world().await?;
+    let told = "graph.request_timeout is now connection.request_timeout";
+    let settings = world.layered(&["graph.request_timeout = \"9s\""])?;
+    let file = settings.to_str().expect("text");
+    let shown = contactsync(world.folder(), &["config", "show", "--config", file], &[]).await?;
+    assert!(shown.status.success(), "{}", text(&shown.stderr));
+    let squeezed = text(&shown.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(squeezed.contains("connection.request_timeout = \"9s\""), "{squeezed}");
+    assert!(text(&shown.stderr).starts_with(&format!("warning: {file}: {told};")), "{}", text(&shown.stderr));
+    let checked = contactsync(world.folder(), &["check", "--config", file], &[]).await?;
+    assert!(
+        text(&checked.stdout).contains(&format!("warning  {file}: {told};")),
+        "{}",
+        text(&checked.stdout)
+    );
+    let log = world.start_worker(&settings)?.stop().await?;
+    assert_eq!(log.matches(told).count(), 1, "{log}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn warnings_fail_only_those_who_ask_for_it() -> Result<()> {
     let world = world().await?;
     let settings = world.layered(&["[pool]\ngrace = \"2s\""])?;

@@ -43,7 +43,7 @@ async fn a_connection_reset_after_the_write_is_overcome_by_writing_it_again() ->
 async fn a_write_that_is_never_answered_is_given_up_and_made_again() -> Result<()> {
     let world = world(1).await?;
     world.graph.script(Fault::hang().patches());
-    let impatient = r#"graph.request_timeout = "1s""#;
+    let impatient = r#"connection.request_timeout = "1s""#;
     let log = run(&world, &[impatient], &[change(1, 1).set("firstname", "Ada")]).await?;
     assert_eq!(world.user(user(1))?.text("givenName"), Some("Ada"), "{log}");
     assert_eq!(world.reasons()?, [""; 0], "{log}");
@@ -148,7 +148,7 @@ async fn an_outage_opens_the_breaker_and_everything_arrives_when_it_is_over() ->
     world.graph.script(Fault::status(503).patches().always());
     let changes: Vec<_> = (1..=30).map(|number| change(number, 1).set("firstname", "Ada")).collect();
     world.post_changes(&changes).await?;
-    let worker = start(&world, &["retry.tries = 100", "throttle.breaker_users = 5"])?;
+    let worker = start(&world, &["retry.tries = 100"])?;
     world
         .until(PATIENCE, "the breaker is open", |_| {
             let log = worker.log()?;

@@ -17,7 +17,7 @@ use super::{
 const MOST: u64 = 100 * MEGABYTE;
 
 /// The shortest time that can be set for a call, so that silence does not take long.
-const BRIEF: &str = "[graph]\nrequest_timeout = \"1s\"\nconnect_timeout = \"1s\"";
+const BRIEF: &str = "[connection]\nrequest_timeout = \"1s\"\nconnect_timeout = \"1s\"";
 
 /// Waits until a lie of this mode was told so often, with changes to be asked about.
 async fn told(world: &World, worker: &mut Worker, front: &Front, mode: Mode, times: usize) -> Result<()> {

@@ -11,12 +11,12 @@ use emulator::{
 };
 use jiff::{SignedDuration, Timestamp};
 use servicebus::{
-    ConnectionString, Outgoing, Queue,
+    ConnectionString, Outgoing, Queue, QueueCounts,
     admin::{self, AdminClient},
     amqp::{AmqpQueue, Settings},
 };
 use shared::reason::{DeadLetter, DeadLetterReason};
-use worker::operate::backlog::{Counts, Known, Oldest, Reader, Reading, Source, Thoroughness, UnknownKind};
+use worker::operate::backlog::{Oldest, Reader, Reading, Thoroughness, UnknownKind};
 
 const QUEUE: &str = "contacts";
 
@@ -78,18 +78,18 @@ fn settings(connection_string: &str) -> Result<Settings> {
 }
 
 #[track_caller]
-fn known(reading: &Reading) -> Known {
+fn known(reading: &Reading) -> QueueCounts {
     match &reading.counts {
-        Counts::Known(known) => *known,
-        Counts::Unknown(unknown) => panic!("unknown: {unknown}"),
+        Ok(known) => *known,
+        Err(unknown) => panic!("unknown: {unknown}"),
     }
 }
 
 #[track_caller]
 fn unknown(reading: &Reading) -> (UnknownKind, String) {
     match &reading.counts {
-        Counts::Known(known) => panic!("known: {known:?}"),
-        Counts::Unknown(unknown) => (unknown.kind, unknown.why.to_string()),
+        Ok(known) => panic!("known: {known:?}"),
+        Err(unknown) => (unknown.kind, unknown.why.to_string()),
     }
 }
 
@@ -97,13 +97,13 @@ fn unknown(reading: &Reading) -> (UnknownKind, String) {
 async fn an_empty_queue_is_known_to_be_empty() -> Result<()> {
     let bench = Bench::start(Claims::ALL, Thoroughness::GAUGES).await?;
     let reading = bench.reader.read().await;
-    let expected = Known {
+    let expected = QueueCounts {
         active: Some(0),
         dead_letter: Some(0),
         scheduled: Some(0),
         transfer: Some(0),
         size_bytes: Some(0),
-        source: Source::Management,
+        ..QueueCounts::default()
     };
     assert_eq!((known(&reading), reading.oldest), (expected, Oldest::NoneWaits));
     Ok(())
@@ -125,7 +125,7 @@ async fn waiting_locked_scheduled_and_dead_messages_are_counted_apart() -> Resul
     let reading = bench.reader.read().await;
     let known = known(&reading);
     assert_eq!((known.active, known.dead_letter, known.scheduled), (Some(3), Some(1), Some(1)));
-    assert!(known.size_bytes.is_some_and(|bytes| bytes > 0) && !known.is_lower_bound());
+    assert!(known.size_bytes.is_some_and(|bytes| bytes > 0) && !known.lower_bound);
     assert!(matches!(reading.oldest, Oldest::Since(_)));
     assert_eq!(reading.reasons.seen.get("WrongEntity"), Some(&1));
     Ok(())
@@ -197,7 +197,7 @@ async fn who_may_only_listen_counts_by_looking_and_says_that_there_may_be_more()
     let known = |reading: Reading| known(&reading);
     let seen = known(bench.reader.read().await);
     assert_eq!((seen.active, seen.dead_letter, seen.scheduled), (Some(4), Some(0), Some(0)));
-    assert_eq!((seen.transfer, seen.size_bytes, seen.is_lower_bound()), (None, None, true));
+    assert_eq!((seen.transfer, seen.size_bytes, seen.lower_bound), (None, None, true));
     bench.send(20).await?;
     assert_eq!(known(bench.reader.read().await).active, Some(5), "no more than were looked at");
     Ok(())

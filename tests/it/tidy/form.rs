@@ -22,7 +22,6 @@ const KNOWN_BESIDE_THEIR_FOLDER: &[&str] = &[
     "worker/src/graph/http.rs",
     "worker/src/pipeline.rs",
     "worker/src/settings/tests.rs",
-    "worker/src/telemetry/http.rs",
 ];
 
 const KNOWN_TO_BE_PLACED: &[&str] = &[];

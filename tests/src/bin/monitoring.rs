@@ -9,7 +9,7 @@ use serde_json::Value;
 use servicebus::{Outgoing, Queue};
 use tests::{
     binary::workspace,
-    observed::{Metrics, Observed, client},
+    observed::{Metrics, Observed, client, get},
     scenario::{Mix, Posting, Scenario},
     world::{Options, World},
 };
@@ -172,7 +172,7 @@ impl Prometheus {
 
     async fn ask(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value> {
         let url = reqwest::Url::parse_with_params(&format!("{}{path}", self.base), parameters)?;
-        let (_, text) = http_client::get(&self.client, &url).await?;
+        let (_, text) = get(&self.client, url).await?;
         let mut answer: Value = serde_json::from_str(&text)?;
         if answer["status"] != "success" {
             bail!("Prometheus refuses: {}", answer["error"]);

@@ -1,13 +1,15 @@
 //! A client of Azure Service Bus: messages under a lock, each settled exactly once by value.
 //!
-//! It knows no contact, no Graph and no settings of the worker. The types at the root know no protocol. [`amqp`] implements [`Queue`] on the real wire; tests may put a
-//! fake of a few lines in its place, because a [`Delivery`] is made of a message and anything that can settle.
+//! It knows no contact, no Graph and no settings of the worker. The types at the root know no protocol. [`amqp`]
+//! implements [`Queue`] on the real wire; tests may put a fake of a few lines in its place, because a [`Delivery`] is
+//! made of a message and anything that can settle.
 //!
 //! A message travels: [`Queue::receive`] hands out a [`Delivery`] → the engine works on [`Delivery::message`] →
 //! [`Delivery::settle`] consumes it. While the work lasts, [`Queue::renew`] keeps its lock.
 
 mod confirm;
 mod connection_string;
+mod counts;
 mod delivery;
 mod error;
 mod link_state;
@@ -33,6 +35,7 @@ use shared::ids::LockToken;
 
 pub use confirm::{Confirmation, Confirmations, Confirmed};
 pub use connection_string::{ConnectionString, ConnectionStringError, Credential, Endpoint};
+pub use counts::QueueCounts;
 pub use delivery::{DeadLettering, Delivery, SettleError, Settled, Settlement, Settler, Settling, Unsettled};
 pub use error::{Cause, Error, RenewError};
 pub use link_state::LinkState;

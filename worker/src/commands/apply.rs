@@ -107,7 +107,7 @@ async fn carry_out(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode>
         Err(letter) => vec![Case::unread(letter)],
         Ok(Read::Nothing(why)) => vec![Case::nothing(why)],
         Ok(Read::Changes(changes, unread)) => {
-            let directory = wiring::directory(settings, wiring::clients(&settings.graph)?);
+            let directory = wiring::directory(settings, wiring::clients(&settings.connection)?);
             let directory = if args.overrule { directory.taking_over() } else { directory };
             let order = Order { directory: &directory, settings, write: args.yes, overrule: args.overrule };
             let mut cases = Vec::new();
@@ -127,7 +127,7 @@ async fn carry_out(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode>
     let manner = Manner {
         write: args.yes,
         values: Values::from(args.dead_letter.is_none() || args.values),
-        guarded: settings.graph.reading.guard.is_some(),
+        guarded: settings.guard.attribute.is_some(),
         dead_letter: args.dead_letter,
     };
     print(&if args.json { manner.json(&cases) } else { manner.text(&cases) })?;

@@ -217,8 +217,8 @@ fn summary(parts: &Parts) -> Vec<(&'static str, String)> {
 
 /// The permissions that the app is given as a rule for these settings.
 fn permissions(parts: &Parts) -> BTreeSet<&'static str> {
-    let (Some(planner), Some(graph)) = (&parts.planner, &parts.graph) else { return BTreeSet::new() };
-    permissions::needs(planner, &graph.reading).iter().map(permissions::Need::usual).collect()
+    let (Some(planner), Some(reading)) = (&parts.planner, parts.reading()) else { return BTreeSet::new() };
+    permissions::needs(planner, &reading).iter().map(permissions::Need::usual).collect()
 }
 
 fn as_json(parts: &Parts, findings: &[Finding]) -> Value {

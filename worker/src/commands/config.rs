@@ -15,6 +15,7 @@ use crate::{
     commands::{
         global::{BAD_SETTINGS, Global},
         json_text, print, print_error,
+        terminal::print_aside,
     },
     private_file,
     settings::{self, Entries, Entry, Origin, Problems},
@@ -106,6 +107,9 @@ fn show(global: &Global, args: &Show) -> anyhow::Result<ExitCode> {
         entries.retain(|_, entry| entry.origin != Origin::Default);
     }
     print(&if args.json { as_json(&entries) } else { table(&entries) })?;
+    for outdated in &parts.outdated {
+        print_aside(&format!("warning: {outdated}"));
+    }
     if parts.problems.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }

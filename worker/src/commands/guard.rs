@@ -87,11 +87,11 @@ fn property(text: &str) -> Result<Property, &'static str> {
 pub fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode> {
     let settings = global.settings()?;
     start_log(&settings.telemetry)?;
-    let guard = settings.graph.reading.guard.clone().context(
+    let guard = settings.guard.attribute.clone().context(
         "guard.attribute is not set, so no marks are kept; set it, or name the settings file of the workers by --config",
     )?;
     runtime()?.block_on(async {
-        let directory = wiring::directory(&settings, wiring::clients(&settings.graph)?);
+        let directory = wiring::directory(&settings, wiring::clients(&settings.connection)?);
         let user = match command {
             Command::Show(args) => args.user,
             Command::Clear(args) => args.user,

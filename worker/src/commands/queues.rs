@@ -4,14 +4,13 @@ use std::{sync::Arc, vec};
 
 use anyhow::Context;
 use jiff::Timestamp;
-use servicebus::{
-    Message, Peek, Peeked, Queue, Walk,
-    amqp::{self, AmqpQueue},
-    clock,
-};
+use servicebus::{Message, Peek, Peeked, Queue, Walk, clock};
 use shared::{ids::SequenceNumber, plan::Planner};
 
-use super::{screen::Screen, wiring};
+use super::{
+    screen::Screen,
+    wiring::{self, QueueSettings, ServiceBusQueue},
+};
 use crate::{
     identity::Clients,
     operate::dead_letters::Selection,
@@ -32,39 +31,37 @@ pub(super) fn start_log(settings: &Telemetry) -> anyhow::Result<()> {
 /// The dead letters, and where their copies go.
 pub(super) struct Queues {
     clients: Clients,
-    dead: amqp::Settings,
+    dead: QueueSettings,
     /// The dead letters, to look at.
-    pub(super) looking: AmqpQueue,
+    pub(super) looking: ServiceBusQueue,
     /// Where copies go.
-    pub(super) target: Arc<AmqpQueue>,
+    pub(super) target: Arc<ServiceBusQueue>,
     /// The dead letters of where copies go.
-    pub(super) target_dead: Arc<AmqpQueue>,
+    pub(super) target_dead: Arc<ServiceBusQueue>,
 }
 
 impl Queues {
     pub(super) fn open(settings: &Settings, to: Option<&str>) -> anyhow::Result<Self> {
-        let clients = wiring::clients(&settings.graph)?;
-        let main = wiring::amqp_settings(settings, &clients);
-        let open =
-            |settings: &_| AmqpQueue::open_without_intake(settings).context("the queue cannot be opened");
+        let clients = wiring::clients(&settings.connection)?;
+        let main = wiring::queue_settings(settings, &clients);
         let dead = main.clone().dead_letters();
         let mut target = main;
         if let Some(to) = to {
             (target.entity, target.target) = (to.into(), to.into());
         }
         Ok(Self {
-            looking: open(&dead)?,
-            target: Arc::new(open(&target)?),
-            target_dead: Arc::new(open(&target.dead_letters())?),
+            looking: wiring::queue_without_intake(&dead)?,
+            target: Arc::new(wiring::queue_without_intake(&target)?),
+            target_dead: Arc::new(wiring::queue_without_intake(&target.dead_letters())?),
             clients,
             dead,
         })
     }
 
     /// The dead letters, to be received. How long their locks hold is asked beside, so that it is known soon.
-    pub(super) fn receiving(&self, settings: &Settings) -> anyhow::Result<AmqpQueue> {
+    pub(super) fn receiving(&self, settings: &Settings) -> anyhow::Result<ServiceBusQueue> {
         tokio::spawn(wiring::admin(&settings.bus, &self.clients).get_acquainted());
-        AmqpQueue::open(&self.dead).context("the dead-letter queue cannot be opened")
+        wiring::queue(&self.dead).context("the dead-letter queue cannot be opened")
     }
 
     pub(super) async fn close(&self) {
@@ -88,7 +85,7 @@ pub(super) async fn dead_letter_at(settings: &Settings, sequence: SequenceNumber
 
 /// The dead letters that are meant, one after another, and to whoever waits how many were looked at.
 pub(super) struct Chosen<'a> {
-    queue: &'a AmqpQueue,
+    queue: &'a dyn Peek,
     selection: &'a Selection,
     planner: &'a Planner,
     now: Timestamp,
@@ -100,7 +97,7 @@ pub(super) struct Chosen<'a> {
 }
 
 impl<'a> Chosen<'a> {
-    pub(super) fn of(queue: &'a AmqpQueue, settings: &'a Settings, selection: &'a Selection) -> Self {
+    pub(super) fn of(queue: &'a dyn Peek, settings: &'a Settings, selection: &'a Selection) -> Self {
         Self {
             queue,
             selection,
@@ -142,7 +139,7 @@ impl<'a> Chosen<'a> {
 
 /// Fixes the set: all that are meant and are there now. Shows each of them to `each`.
 pub(super) async fn choose(
-    queue: &AmqpQueue,
+    queue: &dyn Peek,
     settings: &Settings,
     selection: &Selection,
     mut each: impl FnMut(&Message) -> anyhow::Result<()>,

@@ -6,7 +6,7 @@ mod report;
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
-use servicebus::{MAX_CREDIT, Queue, amqp::AmqpQueue, clock};
+use servicebus::{MAX_CREDIT, Queue, clock};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -14,6 +14,7 @@ pub(super) use self::report::Report;
 use super::{
     queues::{Queues, choose, start_log},
     runtime::{runtime, stop_signal},
+    wiring::ServiceBusQueue,
 };
 use crate::{
     commands::global::Global,
@@ -83,7 +84,7 @@ pub struct Args {
 /// Replays.
 pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let settings = global.settings()?;
-    if !args.dry_run && !args.unguarded && settings.graph.reading.guard.is_none() {
+    if !args.dry_run && !args.unguarded && settings.guard.attribute.is_none() {
         bail!(
             "guard.attribute is not set: a dead letter that is older than what a user has by now would overwrite the \
              newer values, and nobody could tell afterwards. Set guard.attribute and restart the workers, or look at \
@@ -120,7 +121,7 @@ async fn supply(
     settings: &Settings,
     args: &Args,
     queues: &Queues,
-) -> anyhow::Result<(Supply<AmqpQueue>, u64, u64)> {
+) -> anyhow::Result<(Supply<ServiceBusQueue>, u64, u64)> {
     let Some(path) = &args.from else {
         let (members, walk) = choose(&queues.looking, settings, &args.selection, |_| Ok(())).await?;
         let count = members.len() as u64;
@@ -139,9 +140,9 @@ async fn supply(
 
 async fn carry_out(
     order: Order,
-    supply: Supply<AmqpQueue>,
+    supply: Supply<ServiceBusQueue>,
     queues: &Queues,
-    watch: Option<Watch<AmqpQueue>>,
+    watch: Option<Watch<ServiceBusQueue>>,
     report: &mut Report,
     stop: watch::Receiver<bool>,
 ) -> Summary {

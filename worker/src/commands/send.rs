@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context;
 use bytes::Bytes;
 use serde_json::json;
-use servicebus::{Outgoing, Queue, amqp::AmqpQueue};
+use servicebus::{Outgoing, Queue};
 use shared::{
     decode::{self, Format},
     shown::Shown,
@@ -90,9 +90,8 @@ const fn media_type(format: Format) -> &'static str {
 }
 
 async fn send(settings: &Settings, parcels: Vec<Parcel>, as_json: bool) -> anyhow::Result<()> {
-    let clients = wiring::clients(&settings.graph)?;
-    let amqp = wiring::amqp_settings(settings, &clients);
-    let queue = AmqpQueue::open_without_intake(&amqp).context("the queue cannot be opened")?;
+    let clients = wiring::clients(&settings.connection)?;
+    let queue = wiring::queue_without_intake(&wiring::queue_settings(settings, &clients))?;
     let (all, mut sent) = (parcels.len(), 0);
     for parcel in parcels {
         let (id, name) = (Uuid::new_v4().to_string(), parcel.name);

@@ -9,8 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use jiff::SignedDuration;
-use servicebus::{amqp::AmqpQueue, clock};
+use servicebus::clock;
 use tokio::{
     runtime::Runtime,
     sync::watch,
@@ -21,8 +20,9 @@ use url::Url;
 use super::{json_line, json_text, print, print_on, runtime::stop_signal, wiring};
 use crate::{
     commands::global::Global,
+    duration,
     identity::Clients,
-    operate::backlog::{Counts, Pace, Reader, Reading, Thoroughness},
+    operate::backlog::{Pace, Reader, Reading, Thoroughness},
     operate::status::{
         Snapshot, WorkerSource, json,
         live::{self, Feed},
@@ -50,8 +50,7 @@ pub struct Args {
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
-    match parsed {
+    match duration::parse(text) {
         Some(span) if (Duration::from_secs(1)..=Duration::from_hours(1)).contains(&span) => Ok(span),
         _ => Err("must be a duration from 1s to 1h, such as 5s or 1m".to_owned()),
     }
@@ -86,10 +85,9 @@ struct Scout {
 
 impl Scout {
     fn new(settings: Settings, args: &Args) -> anyhow::Result<Self> {
-        let clients = wiring::clients(&settings.graph)?;
+        let clients = wiring::clients(&settings.connection)?;
         let bus = &settings.bus;
-        let amqp = wiring::amqp_settings(&settings, &clients);
-        let queue = AmqpQueue::open_without_intake(&amqp).context("the queue cannot be opened")?;
+        let queue = wiring::queue_without_intake(&wiring::queue_settings(&settings, &clients))?;
         let reader = Reader::new(
             wiring::admin(bus, &clients),
             Arc::new(queue.browser()),
@@ -152,10 +150,7 @@ fn once(runtime: &Runtime, scout: &Scout, as_json: bool) -> anyhow::Result<ExitC
 
 /// A script that asks how much is in the queue must not take silence for an answer.
 fn exit_code(reading: &Reading) -> ExitCode {
-    match reading.counts {
-        Counts::Known(_) => ExitCode::SUCCESS,
-        Counts::Unknown(_) => ExitCode::FAILURE,
-    }
+    if reading.counts.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Line by line, until the reader goes away or a signal comes.
@@ -181,10 +176,7 @@ async fn lines(scout: &Scout, args: &Args) -> anyhow::Result<ExitCode> {
 
 /// What a service that throttles gets on top of the time between two readings.
 fn extra(pace: &mut Pace, reading: &Reading, every: Duration) -> Duration {
-    match reading.counts {
-        Counts::Known(_) => Duration::ZERO,
-        Counts::Unknown(_) => pace.after(reading, 0.5).saturating_sub(every),
-    }
+    if reading.counts.is_ok() { Duration::ZERO } else { pace.after(reading, 0.5).saturating_sub(every) }
 }
 
 /// The live view on this thread, with the readings behind it.

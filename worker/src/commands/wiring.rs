@@ -19,26 +19,37 @@ use crate::{
 };
 
 /// The HTTP clients of the process.
-pub fn clients(graph: &settings::Graph) -> anyhow::Result<Clients> {
-    let timeouts = http_client::Timeouts { connect: graph.connect_timeout, request: graph.request_timeout };
-    Ok(Clients::new(http_client::Client::new(timeouts, graph.ca_file.as_deref())?))
+pub fn clients(connection: &settings::Connection) -> anyhow::Result<Clients> {
+    let timeouts =
+        http_client::Timeouts { connect: connection.connect_timeout, request: connection.request_timeout };
+    Ok(Clients::new(http_client::Client::new(timeouts, connection.ca_file.as_deref())?))
+}
+
+/// How to reach a queue.
+pub(super) type QueueSettings = amqp::Settings;
+/// A queue as commands use it. Nothing else names the protocol by which it is reached.
+pub(super) type ServiceBusQueue = AmqpQueue;
+
+/// How to reach the queue of the settings.
+pub(super) fn queue_settings(settings: &Settings, clients: &Clients) -> QueueSettings {
+    let bus = &settings.bus;
+    let tokens = bus_tokens(bus, clients);
+    let mut queue = QueueSettings::new(bus.endpoint.clone(), tokens, &bus.source.address(), clock::now);
+    queue.target = bus.source.target().into();
+    queue.way = bus.way.clone();
+    queue.ca_file.clone_from(&settings.connection.ca_file);
+    queue.times = Arc::clone(&clients.times);
+    queue
 }
 
 /// The queue, being received from.
-pub fn queue(amqp: &amqp::Settings) -> anyhow::Result<AmqpQueue> {
-    AmqpQueue::open(amqp).context("the queue cannot be opened")
+pub(super) fn queue(settings: &QueueSettings) -> Result<ServiceBusQueue, servicebus::Error> {
+    AmqpQueue::open(settings)
 }
 
-/// How to reach the queue, for whoever opens it in another way.
-pub fn amqp_settings(settings: &Settings, clients: &Clients) -> amqp::Settings {
-    let bus = &settings.bus;
-    let tokens = bus_tokens(bus, clients);
-    let mut amqp = amqp::Settings::new(bus.endpoint.clone(), tokens, &bus.source.address(), clock::now);
-    amqp.target = bus.source.target().into();
-    amqp.way = bus.way.clone();
-    amqp.ca_file.clone_from(&settings.graph.ca_file);
-    amqp.times = Arc::clone(&clients.times);
-    amqp
+/// The queue for sending and looking only.
+pub(super) fn queue_without_intake(settings: &QueueSettings) -> anyhow::Result<ServiceBusQueue> {
+    AmqpQueue::open_without_intake(settings).context("the queue cannot be opened")
 }
 
 /// The management interface of the namespace, to ask about our queue or subscription.
@@ -82,7 +93,7 @@ pub fn directory(settings: &Settings, clients: Clients) -> GraphClient {
 
 /// Graph, for calls of this rank.
 pub(super) fn directory_for(settings: &Settings, clients: Clients, priority: graph::Priority) -> GraphClient {
-    let options = graph_options(&settings.graph, priority);
+    let options = graph_options(settings, priority);
     let http = clients.http.clone();
     GraphClient::new(&http, Arc::new(graph_tokens(settings, clients)), &options)
 }
@@ -98,12 +109,12 @@ pub fn observed_directory(
     let tokens = ObservedTokens::new(Arc::new(graph_tokens(settings, clients)), Arc::clone(observer));
     let tokens = Arc::new(tokens);
     let provider: Arc<dyn TokenProvider> = Arc::clone(&tokens) as _;
-    let options = graph_options(&settings.graph, graph::Priority::Normal);
+    let options = graph_options(settings, graph::Priority::Normal);
     (GraphClient::new(&http, provider, &options).observed(Arc::clone(observer)), tokens)
 }
 
-fn graph_options(graph: &settings::Graph, priority: graph::Priority) -> graph::Options {
-    graph::Options { root: graph.root.clone(), reading: graph.reading.clone(), priority }
+fn graph_options(settings: &Settings, priority: graph::Priority) -> graph::Options {
+    graph::Options { root: settings.graph.root.clone(), reading: settings.reading(), priority }
 }
 
 /// Tokens for Graph.

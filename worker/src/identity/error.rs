@@ -132,10 +132,7 @@ const REMEDIES: [(&[u32], &str); 19] = [
     ),
     (&[90_002], "the tenant does not exist in this cloud; check identity.tenant and cloud"),
     (&[90_038, 900_382, 900_432], "tenant and login host belong to different national clouds; set cloud"),
-    (
-        &[50_001, 500_011, 70_011],
-        "the resource is none of this tenant's cloud; check cloud, graph.root and service_bus.audience",
-    ),
+    (&[50_001, 500_011, 70_011], "the resource is none of this tenant's cloud; check cloud and graph.root"),
     (&[65_001, 650_056], "an administrator must consent to the permissions of the app"),
     (&[53_003], "a Conditional Access policy blocks the app; exclude it"),
     (&[900_144], "contactsync left out a field of the request; report it"),

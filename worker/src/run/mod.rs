@@ -8,9 +8,5 @@ mod pipeline;
 pub mod renewal;
 mod settlements;
 mod state;
-mod tally;
 
-pub use self::{
-    pipeline::{Pipeline, Policy},
-    tally::Tally,
-};
+pub use self::pipeline::{Pipeline, Policy};

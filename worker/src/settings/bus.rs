@@ -38,7 +38,7 @@ pub enum Access {
         /// Who.
         identity: Box<Identity>,
         /// Whom the token is for, without a slash at the end.
-        audience: Box<str>,
+        audience: &'static str,
     },
 }
 
@@ -100,7 +100,7 @@ impl fmt::Display for Source {
 type Door = (Endpoint, Access, Option<Box<str>>);
 
 pub(super) fn bus(r: &Reader<'_>, cloud: Option<&Cloud>, around: &Surroundings) -> Option<Bus> {
-    let transport = r.choice("service_bus.transport", &["amqp", "websocket"]);
+    let transport = r.section(|r| r.choice("service_bus.transport", &["amqp", "websocket"]));
     let door = match (r.optional("service_bus.connection_string"), r.optional("service_bus.namespace")) {
         (Some(text), None) => by_connection_string(r, text),
         (None, Some(text)) => by_namespace(r, text, cloud, around),
@@ -155,9 +155,7 @@ fn by_namespace(r: &Reader<'_>, text: &str, cloud: Option<&Cloud>, around: &Surr
         }
         Err(error) => r.wrong("service_bus.namespace", chain(&error)),
     };
-    let audience = r.url_or("service_bus.audience", cloud.audience)?;
-    let audience = audience.as_str().trim_end_matches('/').into();
-    Some((endpoint?, Access::Entra { identity: Box::new(identity?), audience }, None))
+    Some((endpoint?, Access::Entra { identity: Box::new(identity?), audience: cloud.audience }, None))
 }
 
 fn names_source(r: &Reader<'_>) -> bool {

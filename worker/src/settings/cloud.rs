@@ -49,7 +49,7 @@ const fn us_government(graph: &'static str) -> Cloud {
 
 /// The cloud of the settings.
 pub(super) fn cloud(r: &Reader<'_>) -> Option<&'static Cloud> {
-    let name = r.choice("cloud", &CLOUDS.map(|(name, _)| name))?;
+    let name = r.section(|r| r.choice("cloud", &CLOUDS.map(|(name, _)| name)))?;
     CLOUDS.iter().find(|(known, _)| *known == name).map(|(_, cloud)| cloud)
 }
 

@@ -5,12 +5,11 @@ use shared::{
     mapping::{Convert, Mapping, OnInvalid, OnNull, Row, Source, Template},
     plan::{LinkMatch, Planner},
     property::Property,
-    reconcile::Reading,
 };
 use toml::{Table, Value};
 use uuid::Uuid;
 
-use super::reader::Reader;
+use super::{Parts, Problem, reader::Reader};
 
 /// Keys that an entry of `mapping.rows` may have.
 pub(super) const KEYS: [&str; 9] =
@@ -26,7 +25,7 @@ pub enum LinkUnseen {
 }
 
 pub(super) fn link_unseen(r: &Reader<'_>) -> Option<LinkUnseen> {
-    Some(match r.choice("mapping.link_unseen", &["hold", "warn"])? {
+    r.section(|r| match r.choice("mapping.link_unseen", &["hold", "warn"]) {
         "warn" => LinkUnseen::Warn,
         _ => LinkUnseen::Hold,
     })
@@ -36,7 +35,7 @@ pub(super) fn planner(r: &Reader<'_>) -> Option<Planner> {
     let link = r.required("mapping.link_column", "the column that holds the user's object id");
     let organizations = organizations(r);
     let rows = rows(r);
-    let preset = r.choice("mapping.preset", &["default", "b2c", "custom"])?;
+    let preset = r.section(|r| r.choice("mapping.preset", &["default", "b2c", "custom"]))?;
     let mapping = match preset {
         "default" | "b2c" if rows.as_ref().is_some_and(|rows| !rows.is_empty()) => {
             let text = format!("are not used with preset = \"{preset}\"; set preset = \"custom\"");
@@ -60,24 +59,24 @@ pub(super) fn planner(r: &Reader<'_>) -> Option<Planner> {
 
 fn link_match(r: &Reader<'_>) -> Option<LinkMatch> {
     let names = LinkMatch::NAMES.map(|(name, _)| name);
-    let chosen = r.choice("link.match", &names)?;
+    let chosen = r.section(|r| r.choice("link.match", &names))?;
     LinkMatch::NAMES.into_iter().find(|(name, _)| *name == chosen).map(|(_, value)| value)
 }
 
-/// The attributes of the guard and of the link are the worker's own.
-pub(super) fn check_attributes(r: &Reader<'_>, reading: &Reading, planner: &Planner) {
-    let (guard, owner) = (reading.guard.as_ref(), reading.terms.owner.as_ref());
-    for (key, attribute) in [("guard.attribute", guard), ("link.owner_attribute", owner)] {
-        if let Some(row) = planner.mapping.rows().iter().find(|row| Some(&row.property) == attribute) {
-            let text =
-                format!("is also written by the mapping, from {}; choose another attribute", row.source);
-            let _noted: Option<()> = r.wrong(key, text);
-        }
-    }
-    if guard.is_some() && guard == owner {
-        let text = "is also guard.attribute; choose another one";
-        let _noted: Option<()> = r.wrong("link.owner_attribute", text);
-    }
+/// The attributes of the guard and of the link are the worker's own: nothing else may write them.
+pub(super) fn collisions(parts: &Parts) -> Vec<Problem> {
+    let (Some(guard), Some(terms), Some(planner)) = (&parts.guard, &parts.terms, &parts.planner) else {
+        return Vec::new();
+    };
+    let (guard, owner) = (guard.attribute.as_ref(), terms.owner.as_ref());
+    let mapped = [("guard.attribute", guard), ("link.owner_attribute", owner)].map(|(key, attribute)| {
+        let row = planner.mapping.rows().iter().find(|row| Some(&row.property) == attribute)?;
+        let text = format!("is also written by the mapping, from {}; choose another attribute", row.source);
+        Some(Problem::new(key, &text))
+    });
+    let shared = (guard.is_some() && guard == owner)
+        .then(|| Problem::new("link.owner_attribute", "is also guard.attribute; choose another one"));
+    mapped.into_iter().chain([shared]).flatten().collect()
 }
 
 fn organizations(r: &Reader<'_>) -> Option<Vec<OrganizationId>> {

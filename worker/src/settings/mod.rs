@@ -5,8 +5,10 @@ pub mod check;
 mod cloud;
 mod identity;
 mod mapping;
+mod names;
 mod observing;
 mod parts;
+mod policy;
 mod proxy;
 mod reader;
 mod schema;
@@ -23,50 +25,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use shared::{engine, gate, lanes, pace::Pace, plan::Planner, shown::Shown};
+use shared::{plan::Planner, shown::Shown};
 
 pub use self::{
     bus::{Access, Bus, Source},
     cloud::{Cloud, cloud_of},
     mapping::LinkUnseen,
     observing::{Http, LogFormat, Otlp, Telemetry},
-    parts::Parts,
+    parts::{Parts, Settings},
     schema::schema,
     secrets::{shown, without_credentials},
-    sections::{Graph, Pool, Retry, Throttle},
+    sections::{Connection, Graph, Guard, Pool, Retry, Throttle},
     source::{DEFAULTS, Entries, Entry, Origin, arguments, environment},
     starter::starter,
     stored_credential::StoredCredential,
 };
-use crate::identity::Identity;
 
-/// Validated settings.
-pub struct Settings {
-    /// The queue.
-    pub bus: Bus,
-    /// Graph.
-    pub graph: Graph,
-    /// Who the worker is towards Graph.
-    pub identity: Identity,
-    /// Link, mapping and filters.
-    pub planner: Planner,
-    /// What to do about a link that is never seen.
-    pub link_unseen: LinkUnseen,
-    /// Concurrency and bounds.
-    pub pool: Pool,
-    /// Patience.
-    pub retry: Retry,
-    /// Write budget, breaker and probes.
-    pub throttle: Throttle,
-    /// Health, metrics and the status page over HTTP.
-    pub http: Http,
-    /// Logs, traces and what is exported.
-    pub telemetry: Telemetry,
-    /// Every key with its value and where it came from.
-    pub entries: Entries,
-}
-
-/// One thing that is wrong with the settings, and what to do about it.
+/// One thing that is wrong with the settings or out of date, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Key, variable or file.
@@ -146,9 +121,8 @@ pub fn examine(file: &SettingsFile, environment: Vec<(String, String)>) -> Resul
 /// Reads only what planning needs: a mistake elsewhere is still told, a missing secret is not.
 pub fn load_planner(file: &SettingsFile, environment: Vec<(String, String)>) -> Result<Planner, Problems> {
     let text = file.read()?;
-    let mut problems = Vec::new();
-    let entries = source::layers(text.as_deref().map(|text| (file.path(), text)), environment, &mut problems);
-    let reader = reader::Reader::new(&entries, problems);
+    let layers = source::layers(text.as_deref().map(|text| (file.path(), text)), environment);
+    let reader = reader::Reader::new(&layers.entries, layers.problems);
     let planner = mapping::planner(&reader);
     let problems = reader.into_problems();
     planner.filter(|_| problems.is_empty()).ok_or(Problems(problems))
@@ -157,32 +131,4 @@ pub fn load_planner(file: &SettingsFile, environment: Vec<(String, String)>) -> 
 /// Settings from the text of a file and an environment.
 pub fn parse(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) -> Result<Settings, Problems> {
     Parts::of(file, environment).finish()
-}
-
-impl Settings {
-    /// Bounds and patience of the engine.
-    #[must_use]
-    pub fn engine_policy(&self) -> engine::Policy {
-        let (pool, retry, throttle) = (&self.pool, &self.retry, &self.throttle);
-        engine::Policy {
-            lanes: lanes::Limits {
-                concurrency: pool.concurrency,
-                messages: pool.messages,
-                remembered_users: pool.remembered_users,
-                retries: retry.in_place,
-                verify_after: Some(self.graph.verify_after).filter(|after| !after.is_zero()),
-                ..lanes::Limits::default()
-            },
-            gate: gate::Limits {
-                breaker_users: throttle.breaker_users,
-                probe: throttle.probes,
-                throttle: throttle.probes,
-                longest_wait: throttle.longest_wait,
-            },
-            pace: Pace::new(throttle.writes_per_second, throttle.burst),
-            bytes: pool.bytes,
-            max_age: retry.max_age,
-            max_lock_hold: pool.max_lock_hold,
-        }
-    }
 }

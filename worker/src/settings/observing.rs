@@ -72,60 +72,56 @@ pub(super) fn http(r: &Reader<'_>) -> Option<Http> {
 }
 
 pub(super) fn telemetry(r: &Reader<'_>) -> Option<Telemetry> {
-    let log_format = r.choice("telemetry.log_format", &["auto", "text", "json"]).map(|name| match name {
-        "text" => LogFormat::Text,
-        "json" => LogFormat::Json,
-        _ => LogFormat::Auto,
-    });
-    let log_level = r.required("telemetry.log_level", "a level such as info").and_then(|level| {
-        let understood = EnvFilter::try_new(level).is_ok();
-        let wrong = || {
-            r.wrong(
-                "telemetry.log_level",
-                "must be a level such as info, or a filter such as \"info,worker::bus=debug\"",
-            )
-        };
-        if understood { Some(level) } else { wrong() }
-    });
-    let log_outcomes = r.count("telemetry.log_outcomes", 0, 1_000_000);
-    let queue_interval = queue_interval(r);
-    let otlp = otlp(r);
-    Some(Telemetry {
-        log_format: log_format?,
-        log_level: log_level?.into(),
-        log_outcomes: u64::try_from(log_outcomes?).ok()?,
-        queue_interval: queue_interval?,
-        otlp,
+    r.section(|r| Telemetry {
+        log_format: match r.choice("telemetry.log_format", &["auto", "text", "json"]) {
+            "text" => LogFormat::Text,
+            "json" => LogFormat::Json,
+            _ => LogFormat::Auto,
+        },
+        log_level: log_level(r),
+        log_outcomes: u64::try_from(r.count("telemetry.log_outcomes", 0, 1_000_000)).unwrap_or(u64::MAX),
+        queue_interval: queue_interval(r),
+        otlp: otlp(r),
     })
 }
 
-fn queue_interval(r: &Reader<'_>) -> Option<Duration> {
-    const KEY: &str = "telemetry.queue_interval";
-    let interval = r.duration(KEY, Duration::ZERO, Duration::from_hours(1))?;
-    if !interval.is_zero() && interval < Duration::from_secs(1) {
-        return r.wrong(KEY, "must be at least 1s, or 0s not to read");
+fn log_level(r: &Reader<'_>) -> Box<str> {
+    const KEY: &str = "telemetry.log_level";
+    let level = r.required(KEY, "a level such as info").unwrap_or_default();
+    if EnvFilter::try_new(level).is_err() {
+        r.note(KEY, "must be a level such as info, or a filter such as \"info,servicebus=debug\"");
     }
-    Some(interval)
+    level.into()
+}
+
+fn queue_interval(r: &Reader<'_>) -> Duration {
+    const KEY: &str = "telemetry.queue_interval";
+    let interval = r.duration(KEY, Duration::ZERO, Duration::from_hours(1));
+    if !interval.is_zero() && interval < Duration::from_secs(1) {
+        r.note(KEY, "must be at least 1s, or 0s not to read");
+    }
+    interval
 }
 
 /// `None` if nobody asked for it, or after a mistake, which is noted.
 fn otlp(r: &Reader<'_>) -> Option<Otlp> {
+    const KEY: &str = "telemetry.otlp_endpoint";
     let headers = headers(r);
     let interval = r.duration("telemetry.otlp_interval", Duration::from_secs(1), Duration::from_hours(1));
     let trace_ratio = r.number("telemetry.trace_ratio", 0.0, 1.0);
-    r.rule("telemetry.otlp_endpoint", Rule::Address);
-    let endpoint = r.optional("telemetry.otlp_endpoint")?;
+    r.rule(KEY, Rule::Address);
+    let endpoint = r.optional(KEY)?;
     let Some(endpoint) = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
     else {
-        return r.wrong("telemetry.otlp_endpoint", "must be an address such as http://localhost:4318");
+        return r.wrong(KEY, "must be an address such as http://localhost:4318");
     };
     let headers = headers?;
     // A collector beside the worker is plain as a rule, and what we export is no secret. Its key is.
     if endpoint.scheme() == "http" && !headers.is_empty() && !is_loopback(&endpoint) {
-        let text = "must start with https://, because telemetry.otlp_headers would travel in the open";
-        return r.wrong("telemetry.otlp_endpoint", text);
+        return r
+            .wrong(KEY, "must start with https://, because telemetry.otlp_headers would travel in the open");
     }
-    Some(Otlp { endpoint, headers, interval: interval?, trace_ratio: trace_ratio? })
+    Some(Otlp { endpoint, headers, interval, trace_ratio })
 }
 
 /// `name=value,name=value` with percent-encoded values, as everybody who speaks OTLP writes them.

@@ -1,117 +1,130 @@
-//! The settings section by section: those that can be used, and what is wrong with the others.
+//! The sections of the settings, each in one row: those that can be used one by one, and all of them together.
 
 use std::path::Path;
 
-use shared::plan::Planner;
+use shared::{admission::Terms, plan::Planner, reconcile::Reading};
 
 use super::{
-    Bus, Entries, Graph, Http, LinkUnseen, Pool, Problem, Problems, Retry, Settings, Telemetry, Throttle,
-    bus, cloud, identity, mapping, observing,
+    Bus, Connection, Entries, Graph, Guard, Http, LinkUnseen, Pool, Problem, Problems, Retry, Telemetry,
+    Throttle, bus, cloud,
+    cloud::Cloud,
+    identity, mapping, observing,
     reader::{Reader, Rules},
-    sections, source,
+    sections,
+    source::{self, Layers, Surroundings},
 };
 use crate::identity::Identity;
 
-/// Every section that can be used, so that it can be looked at although another is wrong.
-pub struct Parts {
+/// Rows of `name: type = how it is read`. Sections are read in this order, which is that of the mistakes told.
+macro_rules! sections {
+    ($($(#[$doc:meta])* $name:ident: $kind:ty = $read:expr;)*) => {
+        /// Every section that can be used, so that it can be looked at although another is wrong.
+        pub struct Parts {
+            $($(#[$doc])* pub $name: Option<$kind>,)*
+            /// Every key with its value and where it came from.
+            pub entries: Entries,
+            /// Names and keys of the last release that are still in use, and what to do about them.
+            pub outdated: Vec<Problem>,
+            /// Everything that is wrong.
+            pub problems: Vec<Problem>,
+            /// What the values have to be.
+            pub(super) rules: Rules,
+        }
+
+        /// Validated settings.
+        pub struct Settings {
+            $($(#[$doc])* pub $name: $kind,)*
+            /// Every key with its value and where it came from.
+            pub entries: Entries,
+            /// Names and keys of the last release that are still in use, and what to do about them.
+            pub outdated: Vec<Problem>,
+        }
+
+        impl Parts {
+            /// Reads all sections before anything is decided, so that all mistakes are told at once.
+            #[must_use]
+            pub fn of(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) -> Self {
+                let around = Surroundings::of(&environment);
+                let Layers { entries, outdated, problems } = source::layers(file, environment);
+                let reader = Reader::new(&entries, problems);
+                let given = Given { cloud: cloud::cloud(&reader), r: &reader, around: &around };
+                $(let $name = ($read as fn(&Given<'_>) -> Option<$kind>)(&given);)*
+                let (problems, rules) = reader.finish();
+                let mut parts = Self { $($name,)* entries, outdated, problems, rules };
+                parts.problems.extend(mapping::collisions(&parts));
+                parts
+            }
+
+            /// The settings, if nothing is wrong with them.
+            pub fn finish(self) -> Result<Settings, Problems> {
+                if !self.problems.is_empty() {
+                    return Err(Problems(self.problems));
+                }
+                let settings = (|| {
+                    Some(Settings {
+                        $($name: self.$name?,)*
+                        entries: self.entries,
+                        outdated: self.outdated,
+                    })
+                })();
+                settings.ok_or_else(|| Problems(Vec::new()))
+            }
+        }
+    };
+}
+
+/// What sections are read from.
+struct Given<'a> {
+    r: &'a Reader<'a>,
+    cloud: Option<&'static Cloud>,
+    around: &'a Surroundings,
+}
+
+sections! {
     /// The queue.
-    pub bus: Option<Bus>,
+    bus: Bus = |given| bus::bus(given.r, given.cloud, given.around);
+    /// TLS and time-outs of all connections.
+    connection: Connection = |given| sections::connection(given.r);
     /// Graph.
-    pub graph: Option<Graph>,
+    graph: Graph = |given| sections::graph(given.r, given.cloud);
+    /// What keeps an old change from overwriting a newer one.
+    guard: Guard = |given| sections::guard(given.r);
+    /// What a user must be to be written.
+    terms: Terms = |given| sections::terms(given.r);
     /// Who the worker is towards Graph.
-    pub identity: Option<Identity>,
+    identity: Identity = |given| identity::identity(given.r, given.cloud, given.around);
     /// Link, mapping and filters.
-    pub planner: Option<Planner>,
+    planner: Planner = |given| mapping::planner(given.r);
     /// What to do about a link that is never seen.
-    pub link_unseen: Option<LinkUnseen>,
+    link_unseen: LinkUnseen = |given| mapping::link_unseen(given.r);
     /// Concurrency and bounds.
-    pub pool: Option<Pool>,
+    pool: Pool = |given| sections::pool(given.r);
     /// Patience.
-    pub retry: Option<Retry>,
-    /// Write budget, breaker and probes.
-    pub throttle: Option<Throttle>,
-    /// Health and metrics.
-    pub http: Option<Http>,
-    /// Logs and exported metrics.
-    pub telemetry: Option<Telemetry>,
-    /// Every key with its value and where it came from.
-    pub entries: Entries,
-    /// Everything that is wrong.
-    pub problems: Vec<Problem>,
-    /// What the values have to be.
-    pub(super) rules: Rules,
+    retry: Retry = |given| sections::retry(given.r);
+    /// Write budget and probes.
+    throttle: Throttle = |given| sections::throttle(given.r);
+    /// Health, metrics and the status page over HTTP.
+    http: Http = |given| observing::http(given.r);
+    /// Logs, traces and what is exported.
+    telemetry: Telemetry = |given| observing::telemetry(given.r);
 }
 
 impl Parts {
-    /// Reads all sections before anything is decided, so that all mistakes are told at once.
+    /// What is read of a user before a write.
     #[must_use]
-    pub fn of(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) -> Self {
-        let mut problems = Vec::new();
-        let around = source::Surroundings::of(&environment);
-        let entries = source::layers(file, environment, &mut problems);
-        let reader = Reader::new(&entries, problems);
-        let cloud = cloud::cloud(&reader);
-        let bus = bus::bus(&reader, cloud, &around);
-        let (graph, identity) =
-            (sections::graph(&reader, cloud), identity::identity(&reader, cloud, &around));
-        let (planner, pool, retry) =
-            (mapping::planner(&reader), sections::pool(&reader), sections::retry(&reader));
-        let link_unseen = mapping::link_unseen(&reader);
-        let throttle = sections::throttle(&reader);
-        let (http, telemetry) = (observing::http(&reader), observing::telemetry(&reader));
-        if let (Some(graph), Some(planner)) = (&graph, &planner) {
-            mapping::check_attributes(&reader, &graph.reading, planner);
-        }
-        let (problems, rules) = reader.finish();
-        Self {
-            bus,
-            graph,
-            identity,
-            planner,
-            link_unseen,
-            pool,
-            retry,
-            throttle,
-            http,
-            telemetry,
-            entries,
-            problems,
-            rules,
-        }
+    pub fn reading(&self) -> Option<Reading> {
+        Some(reading(self.graph.as_ref()?, self.guard.as_ref()?, self.terms.as_ref()?))
     }
+}
 
-    /// The settings, if nothing is wrong with them.
-    pub fn finish(self) -> Result<Settings, Problems> {
-        let Self {
-            bus,
-            graph,
-            identity,
-            planner,
-            link_unseen,
-            pool,
-            retry,
-            throttle,
-            http,
-            telemetry,
-            entries,
-            problems,
-            ..
-        } = self;
-        let settings = (|| {
-            Some(Settings {
-                bus: bus?,
-                graph: graph?,
-                identity: identity?,
-                planner: planner?,
-                link_unseen: link_unseen?,
-                pool: pool?,
-                retry: retry?,
-                throttle: throttle?,
-                http: http?,
-                telemetry: telemetry?,
-                entries,
-            })
-        })();
-        settings.filter(|_| problems.is_empty()).ok_or(Problems(problems))
+impl Settings {
+    /// What is read of a user before a write.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        reading(&self.graph, &self.guard, &self.terms)
     }
+}
+
+fn reading(graph: &Graph, guard: &Guard, terms: &Terms) -> Reading {
+    Reading { guard: guard.attribute.clone(), diff: graph.diff, terms: terms.clone() }
 }

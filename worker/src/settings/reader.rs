@@ -2,12 +2,12 @@
 
 use std::{cell::RefCell, collections::BTreeMap, fmt::Display, path::Path, time::Duration};
 
-use jiff::SignedDuration;
 use reqwest::Url;
-use shared::retry::Ladder;
+use shared::{lanes::Limits, retry::Ladder};
 use toml::Value;
 
 use super::{Entries, Problem};
+use crate::duration::{self, exact};
 
 /// What a value has to be, besides its type. Noted whenever a value is held against it, so that the schema for
 /// editors says the same.
@@ -53,9 +53,14 @@ impl<'a> Reader<'a> {
         self.rules.borrow_mut().insert(key.to_owned(), rule);
     }
 
-    /// Notes what is wrong with a key. Always `None`, so that a caller can return it.
-    pub(super) fn wrong<T>(&self, key: &str, text: impl Display) -> Option<T> {
+    /// Notes what is wrong with a key.
+    pub(super) fn note(&self, key: &str, text: impl Display) {
         self.problems.borrow_mut().push(Problem::new(key, &text.to_string()));
+    }
+
+    /// The same. Always `None`, so that a caller can return it.
+    pub(super) fn wrong<T>(&self, key: &str, text: impl Display) -> Option<T> {
+        self.note(key, text);
         None
     }
 
@@ -84,51 +89,69 @@ impl<'a> Reader<'a> {
         self.text(key).filter(|text| !text.is_empty())
     }
 
-    /// One of a few texts.
-    pub(super) fn choice(&self, key: &str, known: &[&'static str]) -> Option<&'static str> {
+    /// What is read together, unless something is wrong with a part of it. Where a value is wrong, what reads it goes
+    /// on with one that could be right, so that all mistakes of the section are noted and none of it is used.
+    pub(super) fn section<T>(&self, read: impl FnOnce(&Self) -> T) -> Option<T> {
+        let before = self.problems.borrow().len();
+        let section = read(self);
+        (self.problems.borrow().len() == before).then_some(section)
+    }
+
+    /// One of a few texts; the first one where it is wrong.
+    pub(super) fn choice(&self, key: &str, known: &[&'static str]) -> &'static str {
         self.rule(key, Rule::OneOf(known.to_vec()));
-        let text = self.text(key)?;
-        known.iter().find(|name| **name == text).copied().or_else(|| self.wrong(key, one_of(known)))
+        let text = self.text(key).unwrap_or_default();
+        let found = known.iter().find(|name| **name == text).copied();
+        found.or_else(|| self.wrong(key, one_of(known))).or(known.first().copied()).unwrap_or_default()
     }
 
-    pub(super) fn count(&self, key: &str, least: usize, most: usize) -> Option<usize> {
+    /// A whole number; the least one where it is wrong.
+    pub(super) fn count(&self, key: &str, least: usize, most: usize) -> usize {
         self.rule(key, Rule::Count(least, most));
-        let number = self.value(key)?.as_integer()?;
+        let number = self.value(key).and_then(Value::as_integer).unwrap_or_default();
         match usize::try_from(number) {
-            Ok(number) if (least..=most).contains(&number) => Some(number),
-            _ => self.wrong(key, format!("must be from {least} to {most}, and is {number}")),
+            Ok(number) if (least..=most).contains(&number) => number,
+            _ => self.wrong(key, format!("must be from {least} to {most}, and is {number}")).unwrap_or(least),
         }
     }
 
-    pub(super) fn number(&self, key: &str, least: f64, most: f64) -> Option<f64> {
+    /// A number; the least one where it is wrong.
+    pub(super) fn number(&self, key: &str, least: f64, most: f64) -> f64 {
         self.rule(key, Rule::Number(least, most));
-        let number = self.value(key)?.as_float()?;
+        let number = self.value(key).and_then(Value::as_float).unwrap_or_default();
         if (least..=most).contains(&number) {
-            return Some(number);
+            return number;
         }
-        self.wrong(key, format!("must be from {least} to {most}, and is {number}"))
+        self.wrong(key, format!("must be from {least} to {most}, and is {number}")).unwrap_or(least)
     }
 
-    pub(super) fn duration(&self, key: &str, least: Duration, most: Duration) -> Option<Duration> {
+    /// A length of time; the least one where it is wrong.
+    pub(super) fn duration(&self, key: &str, least: Duration, most: Duration) -> Duration {
+        self.right_duration(key, least, most).unwrap_or(least)
+    }
+
+    fn right_duration(&self, key: &str, least: Duration, most: Duration) -> Option<Duration> {
         self.rule(key, Rule::Duration(least, most));
         let text = self.text(key)?;
-        let parsed =
-            text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
-        match parsed {
+        match duration::parse(text) {
             Some(duration) if (least..=most).contains(&duration) => Some(duration),
-            Some(_) => self.wrong(key, format!("must be from {least:?} to {most:?}, and is {text}")),
+            Some(_) => {
+                self.wrong(key, format!("must be from {} to {}, and is {text}", exact(least), exact(most)))
+            }
             None => self.wrong(key, "must be a duration such as 500ms, 30s, 5m or 2h"),
         }
     }
 
-    /// Two durations that belong together, the first of which is not the longer one.
-    pub(super) fn ladder(&self, first: &str, longest: &str) -> Option<Ladder> {
-        let range = (Duration::from_millis(1), Duration::from_hours(24));
-        let (min, max) = (self.duration(first, range.0, range.1), self.duration(longest, range.0, range.1));
-        match Ladder::new(min?, max?) {
-            Ok(ladder) => Some(ladder),
-            Err(_) => self.wrong(first, format!("must not be longer than {longest}")),
-        }
+    /// Two durations that belong together, the first of which is not the longer one; any where that is wrong.
+    pub(super) fn ladder(&self, first: &str, longest: &str) -> Ladder {
+        let duration = |key| self.right_duration(key, Duration::from_millis(1), Duration::from_hours(24));
+        let right = match (duration(first), duration(longest)) {
+            (Some(min), Some(max)) => Ladder::new(min, max)
+                .ok()
+                .or_else(|| self.wrong(first, format!("must not be longer than {longest}"))),
+            _ => None,
+        };
+        right.unwrap_or(Limits::default().retries)
     }
 
     /// The file that held the value, if it came from one of its own.

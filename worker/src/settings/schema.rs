@@ -1,17 +1,17 @@
 //! The settings for editors, as a JSON Schema: types and texts from the file of defaults, ranges and choices from
 //! what the values are held against when they are read.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use serde_json::{Map, Value as Json, json};
 use shared::{mapping::Convert, property::Property};
 use toml::{Table, Value};
 
-use super::{DEFAULTS, Parts, mapping, reader::Rule, reader::Rules, secrets::is_secret};
+use super::{DEFAULTS, Parts, mapping, names::RENAMED, reader::Rule, reader::Rules, secrets::is_secret};
+use crate::duration::exact;
 
 /// A number and its unit, once or several times; a part of what is understood, and all that anybody writes.
-const DURATION: &str =
-    r"^\s*([0-9]+(\.[0-9]+)?\s*(ns|us|µs|ms|s|m|h|secs?|seconds?|mins?|minutes?|hrs?|hours?)[,\s]*)+$";
+const DURATION: &str = r"^\s*([0-9]+(\.[0-9]+)?\s*(ns|us|µs|ms|s|m|h|secs?|seconds?|mins?|minutes?|hrs?|hours?|d|days?|w|weeks?)[,\s]*)+$";
 
 /// The schema of a settings file.
 #[must_use]
@@ -23,7 +23,11 @@ pub fn schema() -> Json {
     let mut schema = section(&defaults, "", &rules, &descriptions(DEFAULTS));
     schema.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
     schema.insert("title".into(), json!("contactsync settings"));
-    Json::Object(schema)
+    let mut schema = Json::Object(schema);
+    for (old, new) in RENAMED {
+        deprecate(&mut schema, old, new);
+    }
+    schema
 }
 
 fn section(
@@ -49,6 +53,21 @@ fn section(
     schema.insert("additionalProperties".into(), json!(false));
     schema.insert("properties".into(), Json::Object(properties));
     schema
+}
+
+/// Lets the old name of a setting stand, and marks it as one.
+fn deprecate(schema: &mut Json, old: &str, new: &str) {
+    let pointer = |key: &str| format!("/properties/{}", key.replace('.', "/properties/"));
+    let (Some(mut leaf), Some((section, name))) =
+        (schema.pointer(&pointer(new)).cloned(), old.rsplit_once('.'))
+    else {
+        return;
+    };
+    leaf["deprecated"] = json!(true);
+    leaf["description"] = json!(format!("Now {new}. The next release does not know the old name."));
+    if let Some(properties) = schema.pointer_mut(&format!("{}/properties", pointer(section))) {
+        properties[name] = leaf;
+    }
 }
 
 fn leaf(key: &str, default: &Value, rule: Option<&Rule>) -> Map<String, Json> {
@@ -85,15 +104,11 @@ fn constraint(rule: &Rule) -> Map<String, Json> {
         Rule::Count(least, most) => json!({ "minimum": least, "maximum": most }),
         Rule::Number(least, most) => json!({ "minimum": least, "maximum": most }),
         Rule::Duration(least, most) => {
-            json!({ "pattern": DURATION, "$comment": format!("from {} to {}", short(*least), short(*most)) })
+            json!({ "pattern": DURATION, "$comment": format!("from {} to {}", exact(*least), exact(*most)) })
         }
         Rule::Address => json!({ "anyOf": [{ "format": "uri" }, { "const": "" }] }),
     };
     constraint.as_object().cloned().unwrap_or_default()
-}
-
-fn short(duration: Duration) -> String {
-    jiff::SignedDuration::try_from(duration).map_or_else(|_| format!("{duration:?}"), |d| format!("{d:#}"))
 }
 
 fn organization() -> Json {
@@ -174,6 +189,10 @@ mod tests {
     fn every_setting_is_in_the_schema_with_its_words_and_its_range() {
         let mut found = HashMap::new();
         leaves(&schema(), "", &mut found);
+        let outdated = found.extract_if(|_, leaf| leaf["deprecated"] == true);
+        let mut outdated: Vec<_> = outdated.map(|(key, _)| key).collect();
+        outdated.sort();
+        assert_eq!(outdated, RENAMED.map(|(old, _)| old), "old names are taken, and marked as old");
         let parts = Parts::of(None, Vec::new());
         assert_eq!(found.len(), parts.entries.len());
         for (key, entry) in &parts.entries {

@@ -7,12 +7,19 @@ use toml::Value;
 
 use super::Entry;
 
-/// Settings that are secrets from end to end.
-const SECRETS: [&str; 4] = [
-    "service_bus.connection_string",
-    "service_bus.identity.client_secret",
-    "identity.client_secret",
-    "telemetry.otlp_headers",
+/// A setting that is a secret from end to end.
+pub(super) struct Secret {
+    pub(super) key: &'static str,
+    /// Whether a file that holds it is read anew while the worker runs, so that the secret can be replaced there.
+    pub(super) read_anew: bool,
+}
+
+/// All of them.
+pub(super) const SECRETS: [Secret; 4] = [
+    Secret { key: "service_bus.connection_string", read_anew: true },
+    Secret { key: "identity.client_secret", read_anew: true },
+    Secret { key: "service_bus.identity.client_secret", read_anew: true },
+    Secret { key: "telemetry.otlp_headers", read_anew: false },
 ];
 
 /// What stands in place of a secret.
@@ -21,7 +28,7 @@ const HIDDEN: &str = "(hidden)";
 /// Whether the whole value of a setting is a secret.
 #[must_use]
 pub(super) fn is_secret(key: &str) -> bool {
-    SECRETS.contains(&key)
+    SECRETS.iter().any(|secret| secret.key == key)
 }
 
 impl Entry {
@@ -92,13 +99,17 @@ mod tests {
             let sounds = WORDS.iter().any(|word| name.contains(word));
             assert_eq!(sounds && !name.ends_with("_file"), is_secret(key), "{key}");
         }
-        assert!(SECRETS.iter().all(|secret| keys.iter().any(|key| key == secret)), "the list names settings");
+        assert!(
+            SECRETS.iter().all(|secret| keys.iter().any(|key| key == secret.key)),
+            "the list names settings"
+        );
     }
 
     #[test]
     fn a_value_is_told_without_what_proves_who_one_is() {
         let told = |key: &str, text: &str| {
-            shown(key, &Entry { value: text.into(), origin: Origin::Default, file: None })
+            let (value, origin) = (text.into(), Origin::Default);
+            shown(key, &Entry { value, origin, file: None, old_name: None })
         };
         for (text, expected) in [
             ("https://graph.microsoft.com", "\"https://graph.microsoft.com\""),

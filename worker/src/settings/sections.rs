@@ -1,25 +1,38 @@
-//! One function per section of the settings.
+//! One struct and one function for each plain section of the settings: each key stands once in the one and once in the
+//! other.
 
-use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use reqwest::Url;
-use shared::{admission::Terms, property::Property, reconcile::Reading, retry::Ladder};
+use shared::{admission::Terms, property::Property, retry::Ladder};
 
 use super::{cloud::Cloud, reader::Reader};
+
+/// What all connections have in common: to Graph, to the login host and to Service Bus.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Certificates to trust besides those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// Longest time to establish a connection.
+    pub connect_timeout: Duration,
+    /// Longest time for a call.
+    pub request_timeout: Duration,
+}
 
 /// Graph.
 #[derive(Clone, Debug)]
 pub struct Graph {
     /// Root without a version.
     pub root: Url,
-    /// Longest time for a call.
-    pub request_timeout: Duration,
-    /// Longest time for a connection.
-    pub connect_timeout: Duration,
-    /// Extra certificate.
-    pub ca_file: Option<PathBuf>,
-    /// What is read of a user before a write.
-    pub reading: Reading,
+    /// Whether values that are there already are left out.
+    pub diff: bool,
+}
+
+/// What keeps an old change from overwriting a newer one.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    /// Attribute that holds the mark; `None` for no guard.
+    pub attribute: Option<Property>,
     /// How long after a write to look at the user again; zero not to look.
     pub verify_after: Duration,
 }
@@ -33,12 +46,8 @@ pub struct Pool {
     pub messages: usize,
     /// Bytes of their bodies.
     pub bytes: usize,
-    /// Longest time that a message is kept under lock.
-    pub max_lock_hold: Duration,
     /// Time to finish after SIGTERM.
     pub grace: Duration,
-    /// Users remembered.
-    pub remembered_users: NonZeroUsize,
 }
 
 /// Patience.
@@ -54,52 +63,55 @@ pub struct Retry {
     pub not_found_grace: Duration,
 }
 
-/// Write budget, breaker and probes.
+/// Write budget and probes.
 #[derive(Clone, Copy, Debug)]
 pub struct Throttle {
     /// Ceiling of the write rate.
     pub writes_per_second: f64,
     /// Writes at once after a quiet time.
     pub burst: f64,
-    /// Longest wait for a `Retry-After`.
-    pub longest_wait: Duration,
-    /// Users that must fail in a row to open the breaker.
-    pub breaker_users: usize,
-    /// Waits between probes.
+    /// Waits between probes, after a 429 that names no time, and between tries for the first token.
     pub probes: Ladder,
 }
 
 const DAY: Duration = Duration::from_hours(24);
 const SECOND: Duration = Duration::from_secs(1);
 
-pub(super) fn graph(r: &Reader<'_>, cloud: Option<&Cloud>) -> Option<Graph> {
-    let root = cloud.and_then(|cloud| r.url_or("graph.root", cloud.graph));
-    let request_timeout = r.duration("graph.request_timeout", SECOND, Duration::from_mins(5));
-    let connect_timeout = r.duration("graph.connect_timeout", SECOND, Duration::from_mins(1));
-    let ca_file = r.optional("graph.ca_file").map(PathBuf::from);
-    let reading = reading(r);
-    let verify_after = verify_after(r, reading.as_ref());
-    Some(Graph {
-        root: root?,
-        request_timeout: request_timeout?,
-        connect_timeout: connect_timeout?,
-        ca_file,
-        reading: reading?,
-        verify_after: verify_after?,
+pub(super) fn connection(r: &Reader<'_>) -> Option<Connection> {
+    r.section(|r| Connection {
+        ca_file: r.optional("connection.ca_file").map(PathBuf::from),
+        connect_timeout: r.duration("connection.connect_timeout", SECOND, Duration::from_mins(1)),
+        request_timeout: r.duration("connection.request_timeout", SECOND, Duration::from_mins(5)),
     })
 }
 
-fn reading(r: &Reader<'_>) -> Option<Reading> {
-    let diff = r.choice("graph.diff", &["nothing", "read"]).map(|diff| diff == "read");
-    let (guard, owner) = (attribute(r, "guard.attribute"), attribute(r, "link.owner_attribute"));
-    let user_type = r.choice("filter.user_type", &["", "Member", "Guest"]);
-    let terms = Terms {
-        owner,
-        user_type: user_type.filter(|text| !text.is_empty()).map(Into::into),
+pub(super) fn graph(r: &Reader<'_>, cloud: Option<&Cloud>) -> Option<Graph> {
+    let root = cloud.and_then(|cloud| r.url_or("graph.root", cloud.graph));
+    let diff = r.section(|r| r.choice("graph.diff", &["nothing", "read"]) == "read");
+    Some(Graph { root: root?, diff: diff? })
+}
+
+pub(super) fn guard(r: &Reader<'_>) -> Option<Guard> {
+    const AFTER: &str = "guard.verify_after";
+    let guard = r.section(|r| Guard {
+        attribute: attribute(r, "guard.attribute"),
+        verify_after: r.duration(AFTER, Duration::ZERO, Duration::from_mins(5)),
+    })?;
+    if !guard.verify_after.is_zero() && guard.attribute.is_none() {
+        return r.wrong(AFTER, "needs guard.attribute: the second look is at the mark");
+    }
+    Some(guard)
+}
+
+/// What a user must be to be written, by `[link]` and `[filter]`.
+pub(super) fn terms(r: &Reader<'_>) -> Option<Terms> {
+    let some = |text: &str| Some(text).filter(|text| !text.is_empty()).map(Into::into);
+    r.section(|r| Terms {
+        owner: attribute(r, "link.owner_attribute"),
+        user_type: some(r.choice("filter.user_type", &["", "Member", "Guest"])),
         local_issuer: r.optional("filter.local_issuer").map(Into::into),
         takes_over: false,
-    };
-    Some(Reading { guard, diff: diff?, terms })
+    })
 }
 
 /// An attribute of the user that the worker keeps for itself, if one is named.
@@ -114,57 +126,31 @@ fn attribute(r: &Reader<'_>, key: &str) -> Option<Property> {
     })
 }
 
-fn verify_after(r: &Reader<'_>, reading: Option<&Reading>) -> Option<Duration> {
-    let after = r.duration("guard.verify_after", Duration::ZERO, Duration::from_mins(5))?;
-    if !after.is_zero() && reading.is_some_and(|reading| reading.guard.is_none()) {
-        return r.wrong("guard.verify_after", "needs guard.attribute: the second look is at the mark");
-    }
-    Some(after)
-}
-
 pub(super) fn pool(r: &Reader<'_>) -> Option<Pool> {
-    let concurrency = r.count("pool.concurrency", 1, 1_000);
-    let messages = r.count("pool.messages", 1, 50_000);
-    let megabytes = r.count("pool.megabytes", 1, 100_000);
-    let max_lock_hold = r.duration("pool.max_lock_hold", SECOND, DAY);
-    let grace = r.duration("pool.grace", SECOND, Duration::from_hours(1));
-    let remembered = r.count("pool.remembered_users", 1, 10_000_000);
-    Some(Pool {
-        concurrency: concurrency?,
-        messages: messages?,
-        bytes: megabytes? * 1024 * 1024,
-        max_lock_hold: max_lock_hold?,
-        grace: grace?,
-        remembered_users: NonZeroUsize::new(remembered?)?,
+    r.section(|r| Pool {
+        concurrency: r.count("pool.concurrency", 1, 1_000),
+        messages: r.count("pool.messages", 1, 50_000),
+        bytes: r.count("pool.megabytes", 1, 100_000) << 20,
+        grace: r.duration("pool.grace", SECOND, Duration::from_hours(1)),
     })
 }
 
 pub(super) fn retry(r: &Reader<'_>) -> Option<Retry> {
-    let tries = r.count("retry.tries", 1, 100);
-    let delays = r.ladder("retry.first_delay", "retry.longest_delay");
-    let returns = r.ladder("retry.first_return", "retry.longest_return");
-    let max_age = r.duration("retry.max_age", SECOND, 30 * DAY);
-    let not_found_grace = r.duration("retry.not_found_grace", Duration::ZERO, DAY);
-    Some(Retry {
-        in_place: delays?.with_tries(u32::try_from(tries?).ok()?),
+    r.section(|r| Retry {
+        in_place: r
+            .ladder("retry.first_delay", "retry.longest_delay")
+            .with_tries(u32::try_from(r.count("retry.tries", 1, 100)).unwrap_or(u32::MAX)),
         // A message that comes back at once would only fail again.
-        returns: returns?.with_equal_jitter(),
-        max_age: max_age?,
-        not_found_grace: not_found_grace?,
+        returns: r.ladder("retry.first_return", "retry.longest_return").with_equal_jitter(),
+        max_age: r.duration("retry.max_age", SECOND, 30 * DAY),
+        not_found_grace: r.duration("retry.not_found_grace", Duration::ZERO, DAY),
     })
 }
 
 pub(super) fn throttle(r: &Reader<'_>) -> Option<Throttle> {
-    let writes_per_second = r.number("throttle.writes_per_second", 1.0, 100_000.0);
-    let burst = r.number("throttle.burst", 1.0, 100_000.0);
-    let longest_wait = r.duration("throttle.longest_wait", SECOND, DAY);
-    let breaker_users = r.count("throttle.breaker_users", 2, 1_000);
-    let probes = r.ladder("throttle.first_probe", "throttle.longest_probe");
-    Some(Throttle {
-        writes_per_second: writes_per_second?,
-        burst: burst?,
-        longest_wait: longest_wait?,
-        breaker_users: breaker_users?,
-        probes: probes?.with_equal_jitter(),
+    r.section(|r| Throttle {
+        writes_per_second: r.number("throttle.writes_per_second", 1.0, 100_000.0),
+        burst: r.number("throttle.burst", 1.0, 100_000.0),
+        probes: r.ladder("throttle.first_probe", "throttle.longest_probe").with_equal_jitter(),
     })
 }

@@ -13,7 +13,7 @@ use std::{
 
 use toml::{Table, Value};
 
-use super::{Problem, secrets};
+use super::{Problem, names, secrets};
 use crate::text_file;
 
 /// Every key with its default, as the user reads it.
@@ -75,6 +75,8 @@ pub struct Entry {
     pub origin: Origin,
     /// The file that held it, if it was given as `…_FILE`.
     pub file: Option<PathBuf>,
+    /// The name of the last release by which it was set, if it was.
+    pub old_name: Option<Box<str>>,
 }
 
 /// What the environment says that is not a setting of ours.
@@ -97,34 +99,125 @@ impl Surroundings {
 /// All keys, as `section.key`.
 pub type Entries = BTreeMap<String, Entry>;
 
-/// Puts the three layers together. What cannot be used is left out and reported.
-pub(super) fn layers(
-    file: Option<(&Path, &str)>,
-    environment: Vec<(String, String)>,
-    problems: &mut Vec<Problem>,
-) -> Entries {
+/// The layers put together, and what is to be said about them.
+pub(super) struct Layers {
+    /// Every key.
+    pub(super) entries: Entries,
+    /// Names of the last release, and what to do about them.
+    pub(super) outdated: Vec<Problem>,
+    /// What cannot be used and was left out.
+    pub(super) problems: Vec<Problem>,
+}
+
+/// Puts the three layers together.
+pub(super) fn layers(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) -> Layers {
     let defaults: Table = DEFAULTS.parse().unwrap_or_default();
-    let mut entries: Entries = flatten(&defaults)
-        .into_iter()
-        .map(|(key, value)| (key, Entry { value, origin: Origin::Default, file: None }))
-        .collect();
+    let entries = flatten(&defaults).into_iter().map(|(key, value)| (key, Entry::of_default(value)));
+    let mut layers = Layers { entries: entries.collect(), outdated: Vec::new(), problems: Vec::new() };
     if let Some((path, text)) = file {
         let name: Box<str> = path.display().to_string().into();
         match text.parse::<Table>() {
             Ok(table) => {
                 for (key, value) in flatten(&table) {
-                    set(&mut entries, &key, Ok(value), Origin::File(name.clone()), problems);
+                    layers.set(&key, Ok(value), &Origin::File(name.clone()), None);
                 }
             }
-            Err(error) => problems.push(Problem::new(&name, &not_toml(&error, text))),
+            Err(error) => layers.problems.push(Problem::new(&name, &not_toml(&error, text))),
         }
     }
     let around = Surroundings::of(&environment);
     for (variable, text) in environment {
-        from_environment(&mut entries, &variable, text, problems);
+        layers.set_variable(&variable, text);
     }
-    from_webhook(&mut entries, &around);
-    entries
+    from_webhook(&mut layers.entries, &around);
+    layers
+}
+
+impl Entry {
+    fn of_default(value: Value) -> Self {
+        Self { value, origin: Origin::Default, file: None, old_name: None }
+    }
+}
+
+impl Layers {
+    fn set_variable(&mut self, variable: &str, text: String) {
+        let Some(name) = variable.strip_prefix(PREFIX) else { return };
+        let key = name.to_ascii_lowercase().replace("__", ".");
+        let origin = Origin::Environment(variable.into());
+        // `connection.ca_file` ends like a file reference and is none, so keys that exist come first.
+        let exists = self.entries.contains_key(&key) || names::is_old(&key);
+        let reference = key.strip_suffix(&FILE_SUFFIX.to_ascii_lowercase()).filter(|_| !exists);
+        let Some(key_of_file) = reference else {
+            self.set(&key, Err(text), &origin, None);
+            return;
+        };
+        // What is no setting needs no file either.
+        if names::instead(key_of_file).is_some() {
+            return self.set(key_of_file, Err(text), &origin, None);
+        }
+        match text_file::read(Path::new(&text)) {
+            Ok(content) => self.set(key_of_file, Err(content), &origin, Some(PathBuf::from(text))),
+            Err(error) => {
+                let told = format!("the file it names {}", shared::reason::chain(&error));
+                self.problems.push(Problem::new(variable, &told));
+            }
+        }
+    }
+
+    /// Sets a key to a typed value, or to text that has to be read as what the key wants. `file` held the text.
+    fn set(&mut self, key: &str, value: Result<Value, String>, origin: &Origin, file: Option<PathBuf>) {
+        if let Some(instead) = names::instead(key) {
+            self.note_outdated(origin, &format!("{key} is no longer a setting: {instead}; remove it"));
+            return;
+        }
+        let renamed = names::new_name(key);
+        let Some(entry) = self.entries.get_mut(renamed.unwrap_or(key)) else {
+            let text = unknown(key, self.entries.keys());
+            self.problems.push(Problem::new(&place_of_unknown(key, origin), &text));
+            return;
+        };
+        let typed = match value {
+            Ok(value) => coerce(&entry.value, value),
+            Err(text) => read(&entry.value, text),
+        };
+        let wrong = match typed {
+            Some(value) if key.ends_with("_file") && is_content(&value) => {
+                "must be the path of a file; what stands in such a file stands there".to_owned()
+            }
+            Some(value) => {
+                let old_name = renamed.map(|_| key.into());
+                let replaced =
+                    std::mem::replace(entry, Entry { value, origin: origin.clone(), file, old_name });
+                self.note_renamed(key, renamed, origin, &replaced);
+                return;
+            }
+            None => format!("must be {}", kind(&entry.value)),
+        };
+        self.problems.push(Problem::new(&place(key, origin), &wrong));
+    }
+
+    /// Says that a key was set by its old name, or by its old name and its new one.
+    fn note_renamed(&mut self, key: &str, renamed: Option<&str>, origin: &Origin, replaced: &Entry) {
+        if let Some(new) = renamed {
+            let text = format!("{key} is now {new}; the next release does not know the old name");
+            self.note_outdated(origin, &text);
+        }
+        let (new, old) = match (renamed, replaced.old_name.as_deref()) {
+            (Some(new), None) => (new, key),
+            (None, Some(old)) => (key, old),
+            _ => return,
+        };
+        if replaced.origin != Origin::Default {
+            let text = format!("cannot be used together with {old}, its old name; leave the old one out");
+            self.problems.push(Problem::new(new, &text));
+        }
+    }
+
+    /// Says it once, wherever it was said last.
+    fn note_outdated(&mut self, origin: &Origin, text: &str) {
+        self.outdated.retain(|said| *said.text != *text);
+        self.outdated.push(Problem::new(&origin.to_string(), text));
+    }
 }
 
 /// Fills in what workload identity brings, where nobody has said otherwise.
@@ -150,8 +243,8 @@ fn from_webhook(entries: &mut Entries, around: &Surroundings) {
 fn fill(entries: &mut Entries, key: &str, variable: &str, around: &Surroundings) {
     let unset = |entry: &&mut Entry| entry.value.as_str() == Some("");
     if let (Some(entry), Some(value)) = (entries.get_mut(key).filter(unset), around.get(variable)) {
-        *entry =
-            Entry { value: Value::from(value), origin: Origin::Environment(variable.into()), file: None };
+        let origin = Origin::Environment(variable.into());
+        *entry = Entry { origin, ..Entry::of_default(Value::from(value)) };
     }
 }
 
@@ -168,57 +261,6 @@ pub fn environment() -> Vec<(String, String)> {
 #[must_use]
 pub fn arguments() -> Vec<OsString> {
     std::env::args_os().collect()
-}
-
-fn from_environment(entries: &mut Entries, variable: &str, text: String, problems: &mut Vec<Problem>) {
-    let Some(name) = variable.strip_prefix(PREFIX) else { return };
-    let key = name.to_ascii_lowercase().replace("__", ".");
-    let origin = Origin::Environment(variable.into());
-    // `graph.ca_file` ends like a file reference and is none, so keys that exist come first.
-    let reference =
-        key.strip_suffix(&FILE_SUFFIX.to_ascii_lowercase()).filter(|_| !entries.contains_key(&key));
-    let Some(key_of_file) = reference else {
-        set(entries, &key, Err(text), origin, problems);
-        return;
-    };
-    match text_file::read(Path::new(&text)) {
-        Ok(content) => {
-            set(entries, key_of_file, Err(content), origin, problems);
-            if let Some(entry) = entries.get_mut(key_of_file) {
-                entry.file = Some(PathBuf::from(text));
-            }
-        }
-        Err(error) => {
-            let told = format!("the file it names {}", shared::reason::chain(&error));
-            problems.push(Problem::new(variable, &told));
-        }
-    }
-}
-
-/// Sets a key to a typed value, or to text that has to be read as what the key wants.
-fn set(
-    entries: &mut Entries,
-    key: &str,
-    value: Result<Value, String>,
-    origin: Origin,
-    problems: &mut Vec<Problem>,
-) {
-    let Some(entry) = entries.get_mut(key) else {
-        problems.push(Problem::new(&place_of_unknown(key, &origin), &unknown(key, entries.keys())));
-        return;
-    };
-    let typed = match value {
-        Ok(value) => coerce(&entry.value, value),
-        Err(text) => read(&entry.value, text),
-    };
-    match typed {
-        Some(value) if key.ends_with("_file") && is_content(&value) => {
-            let what = "must be the path of a file; what stands in such a file stands there";
-            problems.push(Problem::new(&place(key, &origin), what));
-        }
-        Some(value) => *entry = Entry { value, origin, file: None },
-        None => problems.push(Problem::new(&place(key, &origin), &format!("must be {}", kind(&entry.value)))),
-    }
 }
 
 /// Whether a value is what stands in a file of secrets, and not its path, which is told in errors.

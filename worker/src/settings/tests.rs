@@ -4,6 +4,8 @@ mod identity;
 
 use std::path::Path;
 
+use shared::engine;
+
 use super::*;
 
 const GOOD: &str = r#"
@@ -231,6 +233,7 @@ fn an_address_with_a_password_is_refused_and_not_repeated() {
     );
     for (key, variable) in [
         ("CERTIFICATE_FILE", "CONTACTSYNC__IDENTITY__CERTIFICATE_FILE"),
+        ("CA_FILE", "CONTACTSYNC__CONNECTION__CA_FILE"),
         ("CA_FILE", "CONTACTSYNC__GRAPH__CA_FILE"),
     ] {
         let pem = "-----BEGIN RSA PRIVATE KEY-----\nMIIword\n-----END RSA PRIVATE KEY-----\n";
@@ -291,4 +294,91 @@ fn headers_for_telemetry_are_read_and_hidden() {
 fn the_engine_by_default_is_what_the_file_of_defaults_says() {
     let settings = parse_text(GOOD, &[]).expect("good settings");
     assert_eq!(settings.engine_policy(), engine::Policy::default());
+}
+
+/// What is said about names of the last release.
+#[track_caller]
+fn check_outdated(extra: &str, environment: &[(&str, &str)], expected: &[&str]) {
+    let settings = parse_text(&format!("{GOOD}{extra}"), environment);
+    let settings = settings.unwrap_or_else(|problems| panic!("{problems}"));
+    let said: Vec<_> = settings.outdated.iter().map(ToString::to_string).collect();
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn an_old_name_sets_what_it_always_set_and_is_told() {
+    const NOW: &str = "graph.request_timeout is now connection.request_timeout; the next release does not know the old \
+                       name";
+    let seconds = |extra: &str, environment: &[(&str, &str)]| {
+        let Ok(settings) = parse_text(&format!("{GOOD}{extra}"), environment) else { panic!("refused") };
+        settings.connection.request_timeout.as_secs()
+    };
+    let (old, new) = ("[graph]\nrequest_timeout = \"7s\"\n", "[connection]\nrequest_timeout = \"7s\"\n");
+    let variable = ("CONTACTSYNC__GRAPH__REQUEST_TIMEOUT", "8s");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "9s\n").expect("written");
+    let path = file.path().display().to_string();
+    let in_file = ("CONTACTSYNC__GRAPH__REQUEST_TIMEOUT_FILE", &*path);
+    assert_eq!((seconds(old, &[]), seconds(new, &[])), (7, 7));
+    assert_eq!((seconds(old, &[variable]), seconds("", &[in_file])), (8, 9), "the environment wins");
+    check_outdated(new, &[], &[]);
+    check_outdated(old, &[], &[&format!("contactsync.toml: {NOW}")]);
+    check_outdated(old, &[variable], &[&format!("{}: {NOW}", variable.0)]);
+    check_outdated("", &[in_file], &[&format!("{}: {NOW}", in_file.0)]);
+    check(
+        "[graph]\nrequest_timeout = 7\nca_file = \"-----BEGIN PRIVATE KEY-----\"",
+        &[],
+        &[
+            "graph.ca_file in contactsync.toml: must be the path of a file; what stands in such a file stands there",
+            "graph.request_timeout in contactsync.toml: must be a text in quotes",
+        ],
+    );
+}
+
+#[test]
+fn an_old_name_beside_the_new_one_is_a_mistake_whichever_comes_first() {
+    const TWICE: &str = "connection.ca_file: cannot be used together with graph.ca_file, its old name; leave the old one \
+                         out";
+    let (old, new) = (("CONTACTSYNC__GRAPH__CA_FILE", "/a"), ("CONTACTSYNC__CONNECTION__CA_FILE", "/b"));
+    check("", &[old, new], &[TWICE]);
+    check("", &[new, old], &[TWICE]);
+    check("[graph]\nca_file = \"/a\"\n", &[new], &[TWICE]);
+    check("[connection]\nca_file = \"/a\"\n[graph]\nca_file = \"/a\"\n", &[], &[TWICE]);
+}
+
+#[test]
+fn what_is_no_setting_any_more_is_told_with_what_happens_instead() {
+    check_outdated(
+        "[pool]\nremembered_users = 5\nmax_lock_hold = \"never\"\n",
+        &[
+            ("CONTACTSYNC__POOL__REMEMBERED_USERS", "7"),
+            ("CONTACTSYNC__SERVICE_BUS__AUDIENCE_FILE", "/nowhere"),
+        ],
+        &[
+            "contactsync.toml: pool.max_lock_hold is no longer a setting: a message is kept under lock for 10 minutes; \
+             remove it",
+            "CONTACTSYNC__POOL__REMEMBERED_USERS: pool.remembered_users is no longer a setting: the worker remembers \
+             20,000 users; remove it",
+            "CONTACTSYNC__SERVICE_BUS__AUDIENCE_FILE: service_bus.audience is no longer a setting: tokens for Service \
+             Bus are for whom the cloud has them; remove it",
+        ],
+    );
+}
+
+#[test]
+fn old_names_are_no_settings_and_new_ones_are() {
+    let settings = Parts::of(None, Vec::new()).entries;
+    for (old, new) in names::RENAMED {
+        assert!(!settings.contains_key(old) && settings.contains_key(new), "{old} is now {new}");
+    }
+    for (old, _) in names::REMOVED {
+        assert!(!settings.contains_key(old), "{old}");
+    }
+    let engine::Policy { lanes, gate, max_lock_hold, .. } = engine::Policy::default();
+    assert_eq!(
+        (lanes.remembered_users.get(), gate.breaker_users),
+        (20_000, 10),
+        "what is said instead is so"
+    );
+    assert_eq!([gate.longest_wait, max_lock_hold], [std::time::Duration::from_mins(10); 2]);
 }

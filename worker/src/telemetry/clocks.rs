@@ -13,9 +13,9 @@ use servicebus::{
 use tokio::time::Instant;
 
 use super::{
+    catalogue::Metrics,
     health::{Fault, Health},
     labels::{Service, Warning},
-    metrics::Metrics,
 };
 
 /// How often to compare.

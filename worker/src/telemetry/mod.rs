@@ -1,28 +1,22 @@
-//! What operators see of a worker: logs, metrics and what is made of them.
+//! What a worker counts, logs and traces, and whether it is well.
 //!
-//! [`catalogue`] names every metric; [`metrics`] holds the values, made of [`values`] and [`labels`]; [`text`] is
-//! their form for Prometheus. [`queue_reading`] is how counts of the queue as a whole come in.
+//! [`catalogue`] declares every [`metric`] in a row, from which follows all that is kept of it in [`values`] by [`labels`].
+//! They leave as text for [`prometheus`] and by [`otlp`], with the spans of [`trace`]. [`observer`] takes in what the pipeline reports.
 
 pub mod catalogue;
 mod clocks;
 pub mod health;
-pub mod history;
-pub mod http;
 pub mod labels;
 pub mod logging;
-pub mod metrics;
+pub mod metric;
+mod metrics;
 pub mod observer;
 pub mod otlp;
 pub mod process;
-pub mod queue_reading;
-pub mod status;
-pub mod text;
+pub mod prometheus;
+mod tally;
 pub mod tokens;
 pub mod trace;
 pub mod values;
 
-pub use self::{
-    metrics::{Constants, Metrics},
-    observer::Observer,
-    queue_reading::QueueReading,
-};
+pub use self::{catalogue::Metrics, metric::Constants, observer::Observer, tally::Tally};

@@ -14,10 +14,11 @@ use shared::{gate::State, outcome::Outcome};
 use tokio::{sync::watch, time::Instant};
 
 use super::{
+    catalogue::Metrics,
     clocks::Clocks,
     health::{Gate, Health, Phase},
     labels::{Ended, ErrorType, Labels, PauseCause, Signal, Warning, Worked},
-    metrics::{Constants, Metrics},
+    metric::Constants,
     trace::{MessageTrace, Tracer},
     values::Counter,
 };
@@ -246,7 +247,7 @@ impl Observer {
     fn count_throttling(&self, gate: Gate, now: Instant) {
         let mut since = self.throttled.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(counted) = since.take() {
-            self.metrics.graph_throttled.add(now.saturating_duration_since(counted).as_secs_f64());
+            self.metrics.graph_throttled.add(now.saturating_duration_since(counted));
         }
         *since = (gate == Gate::Throttled).then_some(now);
     }

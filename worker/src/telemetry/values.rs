@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use super::labels::Labels;
+use super::{
+    labels::Labels,
+    metric::{Kind, Readings, Value, one},
+};
 
 /// A whole number that only rises.
 #[derive(Debug, Default)]
@@ -46,8 +49,7 @@ impl Gauge {
         self.set(count as f64);
     }
 
-    /// Raises it.
-    pub fn add(&self, by: f64) {
+    fn add(&self, by: f64) {
         // The closure always has an answer, so the update cannot be refused.
         let _always =
             self.0.fetch_update(Relaxed, Relaxed, |bits| Some((f64::from_bits(bits) + by).to_bits()));
@@ -60,18 +62,26 @@ impl Gauge {
     }
 }
 
+/// A time that only grows, in seconds.
+#[derive(Debug, Default)]
+pub struct Seconds(Gauge);
+
+impl Seconds {
+    /// Adds a span of time.
+    pub fn add(&self, time: Duration) {
+        self.0.add(time.as_secs_f64());
+    }
+
+    /// The time so far.
+    #[must_use]
+    pub fn get(&self) -> f64 {
+        self.0.get()
+    }
+}
+
 /// A number that may not be known.
 #[derive(Debug)]
 pub struct Measure(Gauge);
-
-impl Default for Measure {
-    /// Not known.
-    fn default() -> Self {
-        let measure = Self(Gauge::default());
-        measure.set(None);
-        measure
-    }
-}
 
 impl Measure {
     /// Sets it.
@@ -122,16 +132,16 @@ impl Histogram {
         self.counts.iter().map(|count| count.load(Relaxed)).collect()
     }
 
+    /// How many values there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.counts.iter().map(|count| count.load(Relaxed)).sum()
+    }
+
     /// The sum of all values.
     #[must_use]
     pub fn sum(&self) -> f64 {
         self.sum.get()
-    }
-
-    /// The bounds.
-    #[must_use]
-    pub fn bounds(&self) -> &'static [f64] {
-        self.bounds
     }
 }
 
@@ -142,18 +152,7 @@ pub struct Family<L, V> {
     members: PhantomData<L>,
 }
 
-impl<L: Labels, V: Default> Default for Family<L, V> {
-    fn default() -> Self {
-        Self::with(V::default)
-    }
-}
-
 impl<L: Labels, V> Family<L, V> {
-    /// With a new value for each member.
-    pub fn with(make: impl Fn() -> V) -> Self {
-        Self { cells: L::all().iter().map(|_| make()).collect(), members: PhantomData }
-    }
-
     /// The value of a member.
     #[must_use]
     pub fn of(&self, member: L) -> &V {
@@ -163,6 +162,116 @@ impl<L: Labels, V> Family<L, V> {
     /// Every member with its value.
     pub fn iter(&self) -> impl Iterator<Item = (L, &V)> {
         L::all().into_iter().zip(&self.cells)
+    }
+}
+
+impl<L: Labels> Family<L, Counter> {
+    /// The counts of all members together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.cells.iter().map(Counter::get).sum()
+    }
+}
+
+/// What a row of the catalogue keeps.
+pub(super) trait Instrument {
+    /// One in which nothing was counted.
+    fn new(kind: Kind) -> Self;
+
+    /// What was counted.
+    fn read(&self) -> Readings;
+}
+
+/// What keeps one value.
+pub(super) trait Cell {
+    fn new(kind: Kind) -> Self;
+
+    /// The value, if it is known.
+    fn value(&self) -> Option<Value>;
+
+    /// Whether a family leaves it out, because most of its members never come up.
+    fn is_idle(&self) -> bool {
+        false
+    }
+}
+
+impl Cell for Counter {
+    fn new(_: Kind) -> Self {
+        Self::default()
+    }
+
+    fn value(&self) -> Option<Value> {
+        Some(Value::Count(self.get()))
+    }
+}
+
+impl Cell for Gauge {
+    fn new(_: Kind) -> Self {
+        Self::default()
+    }
+
+    fn value(&self) -> Option<Value> {
+        Some(Value::Number(self.get()))
+    }
+}
+
+impl Cell for Seconds {
+    fn new(_: Kind) -> Self {
+        Self::default()
+    }
+
+    fn value(&self) -> Option<Value> {
+        Some(Value::Number(self.get()))
+    }
+}
+
+impl Cell for Measure {
+    fn new(_: Kind) -> Self {
+        let measure = Self(Gauge::default());
+        measure.set(None);
+        measure
+    }
+
+    fn value(&self) -> Option<Value> {
+        self.get().map(Value::Number)
+    }
+}
+
+impl Cell for Histogram {
+    fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Histogram(bounds) => Self::new(bounds),
+            Kind::Counter | Kind::Gauge => Self::new(&[]),
+        }
+    }
+
+    fn value(&self) -> Option<Value> {
+        Some(Value::Histogram { bounds: self.bounds, counts: self.counts(), sum: self.sum() })
+    }
+
+    fn is_idle(&self) -> bool {
+        self.count() == 0
+    }
+}
+
+impl<V: Cell> Instrument for V {
+    fn new(kind: Kind) -> Self {
+        Cell::new(kind)
+    }
+
+    fn read(&self) -> Readings {
+        one(self.value())
+    }
+}
+
+impl<L: Labels, V: Cell> Instrument for Family<L, V> {
+    fn new(kind: Kind) -> Self {
+        Self { cells: L::all().iter().map(|_| Cell::new(kind)).collect(), members: PhantomData }
+    }
+
+    fn read(&self) -> Readings {
+        let active = self.iter().filter(|(_, cell)| !cell.is_idle());
+        active.filter_map(|(member, cell)| Some((member.values(), cell.value()?))).collect()
     }
 }
 

@@ -3,31 +3,15 @@
 use std::{fmt, time::Duration};
 
 use super::{duration, xml::Elements};
+use crate::QueueCounts;
 
 /// Settings and contents of a queue or subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     /// What is set.
     pub properties: Properties,
-    /// What is in it, if the service told all of it.
-    pub counts: Option<Counts>,
-}
-
-/// How many messages there are, as the service says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// To be delivered now, or under a lock.
-    pub active: u64,
-    /// In the dead-letter queue.
-    pub dead_letter: u64,
-    /// To appear later.
-    pub scheduled: u64,
-    /// On the way to another entity.
-    pub transfer: u64,
-    /// That could not be forwarded.
-    pub transfer_dead_letter: u64,
-    /// Bytes of all of them; a subscription has no figure of its own.
-    pub size_bytes: Option<u64>,
+    /// How much is in it, if the service told all of it.
+    pub counts: Option<QueueCounts>,
 }
 
 /// What is set. What the service does not tell is `None`; a subscription has no size and no duplicate detection.
@@ -120,21 +104,19 @@ impl Description {
 }
 
 /// All counts or none: a count that is missing is unknown, not 0.
-fn counts(read: &Values<'_>) -> Result<Option<Counts>, &'static str> {
-    let (active, dead) = (read.parsed("ActiveMessageCount")?, read.parsed("DeadLetterMessageCount")?);
-    let (scheduled, transfer) = (read.parsed("ScheduledMessageCount")?, read.parsed("TransferMessageCount")?);
-    let transfer_dead = read.parsed("TransferDeadLetterMessageCount")?;
-    let size_bytes = read.parsed("SizeInBytes")?;
-    Ok((|| {
-        Some(Counts {
-            active: active?,
-            dead_letter: dead?,
-            scheduled: scheduled?,
-            transfer: transfer?,
-            transfer_dead_letter: transfer_dead?,
-            size_bytes,
-        })
-    })())
+fn counts(read: &Values<'_>) -> Result<Option<QueueCounts>, &'static str> {
+    let (on_the_way, stuck): (Option<u64>, Option<u64>) =
+        (read.parsed("TransferMessageCount")?, read.parsed("TransferDeadLetterMessageCount")?);
+    let counts = QueueCounts {
+        active: read.parsed("ActiveMessageCount")?,
+        dead_letter: read.parsed("DeadLetterMessageCount")?,
+        scheduled: read.parsed("ScheduledMessageCount")?,
+        transfer: on_the_way.zip(stuck).map(|(on_the_way, stuck)| on_the_way.saturating_add(stuck)),
+        size_bytes: read.parsed("SizeInBytes")?,
+        ..QueueCounts::default()
+    };
+    let told = counts.active.and(counts.dead_letter).and(counts.scheduled).and(counts.transfer);
+    Ok(told.map(|_| counts))
 }
 
 /// Values by name; an empty element counts as absent.
@@ -192,8 +174,8 @@ mod tests {
         ]);
         let description = Description::of(&elements(&pairs)).expect("a description");
         let counts = description.counts.expect("counts");
-        assert_eq!((counts.active, counts.dead_letter, counts.scheduled), (1, 2, 3));
-        assert_eq!((counts.transfer, counts.transfer_dead_letter, counts.size_bytes), (4, 5, Some(6)));
+        assert_eq!((counts.active, counts.dead_letter, counts.scheduled), (Some(1), Some(2), Some(3)));
+        assert_eq!((counts.transfer, counts.size_bytes), (Some(4 + 5), Some(6)), "with what is stuck");
         assert_eq!(description.properties.lock_duration, Some(Duration::from_secs(30)));
         assert_eq!(description.properties.default_ttl, None);
         assert_eq!(description.properties.auto_delete_on_idle, Some(Duration::from_hours(24)));

@@ -21,7 +21,7 @@
 //! ```
 //!
 //! **Zeros are not to be trusted by themselves:** while it throttles, the service has been seen to answer with counts
-//! of 0. [`Counts`] are what it said; look into the queue before you believe them.
+//! of 0. [`Description::counts`] is what it said; look into the queue before you believe them.
 
 mod client;
 mod description;
@@ -32,5 +32,5 @@ pub mod fuzz;
 mod xml;
 
 pub use client::{AdminClient, root};
-pub use description::{Counts, Description, Properties, Status};
+pub use description::{Description, Properties, Status};
 pub use error::Error;

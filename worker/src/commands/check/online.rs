@@ -4,12 +4,12 @@ mod directory;
 mod roles;
 mod service_bus;
 
+use http::{Method, header::DATE};
 use servicebus::clock;
 use shared::ids::UserId;
 
 use super::super::wiring;
 use crate::{
-    http_client,
     identity::Clients,
     settings::Settings,
     settings::check::{Obstacle, Probe, skew},
@@ -17,7 +17,7 @@ use crate::{
 
 /// Tries everything, each thing as far as what it needs has worked.
 pub(super) async fn probes(settings: &Settings, user: Option<UserId>) -> anyhow::Result<Vec<Probe>> {
-    let clients = wiring::clients(&settings.graph)?;
+    let clients = wiring::clients(&settings.connection)?;
     let mut probes = hosts(settings, &clients).await;
     let (of_graph, tells_roles) = directory::probes(settings, &clients, user).await?;
     let (of_bus, meant) = service_bus::probes(settings, &clients).await;
@@ -45,9 +45,13 @@ async fn hosts(settings: &Settings, clients: &Clients) -> Vec<Probe> {
 async fn host(check: &'static str, url: &url::Url, clients: &Clients) -> (Probe, Option<String>) {
     let name = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().map_or_else(String::new, |port| format!(":{port}"));
-    match http_client::look(&clients.http, url).await {
-        Ok(date) => (Probe::good(check, format!("{name}{port} answers")), date),
+    match clients.http.request(Method::GET, url).send().await {
+        Ok(response) => {
+            let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+            (Probe::good(check, format!("{name}{port} answers")), date.map(str::to_owned))
+        }
         Err(error) => {
+            let error = error.without_url();
             let detail = shared::reason::chain(&error);
             (Obstacle::of(&error).probe(check, &format!("{name}{port}"), &detail), None)
         }

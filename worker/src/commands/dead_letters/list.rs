@@ -64,7 +64,7 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
 
 /// How the queue is set up, if we may know: it can be that dead letters are not where they are looked for.
 async fn properties(settings: &Settings) -> Option<Properties> {
-    let clients = wiring::clients(&settings.graph).ok()?;
+    let clients = wiring::clients(&settings.connection).ok()?;
     let admin = wiring::admin(&settings.bus, &clients);
     let described = timeout(PATIENCE, admin.describe()).await.ok()?;
     described.ok().map(|described| described.properties)

@@ -31,7 +31,7 @@ use crate::{
 pub(super) async fn show(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
     let queues = Queues::open(settings, None)?;
     let graph = if args.online {
-        Some(wiring::directory_for(settings, wiring::clients(&settings.graph)?, Priority::Low))
+        Some(wiring::directory_for(settings, wiring::clients(&settings.connection)?, Priority::Low))
     } else {
         None
     };

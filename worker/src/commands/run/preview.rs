@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use servicebus::{Peeked, PeekedState, Queue, Walk, amqp::AmqpQueue, clock};
+use servicebus::{Peek, Peeked, PeekedState, Queue, Walk, clock};
 use shared::{class::Class, ids::UserId, plan::Planner, reason::chain, shown::Shown};
 use tokio::{sync::watch, time::sleep};
 
@@ -56,9 +56,8 @@ struct Summary {
 
 /// Looks at every message until told to stop, or until there are no more.
 pub(super) async fn run(settings: Settings, args: &Args) -> anyhow::Result<()> {
-    let clients = wiring::clients(&settings.graph)?;
-    let amqp = wiring::amqp_settings(&settings, &clients);
-    let queue = AmqpQueue::open_without_intake(&amqp).context("the queue cannot be opened")?;
+    let clients = wiring::clients(&settings.connection)?;
+    let queue = wiring::queue_without_intake(&wiring::queue_settings(&settings, &clients))?;
     let directory = args.online.then(|| wiring::directory_for(&settings, clients, Priority::Low));
     let mut stop = stop_signal()?;
     let mut summary = Summary::default();
@@ -77,7 +76,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 async fn walk(
-    queue: &AmqpQueue,
+    queue: &impl Peek,
     planner: &Planner,
     directory: Option<&GraphClient>,
     args: &Args,

@@ -12,6 +12,7 @@ mod reader;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use servicebus::QueueCounts;
 
 pub use self::{
     look::{Census, census},
@@ -25,56 +26,12 @@ pub use self::{
 pub struct Reading {
     /// When it was taken.
     pub at: Timestamp,
-    /// How many messages there are.
-    pub counts: Counts,
+    /// How much there is, or why that is not known.
+    pub counts: Result<QueueCounts, Unknown>,
     /// Since when the oldest change waits.
     pub oldest: Oldest,
     /// Dead letters by reason, as many as were looked at; empty if nobody asked.
     pub reasons: Reasons,
-}
-
-/// How many messages there are.
-#[derive(Clone, Debug)]
-pub enum Counts {
-    /// Known, at least in part.
-    Known(Known),
-    /// Not known.
-    Unknown(Unknown),
-}
-
-/// Counts that are known. What the source could not tell is `None`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Known {
-    /// Waiting, or under a lock.
-    pub active: Option<u64>,
-    /// In the dead-letter queue.
-    pub dead_letter: Option<u64>,
-    /// To appear later; messages that wait for their next try are among them.
-    pub scheduled: Option<u64>,
-    /// On the way to another entity, those that could not get there included.
-    pub transfer: Option<u64>,
-    /// Bytes of all of them.
-    pub size_bytes: Option<u64>,
-    /// Where they come from.
-    pub source: Source,
-}
-
-/// Where counts come from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Source {
-    /// The service counted.
-    #[default]
-    Management,
-    /// We looked at a bounded number of messages, so there may be more than were seen: lower bounds.
-    Looking,
-}
-
-impl Known {
-    /// Whether there may be more.
-    #[must_use]
-    pub fn is_lower_bound(&self) -> bool {
-        self.source == Source::Looking
-    }
 }
 
 /// Why counts are not known.

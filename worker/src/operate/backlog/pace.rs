@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Counts, Reading, UnknownKind};
+use super::{Reading, UnknownKind};
 
 /// The longest wait that throttling leads to, whatever the service asks for.
 const LONGEST: Duration = Duration::from_mins(10);
@@ -36,9 +36,9 @@ impl Pace {
     pub fn after(&mut self, reading: &Reading, share: f64) -> Duration {
         let (stretched, quiet) = (self.usual * STRETCH, self.is_quiet(reading));
         self.wait = match &reading.counts {
-            Counts::Known(_) if quiet => (self.wait * 3 / 2).clamp(self.usual, stretched),
-            Counts::Known(_) => self.usual,
-            Counts::Unknown(unknown) => match unknown.kind {
+            Ok(_) if quiet => (self.wait * 3 / 2).clamp(self.usual, stretched),
+            Ok(_) => self.usual,
+            Err(unknown) => match unknown.kind {
                 UnknownKind::Throttled { retry_after } => {
                     (self.wait * 2).max(retry_after.unwrap_or_default()).min(LONGEST.max(self.usual))
                 }
@@ -51,10 +51,8 @@ impl Pace {
 
     /// Whether the counts are what they were.
     fn is_quiet(&mut self, reading: &Reading) -> bool {
-        let now = match &reading.counts {
-            Counts::Known(known) => Some([known.active, known.dead_letter, known.scheduled]),
-            Counts::Unknown(_) => None,
-        };
+        let counts = reading.counts.as_ref().ok();
+        let now = counts.map(|counts| [counts.active, counts.dead_letter, counts.scheduled]);
         let quiet = now.is_some() && now == self.last;
         self.last = now;
         quiet
@@ -65,23 +63,24 @@ impl Pace {
 mod tests {
     use jiff::Timestamp;
     use proptest::prelude::*;
+    use servicebus::QueueCounts;
 
     use super::*;
-    use crate::operate::backlog::{Known, Oldest, Reasons, Unknown};
+    use crate::operate::backlog::{Oldest, Reasons, Unknown};
 
     const USUAL: Duration = Duration::from_secs(30);
     const EVEN: f64 = 0.5;
 
-    fn reading(counts: Counts) -> Reading {
+    fn reading(counts: Result<QueueCounts, Unknown>) -> Reading {
         Reading { at: Timestamp::UNIX_EPOCH, counts, oldest: Oldest::Unknown, reasons: Reasons::default() }
     }
 
     fn known(active: u64) -> Reading {
-        reading(Counts::Known(Known { active: Some(active), ..Known::default() }))
+        reading(Ok(QueueCounts { active: Some(active), ..QueueCounts::default() }))
     }
 
     fn unknown(kind: UnknownKind) -> Reading {
-        reading(Counts::Unknown(Unknown { why: "because".into(), kind }))
+        reading(Err(Unknown { why: "because".into(), kind }))
     }
 
     fn seconds(waits: impl IntoIterator<Item = Duration>) -> Vec<u64> {

@@ -2,17 +2,16 @@
 
 use std::{mem::discriminant, time::Duration};
 
-use servicebus::clock;
+use servicebus::{QueueCounts, clock};
 use tokio::time::{sleep, timeout};
 
-use super::{Counts, Oldest, Pace, Reader, Reading, Reasons, Source, Unknown, UnknownKind};
-use crate::telemetry::QueueReading;
+use super::{Oldest, Pace, Reader, Reading, Reasons, Unknown, UnknownKind};
 
 /// No reading takes longer: each of its calls has a time-out of its own, so this is for what nobody thought of.
 const LONGEST_READING: Duration = Duration::from_mins(3);
 
 /// Reads at this pace and hands over what the gauges show, `None` while the counts are unknown; until dropped.
-pub async fn poll(reader: Reader, mut pace: Pace, show: impl Fn(Option<QueueReading>)) {
+pub async fn poll(reader: Reader, mut pace: Pace, show: impl Fn(Option<QueueCounts>)) {
     let mut told = None;
     sleep(pace.first(rand::random())).await;
     loop {
@@ -24,17 +23,9 @@ pub async fn poll(reader: Reader, mut pace: Pace, show: impl Fn(Option<QueueRead
 }
 
 /// What the gauges show of a reading. An age without counts is not shown: `queue_counts_up` says that nothing is known.
-fn gauges(reading: &Reading) -> Option<QueueReading> {
-    let Counts::Known(known) = &reading.counts else { return None };
-    Some(QueueReading {
-        active: known.active,
-        dead_letters: known.dead_letter,
-        scheduled: known.scheduled,
-        transfer: known.transfer,
-        size: known.size_bytes,
-        oldest_age: reading.oldest.age(reading.at),
-        lower_bound: known.is_lower_bound(),
-    })
+fn gauges(reading: &Reading) -> Option<QueueCounts> {
+    let counts = reading.counts.as_ref().ok()?;
+    Some(QueueCounts { oldest_age: reading.oldest.age(reading.at), ..*counts })
 }
 
 /// How counts came to be known, or did not.
@@ -45,35 +36,34 @@ enum Manner {
     Unknown(std::mem::Discriminant<UnknownKind>),
 }
 
-fn report(told: &mut Option<Manner>, counts: &Counts) {
+fn report(told: &mut Option<Manner>, counts: &Result<QueueCounts, Unknown>) {
     let manner = match counts {
-        Counts::Known(known) if known.source == Source::Looking => Manner::Looked,
-        Counts::Known(_) => Manner::Counted,
-        Counts::Unknown(unknown) => Manner::Unknown(discriminant(&unknown.kind)),
+        Ok(counts) if counts.lower_bound => Manner::Looked,
+        Ok(_) => Manner::Counted,
+        Err(unknown) => Manner::Unknown(discriminant(&unknown.kind)),
     };
     let before = told.replace(manner);
     if before == Some(manner) {
         return;
     }
     match counts {
-        Counts::Unknown(unknown) => {
+        Err(unknown) => {
             tracing::warn!(cause = %unknown, "how much is in the queue is not known; the gauges are absent until it is");
         }
-        Counts::Known(_) if manner == Manner::Looked => tracing::info!(
+        Ok(_) if manner == Manner::Looked => tracing::info!(
             "counting by looking into the queue, which gives lower bounds: the identity has no right to manage, or \
              service_bus.admin_url does not answer"
         ),
-        Counts::Known(_) if before.is_some() => {
+        Ok(_) if before.is_some() => {
             tracing::info!("the service tells how much is in the queue again");
         }
-        Counts::Known(_) => {}
+        Ok(_) => {}
     }
 }
 
 fn no_answer() -> Reading {
     let unknown = Unknown { why: "no answer in time".into(), kind: UnknownKind::Failed };
-    let (counts, reasons) = (Counts::Unknown(unknown), Reasons::default());
-    Reading { at: clock::now(), counts, oldest: Oldest::Unknown, reasons }
+    Reading { at: clock::now(), counts: Err(unknown), oldest: Oldest::Unknown, reasons: Reasons::default() }
 }
 
 #[cfg(test)]
@@ -81,9 +71,8 @@ mod tests {
     use jiff::{SignedDuration, Timestamp};
 
     use super::*;
-    use crate::operate::backlog::Known;
 
-    fn reading(counts: Counts) -> Reading {
+    fn reading(counts: Result<QueueCounts, Unknown>) -> Reading {
         let at = Timestamp::from_second(1_000).expect("in range");
         let oldest = Oldest::Since(at - SignedDuration::from_secs(90));
         Reading { at, counts, oldest, reasons: Reasons::default() }
@@ -91,11 +80,11 @@ mod tests {
 
     #[test]
     fn gauges_show_what_is_known_and_nothing_else() {
-        let known = Known { active: Some(3), source: Source::Looking, ..Known::default() };
-        let shown = gauges(&reading(Counts::Known(known))).expect("known");
-        assert_eq!((shown.active, shown.dead_letters, shown.lower_bound), (Some(3), None, true));
+        let known = QueueCounts { active: Some(3), lower_bound: true, ..QueueCounts::default() };
+        let shown = gauges(&reading(Ok(known))).expect("known");
+        assert_eq!((shown.active, shown.dead_letter, shown.lower_bound), (Some(3), None, true));
         assert_eq!(shown.oldest_age, Some(Duration::from_secs(90)));
         let unknown = Unknown { why: "because".into(), kind: UnknownKind::Contradicted };
-        assert_eq!(gauges(&reading(Counts::Unknown(unknown))), None);
+        assert_eq!(gauges(&reading(Err(unknown))), None);
     }
 }

@@ -7,13 +7,13 @@ use std::sync::{
 
 use jiff::Timestamp;
 use servicebus::{
-    self, Peek,
+    Peek, QueueCounts,
     admin::{self, AdminClient},
 };
 use shared::{class::Class, reason::chain};
 
 use super::{
-    Counts, Known, Oldest, Reading, Reasons, Source, Unknown, UnknownKind,
+    Oldest, Reading, Reasons, Unknown, UnknownKind,
     look::{Census, census},
 };
 
@@ -73,11 +73,11 @@ impl Reader {
     pub async fn read(&self) -> Reading {
         let reasons = self.reasons().await;
         let (counts, head) = match self.told().await {
-            Ok((told, head)) => (Counts::Known(known(&told)), Ok(head)),
+            Ok((told, head)) => (Ok(told), Ok(head)),
             Err(Refused::Management(error)) if self.may_look_instead(&error) => self.counted(&error).await,
-            Err(Refused::Management(error)) => (Counts::Unknown(unknown(&error)), self.head().await),
-            Err(Refused::Looking(error)) => (Counts::Unknown(unverified(&error)), Err(error)),
-            Err(Refused::Contradicted(head)) => (Counts::Unknown(contradicted()), Ok(head)),
+            Err(Refused::Management(error)) => (Err(unknown(&error)), self.head().await),
+            Err(Refused::Looking(error)) => (Err(unverified(&error)), Err(error)),
+            Err(Refused::Contradicted(head)) => (Err(contradicted()), Ok(head)),
         };
         let oldest =
             head.map_or(Oldest::Unknown, |head| head.oldest.map_or(Oldest::NoneWaits, Oldest::Since));
@@ -85,7 +85,7 @@ impl Reader {
     }
 
     /// What the management interface says, if it can be believed, and the head of the queue.
-    async fn told(&self) -> Result<(admin::Counts, Census), Refused> {
+    async fn told(&self) -> Result<(QueueCounts, Census), Refused> {
         let first = self.ask().await?;
         let (head, refuted) = self.look_behind(&first).await?;
         if !refuted {
@@ -97,7 +97,7 @@ impl Reader {
         if refuted { Err(Refused::Contradicted(head)) } else { Ok((second, head)) }
     }
 
-    async fn ask(&self) -> Result<admin::Counts, Refused> {
+    async fn ask(&self) -> Result<QueueCounts, Refused> {
         let described = self.admin.describe().await.map_err(Refused::Management)?;
         self.proven.store(true, Ordering::Relaxed);
         *self.properties.lock().unwrap_or_else(PoisonError::into_inner) = Some(described.properties);
@@ -105,11 +105,11 @@ impl Reader {
     }
 
     /// The head of the queue, and whether what is there refutes a count of 0.
-    async fn look_behind(&self, told: &admin::Counts) -> Result<(Census, bool), Refused> {
+    async fn look_behind(&self, told: &QueueCounts) -> Result<(Census, bool), Refused> {
         let asked = (self.clock)();
         let head = self.head().await.map_err(Refused::Looking)?;
-        let mut refuted = told.active == 0 && head.was_there(asked);
-        if told.dead_letter == 0 && !refuted {
+        let mut refuted = told.active == Some(0) && head.was_there(asked);
+        if told.dead_letter == Some(0) && !refuted {
             let dead = census(&*self.dead_letters, 1).await.map_err(Refused::Looking)?;
             refuted = dead.active > 0;
         }
@@ -133,22 +133,25 @@ impl Reader {
     }
 
     /// Counts by looking, both queues or as much of it as can be had.
-    async fn counted(&self, refusal: &admin::Error) -> (Counts, Result<Census, servicebus::Error>) {
+    async fn counted(
+        &self,
+        refusal: &admin::Error,
+    ) -> (Result<QueueCounts, Unknown>, Result<Census, servicebus::Error>) {
         let limit = self.thoroughness.count;
         let queue = census(&*self.queue, limit).await;
         let dead_letters = census(&*self.dead_letters, limit).await;
         if let (Err(error), Err(_)) = (&queue, &dead_letters) {
             let why = format!("{}; nor can anybody look: {}", chain(refusal), chain(error));
-            return (Counts::Unknown(Unknown { why: why.into(), kind: UnknownKind::Failed }), queue);
+            return (Err(Unknown { why: why.into(), kind: UnknownKind::Failed }), queue);
         }
-        let known = Known {
+        let counts = QueueCounts {
             active: queue.as_ref().ok().map(|seen| seen.active),
             scheduled: queue.as_ref().ok().map(|seen| seen.scheduled),
             dead_letter: dead_letters.as_ref().ok().map(|seen| seen.active),
-            source: Source::Looking,
-            ..Known::default()
+            lower_bound: true,
+            ..QueueCounts::default()
         };
-        (Counts::Known(known), queue)
+        (Ok(counts), queue)
     }
 
     async fn reasons(&self) -> Reasons {
@@ -170,17 +173,6 @@ enum Refused {
     Looking(servicebus::Error),
     /// It said 0 while there were messages.
     Contradicted(Census),
-}
-
-fn known(told: &admin::Counts) -> Known {
-    Known {
-        active: Some(told.active),
-        dead_letter: Some(told.dead_letter),
-        scheduled: Some(told.scheduled),
-        transfer: Some(told.transfer.saturating_add(told.transfer_dead_letter)),
-        size_bytes: told.size_bytes,
-        source: Source::Management,
-    }
 }
 
 fn unknown(error: &admin::Error) -> Unknown {

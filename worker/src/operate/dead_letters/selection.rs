@@ -11,7 +11,7 @@ use shared::{
 use uuid::Uuid;
 
 use super::Letter;
-use crate::preview::judge;
+use crate::{duration, preview::judge};
 
 /// Filters. One that is given several times matches any of its values; different ones must all match.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -239,21 +239,10 @@ fn user(text: &str) -> Result<UserId, &'static str> {
     UserId::parse(text).ok_or("is not the object id of a user (a GUID)")
 }
 
-/// A length of time as people write it, days and weeks included.
+/// A length of time as an option.
 pub fn span(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a length of time such as 90s, 30m, 12h, 2d or 1w");
-    let (number, unit) = text.trim().split_at(text.trim().find(|c: char| !c.is_ascii_digit()).unwrap_or(0));
-    let days = match unit.trim() {
-        "d" => Some(1),
-        "w" => Some(7),
-        _ => None,
-    };
-    if let Some(days) = days {
-        let number: u64 = number.parse().map_err(|_| wrong())?;
-        return number.checked_mul(days * 86_400).map(Duration::from_secs).ok_or_else(wrong);
-    }
-    let span: SignedDuration = text.trim().parse().map_err(|_| wrong())?;
-    Duration::try_from(span).map_err(|_| wrong())
+    duration::parse(text)
+        .ok_or_else(|| format!("{text:?} is not a length of time such as 90s, 30m, 12h, 2d or 1w"))
 }
 
 fn range(text: &str) -> Result<RangeInclusive<i64>, String> {
@@ -359,16 +348,6 @@ mod tests {
             ("--reason GraphRefused --user 6a1e2c1e-6c2d-4b0e-9a44-3d0f5c1f7b11", false),
         ] {
             check(arguments, expected);
-        }
-    }
-
-    #[test]
-    fn lengths_of_time_are_read_as_people_write_them() {
-        for (text, seconds) in [("90s", 90), ("5m", 300), ("2h", 7_200), ("2d", 172_800), ("1w", 604_800)] {
-            assert_eq!(span(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for text in ["", "d", "two days", "-1h", "99999999999999999999d", "3x"] {
-            span(text).expect_err(text);
         }
     }
 

@@ -3,37 +3,30 @@
 use serde_json::{Value, json};
 
 use super::Snapshot;
-use crate::{
-    operate::backlog::{Counts, Known, Oldest},
-    settings::check::Caution,
-};
+use crate::{operate::backlog::Oldest, settings::check::Caution};
 
 /// One object; the same in every line of `--watch --json`.
 #[must_use]
 pub fn of(snapshot: &Snapshot) -> Value {
     let reading = &snapshot.reading;
-    let (known, why) = match &reading.counts {
-        Counts::Known(known) => (Some(*known), None),
-        Counts::Unknown(unknown) => (None, Some(unknown.to_string())),
-    };
-    let count = |pick: fn(&Known) -> Option<u64>| known.as_ref().and_then(pick);
+    let counts = reading.counts.as_ref().copied().unwrap_or_default();
     let worker = match &snapshot.worker {
-        Ok(view) => json!(view),
+        Ok(page) => json!(page),
         Err(_) => Value::Null,
     };
     json!({
         "at": format!("{:.0}", reading.at),
         "queue": snapshot.queue,
-        "counts_known": known.is_some(),
-        "counts_lower_bound": known.is_some_and(|known| known.is_lower_bound()),
-        "counts_unknown_because": why,
+        "counts_known": reading.counts.is_ok(),
+        "counts_lower_bound": counts.lower_bound,
+        "counts_unknown_because": reading.counts.as_ref().err().map(ToString::to_string),
         "messages": {
-            "active": count(|known| known.active),
-            "dead_letter": count(|known| known.dead_letter),
-            "scheduled": count(|known| known.scheduled),
-            "transfer": count(|known| known.transfer),
+            "active": counts.active,
+            "dead_letter": counts.dead_letter,
+            "scheduled": counts.scheduled,
+            "transfer": counts.transfer,
         },
-        "size_bytes": count(|known| known.size_bytes),
+        "size_bytes": counts.size_bytes,
         "oldest_message_since": match reading.oldest {
             Oldest::Since(since) => Some(format!("{since:.0}")),
             Oldest::NoneWaits | Oldest::Unknown => None,

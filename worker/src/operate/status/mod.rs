@@ -1,17 +1,17 @@
 //! What `contactsync status` shows: the queue as it is, and one worker as it tells about itself.
 //!
 //! [`Snapshot`] is everything at one moment; [`text`] and [`json`] are its forms for pipes, [`live`] the one for a
-//! terminal. The queue is read by [`crate::depth`]; [`worker_view`] asks a worker's `/status.json`.
+//! terminal. The queue is read by [`crate::operate::backlog`]; [`worker`] asks a worker's `/status.json`.
 
 pub mod json;
 pub mod live;
 pub mod text;
 pub mod units;
-pub mod worker_view;
+pub mod worker;
 
-use crate::{operate::backlog::Reading, settings::check::Caution};
+use crate::{operate::backlog::Reading, settings::check::Caution, status_page::StatusPage};
 
-pub use worker_view::{WorkerSource, WorkerView};
+pub use worker::WorkerSource;
 
 /// Everything at one moment.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct Snapshot {
     /// What takes messages to where nobody looks for them.
     pub cautions: Vec<Caution>,
     /// What the worker says, or why it says nothing.
-    pub worker: Result<WorkerView, String>,
+    pub worker: Result<StatusPage, String>,
     /// Where the worker was asked.
     pub worker_url: Option<String>,
 }

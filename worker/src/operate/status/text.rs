@@ -2,38 +2,41 @@
 
 use std::fmt::Write;
 
-use super::{Snapshot, WorkerView, units};
-use crate::operate::backlog::{Counts, Known, Oldest, Reading};
+use servicebus::QueueCounts;
+
+use super::{Snapshot, units};
+use crate::{
+    duration,
+    operate::backlog::{Oldest, Reading},
+    status_page::StatusPage,
+};
 
 /// Name and value of everything that is shown of the queue, in order.
 #[must_use]
 pub fn queue_rows(reading: &Reading) -> Vec<(&'static str, String)> {
-    let known = match &reading.counts {
-        Counts::Known(known) => *known,
-        Counts::Unknown(_) => Known::default(),
-    };
-    let count = |number: Option<u64>| counted(&known, number);
+    let counts = reading.counts.as_ref().copied().unwrap_or_default();
+    let count = |number: Option<u64>| counted(&counts, number);
     let unknown = || "unknown".to_owned();
     vec![
-        ("waiting or locked", count(known.active)),
-        ("scheduled", count(known.scheduled)),
-        ("dead letters", count(known.dead_letter)),
-        ("in transfer", count(known.transfer)),
-        ("size", known.size_bytes.map_or_else(unknown, units::bytes)),
+        ("waiting or locked", count(counts.active)),
+        ("scheduled", count(counts.scheduled)),
+        ("dead letters", count(counts.dead_letter)),
+        ("in transfer", count(counts.transfer)),
+        ("size", counts.size_bytes.map_or_else(unknown, units::bytes)),
         (
             "oldest waiting",
             match reading.oldest {
                 Oldest::NoneWaits => "none".to_owned(),
-                oldest => oldest.age(reading.at).map_or_else(unknown, units::span),
+                oldest => oldest.age(reading.at).map_or_else(unknown, duration::rough),
             },
         ),
     ]
 }
 
-fn counted(known: &Known, number: Option<u64>) -> String {
+fn counted(counts: &QueueCounts, number: Option<u64>) -> String {
     match number {
         None => "unknown".to_owned(),
-        Some(number) if known.is_lower_bound() => format!("at least {}", units::count(number)),
+        Some(number) if counts.lower_bound => format!("at least {}", units::count(number)),
         Some(number) => units::count(number),
     }
 }
@@ -42,26 +45,26 @@ fn counted(known: &Known, number: Option<u64>) -> String {
 #[must_use]
 pub fn remark(reading: &Reading) -> Option<String> {
     match &reading.counts {
-        Counts::Unknown(unknown) => Some(format!("The counts are unknown: {unknown}.")),
-        Counts::Known(known) if known.is_lower_bound() => Some(
+        Err(unknown) => Some(format!("The counts are unknown: {unknown}.")),
+        Ok(counts) if counts.lower_bound => Some(
             "Counted by looking at the first messages, because the management interface did not tell: it needs the \
              right Manage."
                 .to_owned(),
         ),
-        Counts::Known(_) => None,
+        Ok(_) => None,
     }
 }
 
 /// Name and value of everything that is shown of a worker, in order.
 #[must_use]
-pub fn worker_rows(view: &WorkerView) -> Vec<(&'static str, String)> {
-    let ready = if view.ready { "ready" } else { "not ready" };
-    let writes = &view.writes;
+pub fn worker_rows(page: &StatusPage) -> Vec<(&'static str, String)> {
+    let ready = if page.ready { "ready" } else { "not ready" };
+    let writes = &page.writes;
     vec![
-        ("state", format!("{}, {ready}", view.state.replace('_', " "))),
-        ("received", units::rate(view.rates.received)),
-        ("settled", units::rate(view.rates.settled)),
-        ("writes to Graph", units::rate(view.rates.writes)),
+        ("state", format!("{}, {ready}", page.state.replace('_', " "))),
+        ("received", units::rate(page.rates.received)),
+        ("settled", units::rate(page.rates.settled)),
+        ("writes to Graph", units::rate(page.rates.writes)),
         (
             "write budget",
             format!(
@@ -74,15 +77,15 @@ pub fn worker_rows(view: &WorkerView) -> Vec<(&'static str, String)> {
             "answered with 429",
             format!("{} of {}", units::count(writes.throttled_calls), units::count(writes.calls)),
         ),
-        ("in flight, held", format!("{:.0}, {:.0}", view.in_flight, view.held)),
-        ("locks lost", units::count(view.locks_lost)),
+        ("in flight, held", format!("{:.0}, {:.0}", page.in_flight, page.held)),
+        ("locks lost", units::count(page.locks_lost)),
     ]
 }
 
 /// What a worker complains of, a line each.
 #[must_use]
-pub fn complaints(view: &WorkerView) -> Vec<String> {
-    let failing = view.checks.iter().chain(&view.warnings).filter(|check| !check.ok);
+pub fn complaints(page: &StatusPage) -> Vec<String> {
+    let failing = page.checks.iter().chain(&page.warnings).filter(|check| !check.ok);
     failing
         .map(|check| {
             let says = check.says.as_deref().unwrap_or("is not well");
@@ -122,12 +125,12 @@ pub fn table(snapshot: &Snapshot) -> String {
         rows(&mut text, &reasons);
     }
     match &snapshot.worker {
-        Ok(view) => {
+        Ok(page) => {
             let url = snapshot.worker_url.as_deref().unwrap_or_default();
-            paragraph(&mut text, Some(format!("Worker {} at {url}", view.version)));
+            paragraph(&mut text, Some(format!("Worker {} at {url}", page.version)));
             text.push('\n');
-            rows(&mut text, &worker_rows(view));
-            for complaint in complaints(view) {
+            rows(&mut text, &worker_rows(page));
+            for complaint in complaints(page) {
                 paragraph(&mut text, Some(complaint));
             }
         }
@@ -161,16 +164,16 @@ pub fn line(snapshot: &Snapshot) -> String {
     for (name, (_, value)) in names.into_iter().zip(queue_rows(reading)) {
         let _infallible = write!(line, " {name} {}", value.replace(' ', "").replace("atleast", "≥"));
     }
-    if let Counts::Unknown(unknown) = &reading.counts {
+    if let Err(unknown) = &reading.counts {
         let _infallible = write!(line, " ({unknown})");
     }
     match &snapshot.worker {
-        Ok(view) => {
-            let (rates, writes) = (&view.rates, &view.writes);
+        Ok(page) => {
+            let (rates, writes) = (&page.rates, &page.writes);
             let _infallible = write!(
                 line,
                 "  worker {} settled {} writes {} budget {}",
-                view.state,
+                page.state,
                 units::rate(rates.settled),
                 units::rate(rates.writes),
                 units::rate(writes.budget_per_second),
@@ -190,25 +193,25 @@ pub(super) mod tests {
 
     use super::*;
     use crate::{
-        operate::backlog::{Reasons, Source, Unknown, UnknownKind},
-        operate::status::worker_view::CheckView,
+        operate::backlog::{Reasons, Unknown, UnknownKind},
         settings::check::Caution,
+        status_page::CheckStatus,
     };
 
     /// A snapshot with these counts and a worker that is not well.
-    pub(crate) fn snapshot(counts: Counts) -> Snapshot {
+    pub(crate) fn snapshot(counts: Result<QueueCounts, Unknown>) -> Snapshot {
         let at = Timestamp::from_second(1_800_000_000).expect("in range");
         let seen = BTreeMap::from([("UserLinkInvalid".into(), 12), ("WrongEntity".into(), 1)]);
-        let mut view =
-            WorkerView { version: "1.2.3".into(), state: "paused".into(), ..WorkerView::default() };
-        view.checks = vec![CheckView {
+        let mut page =
+            StatusPage { version: "1.2.3".into(), state: "paused".into(), ..StatusPage::default() };
+        page.checks = vec![CheckStatus {
             name: "token".into(),
             ok: false,
             says: Some("the client secret has ended".into()),
             remedy: Some("make a new one".into()),
         }];
-        view.writes.budget_ratio = 0.49;
-        view.writes.budget_per_second = 9.8;
+        page.writes.budget_ratio = 0.49;
+        page.writes.budget_per_second = 9.8;
         Snapshot {
             queue: "queue contacts at localhost:5672".into(),
             reading: Reading {
@@ -218,26 +221,26 @@ pub(super) mod tests {
                 reasons: Reasons { seen, more: true },
             },
             cautions: Vec::new(),
-            worker: Ok(view),
+            worker: Ok(page),
             worker_url: Some("http://127.0.0.1:9464/status.json".into()),
         }
     }
 
-    pub(crate) fn unknown() -> Counts {
-        Counts::Unknown(Unknown { why: "the service is throttled".into(), kind: UnknownKind::Failed })
+    pub(crate) fn unknown() -> Result<QueueCounts, Unknown> {
+        Err(Unknown { why: "the service is throttled".into(), kind: UnknownKind::Failed })
     }
 
     #[test]
     fn a_person_sees_everything_with_its_unit() {
-        let known = Known {
+        let known = QueueCounts {
             active: Some(12_345),
             dead_letter: Some(13),
             scheduled: Some(0),
             transfer: Some(0),
             size_bytes: Some(5_242_880),
-            source: Source::Management,
+            ..QueueCounts::default()
         };
-        let text = table(&snapshot(Counts::Known(known)));
+        let text = table(&snapshot(Ok(known)));
         let expected = "\
 queue contacts at localhost:5672, 2027-01-15T08:00:00Z
 
@@ -280,7 +283,7 @@ token: the client secret has ended; make a new one
 
     #[test]
     fn where_messages_go_unseen_is_told_below_the_figures() {
-        let mut snapshot = snapshot(Counts::Known(Known::default()));
+        let mut snapshot = snapshot(Ok(QueueCounts::default()));
         let (what, remedy) = ("dead letters go to failed".to_owned(), "look there".to_owned());
         snapshot.cautions = vec![Caution { what, remedy }];
         let table = table(&snapshot);
@@ -289,8 +292,8 @@ token: the client secret has ended; make a new one
 
     #[test]
     fn counts_by_looking_are_lower_bounds() {
-        let known = Known { active: Some(500), source: Source::Looking, ..Known::default() };
-        let snapshot = snapshot(Counts::Known(known));
+        let known = QueueCounts { active: Some(500), lower_bound: true, ..QueueCounts::default() };
+        let snapshot = snapshot(Ok(known));
         assert_eq!(queue_rows(&snapshot.reading)[0].1, "at least 500");
         assert!(line(&snapshot).contains("active ≥500"));
         assert!(remark(&snapshot.reading).is_some_and(|text| text.contains("right Manage")));

@@ -1,7 +1,5 @@
 //! Figures as people read them.
 
-use std::time::Duration;
-
 /// A whole number in groups of three.
 #[must_use]
 pub fn count(number: u64) -> String {
@@ -31,18 +29,6 @@ pub fn bytes(bytes: u64) -> String {
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
-/// A time span in its two largest units.
-#[must_use]
-pub fn span(span: Duration) -> String {
-    let seconds = span.as_secs();
-    let parts =
-        [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
-    let first = parts.iter().position(|(number, _)| *number > 0).unwrap_or(parts.len() - 1);
-    let shown: Vec<_> =
-        parts[first..].iter().take(2).map(|(number, unit)| format!("{number}{unit}")).collect();
-    shown.join(" ")
-}
-
 /// Something a second.
 #[must_use]
 pub fn rate(rate: f64) -> String {
@@ -70,14 +56,5 @@ mod tests {
             assert_eq!(bytes(number), expected);
         }
         assert_eq!(bytes(u64::MAX), "18446.7 PB");
-    }
-
-    #[test]
-    fn spans_have_two_units() {
-        for (seconds, expected) in
-            [(0, "0s"), (59, "59s"), (60, "1m 0s"), (130, "2m 10s"), (7_384, "2h 3m"), (200_000, "2d 7h")]
-        {
-            assert_eq!(span(Duration::from_secs(seconds)), expected);
-        }
     }
 }

@@ -6,14 +6,14 @@ use super::{
     Finding, Rule, Severity,
     caution::{self, Caution},
 };
-use crate::settings::{Access, Origin, Parts, Source, cloud_of};
+use crate::settings::{
+    Access, Origin, Parts, Source, cloud_of,
+    secrets::{SECRETS, Secret},
+};
 
-pub(super) const RULES: [Rule; 12] = [
+pub(super) const RULES: [Rule; 9] = [
     |parts, _| cloud(parts),
     |parts, _| namespace_of_other_cloud(parts),
-    |parts, _| secret(parts, "service_bus.connection_string"),
-    |parts, _| secret(parts, "identity.client_secret"),
-    |parts, _| secret(parts, "service_bus.identity.client_secret"),
     |parts, _| root_key(parts),
     |parts, _| signature(parts),
     |parts, _| plain_text(parts),
@@ -53,12 +53,18 @@ fn namespace_of_other_cloud(parts: &Parts) -> Option<Finding> {
                 "{} belongs to another cloud than its tokens, which are for {audience}",
                 bus.endpoint.host
             ),
-            &format!("set cloud, or set service_bus.audience to {}", of_namespace.audience),
+            "set cloud to that of the namespace",
         )
     })
 }
 
-fn secret(parts: &Parts, key: &str) -> Option<Finding> {
+/// Secrets that stand where more than the worker reads them.
+pub(super) fn secrets(parts: &Parts) -> impl Iterator<Item = Finding> {
+    SECRETS.iter().filter_map(|secret| misplaced(parts, secret))
+}
+
+fn misplaced(parts: &Parts, secret: &Secret) -> Option<Finding> {
+    let key = secret.key;
     let entry = parts.entries.get(key)?;
     if entry.value.as_str()?.is_empty() || entry.file.is_some() {
         return None;
@@ -72,7 +78,10 @@ fn secret(parts: &Parts, key: &str) -> Option<Finding> {
     Some(Finding::new(
         Severity::Note,
         key,
-        format!("the secret stands {place}, and can be replaced only by a restart"),
+        format!(
+            "the secret stands {place}{}",
+            if secret.read_anew { ", and can be replaced only by a restart" } else { "" }
+        ),
         &format!("put it into a file of its own and name that file in {variable}"),
     ))
 }

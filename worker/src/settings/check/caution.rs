@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 use servicebus::admin::Properties;
 
-use super::finding::time;
-use crate::settings::Bus;
+use crate::{duration::exact, settings::Bus};
 
 /// Something about the queue that a person has to know to find all messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +86,7 @@ pub(super) fn dead_letters_elsewhere(address: &str, properties: &Properties) -> 
 
 /// The service deletes what nobody uses.
 pub(super) fn deleted(address: &str, properties: &Properties) -> Option<Caution> {
-    let idle = time(properties.auto_delete_on_idle?);
+    let idle = exact(properties.auto_delete_on_idle?);
     Some(Caution::new(
         format!("{address} is deleted with everything in it when nobody has used it for {idle}"),
         "set auto-delete on idle to never: a worker that is stopped for so long would lose every message",
@@ -98,7 +97,7 @@ pub(super) fn deleted(address: &str, properties: &Properties) -> Option<Caution>
 pub(super) fn expired(properties: &Properties) -> Option<Caution> {
     let ttl = properties.default_ttl.filter(|_| properties.dead_letters_expired != Some(true))?;
     Some(Caution::new(
-        format!("messages vanish without a trace after {}", time(ttl)),
+        format!("messages vanish without a trace after {}", exact(ttl)),
         "switch dead-lettering on expiration on",
     ))
 }

@@ -1,8 +1,6 @@
 //! One thing to say about the settings.
 
-use std::{fmt, time::Duration};
-
-use jiff::SignedDuration;
+use std::fmt;
 
 use serde_json::{Value, json};
 
@@ -54,11 +52,6 @@ impl Finding {
             "severity": self.severity.as_str(), "place": self.place, "what": self.what, "remedy": self.remedy,
         })
     }
-}
-
-/// A duration as people write it: `1h 30m`.
-pub(super) fn time(duration: Duration) -> String {
-    SignedDuration::try_from(duration).map_or_else(|_| format!("{duration:?}"), |time| format!("{time:#}"))
 }
 
 impl fmt::Display for Finding {

@@ -71,7 +71,7 @@ fn link_match(parts: &Parts, _: Surroundings) -> Option<Finding> {
 
 /// Users are bound to contacts from now on, and not from before.
 fn owner(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let attribute = parts.graph.as_ref()?.reading.terms.owner.as_ref()?;
+    let attribute = parts.terms.as_ref()?.owner.as_ref()?;
     Some(Finding::new(
         Severity::Note,
         "link.owner_attribute",

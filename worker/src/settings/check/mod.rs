@@ -53,19 +53,15 @@ const RULES: [&[Rule]; 5] = [&order::RULES, &times::RULES, &budget::RULES, &acce
 /// Everything there is to say, the gravest first.
 #[must_use]
 pub fn findings(parts: &Parts, around: Surroundings) -> Vec<Finding> {
-    let mistakes = parts.problems.iter().map(mistake);
+    let mistakes = parts.problems.iter().map(|problem| told(problem, Severity::Error));
+    let outdated = parts.outdated.iter().map(|problem| told(problem, Severity::Warning));
     let rules = RULES.into_iter().flatten().filter_map(|rule| rule(parts, around));
-    let mut findings: Vec<_> = mistakes.chain(rules).collect();
+    let mut findings: Vec<_> = mistakes.chain(outdated).chain(rules).chain(access::secrets(parts)).collect();
     findings.sort_by_key(|finding| finding.severity);
     findings
 }
 
-/// A mistake says itself what to do.
-fn mistake(problem: &Problem) -> Finding {
-    Finding {
-        severity: Severity::Error,
-        place: problem.place.clone(),
-        what: problem.text.clone(),
-        remedy: None,
-    }
+/// A problem says itself what to do.
+fn told(problem: &Problem, severity: Severity) -> Finding {
+    Finding { severity, place: problem.place.clone(), what: problem.text.clone(), remedy: None }
 }

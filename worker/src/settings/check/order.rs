@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use super::{Finding, Rule, Severity, Surroundings};
-use crate::{settings::Parts, settings::check::finding::time};
+use crate::{duration::exact, settings::Parts};
 
-pub(super) const RULES: [Rule; 5] =
-    [guard_missing, second_look_missing, second_look_too_soon, second_look_too_late, diff];
+pub(super) const RULES: [Rule; 4] = [guard_missing, second_look_missing, second_look_too_soon, diff];
 
 /// A look and a write together, on a slow day.
 const LOOK_AND_WRITE: Duration = Duration::from_secs(5);
 
 fn guard_missing(parts: &Parts, around: Surroundings) -> Option<Finding> {
-    let missing = parts.graph.as_ref()?.reading.guard.is_none();
+    let missing = parts.guard.as_ref()?.attribute.is_none();
     let severity = if around.several() == Some(true) { Severity::Warning } else { Severity::Note };
     missing.then(|| {
         Finding::new(
@@ -26,8 +25,8 @@ fn guard_missing(parts: &Parts, around: Surroundings) -> Option<Finding> {
 }
 
 fn second_look_missing(parts: &Parts, around: Surroundings) -> Option<Finding> {
-    let graph = parts.graph.as_ref()?;
-    let missing = graph.reading.guard.is_some() && graph.verify_after.is_zero();
+    let guard = parts.guard.as_ref()?;
+    let missing = guard.attribute.is_some() && guard.verify_after.is_zero();
     let severity = several(around).filter(|_| missing)?;
     Some(Finding::new(
         severity,
@@ -38,9 +37,9 @@ fn second_look_missing(parts: &Parts, around: Surroundings) -> Option<Finding> {
 }
 
 fn second_look_too_soon(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let after = parts.graph.as_ref()?.verify_after;
+    let after = parts.guard.as_ref()?.verify_after;
     (!after.is_zero() && after < LOOK_AND_WRITE).then(|| {
-        let after = time(after);
+        let after = exact(after);
         Finding::new(
             Severity::Warning,
             "guard.verify_after",
@@ -50,24 +49,9 @@ fn second_look_too_soon(parts: &Parts, _: Surroundings) -> Option<Finding> {
     })
 }
 
-fn second_look_too_late(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let (after, hold) = (parts.graph.as_ref()?.verify_after, parts.pool.as_ref()?.max_lock_hold);
-    (after >= hold).then(|| {
-        let (after, hold) = (time(after), time(hold));
-        Finding::new(
-            Severity::Warning,
-            "guard.verify_after",
-            format!("the second look comes after {after}, when the message has been handed back already"),
-            &format!("choose much less than pool.max_lock_hold, which is {hold}"),
-        )
-    })
-}
-
 fn diff(parts: &Parts, around: Surroundings) -> Option<Finding> {
-    let reading = &parts.graph.as_ref()?.reading;
-    let guarded = reading.guard.is_some();
-    let severity =
-        if guarded { several(around) } else { Some(Severity::Warning) }.filter(|_| reading.diff)?;
+    let (graph, guarded) = (parts.graph.as_ref()?, parts.guard.as_ref()?.attribute.is_some());
+    let severity = if guarded { several(around) } else { Some(Severity::Warning) }.filter(|_| graph.diff)?;
     let remedy = if guarded {
         "keep it with one replica; with several, set it to \"nothing\""
     } else {

@@ -7,9 +7,8 @@ use servicebus::admin::{Properties, Status};
 use super::{
     Probe, Severity,
     caution::{self, Caution},
-    finding::time,
 };
-use crate::settings::Settings;
+use crate::{duration::exact, settings::Settings};
 
 const CHECK: &str = "queue";
 /// Below this, half a lock is hardly enough to begin a write.
@@ -38,7 +37,7 @@ pub fn judge(address: &str, properties: &Properties, settings: &Settings) -> Vec
 }
 
 fn good(address: &str, properties: &Properties) -> String {
-    let lock = properties.lock_duration.map_or_else(|| "unknown".to_owned(), time);
+    let lock = properties.lock_duration.map_or_else(|| "unknown".to_owned(), exact);
     let deliveries = properties.max_delivery_count.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
     format!("{address} fits: lock {lock}, {deliveries} deliveries")
 }
@@ -77,7 +76,7 @@ fn lock(properties: &Properties, rate: f64, messages: usize) -> Option<Probe> {
         format!(
             "a lock of {} lets {taken} messages wait at a time, not pool.messages ({messages}), so that fewer changes \
              of one user meet",
-            time(lock)
+            exact(lock)
         ),
         "set the lock duration to one to five minutes",
     ))
@@ -105,7 +104,11 @@ fn expiry(properties: &Properties, max_age: Duration) -> Option<Probe> {
         Probe::found(
             Severity::Warning,
             CHECK,
-            format!("messages expire after {}, before retry.max_age ({}) is over", time(ttl), time(max_age)),
+            format!(
+                "messages expire after {}, before retry.max_age ({}) is over",
+                exact(ttl),
+                exact(max_age)
+            ),
             "set the time to live to some days, such as 14",
         )
     })

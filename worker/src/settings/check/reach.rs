@@ -82,7 +82,7 @@ impl Obstacle {
             ),
             Self::Untrusted => (
                 format!("the certificate of {host} is not trusted"),
-                "if a proxy opens TLS, name its certificate in graph.ca_file; else check the host name",
+                "if a proxy opens TLS, name its certificate in connection.ca_file; else check the host name",
             ),
             Self::Proxy => (
                 format!("the proxy does not let us through to {host}"),

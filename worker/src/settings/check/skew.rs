@@ -1,8 +1,11 @@
 //! How far the clock of this machine is from that of a service, by the `Date` of an answer.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 
 use super::{Probe, Severity};
+use crate::duration::exact;
 
 const CHECK: &str = "clock";
 /// The header has no fractions, and the answer takes its time.
@@ -18,8 +21,8 @@ pub fn judge(date: Option<&str>, now: Timestamp) -> Probe {
     let skew = now.duration_since(sent);
     let side = if skew.is_negative() { "behind" } else { "ahead of" };
     let distance = skew.abs();
-    let rounded = SignedDuration::from_secs(distance.as_secs());
-    let told = format!("this machine is {rounded:#} {side} the service");
+    let rounded = exact(Duration::from_secs(distance.unsigned_abs().as_secs()));
+    let told = format!("this machine is {rounded} {side} the service");
     if distance <= TOLERANCE {
         Probe::good(CHECK, format!("this machine and the service agree within {}s", TOLERANCE.as_secs()))
     } else if distance < MOST {

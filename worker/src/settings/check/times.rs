@@ -6,14 +6,13 @@ use shared::property::Kind;
 
 use super::{Finding, Rule, Severity, Surroundings};
 use crate::{
-    settings::check::finding::time,
-    settings::{Graph, Parts, Retry},
+    duration::exact,
+    settings::{Parts, Retry, policy::max_lock_hold},
 };
 
-pub(super) const RULES: [Rule; 8] = [
+pub(super) const RULES: [Rule; 7] = [
     connect_beyond_request,
     ladder_beyond_hold,
-    wait_beyond_hold,
     return_beyond_age,
     patience_beyond_age,
     longest_return_beyond_age,
@@ -28,15 +27,15 @@ const USUAL_GRACE: Duration = Duration::from_secs(25);
 const GOOD_BYE: Duration = Duration::from_secs(5);
 
 fn connect_beyond_request(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let graph = parts.graph.as_ref()?;
-    (graph.connect_timeout > graph.request_timeout).then(|| {
+    let connection = parts.connection.as_ref()?;
+    (connection.connect_timeout > connection.request_timeout).then(|| {
         Finding::new(
             Severity::Warning,
-            "graph.connect_timeout",
+            "connection.connect_timeout",
             format!(
-                "{} can never be waited for, because graph.request_timeout ends the call after {}",
-                time(graph.connect_timeout),
-                time(graph.request_timeout)
+                "{} can never be waited for, because connection.request_timeout ends the call after {}",
+                exact(connection.connect_timeout),
+                exact(connection.request_timeout)
             ),
             "make it the shorter of the two",
         )
@@ -44,53 +43,38 @@ fn connect_beyond_request(parts: &Parts, _: Surroundings) -> Option<Finding> {
 }
 
 fn ladder_beyond_hold(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let (retry, hold) = (parts.retry.as_ref()?, parts.pool.as_ref()?.max_lock_hold);
-    let (tries, longest) = (retry.in_place.tries()?, longest_ladder(parts, parts.graph.as_ref()?, retry)?);
+    let (retry, hold) = (parts.retry.as_ref()?, max_lock_hold());
+    let (tries, longest) = (retry.in_place.tries()?, longest_ladder(parts, retry)?);
     (longest > hold).then(|| {
-        let (longest, hold) = (time(longest), time(hold));
+        let (longest, hold) = (exact(longest), exact(hold));
         Finding::new(
             Severity::Warning,
             "retry.tries",
             format!(
-                "{tries} tries can take {longest} when calls time out, but a message is handed back after \
-                 pool.max_lock_hold ({hold}), so the last of them never happen"
+                "{tries} tries can take {longest} when calls time out, but a message is handed back after {hold}, so the \
+                 last of them never happen"
             ),
-            "lower it, retry.longest_delay or graph.request_timeout; or raise pool.max_lock_hold",
+            "lower it, retry.longest_delay or connection.request_timeout",
         )
     })
 }
 
 /// All tries of a write, each running into its time-out, with the longest waits between them.
-fn longest_ladder(parts: &Parts, graph: &Graph, retry: &Retry) -> Option<Duration> {
-    let rows = parts.planner.as_ref()?.mapping.rows();
-    let looks = graph.reading.guard.is_some()
-        || graph.reading.diff
+fn longest_ladder(parts: &Parts, retry: &Retry) -> Option<Duration> {
+    let (rows, reading) = (parts.planner.as_ref()?.mapping.rows(), parts.reading()?);
+    let looks = reading.guard.is_some()
+        || reading.diff
         || rows.iter().any(|row| row.property.rules().kind == Kind::SignIn);
     let calls = if looks { 2 } else { 1 };
-    Some(graph.request_timeout * retry.in_place.tries()? * calls + retry.in_place.longest()?)
-}
-
-fn wait_beyond_hold(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let (wait, hold) = (parts.throttle.as_ref()?.longest_wait, parts.pool.as_ref()?.max_lock_hold);
-    (wait > hold).then(|| {
-        let (wait, hold) = (time(wait), time(hold));
-        Finding::new(
-            Severity::Note,
-            "throttle.longest_wait",
-            format!(
-                "if Graph asks for {wait}, the messages held are handed back after pool.max_lock_hold \
-                 ({hold})"
-            ),
-            "choose not more than pool.max_lock_hold, unless that is what you want",
-        )
-    })
+    let request = parts.connection.as_ref()?.request_timeout;
+    Some(request * retry.in_place.tries()? * calls + retry.in_place.longest()?)
 }
 
 fn return_beyond_age(parts: &Parts, _: Surroundings) -> Option<Finding> {
     let retry = parts.retry.as_ref()?;
     let first = retry.returns.ceiling(1);
     (first >= retry.max_age).then(|| {
-        let (first, age) = (time(first), time(retry.max_age));
+        let (first, age) = (exact(first), exact(retry.max_age));
         Finding::new(
             Severity::Warning,
             "retry.max_age",
@@ -107,7 +91,7 @@ fn longest_return_beyond_age(parts: &Parts, _: Surroundings) -> Option<Finding> 
     let retry = parts.retry.as_ref()?;
     let (first, longest) = (retry.returns.ceiling(1), retry.returns.ceiling(u32::MAX));
     (first < retry.max_age && longest >= retry.max_age).then(|| {
-        let (longest, age) = (time(longest), time(retry.max_age));
+        let (longest, age) = (exact(longest), exact(retry.max_age));
         Finding::new(
             Severity::Note,
             "retry.longest_return",
@@ -123,7 +107,7 @@ fn longest_return_beyond_age(parts: &Parts, _: Surroundings) -> Option<Finding> 
 fn patience_beyond_age(parts: &Parts, _: Surroundings) -> Option<Finding> {
     let retry = parts.retry.as_ref()?;
     (retry.not_found_grace >= retry.max_age).then(|| {
-        let (patience, age) = (time(retry.not_found_grace), time(retry.max_age));
+        let (patience, age) = (exact(retry.not_found_grace), exact(retry.max_age));
         Finding::new(
             Severity::Warning,
             "retry.not_found_grace",
@@ -139,7 +123,7 @@ fn patience_beyond_age(parts: &Parts, _: Surroundings) -> Option<Finding> {
 fn grace_too_short(parts: &Parts, _: Surroundings) -> Option<Finding> {
     let grace = parts.pool.as_ref()?.grace;
     (grace < GOOD_BYE).then(|| {
-        let grace = time(grace);
+        let grace = exact(grace);
         Finding::new(
             Severity::Warning,
             "pool.grace",
@@ -154,7 +138,7 @@ fn grace_too_short(parts: &Parts, _: Surroundings) -> Option<Finding> {
 fn grace_beyond_pod(parts: &Parts, _: Surroundings) -> Option<Finding> {
     let grace = parts.pool.as_ref()?.grace;
     (grace > USUAL_GRACE).then(|| {
-        let (grace, needed) = (time(grace), (grace + GOOD_BYE).as_secs());
+        let (grace, needed) = (exact(grace), (grace + GOOD_BYE).as_secs());
         Finding::new(
             Severity::Note,
             "pool.grace",

@@ -225,13 +225,12 @@ fn a_cloud_names_the_hosts_and_each_can_be_set_by_itself() {
         assert_eq!((read.identity.authority.as_str(), read.graph.root.as_str()), (login, graph));
         assert_eq!((&*read.bus.endpoint.host, read.bus.endpoint.port), (host, 5671));
         let Access::Entra { audience: found, .. } = read.bus.access else { panic!("a key") };
-        assert_eq!(&*found, audience);
+        assert_eq!(found, audience);
     }
     let own = [
         ("CONTACTSYNC__IDENTITY__AUTHORITY", "https://login.example"),
         ("CONTACTSYNC__GRAPH__ROOT", "https://graph.example"),
         ("CONTACTSYNC__SERVICE_BUS__NAMESPACE", "bus.example"),
-        ("CONTACTSYNC__SERVICE_BUS__AUDIENCE", "https://bus-audience.example/"),
     ];
     let read = settings(&text("china"), &own);
     assert_eq!(read.identity.authority.as_str(), "https://login.example/");
@@ -239,8 +238,6 @@ fn a_cloud_names_the_hosts_and_each_can_be_set_by_itself() {
         (read.graph.root.as_str(), &*read.bus.endpoint.host),
         ("https://graph.example/", "bus.example")
     );
-    let Access::Entra { audience, .. } = read.bus.access else { panic!("a key") };
-    assert_eq!(&*audience, "https://bus-audience.example");
     refused(
         &format!("{CONNECTION}{APP}cloud = \"china\"\n"),
         &[],

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        catalogue,
-        metrics::{Metrics, Point, Series, Value},
+        catalogue::{self, Metrics},
+        metric::{Point, Series, Value},
         trace,
     },
     wire,

@@ -82,7 +82,7 @@ fn allowed(settings: &Settings, claims: Option<&Claims>) -> Vec<Probe> {
     let Some(claims) = claims else {
         return vec![Probe::skipped(PERMISSIONS, "the token cannot be read, which is its right")];
     };
-    let needs = permissions::needs(&settings.planner, &settings.graph.reading);
+    let needs = permissions::needs(&settings.planner, &settings.reading());
     let permissions::Comparison { missing, excessive } =
         permissions::compare(claims.roles.iter().map(|role| &**role), &needs);
     let mut probes: Vec<_> = missing.iter().map(lacking).collect();
@@ -127,12 +127,8 @@ async fn call(directory: &graph::GraphClient) -> Probe {
 async fn preview(settings: &Settings, directory: &graph::GraphClient, user: UserId) -> Probe {
     let write = sample(settings, user);
     let properties: Vec<_> = write.entries.iter().map(|entry| entry.property.to_string()).collect();
-    let guard = settings
-        .graph
-        .reading
-        .guard
-        .as_ref()
-        .map_or_else(String::new, |guard| format!(" and the mark in {guard}"));
+    let guard = settings.guard.attribute.as_ref();
+    let guard = guard.map_or_else(String::new, |guard| format!(" and the mark in {guard}"));
     match directory.preview(&write).await {
         Ok(_) => Probe::good(
             USER,

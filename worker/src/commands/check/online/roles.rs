@@ -40,7 +40,7 @@ pub(super) async fn probe(
             Err(error) => return Ok(Probe::found(Severity::Note, ROLES, chain(&error), "")),
         }
     }
-    let reading = &settings.graph.reading;
+    let reading = settings.reading();
     let by = if reading.guard.is_some() || reading.terms.owner.is_some() {
         "what was written to them and the messages that wait show"
     } else {

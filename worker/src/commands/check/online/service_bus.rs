@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use servicebus::{self, LinkState, Queue, Walk, admin, amqp::AmqpQueue};
+use servicebus::{self, LinkState, Peek, Queue, Walk, admin};
 use shared::{ids::UserId, plan::Planner, reason::chain};
 
-use super::super::super::wiring;
+use super::super::super::wiring::{self, ServiceBusQueue};
 use crate::{
     identity::Clients,
     preview::waiting::{Sample, WAITING},
@@ -24,8 +24,7 @@ const PAGE: u32 = 100;
 const PAGES: u32 = 5;
 
 pub(super) async fn probes(settings: &Settings, clients: &Clients) -> (Vec<Probe>, BTreeSet<UserId>) {
-    let amqp = wiring::amqp_settings(settings, clients);
-    let opened = AmqpQueue::open(&amqp);
+    let opened = wiring::queue(&wiring::queue_settings(settings, clients));
     let queue = match opened {
         Ok(queue) => queue,
         Err(error) => return (vec![Probe::failed(SERVICE, chain(&error), "")], BTreeSet::new()),
@@ -66,7 +65,7 @@ pub(super) async fn probes(settings: &Settings, clients: &Clients) -> (Vec<Probe
 }
 
 /// What the messages that wait say about the settings, and which users they mean. They are looked at and not taken.
-async fn waiting(queue: &AmqpQueue, planner: &Planner) -> (Vec<Probe>, BTreeSet<UserId>) {
+async fn waiting(queue: &impl Peek, planner: &Planner) -> (Vec<Probe>, BTreeSet<UserId>) {
     let mut sample = Sample::new(planner);
     let mut walk = Walk::default();
     for _ in 0..PAGES {
@@ -83,7 +82,7 @@ async fn waiting(queue: &AmqpQueue, planner: &Planner) -> (Vec<Probe>, BTreeSet<
 }
 
 /// Waits until messages could come, or for the first reason why not. Without credit none does come.
-async fn ready(queue: &AmqpQueue) -> Result<(), servicebus::Error> {
+async fn ready(queue: &ServiceBusQueue) -> Result<(), servicebus::Error> {
     let mut state = queue.state();
     tokio::select! {
         // An error would mean that the task has ended; then `receive` says why.

@@ -1,4 +1,4 @@
-//! One picture of the live view. It fits into 80 by 24.
+//! One picture of the live page. It fits into 80 by 24.
 
 use std::time::Duration;
 
@@ -12,9 +12,10 @@ use ratatui::{
 
 use super::trail::Trail;
 use crate::{
-    operate::backlog::Counts,
-    operate::status::{Snapshot, WorkerView, text, units},
+    duration,
+    operate::status::{Snapshot, text, units},
     settings::check::Caution,
+    status_page::StatusPage,
 };
 
 /// Height of the two panels with figures, their frames included.
@@ -46,7 +47,7 @@ pub(super) fn view(frame: &mut Frame<'_>, snapshot: Option<&Snapshot>, trail: &T
     draw_reasons(frame, right, snapshot);
     let notes: Vec<_> = notes.into_iter().map(|note| Line::from(note).yellow()).collect();
     frame.render_widget(Paragraph::new(notes).wrap(Wrap { trim: true }), told);
-    let help = format!(" q quits   read every {}", units::span(every));
+    let help = format!(" q quits   read every {}", duration::rough(every));
     frame.render_widget(Paragraph::new(help).dim(), keys);
 }
 
@@ -77,7 +78,7 @@ fn notes(snapshot: &Snapshot) -> Vec<String> {
     let mut notes: Vec<_> = text::remark(&snapshot.reading).into_iter().collect();
     notes.extend(snapshot.cautions.iter().map(Caution::text));
     match &snapshot.worker {
-        Ok(view) => notes.extend(text::complaints(view)),
+        Ok(page) => notes.extend(text::complaints(page)),
         Err(why) => notes.push(text::silence(snapshot.worker_url.as_deref(), why)),
     }
     notes
@@ -100,14 +101,13 @@ fn draw_queue(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     let block = panel(" queue ");
     let inside = block.inner(area);
     frame.render_widget(block, area);
-    let dead = match &snapshot.reading.counts {
-        Counts::Known(known) => known.dead_letter.unwrap_or_default(),
-        Counts::Unknown(_) => 0,
-    };
+    let dead = snapshot.reading.counts.as_ref().ok().and_then(|counts| counts.dead_letter);
     let styled = |name: &'static str, value: String| {
         let style = match name {
             _ if value == "unknown" => Style::new().fg(Color::Yellow),
-            "dead letters" if dead > 0 => Style::new().fg(Color::Red).add_modifier(Modifier::BOLD),
+            "dead letters" if dead.is_some_and(|dead| dead > 0) => {
+                Style::new().fg(Color::Red).add_modifier(Modifier::BOLD)
+            }
             _ => Style::new().add_modifier(Modifier::BOLD),
         };
         (name.to_owned(), Span::styled(value, style))
@@ -120,19 +120,19 @@ fn draw_worker(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     let title = snapshot
         .worker
         .as_ref()
-        .map_or_else(|_| " worker ".to_owned(), |view| format!(" worker {} ", view.version));
+        .map_or_else(|_| " worker ".to_owned(), |page| format!(" worker {} ", page.version));
     let block = panel(title);
     let inside = block.inner(area);
     frame.render_widget(block, area);
-    let Ok(view) = &snapshot.worker else {
+    let Ok(page) = &snapshot.worker else {
         frame.render_widget(Paragraph::new("no worker answers").yellow(), inside);
         return;
     };
     let [budget, rest] = Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(inside);
-    draw_budget(frame, budget, view);
-    let rows = text::worker_rows(view).into_iter().filter(|(name, _)| *name != "write budget");
+    draw_budget(frame, budget, page);
+    let rows = text::worker_rows(page).into_iter().filter(|(name, _)| *name != "write budget");
     let rows = rows.map(|(name, value)| {
-        let style = if name == "state" && !view.ready {
+        let style = if name == "state" && !page.ready {
             Style::new().fg(Color::Red).add_modifier(Modifier::BOLD)
         } else {
             Style::new().add_modifier(Modifier::BOLD)
@@ -142,12 +142,12 @@ fn draw_worker(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
     draw_rows(frame, rest, rows.collect());
 }
 
-fn draw_budget(frame: &mut Frame<'_>, area: Rect, view: &WorkerView) {
-    let ratio = view.writes.budget_ratio.clamp(0.0, 1.0);
+fn draw_budget(frame: &mut Frame<'_>, area: Rect, page: &StatusPage) {
+    let ratio = page.writes.budget_ratio.clamp(0.0, 1.0);
     let color = if ratio < 0.5 { Color::Yellow } else { Color::Green };
     let gauge = LineGauge::default()
         .ratio(ratio)
-        .label(format!("budget {}", units::rate(view.writes.budget_per_second)))
+        .label(format!("budget {}", units::rate(page.writes.budget_per_second)))
         .filled_style(Style::new().fg(color))
         .unfilled_style(Style::new().fg(Color::DarkGray));
     frame.render_widget(gauge, area);
@@ -158,7 +158,7 @@ fn draw_depth(frame: &mut Frame<'_>, area: Rect, trail: &Trail) {
     let (values, covered) = trail.columns(columns);
     let most = values.iter().flatten().max().copied();
     let title = match most {
-        Some(most) => format!(" depth over {}, up to {} ", units::span(covered), units::count(most)),
+        Some(most) => format!(" depth over {}, up to {} ", duration::rough(covered), units::count(most)),
         None => " depth ".to_owned(),
     };
     let graph = Sparkline::default()
@@ -190,12 +190,10 @@ fn draw_reasons(frame: &mut Frame<'_>, area: Rect, snapshot: &Snapshot) {
 #[cfg(test)]
 mod tests {
     use ratatui::{Terminal, backend::TestBackend};
+    use servicebus::QueueCounts;
 
     use super::*;
-    use crate::{
-        operate::backlog::Known,
-        operate::status::text::tests::{snapshot, unknown},
-    };
+    use crate::operate::status::text::tests::{snapshot, unknown};
 
     fn picture(snapshot: Option<&Snapshot>, width: u16, height: u16) -> String {
         let mut trail = Trail::default();
@@ -209,8 +207,8 @@ mod tests {
 
     #[test]
     fn everything_fits_into_80_by_24() {
-        let known = Known { active: Some(1_204), dead_letter: Some(13), ..Known::default() };
-        let picture = picture(Some(&snapshot(Counts::Known(known))), 80, 24);
+        let known = QueueCounts { active: Some(1_204), dead_letter: Some(13), ..QueueCounts::default() };
+        let picture = picture(Some(&snapshot(Ok(known))), 80, 24);
         for expected in [
             "1,204",
             "UserLinkInvalid",

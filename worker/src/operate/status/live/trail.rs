@@ -4,10 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{
-    operate::backlog::Counts,
-    operate::status::{Snapshot, WorkerView},
-};
+use crate::{operate::status::Snapshot, status_page::StatusPage};
 
 /// How long points are kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(1);
@@ -23,28 +20,25 @@ impl Trail {
     /// Adds what a snapshot tells; the first worker that answers lends its memory of the last hour.
     pub(super) fn add(&mut self, snapshot: &Snapshot) {
         let at = snapshot.reading.at;
-        if let (false, Ok(view)) = (self.seeded, &snapshot.worker) {
-            self.seed(view, at);
+        if let (false, Ok(page)) = (self.seeded, &snapshot.worker) {
+            self.seed(page, at);
         }
-        let active = match &snapshot.reading.counts {
-            Counts::Known(known) => known.active,
-            Counts::Unknown(_) => None,
-        };
+        let active = snapshot.reading.counts.as_ref().ok().and_then(|counts| counts.active);
         self.points.push_back((at, active));
         while self.points.front().is_some_and(|(then, _)| at.duration_since(*then) > KEPT) {
             self.points.pop_front();
         }
     }
 
-    fn seed(&mut self, view: &WorkerView, now: Timestamp) {
+    fn seed(&mut self, page: &StatusPage, now: Timestamp) {
         self.seeded = true;
         let first = self.points.front().map_or(now, |(at, _)| *at);
-        let ages = view
+        let ages = page
             .history
             .age_seconds
             .iter()
             .map(|age| SignedDuration::from_secs(i64::try_from(*age).unwrap_or(i64::MAX)));
-        let samples = ages.zip(view.history.active.iter().copied());
+        let samples = ages.zip(page.history.active.iter().copied());
         let older = samples.filter_map(|(age, active)| Some((now.checked_sub(age).ok()?, active)));
         let mut older: Vec<_> = older.filter(|(at, _)| *at < first).collect();
         older.sort_by_key(|(at, _)| *at);
@@ -117,10 +111,10 @@ mod tests {
     #[test]
     fn a_worker_lends_its_memory_once() {
         let mut trail = trail(&[(100, Some(5))]);
-        let mut view = WorkerView::default();
-        view.history.age_seconds = vec![60, 30, 0];
-        view.history.active = vec![Some(1), None, Some(4)];
-        trail.seed(&view, Timestamp::from_second(100).expect("in range"));
+        let mut page = StatusPage::default();
+        page.history.age_seconds = vec![60, 30, 0];
+        page.history.active = vec![Some(1), None, Some(4)];
+        trail.seed(&page, Timestamp::from_second(100).expect("in range"));
         let seen: Vec<_> = trail.points.iter().map(|(at, active)| (at.as_second(), *active)).collect();
         assert_eq!(seen, [(40, Some(1)), (70, None), (100, Some(5))]);
     }

@@ -5,31 +5,21 @@ pub(super) mod preview;
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context, ensure};
-use servicebus::{
-    LinkState,
-    amqp::{self, AmqpQueue},
-    clock,
-};
+use servicebus::{LinkState, clock};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
     runtime::{runtime, stop_signal},
-    wiring,
+    wiring::{self, QueueSettings, ServiceBusQueue},
 };
 use crate::{
     commands::global::Global,
     identity::Clients,
     operate::backlog::{self, Pace, Reader, Thoroughness},
-    run::{Pipeline, Policy, Tally},
+    run::{Pipeline, Policy},
     settings::Settings,
-    telemetry::{
-        Constants, Observer,
-        history::History,
-        http::{self, Site},
-        logging,
-        otlp::Export,
-        trace::Tracer,
-    },
+    status_page,
+    telemetry::{Constants, Observer, Tally, logging, otlp::Export, trace::Tracer},
 };
 
 /// Options of `run`.
@@ -54,6 +44,9 @@ pub struct Args {
 pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let settings = global.settings()?;
     logging::start(&settings.telemetry)?;
+    for outdated in &settings.outdated {
+        tracing::warn!("{outdated}");
+    }
     let runtime = runtime()?;
     if args.dry_run {
         runtime.block_on(preview::run(settings, &args.preview))?;
@@ -65,12 +58,12 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
 
 async fn work(settings: Settings) -> anyhow::Result<()> {
     let listener = match settings.http.listen {
-        Some(address) => Some(http::bind(address)?),
+        Some(address) => Some(status_page::bind(address)?),
         None => None,
     };
-    let clients = wiring::clients(&settings.graph)?;
-    let amqp = wiring::amqp_settings(&settings, &clients);
-    let queue = Arc::new(wiring::queue(&amqp)?);
+    let clients = wiring::clients(&settings.connection)?;
+    let way = wiring::queue_settings(&settings, &clients);
+    let queue = Arc::new(wiring::queue(&way).context("the queue cannot be opened")?);
     let (tracer, spans) = settings.telemetry.otlp.as_ref().map(|otlp| Tracer::new(otlp.trace_ratio)).unzip();
     let observer = observer(&settings, queue.state(), tracer).with_times(Arc::clone(&clients.times));
     let observer = Arc::new(observer);
@@ -80,7 +73,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         .as_ref()
         .zip(spans)
         .map(|(otlp, spans)| Export::start(clients.http.clone(), otlp, Arc::clone(&observer), spans));
-    read_queue(&settings, &clients, &amqp, &queue, &observer);
+    read_queue(&settings, &clients, &way, &queue, &observer);
     let (directory, tokens) = wiring::observed_directory(&settings, clients, &observer);
     let probes = settings.throttle.probes;
     tokio::spawn(async move { tokens.warm_up(probes).await });
@@ -111,8 +104,8 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
 fn read_queue(
     settings: &Settings,
     clients: &Clients,
-    amqp: &amqp::Settings,
-    queue: &AmqpQueue,
+    way: &QueueSettings,
+    queue: &ServiceBusQueue,
     observer: &Arc<Observer>,
 ) {
     let interval = settings.telemetry.queue_interval;
@@ -120,7 +113,7 @@ fn read_queue(
         return;
     }
     // By the tokens that the queue is reached with: one identity needs no second one.
-    let admin = || wiring::admin_by(&settings.bus, clients, Arc::clone(&amqp.tokens));
+    let admin = || wiring::admin_by(&settings.bus, clients, Arc::clone(&way.tokens));
     tokio::spawn(admin().get_acquainted());
     let (queue, dead_letters) = (Arc::new(queue.browser()), Arc::new(queue.dead_letter_browser()));
     let reader = Reader::new(admin(), queue, dead_letters, Thoroughness::GAUGES, clock::now);
@@ -150,10 +143,6 @@ fn observer(settings: &Settings, link: watch::Receiver<LinkState>, tracer: Optio
 fn show(listener: TcpListener, observer: &Arc<Observer>) -> anyhow::Result<()> {
     let address = listener.local_addr().context("the address of http.listen is unknown")?;
     tracing::info!(http.address = %address, "health, metrics and status are at http://{address}/");
-    let history = History::new(&observer.metrics);
-    let site = Arc::new(Site { observer: Arc::clone(observer), history });
-    let followed = Arc::clone(&site);
-    tokio::spawn(async move { followed.history.follow(&followed.observer.metrics).await });
-    tokio::spawn(http::serve(listener, site));
+    tokio::spawn(status_page::serve(listener, Arc::clone(observer)));
     Ok(())
 }

@@ -2,10 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{
-    catalogue::Kind,
-    metrics::{Point, Series, Value},
-};
+use super::metric::{Point, Series, Value};
 
 /// The content type of [`render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -23,13 +20,8 @@ pub fn render(all: &[Series]) -> String {
 
 fn write_series(text: &mut String, series: &Series) -> std::fmt::Result {
     let metric = series.metric;
-    let kind = match metric.kind {
-        Kind::Counter => "counter",
-        Kind::Gauge => "gauge",
-        Kind::Histogram(_) => "histogram",
-    };
     writeln!(text, "# HELP {} {}", metric.name, metric.help.replace('\\', r"\\"))?;
-    writeln!(text, "# TYPE {} {kind}", metric.name)?;
+    writeln!(text, "# TYPE {} {}", metric.name, metric.kind.as_str())?;
     series.points.iter().try_for_each(|point| write_point(text, metric.name, point))
 }
 
@@ -67,13 +59,13 @@ fn escaped(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{catalogue, metrics::tests::metrics},
+        super::{catalogue::tests::metric, metrics::tests::metrics},
         *,
     };
 
     #[track_caller]
-    fn check(metric: &'static catalogue::Metric, points: Vec<Point>, expected: &str) {
-        let text = render(&[Series { metric, points }]);
+    fn check(name: &str, points: Vec<Point>, expected: &str) {
+        let text = render(&[Series { metric: metric(name), points }]);
         let lines: Vec<_> = text.lines().filter(|line| !line.starts_with("# HELP")).collect();
         assert_eq!(lines.join("\n"), expected);
     }
@@ -82,19 +74,19 @@ mod tests {
     fn counters_gauges_and_histograms_read_as_prometheus_wants_them() {
         let labels = vec![("outcome", "applied".into())];
         check(
-            &catalogue::MESSAGES,
+            "contactsync_messages_total",
             vec![Point { labels, value: Value::Count(3) }],
             "# TYPE contactsync_messages_total counter\ncontactsync_messages_total{outcome=\"applied\"} 3",
         );
         check(
-            &catalogue::WRITE_BUDGET,
+            "contactsync_write_budget_ratio",
             vec![Point { labels: Vec::new(), value: Value::Number(0.7) }],
             "# TYPE contactsync_write_budget_ratio gauge\ncontactsync_write_budget_ratio 0.7",
         );
         let labels = vec![("messaging.system", "a\"b\\c\nd".into())];
         let value = Value::Histogram { bounds: &[0.5, 1.0], counts: vec![1, 0, 2], sum: 7.25 };
         check(
-            &catalogue::SETTLE_DURATION,
+            "messaging_client_operation_duration_seconds",
             vec![Point { labels, value }],
             r#"# TYPE messaging_client_operation_duration_seconds histogram
 messaging_client_operation_duration_seconds_bucket{messaging_system="a\"b\\c\nd",le="0.5"} 1

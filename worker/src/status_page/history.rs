@@ -6,12 +6,14 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
+use servicebus::QueueCounts;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::Metrics;
+use crate::telemetry::Metrics;
 
 /// Time between two samples.
-pub const STEP: Duration = Duration::from_secs(10);
+pub(super) const STEP: Duration = Duration::from_secs(10);
 /// Samples of one hour, and the one before.
 const KEPT: usize = 361;
 /// Rates are those of the last minute.
@@ -19,23 +21,22 @@ const SPAN: Duration = Duration::from_mins(1);
 
 /// Counts at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sample {
+pub(super) struct Sample {
     /// When.
-    pub at: Instant,
+    pub(super) at: Instant,
     /// Messages received so far.
-    pub received: u64,
+    pub(super) received: u64,
     /// Messages settled so far.
-    pub settled: u64,
+    pub(super) settled: u64,
     /// Calls to Graph that write, so far.
-    pub writes: u64,
-    /// Messages in the queue, if known.
-    pub active: Option<u64>,
-    /// Messages in its dead-letter queue, if known.
-    pub dead_letters: Option<u64>,
+    pub(super) writes: u64,
+    /// How much was in the queue, as far as it was known.
+    pub(super) queue: QueueCounts,
 }
 
 /// What happened a second, over the last minute or since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default)]
 pub struct Rates {
     /// Messages received.
     pub received: f64,
@@ -47,33 +48,29 @@ pub struct Rates {
 
 /// The samples.
 #[derive(Debug)]
-pub struct History(Mutex<VecDeque<Sample>>);
+pub(super) struct History(Mutex<VecDeque<Sample>>);
 
 impl Sample {
     /// The counts now.
-    #[must_use]
-    pub fn of(metrics: &Metrics) -> Self {
-        let reading = *metrics.queue.borrow();
+    pub(super) fn of(metrics: &Metrics) -> Self {
         Self {
             at: Instant::now(),
             received: metrics.consumed.get(),
-            settled: metrics.messages.iter().map(|(_, count)| count.get()).sum(),
-            writes: metrics.graph_writes.iter().map(|(_, count)| count.get()).sum(),
-            active: reading.and_then(|reading| reading.active),
-            dead_letters: reading.and_then(|reading| reading.dead_letters),
+            settled: metrics.messages.total(),
+            writes: metrics.graph_writes.total(),
+            queue: metrics.queue.borrow().unwrap_or_default(),
         }
     }
 }
 
 impl History {
     /// One that begins now.
-    #[must_use]
-    pub fn new(metrics: &Metrics) -> Self {
+    pub(super) fn new(metrics: &Metrics) -> Self {
         Self(Mutex::new(VecDeque::from([Sample::of(metrics)])))
     }
 
     /// Takes samples for ever.
-    pub async fn follow(&self, metrics: &Metrics) {
+    pub(super) async fn follow(&self, metrics: &Metrics) {
         let mut ticks = interval(STEP);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -91,14 +88,12 @@ impl History {
     }
 
     /// The samples, oldest first.
-    #[must_use]
-    pub fn all(&self) -> Vec<Sample> {
+    pub(super) fn all(&self) -> Vec<Sample> {
         self.samples().iter().copied().collect()
     }
 
     /// The rates up to this sample.
-    #[must_use]
-    pub fn rates(&self, now: &Sample) -> Rates {
+    pub(super) fn rates(&self, now: &Sample) -> Rates {
         let samples = self.samples();
         let then = samples.iter().find(|sample| now.at - sample.at <= SPAN).or(samples.back());
         let Some(then) = then else { return Rates::default() };
@@ -120,15 +115,16 @@ impl History {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::metrics::tests::metrics, *};
+    use super::*;
+    use crate::telemetry::observer::tests::observer;
 
     fn sample(at: Instant, received: u64) -> Sample {
-        Sample { at, received, settled: 0, writes: 0, active: None, dead_letters: None }
+        Sample { at, received, settled: 0, writes: 0, queue: QueueCounts::default() }
     }
 
     #[test]
     fn an_hour_is_kept_and_no_more() {
-        let history = History::new(&metrics());
+        let history = History::new(&observer().metrics);
         let start = Instant::now();
         for step in 0..1_000_u32 {
             history.push(sample(start + STEP * step, u64::from(step)));
@@ -139,7 +135,7 @@ mod tests {
 
     #[test]
     fn rates_are_those_of_the_last_minute() {
-        let history = History::new(&metrics());
+        let history = History::new(&observer().metrics);
         let start = Instant::now();
         for step in 1..=30_u32 {
             history.push(sample(start + STEP * step, u64::from(step) * 50));

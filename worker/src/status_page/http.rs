@@ -1,8 +1,6 @@
 //! Health, metrics and the status page over HTTP. Whoever asks is answered from what is in memory; nobody who asks
 //! can hold the pipeline up.
 
-mod door;
-
 use std::{
     convert::Infallible,
     io::ErrorKind,
@@ -39,18 +37,20 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use self::door::Answered;
 use super::{
-    Observer,
-    health::{Check, Fault},
+    door::{self, Answered},
     history::History,
-    labels::Warning,
-    status::Status,
-    text,
+    status::StatusPage,
 };
 use crate::{
     http_client::is_on_this_machine,
     settings::{Problem, Problems},
+    telemetry::{
+        Observer,
+        health::{Check, Fault},
+        labels::Warning,
+        prometheus,
+    },
 };
 
 /// The page: one file, with style and script inside.
@@ -74,11 +74,9 @@ const HTML: &str = "text/html; charset=utf-8";
 
 /// What is answered from.
 #[derive(Debug)]
-pub struct Site {
-    /// Everything that was observed.
-    pub observer: Arc<Observer>,
-    /// The last hour.
-    pub history: History,
+struct Site {
+    observer: Arc<Observer>,
+    history: History,
 }
 
 /// Begins to listen. A port that cannot be had is a fault of the settings.
@@ -97,12 +95,14 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, Problems> {
 }
 
 /// Answers until the process ends.
-pub async fn serve(listener: TcpListener, site: Arc<Site>) {
+pub async fn serve(listener: TcpListener, observer: Arc<Observer>) {
+    let history = History::new(&observer.metrics);
+    let site = Arc::new(Site { observer, history });
     // A page in a browser could make a name of its own mean this machine and so read what only this machine is told.
     // Where others may ask anyway, by addresses and names that are not known here, there is nothing to guard.
     let guarded = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
-    door::watch(listener, move |stream, answered| converse(stream, Arc::clone(&site), guarded, answered))
-        .await;
+    let answer = |stream, answered| converse(stream, Arc::clone(&site), guarded, answered);
+    tokio::join!(site.history.follow(&site.observer.metrics), door::watch(listener, answer));
 }
 
 async fn converse<S>(stream: S, site: Arc<Site>, guarded: bool, answered: Answered)
@@ -156,12 +156,16 @@ fn respond<B>(site: &Site, request: &Request<B>) -> Response<Full<Bytes>> {
     }
     match request.uri().path() {
         "/" => page(),
-        "/status.json" => json(StatusCode::OK, &Status::of(&site.observer, &site.history, clock::now())),
+        "/status.json" => json(StatusCode::OK, &StatusPage::of(&site.observer, &site.history, clock::now())),
         "/livez" => live(site),
         "/readyz" => ready(site, wants_json(request)),
         "/metrics" => {
             site.observer.refresh();
-            answer(StatusCode::OK, text::CONTENT_TYPE, text::render(&site.observer.metrics.read()))
+            answer(
+                StatusCode::OK,
+                prometheus::CONTENT_TYPE,
+                prometheus::render(&site.observer.metrics.read()),
+            )
         }
         _ => {
             let text = "nothing here; there are / /livez /readyz /metrics /status.json\n";

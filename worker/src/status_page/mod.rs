@@ -1,0 +1,15 @@
+//! What a worker shows at `http.listen`: health, metrics, and a page for people with the JSON behind it.
+//!
+//! [`http`] answers and [`door`] decides who is let in. [`status`] is the document at `/status.json`, made of what
+//! [`crate::telemetry`] counts and of the last hour in [`history`].
+
+mod door;
+mod history;
+mod http;
+mod status;
+
+pub use self::{
+    history::Rates,
+    http::{bind, serve},
+    status::{CheckStatus, HistoryStatus, StatusPage, Writes},
+};
