@@ -23,7 +23,7 @@ pub mod status;
 pub mod wiring;
 
 #[cfg(test)]
-mod same_answers;
+mod tests;
 
 pub(crate) use terminal::{json_line, json_text, print, print_on};
 pub use terminal::{print_error, print_usage};

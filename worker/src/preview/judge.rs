@@ -29,14 +29,14 @@ pub(crate) struct Judged {
 }
 
 /// What a message reports, or the dead letter of one that reports nothing.
-pub(crate) type Report = Result<intake::Read, DeadLetter>;
+pub(crate) type Contents = Result<intake::Read, DeadLetter>;
 
 /// What decodes and plans a message, and tells when it is decoded; an argument so that tests can show what a panic in
 /// it does.
 pub(crate) type Read = fn(&Message, &Planner, Reported<'_>) -> Intake;
 
 /// Is told what a message reports, between decoding and planning.
-pub(crate) type Reported<'r> = &'r mut dyn FnMut(&Report);
+pub(crate) type Reported<'r> = &'r mut dyn FnMut(&Contents);
 
 /// Judges a message at this time. A panic is that message's failure, never the end of whoever asked.
 pub(crate) fn judge(
@@ -59,7 +59,7 @@ pub(crate) fn read(message: &Message, planner: &Planner, reported: Reported<'_>)
 }
 
 /// The changes of a report.
-pub(crate) fn changes(report: &Report) -> &[Change] {
+pub(crate) fn changes(report: &Contents) -> &[Change] {
     match report {
         Ok(intake::Read::Changes(changes, _)) => changes,
         Ok(intake::Read::Nothing(_)) | Err(_) => &[],
@@ -67,7 +67,7 @@ pub(crate) fn changes(report: &Report) -> &[Change] {
 }
 
 /// What a message reports, for whoever needs no plan.
-pub(crate) fn report(message: &Message) -> Report {
+pub(crate) fn report(message: &Message) -> Contents {
     guarded(|| decoded(message).and_then(intake::reported)).unwrap_or_else(|| Err(internal()))
 }
 

@@ -18,7 +18,7 @@ use shared::{
     reason::{DeadLetter, chain},
 };
 
-use self::judge::{Judged, Report, internal, read};
+use self::judge::{Contents, Judged, internal, read};
 use crate::{
     envelope::DeliveryHistory,
     graph::{Difference, GraphClient},
@@ -28,7 +28,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Preview {
     /// What the message reports.
-    pub(crate) report: Report,
+    pub(crate) report: Contents,
     /// What would be written.
     pub(crate) writes: Vec<Pending>,
     /// Why nothing is to be done, if that is so.
@@ -63,7 +63,7 @@ impl Preview {
     /// Judges a message as `run` would at this time.
     pub(crate) fn of(message: &Message, planner: &Planner, now: Timestamp) -> Self {
         let mut report = Err(internal());
-        let mut note = |reported: &Report| report.clone_from(reported);
+        let mut note = |reported: &Contents| report.clone_from(reported);
         let Judged { intake, history } = judge::judge(read, message, planner, now, &mut note);
         let mut preview = Self { report, writes: Vec::new(), nothing: None, letter: None };
         match intake {

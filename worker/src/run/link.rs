@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::policy::Policy;
 use crate::{
-    preview::judge::{Read, Report, changes, judge},
+    preview::judge::{Contents, Read, changes, judge},
     settings::LinkUnseen,
     telemetry::{Observer, health::Fault, labels::Warning},
 };
@@ -125,7 +125,7 @@ impl<Q: Queue> LinkGate<Q> {
         });
         for Peeked { message, .. } in &peeked {
             let watch = &mut self.watch;
-            let mut note = |report: &Report| watch.look(changes(report), planner, message.sequence);
+            let mut note = |contents: &Contents| watch.look(changes(contents), planner, message.sequence);
             judge(read, message, planner, clock::now(), &mut note);
             self.next = self.next.max(SequenceNumber(message.sequence.0.saturating_add(1)));
         }

@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     graph::{self, Directory, Patience},
-    preview::judge::{Judged, Read, Report, changes, internal, judge, read},
+    preview::judge::{Contents, Judged, Read, changes, internal, judge, read},
     telemetry::{
         Observer,
         health::{BEAT, Phase},
@@ -170,9 +170,9 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         let trace = self.observer.trace(&delivery.message, wall).map(|trace| (trace, clock::now()));
         let mut decoded = None;
         let (planner, sequence) = (&self.policy.planner, delivery.message.sequence);
-        let mut note = |report: &Report| {
+        let mut note = |contents: &Contents| {
             decoded = trace.is_some().then(clock::now);
-            self.link.look(changes(report), planner, sequence);
+            self.link.look(changes(contents), planner, sequence);
         };
         let Judged { intake, history: past } = judge(self.read, &delivery.message, planner, there, &mut note);
         let intake = self.link.admit(intake, past.arrival);
