@@ -13,8 +13,6 @@ const KNOWN_IN_THE_SERVICE_BUS_CLIENT: &[&str] = &[
 ];
 
 const KNOWN_IN_THE_WORKER: &[&str] = &[
-    "worker/src/commands/replay.rs",
-    "worker/src/commands/replay/foretell.rs",
     "worker/src/operate/replay/supply.rs",
     "worker/src/operate/replay/taking.rs",
     "worker/src/settings/bus.rs",

@@ -63,7 +63,6 @@ const KNOWN_TO_SCATTER_IMPORTS: &[&str] = &[
     "worker/servicebus/src/sas.rs",
     "worker/src/commands/apply.rs",
     "worker/src/commands/dead_letters.rs",
-    "worker/src/commands/replay/foretell.rs",
 ];
 
 fn files(wrong: impl Fn(&Module) -> bool) -> BTreeSet<String> {

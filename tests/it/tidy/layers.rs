@@ -46,7 +46,7 @@ const SERVICE_BUS: Table = Table {
     folder: "worker/servicebus/src",
     layers: &[
         &["amqp", "admin"],
-        &["delivery"],
+        &["delivery", "peek"],
         &["confirm", "connection_string", "counts", "link_state", "message", "tls", "way"],
         &["sas"],
         &["token"],

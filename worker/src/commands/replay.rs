@@ -10,6 +10,7 @@ use servicebus::{MAX_CREDIT, Queue, clock};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use self::preview::Question;
 pub(super) use self::report::Report;
 use super::{
     queues::{Queues, choose, start_log},
@@ -93,7 +94,12 @@ pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     }
     start_log(&settings.telemetry)?;
     runtime()?.block_on(async {
-        if args.dry_run { preview::show(&settings, args).await } else { put_back(&settings, args).await }
+        if !args.dry_run {
+            return put_back(&settings, args).await;
+        }
+        let (online, json) = (args.online, args.json);
+        let asked = Question { selection: &args.selection, from: args.from.as_deref(), online, json };
+        preview::show(&settings, &asked).await
     })
 }
 

@@ -1,7 +1,6 @@
 //! `replay --dry-run`: what would become of each message.
 
-use std::collections::BTreeMap;
-use std::process::ExitCode;
+use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
 use anyhow::Context;
 use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
@@ -12,7 +11,6 @@ use shared::{
     shown::{brief, shown},
 };
 
-use super::Args;
 use crate::{
     commands::{
         json_line, print,
@@ -21,28 +19,40 @@ use crate::{
         wiring,
     },
     graph::{GraphClient, Priority},
-    operate::dead_letters::Letter,
-    operate::replay::File,
+    operate::{
+        dead_letters::{Letter, Selection},
+        replay::File,
+    },
     preview::{Preview, render},
     settings::Settings,
 };
 
+/// What is asked for.
+pub(super) struct Question<'a> {
+    pub(super) selection: &'a Selection,
+    /// A file to take the messages from in place of the queue.
+    pub(super) from: Option<&'a Path>,
+    /// Whether to ask Graph, too.
+    pub(super) online: bool,
+    pub(super) json: bool,
+}
+
 /// Says it, and changes nothing.
-pub(super) async fn show(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn show(settings: &Settings, asked: &Question<'_>) -> anyhow::Result<ExitCode> {
     let queues = Queues::open(settings, None)?;
-    let graph = if args.online {
+    let graph = if asked.online {
         Some(wiring::directory_for(settings, wiring::clients(&settings.connection)?, Priority::Low))
     } else {
         None
     };
     let mut expected: BTreeMap<(Box<str>, &str, String), u64> = BTreeMap::new();
-    let mut source = Source::open(settings, args, &queues)?;
+    let mut source = Source::open(settings, asked, &queues)?;
     let mut count = 0_u64;
     while let Some(message) = source.next().await? {
         count += 1;
         let (outcome, detail) = outcome(&message, &settings.planner, graph.as_ref()).await;
         let letter = Letter::of(&message);
-        if args.json {
+        if asked.json {
             let line = json!({"event": "forecast", "sequence": letter.sequence.0, "reason": letter.reason,
                 "outcome": outcome, "detail": detail});
             print(&json_line(&line))?;
@@ -50,7 +60,7 @@ pub(super) async fn show(settings: &Settings, args: &Args) -> anyhow::Result<Exi
         *expected.entry((letter.reason, outcome, detail)).or_default() += 1;
     }
     queues.close().await;
-    if args.json {
+    if asked.json {
         print(&json_line(&json!({"event": "summary", "members": count, "dryRun": true})))?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -88,11 +98,11 @@ enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn open(settings: &'a Settings, args: &'a Args, queues: &'a Queues) -> anyhow::Result<Self> {
-        let Some(path) = &args.from else {
-            return Ok(Self::Queue(Box::new(Chosen::of(&queues.looking, settings, &args.selection))));
+    fn open(settings: &'a Settings, asked: &Question<'a>, queues: &'a Queues) -> anyhow::Result<Self> {
+        let Some(path) = asked.from else {
+            return Ok(Self::Queue(Box::new(Chosen::of(&queues.looking, settings, asked.selection))));
         };
-        let file = File::open(path, &args.selection, &settings.planner, clock::now());
+        let file = File::open(path, asked.selection, &settings.planner, clock::now());
         let file = file.with_context(|| format!("cannot read {}", path.display()))?;
         Ok(Self::File(Box::new(file), Screen::new(None), 0))
     }
