@@ -1,13 +1,17 @@
 //! Connection strings, as the portal hands them out.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 use secrecy::SecretString;
 
-use super::sas::SasKey;
-use super::token::{FixedToken, TokenSource};
+use super::{
+    sas::SasKey,
+    token::{FixedToken, TokenSource},
+};
 
 /// Port of AMQP inside TLS.
 const TLS_PORT: u16 = 5671;

@@ -1,16 +1,20 @@
 //! A locked message and its one settlement.
 
-use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use shared::ids::LockToken;
 use tokio::time::Instant;
 
-use super::confirm::{Confirmation, Confirmations, Confirmed};
-use super::error::Error;
-use super::message::Message;
+use super::{
+    confirm::{Confirmation, Confirmations, Confirmed},
+    error::Error,
+    message::Message,
+};
 
 /// How a message is settled.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,8 @@
 //! Failures of Service Bus and of the connection to it.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use shared::class::Class;
-use shared::shown::brief;
+use shared::{class::Class, shown::brief};
 
 /// A cause from another crate.
 pub type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;

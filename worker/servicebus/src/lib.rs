@@ -30,18 +30,17 @@ pub mod tls;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
-use shared::ids::LockToken;
-
 pub use confirm::{Confirmation, Confirmations, Confirmed};
 pub use connection_string::{ConnectionString, ConnectionStringError, Credential, Endpoint};
 pub use counts::QueueCounts;
 pub use delivery::{DeadLettering, Delivery, SettleError, Settled, Settlement, Settler, Settling, Unsettled};
 pub use error::{Cause, Error, RenewError};
+use jiff::Timestamp;
 pub use link_state::LinkState;
 pub use message::{Damage, Message, Outgoing, Peeked, PeekedState, Properties, Property, UnreadableBody};
 pub use peek::{Peek, Walk, browse, last};
 pub use sas::SasKey;
+use shared::ids::LockToken;
 pub use token::{FixedToken, Token, TokenKind, TokenSource};
 pub use way::{Proxy, Way};
 

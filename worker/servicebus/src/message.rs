@@ -1,7 +1,6 @@
 //! Messages and their properties, independent of the protocol.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{HashMap, hash_map::Entry};
 
 use bytes::Bytes;
 use jiff::Timestamp;

@@ -1,16 +1,17 @@
 //! Tokens signed with a shared access key.
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
-use super::error::Error;
-use super::token::{Token, TokenKind, TokenSource};
+use super::{
+    error::Error,
+    token::{Token, TokenKind, TokenSource},
+};
 
 /// What stays as it is when a part of a token is encoded; the same set as `encodeURIComponent`, less the marks
 /// that some parsers stumble over.

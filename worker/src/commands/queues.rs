@@ -13,8 +13,7 @@ use super::{
 };
 use crate::{
     identity::Clients,
-    operate::dead_letters::Selection,
-    operate::replay::Members,
+    operate::{dead_letters::Selection, replay::Members},
     settings::{Settings, Telemetry},
     telemetry::logging,
 };

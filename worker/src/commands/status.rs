@@ -22,14 +22,15 @@ use crate::{
     commands::global::Global,
     duration,
     identity::Clients,
-    operate::backlog::{Pace, Reader, Reading, Thoroughness},
-    operate::status::{
-        Snapshot, WorkerSource, json,
-        live::{self, Feed},
-        text,
+    operate::{
+        backlog::{Pace, Reader, Reading, Thoroughness},
+        status::{
+            Snapshot, WorkerSource, json,
+            live::{self, Feed},
+            text,
+        },
     },
-    settings::check,
-    settings::{Bus, Settings, without_credentials},
+    settings::{Bus, Settings, check, without_credentials},
 };
 
 /// Options of `status`.

@@ -8,12 +8,11 @@ mod guard;
 mod http;
 mod wire;
 
-use async_trait::async_trait;
-use shared::{lanes::Success, patch::UserWrite, property::Property};
-
 pub use answer::{Answer, Handling};
+use async_trait::async_trait;
 pub use error::{Cause, Error, Patience};
 pub use http::{GraphClient, Options, Priority};
+use shared::{lanes::Success, patch::UserWrite, property::Property};
 
 /// What a write would change by what Graph shows now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use shared::{
 use toml::{Table, Value};
 use uuid::Uuid;
 
-use super::{Parts, Problem, reader::Reader};
+use super::reader::Reader;
 
 /// Keys that an entry of `mapping.rows` may have.
 pub(super) const KEYS: [&str; 9] =
@@ -61,22 +61,6 @@ fn link_match(r: &Reader<'_>) -> Option<LinkMatch> {
     let names = LinkMatch::NAMES.map(|(name, _)| name);
     let chosen = r.section(|r| r.choice("link.match", &names))?;
     LinkMatch::NAMES.into_iter().find(|(name, _)| *name == chosen).map(|(_, value)| value)
-}
-
-/// The attributes of the guard and of the link are the worker's own: nothing else may write them.
-pub(super) fn collisions(parts: &Parts) -> Vec<Problem> {
-    let (Some(guard), Some(terms), Some(planner)) = (&parts.guard, &parts.terms, &parts.planner) else {
-        return Vec::new();
-    };
-    let (guard, owner) = (guard.attribute.as_ref(), terms.owner.as_ref());
-    let mapped = [("guard.attribute", guard), ("link.owner_attribute", owner)].map(|(key, attribute)| {
-        let row = planner.mapping.rows().iter().find(|row| Some(&row.property) == attribute)?;
-        let text = format!("is also written by the mapping, from {}; choose another attribute", row.source);
-        Some(Problem::new(key, &text))
-    });
-    let shared = (guard.is_some() && guard == owner)
-        .then(|| Problem::new("link.owner_attribute", "is also guard.attribute; choose another one"));
-    mapped.into_iter().chain([shared]).flatten().collect()
 }
 
 fn organizations(r: &Reader<'_>) -> Option<Vec<OrganizationId>> {

@@ -7,7 +7,6 @@ use reqwest::{
     Url,
     header::{HeaderMap, HeaderName, HeaderValue},
 };
-
 use tracing_subscriber::EnvFilter;
 
 use super::reader::{Reader, Rule, is_loopback};

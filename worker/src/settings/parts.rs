@@ -5,13 +5,15 @@ use std::path::Path;
 use shared::{admission::Terms, plan::Planner, reconcile::Reading};
 
 use super::{
-    Bus, Connection, Entries, Graph, Guard, Http, LinkUnseen, Pool, Problem, Problems, Retry, Telemetry,
-    Throttle, bus, cloud,
-    cloud::Cloud,
-    identity, mapping, observing,
+    bus::{self, Bus},
+    cloud::{self, Cloud},
+    identity,
+    mapping::{self, LinkUnseen},
+    observing::{self, Http, Telemetry},
+    problem::{Problem, Problems},
     reader::{Reader, Rules},
-    sections,
-    source::{self, Layers, Surroundings},
+    sections::{self, Connection, Graph, Guard, Pool, Retry, Throttle},
+    source::{self, Entries, Layers, Surroundings},
 };
 use crate::identity::Identity;
 
@@ -51,7 +53,7 @@ macro_rules! sections {
                 $(let $name = ($read as fn(&Given<'_>) -> Option<$kind>)(&given);)*
                 let (problems, rules) = reader.finish();
                 let mut parts = Self { $($name,)* entries, outdated, problems, rules };
-                parts.problems.extend(mapping::collisions(&parts));
+                parts.problems.extend(collisions(&parts));
                 parts
             }
 
@@ -127,4 +129,20 @@ impl Settings {
 
 fn reading(graph: &Graph, guard: &Guard, terms: &Terms) -> Reading {
     Reading { guard: guard.attribute.clone(), diff: graph.diff, terms: terms.clone() }
+}
+
+/// The attributes of the guard and of the link are the worker's own: nothing else may write them.
+fn collisions(parts: &Parts) -> Vec<Problem> {
+    let (Some(guard), Some(terms), Some(planner)) = (&parts.guard, &parts.terms, &parts.planner) else {
+        return Vec::new();
+    };
+    let (guard, owner) = (guard.attribute.as_ref(), terms.owner.as_ref());
+    let mapped = [("guard.attribute", guard), ("link.owner_attribute", owner)].map(|(key, attribute)| {
+        let row = planner.mapping.rows().iter().find(|row| Some(&row.property) == attribute)?;
+        let text = format!("is also written by the mapping, from {}; choose another attribute", row.source);
+        Some(Problem::new(key, &text))
+    });
+    let shared = (guard.is_some() && guard == owner)
+        .then(|| Problem::new("link.owner_attribute", "is also guard.attribute; choose another one"));
+    mapped.into_iter().chain([shared]).flatten().collect()
 }

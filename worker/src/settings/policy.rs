@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shared::{engine, gate, lanes, pace::Pace};
 
-use super::Settings;
+use super::parts::Settings;
 
 impl Settings {
     /// Bounds and patience of the engine.

@@ -7,7 +7,14 @@ use serde_json::{Map, Value as Json, json};
 use shared::{mapping::Convert, property::Property};
 use toml::{Table, Value};
 
-use super::{DEFAULTS, Parts, mapping, names::RENAMED, reader::Rule, reader::Rules, secrets::is_secret};
+use super::{
+    mapping,
+    names::RENAMED,
+    parts::Parts,
+    reader::{Rule, Rules},
+    secrets::is_secret,
+    source::DEFAULTS,
+};
 use crate::duration::exact;
 
 /// A number and its unit, once or several times; a part of what is understood, and all that anybody writes.

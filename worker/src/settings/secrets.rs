@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use toml::Value;
 
-use super::Entry;
+use super::source::Entry;
 
 /// A setting that is a secret from end to end.
 pub(super) struct Secret {

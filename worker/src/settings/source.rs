@@ -13,7 +13,7 @@ use std::{
 
 use toml::{Table, Value};
 
-use super::{Problem, names, secrets};
+use super::{names, problem::Problem, secrets};
 use crate::text_file;
 
 /// Every key with its default, as the user reads it.

@@ -1,7 +1,7 @@
 //! A settings file to begin with: the defaults and their reasons, everything commented out but what nobody else
 //! can know.
 
-use super::DEFAULTS;
+use super::source::DEFAULTS;
 
 /// What has to be filled in as a rule.
 const OPEN: [&str; 4] =

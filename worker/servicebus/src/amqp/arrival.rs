@@ -1,17 +1,17 @@
 //! A delivery as it comes off the link.
 
-use fe2o3_amqp::link::RecvError;
-use fe2o3_amqp::link::delivery::Delivery as WireDelivery;
+use fe2o3_amqp::link::{RecvError, delivery::Delivery as WireDelivery};
 use shared::ids::LockToken;
 use tokio::time::Instant;
 
-use super::link::Link;
-use super::recovery::Failure;
-use super::settler::{Held, Locks};
-use super::wall::Numbered;
-use super::wire::Read;
-use crate::message::Message;
-use crate::times::Times;
+use super::{
+    link::Link,
+    recovery::Failure,
+    settler::{Held, Locks},
+    wall::Numbered,
+    wire::Read,
+};
+use crate::{message::Message, times::Times};
 
 /// What the library hands out for a delivery.
 pub(super) type Received = Result<WireDelivery<Numbered>, RecvError>;

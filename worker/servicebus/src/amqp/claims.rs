@@ -1,23 +1,24 @@
 //! Proof of who we are: tokens put to `$cbs`, renewed before they lapse.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use fe2o3_amqp_types::primitives::SimpleValue;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_amqp::Value;
 use shared::class::Class;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::{sync::Mutex, time::Instant};
 
-use super::recovery::{Failure, Recovery};
-use super::rpc::{Request, Rpc};
-use super::sessions::Sessions;
-use crate::error::Error;
-use crate::times::{self, Reading, Times};
-use crate::token::{TokenKind, TokenSource};
+use super::{
+    recovery::{Failure, Recovery},
+    rpc::{Request, Rpc},
+    sessions::Sessions,
+};
+use crate::{
+    error::Error,
+    times::{self, Reading, Times},
+    token::{TokenKind, TokenSource},
+};
 
 /// Longest pause between two looks at what is due, so that a token put in the meantime is not overlooked.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);

@@ -1,29 +1,31 @@
 //! One connection to a namespace, and the namespace that makes connections anew as needed.
 
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use fe2o3_amqp::Connection as Wire;
-use fe2o3_amqp::sasl_profile::SaslProfile;
-use fe2o3_amqp::session::SessionHandle;
+use fe2o3_amqp::{Connection as Wire, sasl_profile::SaslProfile, session::SessionHandle};
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use tokio::sync::{Mutex, MutexGuard, watch};
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::{Mutex, MutexGuard, watch},
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
 use uuid::Uuid;
 
-use super::claims::{Claims, Issuer};
-use super::faults::Doing;
-use super::recovery::Failure;
-use super::sessions::Sessions;
-use super::settings::{Settings, Timing};
-use super::transport::Transport;
-use super::wall::{LARGEST_FRAME, Shelves, Wall};
-use crate::error::Error;
-use crate::times::{Reading, Times};
-use crate::token::TokenSource;
+use super::{
+    claims::{Claims, Issuer},
+    faults::Doing,
+    recovery::Failure,
+    sessions::Sessions,
+    settings::{Settings, Timing},
+    transport::Transport,
+    wall::{LARGEST_FRAME, Shelves, Wall},
+};
+use crate::{
+    error::Error,
+    times::{Reading, Times},
+    token::TokenSource,
+};
 
 const OPENING: &str = "opening the connection";
 /// Silence after which the peer counts as dead. The library announces half of it, so a healthy peer sends

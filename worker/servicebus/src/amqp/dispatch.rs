@@ -4,10 +4,12 @@ use fe2o3_amqp::link::delivery::DeliveryInfo;
 use shared::ids::LockToken;
 use tokio::sync::oneshot;
 
-use super::link::Link;
-use super::receiver::Task;
-use super::recovery::Failure;
-use super::settler::{Command, Forgotten, Held, LinkOutcome, OnLink, Reply};
+use super::{
+    link::Link,
+    receiver::Task,
+    recovery::Failure,
+    settler::{Command, Forgotten, Held, LinkOutcome, OnLink, Reply},
+};
 use crate::delivery::Delivery;
 
 impl Task {

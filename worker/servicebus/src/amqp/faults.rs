@@ -3,13 +3,15 @@
 //! The library tells apart more than we need and hides what we need, the peer's condition, at several depths.
 //! Each function here digs it out.
 
-use fe2o3_amqp::Sender;
-use fe2o3_amqp::connection::{ConnectionStopReason, OpenError};
-use fe2o3_amqp::link::{
-    DetachError, IllegalLinkStateError, LinkStateError, ReceiverAttachError, RecvError, SendError,
-    SenderAttachError, SessionStopReason,
+use fe2o3_amqp::{
+    Sender,
+    connection::{ConnectionStopReason, OpenError},
+    link::{
+        DetachError, IllegalLinkStateError, LinkStateError, ReceiverAttachError, RecvError, SendError,
+        SenderAttachError, SessionStopReason,
+    },
+    session::BeginError,
 };
-use fe2o3_amqp::session::BeginError;
 use futures_util::FutureExt;
 
 use super::recovery::{Condition, Failure};

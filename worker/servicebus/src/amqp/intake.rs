@@ -1,12 +1,13 @@
 //! Deliveries on their way from the link to the engine, and the count of how many the engine can take.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+};
 
 use tokio::sync::Notify;
 
-use crate::delivery::Delivery;
-use crate::error::Error;
+use crate::{delivery::Delivery, error::Error};
 
 /// The place between the task that owns the link and the engine.
 #[derive(Default)]
@@ -132,8 +133,10 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::delivery::{SettleError, Settlement, Settler};
-    use crate::message::Message;
+    use crate::{
+        delivery::{SettleError, Settlement, Settler},
+        message::Message,
+    };
 
     struct Nobody;
 

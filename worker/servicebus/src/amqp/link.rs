@@ -17,25 +17,28 @@
 //! * It sends heartbeats at the full interval that the peer announced, not at half of it; a flow is sent now and
 //!   then, which also keeps the service from closing a link that is idle for ten minutes.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use fe2o3_amqp::Receiver;
-use fe2o3_amqp::link::CreditMode;
-use fe2o3_amqp::link::delivery::DeliveryInfo;
-use fe2o3_amqp::link::receiver::TerminalDeliveryState;
-use fe2o3_amqp::session::SessionHandle;
-use fe2o3_amqp_types::definitions::{ReceiverSettleMode, SenderSettleMode};
-use fe2o3_amqp_types::messaging::{Accepted, Modified, Released};
+use fe2o3_amqp::{
+    Receiver,
+    link::{CreditMode, delivery::DeliveryInfo, receiver::TerminalDeliveryState},
+    session::SessionHandle,
+};
+use fe2o3_amqp_types::{
+    definitions::{ReceiverSettleMode, SenderSettleMode},
+    messaging::{Accepted, Modified, Released},
+};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
-use super::connection::{Connection, Namespace};
-use super::faults::Doing;
-use super::recovery::Failure;
-use super::settler::LinkOutcome;
-use super::slot::recover;
-use super::wall::Shelf;
+use super::{
+    connection::{Connection, Namespace},
+    faults::Doing,
+    recovery::Failure,
+    settler::LinkOutcome,
+    slot::recover,
+    wall::Shelf,
+};
 use crate::error::Error;
 
 const ATTACHING: &str = "attaching the receiving link";

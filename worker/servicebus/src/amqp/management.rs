@@ -1,23 +1,28 @@
 //! The operations of `$management`: renewing locks, settling by lock token, peeking.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use fe2o3_amqp_types::primitives::SimpleValue;
-use serde_amqp::Value;
-use serde_amqp::primitives::{self as prim, Array, OrderedMap};
+use serde_amqp::{
+    Value,
+    primitives::{self as prim, Array, OrderedMap},
+};
 use shared::ids::{LockToken, SequenceNumber};
 
-use super::connection::{Connection, Namespace};
-use super::recovery::Failure;
-use super::rpc::{Reply, Request, Rpc};
-use super::scan::Encoded;
-use super::slot::{Attach, Slot};
-use super::wire::{self, entry};
-use crate::delivery::Settlement;
-use crate::error::{Error, RenewError};
-use crate::message::Peeked;
+use super::{
+    connection::{Connection, Namespace},
+    recovery::Failure,
+    rpc::{Reply, Request, Rpc},
+    scan::Encoded,
+    slot::{Attach, Slot},
+    wire::{self, entry},
+};
+use crate::{
+    delivery::Settlement,
+    error::{Error, RenewError},
+    message::Peeked,
+};
 
 /// Most locks in one request. Keeps a request far below the frame size.
 const LOCKS_PER_REQUEST: usize = 100;

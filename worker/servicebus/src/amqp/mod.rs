@@ -39,5 +39,7 @@ mod wall;
 mod websocket;
 mod wire;
 
-pub use self::queue::{AmqpQueue, Browser};
-pub use self::settings::{Settings, Timing};
+pub use self::{
+    queue::{AmqpQueue, Browser},
+    settings::{Settings, Timing},
+};

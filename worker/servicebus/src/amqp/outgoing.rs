@@ -1,15 +1,16 @@
 //! From our messages to those of the protocol.
 
-use fe2o3_amqp_types::messaging::{
-    self as amqp, Annotations, ApplicationProperties, Data, MessageAnnotations, MessageId,
+use fe2o3_amqp_types::{
+    messaging::{self as amqp, Annotations, ApplicationProperties, Data, MessageAnnotations, MessageId},
+    primitives::SimpleValue,
 };
-use fe2o3_amqp_types::primitives::SimpleValue;
 use jiff::Timestamp;
-use serde_amqp::Value;
-use serde_amqp::primitives::{self as prim, Dec32, Dec64, Dec128, OrderedMap};
+use serde_amqp::{
+    Value,
+    primitives::{self as prim, Dec32, Dec64, Dec128, OrderedMap},
+};
 
-use super::scan::check;
-use super::wire::SCHEDULED_FOR;
+use super::{scan::check, wire::SCHEDULED_FOR};
 use crate::message::{Outgoing, Property};
 
 /// Encodes a message to be sent, visible from `at` on if given.

@@ -1,29 +1,39 @@
 //! The queue: what its consumers call, carried to the task that owns the link, and to the management node.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use shared::ids::{LockToken, SequenceNumber};
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 
-use super::connection::Namespace;
-use super::intake::Intake;
-use super::management::Management;
-use super::receiver::Task;
-use super::sender::SendLink;
-use super::settings::Settings;
-use super::settler::{AmqpSettler, Command, Locks};
-use super::slot::Slot;
-use crate::delivery::Delivery;
-use crate::error::{Error, RenewError};
-use crate::link_state::LinkState;
-use crate::message::{Outgoing, Peeked};
-use crate::times::Reading;
-use crate::{Peek, Queue};
+use super::{
+    connection::Namespace,
+    intake::Intake,
+    management::Management,
+    receiver::Task,
+    sender::SendLink,
+    settings::Settings,
+    settler::{AmqpSettler, Command, Locks},
+    slot::Slot,
+};
+use crate::{
+    Peek, Queue,
+    delivery::Delivery,
+    error::{Error, RenewError},
+    link_state::LinkState,
+    message::{Outgoing, Peeked},
+    times::Reading,
+};
 
 /// A queue over AMQP.
 pub struct AmqpQueue {

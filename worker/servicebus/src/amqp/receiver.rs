@@ -1,23 +1,25 @@
 //! The task that owns the receiving link: brings deliveries in, settlements out, credit in line with what the
 //! engine can take, and the link back when it was lost.
 
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at},
+};
 
-use super::arrival::{Received, arrive};
-use super::connection::Namespace;
-use super::faults::Doing;
-use super::intake::{Intake, Wanted};
-use super::link::Link;
-use super::recovery::{Failure, Recovery};
-use super::settler::{AmqpSettler, Command, LinkOutcome, Locks, answer};
-use super::slot::recover;
-use super::wall::Numbered;
+use super::{
+    arrival::{Received, arrive},
+    connection::Namespace,
+    faults::Doing,
+    intake::{Intake, Wanted},
+    link::Link,
+    recovery::{Failure, Recovery},
+    settler::{AmqpSettler, Command, LinkOutcome, Locks, answer},
+    slot::recover,
+    wall::Numbered,
+};
 use crate::{MAX_CREDIT, delivery::Delivery, link_state::LinkState};
 
 /// Most deliveries or commands taken in one go before the other side gets its turn.

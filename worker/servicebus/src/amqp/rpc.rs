@@ -2,36 +2,44 @@
 //!
 //! Requests may overlap: each has its own message-id, and the reply carries it back as correlation-id.
 
-use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex as SyncMutex, PoisonError};
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc, Mutex as SyncMutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
-use fe2o3_amqp::link::CreditMode;
-use fe2o3_amqp::link::delivery::Sendable;
-use fe2o3_amqp::session::SessionHandle;
-use fe2o3_amqp::{Receiver, Sender};
-use fe2o3_amqp_types::messaging::{
-    AmqpValue, ApplicationProperties, Message, MessageId, Outcome, Properties, Target,
+use fe2o3_amqp::{
+    Receiver, Sender,
+    link::{CreditMode, delivery::Sendable},
+    session::SessionHandle,
 };
-use fe2o3_amqp_types::primitives::SimpleValue;
+use fe2o3_amqp_types::{
+    messaging::{AmqpValue, ApplicationProperties, Message, MessageId, Outcome, Properties, Target},
+    primitives::SimpleValue,
+};
 use futures_util::FutureExt;
-use serde_amqp::Value;
-use serde_amqp::primitives::OrderedMap;
-use tokio::sync::{Mutex, oneshot};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use serde_amqp::{Value, primitives::OrderedMap};
+use tokio::{
+    sync::{Mutex, oneshot},
+    task::JoinHandle,
+    time::timeout,
+};
 use uuid::Uuid;
 
-use super::faults::{Doing, still_attached};
-use super::recovery::{Condition, Failure};
-use super::scan::Encoded;
-use super::sections::{Body, Sections};
-use super::sessions::Sessions;
-use super::wall::{Numbered, Shelf};
-use super::wire::entry;
+use super::{
+    faults::{Doing, still_attached},
+    recovery::{Condition, Failure},
+    scan::Encoded,
+    sections::{Body, Sections},
+    sessions::Sessions,
+    wall::{Numbered, Shelf},
+    wire::entry,
+};
 use crate::error::Error;
 
 /// Replies the service may have under way to us. It is topped up at half.

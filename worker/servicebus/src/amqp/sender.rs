@@ -2,22 +2,24 @@
 
 use std::time::Duration;
 
-use fe2o3_amqp::Sender;
-use fe2o3_amqp::session::SessionHandle;
+use fe2o3_amqp::{Sender, session::SessionHandle};
 use fe2o3_amqp_types::messaging::Outcome;
 use jiff::Timestamp;
-use tokio::sync::{Mutex, watch};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::{
+    sync::{Mutex, watch},
+    task::JoinHandle,
+    time::timeout,
+};
 use uuid::Uuid;
 
-use super::connection::Connection;
-use super::faults::{Doing, still_attached};
-use super::outgoing::outgoing;
-use super::recovery::Failure;
-use super::slot::Attach;
-use crate::error::Error;
-use crate::message::Outgoing;
+use super::{
+    connection::Connection,
+    faults::{Doing, still_attached},
+    outgoing::outgoing,
+    recovery::Failure,
+    slot::Attach,
+};
+use crate::{error::Error, message::Outgoing};
 
 const DOING: &str = "sending a message";
 

@@ -2,15 +2,10 @@
 
 use std::time::Duration;
 
-use fe2o3_amqp::Session;
-use fe2o3_amqp::connection::ConnectionHandle;
-use fe2o3_amqp::session::SessionHandle;
-use tokio::sync::Mutex;
-use tokio::time::timeout;
+use fe2o3_amqp::{Session, connection::ConnectionHandle, session::SessionHandle};
+use tokio::{sync::Mutex, time::timeout};
 
-use super::faults::Doing;
-use super::recovery::Failure;
-use super::wall::Shelves;
+use super::{faults::Doing, recovery::Failure, wall::Shelves};
 
 /// Transfers the service may have under way in one session. The library announces the window anew at half.
 const WINDOW: u32 = 5_000;

@@ -1,17 +1,16 @@
 //! Where the queue is, how to be let in, and how patient to be.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-
 use shared::retry::Ladder;
 
-use crate::connection_string::{ConnectionString, Endpoint};
-use crate::times::Times;
-use crate::token::TokenSource;
-use crate::way::Way;
+use crate::{
+    connection_string::{ConnectionString, Endpoint},
+    times::Times,
+    token::TokenSource,
+    way::Way,
+};
 
 /// How patient the client is.
 #[derive(Clone, Copy, Debug)]

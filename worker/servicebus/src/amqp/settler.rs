@@ -1,24 +1,32 @@
 //! The way of a settlement: over the link the message came on if it still stands, else by lock token.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use fe2o3_amqp::link::delivery::DeliveryInfo;
-use shared::class::Class;
-use shared::ids::{IdMap, LockToken};
-use shared::retry::{Again, Ladder};
-use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use shared::{
+    class::Class,
+    ids::{IdMap, LockToken},
+    retry::{Again, Ladder},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
-use super::connection::Namespace;
-use super::management::Management;
-use super::recovery::Failure;
-use crate::confirm::Confirmation;
-use crate::delivery::{SettleError, Settlement, Settler};
-use crate::error::Error;
-use crate::retry::retry;
+use super::{connection::Namespace, management::Management, recovery::Failure};
+use crate::{
+    confirm::Confirmation,
+    delivery::{SettleError, Settlement, Settler},
+    error::Error,
+    retry::retry,
+};
 
 /// How long to try at least, whatever is known of the length of locks.
 const LEAST_PATIENCE: Duration = Duration::from_mins(1);

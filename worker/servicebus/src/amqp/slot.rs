@@ -1,17 +1,18 @@
 //! A link that is attached on first use and anew after it was lost.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use shared::class::Class;
-use shared::retry::{Again, Ladder};
-use tokio::sync::Mutex;
-use tokio::time::timeout;
+use shared::{
+    class::Class,
+    retry::{Again, Ladder},
+};
+use tokio::{sync::Mutex, time::timeout};
 
-use super::connection::{Connection, Namespace};
-use super::recovery::{Failure, Recovery};
-use crate::error::Error;
-use crate::retry::retry;
+use super::{
+    connection::{Connection, Namespace},
+    recovery::{Failure, Recovery},
+};
+use crate::{error::Error, retry::retry};
 
 /// Attempts of one call, and the waits between them.
 const CALL: Ladder = Ladder::fixed(Duration::from_millis(200), Duration::from_secs(5)).with_tries(4);

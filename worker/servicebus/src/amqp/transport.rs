@@ -1,19 +1,13 @@
 //! The stream under AMQP. A single function opens it, by whichever way, and nothing above knows which.
 
-use std::path::Path;
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::stream::Stream;
-use super::tunnel;
-use super::websocket::WebSocket;
-use crate::connection_string::Endpoint;
-use crate::error::Error;
-use crate::tls;
-use crate::way::Way;
+use super::{stream::Stream, tunnel, websocket::WebSocket};
+use crate::{connection_string::Endpoint, error::Error, tls, way::Way};
 
 /// Everything needed to open streams to one endpoint.
 #[derive(Clone)]

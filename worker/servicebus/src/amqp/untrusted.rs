@@ -3,8 +3,11 @@
 
 use bytes::Bytes;
 
-use super::wall::{Examined, Shelves};
-use super::{rpc, wire};
+use super::{
+    rpc,
+    wall::{Examined, Shelves},
+    wire,
+};
 use crate::message::{Message, Peeked};
 
 /// A message as it comes over a link.

@@ -9,8 +9,9 @@ mod lock_length;
 mod reading;
 mod service_clock;
 
-use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use self::lock_length::LockLength;

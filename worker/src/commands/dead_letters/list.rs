@@ -3,9 +3,8 @@
 use std::{process::ExitCode, time::Duration};
 
 use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
-use servicebus::{admin::Properties, clock};
-
 use serde_json::Value;
+use servicebus::{admin::Properties, clock};
 use shared::shown::brief;
 use tokio::time::timeout;
 
@@ -16,8 +15,10 @@ use crate::{
         wiring,
     },
     operate::dead_letters::{AGES, Census, Key, Letter, Selection},
-    settings::Settings,
-    settings::check::{Caution, cautions},
+    settings::{
+        Settings,
+        check::{Caution, cautions},
+    },
 };
 
 /// How long the management interface may take: whoever has no right to it, or no way, is not to wait for long.

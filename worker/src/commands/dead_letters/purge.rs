@@ -20,8 +20,10 @@ use crate::{
         replay::{Report, exit_code, window},
         runtime::stop_signal,
     },
-    operate::dead_letters::{Selection, span},
-    operate::replay::{Errand, Order, Pacing, Run, Supply, Taking},
+    operate::{
+        dead_letters::{Selection, span},
+        replay::{Errand, Order, Pacing, Run, Supply, Taking},
+    },
     settings::Settings,
 };
 

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, sample::select};
-
 use shared::ids::SequenceNumber;
 
 use super::*;

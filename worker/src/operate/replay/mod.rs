@@ -5,6 +5,7 @@
 //! became of those before ([`Outcomes`]). [`Run`] is the loop around them.
 
 mod file;
+mod item;
 mod outcomes;
 mod pacing;
 mod run;
@@ -17,10 +18,11 @@ mod tests;
 mod watch;
 
 pub use file::File;
+pub use item::Item;
 pub use outcomes::{Look, Outcomes};
 pub use pacing::{Pacing, Seen, Share, Turn};
 pub use run::{Errand, Order, Run};
-pub use supply::{Item, Supply};
+pub use supply::Supply;
 pub use taking::{Members, Taken, Taking};
 pub use tell::{Audit, End, Event, Progress, Summary};
 pub use watch::Watch;

@@ -22,7 +22,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::supply::Item;
+use super::item::Item;
 use crate::run::renewal::renew;
 
 /// Most messages asked for at once.

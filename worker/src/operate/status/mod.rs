@@ -9,9 +9,9 @@ pub mod text;
 pub mod units;
 pub mod worker;
 
-use crate::{operate::backlog::Reading, settings::check::Caution, status_page::StatusPage};
-
 pub use worker::WorkerSource;
+
+use crate::{operate::backlog::Reading, settings::check::Caution, status_page::StatusPage};
 
 /// Everything at one moment.
 #[derive(Clone, Debug)]

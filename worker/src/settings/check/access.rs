@@ -3,8 +3,9 @@
 use servicebus::Credential;
 
 use super::{
-    Finding, Rule, Severity,
     caution::{self, Caution},
+    finding::{Finding, Severity},
+    rule::Rule,
 };
 use crate::settings::{
     Access, Origin, Parts, Source, cloud_of,

@@ -1,6 +1,9 @@
 //! Whether the write budget, the pool and the quota of Graph fit together.
 
-use super::{Finding, Rule, Severity, Surroundings};
+use super::{
+    finding::{Finding, Severity},
+    rule::{Rule, Surroundings},
+};
 use crate::settings::{Graph, Parts};
 
 pub(super) const RULES: [Rule; 5] =

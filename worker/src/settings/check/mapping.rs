@@ -2,7 +2,10 @@
 
 use shared::{mapping::Row, plan::LinkMatch, property::Kind};
 
-use super::{Finding, Rule, Severity, Surroundings};
+use super::{
+    finding::{Finding, Severity},
+    rule::{Rule, Surroundings},
+};
 use crate::settings::Parts;
 
 pub(super) const RULES: [Rule; 4] = [mail, sign_in, link_match, owner];

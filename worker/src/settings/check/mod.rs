@@ -17,36 +17,22 @@ pub mod permissions;
 mod probe;
 pub mod queue;
 mod reach;
+mod rule;
 pub mod skew;
 #[cfg(test)]
 mod tests;
 mod times;
 
-use crate::settings::{Parts, Problem};
-
+use self::rule::Rule;
 pub use self::{
     caution::{Caution, cautions},
     claims::Claims,
     finding::{Finding, Severity},
     probe::{Ending, Probe},
     reach::Obstacle,
+    rule::Surroundings,
 };
-
-/// What the settings themselves do not tell.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Surroundings {
-    /// How many replicas run, if that is known.
-    pub replicas: Option<u32>,
-}
-
-impl Surroundings {
-    /// Whether it is known that there are several replicas.
-    fn several(self) -> Option<bool> {
-        self.replicas.map(|replicas| replicas > 1)
-    }
-}
-
-type Rule = fn(&Parts, Surroundings) -> Option<Finding>;
+use crate::settings::{Parts, Problem};
 
 const RULES: [&[Rule]; 5] = [&order::RULES, &times::RULES, &budget::RULES, &access::RULES, &mapping::RULES];
 

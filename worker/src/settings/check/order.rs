@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Finding, Rule, Severity, Surroundings};
+use super::{
+    finding::{Finding, Severity},
+    rule::{Rule, Surroundings},
+};
 use crate::{duration::exact, settings::Parts};
 
 pub(super) const RULES: [Rule; 4] = [guard_missing, second_look_missing, second_look_too_soon, diff];

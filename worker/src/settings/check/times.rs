@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use shared::property::Kind;
 
-use super::{Finding, Rule, Severity, Surroundings};
+use super::{
+    finding::{Finding, Severity},
+    rule::{Rule, Surroundings},
+};
 use crate::{
     duration::exact,
     settings::{Parts, Retry, policy::max_lock_hold},

@@ -1,10 +1,14 @@
 //! What the scan lets pass, against the library's encoder and decoder.
 
 use proptest::prelude::*;
-use serde_amqp::described::Described;
-use serde_amqp::descriptor::Descriptor;
-use serde_amqp::primitives::{self as prim, Array, OrderedMap};
-use serde_amqp::{Value, from_slice, to_vec};
+use serde_amqp::{
+    Value,
+    described::Described,
+    descriptor::Descriptor,
+    from_slice,
+    primitives::{self as prim, Array, OrderedMap},
+    to_vec,
+};
 
 use super::*;
 

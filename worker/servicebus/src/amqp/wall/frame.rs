@@ -2,9 +2,11 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::ledger::Ledger;
-use super::performative::{Performative, code};
-use super::{Breach, LARGEST_FRAME};
+use super::{
+    breach::{Breach, LARGEST_FRAME},
+    ledger::Ledger,
+    performative::{Performative, code},
+};
 use crate::amqp::scan::check;
 
 /// Bytes before the body: length, offset, type, channel.

@@ -3,14 +3,15 @@
 //! The library keeps what comes beyond the credit until somebody looks at the link, and a message in pieces until its
 //! last piece. Both would be without bound, so both directions are followed here.
 
-use std::collections::HashMap;
-use std::sync::Weak;
+use std::{collections::HashMap, sync::Weak};
 
 use bytes::Bytes;
 
-use super::performative::{Performative, code};
-use super::shelf::{Shelf, Shelves};
-use super::{Breach, LONGEST_MESSAGE};
+use super::{
+    breach::{Breach, LONGEST_MESSAGE},
+    performative::{Performative, code},
+    shelf::{Shelf, Shelves},
+};
 use crate::amqp::scan::Encoded;
 
 /// What a piece of a message counts at least, as it costs that much to keep; the smallest frames are as long.

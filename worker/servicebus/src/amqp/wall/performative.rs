@@ -1,7 +1,9 @@
 //! What a frame asks for, read without the library.
 
-use crate::amqp::scan::{Encoded, described, split};
-use crate::message::Damage;
+use crate::{
+    amqp::scan::{Encoded, described, split},
+    message::Damage,
+};
 
 /// The performatives that matter here.
 pub(super) mod code {

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fe2o3_amqp_types::definitions::{Handle, ReceiverSettleMode, Role, SenderSettleMode};
-use fe2o3_amqp_types::messaging::message::__private::Deserializable;
-use fe2o3_amqp_types::messaging::{Message, Source, Target, TargetArchetype};
-use fe2o3_amqp_types::performatives::{Attach, Begin, Disposition, Flow, Transfer};
+use fe2o3_amqp_types::{
+    definitions::{Handle, ReceiverSettleMode, Role, SenderSettleMode},
+    messaging::{Message, Source, Target, TargetArchetype, message::__private::Deserializable},
+    performatives::{Attach, Begin, Disposition, Flow, Transfer},
+};
 use proptest::prelude::*;
 
 use super::*;
-use crate::amqp::scan::check;
-use crate::message::Damage;
+use crate::{amqp::scan::check, message::Damage};
 
 fn frame(performative: &impl serde::Serialize) -> Vec<u8> {
     let body = serde_amqp::to_vec(performative).expect("encodes");

@@ -1,18 +1,16 @@
 //! What is read off messages, against the library's encoder.
 
-use fe2o3_amqp_types::messaging::message::__private::Serializable;
-use fe2o3_amqp_types::messaging::{
-    self as amqp, AmqpSequence, AmqpValue, Annotations, Batch, Data, DeliveryAnnotations, MessageAnnotations,
-    MessageId,
+use fe2o3_amqp_types::{
+    messaging::{
+        self as amqp, AmqpSequence, AmqpValue, Annotations, Batch, Data, DeliveryAnnotations,
+        MessageAnnotations, MessageId, message::__private::Serializable,
+    },
+    primitives::SimpleValue,
 };
-use fe2o3_amqp_types::primitives::SimpleValue;
-use serde_amqp::described::Described;
-use serde_amqp::descriptor::Descriptor;
-use serde_amqp::{Value, primitives as prim};
+use serde_amqp::{Value, described::Described, descriptor::Descriptor, primitives as prim};
 
 use super::*;
-use crate::amqp::outgoing::outgoing;
-use crate::message::Outgoing;
+use crate::{amqp::outgoing::outgoing, message::Outgoing};
 
 const TOKEN: &str = "00112233-4455-6677-8899-aabbccddeeff";
 /// The same GUID as .NET writes its bytes.

@@ -18,8 +18,10 @@ use super::super::super::wiring;
 use crate::{
     graph::{self, Directory},
     identity::{Clients, TokenProvider},
-    settings::Settings,
-    settings::check::{Claims, Probe, Severity, permissions},
+    settings::{
+        Settings,
+        check::{Claims, Probe, Severity, permissions},
+    },
 };
 
 const TOKEN: &str = "token for graph";

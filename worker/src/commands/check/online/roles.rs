@@ -8,8 +8,10 @@ use shared::{ids::UserId, reason::chain};
 use super::super::super::wiring;
 use crate::{
     identity::Clients,
-    settings::Settings,
-    settings::check::{Probe, Severity},
+    settings::{
+        Settings,
+        check::{Probe, Severity},
+    },
 };
 
 const ROLES: &str = "administrators";

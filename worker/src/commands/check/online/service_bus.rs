@@ -9,8 +9,10 @@ use super::super::super::wiring::{self, ServiceBusQueue};
 use crate::{
     identity::Clients,
     preview::waiting::{Sample, WAITING},
-    settings::Settings,
-    settings::check::{Obstacle, Probe, Severity, queue},
+    settings::{
+        Settings,
+        check::{Obstacle, Probe, Severity, queue},
+    },
 };
 
 const SERVICE: &str = "service bus";

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tokio::sync::watch;
+use trail::Trail;
 
 use super::Snapshot;
-use trail::Trail;
 
 /// The longest time that a key, a signal or a snapshot waits for its effect.
 const TICK: Duration = Duration::from_millis(100);

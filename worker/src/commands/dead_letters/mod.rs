@@ -7,8 +7,7 @@ pub(super) mod show;
 
 use std::process::ExitCode;
 
-use super::queues::start_log;
-use super::{global::Global, runtime::runtime};
+use super::{global::Global, queues::start_log, runtime::runtime};
 use crate::settings::Settings;
 
 /// What to do with dead letters. Looking locks nothing and changes nothing.

@@ -19,8 +19,10 @@ use super::{
 };
 use crate::{
     commands::global::Global,
-    operate::dead_letters::{Selection, span},
-    operate::replay::{End, Errand, File, Order, Pacing, Run, Share, Summary, Supply, Taking, Watch},
+    operate::{
+        dead_letters::{Selection, span},
+        replay::{End, Errand, File, Order, Pacing, Run, Share, Summary, Supply, Taking, Watch},
+    },
     settings::Settings,
 };
 

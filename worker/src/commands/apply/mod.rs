@@ -18,9 +18,10 @@ use self::{
     case::{Case, Order},
     tell::Manner,
 };
-use super::global::Global;
 use super::{
-    body, print,
+    body,
+    global::Global,
+    print,
     queues::{dead_letter_at, start_log},
     runtime::runtime,
     wiring,

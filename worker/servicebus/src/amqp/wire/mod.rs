@@ -11,8 +11,10 @@ use jiff::Timestamp;
 use shared::ids::{DeliveryCount, LockToken, SequenceNumber};
 use uuid::Uuid;
 
-use super::scan::Encoded;
-use super::sections::{Body, Sections};
+use super::{
+    scan::Encoded,
+    sections::{Body, Sections},
+};
 use crate::message::{Damage, Message, Peeked, PeekedState, Properties, Property, UnreadableBody};
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! service announces is no limit for us, because a message grows in the queue, by what the service writes on it and by
 //! a dead letter's reason. Our own limit, [`LONGEST_MESSAGE`], stands. On our sending links the announcement is obeyed.
 
+mod breach;
 mod frame;
 mod ledger;
 mod performative;
@@ -18,42 +19,24 @@ mod shelf;
 #[cfg(test)]
 mod tests;
 
-use std::io;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::{
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
+};
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-use self::frame::Frame;
-use self::ledger::Ledger;
-pub(super) use self::shelf::{Numbered, Shelf, Shelves};
-use crate::message::Damage;
+pub(super) use self::{
+    breach::{Breach, LARGEST_FRAME},
+    shelf::{Numbered, Shelf, Shelves},
+};
+use self::{frame::Frame, ledger::Ledger};
 
-/// Largest frame that we announce and take.
-pub(super) const LARGEST_FRAME: u32 = 256 * 1024;
-/// Longest message that we take, in bytes. Ordinary queues hold none above 256 KB, or 1 MB.
-const LONGEST_MESSAGE: usize = 64 * 1024 * 1024;
 /// Room for what comes, made when less than [`ROOM`] is left.
 const PIECE: usize = 64 * 1024;
 const ROOM: usize = 8 * 1024;
-
-/// What is wrong with the stream. Its text goes to the log.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Breach {
-    #[error("a frame of {0} bytes, where frames have 8 to {largest}", largest = LARGEST_FRAME)]
-    Size(u32),
-    #[error("a frame whose body begins at byte {0}, outside of the frame")]
-    Offset(usize),
-    #[error("a frame that {0}")]
-    Damaged(Damage),
-    #[error("a message that was not asked for: more than the link has credit for")]
-    Uncalled,
-    #[error("a message of more than {longest} bytes, or one that does not end", longest = LONGEST_MESSAGE)]
-    Endless,
-    #[error("one disposition for {0} messages")]
-    Disposition(u32),
-}
 
 /// What came in, frame by frame, and what of it has passed.
 #[derive(Debug, Default)]

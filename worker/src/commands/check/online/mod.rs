@@ -11,8 +11,10 @@ use shared::ids::UserId;
 use super::super::wiring;
 use crate::{
     identity::Clients,
-    settings::Settings,
-    settings::check::{Obstacle, Probe, skew},
+    settings::{
+        Settings,
+        check::{Obstacle, Probe, skew},
+    },
 };
 
 /// Tries everything, each thing as far as what it needs has worked.

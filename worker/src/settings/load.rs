@@ -1,0 +1,67 @@
+//! Settings from a file and the environment: all of them, section by section, or the mapping alone.
+
+use std::path::{Path, PathBuf};
+
+use shared::plan::Planner;
+
+use super::{
+    mapping,
+    parts::{Parts, Settings},
+    problem::{Problem, Problems},
+    reader, source,
+};
+
+/// Which settings file is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettingsFile {
+    /// `contactsync.toml` in the current folder, if it is there.
+    Usual,
+    /// This one, which must be there.
+    Named(PathBuf),
+}
+
+impl SettingsFile {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Usual => Path::new("contactsync.toml"),
+            Self::Named(path) => path,
+        }
+    }
+
+    fn read(&self) -> Result<Option<String>, Problems> {
+        match std::fs::read_to_string(self.path()) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && *self == Self::Usual => Ok(None),
+            Err(error) => {
+                let place = self.path().display().to_string();
+                Err(Problems(vec![Problem::new(&place, &format!("cannot be read: {error}"))]))
+            }
+        }
+    }
+}
+
+/// Reads the settings file and the environment.
+pub fn load(file: &SettingsFile, environment: Vec<(String, String)>) -> Result<Settings, Problems> {
+    examine(file, environment)?.finish()
+}
+
+/// The same, section by section, with what is wrong; fails only if the file cannot be read.
+pub fn examine(file: &SettingsFile, environment: Vec<(String, String)>) -> Result<Parts, Problems> {
+    let text = file.read()?;
+    Ok(Parts::of(text.as_deref().map(|text| (file.path(), text)), environment))
+}
+
+/// Reads only what planning needs: a mistake elsewhere is still told, a missing secret is not.
+pub fn load_planner(file: &SettingsFile, environment: Vec<(String, String)>) -> Result<Planner, Problems> {
+    let text = file.read()?;
+    let layers = source::layers(text.as_deref().map(|text| (file.path(), text)), environment);
+    let reader = reader::Reader::new(&layers.entries, layers.problems);
+    let planner = mapping::planner(&reader);
+    let problems = reader.into_problems();
+    planner.filter(|_| problems.is_empty()).ok_or(Problems(problems))
+}
+
+/// Settings from the text of a file and an environment.
+pub fn parse(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) -> Result<Settings, Problems> {
+    Parts::of(file, environment).finish()
+}
