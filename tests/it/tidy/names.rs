@@ -37,8 +37,6 @@ const KNOWN_TO_MEAN_SEVERAL: &[&str] = &[
     "Read",
     "Reading",
     "Row",
-    "Seen",
-    "Settings",
     "Show",
     "Source",
     "Value",

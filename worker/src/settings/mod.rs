@@ -3,6 +3,7 @@
 mod bus;
 pub mod check;
 mod cloud;
+mod entry;
 mod identity;
 mod load;
 mod mapping;
@@ -25,6 +26,7 @@ mod tests;
 pub use self::{
     bus::{Access, Bus, Source},
     cloud::{Cloud, cloud_of},
+    entry::{Entries, Entry, Origin},
     load::{SettingsFile, examine, load, load_planner, parse},
     mapping::LinkUnseen,
     observing::{Http, LogFormat, Otlp, Telemetry},
@@ -33,7 +35,7 @@ pub use self::{
     schema::schema,
     secrets::{shown, without_credentials},
     sections::{Connection, Graph, Guard, Pool, Retry, Throttle},
-    source::{DEFAULTS, Entries, Entry, Origin, arguments, environment},
+    source::{DEFAULTS, arguments, environment},
     starter::starter,
     stored_credential::StoredCredential,
 };

@@ -7,13 +7,14 @@ use shared::{admission::Terms, plan::Planner, reconcile::Reading};
 use super::{
     bus::{self, Bus},
     cloud::{self, Cloud},
+    entry::Entries,
     identity,
     mapping::{self, LinkUnseen},
     observing::{self, Http, Telemetry},
     problem::{Problem, Problems},
     reader::{Reader, Rules},
     sections::{self, Connection, Graph, Guard, Pool, Retry, Throttle},
-    source::{self, Entries, Layers, Surroundings},
+    source::{self, Layers, Surroundings},
 };
 use crate::identity::Identity;
 

@@ -6,7 +6,7 @@ use reqwest::Url;
 use shared::{lanes::Limits, retry::Ladder};
 use toml::Value;
 
-use super::{problem::Problem, source::Entries};
+use super::{entry::Entries, problem::Problem};
 use crate::duration::{self, exact};
 
 /// What a value has to be, besides its type. Noted whenever a value is held against it, so that the schema for

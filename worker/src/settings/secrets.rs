@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use toml::Value;
 
-use super::source::Entry;
+use super::entry::Entry;
 
 /// A setting that is a secret from end to end.
 pub(super) struct Secret {

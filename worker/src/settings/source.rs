@@ -7,13 +7,17 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
-    fmt,
     path::{Path, PathBuf},
 };
 
 use toml::{Table, Value};
 
-use super::{names, problem::Problem, secrets};
+use super::{
+    entry::{Entries, Entry, Origin},
+    names,
+    problem::Problem,
+    secrets,
+};
 use crate::text_file;
 
 /// Every key with its default, as the user reads it.
@@ -45,40 +49,6 @@ const WEBHOOK: [(&str, &str); 3] = [
     ("token_file", "AZURE_FEDERATED_TOKEN_FILE"),
 ];
 
-/// Where the value of a key was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Nobody set it.
-    Default,
-    /// The settings file.
-    File(Box<str>),
-    /// An environment variable, or the file it names.
-    Environment(Box<str>),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File(path) => f.write_str(path),
-            Self::Environment(name) => f.write_str(name),
-        }
-    }
-}
-
-/// A value and where it came from.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// The value, of the same type as the default.
-    pub value: Value,
-    /// Where it came from.
-    pub origin: Origin,
-    /// The file that held it, if it was given as `…_FILE`.
-    pub file: Option<PathBuf>,
-    /// The name of the last release by which it was set, if it was.
-    pub old_name: Option<Box<str>>,
-}
-
 /// What the environment says that is not a setting of ours.
 #[derive(Debug, Default)]
 pub(super) struct Surroundings(BTreeMap<String, String>);
@@ -95,9 +65,6 @@ impl Surroundings {
         self.0.get(name).map(String::as_str)
     }
 }
-
-/// All keys, as `section.key`.
-pub type Entries = BTreeMap<String, Entry>;
 
 /// The layers put together, and what is to be said about them.
 pub(super) struct Layers {
@@ -131,12 +98,6 @@ pub(super) fn layers(file: Option<(&Path, &str)>, environment: Vec<(String, Stri
     }
     from_webhook(&mut layers.entries, &around);
     layers
-}
-
-impl Entry {
-    fn of_default(value: Value) -> Self {
-        Self { value, origin: Origin::Default, file: None, old_name: None }
-    }
 }
 
 impl Layers {
