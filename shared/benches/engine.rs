@@ -9,20 +9,20 @@ use jiff::Timestamp;
 use shared::{
     change::Change,
     engine::{
-        Arrival, Effect, Engine, Failures, Intake, Lineage, Policy,
-        intake::{Planned, Read, changes},
+        Arrival, Effect, Engine, EnginePolicy, Failures, Intake, Lineage,
+        intake::{DecodedBody, Planned, changes},
     },
     ids::{ContactId, LockToken, SequenceNumber, UserId},
     lanes::{self, Success},
     mapping::Mapping,
     mark::Mark,
-    moment::Moment,
-    pace::Pace,
+    monotonic_time::MonotonicTime,
     patch::{PropertyValue, UserPatch},
     plan::Planner,
+    priority::Priority,
     property::Property,
+    rate_limiter::RateLimiter,
     step::Step,
-    urgency::Urgency,
     version::Version,
 };
 use uuid::Uuid;
@@ -42,7 +42,7 @@ fn change() -> Change {
     let path = "../tests/fixtures/contexts/contact-update-portal-identity.json";
     let body = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a fixture can be read");
     match changes(&body, None, false) {
-        Ok(Read::Changes(mut changes, _)) => changes.remove(0),
+        Ok(DecodedBody::Changes(mut changes, _)) => changes.remove(0),
         other => panic!("a change was expected: {other:?}"),
     }
 }
@@ -56,8 +56,8 @@ fn plan(bencher: Bencher, preset: &str) {
 }
 
 fn engine() -> Engine<LockToken> {
-    let lanes = lanes::Limits { concurrency: 64, messages: 5_000, ..lanes::Limits::default() };
-    Engine::new(Policy { lanes, pace: Pace::unlimited(), ..Policy::default() })
+    let lanes = lanes::LaneLimits { concurrency: 64, messages: 5_000, ..lanes::LaneLimits::default() };
+    Engine::new(EnginePolicy { lanes, pace: RateLimiter::unlimited(), ..EnginePolicy::default() })
 }
 
 /// Message n, a change of two properties of one of so many users.
@@ -71,14 +71,14 @@ fn arrival(number: u32, users: u32) -> Arrival<LockToken> {
     Arrival {
         message: lock,
         lock,
-        taken: Moment::START,
+        taken: MonotonicTime::START,
         jitter: 0.5,
         locked_for: Duration::from_mins(1),
         bytes: 4_000,
         enqueued: at,
         age: Duration::ZERO,
         lineage: Lineage { origin: SequenceNumber(i64::from(number)), generation: 0, attempt: 0, content: 0 },
-        urgency: Urgency::Live,
+        urgency: Priority::Live,
         intake: Intake::Work(
             vec![Planned {
                 user: UserId(Uuid::from_u128(u128::from(number % users) + 1)),
@@ -99,7 +99,7 @@ fn arrival_to_settlement(bencher: Bencher, users: u32) {
         .counter(ItemsCount::new(MESSAGES))
         .with_inputs(|| (engine(), (1..=MESSAGES).map(|number| arrival(number, users)).collect::<Vec<_>>()))
         .bench_local_values(|(mut engine, arrivals)| {
-            let now = Moment::after_start(Duration::from_secs(1));
+            let now = MonotonicTime::after_start(Duration::from_secs(1));
             for arrival in arrivals {
                 engine.arrived(arrival, now);
             }

@@ -5,7 +5,7 @@
 //! properties of administrators only.
 
 use crate::{
-    identities::{Identity, is_local},
+    identities::{ObjectIdentity, is_local},
     ids::ContactId,
     patch::PropertyValue,
     property::Property,
@@ -29,7 +29,7 @@ pub struct Terms {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Person {
     /// The identities, if they were asked for.
-    pub identities: Vec<Identity>,
+    pub identities: Vec<ObjectIdentity>,
     /// The `userType`, if it was asked for.
     pub user_type: Option<Box<str>>,
     /// The contact that the user belongs to, if that was asked for.
@@ -207,12 +207,12 @@ mod tests {
 
     #[test]
     fn a_user_must_be_of_the_kind_and_of_the_issuer_that_are_asked_for() {
-        let identity = |sign_in_type: &str, issuer: &str| Identity {
+        let identity = |sign_in_type: &str, issuer: &str| ObjectIdentity {
             sign_in_type: sign_in_type.into(),
             issuer: issuer.into(),
             issuer_assigned_id: "ada@example.com".into(),
         };
-        let of = |user_type: Option<&str>, identities: &[Identity]| Person {
+        let of = |user_type: Option<&str>, identities: &[ObjectIdentity]| Person {
             user_type: user_type.map(Into::into),
             identities: identities.to_vec(),
             owner: None,

@@ -29,7 +29,7 @@ pub enum Operation {
 
 /// A value of one column, reduced to what a mapping can use.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Value {
+pub enum ColumnValue {
     /// The column was cleared, or is empty in an image.
     Null,
     /// Text, and everything that reads as text: GUIDs, numbers and dates as written on the wire.
@@ -49,19 +49,19 @@ pub enum Value {
 
 /// Columns and their values, by logical name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Columns(Vec<(Box<str>, Value)>);
+pub struct Columns(Vec<(Box<str>, ColumnValue)>);
 
 impl Columns {
     /// The value of a column, if the message holds that column at all.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Value> {
+    pub fn get(&self, name: &str) -> Option<&ColumnValue> {
         let found = self.0.binary_search_by(|(column, _)| (**column).cmp(name)).ok()?;
         Some(&self.0[found].1)
     }
 
     /// All columns, ordered by name.
     #[must_use]
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &ColumnValue)> {
         self.0.iter().map(|(name, value)| (&**name, value))
     }
 
@@ -78,9 +78,9 @@ impl Columns {
     }
 }
 
-impl<N: Into<Box<str>>> FromIterator<(N, Value)> for Columns {
+impl<N: Into<Box<str>>> FromIterator<(N, ColumnValue)> for Columns {
     /// The last of several values for one name wins, as it does when Dataverse applies them.
-    fn from_iter<I: IntoIterator<Item = (N, Value)>>(columns: I) -> Self {
+    fn from_iter<I: IntoIterator<Item = (N, ColumnValue)>>(columns: I) -> Self {
         let mut columns: Vec<_> = columns.into_iter().map(|(name, value)| (name.into(), value)).collect();
         // Stable, so that equal names keep their order and the later one can win. Sorting rather than
         // searching keeps a message with very many columns from costing quadratic time.
@@ -98,7 +98,7 @@ impl<N: Into<Box<str>>> FromIterator<(N, Value)> for Columns {
 
 /// Where a change came from, for filters, logs and traces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Origin {
+pub struct ChangeOrigin {
     /// Name of the pipeline message, as the sender wrote it.
     pub message: Arc<str>,
     /// Place among the `Targets` of a message about several contacts, counted from 1. Such a message has no images.
@@ -139,5 +139,5 @@ pub struct Change {
     /// Whether there are no input parameters at all, which only the size limit of the sender can be the reason of.
     pub truncated: bool,
     /// Where it came from.
-    pub origin: Origin,
+    pub origin: ChangeOrigin,
 }

@@ -10,7 +10,7 @@ use crate::patch::{MovesFrom, SignIn};
 
 /// One element of `identities`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub struct ObjectIdentity {
     /// `emailAddress`, `userName`, `federated`, `userPrincipalName` or a custom name.
     pub sign_in_type: Box<str>,
     /// Domain or provider that vouches for the id.
@@ -25,9 +25,9 @@ pub enum Edit {
     /// Nothing is to be written: the user has no address to sign in with (a social account cannot be given one).
     Unchanged,
     /// The address is there. The list as it would have to be written, if what was read cannot be believed.
-    Present(Vec<Identity>),
+    Present(Vec<ObjectIdentity>),
     /// The whole list as it must be written.
-    Replace(Vec<Identity>),
+    Replace(Vec<ObjectIdentity>),
     /// There are several addresses, and nothing tells which one is meant.
     Ambiguous,
     /// The user has another address, which this change may not move.
@@ -37,7 +37,7 @@ pub enum Edit {
 /// Whether an identity is of an account of the directory itself, which its user signs up for: not the name by which
 /// administrators sign in, and no other provider's.
 #[must_use]
-pub fn is_local(identity: &Identity) -> bool {
+pub fn is_local(identity: &ObjectIdentity) -> bool {
     ![PRINCIPAL, FEDERATED].contains(&&*identity.sign_in_type)
 }
 
@@ -52,10 +52,15 @@ const PRINCIPAL: &str = "userPrincipalName";
 /// were merged, and directories that nobody kept in step before, both look like that. With several, only the
 /// previous address tells.
 #[must_use]
-pub fn edit(list: &[Identity], wanted: &SignIn, written: Option<&str>, principal_name: Option<&str>) -> Edit {
+pub fn edit(
+    list: &[ObjectIdentity],
+    wanted: &SignIn,
+    written: Option<&str>,
+    principal_name: Option<&str>,
+) -> Edit {
     let SignIn { address, previous, from, .. } = wanted;
-    let is_email = |identity: &&Identity| identity.sign_in_type.starts_with(EMAIL);
-    let has = |identity: &Identity, text: &str| identity.issuer_assigned_id.eq_ignore_ascii_case(text);
+    let is_email = |identity: &&ObjectIdentity| identity.sign_in_type.starts_with(EMAIL);
+    let has = |identity: &ObjectIdentity, text: &str| identity.issuer_assigned_id.eq_ignore_ascii_case(text);
     let emails: Vec<_> = list.iter().filter(is_email).collect();
     if emails.iter().any(|identity| has(identity, address)) {
         return Edit::Present(with_principal(list.to_vec(), principal_name));
@@ -64,7 +69,7 @@ pub fn edit(list: &[Identity], wanted: &SignIn, written: Option<&str>, principal
         let address = address?;
         emails.iter().copied().find(|email| has(email, address))
     };
-    let meant: &Identity = match (&emails[..], from) {
+    let meant: &ObjectIdentity = match (&emails[..], from) {
         ([], _) => return Edit::Unchanged,
         (_, MovesFrom::Nowhere) => return Edit::Bound,
         (_, MovesFrom::Previous) => match named(previous.as_deref()).or_else(|| named(written)) {
@@ -85,12 +90,12 @@ pub fn edit(list: &[Identity], wanted: &SignIn, written: Option<&str>, principal
 }
 
 /// The element of the principal name must be in the list, or Graph refuses the list.
-fn with_principal(mut list: Vec<Identity>, principal_name: Option<&str>) -> Vec<Identity> {
+fn with_principal(mut list: Vec<ObjectIdentity>, principal_name: Option<&str>) -> Vec<ObjectIdentity> {
     let there = list.iter().any(|identity| &*identity.sign_in_type == PRINCIPAL);
     if let (false, Some((name, domain))) =
         (there, principal_name.and_then(|name| Some((name, name.rsplit_once('@')?.1))))
     {
-        list.push(Identity {
+        list.push(ObjectIdentity {
             sign_in_type: PRINCIPAL.into(),
             issuer: domain.into(),
             issuer_assigned_id: name.into(),
@@ -105,17 +110,21 @@ mod tests {
 
     const PRINCIPAL_NAME: &str = "1234@contoso.onmicrosoft.com";
 
-    fn identity(sign_in_type: &str, id: &str) -> Identity {
+    fn identity(sign_in_type: &str, id: &str) -> ObjectIdentity {
         let issuer = if sign_in_type == "federated" { "facebook.com" } else { "contoso.onmicrosoft.com" };
-        Identity { sign_in_type: sign_in_type.into(), issuer: issuer.into(), issuer_assigned_id: id.into() }
+        ObjectIdentity {
+            sign_in_type: sign_in_type.into(),
+            issuer: issuer.into(),
+            issuer_assigned_id: id.into(),
+        }
     }
 
-    fn principal() -> Identity {
+    fn principal() -> ObjectIdentity {
         identity("userPrincipalName", PRINCIPAL_NAME)
     }
 
     #[track_caller]
-    fn check(list: &[Identity], previous: Option<&str>, expected: &Edit) {
+    fn check(list: &[ObjectIdentity], previous: Option<&str>, expected: &Edit) {
         let wanted = SignIn { previous: previous.map(Into::into), ..SignIn::to("new@example.com") };
         assert_eq!(edit(list, &wanted, None, Some(PRINCIPAL_NAME)), *expected);
     }
@@ -124,7 +133,7 @@ mod tests {
     fn a_bound_address_is_moved_from_where_it_may_be_and_from_nowhere_else() {
         use MovesFrom::{Nowhere, Previous};
 
-        let list = |addresses: &[&str]| -> Vec<Identity> {
+        let list = |addresses: &[&str]| -> Vec<ObjectIdentity> {
             let emails = addresses.iter().map(|address| identity("emailAddress", address));
             emails.chain([principal()]).collect()
         };

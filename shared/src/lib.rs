@@ -16,24 +16,24 @@ pub mod reconcile;
 
 pub mod gate;
 pub mod outcome;
-pub mod pace;
+pub mod rate_limiter;
 
 pub mod admission;
 pub mod change;
 pub mod class;
 pub mod identities;
 pub mod ids;
+pub mod lww_register;
 pub mod mapping;
 pub mod mark;
-pub mod moment;
+pub mod monotonic_time;
 pub mod patch;
+pub mod priority;
 pub mod property;
 pub mod reason;
-pub mod register;
 pub mod retry;
 pub mod retry_after;
 pub mod shown;
 pub mod step;
-pub mod urgency;
 pub mod utf16;
 pub mod version;

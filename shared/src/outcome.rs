@@ -1,6 +1,6 @@
 //! How a message ends.
 
-use crate::{plan::Needless, reason::DeadLetter};
+use crate::{plan::SkipReason, reason::DeadLetter};
 
 /// What becomes of a message, with all that is needed to settle it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub enum Outcome {
     /// Newer values than its own are in Graph.
     Stale,
     /// It needs no write.
-    Unchanged(Needless),
+    Unchanged(SkipReason),
     /// Taken out of the queue for good, for this reason.
     DeadLettered(DeadLetter),
     /// Handed back as a scheduled copy, because it failed for this reason; a dead letter only if the copy is refused.

@@ -2,9 +2,9 @@
 
 use crate::{
     ids::{ContactId, UserId},
-    property::{Kind, Property},
-    register::Stamp,
-    urgency::Urgency,
+    lww_register::Stamp,
+    priority::Priority,
+    property::{Property, PropertyKind},
 };
 
 /// The value a property shall have. Absolute, so that writing it twice is harmless.
@@ -138,7 +138,10 @@ impl UserPatch {
 /// Whether an entry is about an address, or gives another property this one.
 fn is_address((property, value): &(Property, PropertyValue), address: &str) -> bool {
     let kind = property.rules().kind;
-    let is_kind = matches!(kind, Kind::SignIn | Kind::Address { .. } | Kind::List { addresses: true, .. });
+    let is_kind = matches!(
+        kind,
+        PropertyKind::SignIn | PropertyKind::Address { .. } | PropertyKind::List { addresses: true, .. }
+    );
     is_kind
         || matches!(value, PropertyValue::Text(text) | PropertyValue::Single(text) if text.eq_ignore_ascii_case(address))
 }
@@ -154,7 +157,7 @@ impl IntoIterator for UserPatch {
 
 /// One property of a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct PatchEntry {
     /// The property.
     pub property: Property,
     /// The value it shall have.
@@ -169,12 +172,12 @@ pub struct UserWrite {
     /// The user.
     pub user: UserId,
     /// The properties, never none, each once.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<PatchEntry>,
     /// What this replica wrote last. A look at the user can lag behind it, so what the look shows must neither
     /// be taken for the present state nor make the mark forget.
-    pub known: Vec<Entry>,
+    pub known: Vec<PatchEntry>,
     /// How much the most urgent of the merged changes is waited for.
-    pub urgency: Urgency,
+    pub urgency: Priority,
     /// The contacts whose changes are in it, each once; none for a repair.
     pub contacts: Vec<ContactId>,
 }

@@ -22,14 +22,14 @@ enum Name {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// Kind of value.
-    pub kind: Kind,
+    pub kind: PropertyKind,
     /// Whether Graph lets it be emptied (null for a scalar, an empty list for a collection).
     pub clearable: bool,
 }
 
 /// Kind of value a property holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum PropertyKind {
     /// Text of at most `max` characters.
     Text {
         /// Longest text.
@@ -63,18 +63,18 @@ pub enum Kind {
 }
 
 const fn text(max: usize) -> Rules {
-    Rules { kind: Kind::Text { max }, clearable: true }
+    Rules { kind: PropertyKind::Text { max }, clearable: true }
 }
 
 /// Every property that can be mapped, but for extensions.
 const CATALOGUE: [(&str, Rules); 36] = [
-    ("accountEnabled", Rules { kind: Kind::Bool, clearable: false }),
-    ("businessPhones", Rules { kind: Kind::List { max: 64, addresses: false }, clearable: true }),
+    ("accountEnabled", Rules { kind: PropertyKind::Bool, clearable: false }),
+    ("businessPhones", Rules { kind: PropertyKind::List { max: 64, addresses: false }, clearable: true }),
     ("city", text(128)),
     ("companyName", text(64)),
     ("country", text(128)),
     ("department", text(64)),
-    ("displayName", Rules { kind: Kind::DisplayName { max: 256 }, clearable: false }),
+    ("displayName", Rules { kind: PropertyKind::DisplayName { max: 256 }, clearable: false }),
     ("employeeId", text(16)),
     ("extensionAttribute1", text(1024)),
     ("extensionAttribute10", text(1024)),
@@ -94,17 +94,17 @@ const CATALOGUE: [(&str, Rules); 36] = [
     ("givenName", text(64)),
     ("jobTitle", text(128)),
     // Also updates `proxyAddresses`; a B2C account takes ten distinct values in its life.
-    ("mail", Rules { kind: Kind::Address { max: 254 }, clearable: false }),
+    ("mail", Rules { kind: PropertyKind::Address { max: 254 }, clearable: false }),
     ("mobilePhone", text(64)),
     ("officeLocation", text(128)),
-    ("otherMails", Rules { kind: Kind::List { max: 250, addresses: true }, clearable: true }),
+    ("otherMails", Rules { kind: PropertyKind::List { max: 250, addresses: true }, clearable: true }),
     ("postalCode", text(40)),
-    ("preferredLanguage", Rules { kind: Kind::Culture, clearable: true }),
-    (Property::SIGN_IN, Rules { kind: Kind::SignIn, clearable: false }),
+    ("preferredLanguage", Rules { kind: PropertyKind::Culture, clearable: true }),
+    (Property::SIGN_IN, Rules { kind: PropertyKind::SignIn, clearable: false }),
     ("state", text(128)),
     ("streetAddress", text(1024)),
     ("surname", text(64)),
-    ("usageLocation", Rules { kind: Kind::Country, clearable: false }),
+    ("usageLocation", Rules { kind: PropertyKind::Country, clearable: false }),
 ];
 
 /// What the b2c-extensions-app allows for a directory extension.

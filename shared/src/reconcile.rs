@@ -3,15 +3,15 @@
 
 use crate::{
     admission::{Person, Terms, Withheld},
-    identities::{self, Edit, Identity},
+    identities::{self, Edit, ObjectIdentity},
     mark::Mark,
-    patch::{Entry, MovesFrom, PropertyValue, SignIn, UserWrite},
-    property::{Kind, Property},
+    patch::{MovesFrom, PatchEntry, PropertyValue, SignIn, UserWrite},
+    property::{Property, PropertyKind},
 };
 
 /// What is read of a user before a write.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
+pub struct ReadPolicy {
     /// Attribute that holds the mark, if the guard is on.
     pub guard: Option<Property>,
     /// Whether values that are there already are left out.
@@ -39,7 +39,7 @@ pub struct Body {
     /// Ordinary properties, the mark among them.
     pub properties: Vec<(Property, PropertyValue)>,
     /// The whole list of identities, if one of them changes.
-    pub identities: Option<Vec<Identity>>,
+    pub identities: Option<Vec<ObjectIdentity>>,
 }
 
 /// What became of a write.
@@ -59,7 +59,7 @@ impl Body {
     }
 }
 
-impl Reading {
+impl ReadPolicy {
     /// Whether this write needs a look at the user.
     #[must_use]
     pub fn is_needed(&self, write: &UserWrite) -> bool {
@@ -69,7 +69,7 @@ impl Reading {
 }
 
 fn is_sign_in(property: &Property) -> bool {
-    property.rules().kind == Kind::SignIn
+    property.rules().kind == PropertyKind::SignIn
 }
 
 /// The body of a write without a look at the user.
@@ -81,7 +81,7 @@ pub fn blind(write: &UserWrite) -> Body {
 }
 
 /// What is left of a write for a user who looks like this.
-pub fn reconcile(write: &UserWrite, current: &Current, reading: &Reading) -> Result<Reconciled, Withheld> {
+pub fn reconcile(write: &UserWrite, current: &Current, reading: &ReadPolicy) -> Result<Reconciled, Withheld> {
     let claim = reading.terms.admit(&write.contacts, &current.person)?;
     let mut mark = Mark::read(current.mark.as_deref().unwrap_or_default());
     let (mut body, mut superseded) = (Body::default(), Vec::new());
@@ -127,7 +127,7 @@ pub fn reconcile(write: &UserWrite, current: &Current, reading: &Reading) -> Res
         for known in &write.known {
             mark.note(&known.property, known.stamp.version);
         }
-        if let Kind::Text { max } = attribute.rules().kind
+        if let PropertyKind::Text { max } = attribute.rules().kind
             && let Some(text) = mark.write(max)
         {
             body.properties.push((attribute.clone(), PropertyValue::Text(text.into())));
@@ -170,9 +170,10 @@ pub fn undone(write: &UserWrite, current: &Current) -> Vec<Property> {
 }
 
 /// Whether the user shows another value. What cannot be seen does not count as different.
-fn differs(current: &Current, entry: &Entry) -> bool {
+fn differs(current: &Current, entry: &PatchEntry) -> bool {
     if let PropertyValue::SignIn(wanted) = &entry.value {
-        let has = |identity: &Identity| identity.issuer_assigned_id.eq_ignore_ascii_case(&wanted.address);
+        let has =
+            |identity: &ObjectIdentity| identity.issuer_assigned_id.eq_ignore_ascii_case(&wanted.address);
         let emails = current
             .person
             .identities
@@ -195,16 +196,16 @@ mod tests {
     use super::*;
     use crate::{
         ids::{ContactId, SequenceNumber, UserId},
-        patch::Entry,
-        register::Stamp,
-        urgency::Urgency,
+        lww_register::Stamp,
+        patch::PatchEntry,
+        priority::Priority,
         version::Version,
     };
 
     const ADA: ContactId = ContactId(Uuid::from_u128(0xada));
     const EVE: ContactId = ContactId(Uuid::from_u128(0xe7e));
 
-    fn showing(identities: Vec<Identity>) -> Current {
+    fn showing(identities: Vec<ObjectIdentity>) -> Current {
         Current { person: Person { identities, ..Person::default() }, ..Current::default() }
     }
 
@@ -222,7 +223,7 @@ mod tests {
     }
 
     fn write(second: i64, entries: &[(&str, PropertyValue)]) -> UserWrite {
-        let entry = |(name, value): &(&str, PropertyValue)| Entry {
+        let entry = |(name, value): &(&str, PropertyValue)| PatchEntry {
             property: property(name),
             value: value.clone(),
             stamp: stamp(second),
@@ -232,13 +233,13 @@ mod tests {
             user: UserId(Uuid::from_u128(1)),
             entries,
             known: Vec::new(),
-            urgency: Urgency::Live,
+            urgency: Priority::Live,
             contacts: vec![ADA],
         }
     }
 
-    fn guarded() -> Reading {
-        Reading { guard: Some(property("extensionAttribute15")), ..Reading::default() }
+    fn guarded() -> ReadPolicy {
+        ReadPolicy { guard: Some(property("extensionAttribute15")), ..ReadPolicy::default() }
     }
 
     fn after(reconciled: &Reconciled) -> Current {
@@ -273,7 +274,7 @@ mod tests {
 
     #[test]
     fn what_a_lagging_read_shows_is_not_believed_against_what_was_written_last() {
-        let reading = Reading { diff: true, ..Reading::default() };
+        let reading = ReadPolicy { diff: true, ..ReadPolicy::default() };
         let current = Current { values: vec![(property("mail"), text("a@b.c"))], ..Current::default() };
         let mut back = write(30, &[("mail", text("a@b.c"))]);
         back.known = write(20, &[("mail", text("x@y.z"))]).entries;
@@ -286,7 +287,7 @@ mod tests {
     #[test]
     fn an_address_that_is_there_already_is_marked_so_that_an_older_one_stays_out() {
         let address = |text: &str| PropertyValue::from(SignIn::to(text));
-        let identity = Identity {
+        let identity = ObjectIdentity {
             sign_in_type: "emailAddress".into(),
             issuer: "contoso.onmicrosoft.com".into(),
             issuer_assigned_id: "new@example.com".into(),
@@ -316,7 +317,7 @@ mod tests {
             values: vec![(property("mail"), text("a@b.c")), (property("surname"), PropertyValue::Clear)],
             ..Current::default()
         };
-        let reading = Reading { diff: true, ..Reading::default() };
+        let reading = ReadPolicy { diff: true, ..ReadPolicy::default() };
         let both = write(1, &[("mail", text("a@b.c")), ("surname", text("King"))]);
         let body = reconcile(&both, &current, &reading).expect("clear").body.expect("the surname differs");
         assert_eq!(body.properties, [(property("surname"), text("King"))]);
@@ -328,25 +329,26 @@ mod tests {
     fn a_sign_in_address_becomes_the_whole_list_beside_the_other_properties() {
         let address = PropertyValue::from(SignIn::to("new@example.com"));
         let wanted = write(1, &[("givenName", text("Ada")), (Property::SIGN_IN, address)]);
-        let old = Identity {
+        let old = ObjectIdentity {
             sign_in_type: "emailAddress".into(),
             issuer: "contoso.onmicrosoft.com".into(),
             issuer_assigned_id: "old@example.com".into(),
         };
         let current = showing(vec![old.clone()]);
-        let body = reconcile(&wanted, &current, &Reading::default()).expect("clear").body.expect("a write");
+        let body =
+            reconcile(&wanted, &current, &ReadPolicy::default()).expect("clear").body.expect("a write");
         assert_eq!(body.properties, [(property("givenName"), text("Ada"))]);
         assert_eq!(
             body.identities,
-            Some(vec![Identity { issuer_assigned_id: "new@example.com".into(), ..old.clone() }])
+            Some(vec![ObjectIdentity { issuer_assigned_id: "new@example.com".into(), ..old.clone() }])
         );
-        let two = showing(vec![old.clone(), Identity { issuer_assigned_id: "x@y.z".into(), ..old }]);
-        assert_eq!(reconcile(&wanted, &two, &Reading::default()), Err(Withheld::Ambiguous));
+        let two = showing(vec![old.clone(), ObjectIdentity { issuer_assigned_id: "x@y.z".into(), ..old }]);
+        assert_eq!(reconcile(&wanted, &two, &ReadPolicy::default()), Err(Withheld::Ambiguous));
     }
 
     #[test]
     fn an_address_that_may_not_be_moved_is_not_and_what_was_written_for_the_contact_last_counts_as_its_own() {
-        let old = Identity {
+        let old = ObjectIdentity {
             sign_in_type: "emailAddress".into(),
             issuer: "contoso.onmicrosoft.com".into(),
             issuer_assigned_id: "old@example.com".into(),
@@ -359,7 +361,7 @@ mod tests {
             let mut wanted = write(20, &[(Property::SIGN_IN, address("new@example.com", from, ADA))]);
             let last = last.map(|contact| (Property::SIGN_IN, address("OLD@example.com", from, contact)));
             wanted.known = last.map(|last| write(10, &[last]).entries).unwrap_or_default();
-            reconcile(&wanted, &current, &Reading::default()).map(|reconciled| reconciled.body.is_some())
+            reconcile(&wanted, &current, &ReadPolicy::default()).map(|reconciled| reconciled.body.is_some())
         };
         assert_eq!(ask(MovesFrom::Nowhere, Some(ADA)), Err(Withheld::LinkAndAddress));
         assert_eq!(ask(MovesFrom::Previous, None), Err(Withheld::NotPrevious));
@@ -374,7 +376,7 @@ mod tests {
     #[test]
     fn a_user_is_claimed_in_the_same_write_and_not_for_nothing() {
         let terms = Terms { owner: Some(property("extensionAttribute14")), ..Terms::default() };
-        let reading = Reading { diff: true, terms, ..guarded() };
+        let reading = ReadPolicy { diff: true, terms, ..guarded() };
         let wanted = write(10, &[("surname", text("King"))]);
         let body = reconcile(&wanted, &Current::default(), &reading).expect("hers").body.expect("a write");
         let names: Vec<_> = body.properties.iter().map(|(property, _)| property.name()).collect();

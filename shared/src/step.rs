@@ -1,6 +1,6 @@
 //! What comes of asking a decider what to do next.
 
-use crate::moment::Moment;
+use crate::monotonic_time::MonotonicTime;
 
 /// The answer of something that decides and does nothing itself.
 ///
@@ -11,10 +11,10 @@ pub enum Step<D> {
     /// Do this, and ask again.
     Do(D),
     /// Nothing before that time, if nothing else happens; without a time, nothing before something happens.
-    Wait(Option<Moment>),
+    Wait(Option<MonotonicTime>),
 }
 
 /// The earliest of several times at which something may be done, as far as there is one.
-pub(crate) fn earliest<const N: usize>(times: [Option<Moment>; N]) -> Option<Moment> {
+pub(crate) fn earliest<const N: usize>(times: [Option<MonotonicTime>; N]) -> Option<MonotonicTime> {
     times.into_iter().flatten().min()
 }

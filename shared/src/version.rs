@@ -58,7 +58,7 @@ pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
 
 /// A row version and where it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Row {
+pub struct RowVersion {
     /// The number; higher is newer.
     pub number: u64,
     /// Whose numbers it belongs to.
@@ -69,7 +69,7 @@ pub struct Row {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Version {
     /// Row version after the change, if the message carries it.
-    pub row: Option<Row>,
+    pub row: Option<RowVersion>,
     /// When Dataverse recorded the change, in UTC.
     pub at: Timestamp,
 }
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     fn version(row: Option<(u64, u128)>, minute: i64) -> Version {
-        let row = row.map(|(number, organization)| Row {
+        let row = row.map(|(number, organization)| RowVersion {
             number,
             realm: Realm::of(OrganizationId(Uuid::from_u128(organization))),
         });

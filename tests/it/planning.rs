@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use shared::{
     engine::Intake,
-    mapping::{Convert, Mapping, OnInvalid, OnNull, Row, Source},
+    mapping::{Convert, Mapping, MappingRow, OnInvalid, OnNull, ValueSource},
     outcome::Outcome,
-    plan::{Needless, Planner},
+    plan::{Planner, SkipReason},
     property::Property,
     reason::{DeadLetter, DeadLetterReason},
 };
@@ -187,7 +187,7 @@ fn a_message_of_an_unknown_name_is_an_update_or_is_told_and_never_passed_over() 
     for message in ["Associate", "Disassociate", "Retrieve", "GrantAccess", "Delete", "Assign", "SetState"] {
         assert_eq!(
             about(message, &reference, &Value::Null),
-            Needless::OperationIgnored.as_str(),
+            SkipReason::OperationIgnored.as_str(),
             "{message}"
         );
     }
@@ -231,8 +231,8 @@ fn the_mark_of_a_cut_message_counts_only_for_what_is_missing() {
 
 #[test]
 fn what_to_do_fits_the_message_and_a_column_left_out_at_creation_is_empty() {
-    let source = Source::FirstOf(vec!["mobilephone".into(), "telephone1".into()]);
-    let row = Row::new(source, Property::named("mobilePhone").expect("known"));
+    let source = ValueSource::FirstOf(vec!["mobilephone".into(), "telephone1".into()]);
+    let row = MappingRow::new(source, Property::named("mobilePhone").expect("known"));
     let planner = Planner::new(Mapping::new(vec![row]).expect("valid"));
     let columns = json!({"adx_identity_username": user(1), "mobilephone": null});
     let one = [("Target", entity("Entity", contact(1), "contact", &columns))];
@@ -263,14 +263,14 @@ fn what_to_do_fits_the_message_and_a_column_left_out_at_creation_is_empty() {
 #[test]
 fn an_unknown_country_spoils_only_its_own_property_if_it_is_to_be_skipped() {
     let row = |column: &str, property| {
-        Row::new(Source::Column(column.into()), Property::named(property).expect("known"))
+        MappingRow::new(ValueSource::Column(column.into()), Property::named(property).expect("known"))
     };
     for (country, skipped, expected) in [
         ("The Netherlands", OnInvalid::Skip, Some(vec!["givenName", "usageLocation"])),
         ("Atlantis", OnInvalid::Skip, Some(vec!["givenName"])),
         ("Atlantis", OnInvalid::Reject, None),
     ] {
-        let location = Row {
+        let location = MappingRow {
             convert: vec![Convert::Country],
             on_null: OnNull::Keep,
             on_invalid: skipped,

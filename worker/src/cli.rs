@@ -113,7 +113,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             commands::print_error(&error);
-            let bad_settings = error.downcast_ref::<settings::Problems>().is_some();
+            let bad_settings = error.downcast_ref::<settings::SettingsProblems>().is_some();
             ExitCode::from(if bad_settings { BAD_SETTINGS } else { 1 })
         }
     }

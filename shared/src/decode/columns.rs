@@ -6,38 +6,41 @@ use uuid::Uuid;
 
 use super::{
     number,
-    value::{Entity, Member, Parameters, TextPair, Value},
+    value::{ContextValue, ContractMember, Entity, Parameters, TextPair},
 };
 use crate::change::{self, Columns};
 
 /// The value of a key; the last one, should there be several.
-pub(super) fn attribute<'v, 'a>(parameters: &'v Member<Parameters<'a>>, name: &str) -> Option<&'v Value<'a>> {
+pub(super) fn attribute<'v, 'a>(
+    parameters: &'v ContractMember<Parameters<'a>>,
+    name: &str,
+) -> Option<&'v ContextValue<'a>> {
     parameters.items().iter().rev().find(|(key, _)| key == name).map(|(_, value)| value)
 }
 
 /// A GUID, which JSON gives as text.
-pub(super) fn guid(value: &Value<'_>) -> Option<Uuid> {
+pub(super) fn guid(value: &ContextValue<'_>) -> Option<Uuid> {
     match value {
-        Value::Guid(guid) => Some(*guid),
-        Value::Text(text) if text.len() == 36 => Uuid::try_parse(text).ok(),
+        ContextValue::Guid(guid) => Some(*guid),
+        ContextValue::Text(text) if text.len() == 36 => Uuid::try_parse(text).ok(),
         _ => None,
     }
     .filter(|guid| !guid.is_nil())
 }
 
 /// A row version, which JSON gives as a number of no particular type.
-pub(super) fn unsigned(value: &Value<'_>) -> Option<u64> {
+pub(super) fn unsigned(value: &ContextValue<'_>) -> Option<u64> {
     match value {
-        Value::Int(number) => u64::try_from(*number).ok(),
-        Value::Long(number) => u64::try_from(*number).ok(),
-        Value::Number(text) | Value::Text(text) => text.parse().ok(),
+        ContextValue::Int(number) => u64::try_from(*number).ok(),
+        ContextValue::Long(number) => u64::try_from(*number).ok(),
+        ContextValue::Number(text) | ContextValue::Text(text) => text.parse().ok(),
         _ => None,
     }
 }
 
 /// The columns of some records together; a later record wins over an earlier one.
 pub(super) fn columns<'e, 'a: 'e>(entities: impl IntoIterator<Item = &'e Entity<'a>>) -> Columns {
-    let column = |labels: &mut Labels<'e, 'a>, (name, value): &'e (Cow<'a, str>, Value<'a>)| {
+    let column = |labels: &mut Labels<'e, 'a>, (name, value): &'e (Cow<'a, str>, ContextValue<'a>)| {
         (Box::from(&**name), reduce(name, value, labels))
     };
     entities
@@ -46,7 +49,7 @@ pub(super) fn columns<'e, 'a: 'e>(entities: impl IntoIterator<Item = &'e Entity<
             let mut labels = Labels::Unsorted(entity.formatted_values.items());
             entity.attributes.items().iter().map(move |attribute| column(&mut labels, attribute))
         })
-        .collect::<Vec<(Box<str>, change::Value)>>()
+        .collect::<Vec<(Box<str>, change::ColumnValue)>>()
         .into_iter()
         .collect()
 }
@@ -74,39 +77,45 @@ impl Labels<'_, '_> {
     }
 }
 
-fn reduce(name: &str, value: &Value<'_>, labels: &mut Labels<'_, '_>) -> change::Value {
-    let text = |text: &str| change::Value::Text(text.into());
+fn reduce(name: &str, value: &ContextValue<'_>, labels: &mut Labels<'_, '_>) -> change::ColumnValue {
+    let text = |text: &str| change::ColumnValue::Text(text.into());
     match value {
-        Value::Null => change::Value::Null,
-        Value::Text(value) | Value::Decimal(value) | Value::Money(value) | Value::Number(value) => {
-            text(value)
+        ContextValue::Null => change::ColumnValue::Null,
+        ContextValue::Text(value)
+        | ContextValue::Decimal(value)
+        | ContextValue::Money(value)
+        | ContextValue::Number(value) => text(value),
+        ContextValue::Bool(value) => change::ColumnValue::Bool(*value),
+        ContextValue::Int(number) => text(&number.to_string()),
+        ContextValue::Long(number) => text(&number.to_string()),
+        ContextValue::Double(number) => text(&number::double(*number)),
+        ContextValue::Guid(guid) => text(guid.as_hyphenated().encode_lower(&mut Uuid::encode_buffer())),
+        ContextValue::DateTime(date) => text(&date.to_string()),
+        ContextValue::OptionSet(value) => {
+            change::ColumnValue::Choice { value: (*value).into(), label: labels.get(name) }
         }
-        Value::Bool(value) => change::Value::Bool(*value),
-        Value::Int(number) => text(&number.to_string()),
-        Value::Long(number) => text(&number.to_string()),
-        Value::Double(number) => text(&number::double(*number)),
-        Value::Guid(guid) => text(guid.as_hyphenated().encode_lower(&mut Uuid::encode_buffer())),
-        Value::DateTime(date) => text(&date.to_string()),
-        Value::OptionSet(value) => change::Value::Choice { value: (*value).into(), label: labels.get(name) },
-        Value::ManagedBool(managed) => {
-            managed.value.get().map_or(change::Value::Null, |value| change::Value::Bool(*value))
+        ContextValue::ManagedBool(managed) => {
+            managed.value.get().map_or(change::ColumnValue::Null, |value| change::ColumnValue::Bool(*value))
         }
-        Value::Enum(named) => text(&named.1),
-        Value::IllFormedText => change::Value::Unsupported("text with half of a surrogate pair"),
-        Value::Reference(_) => change::Value::Unsupported("lookup"),
+        ContextValue::Enum(named) => text(&named.1),
+        ContextValue::IllFormedText => change::ColumnValue::Unsupported("text with half of a surrogate pair"),
+        ContextValue::Reference(_) => change::ColumnValue::Unsupported("lookup"),
 
-        Value::Entity(_) => change::Value::Unsupported("record"),
+        ContextValue::Entity(_) => change::ColumnValue::Unsupported("record"),
         // JSON tells these no better apart than this, and a change must read the same in every format.
-        Value::Bytes(_)
-        | Value::OptionSets(_)
-        | Value::References(_)
-        | Value::StringMap(_)
-        | Value::Array(_)
-        | Value::List(_) => change::Value::Unsupported("list or file"),
-        Value::Entities(_) => change::Value::Unsupported("records"),
-        Value::Aliased(_) => change::Value::Unsupported("value of a linked table"),
-        Value::Relationship(_) | Value::TextPair(_) | Value::Pair(_) | Value::Other(_) => {
-            change::Value::Unsupported("value of a type that no mapping can use")
+        ContextValue::Bytes(_)
+        | ContextValue::OptionSets(_)
+        | ContextValue::References(_)
+        | ContextValue::StringMap(_)
+        | ContextValue::Array(_)
+        | ContextValue::List(_) => change::ColumnValue::Unsupported("list or file"),
+        ContextValue::Entities(_) => change::ColumnValue::Unsupported("records"),
+        ContextValue::Aliased(_) => change::ColumnValue::Unsupported("value of a linked table"),
+        ContextValue::Relationship(_)
+        | ContextValue::TextPair(_)
+        | ContextValue::Pair(_)
+        | ContextValue::Other(_) => {
+            change::ColumnValue::Unsupported("value of a type that no mapping can use")
         }
     }
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     datetime::DateTime,
-    value::{Entity, Member, Parameters, Reference},
+    value::{ContractMember, Entity, Parameters, Reference},
 };
 
 /// Hands the members of the contract, in wire order, to a macro: field, name on the wire, reader, type. One
@@ -87,7 +87,7 @@ macro_rules! declare {
         /// All that a message says, without loss. Members that the contract does not know are skipped.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Context<'a> {
-            $($(#[$doc])* pub $field: Member<$type>,)*
+            $($(#[$doc])* pub $field: ContractMember<$type>,)*
         }
     };
 }

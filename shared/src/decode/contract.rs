@@ -7,12 +7,12 @@ use uuid::Uuid;
 use super::{
     context::{Context, Images, with_members},
     datetime::DateTime,
-    error::{Error, PathStep, Problem},
+    error::{DecodeProblem, Error, PathStep},
     limits,
     namespace::Namespace,
     value::{
-        Aliased, Entities, Entity, ManagedBool, Member, Named, Parameters, Reference, Relationship, TextPair,
-        Value,
+        Aliased, ContextValue, ContractMember, Entities, Entity, ManagedBool, Named, Parameters, Reference,
+        Relationship, TextPair,
     },
 };
 
@@ -32,7 +32,7 @@ pub(super) trait Source<'a>: Sized {
     /// A name of an enumeration.
     fn named(&mut self) -> Result<Named<'a>, Error>;
     /// A value that brings its own type.
-    fn any(&mut self) -> Result<Value<'a>, Error>;
+    fn any(&mut self) -> Result<ContextValue<'a>, Error>;
     /// A structure whose members are in a namespace. The visitor takes each member's value; a member of another
     /// namespace comes to it with an empty name.
     fn members(
@@ -45,23 +45,23 @@ pub(super) trait Source<'a>: Sized {
     /// How many bytes the values take that were read so far, to be added to.
     fn weight(&mut self) -> &mut usize;
     /// A problem with what was taken last.
-    fn fail(&self, problem: Problem) -> Error;
+    fn fail(&self, problem: DecodeProblem) -> Error;
 }
 
 use Namespace::{Generic, Xrm};
 
 /// Reads a member that may be null, once.
 fn fill<'a, S: Source<'a>, T>(
-    member: &mut Member<T>,
+    member: &mut ContractMember<T>,
     source: &mut S,
     name: &'static str,
     read: impl FnOnce(&mut S) -> Result<T, Error>,
 ) -> Result<(), Error> {
     if member.is_present() {
-        return Err(source.fail(Problem::Duplicate).inside(PathStep::Member(name)));
+        return Err(source.fail(DecodeProblem::Duplicate).inside(PathStep::Member(name)));
     }
     let value = nullable(source, read).map_err(|error| error.inside(PathStep::Member(name)))?;
-    *member = value.map_or(Member::Nil, Member::Value);
+    *member = value.map_or(ContractMember::Nil, ContractMember::Value);
     Ok(())
 }
 
@@ -96,7 +96,7 @@ fn weigh<'a, S: Source<'a>, T>(source: &mut S) -> Result<(), Error> {
     if *weight <= limits::MEMORY {
         return Ok(());
     }
-    Err(source.fail(Problem::Limit { what: "bytes of memory for the values", limit: limits::MEMORY }))
+    Err(source.fail(DecodeProblem::Limit { what: "bytes of memory for the values", limit: limits::MEMORY }))
 }
 
 /// Keeps a value in a box of its own.
@@ -110,7 +110,7 @@ fn records<'a, S: Source<'a>>(source: &mut S) -> Result<Vec<Entity<'a>>, Error> 
     let mut left = limits::RECORDS;
     list(source, |source| {
         let more = left.checked_sub(1);
-        let limit = Problem::Limit { what: "records in one list", limit: limits::RECORDS };
+        let limit = DecodeProblem::Limit { what: "records in one list", limit: limits::RECORDS };
         left = more.ok_or_else(|| source.fail(limit))?;
         entity(source)
     })
@@ -122,25 +122,29 @@ fn pair<'a, S: Source<'a>, K, V>(
     read_key: impl Fn(&mut S) -> Result<K, Error>,
     read_value: impl Fn(&mut S) -> Result<V, Error>,
 ) -> Result<(K, Option<V>), Error> {
-    let mut key = Member::Absent;
-    let mut value = Member::Absent;
+    let mut key = ContractMember::Absent;
+    let mut value = ContractMember::Absent;
     source.members(Generic, |source, name| match name {
         "key" => fill(&mut key, source, "key", &read_key),
         "value" => fill(&mut value, source, "value", &read_value),
         _ => source.skip(),
     })?;
-    let Member::Value(key) = key else { return Err(source.fail(Problem::Missing("key of a pair"))) };
+    let ContractMember::Value(key) = key else {
+        return Err(source.fail(DecodeProblem::Missing("key of a pair")));
+    };
     match value {
-        Member::Absent => Err(source.fail(Problem::Missing("value of a pair"))),
-        Member::Nil => Ok((key, None)),
-        Member::Value(value) => Ok((key, Some(value))),
+        ContractMember::Absent => Err(source.fail(DecodeProblem::Missing("value of a pair"))),
+        ContractMember::Nil => Ok((key, None)),
+        ContractMember::Value(value) => Ok((key, Some(value))),
     }
 }
 
 /// A key with a value of any type.
-pub(super) fn parameter<'a, S: Source<'a>>(source: &mut S) -> Result<(Cow<'a, str>, Value<'a>), Error> {
+pub(super) fn parameter<'a, S: Source<'a>>(
+    source: &mut S,
+) -> Result<(Cow<'a, str>, ContextValue<'a>), Error> {
     let (key, value) = pair(source, S::text, S::any)?;
-    Ok((key, value.unwrap_or(Value::Null)))
+    Ok((key, value.unwrap_or(ContextValue::Null)))
 }
 
 /// A key with a text.
@@ -314,12 +318,12 @@ fn value_member<'a, S: Source<'a>, T>(
     what: &'static str,
     read: impl Fn(&mut S) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let mut value = Member::Absent;
+    let mut value = ContractMember::Absent;
     source.members(Xrm, |source, name| match name {
         "Value" => fill(&mut value, source, "Value", &read),
         _ => source.skip(),
     })?;
-    let Member::Value(value) = value else { return Err(source.fail(Problem::Missing(what))) };
+    let ContractMember::Value(value) = value else { return Err(source.fail(DecodeProblem::Missing(what))) };
     Ok(value)
 }
 
@@ -339,17 +343,20 @@ fn boxed<'a, S: Source<'a>, T>(
 
 /// A value of one of the structures that the contract defines, by the local name of its type; `None` with nothing
 /// taken for any other name.
-pub(super) fn structure<'a, S: Source<'a>>(source: &mut S, name: &str) -> Result<Option<Value<'a>>, Error> {
+pub(super) fn structure<'a, S: Source<'a>>(
+    source: &mut S,
+    name: &str,
+) -> Result<Option<ContextValue<'a>>, Error> {
     Ok(Some(match name {
-        "Entity" => Value::Entity(boxed(source, entity)?),
-        "EntityReference" => Value::Reference(boxed(source, reference)?),
-        "OptionSetValue" => Value::OptionSet(option_set(source)?),
-        "Money" => Value::Money(value_member(source, "amount of money", S::decimal)?),
-        "EntityCollection" => Value::Entities(boxed(source, entities)?),
-        "EntityReferenceCollection" => Value::References(list(source, reference)?),
-        "AliasedValue" => Value::Aliased(boxed(source, aliased)?),
-        "BooleanManagedProperty" => Value::ManagedBool(boxed(source, managed_bool)?),
-        "Relationship" => Value::Relationship(boxed(source, relationship)?),
+        "Entity" => ContextValue::Entity(boxed(source, entity)?),
+        "EntityReference" => ContextValue::Reference(boxed(source, reference)?),
+        "OptionSetValue" => ContextValue::OptionSet(option_set(source)?),
+        "Money" => ContextValue::Money(value_member(source, "amount of money", S::decimal)?),
+        "EntityCollection" => ContextValue::Entities(boxed(source, entities)?),
+        "EntityReferenceCollection" => ContextValue::References(list(source, reference)?),
+        "AliasedValue" => ContextValue::Aliased(boxed(source, aliased)?),
+        "BooleanManagedProperty" => ContextValue::ManagedBool(boxed(source, managed_bool)?),
+        "Relationship" => ContextValue::Relationship(boxed(source, relationship)?),
         _ => return Ok(None),
     }))
 }

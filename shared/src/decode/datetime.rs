@@ -18,7 +18,7 @@ const MILLIS: std::ops::RangeInclusive<i64> = -62_135_596_800_000..=253_402_300_
 
 /// What .NET knew about the time zone of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum DateTimeKind {
     /// Nothing: a clock reading somewhere.
     Unspecified,
     /// UTC.
@@ -60,7 +60,7 @@ pub enum DateTime {
     /// From XML or binary XML, exact to 100 ns.
     Clock {
         /// What is known about the zone.
-        kind: Kind,
+        kind: DateTimeKind,
         /// 100 ns steps since 0001-01-01T00:00:00; of UTC unless the kind is unspecified.
         ticks: i64,
     },
@@ -78,9 +78,9 @@ impl DateTime {
     #[must_use]
     pub fn from_binary(bits: u64) -> Option<Self> {
         let kind = match bits >> 62 {
-            0 => Kind::Unspecified,
-            1 => Kind::Utc,
-            _ => Kind::Local,
+            0 => DateTimeKind::Unspecified,
+            1 => DateTimeKind::Utc,
+            _ => DateTimeKind::Local,
         };
         let ticks = i64::try_from(bits & (u64::MAX >> 2)).ok()?;
         (ticks <= MAX_TICKS).then_some(Self::Clock { kind, ticks })
@@ -113,9 +113,9 @@ impl DateTime {
         let (fraction, zone) = fraction(bytes.get(19..)?)?;
         let ticks = date.to_datetime(time).duration_since(FIRST).as_secs() * TICKS + fraction;
         let (kind, shift) = match zone {
-            b"" => (Kind::Unspecified, 0),
-            b"Z" => (Kind::Utc, 0),
-            _ => (Kind::Local, zone_minutes(zone)?),
+            b"" => (DateTimeKind::Unspecified, 0),
+            b"Z" => (DateTimeKind::Utc, 0),
+            _ => (DateTimeKind::Local, zone_minutes(zone)?),
         };
         // .NET clamps too: the zone of its smallest local date would otherwise lead before the year 1.
         let ticks = (ticks - shift * 60 * TICKS).clamp(0, MAX_TICKS);
@@ -142,7 +142,7 @@ impl DateTime {
     pub fn in_json(self) -> Self {
         match self {
             Self::Clock { kind, ticks } => {
-                let offset = (kind != Kind::Utc).then_some(Offset(*b"+0000"));
+                let offset = (kind != DateTimeKind::Utc).then_some(Offset(*b"+0000"));
                 Self::Json { millis: millis(ticks), offset }
             }
             Self::Json { .. } => self,
@@ -165,7 +165,7 @@ impl fmt::Display for DateTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (millis, zone) = match *self {
             Self::Clock { kind, ticks } => {
-                (millis(ticks), if kind == Kind::Unspecified { None } else { Some(0) })
+                (millis(ticks), if kind == DateTimeKind::Unspecified { None } else { Some(0) })
             }
             Self::Json { millis, offset } => {
                 let minutes = offset.map_or(0, Offset::minutes);

@@ -8,7 +8,7 @@ use std::fmt;
 #[error("{problem}{}{path}", At(*offset))]
 pub struct Error {
     /// What is wrong.
-    pub problem: Problem,
+    pub problem: DecodeProblem,
     /// Where in the body, in bytes from its start; inside a wrapper, from the start of what it wraps. `None` if the
     /// body was read to its end and then found wanting.
     pub offset: Option<usize>,
@@ -19,7 +19,7 @@ pub struct Error {
 /// What is wrong with a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Problem {
+pub enum DecodeProblem {
     /// There is nothing to decode.
     #[error("body is empty")]
     Empty,
@@ -124,12 +124,12 @@ impl fmt::Display for Path {
 
 impl Error {
     /// A problem at a place whose path is not known yet.
-    pub(super) fn new(problem: Problem, offset: usize) -> Self {
+    pub(super) fn new(problem: DecodeProblem, offset: usize) -> Self {
         Self { problem, offset: Some(offset), path: Path::default() }
     }
 
     /// A problem of the document as a whole.
-    pub(super) fn of_document(problem: Problem) -> Self {
+    pub(super) fn of_document(problem: DecodeProblem) -> Self {
         Self { problem, offset: None, path: Path::default() }
     }
 
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn an_error_reads_as_a_fragment_that_leads_to_the_place() {
-        let error = Error::new(Problem::Expected("a GUID"), 812)
+        let error = Error::new(DecodeProblem::Expected("a GUID"), 812)
             .inside(PathStep::Member("Id"))
             .inside(PathStep::Member("value"))
             .inside(PathStep::Item(3))
@@ -157,14 +157,20 @@ mod tests {
 
     #[test]
     fn an_error_at_the_root_has_no_path() {
-        assert_eq!(Error::new(Problem::Trailing, 7).to_string(), format!("{} at byte 7", Problem::Trailing));
-        assert_eq!(Error::of_document(Problem::Missing("MessageName")).to_string(), "MessageName is missing");
+        assert_eq!(
+            Error::new(DecodeProblem::Trailing, 7).to_string(),
+            format!("{} at byte 7", DecodeProblem::Trailing)
+        );
+        assert_eq!(
+            Error::of_document(DecodeProblem::Missing("MessageName")).to_string(),
+            "MessageName is missing"
+        );
     }
 
     #[test]
     fn a_very_long_path_is_shortened_in_the_middle() {
-        let error =
-            (0..90).fold(Error::of_document(Problem::Truncated), |error, _| error.inside(PathStep::Item(1)));
+        let error = (0..90)
+            .fold(Error::of_document(DecodeProblem::Truncated), |error, _| error.inside(PathStep::Item(1)));
         assert_eq!(error.to_string(), format!("body ends too early in {0}…{0}", "[1]".repeat(6)));
     }
 }

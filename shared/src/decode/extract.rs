@@ -7,15 +7,15 @@ use uuid::Uuid;
 use super::{
     columns::{attribute, columns, guid, unsigned},
     context::{Context, Images},
-    error::{Error, Problem},
-    message::{Format, Message, Subject, Unread, Unreadable},
+    error::{DecodeProblem, Error},
+    message::{DecodedMessage, Format, Subject, Unread, Unreadable},
     pipeline::Pipeline,
-    value::{Entities, Entity, Member, Value},
+    value::{ContextValue, ContractMember, Entities, Entity},
 };
 use crate::{
-    change::{Change, Columns, Operation, Origin},
+    change::{Change, ChangeOrigin, Columns, Operation},
     ids::{ContactId, OrganizationId},
-    version::{Realm, Row, Version},
+    version::{Realm, RowVersion, Version},
 };
 
 /// The table whose changes we look for.
@@ -25,14 +25,14 @@ const CONTACT_ID: &str = "contactid";
 /// Image that the asynchronous service adds without anybody having registered it.
 pub const AUTOMATIC_IMAGE: &str = "AsynchronousStepPrimaryName";
 
-pub(super) fn message(context: &Context<'_>, format: Format) -> Result<Message, Error> {
+pub(super) fn message(context: &Context<'_>, format: Format) -> Result<DecodedMessage, Error> {
     let name = context.message_name.text().ok_or_else(|| missing("MessageName"))?;
     let parts = Parts {
         context,
         origin: origin(context, name),
         stripped: context.input_parameters.items().is_empty(),
     };
-    Ok(Message {
+    Ok(DecodedMessage {
         format,
         name: name.into(),
         organization: parts.organization(),
@@ -43,11 +43,11 @@ pub(super) fn message(context: &Context<'_>, format: Format) -> Result<Message, 
 }
 
 fn missing(what: &'static str) -> Error {
-    Error::of_document(Problem::Missing(what))
+    Error::of_document(DecodeProblem::Missing(what))
 }
 
-fn origin(context: &Context<'_>, name: &str) -> Origin {
-    Origin {
+fn origin(context: &Context<'_>, name: &str) -> ChangeOrigin {
+    ChangeOrigin {
         message: Arc::from(name),
         position: None,
         marked: false,
@@ -60,14 +60,14 @@ fn origin(context: &Context<'_>, name: &str) -> Origin {
 }
 
 /// An id that is neither missing nor all zero.
-fn known(id: &Member<Uuid>) -> Option<Uuid> {
+fn known(id: &ContractMember<Uuid>) -> Option<Uuid> {
     id.get().copied().filter(|id| !id.is_nil())
 }
 
 /// A context with what is worked out once for all of its changes.
 struct Parts<'c, 'a> {
     context: &'c Context<'a>,
-    origin: Origin,
+    origin: ChangeOrigin,
     /// Whether there are no input parameters, which only the size limit can be the reason of.
     stripped: bool,
 }
@@ -81,16 +81,16 @@ impl<'c, 'a> Parts<'c, 'a> {
         self.stripped && !matches!(Pipeline::of(name), Pipeline::Untouching | Pipeline::Unknown)
     }
 
-    fn input(&self, key: &str) -> Option<&'c Value<'a>> {
+    fn input(&self, key: &str) -> Option<&'c ContextValue<'a>> {
         attribute(&self.context.input_parameters, key)
     }
 
-    fn output(&self, key: &str) -> Option<&'c Value<'a>> {
+    fn output(&self, key: &str) -> Option<&'c ContextValue<'a>> {
         attribute(&self.context.output_parameters, key)
     }
 
     /// What the message was about, whatever the message calls it.
-    fn target(&self) -> Option<&'c Value<'a>> {
+    fn target(&self) -> Option<&'c ContextValue<'a>> {
         self.input("Target").or_else(|| self.input("EntityMoniker")).or_else(|| self.input("Targets"))
     }
 
@@ -109,7 +109,7 @@ impl<'c, 'a> Parts<'c, 'a> {
             Pipeline::Upsert => self.upsert().map(Subject::of),
             Pipeline::Several(_) if self.stripped => Ok(Subject::Stripped),
             Pipeline::Several(operation) => match self.input("Targets") {
-                Some(Value::Entities(targets)) => Ok(self.several(operation, targets)),
+                Some(ContextValue::Entities(targets)) => Ok(self.several(operation, targets)),
                 _ => Err(missing("Targets")),
             },
             Pipeline::Untouching => Ok(Subject::NoChange),
@@ -120,12 +120,12 @@ impl<'c, 'a> Parts<'c, 'a> {
     /// What nobody has told us about still says what it does if it carries contacts with their columns.
     fn unknown(&self) -> Subject {
         match (self.input("Target"), self.input("Targets")) {
-            (Some(Value::Entity(entity)), _) if is_contact(entity) => {
+            (Some(ContextValue::Entity(entity)), _) if is_contact(entity) => {
                 self.contact(self.input("Target")).map_or(Subject::Unsupported, |contact| {
                     Subject::of(self.change(Operation::Unknown, contact, Some(entity)))
                 })
             }
-            (None, Some(Value::Entities(targets))) => self.several(Operation::Unknown, targets),
+            (None, Some(ContextValue::Entities(targets))) => self.several(Operation::Unknown, targets),
             _ => Subject::Unsupported,
         }
     }
@@ -135,9 +135,9 @@ impl<'c, 'a> Parts<'c, 'a> {
         let named = |name: &&str| !name.is_empty() && *name != "none";
         let primary = self.context.primary_entity_name.text();
         let target = match self.target() {
-            Some(Value::Entity(entity)) => entity.logical_name.text(),
-            Some(Value::Reference(reference)) => reference.logical_name.text(),
-            Some(Value::Entities(entities)) => entities.entity_name.text(),
+            Some(ContextValue::Entity(entity)) => entity.logical_name.text(),
+            Some(ContextValue::Reference(reference)) => reference.logical_name.text(),
+            Some(ContextValue::Entities(entities)) => entities.entity_name.text(),
             _ => None,
         };
         primary.filter(named).or(target.filter(named)).or(primary).ok_or_else(|| missing("PrimaryEntityName"))
@@ -146,12 +146,12 @@ impl<'c, 'a> Parts<'c, 'a> {
     /// The one change of a message about one record.
     fn one(&self, operation: Operation) -> Result<Change, Error> {
         let target = match self.target() {
-            Some(Value::Entity(entity)) => Some(&**entity),
+            Some(ContextValue::Entity(entity)) => Some(&**entity),
             _ => None,
         };
         let content = match operation {
             Operation::Merge => match self.input("UpdateContent") {
-                Some(Value::Entity(content)) => Some(&**content),
+                Some(ContextValue::Entity(content)) => Some(&**content),
                 _ => None,
             },
             Operation::Create | Operation::Update | Operation::Unknown => {
@@ -167,15 +167,15 @@ impl<'c, 'a> Parts<'c, 'a> {
 
     /// An upsert does not say what it became, except in its results.
     fn upsert(&self) -> Result<Change, Error> {
-        let created = matches!(self.output("RecordCreated"), Some(Value::Bool(true)));
+        let created = matches!(self.output("RecordCreated"), Some(ContextValue::Bool(true)));
         let operation = if created { Operation::Create } else { Operation::Update };
         let content = match self.input("Target") {
-            Some(Value::Entity(entity)) => Some(&**entity),
+            Some(ContextValue::Entity(entity)) => Some(&**entity),
             _ if self.stripped => None,
             _ => return Err(missing("Target")),
         };
         let contact = self.contact(self.input("Target")).or_else(|error| match self.output("Target") {
-            Some(result) if error.problem != Problem::IdsDisagree => self.contact(Some(result)),
+            Some(result) if error.problem != DecodeProblem::IdsDisagree => self.contact(Some(result)),
             _ => Err(error),
         })?;
         Ok(self.change(operation, contact, content))
@@ -185,7 +185,9 @@ impl<'c, 'a> Parts<'c, 'a> {
     /// cannot be read says nothing about the others.
     fn several(&self, operation: Operation, targets: &Entities<'_>) -> Subject {
         let created = match self.output("Ids") {
-            Some(Value::Array(ids) | Value::List(ids)) if operation == Operation::Create => ids.as_slice(),
+            Some(ContextValue::Array(ids) | ContextValue::List(ids)) if operation == Operation::Create => {
+                ids.as_slice()
+            }
             _ => &[],
         };
         let (mut changes, mut unread) = (Vec::new(), Vec::new());
@@ -206,16 +208,18 @@ impl<'c, 'a> Parts<'c, 'a> {
     }
 
     /// Which contact: the primary id, checked against the target's own.
-    fn contact(&self, target: Option<&Value<'_>>) -> Result<ContactId, Error> {
+    fn contact(&self, target: Option<&ContextValue<'_>>) -> Result<ContactId, Error> {
         let primary = known(&self.context.primary_entity_id);
         let own = match target {
-            Some(Value::Entity(entity)) => own_id(entity),
-            Some(Value::Reference(reference)) => known(&reference.id),
+            Some(ContextValue::Entity(entity)) => own_id(entity),
+            Some(ContextValue::Reference(reference)) => known(&reference.id),
             _ => None,
         };
         let created = || self.output("id").and_then(guid);
         match (primary, own) {
-            (Some(primary), Some(own)) if primary != own => Err(Error::of_document(Problem::IdsDisagree)),
+            (Some(primary), Some(own)) if primary != own => {
+                Err(Error::of_document(DecodeProblem::IdsDisagree))
+            }
             (Some(id), _) | (None, Some(id)) => Ok(ContactId(id)),
             (None, None) => created().map(ContactId).ok_or_else(|| missing("id of the contact")),
         }
@@ -256,8 +260,8 @@ impl<'c, 'a> Parts<'c, 'a> {
         [("State", "statecode"), ("Status", "statuscode")]
             .into_iter()
             .filter_map(|(parameter, column)| match self.input(parameter) {
-                Some(Value::OptionSet(value)) => {
-                    let value = crate::change::Value::Choice { value: (*value).into(), label: None };
+                Some(ContextValue::OptionSet(value)) => {
+                    let value = crate::change::ColumnValue::Choice { value: (*value).into(), label: None };
                     Some((column, value))
                 }
                 _ => None,
@@ -279,12 +283,12 @@ impl<'c, 'a> Parts<'c, 'a> {
             .or_else(|| content.and_then(of_record));
         let modified = || {
             column("modifiedon").find_map(|value| match value {
-                Value::DateTime(date) => date.as_instant(),
+                ContextValue::DateTime(date) => date.as_instant(),
                 _ => None,
             })
         };
         let realm = self.organization().map_or(Realm::UNKNOWN, Realm::of);
-        let row = row.map(|number| Row { number, realm });
+        let row = row.map(|number| RowVersion { number, realm });
         Some(Version { row, at: self.origin.created.or_else(modified)? })
     }
 }
@@ -312,7 +316,7 @@ fn is_contact(entity: &Entity<'_>) -> bool {
 
 /// The registered images of a contact.
 fn images<'i, 'a>(
-    images: &'i Member<Images<'a>>,
+    images: &'i ContractMember<Images<'a>>,
     contact: ContactId,
 ) -> impl Iterator<Item = &'i Entity<'a>> {
     let registered = |(alias, image): &'i (Cow<'a, str>, Option<Entity<'a>>)| {

@@ -1,7 +1,7 @@
 //! What a body reports, freed from the format that it came in.
 
 use crate::{
-    change::{Change, Origin},
+    change::{Change, ChangeOrigin},
     ids::OrganizationId,
 };
 
@@ -18,7 +18,7 @@ pub enum Format {
 
 /// What a message reports, freed from the format it came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
+pub struct DecodedMessage {
     /// The format it came in.
     pub format: Format,
     /// Name of the pipeline message: `Create`, `Update`, ...
@@ -28,7 +28,7 @@ pub struct Message {
     /// Whether there are no input parameters at all, which only the size limit of the sender can be the reason of.
     pub truncated: bool,
     /// Where it came from.
-    pub origin: Origin,
+    pub origin: ChangeOrigin,
     /// What it is about.
     pub subject: Subject,
 }
@@ -80,7 +80,7 @@ impl Subject {
     }
 }
 
-impl Message {
+impl DecodedMessage {
     /// The changes of contacts; none unless the [subject](Self::subject) is contacts.
     #[must_use]
     pub fn changes(&self) -> &[Change] {

@@ -1,7 +1,7 @@
 //! Bytes to the [`Change`]s they report.
 //!
 //! A body goes through four steps, each in a module of its own: the legacy wrappers come off and the format is
-//! recognized, a reader of that format turns it into one lossless [`Context`], and [`Message`] keeps what
+//! recognized, a reader of that format turns it into one lossless [`Context`], and [`DecodedMessage`] keeps what
 //! matters of it. All of it is defensive: a body can come from anybody who may send to the queue.
 
 mod binary;
@@ -35,9 +35,9 @@ use self::{
 };
 pub use self::{
     context::Context,
-    error::{Error, Path, PathStep, Problem},
+    error::{DecodeProblem, Error, Path, PathStep},
     extract::AUTOMATIC_IMAGE,
-    message::{Format, Message, Subject, Unread, Unreadable},
+    message::{DecodedMessage, Format, Subject, Unread, Unreadable},
     render::View,
 };
 
@@ -67,7 +67,7 @@ impl Payload<'_> {
     }
 
     /// What the body reports. Parents and shared variables have no part in it, so mistakes in them go unnoticed here.
-    pub fn message(&self) -> Result<Message, Error> {
+    pub fn message(&self) -> Result<DecodedMessage, Error> {
         extract::message(&*self.read(Extent::Change)?, self.format)
     }
 
@@ -87,7 +87,7 @@ pub fn open<'b>(body: &'b [u8], content_type: Option<&str>) -> Result<Payload<'b
 }
 
 /// Decodes a body to what it reports.
-pub fn decode(body: &[u8], content_type: Option<&str>) -> Result<Message, Error> {
+pub fn decode(body: &[u8], content_type: Option<&str>) -> Result<DecodedMessage, Error> {
     open(body, content_type)?.message()
 }
 
@@ -96,7 +96,7 @@ fn document<'a, T: Tokens<'a>>(tokens: T, extent: Extent) -> Result<Box<Context<
     let mut cursor = Cursor::new(tokens)?;
     let root = cursor.element();
     if (root.namespace, root.name) != (Some(Namespace::Xrm), "RemoteExecutionContext") {
-        return Err(cursor.fail(Problem::Expected("a RemoteExecutionContext")));
+        return Err(cursor.fail(DecodeProblem::Expected("a RemoteExecutionContext")));
     }
     let context = contract::context(&mut cursor, extent)?;
     cursor.end()?;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     binary,
-    error::{Error, Problem},
+    error::{DecodeProblem, Error},
     infoset::{Cursor, Tokens},
     json, limits,
     message::Format,
@@ -31,7 +31,10 @@ pub(super) fn open<'b>(body: &'b [u8], content_type: Option<&str>) -> Result<(Fo
             Layer::Wrapped(inner) => body = inner,
         }
     }
-    Err(Error::of_document(Problem::Limit { what: "wrappers inside each other", limit: limits::WRAPPERS }))
+    Err(Error::of_document(DecodeProblem::Limit {
+        what: "wrappers inside each other",
+        limit: limits::WRAPPERS,
+    }))
 }
 
 impl Layer<'_> {
@@ -45,7 +48,7 @@ impl Layer<'_> {
 
 fn layer<'b>(body: &'b [u8], content_type: Option<&str>) -> Result<Layer<'b>, Error> {
     if body.len() > limits::LENGTH {
-        return Err(Error::of_document(Problem::Limit { what: "bytes", limit: limits::LENGTH }));
+        return Err(Error::of_document(DecodeProblem::Limit { what: "bytes", limit: limits::LENGTH }));
     }
     if let Some(text) = from_utf16(body) {
         return text.map(|text| Layer::Wrapped(Cow::Owned(text.into_bytes())));
@@ -53,7 +56,7 @@ fn layer<'b>(body: &'b [u8], content_type: Option<&str>) -> Result<Layer<'b>, Er
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     let start = body.trim_ascii_start();
     match start.first() {
-        None => Err(Error::of_document(Problem::Empty)),
+        None => Err(Error::of_document(DecodeProblem::Empty)),
         Some(b'{') => Ok(Layer::Document(Format::Json, Cow::Borrowed(body))),
         Some(b'"') => json::string_literal(text(body)?).map(bytes_of_text).map(Layer::Wrapped),
         // Blanks may stand before a declaration in what people send, if not in XML.
@@ -61,7 +64,7 @@ fn layer<'b>(body: &'b [u8], content_type: Option<&str>) -> Result<Layer<'b>, Er
         Some(_) if is_binary(body, content_type) => {
             marked_up(body, Format::Binary, binary::BinaryTokens::new(body))
         }
-        Some(_) => Err(Error::new(Problem::UnknownFormat, body.len() - start.len())),
+        Some(_) => Err(Error::new(DecodeProblem::UnknownFormat, body.len() - start.len())),
     }
 }
 
@@ -83,7 +86,8 @@ fn marked_up<'b, T: Tokens<'b>>(body: &'b [u8], format: Format, tokens: T) -> Re
         "base64Binary" => cursor.content()?.bytes(),
         _ => return Ok(Layer::Document(format, Cow::Borrowed(body))),
     };
-    let inner = inner.ok_or_else(|| Error::of_document(Problem::Expected("text or bytes in the wrapper")))?;
+    let inner =
+        inner.ok_or_else(|| Error::of_document(DecodeProblem::Expected("text or bytes in the wrapper")))?;
     cursor.end()?;
     Ok(Layer::Wrapped(inner))
 }
@@ -107,9 +111,10 @@ fn from_utf16(body: &[u8]) -> Option<Result<String, Error>> {
     let (units, rest) = units.as_chunks::<2>();
     let text: Result<String, _> = char::decode_utf16(units.iter().copied().map(read)).collect();
     let text = text.ok().filter(|_| rest.is_empty());
-    Some(text.ok_or_else(|| Error::of_document(Problem::Encoding("UTF-16"))))
+    Some(text.ok_or_else(|| Error::of_document(DecodeProblem::Encoding("UTF-16"))))
 }
 
 pub(super) fn text(body: &[u8]) -> Result<&str, Error> {
-    std::str::from_utf8(body).map_err(|error| Error::new(Problem::Encoding("UTF-8"), error.valid_up_to()))
+    std::str::from_utf8(body)
+        .map_err(|error| Error::new(DecodeProblem::Encoding("UTF-8"), error.valid_up_to()))
 }

@@ -13,10 +13,11 @@ use uuid::Uuid;
 
 use super::{
     context::{Context, with_members},
-    datetime::{Clock, DateTime, Kind},
+    datetime::{Clock, DateTime, DateTimeKind},
     number,
     value::{
-        Aliased, Entities, Entity, ManagedBool, Member, Named, Reference, Relationship, TypeName, Value,
+        Aliased, ContextValue, ContractMember, Entities, Entity, ManagedBool, Named, Reference, Relationship,
+        TypeName,
     },
 };
 
@@ -82,12 +83,12 @@ impl<M: SerializeMap> Object<M> {
     }
 
     /// A list, empty if it is null or was not sent.
-    fn list<T: Show>(self, name: &str, it: &Member<Vec<T>>) -> Result<Self, M::Error> {
+    fn list<T: Show>(self, name: &str, it: &ContractMember<Vec<T>>) -> Result<Self, M::Error> {
         self.with(name, it.items())
     }
 
     /// A list that older platforms do not send.
-    fn list_if_sent<T: Show>(self, name: &str, it: &Member<Vec<T>>) -> Result<Self, M::Error> {
+    fn list_if_sent<T: Show>(self, name: &str, it: &ContractMember<Vec<T>>) -> Result<Self, M::Error> {
         if it.is_present() { self.list(name, it) } else { Ok(self) }
     }
 
@@ -105,7 +106,7 @@ macro_rules! show_context {
                     if self.$field.is_present() {
                         // The one member whose null is shown like the null of a value.
                         object = if $name == "OwningExtension" && self.$field.get().is_none() {
-                            object.with($name, &Value::Null)?
+                            object.with($name, &ContextValue::Null)?
                         } else {
                             object.with($name, &self.$field)?
                         };
@@ -118,7 +119,7 @@ macro_rules! show_context {
 }
 with_members!(show_context);
 
-impl Show for Value<'_> {
+impl Show for ContextValue<'_> {
     fn show<S: Serializer>(&self, view: View, serializer: S) -> Result<S::Ok, S::Error> {
         if view == View::Json
             && let Some(reduced) = self.without_types()
@@ -183,27 +184,27 @@ fn tagged<T: Show + ?Sized, S: Serializer>(
     Object::tagged(tag, serializer, view)?.with("v", it)?.end()
 }
 
-impl Value<'_> {
+impl ContextValue<'_> {
     /// The value as JSON would have told it, if that is less.
-    fn without_types(&self) -> Option<Value<'_>> {
-        let number = |literal: String| Value::Number(literal.into());
-        let list = |items: Vec<Value<'static>>| Value::List(items);
+    fn without_types(&self) -> Option<ContextValue<'_>> {
+        let number = |literal: String| ContextValue::Number(literal.into());
+        let list = |items: Vec<ContextValue<'static>>| ContextValue::List(items);
         Some(match self {
             Self::Int(it) => number(it.to_string()),
             Self::Long(it) => number(it.to_string()),
             Self::Double(it) => number(number::double(*it)),
-            Self::Decimal(it) => Value::Number(Cow::Borrowed(it)),
-            Self::Guid(it) => Value::Text(it.to_string().into()),
-            Self::DateTime(it @ DateTime::Clock { .. }) => Value::DateTime(it.in_json()),
+            Self::Decimal(it) => ContextValue::Number(Cow::Borrowed(it)),
+            Self::Guid(it) => ContextValue::Text(it.to_string().into()),
+            Self::DateTime(it @ DateTime::Clock { .. }) => ContextValue::DateTime(it.in_json()),
             Self::Bytes(it) => list(it.iter().map(|byte| number(byte.to_string())).collect()),
-            Self::OptionSets(it) => list(it.iter().copied().map(Value::OptionSet).collect()),
-            Self::References(it) => {
-                Value::List(it.iter().cloned().map(|it| Value::Reference(Box::new(it))).collect())
-            }
-            Self::StringMap(it) => {
-                Value::List(it.iter().cloned().map(|it| Value::TextPair(Box::new(it))).collect())
-            }
-            Self::Array(it) => Value::List(it.clone()),
+            Self::OptionSets(it) => list(it.iter().copied().map(ContextValue::OptionSet).collect()),
+            Self::References(it) => ContextValue::List(
+                it.iter().cloned().map(|it| ContextValue::Reference(Box::new(it))).collect(),
+            ),
+            Self::StringMap(it) => ContextValue::List(
+                it.iter().cloned().map(|it| ContextValue::TextPair(Box::new(it))).collect(),
+            ),
+            Self::Array(it) => ContextValue::List(it.clone()),
             _ => return None,
         })
     }
@@ -215,9 +216,9 @@ impl Show for DateTime {
         match if view == View::Json { self.in_json() } else { *self } {
             Self::Clock { kind, ticks } => {
                 let kind = match kind {
-                    Kind::Unspecified => "unspecified",
-                    Kind::Utc => "utc",
-                    Kind::Local => "local",
+                    DateTimeKind::Unspecified => "unspecified",
+                    DateTimeKind::Utc => "utc",
+                    DateTimeKind::Local => "local",
                 };
                 object.with("kind", kind)?.with("v", &*Clock(ticks).to_string())?.end()
             }
@@ -277,7 +278,7 @@ impl Show for Aliased<'_> {
             .with("attributeLogicalName", &self.attribute_logical_name)?
             .with("needFormatting", &self.need_formatting)?
             .with("returnType", &self.return_type)?
-            .with("value", self.value.get().unwrap_or(&Value::Null))?
+            .with("value", self.value.get().unwrap_or(&ContextValue::Null))?
             .end()
     }
 }
@@ -316,7 +317,7 @@ impl Show for Named<'_> {
     }
 }
 
-impl<T: Show> Show for Member<T> {
+impl<T: Show> Show for ContractMember<T> {
     fn show<S: Serializer>(&self, view: View, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Value(it) => it.show(view, serializer),
@@ -336,7 +337,7 @@ impl Show for Option<Entity<'_>> {
     fn show<S: Serializer>(&self, view: View, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Some(it) => it.show(view, serializer),
-            None => Value::Null.show(view, serializer),
+            None => ContextValue::Null.show(view, serializer),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::datetime::DateTime;
 /// A nullable member of a contract type. A member that was not sent and one that was sent as null are two
 /// different things, and only the format knows whether it matters.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Member<T> {
+pub enum ContractMember<T> {
     /// Not in the message.
     #[default]
     Absent,
@@ -19,7 +19,7 @@ pub enum Member<T> {
     Value(T),
 }
 
-impl<T> Member<T> {
+impl<T> ContractMember<T> {
     /// The value, if there is one.
     #[must_use]
     pub fn get(&self) -> Option<&T> {
@@ -36,7 +36,7 @@ impl<T> Member<T> {
     }
 }
 
-impl<T> Member<Vec<T>> {
+impl<T> ContractMember<Vec<T>> {
     /// The items, none if the list is null or absent.
     #[must_use]
     pub fn items(&self) -> &[T] {
@@ -44,7 +44,7 @@ impl<T> Member<Vec<T>> {
     }
 }
 
-impl Member<Cow<'_, str>> {
+impl ContractMember<Cow<'_, str>> {
     /// The text, if there is one.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
@@ -53,14 +53,14 @@ impl Member<Cow<'_, str>> {
 }
 
 /// A list of keys with values of any type, in the order of the message.
-pub type Parameters<'a> = Vec<(Cow<'a, str>, Value<'a>)>;
+pub type Parameters<'a> = Vec<(Cow<'a, str>, ContextValue<'a>)>;
 
 /// A value of any type.
 ///
 /// JSON says less than the other two formats. What it does not say is not guessed: numbers keep their literal,
-/// ids are strings, and every kind of collection is a [`Value::List`].
+/// ids are strings, and every kind of collection is a [`ContextValue::List`].
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value<'a> {
+pub enum ContextValue<'a> {
     /// Null.
     Null,
     /// Text; in JSON also ids.
@@ -110,13 +110,13 @@ pub enum Value<'a> {
     /// A dictionary of strings.
     StringMap(Vec<TextPair<'a>>),
     /// An array whose item type is known.
-    Array(Vec<Value<'a>>),
+    Array(Vec<ContextValue<'a>>),
     /// A JSON array.
-    List(Vec<Value<'a>>),
+    List(Vec<ContextValue<'a>>),
     /// A pair of strings among the items of a JSON array.
     TextPair(Box<TextPair<'a>>),
     /// A pair with a value of any type among the items of a JSON array.
-    Pair(Box<(Cow<'a, str>, Value<'a>)>),
+    Pair(Box<(Cow<'a, str>, ContextValue<'a>)>),
     /// A value of a type that is not modelled; its content was skipped.
     Other(Box<TypeName<'a>>),
 }
@@ -152,88 +152,88 @@ pub enum Named<'a> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Entity<'a> {
     /// Columns and their values.
-    pub attributes: Member<Parameters<'a>>,
+    pub attributes: ContractMember<Parameters<'a>>,
     /// What a client did with the record.
-    pub entity_state: Member<Named<'a>>,
+    pub entity_state: ContractMember<Named<'a>>,
     /// Display texts, also of columns that are not among the attributes.
-    pub formatted_values: Member<Vec<TextPair<'a>>>,
+    pub formatted_values: ContractMember<Vec<TextPair<'a>>>,
     /// Primary key; all zero if the record is named by its alternate key.
-    pub id: Member<Uuid>,
+    pub id: ContractMember<Uuid>,
     /// Alternate key.
-    pub key_attributes: Member<Parameters<'a>>,
+    pub key_attributes: ContractMember<Parameters<'a>>,
     /// Table.
-    pub logical_name: Member<Cow<'a, str>>,
+    pub logical_name: ContractMember<Cow<'a, str>>,
     /// Records written together with this one.
-    pub related_entities: Member<Vec<(Relationship<'a>, Entities<'a>)>>,
+    pub related_entities: ContractMember<Vec<(Relationship<'a>, Entities<'a>)>>,
     /// Row version, with optimistic concurrency only.
-    pub row_version: Member<Cow<'a, str>>,
+    pub row_version: ContractMember<Cow<'a, str>>,
 }
 
 /// A lookup.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reference<'a> {
     /// Primary key of the record.
-    pub id: Member<Uuid>,
+    pub id: ContractMember<Uuid>,
     /// Alternate key; absent before platform 7.1.
-    pub key_attributes: Member<Parameters<'a>>,
+    pub key_attributes: ContractMember<Parameters<'a>>,
     /// Table.
-    pub logical_name: Member<Cow<'a, str>>,
+    pub logical_name: ContractMember<Cow<'a, str>>,
     /// Primary name of the record, usually null.
-    pub name: Member<Cow<'a, str>>,
+    pub name: ContractMember<Cow<'a, str>>,
     /// Row version; absent before platform 7.1.
-    pub row_version: Member<Cow<'a, str>>,
+    pub row_version: ContractMember<Cow<'a, str>>,
 }
 
 /// Several records.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Entities<'a> {
     /// The records.
-    pub entities: Member<Vec<Entity<'a>>>,
+    pub entities: ContractMember<Vec<Entity<'a>>>,
     /// Their table.
-    pub entity_name: Member<Cow<'a, str>>,
+    pub entity_name: ContractMember<Cow<'a, str>>,
     /// Lowest active row version when the records were read.
-    pub min_active_row_version: Member<Cow<'a, str>>,
+    pub min_active_row_version: ContractMember<Cow<'a, str>>,
     /// Whether there are more of them.
-    pub more_records: Member<bool>,
+    pub more_records: ContractMember<bool>,
     /// Where to go on reading.
-    pub paging_cookie: Member<Cow<'a, str>>,
+    pub paging_cookie: ContractMember<Cow<'a, str>>,
     /// How many there are, -1 if not counted.
-    pub total_record_count: Member<i32>,
+    pub total_record_count: ContractMember<i32>,
     /// Whether there are more than were counted.
-    pub total_record_count_limit_exceeded: Member<bool>,
+    pub total_record_count_limit_exceeded: ContractMember<bool>,
 }
 
 /// A value of a linked table in a query result.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Aliased<'a> {
     /// Column.
-    pub attribute_logical_name: Member<Cow<'a, str>>,
+    pub attribute_logical_name: ContractMember<Cow<'a, str>>,
     /// Table.
-    pub entity_logical_name: Member<Cow<'a, str>>,
+    pub entity_logical_name: ContractMember<Cow<'a, str>>,
     /// Whether the value still has to be formatted.
-    pub need_formatting: Member<bool>,
+    pub need_formatting: ContractMember<bool>,
     /// Kind of aggregate.
-    pub return_type: Member<i32>,
+    pub return_type: ContractMember<i32>,
     /// The value.
-    pub value: Member<Value<'a>>,
+    pub value: ContractMember<ContextValue<'a>>,
 }
 
 /// A truth value with a flag that says who may change it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ManagedBool<'a> {
     /// Whether it can be changed.
-    pub can_be_changed: Member<bool>,
+    pub can_be_changed: ContractMember<bool>,
     /// Name of the managed property.
-    pub logical_name: Member<Cow<'a, str>>,
+    pub logical_name: ContractMember<Cow<'a, str>>,
     /// The value.
-    pub value: Member<bool>,
+    pub value: ContractMember<bool>,
 }
 
 /// A relationship.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Relationship<'a> {
     /// Side on which the record stands.
-    pub primary_entity_role: Member<Named<'a>>,
+    pub primary_entity_role: ContractMember<Named<'a>>,
     /// Name.
-    pub schema_name: Member<Cow<'a, str>>,
+    pub schema_name: ContractMember<Cow<'a, str>>,
 }

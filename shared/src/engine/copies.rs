@@ -11,7 +11,7 @@ use lru::LruCache;
 
 use crate::{
     ids::{LockToken, SequenceNumber},
-    moment::Moment,
+    monotonic_time::MonotonicTime,
     outcome::Outcome,
 };
 
@@ -74,7 +74,7 @@ impl<M> Postponed<M> {
 #[derive(Debug)]
 pub(super) struct Copies<M> {
     known: LruCache<Origin, Known>,
-    postponed: Vec<(Moment, Postponed<M>)>,
+    postponed: Vec<(MonotonicTime, Postponed<M>)>,
 }
 
 impl<M> Default for Copies<M> {
@@ -100,7 +100,7 @@ impl<M> Copies<M> {
         {
             known.removed = true;
         }
-        let of_it = |(_, postponed): &mut (Moment, Postponed<M>)| {
+        let of_it = |(_, postponed): &mut (MonotonicTime, Postponed<M>)| {
             postponed.is_returned() && postponed.lineage.key() == message.key()
         };
         self.postponed.extract_if(.., of_it).map(|(_, postponed)| postponed).collect()
@@ -108,7 +108,7 @@ impl<M> Copies<M> {
 
     /// If a copy that this replica has sent takes the place of this message: when to remove it. It has come again because
     /// it could not be removed; trying that again and again at once would use up its deliveries.
-    pub(super) fn replace(&mut self, message: Lineage, now: Moment) -> Option<Moment> {
+    pub(super) fn replace(&mut self, message: Lineage, now: MonotonicTime) -> Option<MonotonicTime> {
         let known = self.known.peek_mut(&message.key())?;
         if known.newest <= message.attempt {
             return None;
@@ -124,24 +124,24 @@ impl<M> Copies<M> {
 
     /// Until when a message must not be copied, because what it is a copy of has not been removed: another copy now would
     /// be one more that stands for the same original.
-    pub(super) fn hold_back(&self, message: Lineage, now: Moment) -> Option<Moment> {
+    pub(super) fn hold_back(&self, message: Lineage, now: MonotonicTime) -> Option<MonotonicTime> {
         let known = self.known.peek(&message.key())?;
         (known.newest == message.attempt && !known.removed).then(|| now + PATIENCE)
     }
 
     /// Settles a message later.
-    pub(super) fn postpone(&mut self, until: Moment, postponed: Postponed<M>) {
+    pub(super) fn postpone(&mut self, until: MonotonicTime, postponed: Postponed<M>) {
         self.postponed.push((until, postponed));
     }
 
     /// What has waited long enough.
-    pub(super) fn due(&mut self, now: Moment) -> Vec<Postponed<M>> {
+    pub(super) fn due(&mut self, now: MonotonicTime) -> Vec<Postponed<M>> {
         if self.postponed.is_empty() {
             return Vec::new();
         }
         let due = self.postponed.extract_if(.., |(until, _)| *until <= now);
         let known = &mut self.known;
-        let in_vain = |(_, postponed): (Moment, Postponed<M>)| {
+        let in_vain = |(_, postponed): (MonotonicTime, Postponed<M>)| {
             if !postponed.is_returned() {
                 return postponed;
             }
@@ -154,7 +154,7 @@ impl<M> Copies<M> {
     }
 
     /// When the next has waited long enough.
-    pub(super) fn next_due(&self) -> Option<Moment> {
+    pub(super) fn next_due(&self) -> Option<MonotonicTime> {
         self.postponed.iter().map(|(until, _)| *until).min()
     }
 
@@ -165,8 +165,9 @@ impl<M> Copies<M> {
 
     /// Everything that waits, or what waits under one lock.
     pub(super) fn withdraw(&mut self, lock: Option<LockToken>) -> Vec<M> {
-        let meant =
-            |(_, postponed): &mut (Moment, Postponed<M>)| lock.is_none_or(|lock| lock == postponed.lock);
+        let meant = |(_, postponed): &mut (MonotonicTime, Postponed<M>)| {
+            lock.is_none_or(|lock| lock == postponed.lock)
+        };
         self.postponed.extract_if(.., meant).map(|(_, postponed)| postponed.message).collect()
     }
 }
@@ -200,8 +201,8 @@ mod tests {
         Outcome::Returned(DeadLetter::new(DeadLetterReason::GraphRefused, "in a test"))
     }
 
-    fn at(seconds: u64) -> Moment {
-        Moment::after_start(Duration::from_secs(seconds))
+    fn at(seconds: u64) -> MonotonicTime {
+        MonotonicTime::after_start(Duration::from_secs(seconds))
     }
 
     #[test]

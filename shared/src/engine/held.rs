@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     ids::{LockToken, UserId},
-    moment::Moment,
+    monotonic_time::MonotonicTime,
     outcome::Outcome,
 };
 
@@ -36,7 +36,7 @@ pub(super) struct Held<M> {
     bytes: usize,
     lineage: Lineage,
     /// When it is handed back; nothing once it has been, as far as it could.
-    until: Option<Moment>,
+    until: Option<MonotonicTime>,
 }
 
 impl<M> Held<M> {
@@ -48,7 +48,7 @@ impl<M> Held<M> {
         users: Vec<UserId>,
         bytes: usize,
         failures: Failures,
-        until: Moment,
+        until: MonotonicTime,
     ) -> Self {
         let (open, outcome, until) = (users.len(), Outcome::Stale, Some(until));
         Self { message, open, outcome, failures, users, bytes, lineage, until }
@@ -63,7 +63,7 @@ pub(super) struct HeldMessages<M> {
     messages: usize,
     bytes: usize,
     /// Nothing is handed back before this time.
-    first: Option<Moment>,
+    first: Option<MonotonicTime>,
 }
 
 impl<M> Default for HeldMessages<M> {
@@ -89,7 +89,7 @@ impl<M> HeldMessages<M> {
     }
 
     /// When the next lock has to be renewed.
-    pub(super) fn next_renewal(&self) -> Option<Moment> {
+    pub(super) fn next_renewal(&self) -> Option<MonotonicTime> {
         self.locks.next_due()
     }
 
@@ -138,7 +138,7 @@ impl<M> HeldMessages<M> {
 
     /// The messages that have been held for so long that they are handed back, each once, in the order in which they
     /// came.
-    pub(super) fn overdue(&mut self, now: Moment) -> Vec<LockToken> {
+    pub(super) fn overdue(&mut self, now: MonotonicTime) -> Vec<LockToken> {
         if self.first.is_none_or(|first| first > now) {
             return Vec::new();
         }
@@ -159,7 +159,7 @@ impl<M> HeldMessages<M> {
     }
 
     /// When the next message may have been held for so long.
-    pub(super) fn next_overdue(&self) -> Option<Moment> {
+    pub(super) fn next_overdue(&self) -> Option<MonotonicTime> {
         self.first
     }
 }
@@ -183,9 +183,9 @@ mod tests {
 
     fn held(users: [u128; 2], failures: Failures) -> HeldMessages<&'static str> {
         let mut held = HeldMessages::default();
-        held.locks().hold(LOCK, Moment::START, 0.5, None);
+        held.locks().hold(LOCK, MonotonicTime::START, 0.5, None);
         let users = users.map(user).into();
-        held.hold(LOCK, Held::new(MESSAGE, LINEAGE, users, 10, failures, Moment::START));
+        held.hold(LOCK, Held::new(MESSAGE, LINEAGE, users, 10, failures, MonotonicTime::START));
         held
     }
 
@@ -221,9 +221,9 @@ mod tests {
     #[test]
     fn a_message_held_too_long_is_handed_back_once_and_its_lock_is_kept_until_it_is_settled() {
         let mut held = held([1, 2], Failures::default());
-        assert_eq!(held.next_overdue(), Some(Moment::START));
-        assert_eq!((held.overdue(Moment::START), held.next_overdue()), (vec![LOCK], None));
-        assert_eq!(held.overdue(Moment::START), []);
+        assert_eq!(held.next_overdue(), Some(MonotonicTime::START));
+        assert_eq!((held.overdue(MonotonicTime::START), held.next_overdue()), (vec![LOCK], None));
+        assert_eq!(held.overdue(MonotonicTime::START), []);
         held.close(TICKET, Outcome::Released);
         assert!(held.close(TICKET, Outcome::Released).is_some());
         assert!(held.next_renewal().is_some());

@@ -4,15 +4,15 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     change::Change,
-    decode::{self, Problem, Subject, Unread, Unreadable},
+    decode::{self, DecodeProblem, Subject, Unread, Unreadable},
     engine::{Failures, Member},
     ids::{ContactId, SequenceNumber, UserId},
+    lww_register::Stamp,
     outcome::Outcome,
-    patch::{Entry, UserPatch, UserWrite},
-    plan::{Needless, Plan, Planner, is_logical_name, truncated, unsupported},
+    patch::{PatchEntry, UserPatch, UserWrite},
+    plan::{Plan, Planner, SkipReason, is_logical_name, truncated, unsupported},
+    priority::Priority,
     reason::{DeadLetter, DeadLetterReason, chain},
-    register::Stamp,
-    urgency::Urgency,
     version::Version,
 };
 
@@ -54,12 +54,12 @@ impl Planned {
     #[must_use]
     pub fn alone(&self, enqueued: Timestamp, arrival: SequenceNumber) -> UserWrite {
         let stamp = self.stamp(enqueued, arrival);
-        let entry = |(property, value)| Entry { property, value, stamp };
+        let entry = |(property, value)| PatchEntry { property, value, stamp };
         UserWrite {
             user: self.user,
             entries: self.patch.clone().into_iter().map(entry).collect(),
             known: Vec::new(),
-            urgency: Urgency::default(),
+            urgency: Priority::default(),
             contacts: vec![self.contact],
         }
     }
@@ -77,11 +77,11 @@ pub enum Intake {
 
 /// What a body reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Read {
+pub enum DecodedBody {
     /// These changes of contacts, and what of the message could not be read as one.
     Changes(Vec<Change>, Failures),
     /// Nothing that could concern a user.
-    Nothing(Needless),
+    Nothing(SkipReason),
 }
 
 impl Intake {
@@ -99,13 +99,13 @@ impl Intake {
 }
 
 /// Plans what was read.
-pub fn plan(read: Read, planner: &Planner) -> Result<Intake, DeadLetter> {
+pub fn plan(read: DecodedBody, planner: &Planner) -> Result<Intake, DeadLetter> {
     let (changes, mut failures) = match read {
-        Read::Changes(changes, unread) => (changes, unread),
-        Read::Nothing(why) => return Ok(Intake::Settle(Outcome::Unchanged(why))),
+        DecodedBody::Changes(changes, unread) => (changes, unread),
+        DecodedBody::Nothing(why) => return Ok(Intake::Settle(Outcome::Unchanged(why))),
     };
     let mut writes = Vec::with_capacity(changes.len());
-    let mut needless = Needless::NothingMapped;
+    let mut needless = SkipReason::NothingMapped;
     for change in &changes {
         let (contact, version) = (change.contact, change.version);
         let member = change.origin.position.map(|position| Member { position, contact: Some(contact) });
@@ -128,14 +128,18 @@ pub fn plan(read: Read, planner: &Planner) -> Result<Intake, DeadLetter> {
 }
 
 /// Reads a body; `marked` as in [`Intake::of`].
-pub fn changes(body: &[u8], content_type: Option<&str>, marked: bool) -> Result<Read, DeadLetter> {
+pub fn changes(body: &[u8], content_type: Option<&str>, marked: bool) -> Result<DecodedBody, DeadLetter> {
     decoded(body, content_type, marked).and_then(reported)
 }
 
 /// Decodes a body; `marked` as in [`Intake::of`].
-pub fn decoded(body: &[u8], content_type: Option<&str>, marked: bool) -> Result<decode::Message, DeadLetter> {
+pub fn decoded(
+    body: &[u8],
+    content_type: Option<&str>,
+    marked: bool,
+) -> Result<decode::DecodedMessage, DeadLetter> {
     let mut decoded = decode::decode(body, content_type).map_err(|error| match error.problem {
-        Problem::Missing("Target" | "Targets") if marked => truncated(),
+        DecodeProblem::Missing("Target" | "Targets") if marked => truncated(),
         _ => undecodable(&error),
     })?;
     if marked {
@@ -145,10 +149,10 @@ pub fn decoded(body: &[u8], content_type: Option<&str>, marked: bool) -> Result<
 }
 
 /// What a decoded body reports, or why there is nothing in it to plan.
-pub fn reported(decoded: decode::Message) -> Result<Read, DeadLetter> {
+pub fn reported(decoded: decode::DecodedMessage) -> Result<DecodedBody, DeadLetter> {
     match decoded.subject {
-        Subject::Contacts { changes, unread } => Ok(Read::Changes(changes, unreadable(unread))),
-        Subject::NoChange => Ok(Read::Nothing(Needless::OperationIgnored)),
+        Subject::Contacts { changes, unread } => Ok(DecodedBody::Changes(changes, unreadable(unread))),
+        Subject::NoChange => Ok(DecodedBody::Nothing(SkipReason::OperationIgnored)),
         Subject::Stripped => Err(truncated()),
         Subject::Unsupported => Err(unsupported(&decoded.name)),
         Subject::OtherEntity { name } => Err(wrong_entity(&name)),

@@ -29,26 +29,26 @@ use self::{
 use crate::{
     gate::{self, Gate, State},
     ids::{LockToken, UserId},
-    lanes::{self, Action, Failure, Fault, Lanes, Success, Work},
-    moment::Moment,
+    lanes::{self, Action, Failure, InstallationFault, Lanes, Success, Work},
+    monotonic_time::MonotonicTime,
     outcome::Outcome,
-    pace::Pace,
     patch::UserWrite,
+    priority::Priority,
     property::Property,
+    rate_limiter::RateLimiter,
     reason::{DeadLetter, DeadLetterReason},
     step::{Step, earliest},
-    urgency::Urgency,
 };
 
 /// Bounds and patience of one replica.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Policy {
+pub struct EnginePolicy {
     /// Bounds of the lanes.
-    pub lanes: lanes::Limits,
+    pub lanes: lanes::LaneLimits,
     /// Bounds of the gate.
-    pub gate: gate::Limits,
+    pub gate: gate::GateLimits,
     /// Write budget.
-    pub pace: Pace,
+    pub pace: RateLimiter,
     /// Bytes of bodies held at once.
     pub bytes: usize,
     /// Age after which a message that still fails is dead-lettered.
@@ -57,14 +57,14 @@ pub struct Policy {
     pub max_lock_hold: Duration,
 }
 
-impl Default for Policy {
+impl Default for EnginePolicy {
     /// What the file of default settings says.
     fn default() -> Self {
         Self {
-            lanes: lanes::Limits::default(),
-            gate: gate::Limits::default(),
+            lanes: lanes::LaneLimits::default(),
+            gate: gate::GateLimits::default(),
             // What Graph allows one app in one tenant.
-            pace: Pace::new(20.0, 20.0),
+            pace: RateLimiter::new(20.0, 20.0),
             bytes: 32 << 20,
             max_age: Duration::from_hours(24),
             max_lock_hold: Duration::from_mins(10),
@@ -80,7 +80,7 @@ pub struct Arrival<M> {
     /// Its lock, which names it from now on.
     pub lock: LockToken,
     /// When the lock was taken.
-    pub taken: Moment,
+    pub taken: MonotonicTime,
     /// Drawn evenly from 0 to 1, so that locks taken together are not renewed together.
     pub jitter: f64,
     /// How long the lock holds.
@@ -94,7 +94,7 @@ pub struct Arrival<M> {
     /// Its original, and which of the messages that stand for it this is.
     pub lineage: Lineage,
     /// How much it is waited for.
-    pub urgency: Urgency,
+    pub urgency: Priority,
     /// What it asks for.
     pub intake: Intake,
 }
@@ -133,7 +133,7 @@ pub type LookResult = Result<Vec<Property>, Failure>;
 /// The decisions of one replica.
 #[derive(Debug)]
 pub struct Engine<M> {
-    policy: Policy,
+    policy: EnginePolicy,
     lanes: Lanes<Ticket>,
     held: HeldMessages<M>,
     ready: VecDeque<Effect<M>>,
@@ -149,7 +149,7 @@ pub struct Engine<M> {
 impl<M> Engine<M> {
     /// An engine that holds nothing.
     #[must_use]
-    pub fn new(policy: Policy) -> Self {
+    pub fn new(policy: EnginePolicy) -> Self {
         Self {
             lanes: Lanes::new(policy.lanes, Gate::new(policy.gate, policy.pace.clone())),
             policy,
@@ -164,7 +164,7 @@ impl<M> Engine<M> {
     }
 
     /// A message arrived.
-    pub fn arrived(&mut self, arrival: Arrival<M>, now: Moment) {
+    pub fn arrived(&mut self, arrival: Arrival<M>, now: MonotonicTime) {
         let Arrival { message, lock, taken, jitter, locked_for, bytes, enqueued, age, .. } = arrival;
         let Arrival { lineage, urgency, intake, .. } = arrival;
         self.locked_for = Some(locked_for);
@@ -199,7 +199,7 @@ impl<M> Engine<M> {
     }
 
     /// What to do next, or until when there is nothing if nothing happens before.
-    pub fn next(&mut self, now: Moment) -> Step<Effect<M>> {
+    pub fn next(&mut self, now: MonotonicTime) -> Step<Effect<M>> {
         let due = self.held.locks().due(now);
         if !due.is_empty() {
             return Step::Do(Effect::Renew(due));
@@ -229,9 +229,9 @@ impl<M> Engine<M> {
         Step::Wait(earliest([lanes, probe, self.copies.next_due(), earliest(held)]))
     }
 
-    /// A write ended. `share` is drawn evenly from 0 to 1.
-    pub fn write_ended(&mut self, user: UserId, result: WriteResult, now: Moment, share: f64) {
-        let settled = self.lanes.finished(user, result, now, share);
+    /// A write ended. `jitter` is drawn evenly from 0 to 1.
+    pub fn write_ended(&mut self, user: UserId, result: WriteResult, now: MonotonicTime, jitter: f64) {
+        let settled = self.lanes.finished(user, result, now, jitter);
         self.close(settled, now);
         if self.stopping || self.state(now) == State::Paused {
             self.release_waiting(now);
@@ -251,7 +251,7 @@ impl<M> Engine<M> {
 
     /// Why nothing is written, while the installation is at fault.
     #[must_use]
-    pub fn fault(&self) -> Option<&Fault> {
+    pub fn fault(&self) -> Option<&InstallationFault> {
         self.lanes.fault()
     }
 
@@ -273,8 +273,8 @@ impl<M> Engine<M> {
     }
 
     /// A look at a user ended: with the properties whose values were undone, or with a failure.
-    pub fn verified(&mut self, user: UserId, result: LookResult, now: Moment, share: f64) {
-        let settled = self.lanes.verified(user, result, now, share);
+    pub fn verified(&mut self, user: UserId, result: LookResult, now: MonotonicTime, jitter: f64) {
+        let settled = self.lanes.verified(user, result, now, jitter);
         self.close(settled, now);
         if self.stopping || self.state(now) == State::Paused {
             self.release_waiting(now);
@@ -287,7 +287,11 @@ impl<M> Engine<M> {
     }
 
     /// The renewals that were asked for are answered. Returns how many locks are lost.
-    pub fn renewed(&mut self, answers: impl IntoIterator<Item = (LockToken, Renewal)>, now: Moment) -> usize {
+    pub fn renewed(
+        &mut self,
+        answers: impl IntoIterator<Item = (LockToken, Renewal)>,
+        now: MonotonicTime,
+    ) -> usize {
         let lost = self.held.locks().renewed(answers, now);
         for lock in &lost {
             self.lock_lost(*lock, now);
@@ -301,20 +305,20 @@ impl<M> Engine<M> {
     }
 
     /// A lock is lost: what of the message was not written yet must not be, because it comes again.
-    fn lock_lost(&mut self, lock: LockToken, now: Moment) {
+    fn lock_lost(&mut self, lock: LockToken, now: MonotonicTime) {
         let postponed = self.copies.withdraw(Some(lock));
         self.give_back(postponed);
         self.withdraw(lock, &Outcome::Released, now);
     }
 
     /// A probe ended.
-    pub fn probed(&mut self, well: bool, now: Moment, share: f64) {
+    pub fn probed(&mut self, well: bool, now: MonotonicTime, jitter: f64) {
         self.probing = false;
-        self.lanes.probed(well, now, share);
+        self.lanes.probed(well, now, jitter);
     }
 
     /// Starts nothing more and gives back what was not begun.
-    pub fn stop(&mut self, now: Moment) {
+    pub fn stop(&mut self, now: MonotonicTime) {
         self.stopping = true;
         self.release_waiting(now);
         let postponed = self.copies.withdraw(None);
@@ -329,7 +333,7 @@ impl<M> Engine<M> {
 
     /// What holds writes back now.
     #[must_use]
-    pub fn state(&self, now: Moment) -> State {
+    pub fn state(&self, now: MonotonicTime) -> State {
         self.lanes.gate().state(now)
     }
 
@@ -379,7 +383,7 @@ impl<M> Engine<M> {
     /// not messages, because a hundred changes of one user are one write. None while the installation is at
     /// fault, and one at a time while it is on trial.
     #[must_use]
-    pub fn credit(&self, now: Moment) -> usize {
+    pub fn credit(&self, now: MonotonicTime) -> usize {
         if self.stopping {
             return 0;
         }
@@ -406,7 +410,7 @@ impl<M> Engine<M> {
         possible.saturating_sub(self.lanes.waiting_lanes())
     }
 
-    fn withdraw(&mut self, lock: LockToken, outcome: &Outcome, now: Moment) {
+    fn withdraw(&mut self, lock: LockToken, outcome: &Outcome, now: MonotonicTime) {
         for user in self.held.users(lock).to_vec() {
             let withdrawn = self.lanes.withdraw(user, |ticket| ticket.lock == lock);
             self.close(withdrawn.into_iter().map(|work| (work, outcome.clone())).collect(), now);
@@ -414,7 +418,7 @@ impl<M> Engine<M> {
     }
 
     /// A message held too long is handed back as a copy for later; its lock could be lost at any time.
-    fn hand_back_long_held(&mut self, now: Moment) {
+    fn hand_back_long_held(&mut self, now: MonotonicTime) {
         for lock in self.held.overdue(now) {
             let letter = DeadLetter::new(
                 DeadLetterReason::RetryBudgetExhausted,
@@ -424,7 +428,7 @@ impl<M> Engine<M> {
         }
     }
 
-    fn release_waiting(&mut self, now: Moment) {
+    fn release_waiting(&mut self, now: MonotonicTime) {
         let released = self.lanes.release_waiting();
         self.close(released, now);
     }
@@ -440,7 +444,7 @@ impl<M> Engine<M> {
         self.ready.extend(messages.into_iter().map(release));
     }
 
-    fn close(&mut self, settled: Vec<(Work<Ticket>, Outcome)>, now: Moment) {
+    fn close(&mut self, settled: Vec<(Work<Ticket>, Outcome)>, now: MonotonicTime) {
         for (work, outcome) in settled {
             let lock = work.ticket.lock;
             let Some((message, outcome, lineage)) = self.held.close(work.ticket, outcome) else { continue };

@@ -8,7 +8,7 @@ use std::{ops::Range, time::Duration};
 
 use crate::{
     ids::{IdMap, LockToken},
-    moment::Moment,
+    monotonic_time::MonotonicTime,
 };
 
 /// Tokens renewed in one request.
@@ -45,19 +45,19 @@ pub struct Locks<T> {
     /// How long a lock holds.
     length: Duration,
     /// No renewal is due before this time.
-    next: Option<Moment>,
+    next: Option<MonotonicTime>,
     /// When the request that is under way was begun; there is one at a time.
-    asked: Option<Moment>,
+    asked: Option<MonotonicTime>,
 }
 
 #[derive(Debug)]
 struct Lock<T> {
     /// When it was taken or last extended.
-    since: Moment,
+    since: MonotonicTime,
     /// At which part of its length it is renewed.
     part: f64,
     /// When it is renewed next; never, once it is lost.
-    due: Option<Moment>,
+    due: Option<MonotonicTime>,
     under: T,
 }
 
@@ -70,7 +70,7 @@ impl<T> Default for Locks<T> {
 
 impl<T> Locks<T> {
     /// A lock was taken at that time. `jitter` is drawn evenly from 0 to 1.
-    pub fn hold(&mut self, lock: LockToken, since: Moment, jitter: f64, under: T) {
+    pub fn hold(&mut self, lock: LockToken, since: MonotonicTime, jitter: f64, under: T) {
         let part = PART.start + (PART.end - PART.start) * jitter.clamp(0.0, 1.0);
         let due = since + self.length.mul_f64(part);
         self.held.insert(lock, Lock { since, part, due: Some(due), under });
@@ -118,7 +118,7 @@ impl<T> Locks<T> {
 
     /// The locks to renew now in one request, and then also those that will be due soon; none while a request is under
     /// way. Whoever gets some reports them with [`Locks::renewed`].
-    pub fn due(&mut self, now: Moment) -> Vec<LockToken> {
+    pub fn due(&mut self, now: MonotonicTime) -> Vec<LockToken> {
         if self.asked.is_some() || self.next.is_none_or(|next| next > now) {
             return Vec::new();
         }
@@ -138,7 +138,7 @@ impl<T> Locks<T> {
 
     /// When to ask for [`Locks::due`] next, if nothing happens before.
     #[must_use]
-    pub fn next_due(&self) -> Option<Moment> {
+    pub fn next_due(&self) -> Option<MonotonicTime> {
         self.next.filter(|_| self.asked.is_none())
     }
 
@@ -147,7 +147,7 @@ impl<T> Locks<T> {
     pub fn renewed(
         &mut self,
         answers: impl IntoIterator<Item = (LockToken, Renewal)>,
-        now: Moment,
+        now: MonotonicTime,
     ) -> Vec<LockToken> {
         let since = self.asked.take().unwrap_or(now);
         let mut lost = Vec::new();
@@ -170,11 +170,11 @@ impl<T> Locks<T> {
         lost
     }
 
-    fn first(&self) -> Option<Moment> {
+    fn first(&self) -> Option<MonotonicTime> {
         self.held.values().filter_map(|lock| lock.due).min()
     }
 
-    fn plan(&mut self, due: Moment) {
+    fn plan(&mut self, due: MonotonicTime) {
         self.next = Some(self.next.map_or(due, |next| next.min(due)));
     }
 }
@@ -196,7 +196,7 @@ mod tests {
     /// A queue whose locks hold for a time that is not known at first.
     struct Queue {
         truth: Duration,
-        until: IdMap<LockToken, Moment>,
+        until: IdMap<LockToken, MonotonicTime>,
         requests: usize,
         /// Parts of their time after which locks were renewed.
         parts: Vec<f64>,
@@ -204,7 +204,7 @@ mod tests {
     }
 
     impl Queue {
-        fn renew(&mut self, due: Vec<LockToken>, now: Moment) -> Vec<(LockToken, Renewal)> {
+        fn renew(&mut self, due: Vec<LockToken>, now: MonotonicTime) -> Vec<(LockToken, Renewal)> {
             self.requests += 1;
             let renew = |lock: LockToken| {
                 let Some(until) = self.until.get_mut(&lock).filter(|until| **until > now) else {
@@ -221,7 +221,7 @@ mod tests {
     /// Holds so many locks for five of their lengths, the length becoming known after `late`; it is asked for once a
     /// second.
     fn hold(count: u32, truth: u64, guess: u64, late: u64) -> Queue {
-        let (truth, start) = (seconds(truth), Moment::START + seconds(100));
+        let (truth, start) = (seconds(truth), MonotonicTime::START + seconds(100));
         let mut queue = Queue { truth, until: IdMap::default(), requests: 0, parts: Vec::new(), lost: 0 };
         let mut locks = Locks::default();
         locks.learn(seconds(guess));
@@ -275,11 +275,11 @@ mod tests {
     #[test]
     fn a_lock_that_was_released_is_renewed_no_more() {
         let mut locks = Locks::default();
-        locks.hold(lock(1), Moment::START, 0.5, "a message");
+        locks.hold(lock(1), MonotonicTime::START, 0.5, "a message");
         assert_eq!(locks.release(lock(1)), Some("a message"));
-        assert_eq!(locks.due(Moment::START + seconds(10)), []);
-        locks.hold(lock(2), Moment::START, 0.5, "another one");
-        let now = Moment::START + seconds(3);
+        assert_eq!(locks.due(MonotonicTime::START + seconds(10)), []);
+        locks.hold(lock(2), MonotonicTime::START, 0.5, "another one");
+        let now = MonotonicTime::START + seconds(3);
         assert_eq!(locks.due(now), [lock(2)]);
         locks.release(lock(2));
         assert_eq!(locks.renewed([(lock(2), Renewal::Lost)], now), [], "it is not held any more");
@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn one_request_is_under_way_at_a_time_and_what_failed_is_asked_for_soon() {
         let mut locks = Locks::default();
-        let at = |millis| Moment::START + Duration::from_millis(millis);
+        let at = |millis| MonotonicTime::START + Duration::from_millis(millis);
         for number in 1..=3 {
             locks.hold(lock(number), at(0), 0.5, number);
         }

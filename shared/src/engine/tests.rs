@@ -8,32 +8,39 @@ use crate::{
     class::Class,
     ids::{ContactId, SequenceNumber},
     patch::{PropertyValue, UserPatch},
-    plan::Needless,
+    plan::SkipReason,
     version::Version,
 };
 
-fn engine_with(pace: Pace) -> Engine<LockToken> {
+fn engine_with(pace: RateLimiter) -> Engine<LockToken> {
     Engine::new(policy(pace))
 }
 
-fn policy(pace: Pace) -> Policy {
-    let lanes = lanes::Limits {
+fn policy(pace: RateLimiter) -> EnginePolicy {
+    let lanes = lanes::LaneLimits {
         concurrency: 2,
         messages: 10,
-        retries: lanes::Limits::default().retries.with_tries(2),
+        retries: lanes::LaneLimits::default().retries.with_tries(2),
         many_users: 3,
-        ..lanes::Limits::default()
+        ..lanes::LaneLimits::default()
     };
-    let gate = gate::Limits { breaker_users: 3, ..gate::Limits::default() };
-    Policy { lanes, gate, pace, bytes: 1_000, max_age: Duration::from_hours(1), ..Policy::default() }
+    let gate = gate::GateLimits { breaker_users: 3, ..gate::GateLimits::default() };
+    EnginePolicy {
+        lanes,
+        gate,
+        pace,
+        bytes: 1_000,
+        max_age: Duration::from_hours(1),
+        ..EnginePolicy::default()
+    }
 }
 
 fn engine() -> Engine<LockToken> {
-    engine_with(Pace::unlimited())
+    engine_with(RateLimiter::unlimited())
 }
 
-fn at(seconds: u64) -> Moment {
-    Moment::after_start(Duration::from_secs(seconds))
+fn at(seconds: u64) -> MonotonicTime {
+    MonotonicTime::after_start(Duration::from_secs(seconds))
 }
 
 fn lock(n: u128) -> LockToken {
@@ -69,7 +76,7 @@ fn arrival(n: u128, users: &[u128]) -> Arrival<LockToken> {
             attempt: 0,
             content: 0,
         },
-        urgency: Urgency::Live,
+        urgency: Priority::Live,
         intake: Intake::Work(planned.collect(), Failures::default()),
     }
 }
@@ -83,12 +90,15 @@ fn failure(class: Class) -> WriteResult {
     Err(Failure { class, dead_letter, grace: None, suspicion: None })
 }
 
-fn effects(engine: &mut Engine<LockToken>, now: Moment) -> Vec<Effect<LockToken>> {
+fn effects(engine: &mut Engine<LockToken>, now: MonotonicTime) -> Vec<Effect<LockToken>> {
     effects_until(engine, now).0
 }
 
 /// What the engine asks for now, and until when it then waits.
-fn effects_until(engine: &mut Engine<LockToken>, now: Moment) -> (Vec<Effect<LockToken>>, Option<Moment>) {
+fn effects_until(
+    engine: &mut Engine<LockToken>,
+    now: MonotonicTime,
+) -> (Vec<Effect<LockToken>>, Option<MonotonicTime>) {
     let mut effects = Vec::new();
     loop {
         match engine.next(now) {
@@ -121,7 +131,7 @@ fn a_message_of_two_users_is_settled_when_both_are_written() {
 #[test]
 fn what_needs_no_write_is_settled_at_once() {
     let mut engine = engine();
-    let outcome = Outcome::Unchanged(Needless::NotAPortalUser);
+    let outcome = Outcome::Unchanged(SkipReason::NotAPortalUser);
     engine.arrived(Arrival { intake: Intake::Settle(outcome.clone()), ..arrival(1, &[]) }, at(0));
     assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(1), outcome)]);
 }
@@ -138,7 +148,7 @@ fn credit_is_bounded_by_messages_and_by_bytes() {
 
 #[test]
 fn credit_counts_writes_that_fit_into_the_time_of_a_lock() {
-    let mut engine = engine_with(Pace::new(1.0, 1.0));
+    let mut engine = engine_with(RateLimiter::new(1.0, 1.0));
     let short = |n, users: &[u128]| Arrival { locked_for: Duration::from_secs(8), ..arrival(n, users) };
     engine.arrived(short(1, &[1]), at(0));
     assert_eq!(engine.credit(at(0)), 3, "four writes fit into half of eight seconds, and one is owed");
@@ -206,7 +216,7 @@ fn a_message_held_too_long_is_handed_back_for_later() {
 
 #[test]
 fn a_lost_lock_takes_the_message_out_before_its_write() {
-    let mut engine = engine_with(Pace::new(1.0, 1.0));
+    let mut engine = engine_with(RateLimiter::new(1.0, 1.0));
     engine.arrived(arrival(1, &[1]), at(0));
     engine.arrived(arrival(2, &[2]), at(0));
     assert_eq!(effects(&mut engine, at(1)).len(), 1, "the newest first");
@@ -321,7 +331,7 @@ impl UnderWay {
         }
     }
 
-    fn happen(&mut self, engine: &mut Engine<LockToken>, event: Event, number: u128, now: Moment) {
+    fn happen(&mut self, engine: &mut Engine<LockToken>, event: Event, number: u128, now: MonotonicTime) {
         match event {
             Event::Arrive { user } => {
                 let locked_for = Duration::from_secs(5);
@@ -361,9 +371,9 @@ proptest! {
     fn asked_before_the_time_it_announced_the_engine_does_nothing_and_then_it_acts_or_names_a_later_one(
         events in prop::collection::vec(event(), 1..80),
     ) {
-        let mut engine = Engine::new(Policy {
-            lanes: lanes::Limits { verify_after: Some(Duration::from_secs(4)), ..policy(Pace::new(2.0, 3.0)).lanes },
-            ..policy(Pace::new(2.0, 3.0))
+        let mut engine = Engine::new(EnginePolicy {
+            lanes: lanes::LaneLimits { verify_after: Some(Duration::from_secs(4)), ..policy(RateLimiter::new(2.0, 3.0)).lanes },
+            ..policy(RateLimiter::new(2.0, 3.0))
         });
         let (mut under_way, mut now) = (UnderWay::default(), at(0));
         for (number, event) in (1..).zip(events) {
@@ -411,7 +421,7 @@ fn a_lock_is_renewed_from_the_arrival_of_its_message_to_the_end_of_its_settlemen
 
 #[test]
 fn a_renewal_that_shows_a_lock_to_be_lost_takes_the_message_out() {
-    let mut engine = engine_with(Pace::new(1.0, 1.0));
+    let mut engine = engine_with(RateLimiter::new(1.0, 1.0));
     let short = |n| Arrival { locked_for: Duration::from_secs(10), ..arrival(n, &[n]) };
     engine.arrived(short(1), at(0));
     engine.arrived(short(2), at(0));

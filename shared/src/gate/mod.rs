@@ -7,11 +7,11 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use crate::{ids::UserId, moment::Moment, pace::Pace, retry::Ladder};
+use crate::{ids::UserId, monotonic_time::MonotonicTime, rate_limiter::RateLimiter, retry::Ladder};
 
 /// When the breaker opens and how probing backs off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct GateLimits {
     /// Different users that must fail in a row before the breaker opens.
     pub breaker_users: usize,
     /// Delays between probes, while the breaker is open or intake is paused.
@@ -22,7 +22,7 @@ pub struct Limits {
     pub longest_wait: Duration,
 }
 
-impl Default for Limits {
+impl Default for GateLimits {
     /// What the file of default settings says.
     fn default() -> Self {
         // Hammering while throttled postpones recovery, so half of each wait is certain.
@@ -38,7 +38,7 @@ pub enum State {
     /// Nothing does.
     Open,
     /// Graph asked for time until then.
-    Throttled(Moment),
+    Throttled(MonotonicTime),
     /// Many users failed in a row; one probe at a time.
     BreakerOpen,
     /// The installation is at fault; nothing is written until a probe succeeds.
@@ -50,9 +50,9 @@ pub enum State {
 /// The gate.
 #[derive(Debug)]
 pub struct Gate {
-    limits: Limits,
-    pace: Pace,
-    closed_until: Moment,
+    limits: GateLimits,
+    pace: RateLimiter,
+    closed_until: MonotonicTime,
     throttles_in_a_row: u32,
     failed_users: HashSet<UserId>,
     breaker: Option<Probing>,
@@ -64,7 +64,7 @@ pub struct Gate {
 #[derive(Clone, Copy, Debug)]
 struct Probing {
     failures: u32,
-    next: Moment,
+    next: MonotonicTime,
     under_way: bool,
 }
 
@@ -74,7 +74,7 @@ pub enum Permit {
     /// Start it now.
     Now,
     /// Ask again then.
-    At(Moment),
+    At(MonotonicTime),
     /// Ask again when a write that is under way has ended.
     AfterProbe,
 }
@@ -82,11 +82,11 @@ pub enum Permit {
 impl Gate {
     /// An open gate.
     #[must_use]
-    pub fn new(limits: Limits, pace: Pace) -> Self {
+    pub fn new(limits: GateLimits, pace: RateLimiter) -> Self {
         Self {
             limits,
             pace,
-            closed_until: Moment::START,
+            closed_until: MonotonicTime::START,
             throttles_in_a_row: 0,
             failed_users: HashSet::new(),
             breaker: None,
@@ -97,7 +97,7 @@ impl Gate {
 
     /// What holds writes back at this moment.
     #[must_use]
-    pub fn state(&self, now: Moment) -> State {
+    pub fn state(&self, now: MonotonicTime) -> State {
         if self.pause.is_some() {
             if self.trial { State::Trial } else { State::Paused }
         } else if self.breaker.is_some() {
@@ -111,7 +111,7 @@ impl Gate {
 
     /// When to probe whether the installation works again; `None` unless it is at fault.
     #[must_use]
-    pub fn probe_due(&self) -> Option<Moment> {
+    pub fn probe_due(&self) -> Option<MonotonicTime> {
         self.pause.as_ref().filter(|_| !self.trial).map(|probing| probing.next)
     }
 
@@ -129,7 +129,7 @@ impl Gate {
 
     /// When the budget has so many writes at hand; `None` if it never has.
     #[must_use]
-    pub fn enough_at(&self, writes: usize, now: Moment) -> Option<Moment> {
+    pub fn enough_at(&self, writes: usize, now: MonotonicTime) -> Option<MonotonicTime> {
         #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
         self.pace.holds_at(writes as f64, now)
     }
@@ -137,12 +137,12 @@ impl Gate {
     /// When a look, which costs nothing of the write budget, may be made; `None` while the installation is at
     /// fault. An open breaker does not hold it back: its success is as good as that of a write.
     #[must_use]
-    pub fn may_look_at(&self, now: Moment) -> Option<Moment> {
+    pub fn may_look_at(&self, now: MonotonicTime) -> Option<MonotonicTime> {
         (self.pause.is_none() || self.trial).then(|| self.closed_until.max(now))
     }
 
     /// Asks to start a write, and takes one from the budget if the answer is [`Permit::Now`].
-    pub fn ask(&mut self, now: Moment) -> Permit {
+    pub fn ask(&mut self, now: MonotonicTime) -> Permit {
         if self.pause.is_some() && !self.trial {
             return Permit::AfterProbe;
         }
@@ -150,7 +150,7 @@ impl Gate {
         if probing.as_ref().is_some_and(|probing| probing.under_way) {
             return Permit::AfterProbe;
         }
-        let probe = probing.as_ref().map_or(Moment::START, |probing| probing.next);
+        let probe = probing.as_ref().map_or(MonotonicTime::START, |probing| probing.next);
         let opens = self.closed_until.max(probe);
         if opens > now {
             return Permit::At(opens.max(self.pace.ready_at(now)));
@@ -165,7 +165,7 @@ impl Gate {
     }
 
     /// A write was accepted: nothing holds writes back any more.
-    pub fn written(&mut self, now: Moment) {
+    pub fn written(&mut self, now: MonotonicTime) {
         self.seen_well(now);
         self.pause = None;
         self.trial = false;
@@ -173,14 +173,14 @@ impl Gate {
     }
 
     /// A write was refused for a fault of its own. Graph is well, but whether it accepts writes is not shown.
-    pub fn answered(&mut self, now: Moment) {
+    pub fn answered(&mut self, now: MonotonicTime) {
         self.seen_well(now);
         self.pace.succeeded(now);
     }
 
     /// Something that costs nothing of the write budget was answered well. It tells nothing about that budget, and
     /// nothing about a fault of the installation.
-    pub fn seen_well(&mut self, now: Moment) {
+    pub fn seen_well(&mut self, now: MonotonicTime) {
         self.throttles_in_a_row = 0;
         self.failed_users.clear();
         self.breaker = None;
@@ -188,7 +188,7 @@ impl Gate {
     }
 
     /// What was to show whether Graph or the installation is well has shown neither; the next may be tried at once.
-    pub fn undecided(&mut self, now: Moment) {
+    pub fn undecided(&mut self, now: MonotonicTime) {
         if let Some(probing) = self.pause.as_mut().or(self.breaker.as_mut())
             && probing.under_way
         {
@@ -198,50 +198,50 @@ impl Gate {
     }
 
     /// A look at the user showed that the write that had been permitted was not needed.
-    pub fn spared(&mut self, now: Moment) {
+    pub fn spared(&mut self, now: MonotonicTime) {
         self.seen_well(now);
         self.pace.give_back();
     }
 
     /// Graph hints that a limit is near.
-    pub fn near_limit(&mut self, now: Moment) {
+    pub fn near_limit(&mut self, now: MonotonicTime) {
         self.pace.near_limit(now);
     }
 
     /// Graph asked everyone to wait.
-    pub fn throttled(&mut self, retry_after: Option<Duration>, now: Moment, share: f64) {
+    pub fn throttled(&mut self, retry_after: Option<Duration>, now: MonotonicTime, jitter: f64) {
         self.throttles_in_a_row += 1;
         let wait = retry_after.map_or_else(
-            || self.limits.throttle.wait(self.throttles_in_a_row, share),
+            || self.limits.throttle.wait(self.throttles_in_a_row, jitter),
             |asked| asked.min(self.limits.longest_wait),
         );
         self.closed_until = self.closed_until.max(now + wait);
         self.pace.throttled(now, self.closed_until);
-        self.end_probe(now, share, false);
+        self.end_probe(now, jitter, false);
     }
 
     /// A write of this user failed in a way that may pass.
-    pub fn failed(&mut self, user: UserId, now: Moment, share: f64) {
+    pub fn failed(&mut self, user: UserId, now: MonotonicTime, jitter: f64) {
         self.failed_users.insert(user);
         if self.breaker.is_none() && self.failed_users.len() >= self.limits.breaker_users {
             self.breaker = Some(Probing { failures: 0, next: now, under_way: true });
         }
-        self.end_probe(now, share, true);
+        self.end_probe(now, jitter, true);
     }
 
     /// The installation is at fault: nothing goes out until a probe says that it works again.
-    pub fn pause(&mut self, now: Moment, share: f64) {
+    pub fn pause(&mut self, now: MonotonicTime, jitter: f64) {
         let pause = self.pause.get_or_insert(Probing { failures: 0, next: now, under_way: true });
         // Writes that were under way when the pause began fail too; they are not probes that failed.
         pause.under_way |= self.trial || pause.next <= now;
         self.trial = false;
-        self.end_probe(now, share, true);
+        self.end_probe(now, jitter, true);
     }
 
     /// The same where only a write can show whether it is over: it is tried often, because those who are tried first
     /// may be the very ones that are refused for themselves.
-    pub fn pause_briefly(&mut self, now: Moment, share: f64) {
-        self.pause(now, share);
+    pub fn pause_briefly(&mut self, now: MonotonicTime, jitter: f64) {
+        self.pause(now, jitter);
         let longest = now + self.limits.probe.ceiling(2);
         if let Some(pause) = &mut self.pause {
             pause.next = pause.next.min(longest);
@@ -249,7 +249,7 @@ impl Gate {
     }
 
     /// A probe succeeded: one write at a time may show whether that is all it takes.
-    pub fn begin_trial(&mut self, now: Moment) {
+    pub fn begin_trial(&mut self, now: MonotonicTime) {
         if let Some(pause) = &mut self.pause {
             pause.next = now;
             pause.under_way = false;
@@ -265,7 +265,7 @@ impl Gate {
         }
     }
 
-    fn end_probe(&mut self, now: Moment, share: f64, failed: bool) {
+    fn end_probe(&mut self, now: MonotonicTime, jitter: f64, failed: bool) {
         let Some(probing) = self.pause.as_mut().or(self.breaker.as_mut()) else { return };
         if !probing.under_way {
             return;
@@ -273,7 +273,7 @@ impl Gate {
         probing.under_way = false;
         if failed {
             probing.failures += 1;
-            probing.next = now + self.limits.probe.wait(probing.failures, share);
+            probing.next = now + self.limits.probe.wait(probing.failures, jitter);
         }
     }
 }
@@ -288,11 +288,14 @@ mod tests {
 
     fn gate() -> Gate {
         let longest_wait = Duration::from_mins(5);
-        Gate::new(Limits { breaker_users: 3, longest_wait, ..Limits::default() }, Pace::unlimited())
+        Gate::new(
+            GateLimits { breaker_users: 3, longest_wait, ..GateLimits::default() },
+            RateLimiter::unlimited(),
+        )
     }
 
-    fn at(seconds: u64) -> Moment {
-        Moment::after_start(Duration::from_secs(seconds))
+    fn at(seconds: u64) -> MonotonicTime {
+        MonotonicTime::after_start(Duration::from_secs(seconds))
     }
 
     fn user(n: u128) -> UserId {

@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 
 use lru::LruCache;
 
-use super::traffic::{About, Suspicion};
+use super::api::{About, Suspicion};
 use crate::{
     ids::{SequenceNumber, UserId},
     property::Property,

@@ -1,17 +1,17 @@
 //! What becomes of a write that failed, and what it says about Graph, the installation and the user.
 
 use super::{
-    Fault, Lanes, Suspicion, Work,
+    InstallationFault, Lanes, Suspicion, Work,
+    api::{About, Failure},
     evidence::Judgement,
     parked::Refused,
-    traffic::{About, Failure},
-    turns::Newness,
+    ready_queue::Newness,
 };
 use crate::{
     class::Class,
     gate::State,
     ids::UserId,
-    moment::Moment,
+    monotonic_time::MonotonicTime,
     outcome::Outcome,
     property::Property,
     reason::{DeadLetter, DeadLetterReason},
@@ -23,7 +23,7 @@ pub(super) type Settled<T> = Vec<(Work<T>, Outcome)>;
 impl<T> Lanes<T> {
     /// Why nothing is written, while the installation is at fault.
     #[must_use]
-    pub fn fault(&self) -> Option<&Fault> {
+    pub fn fault(&self) -> Option<&InstallationFault> {
         self.fault.as_ref()
     }
 
@@ -33,20 +33,27 @@ impl<T> Lanes<T> {
     }
 
     /// The write of this user failed.
-    pub(super) fn failed(&mut self, user: UserId, failure: &Failure, now: Moment, share: f64) -> Settled<T> {
+    pub(super) fn failed(
+        &mut self,
+        user: UserId,
+        failure: &Failure,
+        now: MonotonicTime,
+        jitter: f64,
+    ) -> Settled<T> {
         if let Some(suspicion) = &failure.suspicion {
-            return self.suspected(user, failure, suspicion, now, share);
+            return self.suspected(user, failure, suspicion, now, jitter);
         }
         match failure.class {
-            Class::Transient => self.failed_for_now(user, failure, now, share),
+            Class::Transient => self.failed_for_now(user, failure, now, jitter),
             Class::Throttled { retry_after } => {
-                self.gate.throttled(retry_after, now, share);
+                self.gate.throttled(retry_after, now, jitter);
                 self.turn_back(user);
                 Vec::new()
             }
             Class::Installation => {
-                let fault = Fault { about: None, text: failure.dead_letter.description.as_str().into() };
-                self.at_fault(user, &failure.dead_letter, fault, now, share)
+                let fault =
+                    InstallationFault { about: None, text: failure.dead_letter.description.as_str().into() };
+                self.at_fault(user, &failure.dead_letter, fault, now, jitter)
             }
             Class::Permanent => {
                 self.gate.answered(now);
@@ -56,20 +63,26 @@ impl<T> Lanes<T> {
     }
 
     /// Graph, or the way to it, failed in a way that may pass.
-    fn failed_for_now(&mut self, user: UserId, failure: &Failure, now: Moment, share: f64) -> Settled<T> {
+    fn failed_for_now(
+        &mut self,
+        user: UserId,
+        failure: &Failure,
+        now: MonotonicTime,
+        jitter: f64,
+    ) -> Settled<T> {
         // A user who may only be too new, or one whose value Graph stumbles over, says nothing about Graph's health.
         if failure.grace.is_some() {
             self.gate.answered(now);
             if self.is_out_of_grace(user, failure, now) {
                 return self.refused(user, &failure.dead_letter, now);
             }
-            return self.try_again(user, now, share);
+            return self.try_again(user, now, jitter);
         }
         let own = self.evidence.fails(user);
         if own {
             self.gate.undecided(now);
         } else {
-            self.gate.failed(user, now, share);
+            self.gate.failed(user, now, jitter);
         }
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
         lane.failures += 1;
@@ -78,7 +91,7 @@ impl<T> Lanes<T> {
             let well = matches!(self.gate.state(now), State::Open);
             return self.end_write(user, now, |work| later(work, &failure.dead_letter, own, well, now));
         }
-        self.wait_for_another_try(user, now, share);
+        self.wait_for_another_try(user, now, jitter);
         Vec::new()
     }
 
@@ -88,8 +101,8 @@ impl<T> Lanes<T> {
         user: UserId,
         failure: &Failure,
         suspicion: &Suspicion,
-        now: Moment,
-        share: f64,
+        now: MonotonicTime,
+        jitter: f64,
     ) -> Settled<T> {
         let trial = self.gate.state(now) == State::Trial;
         if suspicion.about == About::Way {
@@ -100,7 +113,7 @@ impl<T> Lanes<T> {
         let known = trial || self.was_refused_before(user) || self.evidence.doubts(&suspicion.kind);
         let waits = failure.grace.is_some() && !known;
         if waits && !self.is_out_of_grace(user, failure, now) {
-            return self.try_again(user, now, share);
+            return self.try_again(user, now, jitter);
         }
         // One value must not speak for the others that were merged with it.
         if suspicion.is_about_values() && self.take_apart(user, now) {
@@ -118,7 +131,7 @@ impl<T> Lanes<T> {
             Judgement::Own => self.refused(user, &failure.dead_letter, now),
             Judgement::Everybody => {
                 let fault = everybody(suspicion, &suspects, &failure.dead_letter);
-                self.at_fault(user, &failure.dead_letter, fault, now, share)
+                self.at_fault(user, &failure.dead_letter, fault, now, jitter)
             }
             Judgement::Property => {
                 let mut settled = self.set_aside(user, &failure.dead_letter, now);
@@ -129,11 +142,11 @@ impl<T> Lanes<T> {
                 settled
             }
             Judgement::Unclear if trial => {
-                self.gate.pause(now, share);
+                self.gate.pause(now, jitter);
                 self.set_aside(user, &failure.dead_letter, now)
             }
             Judgement::Unclear if suspicion.about == About::Denial => {
-                self.denied_for_now(user, failure, now, share)
+                self.denied_for_now(user, failure, now, jitter)
             }
             // Others were written meanwhile, or nothing else happened: it is its own.
             Judgement::Unclear if self.was_refused_before(user) => self.dead(user, &failure.dead_letter, now),
@@ -146,13 +159,19 @@ impl<T> Lanes<T> {
 
     /// A denial of which nothing tells yet whom it is about: never for good, because a permission that was withdrawn
     /// looks the same.
-    fn denied_for_now(&mut self, user: UserId, failure: &Failure, now: Moment, share: f64) -> Settled<T> {
+    fn denied_for_now(
+        &mut self,
+        user: UserId,
+        failure: &Failure,
+        now: MonotonicTime,
+        jitter: f64,
+    ) -> Settled<T> {
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
         lane.failures += 1;
         if self.limits.retries.is_exhausted(lane.failures) {
             return self.set_aside(user, &failure.dead_letter, now);
         }
-        self.wait_for_another_try(user, now, share);
+        self.wait_for_another_try(user, now, jitter);
         Vec::new()
     }
 
@@ -163,7 +182,7 @@ impl<T> Lanes<T> {
         failure: &Failure,
         suspicion: &Suspicion,
         suspects: &[Property],
-        now: Moment,
+        now: MonotonicTime,
     ) {
         let Some(lane) = self.users.get_mut(&user) else { return };
         let refused = lane.landed();
@@ -183,7 +202,7 @@ impl<T> Lanes<T> {
 
     /// Nothing told in time whose fault some refusals were: they are tried once more, or come back later if so many were
     /// refused alike that it is the mapping's.
-    pub(super) fn judge_parked(&mut self, now: Moment) -> Settled<T> {
+    pub(super) fn judge_parked(&mut self, now: MonotonicTime) -> Settled<T> {
         let mut settled = Vec::new();
         while let Some(refused) = self.parked.due(now) {
             if self.evidence.is_apart(&refused.suspicion.kind, &refused.suspects) {
@@ -234,17 +253,17 @@ impl<T> Lanes<T> {
         &mut self,
         user: UserId,
         cause: &DeadLetter,
-        fault: Fault,
-        now: Moment,
-        share: f64,
+        fault: InstallationFault,
+        now: MonotonicTime,
+        jitter: f64,
     ) -> Settled<T> {
         let trial = self.gate.state(now) == State::Trial;
         let refused_alike = fault.about.is_some_and(|about| about != About::Way);
         self.fault = Some(fault);
         if refused_alike {
-            self.gate.pause_briefly(now, share);
+            self.gate.pause_briefly(now, jitter);
         } else {
-            self.gate.pause(now, share);
+            self.gate.pause(now, jitter);
         }
         // A probe had succeeded, and this write was refused all the same. It may be this user's fault: set aside, it
         // cannot keep others from ending the pause.
@@ -269,37 +288,42 @@ impl<T> Lanes<T> {
         }
     }
 
-    fn is_out_of_grace(&self, user: UserId, failure: &Failure, now: Moment) -> bool {
+    fn is_out_of_grace(&self, user: UserId, failure: &Failure, now: MonotonicTime) -> bool {
         let since = self.users.get(&user).and_then(|lane| lane.tried_since);
         failure.grace.is_some_and(|grace| since.is_none_or(|since| now - since >= grace))
     }
 
-    fn try_again(&mut self, user: UserId, now: Moment, share: f64) -> Settled<T> {
+    fn try_again(&mut self, user: UserId, now: MonotonicTime, jitter: f64) -> Settled<T> {
         if let Some(lane) = self.users.get_mut(&user) {
             lane.failures += 1;
-            self.wait_for_another_try(user, now, share);
+            self.wait_for_another_try(user, now, jitter);
         }
         Vec::new()
     }
 
-    fn wait_for_another_try(&mut self, user: UserId, now: Moment, share: f64) {
+    fn wait_for_another_try(&mut self, user: UserId, now: MonotonicTime, jitter: f64) {
         let Some(lane) = self.users.get_mut(&user) else { return };
-        let again = now + self.limits.retries.wait(lane.failures, share);
+        let again = now + self.limits.retries.wait(lane.failures, jitter);
         lane.turn_back();
         self.delayed.insert((again, user));
     }
 
-    fn set_aside(&mut self, user: UserId, cause: &DeadLetter, now: Moment) -> Settled<T> {
+    fn set_aside(&mut self, user: UserId, cause: &DeadLetter, now: MonotonicTime) -> Settled<T> {
         self.end_write(user, now, |_| Outcome::Returned(cause.clone()))
     }
 
     /// All that the write carried is refused for good.
-    fn dead(&mut self, user: UserId, letter: &DeadLetter, now: Moment) -> Settled<T> {
+    fn dead(&mut self, user: UserId, letter: &DeadLetter, now: MonotonicTime) -> Settled<T> {
         self.end_write(user, now, |_| Outcome::DeadLettered(letter.clone()))
     }
 
     /// A write came to nothing here: all of its messages get an outcome.
-    fn end_write(&mut self, user: UserId, now: Moment, outcome: impl Fn(&Work<T>) -> Outcome) -> Settled<T> {
+    fn end_write(
+        &mut self,
+        user: UserId,
+        now: MonotonicTime,
+        outcome: impl Fn(&Work<T>) -> Outcome,
+    ) -> Settled<T> {
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
         let ended = lane.landed();
         self.look_again(user, now);
@@ -313,7 +337,7 @@ impl<T> Lanes<T> {
             .collect()
     }
 
-    fn refused(&mut self, user: UserId, dead_letter: &DeadLetter, now: Moment) -> Settled<T> {
+    fn refused(&mut self, user: UserId, dead_letter: &DeadLetter, now: MonotonicTime) -> Settled<T> {
         if self.take_apart(user, now) {
             return Vec::new();
         }
@@ -321,7 +345,7 @@ impl<T> Lanes<T> {
     }
 
     /// Takes a merged write apart. Tells whether it was one.
-    fn take_apart(&mut self, user: UserId, now: Moment) -> bool {
+    fn take_apart(&mut self, user: UserId, now: MonotonicTime) -> bool {
         let Some(lane) = self.users.get_mut(&user) else { return false };
         if lane.flying_len() <= 1 {
             return false;
@@ -342,7 +366,13 @@ impl<T> Lanes<T> {
 
 /// Another try at another time, if the message has any time left. `own` tells that others are written meanwhile, `well`
 /// that nothing holds writes back: while Graph is away for everybody, no message is to blame for its age.
-pub(super) fn later<T>(work: &Work<T>, cause: &DeadLetter, own: bool, well: bool, now: Moment) -> Outcome {
+pub(super) fn later<T>(
+    work: &Work<T>,
+    cause: &DeadLetter,
+    own: bool,
+    well: bool,
+    now: MonotonicTime,
+) -> Outcome {
     if work.deadline > now || !(own || well) {
         return Outcome::Returned(cause.clone());
     }
@@ -388,7 +418,7 @@ fn fails_for_user<T>(work: &Work<T>, cause: &DeadLetter) -> DeadLetter {
 }
 
 /// Many were refused alike.
-fn everybody(suspicion: &Suspicion, suspects: &[Property], letter: &DeadLetter) -> Fault {
+fn everybody(suspicion: &Suspicion, suspects: &[Property], letter: &DeadLetter) -> InstallationFault {
     let names: Vec<_> = suspects.iter().map(Property::name).collect();
     let what = match suspicion.about {
         About::Values => format!(
@@ -402,5 +432,8 @@ fn everybody(suspicion: &Suspicion, suspects: &[Property], letter: &DeadLetter) 
         About::Denial => "several users are denied in a row and nobody is written; see to the permissions of the app".to_owned(),
         About::Way => "the answer is not graph's; see to graph.root and to the proxy, filter or gateway on the way".to_owned(),
     };
-    Fault { about: Some(suspicion.about), text: format!("{what}: {}", letter.description.as_str()).into() }
+    InstallationFault {
+        about: Some(suspicion.about),
+        text: format!("{what}: {}", letter.description.as_str()).into(),
+    }
 }

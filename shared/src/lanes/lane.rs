@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 
-use super::{Work, applied::Known, evidence::Begun, turns::Newness};
-use crate::{ids::ContactId, moment::Moment, patch::Entry, property::Property, urgency::Urgency};
+use super::{Work, evidence::Begun, last_written::Known, ready_queue::Newness};
+use crate::{
+    ids::ContactId, monotonic_time::MonotonicTime, patch::PatchEntry, priority::Priority, property::Property,
+};
 
 /// One user's lane.
 #[derive(Debug)]
@@ -17,13 +19,13 @@ pub(super) struct Lane<T> {
     /// Whether a write is under way; one that only repairs carries no change.
     airborne: bool,
     /// Values that another replica's old write has undone, to be written again.
-    repair: Vec<Entry>,
+    repair: Vec<PatchEntry>,
     /// What will be known when that write has succeeded.
     pub(super) pending: Known,
     /// Failed tries of the present write, for backoff.
     pub(super) failures: u32,
     /// When the present write was first tried.
-    pub(super) tried_since: Option<Moment>,
+    pub(super) tried_since: Option<MonotonicTime>,
     /// When the present try began, among all writes.
     pub(super) begun: Begun,
     /// The properties that the write under way sets; fewer than its changes name, where they hold nothing new.
@@ -57,7 +59,7 @@ impl<T> Lane<T> {
     }
 
     /// Plans to write these values again.
-    pub(super) fn repair(&mut self, entries: Vec<Entry>) {
+    pub(super) fn repair(&mut self, entries: Vec<PatchEntry>) {
         self.repair = entries;
     }
 
@@ -88,12 +90,12 @@ impl<T> Lane<T> {
 
     /// How much what waits is waited for: one live change makes all live, because it waits for what is before it.
     /// So does a repair, which is of a write that was live once.
-    pub(super) fn urgency(&self) -> Urgency {
+    pub(super) fn urgency(&self) -> Priority {
         self.greatest(self.apart.iter().chain(&self.waiting))
     }
 
     /// The same for the write that is under way.
-    pub(super) fn flying_urgency(&self) -> Urgency {
+    pub(super) fn flying_urgency(&self) -> Priority {
         self.greatest(&self.flying)
     }
 
@@ -104,14 +106,14 @@ impl<T> Lane<T> {
         waiting.chain(repaired).map(Newness::from).max().unwrap_or(Newness::OLDEST)
     }
 
-    fn greatest<'a>(&'a self, works: impl IntoIterator<Item = &'a Work<T>>) -> Urgency {
-        let repair = (!self.repair.is_empty()).then_some(Urgency::Live);
+    fn greatest<'a>(&'a self, works: impl IntoIterator<Item = &'a Work<T>>) -> Priority {
+        let repair = (!self.repair.is_empty()).then_some(Priority::Live);
         works.into_iter().map(|work| work.urgency).chain(repair).max().unwrap_or_default()
     }
 
     /// Puts together the next write from what waits. Empty if everything that waits is older than what is
     /// known; then [`Lane::landed`] has what can be settled.
-    pub(super) fn take_off(&mut self, known: &Known) -> Vec<Entry> {
+    pub(super) fn take_off(&mut self, known: &Known) -> Vec<PatchEntry> {
         match self.apart.pop_front() {
             Some(work) => self.flying.push(work),
             None => self.flying.append(&mut self.waiting),

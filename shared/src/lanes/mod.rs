@@ -4,35 +4,35 @@
 //! [`next`](Lanes::next) thing to do, and reports how a write ended. What the shell holds for a message, the
 //! *ticket*, travels along untouched and comes back with an [`Outcome`].
 
-mod applied;
+mod api;
 mod evidence;
 mod failing;
-mod gathering;
 mod lane;
+mod last_written;
+mod linger;
 mod parked;
-mod second_look;
+mod read_back;
+mod ready_queue;
 #[cfg(test)]
 mod tests;
-mod traffic;
-mod turns;
 mod unverified;
 
 use std::collections::BTreeSet;
 
-pub use self::traffic::{About, Action, Failure, Fault, Limits, Success, Suspicion, Work};
+pub use self::api::{About, Action, Failure, InstallationFault, LaneLimits, Success, Suspicion, Work};
 use self::{
-    applied::Applied,
     evidence::Evidence,
-    gathering::Gathering,
     lane::Lane,
+    last_written::Applied,
+    linger::Gathering,
     parked::Parked,
-    turns::{First, Newness, Turns},
+    ready_queue::{First, Newness, Turns},
     unverified::Unverified,
 };
 use crate::{
     gate::{Gate, Permit, State},
     ids::{IdMap, UserId},
-    moment::Moment,
+    monotonic_time::MonotonicTime,
     outcome::Outcome,
     patch::UserWrite,
     property::Property,
@@ -42,20 +42,20 @@ use crate::{
 /// The scheduler.
 #[derive(Debug)]
 pub struct Lanes<T> {
-    limits: Limits,
+    limits: LaneLimits,
     gate: Gate,
     users: IdMap<UserId, Lane<T>>,
     /// Lanes with something to write.
     ready: Turns,
     /// Lanes that wait for another try.
-    delayed: BTreeSet<(Moment, UserId)>,
+    delayed: BTreeSet<(MonotonicTime, UserId)>,
     gathering: Gathering,
     applied: Applied,
     unverified: Unverified<T>,
     evidence: Evidence,
     parked: Parked<T>,
     /// Why nothing is written, while the installation is at fault.
-    fault: Option<Fault>,
+    fault: Option<InstallationFault>,
     /// How often row versions of an organization were seen to have gone back.
     went_back: u64,
     held: usize,
@@ -65,7 +65,7 @@ pub struct Lanes<T> {
 impl<T> Lanes<T> {
     /// An idle scheduler.
     #[must_use]
-    pub fn new(limits: Limits, gate: Gate) -> Self {
+    pub fn new(limits: LaneLimits, gate: Gate) -> Self {
         Self {
             applied: Applied::new(limits.remembered_users),
             unverified: Unverified::default(),
@@ -120,7 +120,7 @@ impl<T> Lanes<T> {
     }
 
     /// Takes a planned change in.
-    pub fn push(&mut self, work: Work<T>, now: Moment) {
+    pub fn push(&mut self, work: Work<T>, now: MonotonicTime) {
         let (user, urgency, newness) = (work.user, work.urgency, Newness::from(work.stamp));
         let lane = self.users.entry(user).or_default();
         let queued = lane.is_flying() || lane.has_waiting();
@@ -135,7 +135,7 @@ impl<T> Lanes<T> {
     }
 
     /// What to do next.
-    pub fn next(&mut self, now: Moment) -> Step<Action<T>> {
+    pub fn next(&mut self, now: MonotonicTime) -> Step<Action<T>> {
         self.wake(now);
         let judged = self.judge_parked(now);
         if !judged.is_empty() {
@@ -156,7 +156,7 @@ impl<T> Lanes<T> {
     }
 
     /// Starts the next write, or reports what holds it up.
-    fn start_writing(&mut self, now: Moment) -> Step<Action<T>> {
+    fn start_writing(&mut self, now: MonotonicTime) -> Step<Action<T>> {
         while self.in_flight < self.limits.concurrency && !self.ready.is_empty() {
             let (scarce, gathering) = self.shortage(now);
             if gathering.is_some() {
@@ -180,22 +180,22 @@ impl<T> Lanes<T> {
 
     /// Whether more writes are owed than the budget has at hand, and until when to gather messages if so: until the
     /// flood is over, or the budget is enough for all.
-    fn shortage(&mut self, now: Moment) -> (bool, Option<Moment>) {
+    fn shortage(&mut self, now: MonotonicTime) -> (bool, Option<MonotonicTime>) {
         let enough = self.gate.enough_at(self.ready.len(), now);
         let scarce = enough != Some(now);
         let gathering = self.gathering.until(scarce, self.held >= self.limits.messages, now);
         (scarce, gathering.map(|until| enough.map_or(until, |enough| until.min(enough))))
     }
 
-    /// The write of this user ended. `share` is drawn evenly from 0 to 1, for jitter.
+    /// The write of this user ended. `jitter` is drawn evenly from 0 to 1.
     ///
     /// Returns what becomes of its messages; those that are tried again stay here.
     pub fn finished(
         &mut self,
         user: UserId,
         result: Result<Success, Failure>,
-        now: Moment,
-        share: f64,
+        now: MonotonicTime,
+        jitter: f64,
     ) -> Vec<(Work<T>, Outcome)> {
         self.in_flight = self.in_flight.saturating_sub(1);
         let settled = match result {
@@ -213,7 +213,7 @@ impl<T> Lanes<T> {
                 }
                 settled
             }
-            Err(failure) => self.failed(user, &failure, now, share),
+            Err(failure) => self.failed(user, &failure, now, jitter),
         };
         self.held -= settled.len();
         settled
@@ -221,16 +221,16 @@ impl<T> Lanes<T> {
 
     /// When to probe next, while a fault of the installation keeps everything closed.
     #[must_use]
-    pub fn probe_due(&self) -> Option<Moment> {
+    pub fn probe_due(&self) -> Option<MonotonicTime> {
         self.gate.probe_due()
     }
 
     /// A probe that was made outside of any lane ended.
-    pub fn probed(&mut self, well: bool, now: Moment, share: f64) {
+    pub fn probed(&mut self, well: bool, now: MonotonicTime, jitter: f64) {
         if well {
             self.gate.begin_trial(now);
         } else {
-            self.gate.pause(now, share);
+            self.gate.pause(now, jitter);
         }
     }
 
@@ -269,7 +269,7 @@ impl<T> Lanes<T> {
         withdrawn
     }
 
-    fn wake(&mut self, now: Moment) {
+    fn wake(&mut self, now: MonotonicTime) {
         while let Some(&(moment, user)) = self.delayed.first() {
             if moment > now {
                 return;
@@ -280,7 +280,7 @@ impl<T> Lanes<T> {
     }
 
     /// Starts the write of the lane whose turn it is; `None` if that lane had nothing left.
-    fn start_next(&mut self, first: First, now: Moment) -> Option<Action<T>> {
+    fn start_next(&mut self, first: First, now: MonotonicTime) -> Option<Action<T>> {
         let user = self.ready.pop(first)?;
         // Its turn comes when the look has ended.
         if self.unverified.is_looking(user) {
@@ -311,7 +311,12 @@ impl<T> Lanes<T> {
         Some(Action::Settle(stale))
     }
 
-    fn landed(&mut self, user: UserId, superseded: &[Property], now: Moment) -> Vec<(Work<T>, Outcome)> {
+    fn landed(
+        &mut self,
+        user: UserId,
+        superseded: &[Property],
+        now: MonotonicTime,
+    ) -> Vec<(Work<T>, Outcome)> {
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
         let known = std::mem::take(&mut lane.pending);
         let mut landed = lane.landed();

@@ -4,8 +4,8 @@
 
 use std::collections::VecDeque;
 
-use super::{Work, evidence::Start, traffic::Suspicion};
-use crate::{ids::UserId, moment::Moment, property::Property, reason::DeadLetter};
+use super::{Work, api::Suspicion, evidence::Start};
+use crate::{ids::UserId, monotonic_time::MonotonicTime, property::Property, reason::DeadLetter};
 
 /// One of them.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) struct Refused<T> {
     /// What was begun later tells about it.
     pub(super) since: Start,
     /// Until when it waits.
-    pub(super) until: Moment,
+    pub(super) until: MonotonicTime,
 }
 
 /// All of them, in the order in which they were refused.
@@ -42,12 +42,12 @@ impl<T> Parked<T> {
     }
 
     /// When the patience with one of them ends.
-    pub(super) fn next_due(&self) -> Option<Moment> {
+    pub(super) fn next_due(&self) -> Option<MonotonicTime> {
         self.0.front().map(|refused| refused.until)
     }
 
     /// One with which the patience has ended.
-    pub(super) fn due(&mut self, now: Moment) -> Option<Refused<T>> {
+    pub(super) fn due(&mut self, now: MonotonicTime) -> Option<Refused<T>> {
         self.0.pop_front_if(|refused| refused.until <= now)
     }
 

@@ -7,12 +7,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{Work, applied::Known};
+use super::{Work, last_written::Known};
 use crate::{
     ids::{IdMap, UserId},
-    moment::Moment,
+    monotonic_time::MonotonicTime,
     outcome::Outcome,
-    patch::Entry,
+    patch::PatchEntry,
 };
 
 /// More repairs than this in a row do not help; somebody else is at work.
@@ -23,7 +23,7 @@ struct Waiting<T> {
     messages: Vec<(Work<T>, Outcome)>,
     /// What they have written. It is looked at even if the messages are gone, because they will come again.
     written: Known,
-    due: Moment,
+    due: MonotonicTime,
     repairs: u32,
     looking: bool,
 }
@@ -32,7 +32,7 @@ struct Waiting<T> {
 #[derive(Debug)]
 pub(super) struct Unverified<T> {
     users: IdMap<UserId, Waiting<T>>,
-    due: BTreeSet<(Moment, UserId)>,
+    due: BTreeSet<(MonotonicTime, UserId)>,
 }
 
 impl<T> Default for Unverified<T> {
@@ -43,7 +43,7 @@ impl<T> Default for Unverified<T> {
 
 impl<T> Unverified<T> {
     /// A write of this user was made; look at it then. An earlier plan for this user is dropped.
-    pub(super) fn add(&mut self, user: UserId, messages: Vec<(Work<T>, Outcome)>, due: Moment) {
+    pub(super) fn add(&mut self, user: UserId, messages: Vec<(Work<T>, Outcome)>, due: MonotonicTime) {
         let waiting = self.users.entry(user).or_insert_with(|| Waiting {
             messages: Vec::new(),
             written: Known::default(),
@@ -66,7 +66,7 @@ impl<T> Unverified<T> {
     }
 
     /// Looks later.
-    pub(super) fn postpone(&mut self, user: UserId, due: Moment) {
+    pub(super) fn postpone(&mut self, user: UserId, due: MonotonicTime) {
         let Some(waiting) = self.users.get_mut(&user) else { return };
         self.due.remove(&(waiting.due, user));
         waiting.due = due;
@@ -74,7 +74,7 @@ impl<T> Unverified<T> {
     }
 
     /// The user to look at next, and when.
-    pub(super) fn first(&self) -> Option<(Moment, UserId)> {
+    pub(super) fn first(&self) -> Option<(MonotonicTime, UserId)> {
         self.due.first().copied()
     }
 
@@ -103,7 +103,7 @@ impl<T> Unverified<T> {
 
     /// What a look at the user must show. What is known of other properties was looked at before; it may be old
     /// by now, and to write it again would undo what another replica has written since.
-    pub(super) fn written(&self, user: UserId) -> Vec<Entry> {
+    pub(super) fn written(&self, user: UserId) -> Vec<PatchEntry> {
         self.users.get(&user).map(|waiting| waiting.written.entries()).unwrap_or_default()
     }
 

@@ -18,7 +18,7 @@ pub use self::{
     report::{Report, Why},
 };
 use crate::{
-    change::{Change, Columns, Operation, Value},
+    change::{Change, ColumnValue, Columns, Operation},
     ids::{SequenceNumber, UserId},
     plan::Planner,
 };
@@ -76,15 +76,17 @@ impl Link {
         let places = [&change.columns, &change.after, &change.before];
         match places.into_iter().find_map(|columns| columns.get(column)) {
             None => Self::Absent,
-            Some(Value::Null) => Self::Empty,
-            Some(Value::Text(text)) if text.trim().is_empty() => Self::Empty,
-            Some(Value::Text(text)) => match UserId::parse(text) {
+            Some(ColumnValue::Null) => Self::Empty,
+            Some(ColumnValue::Text(text)) if text.trim().is_empty() => Self::Empty,
+            Some(ColumnValue::Text(text)) => match UserId::parse(text) {
                 // Elsewhere it may be meant: some installations create a contact with the id of its user.
                 Some(user) if column == PRIMARY_KEY && user.0 == change.contact.0 => Self::OwnId,
                 Some(_) => Self::Linked,
                 None => Self::NoId,
             },
-            Some(Value::Bool(_) | Value::Choice { .. } | Value::Unsupported(_)) => Self::NoText,
+            Some(ColumnValue::Bool(_) | ColumnValue::Choice { .. } | ColumnValue::Unsupported(_)) => {
+                Self::NoText
+            }
         }
     }
 }
@@ -317,16 +319,19 @@ fn names(change: &Change) -> impl Iterator<Item = (&str, bool)> {
     let after = after.iter().filter(|(name, _)| columns.get(name).is_none());
     let before =
         before.iter().filter(|(name, _)| columns.get(name).is_none() && change.after.get(name).is_none());
-    let guid = |value: &Value| match value {
-        Value::Text(text) => UserId::parse(text).is_some_and(|user| user.0 != change.contact.0),
-        Value::Null | Value::Bool(_) | Value::Choice { .. } | Value::Unsupported(_) => false,
+    let guid = |value: &ColumnValue| match value {
+        ColumnValue::Text(text) => UserId::parse(text).is_some_and(|user| user.0 != change.contact.0),
+        ColumnValue::Null
+        | ColumnValue::Bool(_)
+        | ColumnValue::Choice { .. }
+        | ColumnValue::Unsupported(_) => false,
     };
     columns.iter().chain(after).chain(before).map(move |(name, value)| (name, guid(value)))
 }
 
 fn has_signed_in(change: &Change) -> bool {
     let places = [&change.columns, &change.after, &change.before];
-    places.into_iter().any(|columns| columns.get(SIGNED_IN).is_some_and(|value| *value != Value::Null))
+    places.into_iter().any(|columns| columns.get(SIGNED_IN).is_some_and(|value| *value != ColumnValue::Null))
 }
 
 /// Whether the change set the link, and its post image, the only kind that came, does not show it.
@@ -340,10 +345,10 @@ fn post_image_lacks(change: &Change, column: &str) -> bool {
 
 /// Whether an image shows an empty column. One that the change itself emptied may be shown for that.
 fn shows_empties(change: &Change) -> bool {
-    let empty = |value: &Value| match value {
-        Value::Null => true,
-        Value::Text(text) => text.is_empty(),
-        Value::Bool(_) | Value::Choice { .. } | Value::Unsupported(_) => false,
+    let empty = |value: &ColumnValue| match value {
+        ColumnValue::Null => true,
+        ColumnValue::Text(text) => text.is_empty(),
+        ColumnValue::Bool(_) | ColumnValue::Choice { .. } | ColumnValue::Unsupported(_) => false,
     };
     [&change.after, &change.before]
         .into_iter()

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::{change::Origin, ids::ContactId, mapping::Mapping};
+use crate::{change::ChangeOrigin, ids::ContactId, mapping::Mapping};
 
 const LINK: &str = "adx_identity_username";
 
@@ -11,13 +11,13 @@ fn user(number: u128) -> String {
     Uuid::from_u128(0x1111_1111_2222_4333_8444_0000_0000_0000 + number).to_string()
 }
 
-fn text(text: &str) -> Value {
-    Value::Text(text.into())
+fn text(text: &str) -> ColumnValue {
+    ColumnValue::Text(text.into())
 }
 
 /// An update of a mapped column, with a post image of other columns.
-fn update(number: u128, target: &[(&str, Value)], after: &[(&str, Value)]) -> Change {
-    let owned = |columns: &[(&str, Value)]| columns.iter().cloned().collect::<Columns>();
+fn update(number: u128, target: &[(&str, ColumnValue)], after: &[(&str, ColumnValue)]) -> Change {
+    let owned = |columns: &[(&str, ColumnValue)]| columns.iter().cloned().collect::<Columns>();
     let mut target = target.to_vec();
     target.push(("firstname", text("Ada")));
     Change {
@@ -30,7 +30,7 @@ fn update(number: u128, target: &[(&str, Value)], after: &[(&str, Value)]) -> Ch
         after: owned(after),
         imaged: !after.is_empty(),
         truncated: false,
-        origin: Origin::default(),
+        origin: ChangeOrigin::default(),
     }
 }
 
@@ -48,7 +48,7 @@ fn changes(count: u128, change: impl Fn(u128) -> Change) -> Vec<Change> {
     (1..=count).map(change).collect()
 }
 
-const LAST: (&str, Value) = ("lastname", Value::Bool(true));
+const LAST: (&str, ColumnValue) = ("lastname", ColumnValue::Bool(true));
 
 #[track_caller]
 fn check(what: &str, link: &str, changes: Vec<Change>, expected: Option<Why>) {
@@ -63,14 +63,14 @@ fn check(what: &str, link: &str, changes: Vec<Change>, expected: Option<Why>) {
 fn what_messages_prove_and_what_they_do_not() {
     let unlinked = |n| update(n, &[], &[LAST]);
     check("unlinked contacts whose images leave the column out", LINK, changes(1_000, unlinked), None);
-    let empty = |n| update(n, &[], &[LAST, (LINK, Value::Null)]);
+    let empty = |n| update(n, &[], &[LAST, (LINK, ColumnValue::Null)]);
     check("unlinked contacts whose images show it empty", LINK, changes(1_000, empty), None);
     check("nothing at all", LINK, Vec::new(), None);
 
     let identity = |n| update(n, &[], &[LAST, (LINK, text(&user(n)))]);
     check("another column is set", "new_portalid", changes(1, identity), Some(Why::AnotherColumn));
     check("a slip of the pen", "adx_identity_user_name", changes(1, identity), Some(Why::AnotherColumn));
-    let both = |n| update(n, &[], &[("externaluseridentifier", Value::Null), (LINK, text(&user(n)))]);
+    let both = |n| update(n, &[], &[("externaluseridentifier", ColumnValue::Null), (LINK, text(&user(n)))]);
     check("empty, which it may be", "externaluseridentifier", changes(99, both), None);
     check("empty in a hundred", "externaluseridentifier", changes(100, both), Some(Why::AnotherColumn));
     let created = |n| Change { operation: Operation::Create, ..identity(n) };
@@ -78,7 +78,7 @@ fn what_messages_prove_and_what_they_do_not() {
     let stamp = |n| update(n, &[], &[("adx_identity_securitystamp", text(&user(n)))]);
     check("a GUID that is no id", LINK, changes(300, stamp), None);
 
-    let lookup = |n| update(n, &[], &[("parentcustomerid", Value::Unsupported("lookup"))]);
+    let lookup = |n| update(n, &[], &[("parentcustomerid", ColumnValue::Unsupported("lookup"))]);
     check("a lookup", "parentcustomerid", changes(1, lookup), Some(Why::NoText));
     let own = |n: u128| update(n, &[("contactid", text(&Uuid::from_u128(n).to_string()))], &[LAST]);
     check("the primary key", "contactid", changes(1, own), Some(Why::OwnId));
@@ -88,10 +88,10 @@ fn what_messages_prove_and_what_they_do_not() {
     check("a few texts", "emailaddress1", changes(99, mail), None);
     check("texts without end", "emailaddress1", changes(100, mail), Some(Why::NeverAnId));
 
-    let nulls = |n| update(n, &[], &[("telephone1", Value::Null)]);
+    let nulls = |n| update(n, &[], &[("telephone1", ColumnValue::Null)]);
     check("two odd images", LINK, changes(2, nulls), None);
     check("images show what is empty", LINK, changes(3, nulls), Some(Why::EmptiesShown));
-    let emptied = |n| update(n, &[("telephone1", Value::Null)], &[("telephone1", Value::Null)]);
+    let emptied = |n| update(n, &[("telephone1", ColumnValue::Null)], &[("telephone1", ColumnValue::Null)]);
     check("only what the change emptied", LINK, changes(300, emptied), None);
     let signed_in = |n| update(n, &[], &[(SIGNED_IN, text("2024-03-14T09:26:53Z"))]);
     check("they have signed in", LINK, changes(1, signed_in), Some(Why::SignedIn));
@@ -115,7 +115,7 @@ fn one_contact_with_a_user_in_an_image_ends_every_doubt() {
     let post = update(1, &[], &[(LINK, text(&user(1)))]);
     let pre = Change { before: post.after.clone(), after: Columns::default(), ..post.clone() };
     for (what, seen) in [("post image", post), ("pre image", pre)] {
-        let unlinked = changes(300, |n| update(n, &[], &[("telephone1", Value::Null)]));
+        let unlinked = changes(300, |n| update(n, &[], &[("telephone1", ColumnValue::Null)]));
         let watch = watch(LINK, unlinked.into_iter().chain([seen]));
         assert!(watch.seen(), "{what}");
         assert_eq!(watch.judge(), Verdict::Seen, "{what}");
@@ -125,7 +125,7 @@ fn one_contact_with_a_user_in_an_image_ends_every_doubt() {
 #[test]
 fn a_link_that_only_targets_show_says_nothing_about_the_images() {
     let in_target = update(1, &[(LINK, text(&user(1)))], &[]);
-    let registered = update(2, &[], &[(LINK, Value::Null)]);
+    let registered = update(2, &[], &[(LINK, ColumnValue::Null)]);
     assert!(!watch(LINK, [in_target.clone()]).seen());
     assert!(watch(LINK, [in_target, registered]).seen());
 }
@@ -133,7 +133,7 @@ fn a_link_that_only_targets_show_says_nothing_about_the_images() {
 #[test]
 fn what_came_before_the_images_were_mended_stays_doubtful() {
     let planner = Planner::new(Mapping::preset_default());
-    let mut watch = watch(LINK, changes(4, |n| update(n, &[], &[("telephone1", Value::Null)])));
+    let mut watch = watch(LINK, changes(4, |n| update(n, &[], &[("telephone1", ColumnValue::Null)])));
     assert!(matches!(watch.judge(), Verdict::Misconfigured(Why::EmptiesShown, _)));
     watch.hold();
     watch.look(&[update(5, &[], &[(LINK, text(&user(5)))])], &planner, SequenceNumber(9));
@@ -195,8 +195,8 @@ fn names_are_told_and_values_are_not() {
 fn hostile_names_are_neither_kept_nor_told() {
     let long = "x".repeat(200);
     let names: Vec<String> = (0..1_000).map(|n| format!("new_{n}")).collect();
-    let mut columns: Vec<_> = names.iter().map(|name| (name.as_str(), Value::Null)).collect();
-    columns.extend([(long.as_str(), Value::Null), ("a b\nc", Value::Null)]);
+    let mut columns: Vec<_> = names.iter().map(|name| (name.as_str(), ColumnValue::Null)).collect();
+    columns.extend([(long.as_str(), ColumnValue::Null), ("a b\nc", ColumnValue::Null)]);
     let watch = watch(LINK, [update(1, &columns, &[])]);
     assert_eq!(watch.carried.len(), NAMES);
     assert!(watch.carried.keys().all(|name| name.len() < 20 && !name.contains(' ')));

@@ -3,7 +3,7 @@
 use super::country;
 use crate::{
     patch::{PropertyValue, SignIn},
-    property::Kind,
+    property::PropertyKind,
     utf16,
 };
 
@@ -75,42 +75,42 @@ pub enum Invalid {
 }
 
 /// A non-blank text in the form the property wants, if it has one.
-pub(super) fn fit(kind: Kind, text: &str) -> Result<PropertyValue, Invalid> {
+pub(super) fn fit(kind: PropertyKind, text: &str) -> Result<PropertyValue, Invalid> {
     let limit = |max: usize| {
         let length = utf16::length(text);
         if length > max { Err(Invalid::TooLong { length, max }) } else { Ok(()) }
     };
     match kind {
-        Kind::Text { max } => limit(max)?,
-        Kind::DisplayName { max } => {
+        PropertyKind::Text { max } => limit(max)?,
+        PropertyKind::DisplayName { max } => {
             limit(max)?;
             if text.contains(['<', '>']) {
                 return Err(Invalid::Forbidden);
             }
         }
-        Kind::Address { max } => {
+        PropertyKind::Address { max } => {
             limit(max)?;
             address(text)?;
         }
-        Kind::List { max, addresses } => {
+        PropertyKind::List { max, addresses } => {
             limit(max)?;
             if addresses {
                 address(text)?;
             }
             return Ok(PropertyValue::Single(text.into()));
         }
-        Kind::SignIn => {
+        PropertyKind::SignIn => {
             limit(crate::property::LONGEST_SIGN_IN)?;
             address(text)?;
             return Ok(PropertyValue::from(SignIn::to(text)));
         }
-        Kind::Country => code(text, "a two-letter country code", |text| {
+        PropertyKind::Country => code(text, "a two-letter country code", |text| {
             text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase())
         })?,
-        Kind::Culture => code(text, "a culture code such as en-US", |text| {
+        PropertyKind::Culture => code(text, "a culture code such as en-US", |text| {
             text.len() <= 20 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         })?,
-        Kind::Bool => return Err(Invalid::WrongKind { found: "text" }),
+        PropertyKind::Bool => return Err(Invalid::WrongKind { found: "text" }),
     }
     Ok(PropertyValue::Text(text.into()))
 }

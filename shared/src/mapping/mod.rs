@@ -11,15 +11,15 @@ use std::collections::HashMap;
 
 pub use self::{
     convert::{Convert, Invalid},
-    row::{OnInvalid, OnNull, Row, RowError, Source},
+    row::{MappingRow, OnInvalid, OnNull, RowError, ValueSource},
     template::{Template, TemplateError},
 };
-use crate::property::{Kind, Property};
+use crate::property::{Property, PropertyKind};
 
 /// A validated table: every property is fed once and every rule can be kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
-    rows: Vec<Row>,
+    rows: Vec<MappingRow>,
     by_column: HashMap<Box<str>, Vec<usize>>,
 }
 
@@ -35,9 +35,9 @@ pub enum Error {
         /// The property.
         property: Property,
         /// Source of the earlier row.
-        first: Source,
+        first: ValueSource,
         /// Source of the later row.
-        second: Source,
+        second: ValueSource,
     },
     /// The row wants to empty a property that Graph never empties.
     #[error(
@@ -45,7 +45,7 @@ pub enum Error {
     )]
     NotClearable {
         /// Source of the row.
-        column: Source,
+        column: ValueSource,
         /// The property.
         property: Property,
     },
@@ -70,7 +70,7 @@ pub enum Error {
 
 impl Mapping {
     /// Checks a table.
-    pub fn new(rows: Vec<Row>) -> Result<Self, Error> {
+    pub fn new(rows: Vec<MappingRow>) -> Result<Self, Error> {
         if rows.is_empty() {
             return Err(Error::Empty);
         }
@@ -108,19 +108,21 @@ impl Mapping {
         let last = ("lastname", "surname", OnNull::Clear);
         let rows = rows.iter().chain([&last]).filter_map(|(column, property, on_null)| {
             let property = Property::named(property)?;
-            let trims =
-                matches!(property.rules().kind, Kind::Address { .. } | Kind::List { .. } | Kind::SignIn);
+            let trims = matches!(
+                property.rules().kind,
+                PropertyKind::Address { .. } | PropertyKind::List { .. } | PropertyKind::SignIn
+            );
             let convert = if trims { vec![Convert::Trim] } else { Vec::new() };
-            Some(Row {
+            Some(MappingRow {
                 convert,
                 on_null: on_null.clone(),
-                ..Row::new(Source::Column((*column).into()), property)
+                ..MappingRow::new(ValueSource::Column((*column).into()), property)
             })
         });
         Self::indexed(rows.collect())
     }
 
-    fn indexed(rows: Vec<Row>) -> Self {
+    fn indexed(rows: Vec<MappingRow>) -> Self {
         let mut by_column: HashMap<Box<str>, Vec<usize>> = HashMap::new();
         for (index, row) in rows.iter().enumerate() {
             for column in row.columns() {
@@ -135,7 +137,7 @@ impl Mapping {
 
     /// The table.
     #[must_use]
-    pub fn rows(&self) -> &[Row] {
+    pub fn rows(&self) -> &[MappingRow] {
         &self.rows
     }
 
@@ -146,7 +148,10 @@ impl Mapping {
     }
 
     /// The rows that any of these columns feeds, each once, in the order of the table.
-    pub fn fed_by<'m>(&'m self, columns: impl IntoIterator<Item = &'m str>) -> impl Iterator<Item = &'m Row> {
+    pub fn fed_by<'m>(
+        &'m self,
+        columns: impl IntoIterator<Item = &'m str>,
+    ) -> impl Iterator<Item = &'m MappingRow> {
         let mut fed: Vec<usize> =
             columns.into_iter().filter_map(|column| self.by_column.get(column)).flatten().copied().collect();
         fed.sort_unstable();
@@ -155,7 +160,7 @@ impl Mapping {
     }
 }
 
-fn check(row: &Row) -> Result<(), Error> {
+fn check(row: &MappingRow) -> Result<(), Error> {
     let rules = row.property.rules();
     if row.source.columns().next().is_none() {
         return Err(Error::NoColumn(row.property.clone()));
@@ -170,7 +175,7 @@ fn check(row: &Row) -> Result<(), Error> {
         }
         OnNull::Clear | OnNull::Keep => {}
     }
-    if row.on_invalid == OnInvalid::Truncate && !matches!(rules.kind, Kind::Text { .. }) {
+    if row.on_invalid == OnInvalid::Truncate && !matches!(rules.kind, PropertyKind::Text { .. }) {
         return Err(Error::NotTruncatable { property: row.property.clone() });
     }
     Ok(())

@@ -7,15 +7,15 @@ use super::{
     template::Template,
 };
 use crate::{
-    change::Value,
+    change::ColumnValue,
     patch::PropertyValue,
-    property::{Kind, Property},
+    property::{Property, PropertyKind},
     utf16,
 };
 
 /// Where the value of a property comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum ValueSource {
     /// One column.
     Column(Box<str>),
     /// The first of several columns that is not empty.
@@ -50,9 +50,9 @@ pub enum OnInvalid {
 
 /// One row of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct MappingRow {
     /// Where the value comes from.
-    pub source: Source,
+    pub source: ValueSource,
     /// Property it feeds.
     pub property: Property,
     /// What is done with the text, in order.
@@ -82,7 +82,7 @@ enum Filled {
     Skipped,
 }
 
-impl Source {
+impl ValueSource {
     /// The columns it reads, in order.
     pub fn columns(&self) -> impl Iterator<Item = &str> {
         let (names, template): (&[Box<str>], _) = match self {
@@ -94,7 +94,7 @@ impl Source {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for ValueSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Column(name) => f.write_str(name),
@@ -104,10 +104,10 @@ impl fmt::Display for Source {
     }
 }
 
-impl Row {
+impl MappingRow {
     /// A row without conversions that clears what is emptied and rejects what is unfit.
     #[must_use]
-    pub fn new(source: Source, property: Property) -> Self {
+    pub fn new(source: ValueSource, property: Property) -> Self {
         Self {
             source,
             property,
@@ -124,19 +124,19 @@ impl Row {
     }
 
     /// Whether the required column is true, if there is one. Empty or of another kind, it is not.
-    pub fn is_met<'v>(&self, column: impl Fn(&str) -> Option<&'v Value>) -> Result<bool, RowError> {
+    pub fn is_met<'v>(&self, column: impl Fn(&str) -> Option<&'v ColumnValue>) -> Result<bool, RowError> {
         let Some(name) = &self.require else { return Ok(true) };
         match column(name).ok_or_else(|| RowError::Missing(name.clone()))? {
-            Value::Bool(yes) => Ok(*yes),
-            Value::Text(text) => Ok(text.trim().eq_ignore_ascii_case("true")),
-            Value::Null | Value::Choice { .. } | Value::Unsupported(_) => Ok(false),
+            ColumnValue::Bool(yes) => Ok(*yes),
+            ColumnValue::Text(text) => Ok(text.trim().eq_ignore_ascii_case("true")),
+            ColumnValue::Null | ColumnValue::Choice { .. } | ColumnValue::Unsupported(_) => Ok(false),
         }
     }
 
     /// What the property shall be, given the columns' present values; `None` if it is to be left alone.
     pub fn value<'v>(
         &self,
-        column: impl Fn(&str) -> Option<&'v Value>,
+        column: impl Fn(&str) -> Option<&'v ColumnValue>,
     ) -> Result<Option<PropertyValue>, RowError> {
         let filled = self.filled(|name| column(name).ok_or_else(|| RowError::Missing(name.into())))?;
         Ok(match filled {
@@ -150,18 +150,21 @@ impl Row {
     /// property alone.
     pub fn value_if_filled<'v>(
         &self,
-        column: impl Fn(&str) -> Option<&'v Value>,
+        column: impl Fn(&str) -> Option<&'v ColumnValue>,
     ) -> Result<Option<PropertyValue>, RowError> {
-        Ok(match self.filled(|name| Ok(column(name).unwrap_or(&Value::Null)))? {
+        Ok(match self.filled(|name| Ok(column(name).unwrap_or(&ColumnValue::Null)))? {
             Filled::Value(value) => Some(value),
             Filled::Empty | Filled::Skipped => None,
         })
     }
 
-    fn filled<'v>(&self, present: impl Fn(&str) -> Result<&'v Value, RowError>) -> Result<Filled, RowError> {
+    fn filled<'v>(
+        &self,
+        present: impl Fn(&str) -> Result<&'v ColumnValue, RowError>,
+    ) -> Result<Filled, RowError> {
         let value = match &self.source {
-            Source::Column(name) => self.of_value(present(name)?),
-            Source::FirstOf(names) => {
+            ValueSource::Column(name) => self.of_value(present(name)?),
+            ValueSource::FirstOf(names) => {
                 let mut found = Ok(None);
                 for name in names {
                     found = self.of_value(present(name)?);
@@ -171,7 +174,7 @@ impl Row {
                 }
                 found
             }
-            Source::Template(template) => {
+            ValueSource::Template(template) => {
                 match template.fill(|name| text_of(present(name)?).map_err(RowError::Invalid)) {
                     Ok(text) => self.of_text(text),
                     Err(RowError::Invalid(invalid)) => Err(invalid),
@@ -187,9 +190,9 @@ impl Row {
         }
     }
 
-    fn of_value(&self, value: &Value) -> Result<Option<PropertyValue>, Invalid> {
+    fn of_value(&self, value: &ColumnValue) -> Result<Option<PropertyValue>, Invalid> {
         match value {
-            Value::Bool(yes) if self.property.rules().kind == Kind::Bool => {
+            ColumnValue::Bool(yes) if self.property.rules().kind == PropertyKind::Bool => {
                 Ok(Some(PropertyValue::Bool(*yes)))
             }
             value => self.of_text(text_of(value)?),
@@ -223,13 +226,15 @@ impl Row {
 
 /// The text of a column; `None` if it is empty. Dataverse stores an emptied text as null, but integrations do
 /// send empty texts, which Graph refuses; so both mean the same here.
-fn text_of(value: &Value) -> Result<Option<String>, Invalid> {
+fn text_of(value: &ColumnValue) -> Result<Option<String>, Invalid> {
     match value {
-        Value::Null => Ok(None),
-        Value::Text(text) if text.trim().is_empty() => Ok(None),
-        Value::Text(text) | Value::Choice { label: Some(text), .. } => Ok(Some(text.clone().into_string())),
-        Value::Choice { label: None, value } => Ok(Some(value.to_string())),
-        Value::Bool(_) => Err(Invalid::WrongKind { found: "yes/no value" }),
-        Value::Unsupported(found) => Err(Invalid::WrongKind { found }),
+        ColumnValue::Null => Ok(None),
+        ColumnValue::Text(text) if text.trim().is_empty() => Ok(None),
+        ColumnValue::Text(text) | ColumnValue::Choice { label: Some(text), .. } => {
+            Ok(Some(text.clone().into_string()))
+        }
+        ColumnValue::Choice { label: None, value } => Ok(Some(value.to_string())),
+        ColumnValue::Bool(_) => Err(Invalid::WrongKind { found: "yes/no value" }),
+        ColumnValue::Unsupported(found) => Err(Invalid::WrongKind { found }),
     }
 }

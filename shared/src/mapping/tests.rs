@@ -1,31 +1,31 @@
 //! What each conversion and each rule makes of a value.
 
 use super::*;
-use crate::{change::Value, patch::PropertyValue};
+use crate::{change::ColumnValue, patch::PropertyValue};
 
-fn row(property: &str, on_null: OnNull) -> Row {
+fn row(property: &str, on_null: OnNull) -> MappingRow {
     let property = Property::named(property).expect("known");
-    Row { on_null, ..Row::new(Source::Column("column".into()), property) }
+    MappingRow { on_null, ..MappingRow::new(ValueSource::Column("column".into()), property) }
 }
 
-fn of<'v>(value: &'v Value) -> impl Fn(&str) -> Option<&'v Value> {
+fn of<'v>(value: &'v ColumnValue) -> impl Fn(&str) -> Option<&'v ColumnValue> {
     move |_| Some(value)
 }
 
 #[track_caller]
-fn check(property: &str, value: &Value, expected: &Result<Option<PropertyValue>, Invalid>) {
+fn check(property: &str, value: &ColumnValue, expected: &Result<Option<PropertyValue>, Invalid>) {
     let expected = expected.clone().map_err(RowError::Invalid);
     assert_eq!(row(property, OnNull::Keep).value(of(value)), expected);
 }
 
 #[track_caller]
 fn check_converted(convert: &[Convert], property: &str, from: &str, expected: &str) {
-    let row = Row { convert: convert.to_vec(), ..row(property, OnNull::Keep) };
+    let row = MappingRow { convert: convert.to_vec(), ..row(property, OnNull::Keep) };
     assert_eq!(row.value(of(&text(from))), Ok(Some(PropertyValue::Text(expected.into()))));
 }
 
-fn text(text: &str) -> Value {
-    Value::Text(text.into())
+fn text(text: &str) -> ColumnValue {
+    ColumnValue::Text(text.into())
 }
 
 fn written(text: &str) -> PropertyValue {
@@ -48,9 +48,13 @@ fn a_value_in_the_form_of_its_property_is_taken_as_it_is() {
     check("mail", &text("ada@example.com"), &Ok(Some(written("ada@example.com"))));
     check("otherMails", &text("ada@example.com"), &Ok(Some(PropertyValue::Single("ada@example.com".into()))));
     check("businessPhones", &text("+90 212"), &Ok(Some(PropertyValue::Single("+90 212".into()))));
-    check("accountEnabled", &Value::Bool(true), &Ok(Some(PropertyValue::Bool(true))));
-    check("jobTitle", &Value::Choice { value: 2, label: Some("Buyer".into()) }, &Ok(Some(written("Buyer"))));
-    check("jobTitle", &Value::Choice { value: 2, label: None }, &Ok(Some(written("2"))));
+    check("accountEnabled", &ColumnValue::Bool(true), &Ok(Some(PropertyValue::Bool(true))));
+    check(
+        "jobTitle",
+        &ColumnValue::Choice { value: 2, label: Some("Buyer".into()) },
+        &Ok(Some(written("Buyer"))),
+    );
+    check("jobTitle", &ColumnValue::Choice { value: 2, label: None }, &Ok(Some(written("2"))));
     check("usageLocation", &text("TR"), &Ok(Some(written("TR"))));
     check("preferredLanguage", &text("tr-TR"), &Ok(Some(written("tr-TR"))));
     check("extension_0123456789abcdef0123456789abcdef_tier", &text("gold"), &Ok(Some(written("gold"))));
@@ -71,9 +75,9 @@ fn a_value_that_graph_would_refuse_is_found_before_the_call() {
         &text("Turkey"),
         &Err(Invalid::NotACode { expected: "a two-letter country code" }),
     );
-    check("givenName", &Value::Bool(true), &Err(Invalid::WrongKind { found: "yes/no value" }));
+    check("givenName", &ColumnValue::Bool(true), &Err(Invalid::WrongKind { found: "yes/no value" }));
     check("accountEnabled", &text("true"), &Err(Invalid::WrongKind { found: "text" }));
-    check("givenName", &Value::Unsupported("lookup"), &Err(Invalid::WrongKind { found: "lookup" }));
+    check("givenName", &ColumnValue::Unsupported("lookup"), &Err(Invalid::WrongKind { found: "lookup" }));
 }
 
 #[test]
@@ -84,14 +88,14 @@ fn conversions_are_applied_in_order() {
         let code = if country.contains(['t', 'T']) { "TR" } else { "DE" };
         check_converted(&[Convert::Country], "usageLocation", country, code);
     }
-    let country = Row { convert: vec![Convert::Country], ..row("usageLocation", OnNull::Keep) };
+    let country = MappingRow { convert: vec![Convert::Country], ..row("usageLocation", OnNull::Keep) };
     let unknown = Err(RowError::Invalid(Invalid::NotACode { expected: "a country" }));
     assert_eq!(country.value(of(&text("Atlantis"))), unknown);
 }
 
 #[test]
 fn an_emptied_column_clears_keeps_or_takes_the_default() {
-    for empty in [Value::Null, text(""), text(" \t")] {
+    for empty in [ColumnValue::Null, text(""), text(" \t")] {
         assert_eq!(row("surname", OnNull::Clear).value(of(&empty)), Ok(Some(PropertyValue::Clear)));
         assert_eq!(row("surname", OnNull::Keep).value(of(&empty)), Ok(None));
         let default = row("displayName", OnNull::Default("Portal user".into()));
@@ -102,7 +106,7 @@ fn an_emptied_column_clears_keeps_or_takes_the_default() {
 #[test]
 fn an_unfit_value_is_rejected_cut_or_skipped() {
     let long = text(&format!("{} y", "x".repeat(63)));
-    let with = |on_invalid| Row { on_invalid, ..row("givenName", OnNull::Clear) };
+    let with = |on_invalid| MappingRow { on_invalid, ..row("givenName", OnNull::Clear) };
     assert_eq!(
         with(OnInvalid::Reject).value(of(&long)),
         Err(RowError::Invalid(Invalid::TooLong { length: 65, max: 64 }))
@@ -115,7 +119,7 @@ fn an_unfit_value_is_rejected_cut_or_skipped() {
 #[test]
 fn lengths_are_counted_in_utf16_units_and_a_cut_text_fits() {
     let emoji = |count| "\u{1f600}".repeat(count);
-    let truncated = Row { on_invalid: OnInvalid::Truncate, ..row("givenName", OnNull::Clear) };
+    let truncated = MappingRow { on_invalid: OnInvalid::Truncate, ..row("givenName", OnNull::Clear) };
     for (given, expected) in [
         (emoji(32), emoji(32)),
         (emoji(40), emoji(32)),
@@ -132,7 +136,7 @@ fn lengths_are_counted_in_utf16_units_and_a_cut_text_fits() {
 
 #[test]
 fn an_unknown_country_is_rejected_or_leaves_its_property_alone() {
-    let country = |on_invalid| Row {
+    let country = |on_invalid| MappingRow {
         convert: vec![Convert::Country],
         on_invalid,
         ..row("usageLocation", OnNull::Keep)
@@ -145,23 +149,24 @@ fn an_unknown_country_is_rejected_or_leaves_its_property_alone() {
 
 #[test]
 fn the_first_of_several_columns_that_is_not_empty_counts() {
-    let source = Source::FirstOf(vec!["mobilephone".into(), "telephone1".into()]);
-    let row = Row::new(source, Property::named("businessPhones").expect("known"));
-    let columns = |mobile: Value, work: Option<Value>| {
+    let source = ValueSource::FirstOf(vec!["mobilephone".into(), "telephone1".into()]);
+    let row = MappingRow::new(source, Property::named("businessPhones").expect("known"));
+    let columns = |mobile: ColumnValue, work: Option<ColumnValue>| {
         row.value(|name| if name == "mobilephone" { Some(&mobile) } else { work.as_ref() })
     };
     let single = |text: &str| Ok(Some(PropertyValue::Single(text.into())));
     assert_eq!(columns(text("1"), None), single("1"), "later columns are not needed then");
-    assert_eq!(columns(Value::Null, Some(text("2"))), single("2"));
-    assert_eq!(columns(Value::Null, Some(Value::Null)), Ok(Some(PropertyValue::Clear)));
-    assert_eq!(columns(Value::Null, None), Err(RowError::Missing("telephone1".into())));
+    assert_eq!(columns(ColumnValue::Null, Some(text("2"))), single("2"));
+    assert_eq!(columns(ColumnValue::Null, Some(ColumnValue::Null)), Ok(Some(PropertyValue::Clear)));
+    assert_eq!(columns(ColumnValue::Null, None), Err(RowError::Missing("telephone1".into())));
 }
 
 #[test]
 fn a_template_is_filled_and_leaves_no_stray_blanks() {
     let template = Template::parse("{firstname} {middlename} {lastname}").expect("parses");
-    let row = Row::new(Source::Template(template), Property::named("displayName").expect("known"));
-    let (ada, none) = (text("Ada"), Value::Null);
+    let row =
+        MappingRow::new(ValueSource::Template(template), Property::named("displayName").expect("known"));
+    let (ada, none) = (text("Ada"), ColumnValue::Null);
     let king = text("King");
     let filled = row.value(|name| match name {
         "firstname" => Some(&ada),
@@ -173,7 +178,7 @@ fn a_template_is_filled_and_leaves_no_stray_blanks() {
         row.value(|name| (name == "firstname").then_some(&ada)),
         Err(RowError::Missing("middlename".into()))
     );
-    let keep = Row { on_null: OnNull::Keep, ..row.clone() };
+    let keep = MappingRow { on_null: OnNull::Keep, ..row.clone() };
     assert_eq!(keep.value(|_| Some(&none)), Ok(None), "nothing but empty columns is empty");
 }
 
@@ -208,7 +213,7 @@ fn a_table_that_cannot_work_is_refused_with_what_to_change() {
         told(vec![row("employeeId", OnNull::Default("x".repeat(17).into()))]),
         "the default of employeeId is 17 characters long and Graph takes 16"
     );
-    let cut = Row { on_invalid: OnInvalid::Truncate, ..row("mail", OnNull::Keep) };
+    let cut = MappingRow { on_invalid: OnInvalid::Truncate, ..row("mail", OnNull::Keep) };
     assert_eq!(
         told(vec![cut]),
         "mail cannot be cut to fit; give its row on_invalid = \"reject\" or \"skip\""
@@ -217,9 +222,9 @@ fn a_table_that_cannot_work_is_refused_with_what_to_change() {
 
 #[test]
 fn a_row_with_several_columns_is_found_by_each_of_them_and_once() {
-    let source = Source::FirstOf(vec!["a".into(), "b".into(), "a".into()]);
+    let source = ValueSource::FirstOf(vec!["a".into(), "b".into(), "a".into()]);
     let mapping =
-        Mapping::new(vec![Row::new(source, Property::named("city").expect("known"))]).expect("valid");
+        Mapping::new(vec![MappingRow::new(source, Property::named("city").expect("known"))]).expect("valid");
     assert_eq!(mapping.fed_by(["a"]).count(), 1);
     assert_eq!(mapping.fed_by(["a", "b"]).count(), 1);
     assert_eq!(mapping.fed_by(["c"]).count(), 0);

@@ -52,7 +52,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::version::{Realm, Row};
+    use crate::version::{Realm, RowVersion};
 
     fn property(name: &str) -> Property {
         Property::named(name).expect("known")
@@ -63,7 +63,7 @@ mod tests {
         let (at, later) = (Timestamp::UNIX_EPOCH, Timestamp::from_second(1).expect("small"));
         for foreign in ["", "loyalty=gold;"] {
             let mut mark = Mark::read(foreign);
-            let mail = Version { row: Some(Row { number: 7, realm: Realm::UNKNOWN }), at };
+            let mail = Version { row: Some(RowVersion { number: 7, realm: Realm::UNKNOWN }), at };
             mark.note(&property("mail"), mail);
             mark.note(&property("surname"), Version::at(later));
             assert_eq!(mark.foreign(), foreign);

@@ -19,7 +19,7 @@ pub use self::access::hash_of;
 use crate::{
     property::Property,
     utf16,
-    version::{Realm, Row, Version, fnv1a},
+    version::{Realm, RowVersion, Version, fnv1a},
 };
 
 /// How a mark begins.
@@ -87,7 +87,7 @@ impl Mark {
     /// does not fit beside the text of somebody else.
     #[must_use]
     pub fn write(&self, max: usize) -> Option<String> {
-        let mut groups: BTreeMap<(Timestamp, Option<Row>), String> = BTreeMap::new();
+        let mut groups: BTreeMap<(Timestamp, Option<RowVersion>), String> = BTreeMap::new();
         for (key, version) in &self.versions {
             groups.entry((version.at, version.row)).or_default().push_str(key);
         }
@@ -134,14 +134,14 @@ fn groups(text: &str) -> Option<BTreeMap<String, Version>> {
         let (organizations, properties): (Vec<_>, Vec<_>) =
             keys.partition(|key| key.starts_with(ORGANIZATION));
         let realm = organizations.last().map_or(Some(Realm::UNKNOWN), |key| realm(key))?;
-        let row = row.map(|number| Row { number, realm });
+        let row = row.map(|number| RowVersion { number, realm });
         versions.extend(properties.into_iter().map(|key| (key.to_owned(), Version { row, at })));
     }
     Some(versions)
 }
 
 /// The key of an organization; none for times alone and where it is not known.
-fn organization(row: Option<Row>) -> String {
+fn organization(row: Option<RowVersion>) -> String {
     match row {
         Some(row) if row.realm != Realm::UNKNOWN => {
             format!("{ORGANIZATION}{:0>3}", base36(u64::from(row.realm.number())))
@@ -184,7 +184,7 @@ mod tests {
     }
 
     fn version(millis: i64, row: Option<u64>) -> Version {
-        let row = row.map(|number| Row { number, realm: Realm::numbered(77) });
+        let row = row.map(|number| RowVersion { number, realm: Realm::numbered(77) });
         Version { row, at: Timestamp::from_millisecond(millis).expect("in range") }
     }
 
@@ -206,7 +206,7 @@ mod tests {
     fn a_mark_knows_to_which_organization_its_row_versions_belong() {
         let mail = property("mail");
         let other = |millis, number| Version {
-            row: Some(Row { number, realm: Realm::numbered(78) }),
+            row: Some(RowVersion { number, realm: Realm::numbered(78) }),
             ..version(millis, None)
         };
         let mut mark = Mark::default();
@@ -254,7 +254,7 @@ mod tests {
             let mark = Mark::read(&text);
             assert_eq!(
                 mark.versions[&key].row,
-                Some(Row { number: 35, realm: Realm::numbered(77) }),
+                Some(RowVersion { number: 35, realm: Realm::numbered(77) }),
                 "{text}"
             );
             assert_eq!(mark.versions.len(), 2, "{text}");
@@ -265,7 +265,7 @@ mod tests {
     fn a_row_version_of_a_mark_without_organization_is_not_believed() {
         let mail = property("mail");
         let mut old = Mark::default();
-        let row = Some(Row { number: 900, realm: Realm::UNKNOWN });
+        let row = Some(RowVersion { number: 900, realm: Realm::UNKNOWN });
         old.note(&mail, Version { row, ..version(NOW, None) });
         let text = old.write(1024).expect("fits");
         assert!(!text.contains('O'), "{text}");

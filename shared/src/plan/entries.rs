@@ -1,10 +1,10 @@
 //! The properties that a change gives, on their way to a patch.
 
-use super::intent::{Needless, Plan};
+use super::intent::{Plan, SkipReason};
 use crate::{
     change::Change,
     ids::UserId,
-    mapping::Row,
+    mapping::MappingRow,
     patch::{MovesFrom, PropertyValue, SignIn, UserPatch},
     property::Property,
 };
@@ -18,7 +18,7 @@ pub(super) struct Entries {
 }
 
 impl Entries {
-    pub(super) fn put(&mut self, row: &Row, value: Option<PropertyValue>) {
+    pub(super) fn put(&mut self, row: &MappingRow, value: Option<PropertyValue>) {
         self.values.extend(value.map(|value| (row.property.clone(), value)));
     }
 
@@ -30,8 +30,8 @@ impl Entries {
         let entries = self.values.into_iter().map(|(property, value)| (property, bound(value)));
         match UserPatch::new(entries) {
             Some(patch) => Plan::Write { user, patch },
-            None if self.unmet => Plan::Nothing(Needless::RequirementNotMet),
-            None => Plan::Nothing(Needless::NothingMapped),
+            None if self.unmet => Plan::Nothing(SkipReason::RequirementNotMet),
+            None => Plan::Nothing(SkipReason::NothingMapped),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{intent::Plan, planner::Planner};
 use crate::{
     change::Change,
-    mapping::{Mapping, Row, RowError},
+    mapping::{Mapping, MappingRow, RowError},
     property::Property,
 };
 
@@ -46,7 +46,7 @@ impl Planner {
 }
 
 /// Whether the change itself sets a column of a row.
-fn is_touched(row: &Row, change: &Change) -> bool {
+fn is_touched(row: &MappingRow, change: &Change) -> bool {
     row.columns().any(|column| change.columns.get(column).is_some())
 }
 
@@ -66,11 +66,11 @@ fn all_changed(change: &Change, mapping: &Mapping) -> Change {
 mod tests {
     use super::*;
     use crate::{
-        change::{Columns, Operation, Value},
-        mapping::{OnNull, Source, Template},
+        change::{ColumnValue, Columns, Operation},
+        mapping::{OnNull, Template, ValueSource},
         patch::PropertyValue,
         plan::{
-            Needless,
+            SkipReason,
             tests::samples::{USER, change},
         },
         reason::DeadLetterReason,
@@ -78,14 +78,15 @@ mod tests {
 
     const LINK: (&str, Option<&str>) = ("adx_identity_username", Some(USER));
 
-    type Row<'a> = (&'a str, Option<&'a str>);
+    type MappingRow<'a> = (&'a str, Option<&'a str>);
 
-    fn columns(columns: &[Row<'_>]) -> Columns {
-        let value = |text: Option<&str>| text.map_or(Value::Null, |text| Value::Text(text.into()));
+    fn columns(columns: &[MappingRow<'_>]) -> Columns {
+        let value =
+            |text: Option<&str>| text.map_or(ColumnValue::Null, |text| ColumnValue::Text(text.into()));
         columns.iter().map(|(name, text)| (*name, value(*text))).collect()
     }
 
-    fn update(target: &[Row<'_>], before: &[Row<'_>], after: &[Row<'_>]) -> Change {
+    fn update(target: &[MappingRow<'_>], before: &[MappingRow<'_>], after: &[MappingRow<'_>]) -> Change {
         let imaged = !before.is_empty() || !after.is_empty();
         let (target, before, after) = (columns(target), columns(before), columns(after));
         Change { columns: target, before, after, imaged, ..change(Operation::Update, &[], &[], &[]) }
@@ -113,7 +114,7 @@ mod tests {
         let name = ("firstname", Some("Ada"));
         // The usual plan finds that nothing has changed.
         let saved_again = update(&[name], &[name], &[LINK]);
-        assert_eq!(planner.plan(&saved_again), Plan::Nothing(Needless::SameAsBefore));
+        assert_eq!(planner.plan(&saved_again), Plan::Nothing(SkipReason::SameAsBefore));
         check_write(&planner, &saved_again, &[("givenName", Some("Ada"))]);
         let image =
             [LINK, ("firstname", Some("image")), ("lastname", Some("King")), ("telephone1", Some("1"))];
@@ -151,13 +152,13 @@ mod tests {
 
     #[test]
     fn what_only_an_image_touches_is_left_out_if_a_column_is_missing() {
-        let row = |source: Source, property: &str| {
-            crate::mapping::Row::new(source, Property::named(property).expect("known"))
+        let row = |source: ValueSource, property: &str| {
+            crate::mapping::MappingRow::new(source, Property::named(property).expect("known"))
         };
-        let whole = Source::Template(Template::parse("{firstname} {lastname}").expect("a template"));
+        let whole = ValueSource::Template(Template::parse("{firstname} {lastname}").expect("a template"));
         let mapping = Mapping::new(vec![
-            row(Source::Column("firstname".into()), "givenName"),
-            crate::mapping::Row { on_null: OnNull::Keep, ..row(whole, "displayName") },
+            row(ValueSource::Column("firstname".into()), "givenName"),
+            crate::mapping::MappingRow { on_null: OnNull::Keep, ..row(whole, "displayName") },
         ]);
         let planner = Planner::new(mapping.expect("valid"));
         let shown = update(&[("telephone1", None)], &[], &[LINK, ("firstname", Some("Ada"))]);
@@ -177,10 +178,10 @@ mod tests {
             Plan::Nothing(why) => why,
             other => panic!("{other:?}"),
         };
-        assert_eq!(nothing(&update(&[("telephone1", None)], &[], &[LINK])), Needless::NothingMapped);
+        assert_eq!(nothing(&update(&[("telephone1", None)], &[], &[LINK])), SkipReason::NothingMapped);
         let unlinked = [("adx_identity_username", None), ("firstname", Some("Ada"))];
-        assert_eq!(nothing(&update(&[("firstname", None)], &[], &unlinked)), Needless::NotAPortalUser);
+        assert_eq!(nothing(&update(&[("firstname", None)], &[], &unlinked)), SkipReason::NotAPortalUser);
         let deleted = Change { operation: Operation::Delete, ..update(&[], &[], &[LINK]) };
-        assert_eq!(nothing(&deleted), Needless::OperationIgnored);
+        assert_eq!(nothing(&deleted), SkipReason::OperationIgnored);
     }
 }

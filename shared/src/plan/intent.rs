@@ -13,14 +13,14 @@ pub enum Plan {
         patch: UserPatch,
     },
     /// No write is needed.
-    Nothing(Needless),
+    Nothing(SkipReason),
     /// It cannot be done, now or later.
     Impossible(DeadLetter),
 }
 
 /// Why a change needs no write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Needless {
+pub enum SkipReason {
     /// The contact has no portal user: the link column is there and empty.
     NotAPortalUser,
     /// A registered image came along without the link column. Dataverse may leave null columns out of images, so
@@ -36,7 +36,7 @@ pub enum Needless {
     OperationIgnored,
 }
 
-impl Needless {
+impl SkipReason {
     /// All of them.
     pub const ALL: [Self; 6] = [
         Self::NotAPortalUser,

@@ -3,7 +3,7 @@
 use crate::{
     change::{Change, Operation},
     ids::OrganizationId,
-    mapping::{Row, RowError},
+    mapping::{MappingRow, RowError},
     reason::{DeadLetter, DeadLetterReason},
 };
 
@@ -114,7 +114,7 @@ pub(super) fn new_link(link_column: &str, missing: &[&str], change: &Change) -> 
     )
 }
 
-pub(super) fn unmappable(row: &Row, error: &RowError, change: &Change) -> DeadLetter {
+pub(super) fn unmappable(row: &MappingRow, error: &RowError, change: &Change) -> DeadLetter {
     let (reason, text) = match error {
         RowError::Invalid(invalid) => (
             DeadLetterReason::ValueInvalid,

@@ -43,19 +43,19 @@ impl Planner {
 mod tests {
     use super::*;
     use crate::{
-        change::Value,
-        mapping::{Mapping, OnNull, Row, Source},
+        change::ColumnValue,
+        mapping::{Mapping, MappingRow, OnNull, ValueSource},
         patch::{PropertyValue, UserPatch},
         plan::{
-            Needless, Plan,
+            Plan, SkipReason,
             tests::samples::{LINK, OTHER, USER, change, columns},
         },
         property::Property,
         reason::DeadLetterReason,
     };
 
-    fn text(text: &str) -> Value {
-        Value::Text(text.into())
+    fn text(text: &str) -> ColumnValue {
+        ColumnValue::Text(text.into())
     }
 
     fn planned(planner: &Planner, change: &Change) -> UserPatch {
@@ -132,14 +132,14 @@ mod tests {
     fn a_row_is_written_only_if_the_column_that_it_requires_is_true() {
         let confirmed = "adx_identity_emailaddress1confirmed";
         let property = |name: &str| Property::named(name).expect("known");
-        let address = Row {
+        let address = MappingRow {
             on_null: OnNull::Keep,
             require: Some(confirmed.into()),
-            ..Row::new(Source::Column("emailaddress1".into()), property(Property::SIGN_IN))
+            ..MappingRow::new(ValueSource::Column("emailaddress1".into()), property(Property::SIGN_IN))
         };
-        let name = Row::new(Source::Column("firstname".into()), property("givenName"));
+        let name = MappingRow::new(ValueSource::Column("firstname".into()), property("givenName"));
         let planner = Planner::new(Mapping::new(vec![address, name]).expect("valid"));
-        let yes = |value: Option<Value>, table: &[(&str, &str)]| -> Columns {
+        let yes = |value: Option<ColumnValue>, table: &[(&str, &str)]| -> Columns {
             let shown = columns(table);
             let shown = shown.iter().map(|(name, value)| (name.to_owned(), value.clone()));
             shown.chain(value.map(|value| (confirmed.to_owned(), value))).collect()
@@ -153,31 +153,36 @@ mod tests {
         };
         let mail = ("emailaddress1", "new@b.c");
         let linked = (LINK, USER);
-        let update = |value: Option<Value>| Change {
+        let update = |value: Option<ColumnValue>| Change {
             after: yes(value, &[linked, mail]),
             ..change(Operation::Update, &[mail], &[linked], &[linked])
         };
         let (both, only_name) = ("signInEmail givenName", "givenName");
-        assert_eq!(told(&update(Some(Value::Bool(true)))), "signInEmail");
+        assert_eq!(told(&update(Some(ColumnValue::Bool(true)))), "signInEmail");
         assert_eq!(told(&update(Some(text("True")))), "signInEmail");
-        for value in [Value::Bool(false), Value::Null, text("no"), Value::Choice { value: 1, label: None }] {
-            assert_eq!(told(&update(Some(value))), Needless::RequirementNotMet.as_str());
+        for value in [
+            ColumnValue::Bool(false),
+            ColumnValue::Null,
+            text("no"),
+            ColumnValue::Choice { value: 1, label: None },
+        ] {
+            assert_eq!(told(&update(Some(value))), SkipReason::RequirementNotMet.as_str());
         }
         // The column is not registered: nobody can know, and silence would be for ever.
         assert_eq!(told(&update(None)), DeadLetterReason::ColumnMissing.as_str());
         // Confirmed at last.
-        let target = yes(Some(Value::Bool(true)), &[]);
+        let target = yes(Some(ColumnValue::Bool(true)), &[]);
         assert_eq!(told(&Change { columns: target, ..update(None) }), "signInEmail");
         // A new link, and a new contact.
         let all = [linked, mail, ("firstname", "Ada")];
         let linking =
             |value| Change { after: yes(value, &all), ..change(Operation::Update, &[linked], &[], &all) };
-        assert_eq!(told(&linking(Some(Value::Bool(true)))), both);
-        assert_eq!(told(&linking(Some(Value::Bool(false)))), only_name);
+        assert_eq!(told(&linking(Some(ColumnValue::Bool(true)))), both);
+        assert_eq!(told(&linking(Some(ColumnValue::Bool(false)))), only_name);
         assert_eq!(told(&linking(None)), only_name);
         assert_eq!(told(&change(Operation::Create, &all, &[], &[])), only_name);
         let created = Change {
-            columns: yes(Some(Value::Bool(true)), &all),
+            columns: yes(Some(ColumnValue::Bool(true)), &all),
             ..change(Operation::Create, &all, &[], &[])
         };
         assert_eq!(told(&created), both);

@@ -12,14 +12,14 @@ mod planner;
 use self::entries::Entries;
 pub use self::{
     forced::Forced,
-    intent::{Needless, Plan},
+    intent::{Plan, SkipReason},
     letters::{is_logical_name, truncated, unsupported},
     planner::{LinkMatch, Planner},
 };
 use crate::{
-    change::{Change, Columns, Operation, Value},
+    change::{Change, ColumnValue, Columns, Operation},
     ids::UserId,
-    mapping::Row,
+    mapping::MappingRow,
     patch::{MovesFrom, PropertyValue, SignIn},
     reason::DeadLetter,
 };
@@ -47,7 +47,7 @@ impl Planner {
         match change.operation {
             Operation::Create | Operation::Update | Operation::Merge | Operation::Unknown => {}
             Operation::Delete | Operation::Administrative => {
-                return Ok(Plan::Nothing(Needless::OperationIgnored));
+                return Ok(Plan::Nothing(SkipReason::OperationIgnored));
             }
         }
         if change.truncated {
@@ -58,7 +58,7 @@ impl Planner {
         if changed.is_empty() && !links_anew {
             return match change.operation {
                 Operation::Unknown => Err(unsupported(&change.origin.message)),
-                _ => Ok(Plan::Nothing(Needless::NothingMapped)),
+                _ => Ok(Plan::Nothing(SkipReason::NothingMapped)),
             };
         }
         let user = match self.user(change)? {
@@ -75,7 +75,7 @@ impl Planner {
             .map(|(column, _)| column)
             .collect();
         if differing.is_empty() {
-            return Ok(Plan::Nothing(Needless::SameAsBefore));
+            return Ok(Plan::Nothing(SkipReason::SameAsBefore));
         }
         Ok(self.entries(change, differing)?.write(user, change, from))
     }
@@ -87,16 +87,16 @@ impl Planner {
     }
 
     /// The user meant, or why there is none.
-    fn user(&self, change: &Change) -> Result<Result<UserId, Needless>, DeadLetter> {
+    fn user(&self, change: &Change) -> Result<Result<UserId, SkipReason>, DeadLetter> {
         let places: [&Columns; 3] = [&change.columns, &change.after, &change.before];
         let Some(link) = places.iter().find_map(|columns| columns.get(&self.link_column)) else {
             return self.without_link(change).map(Err);
         };
         let text = match link {
-            Value::Null => return Ok(Err(Needless::NotAPortalUser)),
-            Value::Text(text) if text.trim().is_empty() => return Ok(Err(Needless::NotAPortalUser)),
-            Value::Text(text) => text,
-            Value::Bool(_) | Value::Choice { .. } | Value::Unsupported(_) => {
+            ColumnValue::Null => return Ok(Err(SkipReason::NotAPortalUser)),
+            ColumnValue::Text(text) if text.trim().is_empty() => return Ok(Err(SkipReason::NotAPortalUser)),
+            ColumnValue::Text(text) => text,
+            ColumnValue::Bool(_) | ColumnValue::Choice { .. } | ColumnValue::Unsupported(_) => {
                 return Err(letters::link_invalid(&self.link_column));
             }
         };
@@ -104,20 +104,20 @@ impl Planner {
     }
 
     /// What it means that the link column is nowhere in the message.
-    fn without_link(&self, change: &Change) -> Result<Needless, DeadLetter> {
+    fn without_link(&self, change: &Change) -> Result<SkipReason, DeadLetter> {
         // A column left out at creation is empty: there is no earlier value that it could have kept.
         if change.operation == Operation::Create {
-            return Ok(Needless::NotAPortalUser);
+            return Ok(SkipReason::NotAPortalUser);
         }
         if change.imaged {
-            return Ok(Needless::LinkNotInImage);
+            return Ok(SkipReason::LinkNotInImage);
         }
         Err(letters::link_unknown(&self.link_column, change))
     }
 
     fn entries<'c>(&self, change: &'c Change, differing: Vec<&'c str>) -> Result<Entries, DeadLetter> {
         // A column that the change did not touch is as the post image shows it. One left out at creation is empty.
-        let created = (change.operation == Operation::Create).then_some(&Value::Null);
+        let created = (change.operation == Operation::Create).then_some(&ColumnValue::Null);
         let present =
             |column: &str| change.columns.get(column).or_else(|| change.after.get(column)).or(created);
         let mut entries = Entries::default();
@@ -135,7 +135,7 @@ impl Planner {
 }
 
 /// The address before, for a sign-in address: it tells which of several to change.
-fn with_previous(value: PropertyValue, row: &Row, change: &Change) -> PropertyValue {
+fn with_previous(value: PropertyValue, row: &MappingRow, change: &Change) -> PropertyValue {
     let PropertyValue::SignIn(wanted) = value else { return value };
     let before = row.value(|column| change.before.get(column));
     let previous = match before {
@@ -160,7 +160,9 @@ mod tests {
     fn columns(columns: &[(&str, Option<&str>)]) -> Columns {
         columns
             .iter()
-            .map(|(name, value)| (*name, value.map_or(Value::Null, |text| Value::Text(text.into()))))
+            .map(|(name, value)| {
+                (*name, value.map_or(ColumnValue::Null, |text| ColumnValue::Text(text.into())))
+            })
             .collect()
     }
 
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_nothing(change: &Change, expected: Needless) {
+    fn check_nothing(change: &Change, expected: SkipReason) {
         assert_eq!(planner().plan(change), Plan::Nothing(expected));
     }
 
@@ -221,17 +223,17 @@ mod tests {
         for empty in [None, Some(""), Some("  ")] {
             check_nothing(
                 &update(&[("firstname", Some("Ada"))], &[("adx_identity_username", empty)]),
-                Needless::NotAPortalUser,
+                SkipReason::NotAPortalUser,
             );
         }
         let mut created = update(&[("firstname", Some("Ada"))], &[]);
         created.operation = Operation::Create;
-        check_nothing(&created, Needless::NotAPortalUser);
+        check_nothing(&created, SkipReason::NotAPortalUser);
     }
 
     #[test]
     fn a_sign_in_that_touches_no_mapped_column_needs_nothing() {
-        check_nothing(&update(&[("adx_identity_lastsuccessfullogin", None)], &[]), Needless::NothingMapped);
+        check_nothing(&update(&[("adx_identity_lastsuccessfullogin", None)], &[]), SkipReason::NothingMapped);
     }
 
     #[test]
@@ -241,13 +243,13 @@ mod tests {
         change.before = columns(&[("firstname", Some("Ada")), ("lastname", Some("Byron"))]);
         check_write(&change, &[("surname", text("King"))]);
         change.before = columns(&[("firstname", Some("Ada")), ("lastname", Some("King"))]);
-        check_nothing(&change, Needless::SameAsBefore);
+        check_nothing(&change, SkipReason::SameAsBefore);
     }
 
     #[test]
     fn an_emptied_mail_is_left_alone_because_graph_cannot_empty_it() {
         let link = ("adx_identity_username", Some(USER));
-        check_nothing(&update(&[("emailaddress1", None)], &[link]), Needless::NothingMapped);
+        check_nothing(&update(&[("emailaddress1", None)], &[link]), SkipReason::NothingMapped);
     }
 
     #[test]
@@ -255,7 +257,7 @@ mod tests {
         for operation in [Operation::Delete, Operation::Administrative] {
             let mut change = update(&[("firstname", Some("Ada"))], &[]);
             change.operation = operation;
-            check_nothing(&change, Needless::OperationIgnored);
+            check_nothing(&change, SkipReason::OperationIgnored);
         }
     }
 
@@ -263,7 +265,7 @@ mod tests {
     fn a_registered_image_without_the_link_column_shows_that_it_is_empty() {
         let imaged =
             Change { imaged: true, ..update(&[("firstname", Some("Ada"))], &[("lastname", Some("King"))]) };
-        check_nothing(&imaged, Needless::LinkNotInImage);
+        check_nothing(&imaged, SkipReason::LinkNotInImage);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{entries::Entries, letters, planner::Planner};
 use crate::{
-    change::{Change, Columns, Operation, Value},
+    change::{Change, ColumnValue, Columns, Operation},
     ids::UserId,
     mapping::RowError,
     reason::DeadLetter,
@@ -64,9 +64,9 @@ impl Planner {
 }
 
 /// Whether two values of the link column mean the same user. An id can be written in several ways.
-pub(super) fn is_same(now: &Value, before: &Value) -> bool {
-    let user = |value: &Value| match value {
-        Value::Text(text) => UserId::parse(text),
+pub(super) fn is_same(now: &ColumnValue, before: &ColumnValue) -> bool {
+    let user = |value: &ColumnValue| match value {
+        ColumnValue::Text(text) => UserId::parse(text),
         _ => None,
     };
     now == before || (user(now).is_some() && user(now) == user(before))
@@ -76,11 +76,11 @@ pub(super) fn is_same(now: &Value, before: &Value) -> bool {
 mod tests {
     use super::*;
     use crate::{
-        change::Origin,
-        mapping::{Mapping, OnNull, Row, Source},
+        change::ChangeOrigin,
+        mapping::{Mapping, MappingRow, OnNull, ValueSource},
         patch::PropertyValue,
         plan::{
-            Needless, Plan,
+            Plan, SkipReason,
             tests::samples::{LINK, OTHER, Table, USER, change},
         },
         property::Property,
@@ -157,7 +157,14 @@ mod tests {
             ("always carried", Update, &[LINKED, ADA], &[], &[], "givenName=Ada"),
             ("created", Create, &[LINKED, ADA], &[], &[], "givenName=Ada"),
             // There is no user any more, or none that could be one.
-            ("taken away", Update, &[(LINK, "-")], &[LINKED, ADA], &[ADA], Needless::NotAPortalUser.as_str()),
+            (
+                "taken away",
+                Update,
+                &[(LINK, "-")],
+                &[LINKED, ADA],
+                &[ADA],
+                SkipReason::NotAPortalUser.as_str(),
+            ),
             ("no id", Update, &[(LINK, "ada@b.c")], &[], all, "UserLinkInvalid"),
         ];
         for (name, operation, target, before, after, expected) in cases {
@@ -177,8 +184,8 @@ mod tests {
 
     #[test]
     fn what_is_made_of_several_columns_is_made_of_those_that_the_image_shows() {
-        let first = Source::FirstOf(vec!["mobilephone".into(), "telephone1".into()]);
-        let mut row = Row::new(first, Property::named("mobilePhone").expect("known"));
+        let first = ValueSource::FirstOf(vec!["mobilephone".into(), "telephone1".into()]);
+        let mut row = MappingRow::new(first, Property::named("mobilePhone").expect("known"));
         row.on_null = OnNull::Default("none".into());
         let planner = Planner::new(Mapping::new(vec![row]).expect("valid"));
         let linked = |after| change(Operation::Update, &[(LINK, USER)], &[], after);
@@ -209,7 +216,7 @@ mod tests {
         assert!(
             several.description.as_str().contains("carry no images; register the step on Create and Update")
         );
-        change.origin = Origin { marked: true, ..Origin::default() };
+        change.origin = ChangeOrigin { marked: true, ..ChangeOrigin::default() };
         assert_eq!(letter(&change).reason, DeadLetterReason::ContextTruncated);
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use servicebus::{
-    Message, Outgoing, Properties, Property,
+    ApplicationProperties, ApplicationValue, Message, Outgoing,
     amqp::fuzz::{self as amqp, Piece},
 };
 use worker::operate::dead_letters::record::Record;
@@ -101,26 +101,26 @@ fn can_be_exported(message: &Message) {
 
 /// Messages of every section and kind of value.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
-    let properties: Properties = [
-        ("null", Property::Null),
-        ("bool", Property::Bool(true)),
-        ("u8", Property::U8(200)),
-        ("u16", Property::U16(60_000)),
-        ("u32", Property::U32(70_000)),
-        ("u64", Property::U64(1 << 40)),
-        ("i8", Property::I8(-1)),
-        ("i16", Property::I16(-300)),
-        ("i32", Property::I32(-70_000)),
-        ("i64", Property::I64(-(1 << 40))),
-        ("f32", Property::F32(1.5)),
-        ("f64", Property::F64(2.5)),
-        ("decimal", Property::Decimal(Bytes::from_static(&[1; 16]))),
-        ("char", Property::Char('ß')),
-        ("time", Property::Time(1_767_225_600_000)),
-        ("uuid", Property::Uuid(uuid::Uuid::from_u128(7))),
-        ("binary", Property::Binary(Bytes::from_static(b"bytes"))),
-        ("text", Property::Text("text".into())),
-        ("symbol", Property::Symbol("symbol".into())),
+    let properties: ApplicationProperties = [
+        ("null", ApplicationValue::Null),
+        ("bool", ApplicationValue::Bool(true)),
+        ("u8", ApplicationValue::U8(200)),
+        ("u16", ApplicationValue::U16(60_000)),
+        ("u32", ApplicationValue::U32(70_000)),
+        ("u64", ApplicationValue::U64(1 << 40)),
+        ("i8", ApplicationValue::I8(-1)),
+        ("i16", ApplicationValue::I16(-300)),
+        ("i32", ApplicationValue::I32(-70_000)),
+        ("i64", ApplicationValue::I64(-(1 << 40))),
+        ("f32", ApplicationValue::F32(1.5)),
+        ("f64", ApplicationValue::F64(2.5)),
+        ("decimal", ApplicationValue::Decimal(Bytes::from_static(&[1; 16]))),
+        ("char", ApplicationValue::Char('ß')),
+        ("time", ApplicationValue::Time(1_767_225_600_000)),
+        ("uuid", ApplicationValue::Uuid(uuid::Uuid::from_u128(7))),
+        ("binary", ApplicationValue::Binary(Bytes::from_static(b"bytes"))),
+        ("text", ApplicationValue::Text("text".into())),
+        ("symbol", ApplicationValue::Symbol("symbol".into())),
     ]
     .into_iter()
     .collect();

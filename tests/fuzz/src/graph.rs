@@ -5,12 +5,12 @@ use serde_json::Value;
 use shared::{
     admission::Terms,
     ids::{ContactId, SequenceNumber, UserId},
-    patch::{Entry, PropertyValue, SignIn, UserWrite},
+    lww_register::Stamp,
+    patch::{PatchEntry, PropertyValue, SignIn, UserWrite},
+    priority::Priority,
     property::Property,
-    reconcile::{self, Reading},
-    register::Stamp,
+    reconcile::{self, ReadPolicy},
     retry_after,
-    urgency::Urgency,
     version::Version,
 };
 use uuid::Uuid;
@@ -53,7 +53,7 @@ fn user(body: &[u8], read: Option<&Value>) {
         local_issuer: Some("c.d".into()),
         ..Terms::default()
     };
-    let reading = Reading { guard: Property::named("extensionAttribute15"), diff: true, terms };
+    let reading = ReadPolicy { guard: Property::named("extensionAttribute15"), diff: true, terms };
     let write = write();
     let Some(current) = graph::current(body, &write, &reading) else { return };
     assert!(read.is_none_or(|read| read["id"].is_string()), "a user without an id");
@@ -80,13 +80,14 @@ fn write() -> UserWrite {
         ("otherMails", PropertyValue::Single("a@b.c".into())),
         ("signInEmail", address.into()),
     ];
-    let entry =
-        |(name, value): (&str, PropertyValue)| Some(Entry { property: Property::named(name)?, value, stamp });
+    let entry = |(name, value): (&str, PropertyValue)| {
+        Some(PatchEntry { property: Property::named(name)?, value, stamp })
+    };
     UserWrite {
         user: UserId(Uuid::max()),
         entries: values.into_iter().filter_map(entry).collect(),
         known: Vec::new(),
-        urgency: Urgency::Live,
+        urgency: Priority::Live,
         contacts: vec![ContactId(Uuid::from_u128(1))],
     }
 }

@@ -1,6 +1,6 @@
 //! Lines of an export.
 
-use servicebus::{Message, Property};
+use servicebus::{ApplicationValue, Message};
 use worker::operate::dead_letters::record::Record;
 
 use crate::told;
@@ -22,13 +22,13 @@ pub(crate) fn check(bytes: &[u8]) {
 /// Lines of messages with every kind of property, and without a body.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let mut message = Message::default();
-    message.properties.set("a", Property::Text("text".into()));
-    message.properties.set("b", Property::F64(f64::NAN));
-    message.properties.set("c", Property::Char('ß'));
-    message.properties.set("d", Property::Uuid(uuid::Uuid::from_u128(7)));
-    message.properties.set("e", Property::Decimal(bytes::Bytes::from_static(&[1; 8])));
-    message.properties.set("f", Property::I64(-7));
-    message.properties.set("g", Property::U64(7));
+    message.properties.set("a", ApplicationValue::Text("text".into()));
+    message.properties.set("b", ApplicationValue::F64(f64::NAN));
+    message.properties.set("c", ApplicationValue::Char('ß'));
+    message.properties.set("d", ApplicationValue::Uuid(uuid::Uuid::from_u128(7)));
+    message.properties.set("e", ApplicationValue::Decimal(bytes::Bytes::from_static(&[1; 8])));
+    message.properties.set("f", ApplicationValue::I64(-7));
+    message.properties.set("g", ApplicationValue::U64(7));
     let full = Record::of(&message).line().unwrap_or_default();
     let bare = r#"{"sequence":1,"deliveryCount":2,"enqueued":9223372036854775807,"messageId":"a","correlationId":null,"contentType":null,"subject":null,"sessionId":null,"properties":[],"body":null}"#;
     vec![full.into_bytes(), bare.as_bytes().to_vec()]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use servicebus::{Message, Properties, Property};
+use servicebus::{ApplicationProperties, ApplicationValue, Message};
 use worker::telemetry::trace::Tracer;
 
 use crate::texts;
@@ -14,7 +14,8 @@ pub(crate) fn check(bytes: &[u8]) {
     let (tracer, _spans) = Tracer::new(0.0);
     let tracer = Arc::new(tracer);
     for name in ["traceparent", "Diagnostic-Id"] {
-        let properties: Properties = [(name, Property::Text(text.as_ref().into()))].into_iter().collect();
+        let properties: ApplicationProperties =
+            [(name, ApplicationValue::Text(text.as_ref().into()))].into_iter().collect();
         let message = Message { properties, ..Message::default() };
         let Some(begun) = tracer.begin(&message, Timestamp::UNIX_EPOCH) else { continue };
         let hex = format!("{:032x}", u128::from_be_bytes(begun.context.trace));

@@ -10,7 +10,7 @@ use emulator::{
 };
 use jiff::{SignedDuration, Timestamp};
 use servicebus::{
-    Damage, Error, Outgoing, Peek, Peeked, PeekedState, Property, Queue, Settlement, UnreadableBody,
+    ApplicationValue, Damage, Error, Outgoing, Peek, Peeked, PeekedState, Queue, Settlement, UnreadableBody,
     amqp::AmqpQueue,
 };
 use shared::{
@@ -29,7 +29,9 @@ async fn a_message_sent_is_received_as_it_was_and_gone_when_completed() -> Resul
         message_id: Some("id-1".into()),
         correlation_id: Some("operation".into()),
         content_type: Some("application/json".into()),
-        properties: [("attempt", Property::I32(2)), ("origin", "replay".into())].into_iter().collect(),
+        properties: [("attempt", ApplicationValue::I32(2)), ("origin", "replay".into())]
+            .into_iter()
+            .collect(),
         body: Bytes::from_static(b"{\"a\":1}"),
         ..Outgoing::default()
     };

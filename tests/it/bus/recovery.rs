@@ -18,8 +18,8 @@ use emulator::{
 };
 use jiff::{SignedDuration, Timestamp};
 use servicebus::{
-    ConnectionString, Credential, Error, LinkState, Peek, Queue, SasKey, SettleError, Settlement, Token,
-    TokenSource,
+    ConnectionString, Error, LinkState, NamespaceCredential, Peek, Queue, SasKey, SettleError, Settlement,
+    Token, TokenSource,
     amqp::{AmqpQueue, Settings},
 };
 use shared::{
@@ -122,7 +122,7 @@ async fn tokens_are_renewed_on_the_same_connection_before_they_end() -> Result<(
     let bus = ServiceBus::start(Options::default().queue(QUEUE)).await?;
     let mut settings = settings(&bus)?;
     let parsed = ConnectionString::parse(&bus.connection_string())?;
-    let Credential::Key(key) = parsed.credential else { anyhow::bail!("a key was expected") };
+    let NamespaceCredential::Key(key) = parsed.credential else { anyhow::bail!("a key was expected") };
     settings.tokens = Arc::new(ShortLived(key));
     let queue = AmqpQueue::open(&settings)?;
     ready(&queue).await?;

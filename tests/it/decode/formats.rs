@@ -4,17 +4,17 @@ use std::fs;
 
 use proptest::prelude::*;
 use shared::{
-    change::{Operation, Value},
-    decode::{self, Format, Message, Subject, View},
+    change::{ColumnValue, Operation},
+    decode::{self, DecodedMessage, Format, Subject, View},
 };
 
 use super::{content_type, contexts, files, name, sample, sample_binary::to_binary};
 
 /// What a body reports, with the format left out of account.
-fn decode(body: &[u8], content_type: &str, format: Format) -> Message {
+fn decode(body: &[u8], content_type: &str, format: Format) -> DecodedMessage {
     let message = decode::decode(body, Some(content_type)).expect("a sample can be decoded");
     assert_eq!(message.format, format);
-    Message { format: Format::Json, ..message }
+    DecodedMessage { format: Format::Json, ..message }
 }
 
 proptest! {
@@ -36,7 +36,7 @@ proptest! {
             // Of several values for one column the last counts.
             let last = sample.target.columns.iter().rfind(|(name, _)| name == column).map(|(_, cell)| cell);
             if let (Some(sample::Cell::Text(text)), true) = (last, std::ptr::eq(last.unwrap_or(cell), cell)) {
-                prop_assert_eq!(change.columns.get(column), Some(&Value::Text(text.as_str().into())));
+                prop_assert_eq!(change.columns.get(column), Some(&ColumnValue::Text(text.as_str().into())));
             }
         }
     }
@@ -77,12 +77,12 @@ fn the_two_xml_formats_are_shown_alike_and_json_is_what_remains_without_types() 
 
 /// What a fixture reports, which must be the same in each format that it exists in.
 #[track_caller]
-fn message(case: &str) -> Message {
+fn message(case: &str) -> DecodedMessage {
     let read = |extension: &str| {
         let path = contexts().join(format!("{case}.{extension}"));
         let body = fs::read(&path).expect("a fixture can be read");
         let message = decode::decode(&body, content_type(&path)).expect("a fixture can be decoded");
-        Message { format: Format::Json, ..message }
+        DecodedMessage { format: Format::Json, ..message }
     };
     let [json, xml, binary] = ["json", "xml", "msbin1"].map(read);
     assert_eq!(json, xml, "{case}");
@@ -175,11 +175,13 @@ fn the_senders_marker_is_noted_and_a_whole_body_is_believed_all_the_same() {
     message.mark_truncated();
     let [change] = message.changes() else { panic!("one change") };
     assert!(message.origin.marked && change.origin.marked && !message.truncated && !change.truncated);
-    assert!(Message::is_truncation_marker("MessageMaxSizeExceeded"));
-    assert!(Message::is_truncation_marker(
+    assert!(DecodedMessage::is_truncation_marker("MessageMaxSizeExceeded"));
+    assert!(DecodedMessage::is_truncation_marker(
         "http://schemas.microsoft.com/xrm/2011/Claims/MessageMaxSizeExceeded"
     ));
-    assert!(!Message::is_truncation_marker("http://schemas.microsoft.com/xrm/2011/Claims/RequestName"));
+    assert!(!DecodedMessage::is_truncation_marker(
+        "http://schemas.microsoft.com/xrm/2011/Claims/RequestName"
+    ));
 }
 
 #[test]
@@ -198,7 +200,7 @@ fn a_choice_brings_the_label_that_the_user_saw() {
         "Attributes":[{"key":"gendercode","value":{"__type":"OptionSetValue:http:\/\/schemas.microsoft.com\/xrm\/2011\/Contracts","Value":2}}],
         "FormattedValues":[{"key":"zz","value":"x"},{"key":"gendercode","value":"Female"}]}}]}"#;
     let message = decode::decode(body, None).expect("a context can be decoded");
-    let expected = Value::Choice { value: 2, label: Some("Female".into()) };
+    let expected = ColumnValue::Choice { value: 2, label: Some("Female".into()) };
     assert_eq!(message.changes()[0].columns.get("gendercode"), Some(&expected));
 }
 
@@ -208,5 +210,5 @@ fn ids_that_disagree_are_refused() {
         "InputParameters":[{"key":"Target","value":{"__type":"EntityReference:http:\/\/schemas.microsoft.com\/xrm\/2011\/Contracts",
         "Id":"b61c3362-3e2d-4805-8801-e3d6eab77de5","LogicalName":"contact"}}]}"#;
     let error = decode::decode(body, None).expect_err("two contacts");
-    assert_eq!(error.problem, decode::Problem::IdsDisagree);
+    assert_eq!(error.problem, decode::DecodeProblem::IdsDisagree);
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use proptest::{collection::vec, prelude::*, sample::Index};
 use serde::de::IgnoredAny;
-use shared::decode::{self, Format, Problem, View, limits};
+use shared::decode::{self, DecodeProblem, Format, View, limits};
 
 use super::{content_type, contexts};
 
@@ -112,7 +112,7 @@ proptest! {
 }
 
 #[track_caller]
-fn refused(body: &[u8], content_type: &str) -> Problem {
+fn refused(body: &[u8], content_type: &str) -> DecodeProblem {
     decode::decode(body, Some(content_type)).expect_err("a hostile body is refused").problem
 }
 
@@ -124,13 +124,19 @@ fn parameter(value: &str) -> String {
 #[test]
 fn a_body_beyond_the_length_limit_is_not_even_looked_at() {
     let body = parameter(&format!("\"{}\"", "a".repeat(limits::LENGTH)));
-    assert!(matches!(refused(body.as_bytes(), "application/json"), Problem::Limit { what: "bytes", .. }));
+    assert!(matches!(
+        refused(body.as_bytes(), "application/json"),
+        DecodeProblem::Limit { what: "bytes", .. }
+    ));
 }
 
 #[test]
 fn items_are_limited_where_they_are_cheap_to_write() {
     let body = parameter(&format!("[{}0]", "0,".repeat(limits::ITEMS)));
-    assert!(matches!(refused(body.as_bytes(), "application/json"), Problem::Limit { what: "values", .. }));
+    assert!(matches!(
+        refused(body.as_bytes(), "application/json"),
+        DecodeProblem::Limit { what: "values", .. }
+    ));
 }
 
 #[test]
@@ -142,7 +148,7 @@ fn types_that_hide_behind_nested_objects_do_not_cost_quadratic_time() {
         )
     });
     let problem = refused(parameter(&hidden).as_bytes(), "application/json");
-    assert!(matches!(problem, Problem::Limit { limit: limits::REREAD, .. }), "{problem}");
+    assert!(matches!(problem, DecodeProblem::Limit { limit: limits::REREAD, .. }), "{problem}");
 }
 
 #[test]
@@ -152,14 +158,14 @@ fn namespace_declarations_in_scope_are_limited() {
     let declarations = declarations.join(" ");
     let body = format!(r#"<RemoteExecutionContext xmlns="urn:x" {declarations}/>"#);
     let problem = refused(body.as_bytes(), "application/xml");
-    assert!(matches!(problem, Problem::Limit { limit: limits::NAMESPACES, .. }), "{problem}");
+    assert!(matches!(problem, DecodeProblem::Limit { limit: limits::NAMESPACES, .. }), "{problem}");
 }
 
 #[test]
 fn wrappers_inside_wrappers_are_limited() {
     let wrapped = (0..10).fold("{}".to_owned(), |inner, _| serde_json::to_string(&inner).expect("a string"));
     let problem = refused(wrapped.as_bytes(), "application/json");
-    assert!(matches!(problem, Problem::Limit { limit: limits::WRAPPERS, .. }), "{problem}");
+    assert!(matches!(problem, DecodeProblem::Limit { limit: limits::WRAPPERS, .. }), "{problem}");
 }
 
 #[test]
@@ -188,7 +194,10 @@ fn the_deepest_nesting_allowed_fits_a_small_stack() {
         bodies.map(|body| decode::decode(body.as_bytes(), None).expect_err("too deep").problem)
     });
     let problems = run.expect("a thread starts").join().expect("the stack is enough");
-    assert!(problems[..3].iter().all(|problem| matches!(problem, Problem::Limit { .. })), "{problems:?}");
+    assert!(
+        problems[..3].iter().all(|problem| matches!(problem, DecodeProblem::Limit { .. })),
+        "{problems:?}"
+    );
 }
 
 /// A message about several contacts, with these records.
@@ -216,7 +225,7 @@ fn a_message_is_about_a_thousand_contacts_at_most() {
     let error = decode::decode(contacts(limits::RECORDS + 1).as_bytes(), None).expect_err("one too many");
     assert!(error.to_string().starts_with("more than 1000 records in one list at byte "), "{error}");
     let problem = refused(several(&"{},".repeat(300_000)).as_bytes(), "application/json");
-    assert!(matches!(problem, Problem::Limit { limit: limits::RECORDS, .. }), "{problem}");
+    assert!(matches!(problem, DecodeProblem::Limit { limit: limits::RECORDS, .. }), "{problem}");
     let xml = format!(
         r#"<RemoteExecutionContext xmlns="http://schemas.microsoft.com/xrm/2011/Contracts" xmlns:i="http://www.w3.org/2001/XMLSchema-instance"
             xmlns:c="http://schemas.datacontract.org/2004/07/System.Collections.Generic"><InputParameters><KeyValuePairOfstringanyType><c:key>Targets</c:key>
@@ -224,7 +233,7 @@ fn a_message_is_about_a_thousand_contacts_at_most() {
         "<Entity/>".repeat(limits::RECORDS + 1)
     );
     let problem = refused(xml.as_bytes(), "application/xml");
-    assert!(matches!(problem, Problem::Limit { limit: limits::RECORDS, .. }), "{problem}");
+    assert!(matches!(problem, DecodeProblem::Limit { limit: limits::RECORDS, .. }), "{problem}");
 }
 
 /// What is cheap to write and takes much to keep, as an item of a list.
@@ -252,7 +261,7 @@ const AROUND: [(&str, &str); 4] = [
 
 #[test]
 fn whatever_a_body_is_made_of_what_it_takes_in_memory_is_bounded() {
-    let value = size_of::<decode::value::Value<'_>>();
+    let value = size_of::<decode::value::ContextValue<'_>>();
     assert!(value * limits::ITEMS <= limits::MEMORY, "a long list of numbers stays possible");
     let mut bound = 0;
     for (before, after) in AROUND {
@@ -262,7 +271,7 @@ fn whatever_a_body_is_made_of_what_it_takes_in_memory_is_bounded() {
             let body = [before, &items, after].concat();
             let Ok(payload) = decode::open(body.as_bytes(), None) else { panic!("{item} is not opened") };
             if let Err(error) = payload.context() {
-                bound += usize::from(matches!(error.problem, Problem::Limit { .. }));
+                bound += usize::from(matches!(error.problem, DecodeProblem::Limit { .. }));
             }
             if let Ok(message) = payload.message() {
                 assert!(message.changes().len() <= limits::RECORDS);

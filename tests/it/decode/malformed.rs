@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use shared::decode::{self, Problem};
+use shared::decode::{self, DecodeProblem};
 
 use super::{content_type, contexts, files, name};
 
@@ -104,6 +104,6 @@ fn nesting_is_limited_in_every_format() {
     ] {
         let body = fs::read(contexts().join("malformed").join(file)).expect("a fixture can be read");
         let error = decode::decode(&body, announced(file)).expect_err(file);
-        assert!(matches!(error.problem, Problem::Limit { .. }), "{file}: {error}");
+        assert!(matches!(error.problem, DecodeProblem::Limit { .. }), "{file}: {error}");
     }
 }

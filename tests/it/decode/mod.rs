@@ -14,7 +14,7 @@ use std::{
 use serde_json::Value;
 use shared::decode::{
     self, Context, Format, View,
-    value::{Member, Parameters, Value as Field},
+    value::{ContextValue as Field, ContractMember, Parameters},
 };
 
 /// Folder of the fixtures.
@@ -133,7 +133,7 @@ fn binary_that_relies_on_a_string_table_is_refused_with_the_id() {
         let path = contexts().join(format!("variants/contact-update-string.{spelling}.msbin1"));
         let body = fs::read(&path).expect("a fixture can be read");
         let error = decode::decode(&body, Some("application/msbin1")).expect_err(spelling);
-        assert!(matches!(error.problem, decode::Problem::Dictionary(_)), "{spelling}: {error}");
+        assert!(matches!(error.problem, decode::DecodeProblem::Dictionary(_)), "{spelling}: {error}");
     }
 }
 
@@ -144,7 +144,7 @@ fn modified(context: &Context<'_>) -> Option<jiff::Timestamp> {
     date.as_instant()
 }
 
-fn parameter<'v, 'a>(list: &'v Member<Parameters<'a>>, wanted: &str) -> Option<&'v Field<'a>> {
+fn parameter<'v, 'a>(list: &'v ContractMember<Parameters<'a>>, wanted: &str) -> Option<&'v Field<'a>> {
     list.items().iter().find(|(key, _)| key == wanted).map(|(_, value)| value)
 }
 

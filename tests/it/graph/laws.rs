@@ -7,22 +7,22 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use shared::{
     admission::Person,
-    change::{Change, Columns, Operation, Origin, Value},
+    change::{Change, ChangeOrigin, ColumnValue, Columns, Operation},
     gate::{self, Gate},
-    identities::Identity,
+    identities::ObjectIdentity,
     ids::{ContactId, SequenceNumber, UserId},
-    lanes::{Action, Lanes, Limits, Success, Work},
+    lanes::{Action, LaneLimits, Lanes, Success, Work},
+    lww_register::Stamp,
     mapping::Mapping,
-    moment::Moment,
-    pace::Pace,
+    monotonic_time::MonotonicTime,
     patch::{PropertyValue, SignIn, UserPatch, UserWrite},
-    plan::{Needless, Plan, Planner},
+    plan::{Plan, Planner, SkipReason},
+    priority::Priority,
     property::Property,
-    reconcile::{Current, Reading, Reconciled, reconcile},
-    register::Stamp,
+    rate_limiter::RateLimiter,
+    reconcile::{Current, ReadPolicy, Reconciled, reconcile},
     step::Step,
-    urgency::Urgency,
-    version::{Realm, Row, Version},
+    version::{Realm, RowVersion, Version},
 };
 use uuid::Uuid;
 
@@ -33,8 +33,8 @@ fn property(name: &str) -> Property {
     Property::named(name).expect("known")
 }
 
-fn reading() -> Reading {
-    Reading { guard: Some(property("extensionAttribute15")), ..Reading::default() }
+fn reading() -> ReadPolicy {
+    ReadPolicy { guard: Some(property("extensionAttribute15")), ..ReadPolicy::default() }
 }
 
 /// One change of the user: which properties get which of a few values. Its place in the history is its version.
@@ -59,12 +59,12 @@ fn patch(patch: &Patch) -> UserPatch {
 /// A user as Graph keeps him, written to by replicas that share nothing else.
 struct Directory {
     values: BTreeMap<Property, PropertyValue>,
-    identities: Vec<Identity>,
+    identities: Vec<ObjectIdentity>,
 }
 
 impl Default for Directory {
     fn default() -> Self {
-        let identity = |sign_in_type: &str, id: &str| Identity {
+        let identity = |sign_in_type: &str, id: &str| ObjectIdentity {
             sign_in_type: sign_in_type.into(),
             issuer: "contoso.onmicrosoft.com".into(),
             issuer_assigned_id: id.into(),
@@ -112,8 +112,8 @@ struct Replica {
 impl Default for Replica {
     fn default() -> Self {
         let remembered_users = NonZeroUsize::MIN;
-        let limits = Limits { concurrency: 1, remembered_users, ..Limits::default() };
-        let gate = Gate::new(gate::Limits::default(), Pace::unlimited());
+        let limits = LaneLimits { concurrency: 1, remembered_users, ..LaneLimits::default() };
+        let gate = Gate::new(gate::GateLimits::default(), RateLimiter::unlimited());
         Self { lanes: Lanes::new(limits, gate), pushed: 0, settled: 0 }
     }
 }
@@ -121,29 +121,29 @@ impl Default for Replica {
 impl Replica {
     fn push(&mut self, number: usize, stamp: Stamp, change: &Patch) {
         self.pushed += 1;
-        let deadline = Moment::after_start(Duration::from_hours(1));
+        let deadline = MonotonicTime::after_start(Duration::from_hours(1));
         self.lanes.push(
             Work {
                 user: USER,
                 contact: ContactId(Uuid::from_u128(1)),
                 stamp,
                 patch: patch(change),
-                urgency: Urgency::Live,
+                urgency: Priority::Live,
                 deadline,
                 refused_before: false,
                 ticket: number,
             },
-            Moment::START,
+            MonotonicTime::START,
         );
     }
 
     /// Writes everything that waits, merged as it may be.
     fn work(&mut self, directory: &mut Directory) {
         loop {
-            let settled = match self.lanes.next(Moment::START) {
+            let settled = match self.lanes.next(MonotonicTime::START) {
                 Step::Do(Action::Write { write, .. }) => {
                     let outcome = directory.apply(&write);
-                    self.lanes.finished(write.user, Ok(outcome), Moment::START, 0.5)
+                    self.lanes.finished(write.user, Ok(outcome), MonotonicTime::START, 0.5)
                 }
                 Step::Do(Action::Settle(settled)) => settled,
                 Step::Wait(_) | Step::Do(Action::Verify(_)) => return,
@@ -182,7 +182,7 @@ fn history() -> impl Strategy<Value = Vec<Patch>> {
 /// The place in the history as a version, by row or by time: an installation has one kind or the other.
 fn stamp(place: usize, by_row: bool, arrival: usize) -> Stamp {
     let at = Timestamp::from_second(1_800_000_000 + i64::try_from(place).expect("small")).expect("in range");
-    let row = by_row.then(|| Row { number: 1_000 + place as u64, realm: Realm::UNKNOWN });
+    let row = by_row.then(|| RowVersion { number: 1_000 + place as u64, realm: Realm::UNKNOWN });
     Stamp { version: Version { row, at }, arrival: SequenceNumber(i64::try_from(arrival).expect("small")) }
 }
 
@@ -228,17 +228,17 @@ const COLUMNS: [&str; 4] = ["emailaddress1", "firstname", "lastname", "telephone
 
 fn columns(table: &BTreeMap<usize, Option<u8>>) -> Columns {
     let text = |column: &str, chosen: u8| match column {
-        "emailaddress1" => Value::Text(format!("v{chosen}@example.com").into()),
-        _ => Value::Text(format!("v{chosen}").into()),
+        "emailaddress1" => ColumnValue::Text(format!("v{chosen}@example.com").into()),
+        _ => ColumnValue::Text(format!("v{chosen}").into()),
     };
     let value = |(index, chosen): (&usize, &Option<u8>)| {
-        (COLUMNS[*index], chosen.map_or(Value::Null, |chosen| text(COLUMNS[*index], chosen)))
+        (COLUMNS[*index], chosen.map_or(ColumnValue::Null, |chosen| text(COLUMNS[*index], chosen)))
     };
     table.iter().map(value).collect()
 }
 
 fn change(set: &BTreeMap<usize, Option<u8>>, before: &BTreeMap<usize, Option<u8>>) -> Change {
-    let link = ("adx_identity_username", Value::Text(USER.to_string().into()));
+    let link = ("adx_identity_username", ColumnValue::Text(USER.to_string().into()));
     Change {
         organization: None,
         contact: ContactId(Uuid::from_u128(2)),
@@ -249,7 +249,7 @@ fn change(set: &BTreeMap<usize, Option<u8>>, before: &BTreeMap<usize, Option<u8>
         after: [link].into_iter().collect(),
         imaged: false,
         truncated: false,
-        origin: Origin::default(),
+        origin: ChangeOrigin::default(),
     }
 }
 
@@ -266,7 +266,7 @@ proptest! {
             let plan = planner.plan(&change(&set, &before));
             prop_assert_eq!(&plan, &planner.plan(&change(&set, &before)));
             let again = planner.plan(&change(&set, &set));
-            prop_assert!(matches!(again, Plan::Nothing(Needless::SameAsBefore | Needless::NothingMapped)));
+            prop_assert!(matches!(again, Plan::Nothing(SkipReason::SameAsBefore | SkipReason::NothingMapped)));
             // A pre image takes away what is equal and never changes what is left.
             let blind = planner.plan(&change(&set, &BTreeMap::new()));
             if let (Plan::Write { patch: with_image, .. }, Plan::Write { patch: without, .. }) = (&plan, &blind) {

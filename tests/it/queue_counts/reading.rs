@@ -16,7 +16,7 @@ use servicebus::{
     amqp::{AmqpQueue, Settings},
 };
 use shared::reason::{DeadLetter, DeadLetterReason};
-use worker::operate::backlog::{Oldest, Reader, Reading, Thoroughness, UnknownKind};
+use worker::operate::backlog::{BacklogReading, Oldest, Reader, SampleLimits, UnknownKind};
 
 const QUEUE: &str = "contacts";
 
@@ -28,12 +28,12 @@ struct Bench {
 }
 
 impl Bench {
-    async fn start(claims: Claims, thoroughness: Thoroughness) -> Result<Self> {
+    async fn start(claims: Claims, thoroughness: SampleLimits) -> Result<Self> {
         Self::start_at(servicebus::clock::now, claims, thoroughness).await
     }
 
     /// The same with a clock of the reader's own.
-    async fn start_at(clock: fn() -> Timestamp, claims: Claims, thoroughness: Thoroughness) -> Result<Self> {
+    async fn start_at(clock: fn() -> Timestamp, claims: Claims, thoroughness: SampleLimits) -> Result<Self> {
         let own = sas::Rule { name: "reader".into(), claims, ..sas::Rule::default() };
         let access = Access { rules: vec![sas::Rule::default(), own.clone()], ..Access::default() };
         let bus = ServiceBus::start(Options { access, ..Options::default().queue(QUEUE) }).await?;
@@ -78,7 +78,7 @@ fn settings(connection_string: &str) -> Result<Settings> {
 }
 
 #[track_caller]
-fn known(reading: &Reading) -> QueueCounts {
+fn known(reading: &BacklogReading) -> QueueCounts {
     match &reading.counts {
         Ok(known) => *known,
         Err(unknown) => panic!("unknown: {unknown}"),
@@ -86,7 +86,7 @@ fn known(reading: &Reading) -> QueueCounts {
 }
 
 #[track_caller]
-fn unknown(reading: &Reading) -> (UnknownKind, String) {
+fn unknown(reading: &BacklogReading) -> (UnknownKind, String) {
     match &reading.counts {
         Ok(known) => panic!("known: {known:?}"),
         Err(unknown) => (unknown.kind, unknown.why.to_string()),
@@ -95,7 +95,7 @@ fn unknown(reading: &Reading) -> (UnknownKind, String) {
 
 #[tokio::test]
 async fn an_empty_queue_is_known_to_be_empty() -> Result<()> {
-    let bench = Bench::start(Claims::ALL, Thoroughness::GAUGES).await?;
+    let bench = Bench::start(Claims::ALL, SampleLimits::GAUGES).await?;
     let reading = bench.reader.read().await;
     let expected = QueueCounts {
         active: Some(0),
@@ -111,7 +111,7 @@ async fn an_empty_queue_is_known_to_be_empty() -> Result<()> {
 
 #[tokio::test]
 async fn waiting_locked_scheduled_and_dead_messages_are_counted_apart() -> Result<()> {
-    let bench = Bench::start(Claims::ALL, Thoroughness::PERSON).await?;
+    let bench = Bench::start(Claims::ALL, SampleLimits::PERSON).await?;
     bench.send(4).await?;
     bench.queue.set_credit(2);
     let mut held = Vec::new();
@@ -133,7 +133,7 @@ async fn waiting_locked_scheduled_and_dead_messages_are_counted_apart() -> Resul
 
 #[tokio::test]
 async fn zeros_are_not_believed_while_messages_have_been_there_for_a_while() -> Result<()> {
-    let bench = Bench::start_at(a_minute_later, Claims::ALL, Thoroughness::GAUGES).await?;
+    let bench = Bench::start_at(a_minute_later, Claims::ALL, SampleLimits::GAUGES).await?;
     bench.send(3).await?;
     bench.fault(Wrong::Zeros, 2);
     let reading = bench.reader.read().await;
@@ -145,7 +145,7 @@ async fn zeros_are_not_believed_while_messages_have_been_there_for_a_while() -> 
 
 #[tokio::test]
 async fn a_zero_that_a_second_question_corrects_leaves_no_doubt() -> Result<()> {
-    let bench = Bench::start_at(a_minute_later, Claims::ALL, Thoroughness::GAUGES).await?;
+    let bench = Bench::start_at(a_minute_later, Claims::ALL, SampleLimits::GAUGES).await?;
     bench.send(3).await?;
     bench.fault(Wrong::Zeros, 1);
     assert_eq!(known(&bench.reader.read().await).active, Some(3));
@@ -154,7 +154,7 @@ async fn a_zero_that_a_second_question_corrects_leaves_no_doubt() -> Result<()> 
 
 #[tokio::test]
 async fn a_message_that_came_after_the_count_is_no_contradiction() -> Result<()> {
-    let bench = Bench::start_at(an_hour_earlier, Claims::ALL, Thoroughness::GAUGES).await?;
+    let bench = Bench::start_at(an_hour_earlier, Claims::ALL, SampleLimits::GAUGES).await?;
     bench.send(1).await?;
     bench.fault(Wrong::Zeros, 1);
     assert_eq!(known(&bench.reader.read().await).active, Some(0));
@@ -164,7 +164,7 @@ async fn a_message_that_came_after_the_count_is_no_contradiction() -> Result<()>
 
 #[tokio::test]
 async fn a_dead_letter_contradicts_a_zero_too() -> Result<()> {
-    let bench = Bench::start(Claims::ALL, Thoroughness::GAUGES).await?;
+    let bench = Bench::start(Claims::ALL, SampleLimits::GAUGES).await?;
     bench.send(1).await?;
     bench.queue.set_credit(1);
     let letter = DeadLetter::new(DeadLetterReason::WrongEntity, "an account");
@@ -178,7 +178,7 @@ async fn a_dead_letter_contradicts_a_zero_too() -> Result<()> {
 
 #[tokio::test]
 async fn while_throttled_nothing_is_known() -> Result<()> {
-    let bench = Bench::start(Claims::ALL, Thoroughness::GAUGES).await?;
+    let bench = Bench::start(Claims::ALL, SampleLimits::GAUGES).await?;
     bench.send(2).await?;
     bench.fault(Wrong::Status(429), 1);
     let reading = bench.reader.read().await;
@@ -191,10 +191,10 @@ async fn while_throttled_nothing_is_known() -> Result<()> {
 
 #[tokio::test]
 async fn who_may_only_listen_counts_by_looking_and_says_that_there_may_be_more() -> Result<()> {
-    let few = Thoroughness { count: 5, reasons: 0 };
+    let few = SampleLimits { count: 5, reasons: 0 };
     let bench = Bench::start(Claims::LISTEN, few).await?;
     bench.send(4).await?;
-    let known = |reading: Reading| known(&reading);
+    let known = |reading: BacklogReading| known(&reading);
     let seen = known(bench.reader.read().await);
     assert_eq!((seen.active, seen.dead_letter, seen.scheduled), (Some(4), Some(0), Some(0)));
     assert_eq!((seen.transfer, seen.size_bytes, seen.lower_bound), (None, None, true));
@@ -205,7 +205,7 @@ async fn who_may_only_listen_counts_by_looking_and_says_that_there_may_be_more()
 
 #[tokio::test]
 async fn a_failure_that_passes_does_not_turn_counts_into_lower_bounds() -> Result<()> {
-    let few = Thoroughness { count: 2, reasons: 0 };
+    let few = SampleLimits { count: 2, reasons: 0 };
     let bench = Bench::start(Claims::ALL, few).await?;
     bench.send(9).await?;
     assert_eq!(known(&bench.reader.read().await).active, Some(9));
@@ -218,7 +218,7 @@ async fn a_failure_that_passes_does_not_turn_counts_into_lower_bounds() -> Resul
 
 #[tokio::test]
 async fn who_may_neither_manage_nor_listen_knows_nothing() -> Result<()> {
-    let bench = Bench::start(Claims::default(), Thoroughness::GAUGES).await?;
+    let bench = Bench::start(Claims::default(), SampleLimits::GAUGES).await?;
     let reading = bench.reader.read().await;
     let (kind, why) = unknown(&reading);
     assert_eq!((kind, reading.oldest), (UnknownKind::Failed, Oldest::Unknown));

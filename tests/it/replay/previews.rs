@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use emulator::graph::User;
 use serde_json::{Value as Json, json};
-use servicebus::{Outgoing, Property, Queue as _};
+use servicebus::{ApplicationValue, Outgoing, Queue as _};
 use tests::{
     message::moment,
     world::{Options, World},
@@ -29,9 +29,9 @@ fn returned() -> Result<Outgoing> {
     let mut context: Json = serde_json::from_slice(&change(1, moment(0)).set("firstname", "Old").body())?;
     context.as_object_mut().context("an object")?.remove("OperationCreatedOn");
     let past = [
-        ("contactsync-attempt", Property::I64(1)),
-        ("contactsync-first-seen", Property::I64(moment(1_000))),
-        ("contactsync-sequence", Property::I64(1)),
+        ("contactsync-attempt", ApplicationValue::I64(1)),
+        ("contactsync-first-seen", ApplicationValue::I64(moment(1_000))),
+        ("contactsync-sequence", ApplicationValue::I64(1)),
     ];
     Ok(Outgoing {
         content_type: Some("application/json".into()),

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use emulator::graph::Fault;
 use opentelemetry_proto::tonic::{common::v1::any_value::Value, metrics::v1::metric::Data, trace::v1::Span};
-use servicebus::{Outgoing, Property, Queue};
+use servicebus::{ApplicationValue, Outgoing, Queue};
 use tests::{
     observe::Receiver,
     world::{QUEUE, World},
@@ -36,7 +36,7 @@ async fn post(world: &World, number: u128, diagnostic_id: Option<&str>) -> Resul
         ..Outgoing::default()
     };
     if let Some(id) = diagnostic_id {
-        message.properties.set("Diagnostic-Id", Property::from(id));
+        message.properties.set("Diagnostic-Id", ApplicationValue::from(id));
     }
     sender.send(message).await?;
     sender.close().await;

@@ -47,7 +47,7 @@ const SERVICE_BUS: Table = Table {
     layers: &[
         &["amqp", "admin"],
         &["delivery", "peek"],
-        &["confirm", "connection_string", "counts", "link_state", "message", "tls", "way"],
+        &["confirm", "connection_string", "counts", "link_state", "message", "tls", "transport"],
         &["sas"],
         &["token"],
         &["error"],
@@ -71,7 +71,7 @@ const AMQP: Table = Table {
         &["connection"],
         &["claims"],
         &["rpc"],
-        &["sessions", "transport"],
+        &["sessions", "connector"],
         &["faults", "websocket", "tunnel"],
         &["outgoing", "wall"],
         &["wire"],

@@ -94,8 +94,8 @@ async fn names(prometheus: &Prometheus) -> Result<usize> {
     let found: BTreeSet<_> = answer.as_array().context("a list")?.iter().filter_map(Value::as_str).collect();
     for metric in catalogue::ALL {
         let name = match metric.kind {
-            catalogue::Kind::Histogram(_) => format!("{}_bucket", metric.name),
-            catalogue::Kind::Counter | catalogue::Kind::Gauge => metric.name.to_owned(),
+            catalogue::MetricKind::Histogram(_) => format!("{}_bucket", metric.name),
+            catalogue::MetricKind::Counter | catalogue::MetricKind::Gauge => metric.name.to_owned(),
         };
         ensure!(found.contains(&*name), "Prometheus has not found {name}");
     }

@@ -182,7 +182,7 @@ fn moment(format: Format, number: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use shared::{
-        engine::intake::{Read, changes},
+        engine::intake::{DecodedBody, changes},
         ids::UserId,
     };
 
@@ -204,7 +204,7 @@ mod tests {
                 let body = Template::new(format, filler).body(&values);
                 assert!(body.len() > filler);
                 match changes(&body, Some(format.content_type()), false) {
-                    Ok(Read::Changes(changes, _)) => changes,
+                    Ok(DecodedBody::Changes(changes, _)) => changes,
                     other => panic!("{format:?}: {other:?}"),
                 }
             });

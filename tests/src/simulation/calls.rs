@@ -7,7 +7,7 @@ use shared::{
     class::Class,
     engine::{LookResult, WriteResult},
     lanes::{About, Failure, Success, Suspicion},
-    moment::Moment,
+    monotonic_time::MonotonicTime,
     patch::UserWrite,
     reason::{DeadLetter, DeadLetterReason},
 };
@@ -25,7 +25,7 @@ impl World {
         let flight = self.directory.look(write.clone(), writer, self.now);
         let effect = self.now + Duration::from_millis(self.rng.random_range(2..1_500));
         let answer = effect + Duration::from_millis(self.rng.random_range(1..1_500));
-        let trouble = effect < Moment::after_start(TROUBLE);
+        let trouble = effect < MonotonicTime::after_start(TROUBLE);
         let poison = write.entries.iter().any(|entry| model::is_poison(&entry.value));
         let fate = self.rng.random_range(0..100);
         let refusal = self.refusal(&write, effect);
@@ -51,7 +51,7 @@ impl World {
     }
 
     /// What is answered because of the installation or of the user, whatever else happens.
-    fn refusal(&self, write: &UserWrite, at: Moment) -> Option<WriteResult> {
+    fn refusal(&self, write: &UserWrite, at: MonotonicTime) -> Option<WriteResult> {
         if within(self.at_fault, at) {
             let refused = write.entries.iter().any(|entry| model::is_refused(&entry.property));
             return match self.shape.fault {
@@ -82,7 +82,7 @@ impl World {
     }
 
     /// Whether a probe, which reads, finds Graph well.
-    pub(super) fn may_probe(&self, at: Moment) -> bool {
+    pub(super) fn may_probe(&self, at: MonotonicTime) -> bool {
         let read = !matches!(self.shape.fault, Fault::Token | Fault::Portal) || !within(self.at_fault, at);
         read && !within(self.away, at)
     }
@@ -93,16 +93,16 @@ impl World {
     }
 
     pub(super) fn answer(&mut self, writer: Writer, write: &UserWrite, result: WriteResult) {
-        let (now, share) = (self.now, self.rng.random());
+        let (now, jitter) = (self.now, self.rng.random());
         let Some(replica) = self.alive(writer) else { return };
         replica.writing.remove(&write.user);
-        replica.tell(now, |engine, time| engine.write_ended(write.user, result, time, share));
+        replica.tell(now, |engine, time| engine.write_ended(write.user, result, time, jitter));
         self.turn_at(writer, now);
     }
 
     pub(super) fn verify(&mut self, writer: Writer, write: UserWrite) {
         let answer = self.now + Duration::from_millis(self.rng.random_range(2..2_000));
-        let trouble = answer < Moment::after_start(TROUBLE);
+        let trouble = answer < MonotonicTime::after_start(TROUBLE);
         let result = if within(self.at_fault, answer) && self.shape.fault == Fault::Token {
             Err(failure(Class::Installation))
         } else if within(self.away, answer) || (trouble && self.rng.random_bool(0.05)) {
@@ -114,21 +114,21 @@ impl World {
     }
 
     pub(super) fn verified(&mut self, writer: Writer, write: &UserWrite, result: LookResult) {
-        let (now, share) = (self.now, self.rng.random());
+        let (now, jitter) = (self.now, self.rng.random());
         let Some(replica) = self.alive(writer) else { return };
-        replica.tell(now, |engine, time| engine.verified(write.user, result, time, share));
+        replica.tell(now, |engine, time| engine.verified(write.user, result, time, jitter));
         self.turn_at(writer, now);
     }
 
     pub(super) fn probed(&mut self, writer: Writer, well: bool) {
-        let (now, share) = (self.now, self.rng.random());
+        let (now, jitter) = (self.now, self.rng.random());
         let Some(replica) = self.alive(writer) else { return };
-        replica.tell(now, |engine, time| engine.probed(well, time, share));
+        replica.tell(now, |engine, time| engine.probed(well, time, jitter));
         self.turn_at(writer, now);
     }
 }
 
-pub(super) fn within(window: (Moment, Moment), at: Moment) -> bool {
+pub(super) fn within(window: (MonotonicTime, MonotonicTime), at: MonotonicTime) -> bool {
     window.0 <= at && at < window.1
 }
 

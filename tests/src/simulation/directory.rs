@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use shared::{
     ids::UserId,
     lanes::Success,
-    moment::Moment,
+    monotonic_time::MonotonicTime,
     patch::{PropertyValue, UserWrite},
     property::Property,
-    reconcile::{self, Body, Current, Reading, Reconciled},
+    reconcile::{self, Body, Current, ReadPolicy, Reconciled},
 };
 
 /// Who writes: a replica and which life of it.
@@ -20,7 +20,7 @@ pub(super) struct Directory {
     pub(super) values: BTreeMap<(UserId, Property), PropertyValue>,
     marks: BTreeMap<UserId, Box<str>>,
     /// When each user was last written, and by whom.
-    written: BTreeMap<UserId, Vec<(Moment, Writer)>>,
+    written: BTreeMap<UserId, Vec<(MonotonicTime, Writer)>>,
     /// Users for whom a write of one replica took effect between another one's look and write. Graph has no
     /// conditional write; only a second look can find that the older write came last.
     pub(super) crossed: BTreeSet<UserId>,
@@ -31,19 +31,19 @@ pub(super) struct Directory {
 pub(super) struct Flight {
     pub(super) write: UserWrite,
     pub(super) writer: Writer,
-    seen: Moment,
+    seen: MonotonicTime,
     current: Current,
 }
 
 impl Directory {
     /// Looks at the user.
-    pub(super) fn look(&self, write: UserWrite, writer: Writer, now: Moment) -> Flight {
+    pub(super) fn look(&self, write: UserWrite, writer: Writer, now: MonotonicTime) -> Flight {
         let mark = self.marks.get(&write.user).cloned();
         Flight { write, writer, seen: now, current: Current { mark, ..Current::default() } }
     }
 
     /// The write takes effect.
-    pub(super) fn apply(&mut self, flight: &Flight, reading: &Reading, now: Moment) {
+    pub(super) fn apply(&mut self, flight: &Flight, reading: &ReadPolicy, now: MonotonicTime) {
         let user = flight.write.user;
         if let Some(body) = reconciled(flight, reading).body {
             self.note(user, flight, now);
@@ -62,7 +62,7 @@ impl Directory {
         reconcile::undone(write, &Current { mark, values: values.collect(), ..Current::default() })
     }
 
-    fn note(&mut self, user: UserId, flight: &Flight, now: Moment) {
+    fn note(&mut self, user: UserId, flight: &Flight, now: MonotonicTime) {
         let history = self.written.entry(user).or_default();
         if history.iter().any(|(at, writer)| *writer != flight.writer && *at >= flight.seen) {
             self.crossed.insert(user);
@@ -70,7 +70,7 @@ impl Directory {
         history.push((now, flight.writer));
     }
 
-    fn store(&mut self, user: UserId, body: Body, reading: &Reading) {
+    fn store(&mut self, user: UserId, body: Body, reading: &ReadPolicy) {
         for (property, value) in body.properties {
             match value {
                 PropertyValue::Text(text) if reading.guard.as_ref() == Some(&property) => {
@@ -85,12 +85,12 @@ impl Directory {
 }
 
 /// What will come of this write: the mark decides, as it was when the user was looked at.
-pub(super) fn success(flight: &Flight, reading: &Reading) -> Success {
+pub(super) fn success(flight: &Flight, reading: &ReadPolicy) -> Success {
     let Reconciled { body, superseded, went_back } = reconciled(flight, reading);
     Success { written: body.is_some(), superseded, went_back, ..Success::default() }
 }
 
-fn reconciled(flight: &Flight, reading: &Reading) -> Reconciled {
+fn reconciled(flight: &Flight, reading: &ReadPolicy) -> Reconciled {
     if reading.guard.is_none() {
         return Reconciled { body: Some(reconcile::blind(&flight.write)), ..Reconciled::default() };
     }

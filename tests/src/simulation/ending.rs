@@ -3,7 +3,10 @@
 use std::{collections::HashSet, time::Duration};
 
 use rand::RngExt;
-use shared::{engine::Lineage, ids::LockToken, moment::Moment, outcome::Outcome, reason::DeadLetterReason};
+use shared::{
+    engine::Lineage, ids::LockToken, monotonic_time::MonotonicTime, outcome::Outcome,
+    reason::DeadLetterReason,
+};
 
 use super::{
     directory::Writer,
@@ -25,7 +28,7 @@ impl World {
             replica.tell(now, |engine, _| engine.settled(lock));
             self.turn_at(writer, now);
         }
-        let lost = self.rng.random_bool(0.02) && now < Moment::after_start(TROUBLE);
+        let lost = self.rng.random_bool(0.02) && now < MonotonicTime::after_start(TROUBLE);
         // What a replica had sent before it died may still arrive, or not.
         let dead = self.alive(writer).is_none() && self.rng.random_bool(0.5);
         // The copy is confirmed, and its original cannot be removed.
@@ -66,7 +69,7 @@ impl World {
     }
 
     /// Posts the copy of a message, and tells the replica that it is there.
-    fn copy(&mut self, writer: Writer, original: &Message, at: Moment) -> Result<(), Broken> {
+    fn copy(&mut self, writer: Writer, original: &Message, at: MonotonicTime) -> Result<(), Broken> {
         if !(self.shape.detects && self.queue.holds_copy(original)) {
             let (changes, attempt) = (original.changes.clone(), original.attempt + 1);
             self.queue.post(changes, original.first_seen, attempt, Some(original.arrival), at);

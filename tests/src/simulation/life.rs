@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rand::RngExt;
-use shared::{engine::Engine, moment::Moment};
+use shared::{engine::Engine, monotonic_time::MonotonicTime};
 
 use super::{
     directory::Writer,
@@ -28,7 +28,7 @@ impl World {
 
     /// Half of the replicas die where they are, half are asked to stop.
     pub(super) fn end(&mut self, replica: usize) {
-        if self.now < Moment::after_start(TROUBLE) {
+        if self.now < MonotonicTime::after_start(TROUBLE) {
             let again = self.now + Duration::from_millis(self.rng.random_range(20_000..60_000));
             self.plan(again, Event::End(replica));
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rand::RngExt;
-use shared::{engine::renewal::Renewal, ids::LockToken, moment::Moment};
+use shared::{engine::renewal::Renewal, ids::LockToken, monotonic_time::MonotonicTime};
 
 use super::{
     directory::Writer,
@@ -30,7 +30,7 @@ impl World {
     /// The request reaches the queue, or does not; and so does its answer.
     pub(super) fn renew(&mut self, writer: Writer, locks: Vec<LockToken>) {
         let now = self.now;
-        let trouble = now < Moment::after_start(TROUBLE);
+        let trouble = now < MonotonicTime::after_start(TROUBLE);
         let (asked, told) = (!self.fails(trouble, 0.05), !self.fails(trouble, 0.03));
         let mut answers = Vec::with_capacity(locks.len());
         for lock in locks {
@@ -81,12 +81,12 @@ impl World {
         Ok(())
     }
 
-    fn way(&mut self) -> Moment {
+    fn way(&mut self) -> MonotonicTime {
         let longest = if self.rng.random_bool(0.1) { LONGEST_WAY } else { WAY };
         self.now + Duration::from_millis(self.rng.random_range(1..longest))
     }
 
-    fn fails(&mut self, trouble: bool, share: f64) -> bool {
-        self.rng.random_bool(share) && trouble
+    fn fails(&mut self, trouble: bool, jitter: f64) -> bool {
+        self.rng.random_bool(jitter) && trouble
     }
 }

@@ -6,7 +6,7 @@ use rand::{Rng, RngExt};
 use shared::{
     engine::Lineage,
     ids::{LockToken, SequenceNumber},
-    moment::Moment,
+    monotonic_time::MonotonicTime,
     reason::DeadLetterReason,
 };
 
@@ -16,7 +16,7 @@ pub(super) struct Message {
     /// Which changes it carries.
     pub(super) changes: Box<[usize]>,
     /// When its original was posted.
-    pub(super) first_seen: Moment,
+    pub(super) first_seen: MonotonicTime,
     /// Place of its original.
     pub(super) arrival: SequenceNumber,
     /// How often it came back.
@@ -36,9 +36,9 @@ impl Message {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     /// Waiting from this time on.
-    Visible(Moment),
+    Visible(MonotonicTime),
     /// Held under this lock until then.
-    Locked(LockToken, Moment),
+    Locked(LockToken, MonotonicTime),
     /// Gone, as it should be.
     Completed,
     /// In the dead-letter queue.
@@ -70,10 +70,10 @@ impl Queue {
     pub(super) fn post(
         &mut self,
         changes: Box<[usize]>,
-        first_seen: Moment,
+        first_seen: MonotonicTime,
         attempt: u32,
         arrival: Option<SequenceNumber>,
-        at: Moment,
+        at: MonotonicTime,
     ) {
         let own = SequenceNumber(i64::try_from(self.messages.len()).unwrap_or(i64::MAX));
         let arrival = arrival.unwrap_or(own);
@@ -91,7 +91,7 @@ impl Queue {
     pub(super) fn receive(
         &mut self,
         count: usize,
-        now: Moment,
+        now: MonotonicTime,
         rng: &mut impl Rng,
     ) -> Vec<(usize, LockToken)> {
         let lapsed = |state: State| match state {
@@ -121,14 +121,14 @@ impl Queue {
     }
 
     /// The message under this lock, if it still holds.
-    pub(super) fn locked(&mut self, lock: LockToken, now: Moment) -> Option<&mut Message> {
+    pub(super) fn locked(&mut self, lock: LockToken, now: MonotonicTime) -> Option<&mut Message> {
         self.messages.iter_mut().find(
             |message| matches!(message.state, State::Locked(held, until) if held == lock && until > now),
         )
     }
 
     /// Extends a lock; false if it is lost.
-    pub(super) fn renew(&mut self, lock: LockToken, now: Moment) -> bool {
+    pub(super) fn renew(&mut self, lock: LockToken, now: MonotonicTime) -> bool {
         let until = now + self.lock;
         let Some(message) = self.locked(lock, now) else { return false };
         message.state = State::Locked(lock, until);
@@ -136,7 +136,7 @@ impl Queue {
     }
 
     /// Forgets a lock, as a service does that moves the queue elsewhere.
-    pub(super) fn forget(&mut self, lock: LockToken, now: Moment) {
+    pub(super) fn forget(&mut self, lock: LockToken, now: MonotonicTime) {
         if let Some(message) = self.locked(lock, now) {
             message.count += 1;
             message.state = State::Visible(now);

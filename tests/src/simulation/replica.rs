@@ -6,11 +6,11 @@ use std::{
 };
 
 use shared::{
-    engine::{Effect, Engine, Policy},
+    engine::{Effect, Engine, EnginePolicy},
     gate,
     ids::{LockToken, UserId},
     lanes,
-    moment::Moment,
+    monotonic_time::MonotonicTime,
     retry::Ladder,
     step::Step,
 };
@@ -25,7 +25,7 @@ const TICK: Duration = Duration::from_millis(1);
 
 /// Until when the engine said it would ask for nothing.
 #[derive(Clone, Copy, Debug)]
-struct Announced(Option<Moment>);
+struct Announced(Option<MonotonicTime>);
 
 /// A replica in one of its lives.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(super) struct Replica {
     /// Which life it is; what an earlier life began does not concern this one.
     pub(super) life: u32,
     /// When this life began: the engine counts from there.
-    born: Moment,
+    born: MonotonicTime,
     /// Locks it holds.
     pub(super) locks: BTreeSet<LockToken>,
     /// How often the renewal of each of them failed, of those of which it did.
@@ -48,7 +48,7 @@ pub(super) struct Replica {
     /// Whether it was asked to stop.
     pub(super) stopping: bool,
     /// Earliest turn that is planned already.
-    pub(super) next_turn: Option<Moment>,
+    pub(super) next_turn: Option<MonotonicTime>,
 }
 
 /// Tries of a write, and probes of Graph.
@@ -57,8 +57,8 @@ const PROBES: Ladder = Ladder::fixed(Duration::from_secs(1), Duration::from_secs
 
 impl Replica {
     /// `judges` tells whether refusals are judged by what becomes of others.
-    pub(super) fn new(life: u32, born: Moment, verify_after: Option<Duration>, judges: bool) -> Self {
-        let lanes = lanes::Limits {
+    pub(super) fn new(life: u32, born: MonotonicTime, verify_after: Option<Duration>, judges: bool) -> Self {
+        let lanes = lanes::LaneLimits {
             concurrency: 4,
             messages: 40,
             retries: RETRIES,
@@ -66,12 +66,16 @@ impl Replica {
             // Users here have changes a few times a minute, so evidence takes longer to come than in a busy portal.
             refusal_patience: if judges { Duration::from_mins(1) } else { Duration::ZERO },
             verify_after,
-            ..lanes::Limits::default()
+            ..lanes::LaneLimits::default()
         };
-        let gate =
-            gate::Limits { breaker_users: 3, probe: PROBES, throttle: PROBES, ..gate::Limits::default() };
+        let gate = gate::GateLimits {
+            breaker_users: 3,
+            probe: PROBES,
+            throttle: PROBES,
+            ..gate::GateLimits::default()
+        };
         let max_lock_hold = Duration::from_mins(2);
-        let policy = Policy { lanes, gate, max_age: MAX_AGE, max_lock_hold, ..Policy::default() };
+        let policy = EnginePolicy { lanes, gate, max_age: MAX_AGE, max_lock_hold, ..EnginePolicy::default() };
         Self {
             engine: Engine::new(policy),
             announced: None,
@@ -92,15 +96,15 @@ impl Replica {
     }
 
     /// How many messages it may take.
-    pub(super) fn credit(&self, now: Moment) -> usize {
+    pub(super) fn credit(&self, now: MonotonicTime) -> usize {
         self.engine.credit(self.time(now))
     }
 
     /// Tells the engine something that happened.
     pub(super) fn tell<R>(
         &mut self,
-        now: Moment,
-        event: impl FnOnce(&mut Engine<LockToken>, Moment) -> R,
+        now: MonotonicTime,
+        event: impl FnOnce(&mut Engine<LockToken>, MonotonicTime) -> R,
     ) -> R {
         self.announced = None;
         let time = self.time(now);
@@ -109,14 +113,14 @@ impl Replica {
 
     /// What the engine asks for. While nothing happens it asks for nothing before the time that it has announced,
     /// and it announces none that has come already.
-    pub(super) fn next(&mut self, now: Moment) -> Result<Step<Effect<LockToken>>, Broken> {
+    pub(super) fn next(&mut self, now: MonotonicTime) -> Result<Step<Effect<LockToken>>, Broken> {
         let time = self.time(now);
         let step = self.engine.next(time);
         let (announced, again) = match &step {
             Step::Do(_) => (None, Some(time)),
             Step::Wait(until) => (Some(Announced(*until)), *until),
         };
-        let early = |then: Moment| again.is_some_and(|again| again + TICK < then);
+        let early = |then: MonotonicTime| again.is_some_and(|again| again + TICK < then);
         let too_early = match self.announced {
             // Before anything at all.
             Some(Announced(None)) => again.is_some(),
@@ -135,7 +139,7 @@ impl Replica {
     }
 
     /// The engine's own time.
-    fn time(&self, now: Moment) -> Moment {
-        Moment::after_start(now - self.born)
+    fn time(&self, now: MonotonicTime) -> MonotonicTime {
+        MonotonicTime::after_start(now - self.born)
     }
 }

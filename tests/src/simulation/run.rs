@@ -6,9 +6,9 @@ use rand::RngExt;
 use shared::{
     engine::{Arrival, Effect, Failures, Intake, Member, Planned},
     ids::{ContactId, LockToken},
-    moment::Moment,
+    monotonic_time::MonotonicTime,
+    priority::Priority,
     step::Step,
-    urgency::Urgency,
 };
 
 use super::{
@@ -23,11 +23,11 @@ pub fn simulate(shape: Shape, seed: u64) -> Result<Report, Broken> {
     let mut world = World::new(shape, seed);
     while let Some(Reverse(next)) = world.events.pop() {
         world.now = next.at;
-        if world.now > Moment::after_start(PATIENCE) {
+        if world.now > MonotonicTime::after_start(PATIENCE) {
             break;
         }
         world.happen(next.event)?;
-        if world.queue.open().next().is_none() && world.now > Moment::after_start(TROUBLE) {
+        if world.queue.open().next().is_none() && world.now > MonotonicTime::after_start(TROUBLE) {
             break;
         }
     }
@@ -53,7 +53,7 @@ impl World {
     }
 
     /// Plans a turn, unless an earlier one is planned already.
-    pub(super) fn turn_at(&mut self, writer: Writer, at: Moment) {
+    pub(super) fn turn_at(&mut self, writer: Writer, at: MonotonicTime) {
         let Some(replica) = self.alive(writer) else { return };
         if replica.next_turn.is_none_or(|planned| at < planned) {
             replica.next_turn = Some(at);
@@ -100,7 +100,7 @@ impl World {
         let arrival = Arrival {
             message: lock,
             lock,
-            taken: Moment::START,
+            taken: MonotonicTime::START,
             jitter: self.rng.random(),
             locked_for: LOCK,
             bytes: 100,
@@ -108,7 +108,7 @@ impl World {
             age: self.now - message.first_seen,
             lineage: message.lineage(),
             // Any message may have been a dead letter once.
-            urgency: if message.arrival.0 % 5 == 4 { Urgency::Replayed } else { Urgency::Live },
+            urgency: if message.arrival.0 % 5 == 4 { Priority::Replayed } else { Priority::Live },
             intake: Intake::Work(planned.collect(), Failures::default()),
         };
         let now = self.now;
@@ -119,7 +119,7 @@ impl World {
     }
 
     /// Tells until when the replica then waits, if nothing happens before.
-    fn carry_out(&mut self, writer: Writer) -> Result<Option<Moment>, Broken> {
+    fn carry_out(&mut self, writer: Writer) -> Result<Option<MonotonicTime>, Broken> {
         let now = self.now;
         loop {
             let Some(replica) = self.alive(writer) else { return Ok(None) };

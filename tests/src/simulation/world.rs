@@ -7,12 +7,12 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use shared::{
     engine::{LookResult, WriteResult, renewal::Renewal},
     ids::{LockToken, OrganizationId},
-    moment::Moment,
+    monotonic_time::MonotonicTime,
     outcome::Outcome,
     patch::UserWrite,
     property::Property,
-    reconcile::Reading,
-    version::{Realm, Row, Version},
+    reconcile::ReadPolicy,
+    version::{Realm, RowVersion, Version},
 };
 use uuid::Uuid;
 
@@ -66,7 +66,7 @@ pub(super) const VERIFY_AFTER: Duration = Duration::from_secs(4);
 
 /// An event in its place: earlier first, and in the order of planning at the same time.
 pub(super) struct Scheduled {
-    pub(super) at: Moment,
+    pub(super) at: MonotonicTime,
     pub(super) order: u64,
     pub(super) event: Event,
 }
@@ -94,29 +94,29 @@ impl Ord for Scheduled {
 pub(super) struct World {
     pub(super) shape: Shape,
     pub(super) rng: StdRng,
-    pub(super) now: Moment,
+    pub(super) now: MonotonicTime,
     pub(super) order: u64,
     pub(super) events: BinaryHeap<Reverse<Scheduled>>,
     pub(super) changes: Vec<Change>,
     pub(super) queue: Queue,
     pub(super) directory: Directory,
-    pub(super) reading: Reading,
+    pub(super) reading: ReadPolicy,
     pub(super) replicas: Vec<Option<Replica>>,
     pub(super) lives: u32,
     /// When the installation is at fault, and when Graph is away.
-    pub(super) at_fault: (Moment, Moment),
-    pub(super) away: (Moment, Moment),
+    pub(super) at_fault: (MonotonicTime, MonotonicTime),
+    pub(super) away: (MonotonicTime, MonotonicTime),
     pub(super) report: Report,
 }
 
 impl World {
     pub(super) fn new(shape: Shape, seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let window = |rng: &mut StdRng, share: f64, longest: u64| {
-            if !rng.random_bool(share) {
-                return (Moment::START, Moment::START);
+        let window = |rng: &mut StdRng, jitter: f64, longest: u64| {
+            if !rng.random_bool(jitter) {
+                return (MonotonicTime::START, MonotonicTime::START);
             }
-            let start = Moment::after_start(Duration::from_secs(rng.random_range(0..90)));
+            let start = MonotonicTime::after_start(Duration::from_secs(rng.random_range(0..90)));
             (start, start + Duration::from_secs(rng.random_range(1..longest)))
         };
         let (at_fault, away) = (window(&mut rng, 0.4, 40), window(&mut rng, 0.3, 60));
@@ -124,13 +124,13 @@ impl World {
         let mut world = Self {
             shape,
             rng,
-            now: Moment::START,
+            now: MonotonicTime::START,
             order: 0,
             events: BinaryHeap::new(),
             changes: Vec::new(),
             queue: Queue { messages: Vec::new(), lock: LOCK, lapsed: Vec::new() },
             directory: Directory::default(),
-            reading: Reading { guard, ..Reading::default() },
+            reading: ReadPolicy { guard, ..ReadPolicy::default() },
             replicas: (0..shape.replicas).map(|_| None).collect(),
             lives: 0,
             at_fault,
@@ -161,7 +161,7 @@ impl World {
             }
             let changes: Box<[usize]> = std::mem::take(&mut together).into();
             let delay = Duration::from_millis(self.rng.random_range(0..5_000));
-            let at = Moment::after_start(Duration::from_secs(u64::from(second)) + delay);
+            let at = MonotonicTime::after_start(Duration::from_secs(u64::from(second)) + delay);
             self.queue.post(changes.clone(), at, 0, None, at);
             if self.rng.random_bool(0.05) {
                 let again = at + Duration::from_millis(self.rng.random_range(0..60_000));
@@ -172,7 +172,7 @@ impl World {
         for replica in 0..self.shape.replicas {
             self.start(replica);
             if self.shape.crashes {
-                let at = Moment::after_start(Duration::from_millis(self.rng.random_range(0..100_000)));
+                let at = MonotonicTime::after_start(Duration::from_millis(self.rng.random_range(0..100_000)));
                 self.plan(at, Event::End(replica));
             }
         }
@@ -186,7 +186,7 @@ impl World {
             let second = 200 + late * 300;
             let version = self.version(number, second);
             self.changes.push(Change::new(number, self.shape.users - 1, version, number, false));
-            let at = Moment::after_start(Duration::from_secs(u64::from(second)));
+            let at = MonotonicTime::after_start(Duration::from_secs(u64::from(second)));
             self.queue.post([number].into(), at, 0, None, at);
         }
     }
@@ -200,25 +200,25 @@ impl World {
         let millis = i64::from(second) * 1000 + i64::try_from(number).expect("few changes");
         let at = Timestamp::from_millisecond(millis).expect("a time") + later;
         let number = u64::try_from(millis).expect("a positive time") + if restored { 0 } else { 1_000_000 };
-        let row = Row { number, realm: Realm::of(OrganizationId(Uuid::from_u128(1))) };
+        let row = RowVersion { number, realm: Realm::of(OrganizationId(Uuid::from_u128(1))) };
         Version { row: self.shape.restored.then_some(row), at }
     }
 
     /// The time of day when a message reached the queue.
-    pub(super) fn wall(&self, at: Moment) -> Timestamp {
+    pub(super) fn wall(&self, at: MonotonicTime) -> Timestamp {
         let after =
-            self.shape.restored && at >= Moment::after_start(Duration::from_secs(u64::from(RESTORED)));
+            self.shape.restored && at >= MonotonicTime::after_start(Duration::from_secs(u64::from(RESTORED)));
         let later = if after { RESTORE } else { SignedDuration::ZERO };
         let since_start = SignedDuration::try_from(at.since_start()).expect("hours");
         Timestamp::UNIX_EPOCH + since_start + later
     }
 
-    pub(super) fn plan(&mut self, at: Moment, event: Event) {
+    pub(super) fn plan(&mut self, at: MonotonicTime, event: Event) {
         self.order += 1;
         self.events.push(Reverse(Scheduled { at, order: self.order, event }));
     }
 
-    pub(super) fn soon(&mut self, longest: u64) -> Moment {
+    pub(super) fn soon(&mut self, longest: u64) -> MonotonicTime {
         self.now + Duration::from_millis(self.rng.random_range(0..longest))
     }
 

@@ -22,7 +22,7 @@ const PLAIN_PORT: u16 = 5672;
 
 /// Where a namespace lives and whether the way there is encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
+pub struct NamespaceEndpoint {
     /// Host name or address, without brackets.
     pub host: Box<str>,
     /// Port.
@@ -31,7 +31,7 @@ pub struct Endpoint {
     pub tls: bool,
 }
 
-impl Endpoint {
+impl NamespaceEndpoint {
     /// `host:port`, for messages.
     #[must_use]
     pub fn authority(&self) -> String {
@@ -122,14 +122,14 @@ fn is_host(host: &str) -> bool {
 
 /// How we prove who we are.
 #[derive(Clone, Debug)]
-pub enum Credential {
+pub enum NamespaceCredential {
     /// A shared access rule with its key.
     Key(SasKey),
     /// A signature made by somebody else.
     Signature(SecretString),
 }
 
-impl Credential {
+impl NamespaceCredential {
     /// The tokens it gives.
     #[must_use]
     pub fn source(&self) -> Arc<dyn TokenSource> {
@@ -144,9 +144,9 @@ impl Credential {
 #[derive(Clone, Debug)]
 pub struct ConnectionString {
     /// Where to connect to.
-    pub endpoint: Endpoint,
+    pub endpoint: NamespaceEndpoint,
     /// What to prove ourselves with.
-    pub credential: Credential,
+    pub credential: NamespaceCredential,
     /// The queue, if the string is for one.
     pub entity_path: Option<Box<str>>,
     /// Whether the string names the local emulator.
@@ -272,14 +272,14 @@ impl<'a> Parts<'a> {
         Ok(parts)
     }
 
-    fn credential(&self) -> Result<Credential, ConnectionStringError> {
+    fn credential(&self) -> Result<NamespaceCredential, ConnectionStringError> {
         match (self.key, self.signature) {
             (Some(_), Some(_)) => Err(ConnectionStringError::TwoCredentials),
-            (None, Some(signature)) => Ok(Credential::Signature(SecretString::from(signature))),
+            (None, Some(signature)) => Ok(NamespaceCredential::Signature(SecretString::from(signature))),
             (None, None) => Err(ConnectionStringError::Missing("SharedAccessKey")),
             (Some(key), None) => {
                 let name = self.key_name.ok_or(ConnectionStringError::Missing("SharedAccessKeyName"))?;
-                Ok(Credential::Key(SasKey { name: name.into(), key: SecretString::from(key) }))
+                Ok(NamespaceCredential::Key(SasKey { name: name.into(), key: SecretString::from(key) }))
             }
         }
     }
@@ -291,7 +291,8 @@ impl ConnectionString {
         let parts = Parts::read(text)?;
         let url = parts.endpoint.ok_or(ConnectionStringError::Missing("Endpoint"))?;
         let emulator = parts.emulator.is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        let endpoint = if emulator { Endpoint::parse_emulator(url)? } else { Endpoint::parse(url)? };
+        let endpoint =
+            if emulator { NamespaceEndpoint::parse_emulator(url)? } else { NamespaceEndpoint::parse(url)? };
         let entity_path = parts
             .entity_path
             .map(|path| path.trim_matches('/'))
@@ -312,7 +313,7 @@ mod tests {
     fn check_endpoint(text: &str, host: &str, port: u16, tls: bool) {
         let parsed =
             ConnectionString::parse(&format!("Endpoint={text};SharedAccessKeyName=n;SharedAccessKey=k"));
-        assert_eq!(parsed.expect(text).endpoint, Endpoint { host: host.into(), port, tls });
+        assert_eq!(parsed.expect(text).endpoint, NamespaceEndpoint { host: host.into(), port, tls });
     }
 
     #[track_caller]
@@ -333,7 +334,7 @@ mod tests {
         assert!(parsed.endpoint.tls);
         assert_eq!(parsed.entity_path.as_deref(), Some("contact-changes"));
         assert!(!parsed.emulator);
-        let Credential::Key(key) = parsed.credential else { panic!("a key was given") };
+        let NamespaceCredential::Key(key) = parsed.credential else { panic!("a key was given") };
         assert_eq!((&*key.name, key.key.expose_secret()), ("worker", "c2VjcmV0+/="));
     }
 
@@ -343,9 +344,9 @@ mod tests {
                     SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;";
         let parsed = ConnectionString::parse(text).expect("parses");
         assert!(parsed.emulator);
-        assert_eq!(parsed.endpoint, Endpoint { host: "localhost".into(), port: 5672, tls: false });
+        assert_eq!(parsed.endpoint, NamespaceEndpoint { host: "localhost".into(), port: 5672, tls: false });
         let parsed = ConnectionString::parse(&text.replace("localhost", "127.0.0.1:7777")).expect("parses");
-        assert_eq!(parsed.endpoint, Endpoint { host: "127.0.0.1".into(), port: 7777, tls: false });
+        assert_eq!(parsed.endpoint, NamespaceEndpoint { host: "127.0.0.1".into(), port: 7777, tls: false });
     }
 
     #[test]
@@ -364,7 +365,9 @@ mod tests {
             "endpoint=sb://ns;sharedaccesssignature=SharedAccessSignature sr=a&sig=b",
         )
         .expect("parses");
-        let Credential::Signature(signature) = parsed.credential else { panic!("a signature was given") };
+        let NamespaceCredential::Signature(signature) = parsed.credential else {
+            panic!("a signature was given")
+        };
         assert_eq!(signature.expose_secret(), "SharedAccessSignature sr=a&sig=b");
     }
 
@@ -427,7 +430,7 @@ mod tests {
     #[test]
     fn a_connection_string_in_the_place_of_a_namespace_is_not_repeated() {
         let text = "Endpoint=sb://ns.example/;SharedAccessKeyName=n;SharedAccessKey=s3cret=";
-        assert_eq!(Endpoint::parse(text), Err(ConnectionStringError::Misplaced));
+        assert_eq!(NamespaceEndpoint::parse(text), Err(ConnectionStringError::Misplaced));
     }
 
     /// Pieces of connection strings as people mix them up, and keys among them.
@@ -447,7 +450,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_error_shows_a_part_of_what_was_pasted(text in anything()) {
-            let errors = [ConnectionString::parse(&text).err(), Endpoint::parse(&text).err()];
+            let errors = [ConnectionString::parse(&text).err(), NamespaceEndpoint::parse(&text).err()];
             for told in errors.into_iter().flatten().map(|error| format!("{error} {error:?}")) {
                 // What is ours to say may be in the text as well.
                 let told = NAMES.iter().fold(told, |told, name| told.replace(name, ""));

@@ -77,12 +77,12 @@ pub enum SettleError {
 
 /// Sends settlements to the service. Implemented by the client and by fakes in tests.
 #[async_trait]
-pub trait Settler: Send + Sync + 'static {
+pub trait Settle: Send + Sync + 'static {
     /// Settles the message held under `lock`. Retries transient failures until the lock expires.
     async fn settle(&self, lock: LockToken, settlement: Settlement) -> Result<(), SettleError>;
 
     /// Starts the settlement if that needs no await, and reports the result through `confirmation`. An implementation
-    /// that cannot do so drops `confirmation`; the caller then falls back to [`Settler::settle`].
+    /// that cannot do so drops `confirmation`; the caller then falls back to [`Settle::settle`].
     fn begin(&self, lock: LockToken, settlement: &Settlement, confirmation: Confirmation) {
         let _cannot = (lock, settlement, confirmation);
     }
@@ -111,7 +111,7 @@ pub trait Settler: Send + Sync + 'static {
 /// }
 /// ```
 ///
-/// Dropping it without a settlement is counted by the [`Settler`]. The lock then expires, and the message is delivered
+/// Dropping it without a settlement is counted by the [`Settle`]. The lock then expires, and the message is delivered
 /// again with a raised delivery count.
 #[must_use = "a delivery that is dropped unsettled stays locked until its lock expires"]
 pub struct Delivery {
@@ -123,12 +123,12 @@ pub struct Delivery {
     ///
     /// [`Queue::lock_length`]: super::Queue::lock_length
     pub received: Instant,
-    settler: Option<Arc<dyn Settler>>,
+    settler: Option<Arc<dyn Settle>>,
 }
 
 impl Delivery {
     /// Joins a message, its lock and the settler that will settle it.
-    pub fn new(message: Message, lock: LockToken, received: Instant, settler: Arc<dyn Settler>) -> Self {
+    pub fn new(message: Message, lock: LockToken, received: Instant, settler: Arc<dyn Settle>) -> Self {
         Self { message, lock, received, settler: Some(settler) }
     }
 
@@ -174,7 +174,7 @@ impl fmt::Debug for Delivery {
 pub struct Unsettled {
     /// The token of the lock.
     pub lock: LockToken,
-    settler: Option<Arc<dyn Settler>>,
+    settler: Option<Arc<dyn Settle>>,
 }
 
 impl Unsettled {
@@ -244,7 +244,7 @@ mod tests {
     struct Record(Mutex<Vec<String>>);
 
     #[async_trait]
-    impl Settler for Record {
+    impl Settle for Record {
         async fn settle(&self, _: LockToken, settlement: Settlement) -> Result<(), SettleError> {
             self.0.lock().expect("no panic under the lock").push(settlement.as_str().into());
             match settlement {
@@ -274,7 +274,7 @@ mod tests {
 
     fn delivery(record: &Arc<Record>) -> Delivery {
         let lock = LockToken(uuid::Uuid::from_u128(1));
-        Delivery::new(Message::default(), lock, Instant::now(), Arc::clone(record) as Arc<dyn Settler>)
+        Delivery::new(Message::default(), lock, Instant::now(), Arc::clone(record) as Arc<dyn Settle>)
     }
 
     #[tokio::test]

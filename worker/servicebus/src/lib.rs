@@ -17,7 +17,7 @@ mod message;
 mod peek;
 mod sas;
 mod token;
-mod way;
+mod transport;
 
 pub mod admin;
 pub mod amqp;
@@ -31,18 +31,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 pub use confirm::{Confirmation, Confirmations, Confirmed};
-pub use connection_string::{ConnectionString, ConnectionStringError, Credential, Endpoint};
+pub use connection_string::{
+    ConnectionString, ConnectionStringError, NamespaceCredential, NamespaceEndpoint,
+};
 pub use counts::QueueCounts;
-pub use delivery::{DeadLettering, Delivery, SettleError, Settled, Settlement, Settler, Settling, Unsettled};
+pub use delivery::{DeadLettering, Delivery, Settle, SettleError, Settled, Settlement, Settling, Unsettled};
 pub use error::{Cause, Error, RenewError};
 use jiff::Timestamp;
 pub use link_state::LinkState;
-pub use message::{Damage, Message, Outgoing, Peeked, PeekedState, Properties, Property, UnreadableBody};
+pub use message::{
+    ApplicationProperties, ApplicationValue, Damage, Message, Outgoing, Peeked, PeekedState, UnreadableBody,
+};
 pub use peek::{Peek, Walk, browse, last};
 pub use sas::SasKey;
 use shared::ids::LockToken;
 pub use token::{FixedToken, Token, TokenKind, TokenSource};
-pub use way::{Proxy, Way};
+pub use transport::{Proxy, Transport};
 
 /// The largest credit. Service Bus allows so many concurrent receives on an entity (Microsoft Learn, "Service Bus
 /// quotas"); the number of locked messages has no limit.

@@ -27,7 +27,7 @@ pub struct Message {
     /// Session id.
     pub session_id: Option<Box<str>>,
     /// Application properties, in the order of the sender.
-    pub properties: Properties,
+    pub properties: ApplicationProperties,
     /// The body, or why it cannot be read as bytes.
     pub body: Result<Bytes, UnreadableBody>,
     /// The encoded message, if it could not be decoded.
@@ -45,7 +45,7 @@ impl Default for Message {
             content_type: None,
             subject: None,
             session_id: None,
-            properties: Properties::default(),
+            properties: ApplicationProperties::default(),
             body: Ok(Bytes::new()),
             encoded: None,
         }
@@ -107,12 +107,12 @@ pub enum Damage {
 
 /// Application properties in the order of the sender.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Properties(Vec<(Box<str>, Property)>);
+pub struct ApplicationProperties(Vec<(Box<str>, ApplicationValue)>);
 
-impl Properties {
+impl ApplicationProperties {
     /// The value under a name; names are told apart by case.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Property> {
+    pub fn get(&self, name: &str) -> Option<&ApplicationValue> {
         self.0.iter().find(|(key, _)| &**key == name).map(|(_, value)| value)
     }
 
@@ -120,13 +120,13 @@ impl Properties {
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         match self.get(name)? {
-            Property::Text(text) | Property::Symbol(text) => Some(text),
+            ApplicationValue::Text(text) | ApplicationValue::Symbol(text) => Some(text),
             _ => None,
         }
     }
 
     /// Sets a value, in place if the name is taken.
-    pub fn set(&mut self, name: impl Into<Box<str>>, value: Property) {
+    pub fn set(&mut self, name: impl Into<Box<str>>, value: ApplicationValue) {
         let name = name.into();
         match self.0.iter_mut().find(|(key, _)| *key == name) {
             Some((_, old)) => *old = value,
@@ -135,14 +135,14 @@ impl Properties {
     }
 
     /// Takes a value out.
-    pub fn remove(&mut self, name: &str) -> Option<Property> {
+    pub fn remove(&mut self, name: &str) -> Option<ApplicationValue> {
         let at = self.0.iter().position(|(key, _)| &**key == name)?;
         Some(self.0.remove(at).1)
     }
 
     /// All of them, in order.
     #[must_use]
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Property)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &ApplicationValue)> {
         self.0.iter().map(|(name, value)| (&**name, value))
     }
 
@@ -153,11 +153,11 @@ impl Properties {
     }
 }
 
-impl<N: Into<Box<str>>> FromIterator<(N, Property)> for Properties {
+impl<N: Into<Box<str>>> FromIterator<(N, ApplicationValue)> for ApplicationProperties {
     /// As if they were set one after the other, but in a time that does not grow with the square of their number:
     /// how many there are is up to the sender.
-    fn from_iter<I: IntoIterator<Item = (N, Property)>>(iter: I) -> Self {
-        let mut all: Vec<(Box<str>, Property)> = Vec::new();
+    fn from_iter<I: IntoIterator<Item = (N, ApplicationValue)>>(iter: I) -> Self {
+        let mut all: Vec<(Box<str>, ApplicationValue)> = Vec::new();
         let mut places: HashMap<Box<str>, usize> = HashMap::new();
         for (name, value) in iter {
             match places.entry(name.into()) {
@@ -174,7 +174,7 @@ impl<N: Into<Box<str>>> FromIterator<(N, Property)> for Properties {
 
 /// A simple value. The widths are kept, so that a copy of a message carries what the original carried.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Property {
+pub enum ApplicationValue {
     /// No value.
     Null,
     /// A truth value.
@@ -217,7 +217,7 @@ pub enum Property {
     Described(Bytes),
 }
 
-impl From<&str> for Property {
+impl From<&str> for ApplicationValue {
     fn from(text: &str) -> Self {
         Self::Text(text.into())
     }
@@ -237,7 +237,7 @@ pub struct Outgoing {
     /// Session, for queues that require one.
     pub session_id: Option<Box<str>>,
     /// Application properties, in the order of the sender.
-    pub properties: Properties,
+    pub properties: ApplicationProperties,
     /// The body, sent as one run of bytes.
     pub body: Bytes,
 }
@@ -270,14 +270,16 @@ mod tests {
 
     #[test]
     fn setting_a_property_twice_keeps_its_place() {
-        let mut properties: Properties =
-            [("a", Property::I32(1)), ("b", Property::Null), ("a", "2".into())].into_iter().collect();
-        properties.set("c", Property::Bool(true));
+        let mut properties: ApplicationProperties =
+            [("a", ApplicationValue::I32(1)), ("b", ApplicationValue::Null), ("a", "2".into())]
+                .into_iter()
+                .collect();
+        properties.set("c", ApplicationValue::Bool(true));
         let names: Vec<_> = properties.iter().map(|(name, _)| name.to_owned()).collect();
         assert_eq!(names, ["a", "b", "c"]);
         assert_eq!(properties.text("a"), Some("2"));
         assert_eq!(properties.text("b"), None);
-        assert_eq!(properties.remove("b"), Some(Property::Null));
+        assert_eq!(properties.remove("b"), Some(ApplicationValue::Null));
         assert_eq!(properties.get("b"), None);
     }
 }

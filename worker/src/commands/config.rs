@@ -18,7 +18,7 @@ use crate::{
         terminal::print_aside,
     },
     private_file,
-    settings::{self, Entries, Entry, Origin, Problems},
+    settings::{self, Entries, SettingOrigin, SettingsProblems, SourcedValue},
 };
 
 /// The subcommands of `config`.
@@ -32,7 +32,7 @@ Examples:
   contactsync config init -               prints it")]
     Init(Init),
     /// Print every setting with its value and where it comes from; secrets stay hidden.
-    Show(Show),
+    Show(ShowConfig),
     /// Print a JSON Schema of the settings, for editors that complete and check TOML.
     #[command(after_help = "\
 Examples:
@@ -55,7 +55,7 @@ pub struct Init {
 
 /// Options of `config show`.
 #[derive(Debug, clap::Args)]
-pub struct Show {
+pub struct ShowConfig {
     /// Only what somebody has set.
     #[arg(long)]
     changed: bool,
@@ -100,11 +100,11 @@ fn init(args: &Init) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(global: &Global, args: &Show) -> anyhow::Result<ExitCode> {
+fn show(global: &Global, args: &ShowConfig) -> anyhow::Result<ExitCode> {
     let parts = settings::examine(&global.file(), settings::environment())?;
     let mut entries = parts.entries;
     if args.changed {
-        entries.retain(|_, entry| entry.origin != Origin::Default);
+        entries.retain(|_, entry| entry.origin != SettingOrigin::Default);
     }
     print(&if args.json { as_json(&entries) } else { table(&entries) })?;
     for outdated in &parts.outdated {
@@ -114,7 +114,7 @@ fn show(global: &Global, args: &Show) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     // What cannot be used is not shown, so that it has to be said.
-    print_error(&Problems(parts.problems).into());
+    print_error(&SettingsProblems(parts.problems).into());
     Ok(ExitCode::from(BAD_SETTINGS))
 }
 
@@ -138,14 +138,14 @@ fn as_json(entries: &Entries) -> String {
         let value = entry.told(key);
         let setting = json!({
             "value": value, "hidden": value.is_none(), "origin": origin(entry),
-            "default": entry.origin == Origin::Default,
+            "default": entry.origin == SettingOrigin::Default,
         });
         (key.clone(), setting)
     });
     json_text(&Value::Object(settings.collect::<Map<_, _>>()))
 }
 
-fn origin(entry: &Entry) -> String {
+fn origin(entry: &SourcedValue) -> String {
     match &entry.file {
         Some(file) => format!("{}, file {}", entry.origin, file.display()),
         None => entry.origin.to_string(),

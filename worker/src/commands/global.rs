@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use shared::plan::Planner;
 
-use crate::settings::{self, Problems, Settings, SettingsFile};
+use crate::settings::{self, Settings, SettingsFile, SettingsProblems};
 
 /// Exit code for settings that cannot be used (`EX_CONFIG` of sysexits).
 pub const BAD_SETTINGS: u8 = 78;
@@ -27,12 +27,12 @@ pub struct Global {
 
 impl Global {
     /// The settings from all their places.
-    pub fn settings(&self) -> Result<Settings, Problems> {
+    pub fn settings(&self) -> Result<Settings, SettingsProblems> {
         settings::load(&self.file(), settings::environment())
     }
 
     /// The mapping alone, for commands that need neither queue nor directory.
-    pub fn planner(&self) -> Result<Planner, Problems> {
+    pub fn planner(&self) -> Result<Planner, SettingsProblems> {
         settings::load_planner(&self.file(), settings::environment())
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared::{
     ids::UserId,
     mark::{LEAD, Mark, hash_of},
-    property::{Kind, Property},
+    property::{Property, PropertyKind},
     version::Version,
 };
 
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Tell which version of each property the mark shows.
-    Show(Show),
+    Show(ShowGuard),
     /// Take versions out of the mark, so that an older change can be written again.
     Clear(Clear),
 }
@@ -37,7 +37,7 @@ the attribute before the mark belongs to somebody else; only its length is told.
 Examples:
   contactsync guard show --user ID
   contactsync guard show --user ID --json")]
-pub struct Show {
+pub struct ShowGuard {
     /// The object id of the user.
     #[arg(long, value_name = "ID", value_parser = user)]
     user: UserId,
@@ -125,7 +125,7 @@ async fn clear(directory: &GraphClient, look: &Look, args: &Clear) -> anyhow::Re
     }
     let writes = args.yes && !gone.is_empty();
     if writes {
-        let Kind::Text { max } = look.guard.rules().kind else {
+        let PropertyKind::Text { max } = look.guard.rules().kind else {
             anyhow::bail!("{} holds no text", look.guard)
         };
         let text = left.rest(max);

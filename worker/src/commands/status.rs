@@ -23,7 +23,7 @@ use crate::{
     duration,
     identity::Clients,
     operate::{
-        backlog::{Pace, Reader, Reading, Thoroughness},
+        backlog::{BacklogReading, PollInterval, Reader, SampleLimits},
         status::{
             Snapshot, WorkerSource, json,
             live::{self, Feed},
@@ -93,7 +93,7 @@ impl Scout {
             wiring::admin(bus, &clients),
             Arc::new(queue.browser()),
             Arc::new(queue.dead_letter_browser()),
-            Thoroughness::PERSON,
+            SampleLimits::PERSON,
             clock::now,
         );
         let queue = format!("{} at {}", bus.source, bus.endpoint.authority());
@@ -150,14 +150,14 @@ fn once(runtime: &Runtime, scout: &Scout, as_json: bool) -> anyhow::Result<ExitC
 }
 
 /// A script that asks how much is in the queue must not take silence for an answer.
-fn exit_code(reading: &Reading) -> ExitCode {
+fn exit_code(reading: &BacklogReading) -> ExitCode {
     if reading.counts.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Line by line, until the reader goes away or a signal comes.
 async fn lines(scout: &Scout, args: &Args) -> anyhow::Result<ExitCode> {
     let mut stop = stop_signal()?;
-    let mut pace = Pace::new(args.every);
+    let mut pace = PollInterval::new(args.every);
     loop {
         let due = Instant::now() + args.every;
         let snapshot = tokio::select! {
@@ -176,7 +176,7 @@ async fn lines(scout: &Scout, args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// What a service that throttles gets on top of the time between two readings.
-fn extra(pace: &mut Pace, reading: &Reading, every: Duration) -> Duration {
+fn extra(pace: &mut PollInterval, reading: &BacklogReading, every: Duration) -> Duration {
     if reading.counts.is_ok() { Duration::ZERO } else { pace.after(reading, 0.5).saturating_sub(every) }
 }
 
@@ -185,7 +185,7 @@ fn view(runtime: &Runtime, scout: Scout, every: Duration) -> anyhow::Result<Exit
     let stop = runtime.block_on(async { stop_signal() })?;
     let (sender, snapshots) = watch::channel(None);
     runtime.spawn(async move {
-        let mut pace = Pace::new(every);
+        let mut pace = PollInterval::new(every);
         loop {
             let due = Instant::now() + every;
             let snapshot = scout.look().await;

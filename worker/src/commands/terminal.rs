@@ -9,14 +9,14 @@ use std::io::{self, Write};
 use serde_json::Value;
 use shared::shown::{brief, json, lines};
 
-use crate::settings::Problems;
+use crate::settings::SettingsProblems;
 
 /// Longest words of one cause, in characters.
 const LONGEST_CAUSE: usize = 4_000;
 
 /// The one way in which a command says that it failed.
 pub fn print_error(error: &anyhow::Error) {
-    let text = if let Some(problems) = error.downcast_ref::<Problems>() {
+    let text = if let Some(problems) = error.downcast_ref::<SettingsProblems>() {
         // Several lines, made of ones that are safe.
         problems.to_string()
     } else {

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use servicebus::{Message, Peeked, PeekedState, Property, UnreadableBody};
+use servicebus::{ApplicationValue, Message, Peeked, PeekedState, UnreadableBody};
 use shared::{
-    engine::{Intake, intake::Read},
+    engine::{Intake, intake::DecodedBody},
     ids::{OrganizationId, SequenceNumber, UserId},
-    mapping::{Mapping, OnNull, Row, Source, Template},
+    mapping::{Mapping, MappingRow, OnNull, Template, ValueSource},
     outcome::Outcome,
-    plan::{Needless, Planner},
+    plan::{Planner, SkipReason},
 };
 use uuid::Uuid;
 
@@ -48,8 +48,8 @@ fn now() -> Timestamp {
 
 fn planner() -> Planner {
     let mut rows = Mapping::preset_b2c().rows().to_vec();
-    rows.push(Row {
-        source: Source::Template(Template::parse("{jobtitle} {department}").expect("a template")),
+    rows.push(MappingRow {
+        source: ValueSource::Template(Template::parse("{jobtitle} {department}").expect("a template")),
         on_null: OnNull::Keep,
         ..rows[0].clone()
     });
@@ -108,7 +108,7 @@ fn with_body(body: &[u8]) -> Message {
     }
 }
 
-fn with(mut message: Message, properties: &[(&'static str, Property)]) -> Message {
+fn with(mut message: Message, properties: &[(&'static str, ApplicationValue)]) -> Message {
     for (name, value) in properties {
         message.properties.set(*name, value.clone());
     }
@@ -210,21 +210,21 @@ fn unread() -> Vec<Case> {
 }
 
 fn with_a_past() -> Vec<Case> {
-    let marker = [("http://xrm/2011/Claims/MessageMaxSizeExceeded", Property::from("true"))];
+    let marker = [("http://xrm/2011/Claims/MessageMaxSizeExceeded", ApplicationValue::from("true"))];
     let original = [
-        ("contactsync-first-seen", Property::I64(second(60).as_millisecond())),
-        ("contactsync-sequence", Property::I64(7)),
+        ("contactsync-first-seen", ApplicationValue::I64(second(60).as_millisecond())),
+        ("contactsync-sequence", ApplicationValue::I64(7)),
     ];
-    let returned = [("contactsync-attempt", Property::I64(2))];
+    let returned = [("contactsync-attempt", ApplicationValue::I64(2))];
     let replayed = [
-        ("contactsync-replays", Property::I64(1)),
-        ("contactsync-replay-id", Property::from("6a1e2c1e-6c2d-4b0e-9a44-3d0f5c1f7b10")),
-        ("contactsync-replayed-at", Property::I64(second(3_000).as_millisecond())),
+        ("contactsync-replays", ApplicationValue::I64(1)),
+        ("contactsync-replay-id", ApplicationValue::from("6a1e2c1e-6c2d-4b0e-9a44-3d0f5c1f7b10")),
+        ("contactsync-replayed-at", ApplicationValue::I64(second(3_000).as_millisecond())),
     ];
     let damaged = [
-        ("contactsync-attempt", Property::from("many")),
-        ("contactsync-first-seen", Property::I64(i64::MAX)),
-        ("contactsync-sequence", Property::I64(-7)),
+        ("contactsync-attempt", ApplicationValue::from("many")),
+        ("contactsync-first-seen", ApplicationValue::I64(i64::MAX)),
+        ("contactsync-sequence", ApplicationValue::I64(-7)),
     ];
     let unlinked = message(&update(&json!({"firstname": "Ada"}), &Value::Null, &Value::Null));
     let copy = with(undated(), &original);
@@ -292,7 +292,7 @@ fn by_json(object: &Value) -> String {
 fn by_text(text: &str, expected: &str) {
     let words = match expected.split_once(' ').expect("two words") {
         ("unchanged", why) => {
-            let needless = Needless::ALL.into_iter().find(|needless| needless.as_str() == why);
+            let needless = SkipReason::ALL.into_iter().find(|needless| needless.as_str() == why);
             vec!["nothing".to_owned(), needless.expect("known").explain().to_owned()]
         }
         ("dead", letter) => letter.split(' ').map(str::to_owned).collect(),
@@ -377,8 +377,8 @@ fn apply_refuses_what_run_refuses_and_forces_through_what_a_pre_image_keeps_back
     check("apply", |message, planner| {
         let (changes, unread) = match report(message) {
             Err(letter) => return format!("dead letter {}", letter.reason),
-            Ok(Read::Nothing(why)) => return format!("unchanged {}", why.as_str()),
-            Ok(Read::Changes(changes, unread)) => (changes, unread),
+            Ok(DecodedBody::Nothing(why)) => return format!("unchanged {}", why.as_str()),
+            Ok(DecodedBody::Changes(changes, unread)) => (changes, unread),
         };
         assert!(unread.is_empty());
         let (mut properties, mut nothing) = (Vec::new(), String::new());
@@ -407,7 +407,11 @@ fn filters_find_contacts_and_users_and_survive_what_cannot_be_read() {
         let selection = Selection { contact: vec![contact], ..Selection::default() };
         let found = selection.matches(&message, now(), &planner);
         assert_eq!(found, subjects.contacts.iter().any(|one| one.0 == contact), "{name}");
-        assert_eq!(found, report(&message).is_ok_and(|read| matches!(read, Read::Changes(..))), "{name}");
+        assert_eq!(
+            found,
+            report(&message).is_ok_and(|read| matches!(read, DecodedBody::Changes(..))),
+            "{name}"
+        );
         let selection =
             Selection { user: vec![UserId::parse(USER).expect("a GUID")], ..Selection::default() };
         assert!(!selection.matches(&message, now(), &planner) || found, "{name}");

@@ -88,11 +88,15 @@ pub fn bus_tokens(bus: &Bus, clients: &Clients) -> Arc<dyn TokenSource> {
 /// Graph.
 #[must_use]
 pub fn directory(settings: &Settings, clients: Clients) -> GraphClient {
-    directory_for(settings, clients, graph::Priority::Normal)
+    directory_for(settings, clients, graph::ThrottlePriority::Normal)
 }
 
 /// Graph, for calls of this rank.
-pub(super) fn directory_for(settings: &Settings, clients: Clients, priority: graph::Priority) -> GraphClient {
+pub(super) fn directory_for(
+    settings: &Settings,
+    clients: Clients,
+    priority: graph::ThrottlePriority,
+) -> GraphClient {
     let options = graph_options(settings, priority);
     let http = clients.http.clone();
     GraphClient::new(&http, Arc::new(graph_tokens(settings, clients)), &options)
@@ -109,11 +113,11 @@ pub fn observed_directory(
     let tokens = ObservedTokens::new(Arc::new(graph_tokens(settings, clients)), Arc::clone(observer));
     let tokens = Arc::new(tokens);
     let provider: Arc<dyn TokenProvider> = Arc::clone(&tokens) as _;
-    let options = graph_options(settings, graph::Priority::Normal);
+    let options = graph_options(settings, graph::ThrottlePriority::Normal);
     (GraphClient::new(&http, provider, &options).observed(Arc::clone(observer)), tokens)
 }
 
-fn graph_options(settings: &Settings, priority: graph::Priority) -> graph::Options {
+fn graph_options(settings: &Settings, priority: graph::ThrottlePriority) -> graph::Options {
     graph::Options { root: settings.graph.root.clone(), reading: settings.reading(), priority }
 }
 

@@ -1,8 +1,8 @@
 //! What a message tells about its own past.
 
 use jiff::{SignedDuration, Timestamp};
-use servicebus::{Message, Property};
-use shared::{engine::Lineage, ids::SequenceNumber, urgency::Urgency};
+use servicebus::{ApplicationValue, Message};
+use shared::{engine::Lineage, ids::SequenceNumber, priority::Priority};
 use uuid::Uuid;
 
 use super::{
@@ -32,7 +32,7 @@ pub struct DeliveryHistory {
     /// Its original's place in the order of the queue.
     pub arrival: SequenceNumber,
     /// Whether it was put back from the dead letters.
-    pub urgency: Urgency,
+    pub urgency: Priority,
 }
 
 impl DeliveryHistory {
@@ -63,7 +63,7 @@ impl DeliveryHistory {
             first_seen,
             since,
             arrival: origin.map_or(message.sequence, SequenceNumber),
-            urgency: if replayed { Urgency::Replayed } else { Urgency::Live },
+            urgency: if replayed { Priority::Replayed } else { Priority::Live },
         }
     }
 
@@ -123,8 +123,8 @@ pub fn replayed_by(message: &Message, replay: Uuid) -> Option<SequenceNumber> {
 
 fn number(message: &Message, name: &str) -> Option<i64> {
     match message.properties.get(name) {
-        Some(Property::I64(number)) => Some(*number),
-        Some(Property::I32(number)) => Some(i64::from(*number)),
+        Some(ApplicationValue::I64(number)) => Some(*number),
+        Some(ApplicationValue::I32(number)) => Some(i64::from(*number)),
         _ => None,
     }
 }

@@ -10,7 +10,7 @@ use shared::reason::DeadLetterReason;
 
 /// A refusal, reduced to what may be logged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
+pub struct GraphRefusal {
     /// HTTP status.
     pub status: u16,
     /// Whether it is Graph's: its body has an `error.code`.
@@ -102,7 +102,7 @@ fn bare(code: &str) -> String {
     code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
-impl Answer {
+impl GraphRefusal {
     /// What this refusal asks for.
     #[must_use]
     pub fn handling(&self) -> Handling {
@@ -179,9 +179,9 @@ impl Answer {
 mod tests {
     use super::*;
 
-    fn answer(status: u16, code: &str) -> Answer {
+    fn answer(status: u16, code: &str) -> GraphRefusal {
         let code: Option<Box<str>> = (!code.is_empty()).then(|| code.into());
-        Answer { status, is_graphs: code.is_some(), code, ..Answer::default() }
+        GraphRefusal { status, is_graphs: code.is_some(), code, ..GraphRefusal::default() }
     }
 
     #[track_caller]
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn a_value_of_another_object_is_a_conflict_in_all_its_forms() {
         for status in [400, 409] {
-            let told = Answer { conflict: true, ..answer(status, "Request_BadRequest") };
+            let told = GraphRefusal { conflict: true, ..answer(status, "Request_BadRequest") };
             assert_eq!(told.handling(), CONFLICT);
             check(status, "Request_MultipleObjectsWithSameKeyValue", CONFLICT);
         }
@@ -290,7 +290,7 @@ mod tests {
         check(400, "Directory_ConcurrencyViolation", Handling::Retry);
         check(409, "SomethingElse", Handling::RetryBriefly);
         assert_eq!(
-            Answer { overload: true, ..answer(400, "Request_BadRequest") }.handling(),
+            GraphRefusal { overload: true, ..answer(400, "Request_BadRequest") }.handling(),
             Handling::RetryBriefly
         );
     }
@@ -299,9 +299,10 @@ mod tests {
     fn throttling_closes_the_gate() {
         check(429, "UnknownError", Handling::Gate);
         check(429, "SomethingNew", Handling::Gate);
-        let asked = Answer { retry_after: Some(Duration::from_secs(1)), ..answer(503, "ServiceUnavailable") };
+        let asked =
+            GraphRefusal { retry_after: Some(Duration::from_secs(1)), ..answer(503, "ServiceUnavailable") };
         assert_eq!(asked.handling(), Handling::Gate);
-        assert_eq!(Answer { is_graphs: false, code: None, ..asked }.handling(), Handling::Gate);
+        assert_eq!(GraphRefusal { is_graphs: false, code: None, ..asked }.handling(), Handling::Gate);
     }
 
     #[test]
@@ -314,7 +315,7 @@ mod tests {
     #[test]
     fn refusals_of_one_kind_have_the_same_name() {
         assert_eq!(&*answer(400, "Request_BadRequest").kind(), "400 Request_BadRequest");
-        let html = Answer { content_type: Some("text/html".into()), ..answer(302, "") };
+        let html = GraphRefusal { content_type: Some("text/html".into()), ..answer(302, "") };
         assert_eq!((&*html.kind(), &*answer(302, "").kind()), ("302 text/html", "302"));
     }
 }

@@ -10,7 +10,7 @@ use shared::{
     reason::{DeadLetter, DeadLetterReason},
 };
 
-use super::answer::{Answer, Handling};
+use super::answer::{GraphRefusal, Handling};
 use crate::{identity, telemetry::labels::PauseCause};
 
 /// A call to Graph failed.
@@ -20,7 +20,7 @@ pub enum Error {
     #[error("graph answered {answer}")]
     Refused {
         /// What it said.
-        answer: Answer,
+        answer: GraphRefusal,
         /// The attribute of the guard, if the write carried it and it may be to blame.
         guard: Option<Property>,
     },
@@ -30,11 +30,11 @@ pub enum Error {
         /// Whom the worker asked.
         host: Box<str>,
         /// What was said.
-        answer: Answer,
+        answer: GraphRefusal,
     },
     /// Graph was not reached, or the connection broke; whether the write happened is unknown.
     #[error("graph could not be reached")]
-    Unreachable(#[source] Cause),
+    Unreachable(#[source] CallFailure),
     /// The user, or his sign-in address, is not for this change to write.
     #[error("{0}")]
     Withheld(Withheld),
@@ -45,7 +45,7 @@ pub enum Error {
 
 /// Why no answer came, or not the whole of it. It never holds the address of the call, which names a user.
 #[derive(Debug, thiserror::Error)]
-pub enum Cause {
+pub enum CallFailure {
     /// The time for a connection was over.
     #[error("no connection within connection.connect_timeout")]
     NoConnection,
@@ -57,7 +57,7 @@ pub enum Cause {
     Broken(reqwest::Error),
 }
 
-impl From<reqwest::Error> for Cause {
+impl From<reqwest::Error> for CallFailure {
     fn from(error: reqwest::Error) -> Self {
         match (error.is_timeout(), error.is_connect()) {
             (true, true) => Self::NoConnection,
@@ -67,7 +67,7 @@ impl From<reqwest::Error> for Cause {
     }
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for GraphRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.status.fmt(f)?;
         for (lead, part) in [(" ", &self.code), (" for ", &self.target), (", request-id ", &self.request_id)]
@@ -82,7 +82,7 @@ impl fmt::Display for Answer {
 
 /// How long something that may pass is worth waiting for before the message is taken out.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct GracePeriods {
     /// With a user whom Graph does not know yet.
     pub not_found: Duration,
     /// With a conflict or overload that Graph reports for one write.
@@ -91,7 +91,7 @@ pub struct Patience {
 
 impl Error {
     /// What an answer that is no success means.
-    pub(super) fn of(answer: Answer, host: &str) -> Self {
+    pub(super) fn of(answer: GraphRefusal, host: &str) -> Self {
         if answer.is_graphs && answer.handling() != Handling::NotGraph {
             return Self::Refused { answer, guard: None };
         }
@@ -100,7 +100,7 @@ impl Error {
 
     /// What was answered, if anything was.
     #[must_use]
-    pub fn answer(&self) -> Option<&Answer> {
+    pub fn answer(&self) -> Option<&GraphRefusal> {
         match self {
             Self::Refused { answer, .. } | Self::NotGraph { answer, .. } => Some(answer),
             Self::Unreachable(_) | Self::Withheld(_) | Self::Token(_) => None,
@@ -108,7 +108,7 @@ impl Error {
     }
 
     fn handling(&self) -> Option<Handling> {
-        self.answer().map(Answer::handling)
+        self.answer().map(GraphRefusal::handling)
     }
 
     /// What kind of failure this is.
@@ -134,7 +134,7 @@ impl Error {
 
     /// The failure as the scheduler wants it.
     #[must_use]
-    pub fn failure(&self, patience: Patience) -> Failure {
+    pub fn failure(&self, patience: GracePeriods) -> Failure {
         Failure {
             class: self.class(),
             dead_letter: self.dead_letter(),
@@ -168,7 +168,7 @@ impl Error {
         Some(Suspicion { kind: self.answer()?.kind(), about })
     }
 
-    fn grace(&self, patience: Patience) -> Option<Duration> {
+    fn grace(&self, patience: GracePeriods) -> Option<Duration> {
         match self.handling()? {
             Handling::NotFoundYet => Some(patience.not_found),
             Handling::RetryBriefly => Some(patience.brief),
@@ -243,18 +243,19 @@ mod tests {
     use super::*;
 
     fn refused(status: u16, code: &str) -> Error {
-        let answer = Answer {
+        let answer = GraphRefusal {
             status,
             is_graphs: true,
             code: Some(code.into()),
             target: Some("givenName".into()),
             request_id: Some("r-1".into()),
-            ..Answer::default()
+            ..GraphRefusal::default()
         };
         Error::of(answer, "graph.example")
     }
 
-    const PATIENCE: Patience = Patience { not_found: Duration::from_mins(1), brief: Duration::from_secs(5) };
+    const PATIENCE: GracePeriods =
+        GracePeriods { not_found: Duration::from_mins(1), brief: Duration::from_secs(5) };
 
     fn about(error: &Error) -> Option<About> {
         error.failure(PATIENCE).suspicion.map(|suspicion| suspicion.about)
@@ -293,7 +294,8 @@ mod tests {
 
     #[test]
     fn an_answer_of_somebody_else_names_host_status_and_type_and_applies_nothing() {
-        let html = Answer { status: 200, content_type: Some("text/html".into()), ..Answer::default() };
+        let html =
+            GraphRefusal { status: 200, content_type: Some("text/html".into()), ..GraphRefusal::default() };
         let error = Error::of(html, "graph.example");
         assert_eq!((error.class(), about(&error)), (Class::Installation, Some(About::Way)));
         assert_eq!(
@@ -301,7 +303,7 @@ mod tests {
             "graph.example answered 200 text/html, which is not graph's answer; see to graph.root, and to the proxy, \
              portal, filter or gateway on the way to graph"
         );
-        let gateway = Error::of(Answer { status: 502, ..Answer::default() }, "graph.example");
+        let gateway = Error::of(GraphRefusal { status: 502, ..GraphRefusal::default() }, "graph.example");
         assert_eq!((gateway.class(), about(&gateway)), (Class::Transient, None));
     }
 

@@ -2,17 +2,22 @@
 
 use shared::{
     patch::UserWrite,
-    reconcile::{Body, Current, Reading},
+    reconcile::{Body, Current, ReadPolicy},
 };
 
 use super::{
-    Answer,
+    GraphRefusal,
     wire::{self, Head},
 };
 
 /// What a body says under a status, beside headers that say no more than the id of the request.
 #[must_use]
-pub fn answer(status: u16, request_id: Option<&str>, content_type: Option<&str>, body: &[u8]) -> Answer {
+pub fn answer(
+    status: u16,
+    request_id: Option<&str>,
+    content_type: Option<&str>,
+    body: &[u8],
+) -> GraphRefusal {
     wire::answer(Head { status, request_id, content_type, retry_after: None }, body)
 }
 
@@ -24,7 +29,7 @@ pub fn is_written(status: u16, request_id: Option<&str>, body: &[u8]) -> bool {
 
 /// A user who was looked at before a write.
 #[must_use]
-pub fn current(body: &[u8], write: &UserWrite, reading: &Reading) -> Option<Current> {
+pub fn current(body: &[u8], write: &UserWrite, reading: &ReadPolicy) -> Option<Current> {
     wire::current(body, write, reading)
 }
 

@@ -11,7 +11,7 @@ use shared::{
     ids::UserId, patch::PropertyValue, property::Property, reason::DeadLetterReason, reconcile::Body,
 };
 
-use super::answer::{Answer, Handling};
+use super::answer::{GraphRefusal, Handling};
 
 /// Users in a row who may be written without the guard.
 const EXCEPTIONS: usize = 3;
@@ -39,7 +39,7 @@ impl Guard {
     }
 
     /// Whether the guard may be what a write was refused for.
-    pub(super) fn may_be_to_blame(&self, answer: &Answer, body: &Body) -> bool {
+    pub(super) fn may_be_to_blame(&self, answer: &GraphRefusal, body: &Body) -> bool {
         let refused = answer.handling() == Handling::DeadLetter(DeadLetterReason::GraphRefused);
         let named = answer.target.as_deref().is_none_or(|target| {
             let own = self.attribute.as_ref().is_some_and(|attribute| attribute.name() == target);
@@ -111,12 +111,12 @@ mod tests {
     #[test]
     fn the_guard_may_be_to_blame_unless_graph_names_another_property() {
         let guard = Guard::new(Property::named(MARK));
-        let refused = |target: Option<&str>| Answer {
+        let refused = |target: Option<&str>| GraphRefusal {
             status: 400,
             is_graphs: true,
             code: Some("Request_BadRequest".into()),
             target: target.map(Into::into),
-            ..Answer::default()
+            ..GraphRefusal::default()
         };
         for (target, names, blamed) in [
             (None, &["mail", MARK][..], true),
@@ -127,7 +127,7 @@ mod tests {
         ] {
             assert_eq!(guard.may_be_to_blame(&refused(target), &body(names)), blamed, "{target:?} {names:?}");
         }
-        let conflict = Answer { conflict: true, ..refused(None) };
+        let conflict = GraphRefusal { conflict: true, ..refused(None) };
         assert!(!guard.may_be_to_blame(&conflict, &body(&["mail", MARK])));
     }
 }

@@ -8,10 +8,10 @@ mod guard;
 mod http;
 mod wire;
 
-pub use answer::{Answer, Handling};
+pub use answer::{GraphRefusal, Handling};
 use async_trait::async_trait;
-pub use error::{Cause, Error, Patience};
-pub use http::{GraphClient, Options, Priority};
+pub use error::{CallFailure, Error, GracePeriods};
+pub use http::{GraphClient, Options, ThrottlePriority};
 use shared::{lanes::Success, patch::UserWrite, property::Property};
 
 /// What a write would change by what Graph shows now.

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize, ser::SerializeMap};
 use serde_json::Value as Json;
 use shared::{
     admission::Person,
-    identities::Identity,
+    identities::ObjectIdentity,
     patch::{PropertyValue, UserWrite},
-    property::{Kind, Property},
-    reconcile::{Body, Current, Reading},
+    property::{Property, PropertyKind},
+    reconcile::{Body, Current, ReadPolicy},
 };
 
-use super::answer::Answer;
+use super::answer::GraphRefusal;
 
 /// The body of a PATCH in the form Graph takes.
 pub(super) struct Patch<'a>(pub(super) &'a Body);
@@ -64,8 +64,8 @@ struct WireIdentity<'a> {
     issuer_assigned_id: Cow<'a, str>,
 }
 
-impl<'a> From<&'a Identity> for WireIdentity<'a> {
-    fn from(identity: &'a Identity) -> Self {
+impl<'a> From<&'a ObjectIdentity> for WireIdentity<'a> {
+    fn from(identity: &'a ObjectIdentity) -> Self {
         Self {
             sign_in_type: Cow::Borrowed(&identity.sign_in_type),
             issuer: Cow::Borrowed(&identity.issuer),
@@ -75,12 +75,12 @@ impl<'a> From<&'a Identity> for WireIdentity<'a> {
 }
 
 /// The `$select` for a look at a user before this write.
-pub(super) fn selection(write: &UserWrite, reading: &Reading) -> String {
+pub(super) fn selection(write: &UserWrite, reading: &ReadPolicy) -> String {
     let mut names = vec!["id"];
     let own = [&reading.guard, &reading.terms.owner];
     for property in write.entries.iter().map(|entry| &entry.property).chain(own.into_iter().flatten()) {
         match property.rules().kind {
-            Kind::SignIn => names.extend(["identities", "userPrincipalName"]),
+            PropertyKind::SignIn => names.extend(["identities", "userPrincipalName"]),
             _ if is_nested(property) => names.push(NESTED),
             _ if reading.diff || own.iter().any(|own| own.as_ref() == Some(property)) => {
                 names.push(property.name());
@@ -102,7 +102,7 @@ pub(super) fn selection(write: &UserWrite, reading: &Reading) -> String {
 /// Reads a user. What is missing or of an unexpected kind counts as not known.
 ///
 /// `None` if it is no user of Graph's: any JSON object will not do, because a portal may answer with one as well.
-pub(super) fn current(body: &[u8], write: &UserWrite, reading: &Reading) -> Option<Current> {
+pub(super) fn current(body: &[u8], write: &UserWrite, reading: &ReadPolicy) -> Option<Current> {
     let user: serde_json::Map<String, Json> = serde_json::from_slice(body).ok()?;
     is_user(&user).then_some(())?;
     let find = |property: &Property| {
@@ -134,10 +134,10 @@ fn is_user(object: &serde_json::Map<String, Json>) -> bool {
     object.get("id").is_some_and(Json::is_string)
 }
 
-fn identities(list: &[Json]) -> Vec<Identity> {
+fn identities(list: &[Json]) -> Vec<ObjectIdentity> {
     let parsed = list.iter().filter_map(|item| WireIdentity::deserialize(item).ok());
     parsed
-        .map(|identity| Identity {
+        .map(|identity| ObjectIdentity {
             sign_in_type: identity.sign_in_type.into(),
             issuer: identity.issuer.into(),
             issuer_assigned_id: identity.issuer_assigned_id.into(),
@@ -163,7 +163,7 @@ impl Serialize for Value<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match (self.1, self.0.rules().kind) {
             // An empty string would be refused: null empties a scalar and an empty list a collection.
-            (PropertyValue::Clear, Kind::List { .. }) => serializer.collect_seq::<[&str; 0]>([]),
+            (PropertyValue::Clear, PropertyKind::List { .. }) => serializer.collect_seq::<[&str; 0]>([]),
             (PropertyValue::Clear, _) => serializer.serialize_none(),
             (PropertyValue::Text(text), _) => serializer.serialize_str(text),
             (PropertyValue::Single(text), _) => serializer.collect_seq([text]),
@@ -204,13 +204,13 @@ struct Detail {
 }
 
 /// Reads an error body leniently: gateways in front of Graph answer with HTML or with nothing.
-pub(super) fn answer(head: Head<'_>, body: &[u8]) -> Answer {
+pub(super) fn answer(head: Head<'_>, body: &[u8]) -> GraphRefusal {
     let Head { status, content_type, request_id, retry_after } = head;
     let error = serde_json::from_slice::<ErrorBody>(body).unwrap_or_default().error;
     let message = error.message.as_deref().unwrap_or_default();
     let conflicting =
         |detail: &Detail| matches!(detail.code.as_deref(), Some("ObjectConflict" | "ConflictingObjects"));
-    Answer {
+    GraphRefusal {
         status,
         is_graphs: error.code.as_deref().is_some_and(|code| !code.trim().is_empty()),
         content_type: content_type.and_then(media_type),
@@ -262,17 +262,17 @@ mod tests {
     use shared::{
         admission::Terms,
         ids::{SequenceNumber, UserId},
-        patch::Entry,
-        register::Stamp,
-        urgency::Urgency,
+        lww_register::Stamp,
+        patch::PatchEntry,
+        priority::Priority,
         version::Version,
     };
     use uuid::Uuid;
 
     use super::*;
 
-    fn guarded() -> Reading {
-        Reading { guard: Some(named("extensionAttribute15")), ..Reading::default() }
+    fn guarded() -> ReadPolicy {
+        ReadPolicy { guard: Some(named("extensionAttribute15")), ..ReadPolicy::default() }
     }
 
     fn named(name: &str) -> Property {
@@ -286,12 +286,12 @@ mod tests {
 
     fn write(names: &[&str]) -> UserWrite {
         let stamp = Stamp { version: Version::at(Timestamp::UNIX_EPOCH), arrival: SequenceNumber(0) };
-        let entry = |name: &&str| Entry { property: named(name), value: PropertyValue::Clear, stamp };
+        let entry = |name: &&str| PatchEntry { property: named(name), value: PropertyValue::Clear, stamp };
         UserWrite {
             user: UserId(Uuid::max()),
             entries: names.iter().map(entry).collect(),
             known: Vec::new(),
-            urgency: Urgency::Live,
+            urgency: Priority::Live,
             contacts: Vec::new(),
         }
     }
@@ -300,10 +300,10 @@ mod tests {
     fn a_look_at_a_user_asks_for_what_the_write_needs_and_no_more() {
         let guarded = guarded();
         assert_eq!(selection(&write(&["mail"]), &guarded), "id,onPremisesExtensionAttributes");
-        let diff = Reading { diff: true, ..Reading::default() };
+        let diff = ReadPolicy { diff: true, ..ReadPolicy::default() };
         assert_eq!(selection(&write(&["mail", "surname"]), &diff), "id,mail,surname");
         assert_eq!(
-            selection(&write(&["mail", "signInEmail"]), &Reading::default()),
+            selection(&write(&["mail", "signInEmail"]), &ReadPolicy::default()),
             "id,identities,userPrincipalName"
         );
         let terms = Terms {
@@ -312,7 +312,7 @@ mod tests {
             local_issuer: Some("contoso.onmicrosoft.com".into()),
             ..Terms::default()
         };
-        let all = Reading { terms, ..guarded };
+        let all = ReadPolicy { terms, ..guarded };
         assert_eq!(
             selection(&write(&["mail"]), &all),
             "id,onPremisesExtensionAttributes,identities,userType"
@@ -330,7 +330,7 @@ mod tests {
             "userPrincipalName":"u@c.d","identities":[{"signInType":"emailAddress","issuer":"c.d",
             "issuerAssignedId":"a@b.c"},{"odd":1}],
             "onPremisesExtensionAttributes":{"extensionAttribute15":"cs1|x"}}"#;
-        let reading = Reading { diff: true, ..guarded() };
+        let reading = ReadPolicy { diff: true, ..guarded() };
         let current = current(user, &write(&["mail", "surname", "otherMails", "businessPhones"]), &reading);
         let current = current.expect("a user");
         assert_eq!(current.values.len(), 3, "a list of two is not ours");
@@ -351,7 +351,7 @@ mod tests {
             ("extensionAttribute3", text("x")),
             ("accountEnabled", PropertyValue::Bool(false)),
         ]);
-        body.identities = Some(vec![Identity {
+        body.identities = Some(vec![ObjectIdentity {
             sign_in_type: "emailAddress".into(),
             issuer: "c.d".into(),
             issuer_assigned_id: "a@b.c".into(),
@@ -392,7 +392,7 @@ mod tests {
     fn html_nothing_and_garbage_leave_the_status() {
         for body in [&b""[..], b"<html>", b"{}", b"[]", br#"{"error":"x"}"#, b"\xff"] {
             let head = Head { status: 502, ..Head::default() };
-            assert_eq!(answer(head, body), Answer { status: 502, ..Answer::default() });
+            assert_eq!(answer(head, body), GraphRefusal { status: 502, ..GraphRefusal::default() });
         }
     }
 

@@ -19,10 +19,10 @@ use azure_identity::{
 use jiff::Timestamp;
 use reqwest::Url;
 use secrecy::ExposeSecret;
-use servicebus::times::Reading;
+use servicebus::times::ClockReading;
 
 use super::{
-    App, Bearer, Clients, Credential, Endpoint, Error, Identity, ManagedIdentity,
+    App, Bearer, Clients, Credential, Error, Identity, ManagedIdentity, TokenEndpoint,
     credential::read_token,
     transport::{Detour, Transport},
 };
@@ -49,7 +49,7 @@ pub(super) async fn ask(identity: &Identity, clients: &Clients, scope: &str) -> 
                 .map_err(|cause| Error::settings("the certificate cannot be used", Some(cause.into())))?;
             let endpoint = identity.token_endpoint(&app.tenant);
             let assertion = certificate
-                .assertion(&app.client_id, &endpoint, clients.times.at_reference(Reading::now()))
+                .assertion(&app.client_id, &endpoint, clients.times.at_reference(ClockReading::now()))
                 .map_err(|_| Error::settings("the key of the certificate cannot sign", None))?;
             by_assertion(identity, clients, app, assertion, scope).await
         }
@@ -87,7 +87,7 @@ async fn managed(
 ) -> Result<Bearer, Error> {
     let detour =
         identity.metadata_host.as_ref().and_then(|host| Detour::new(&Url::parse(METADATA).ok()?, host));
-    let transport = Transport::new(clients, Endpoint::ManagedIdentity, detour);
+    let transport = Transport::new(clients, TokenEndpoint::ManagedIdentity, detour);
     let options = ManagedIdentityCredentialOptions {
         user_assigned_id: match which {
             ManagedIdentity::System => None,
@@ -112,7 +112,7 @@ async fn get(
 /// The same, whatever the transport.
 pub(super) async fn token_of(
     credential: Arc<dyn TokenCredential>,
-    endpoint: Endpoint,
+    endpoint: TokenEndpoint,
     scope: &str,
     failure: impl Fn() -> Error,
 ) -> Result<Bearer, Error> {
@@ -126,7 +126,7 @@ pub(super) async fn token_of(
 
 fn token_endpoint(identity: &Identity, clients: &Clients) -> Transport {
     let detour = identity.is_plain().then(|| Detour::new(&identity.secure_authority(), &identity.authority));
-    Transport::new(clients, Endpoint::Token, detour.flatten())
+    Transport::new(clients, TokenEndpoint::Token, detour.flatten())
 }
 
 fn options(identity: &Identity, transport: &Transport) -> ClientOptions {

@@ -19,7 +19,7 @@ pub enum Error {
     #[error("{endpoint} could not be reached")]
     Unreachable {
         /// Which one.
-        endpoint: Endpoint,
+        endpoint: TokenEndpoint,
         /// Why.
         #[source]
         cause: Arc<reqwest::Error>,
@@ -28,7 +28,7 @@ pub enum Error {
     #[error("the answer of {endpoint} is no token")]
     Senseless {
         /// Which one.
-        endpoint: Endpoint,
+        endpoint: TokenEndpoint,
         /// Why.
         #[source]
         cause: Cause,
@@ -46,7 +46,7 @@ pub enum Error {
 
 /// Who was asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Endpoint {
+pub enum TokenEndpoint {
     /// The token endpoint of the tenant.
     #[default]
     Token,
@@ -54,7 +54,7 @@ pub enum Endpoint {
     ManagedIdentity,
 }
 
-impl fmt::Display for Endpoint {
+impl fmt::Display for TokenEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Token => "the token endpoint",
@@ -68,7 +68,7 @@ impl fmt::Display for Endpoint {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenRefusal {
     /// Who refused.
-    pub endpoint: Endpoint,
+    pub endpoint: TokenEndpoint,
     /// HTTP status.
     pub status: u16,
     /// The standard's error value, such as `invalid_client`.
@@ -94,9 +94,11 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Unreachable { endpoint: Endpoint::Token, .. } | Self::Senseless { .. } => Class::Transient,
+            Self::Unreachable { endpoint: TokenEndpoint::Token, .. } | Self::Senseless { .. } => {
+                Class::Transient
+            }
             // It is on this machine. If it does not answer, then this machine has no identity, most likely.
-            Self::Unreachable { endpoint: Endpoint::ManagedIdentity, .. } | Self::Settings { .. } => {
+            Self::Unreachable { endpoint: TokenEndpoint::ManagedIdentity, .. } | Self::Settings { .. } => {
                 Class::Installation
             }
             Self::Refused(refusal) => refusal.class(),
@@ -158,7 +160,7 @@ impl TokenRefusal {
         let busy = self.error.as_deref() == Some("temporarily_unavailable")
             || self.number.is_some_and(|number| BUSY.contains(&number));
         // While the metadata service is updated it says 404 or 410.
-        let updating = self.endpoint == Endpoint::ManagedIdentity && matches!(self.status, 404 | 410);
+        let updating = self.endpoint == TokenEndpoint::ManagedIdentity && matches!(self.status, 404 | 410);
         if busy || updating || self.status == 408 || self.status >= 500 {
             Class::Transient
         } else {
@@ -172,7 +174,7 @@ impl TokenRefusal {
         if self.class() != Class::Installation && self.number != Some(50_196) {
             return "it is busy, which passes";
         }
-        if self.endpoint == Endpoint::ManagedIdentity {
+        if self.endpoint == TokenEndpoint::ManagedIdentity {
             return "assign the identity to this machine, and check identity.managed_identity";
         }
         self.known().unwrap_or("check identity.tenant, identity.client_id and the credential")
@@ -258,7 +260,7 @@ mod tests {
     #[test]
     fn a_machine_without_the_identity_is_mended_by_a_person_and_an_update_of_its_service_passes() {
         let of_machine =
-            |status| TokenRefusal { endpoint: Endpoint::ManagedIdentity, ..refusal(status, "", None) };
+            |status| TokenRefusal { endpoint: TokenEndpoint::ManagedIdentity, ..refusal(status, "", None) };
         check(of_machine(400), Class::Installation);
         for status in [404, 410, 500] {
             check(of_machine(status), Class::Transient);

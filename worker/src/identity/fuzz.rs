@@ -13,7 +13,7 @@ use azure_core::{
 use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
 use reqwest::header::HeaderMap;
 
-use super::{Bearer, Endpoint, Error, TokenRefusal, ask, transport};
+use super::{Bearer, Error, TokenEndpoint, TokenRefusal, ask, transport};
 
 /// Answers to every request alike.
 #[derive(Debug)]
@@ -36,12 +36,12 @@ pub async fn granted(status: u16, body: &[u8]) -> std::result::Result<Bearer, Er
     let options = ClientSecretCredentialOptions { client_options };
     let made =
         ClientSecretCredential::new("tenant", "client".to_owned(), Secret::new("secret"), Some(options));
-    let unread = || transport::unread(Endpoint::Token);
-    ask::token_of(made.map_err(|_| unread())?, Endpoint::Token, "scope/.default", unread).await
+    let unread = || transport::unread(TokenEndpoint::Token);
+    ask::token_of(made.map_err(|_| unread())?, TokenEndpoint::Token, "scope/.default", unread).await
 }
 
 /// What is kept of a refusal.
 #[must_use]
 pub fn refusal(status: u16, body: &[u8]) -> TokenRefusal {
-    transport::refusal(Endpoint::Token, status, &HeaderMap::new(), body)
+    transport::refusal(TokenEndpoint::Token, status, &HeaderMap::new(), body)
 }

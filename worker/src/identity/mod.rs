@@ -28,7 +28,7 @@ pub use self::{
     clients::Clients,
     credential::{App, Credential, Identity, ManagedIdentity, SecretSource},
     entra::EntraTokens,
-    error::{Endpoint, Error, TokenRefusal},
+    error::{Error, TokenEndpoint, TokenRefusal},
     for_service_bus::EntraSource,
 };
 

@@ -19,12 +19,12 @@ use reqwest::{Url, header::HeaderMap};
 use serde::Deserialize;
 use servicebus::{
     clock,
-    times::{self, Reading, Times},
+    times::{self, ClockReading, Times},
 };
 use shared::retry_after;
 use tokio::time::Instant;
 
-use super::{Endpoint, Error, TokenRefusal, clients::Clients};
+use super::{Error, TokenEndpoint, TokenRefusal, clients::Clients};
 use crate::http_client;
 
 /// The longest answer that is read. Tokens have a few kilobytes; what is longer comes from somebody else.
@@ -36,7 +36,7 @@ const TOO_LONG: &str =
 #[derive(Clone, Debug)]
 pub(super) struct Transport {
     http: http_client::Client,
-    endpoint: Endpoint,
+    endpoint: TokenEndpoint,
     detour: Option<Detour>,
     times: Arc<Times>,
     /// How the last exchange failed; none if it went well.
@@ -68,13 +68,13 @@ impl Detour {
 }
 
 impl Transport {
-    pub(super) fn new(clients: &Clients, endpoint: Endpoint, detour: Option<Detour>) -> Self {
+    pub(super) fn new(clients: &Clients, endpoint: TokenEndpoint, detour: Option<Detour>) -> Self {
         let (http, times) = (clients.http.clone(), Arc::clone(&clients.times));
         Self { http, endpoint, detour, times, failed: Arc::default() }
     }
 
     /// Whom it talks to.
-    pub(super) fn endpoint(&self) -> Endpoint {
+    pub(super) fn endpoint(&self) -> TokenEndpoint {
         self.endpoint
     }
 
@@ -87,10 +87,10 @@ impl Transport {
     /// How far our clock is ahead of the endpoint's, by all its answers, or by this one if there are too few yet. The
     /// endpoint on this machine has the clock of this machine.
     fn compare(&self, headers: &HeaderMap, asked: Instant) -> Option<SignedDuration> {
-        if self.endpoint == Endpoint::ManagedIdentity {
+        if self.endpoint == TokenEndpoint::ManagedIdentity {
             return None;
         }
-        let now = Reading::now();
+        let now = ClockReading::now();
         self.times.reference.answered(headers, asked, now);
         let by_this = || Some(now.wall.duration_since(times::date(headers)?));
         self.times.reference.ahead(now).or_else(by_this)
@@ -117,8 +117,8 @@ impl HttpClient for Transport {
         let url =
             self.detour.as_ref().map_or_else(|| request.url().clone(), |detour| detour.of(request.url()));
         let mut builder = match self.endpoint {
-            Endpoint::Token => self.http.request(method, &url),
-            Endpoint::ManagedIdentity => self.http.direct().request(method, url),
+            TokenEndpoint::Token => self.http.request(method, &url),
+            TokenEndpoint::ManagedIdentity => self.http.direct().request(method, url),
         };
         for (name, value) in request.headers().iter() {
             builder = builder.header(name.as_str(), value.as_str());
@@ -143,7 +143,7 @@ impl HttpClient for Transport {
 
 /// The library could not read a good answer. Its own complaint about that quotes what it could not read, and a token
 /// may be among it.
-pub(super) fn unread(endpoint: Endpoint) -> Error {
+pub(super) fn unread(endpoint: TokenEndpoint) -> Error {
     let cause = Box::<dyn std::error::Error + Send + Sync>::from("its fields are not those of a token");
     Error::Senseless { endpoint, cause: Arc::from(cause) }
 }
@@ -156,7 +156,12 @@ struct RefusalBody {
 }
 
 /// What may be logged of a refusal, and what decides about it.
-pub(super) fn refusal(endpoint: Endpoint, status: u16, headers: &HeaderMap, body: &[u8]) -> TokenRefusal {
+pub(super) fn refusal(
+    endpoint: TokenEndpoint,
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> TokenRefusal {
     let body: RefusalBody = serde_json::from_slice(body).unwrap_or_default();
     let known = |text: &String| text.len() <= 64 && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     let wait = headers.get(reqwest::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
@@ -207,11 +212,11 @@ mod tests {
         headers.insert("retry-after", "7".parse().expect("a value"));
         let body =
             br#"{"error":"invalid_client","error_codes":[7000222],"error_description":"AADSTS... private"}"#;
-        let seen = refusal(Endpoint::Token, 401, &headers, body);
+        let seen = refusal(TokenEndpoint::Token, 401, &headers, body);
         assert_eq!(
             seen,
             TokenRefusal {
-                endpoint: Endpoint::Token,
+                endpoint: TokenEndpoint::Token,
                 status: 401,
                 error: Some("invalid_client".into()),
                 number: Some(7_000_222),
@@ -219,9 +224,9 @@ mod tests {
                 ahead: None,
             }
         );
-        let page = refusal(Endpoint::Token, 503, &HeaderMap::new(), b"<html>Service Unavailable");
+        let page = refusal(TokenEndpoint::Token, 503, &HeaderMap::new(), b"<html>Service Unavailable");
         assert_eq!((page.status, page.error, page.number), (503, None, None));
-        let odd = refusal(Endpoint::Token, 400, &HeaderMap::new(), br#"{"error":"Private Data!"}"#);
+        let odd = refusal(TokenEndpoint::Token, 400, &HeaderMap::new(), br#"{"error":"Private Data!"}"#);
         assert_eq!(odd.error, None);
     }
 }

@@ -29,18 +29,18 @@ pub(crate) struct Judged {
 }
 
 /// What a message reports, or the dead letter of one that reports nothing.
-pub(crate) type Contents = Result<intake::Read, DeadLetter>;
+pub(crate) type Contents = Result<intake::DecodedBody, DeadLetter>;
 
 /// What decodes and plans a message, and tells when it is decoded; an argument so that tests can show what a panic in
 /// it does.
-pub(crate) type Read = fn(&Message, &Planner, Reported<'_>) -> Intake;
+pub(crate) type BodyReader = fn(&Message, &Planner, Reported<'_>) -> Intake;
 
 /// Is told what a message reports, between decoding and planning.
 pub(crate) type Reported<'r> = &'r mut dyn FnMut(&Contents);
 
 /// Judges a message at this time. A panic is that message's failure, never the end of whoever asked.
 pub(crate) fn judge(
-    read: Read,
+    read: BodyReader,
     message: &Message,
     planner: &Planner,
     now: Timestamp,
@@ -61,8 +61,8 @@ pub(crate) fn read(message: &Message, planner: &Planner, reported: Reported<'_>)
 /// The changes of a report.
 pub(crate) fn changes(report: &Contents) -> &[Change] {
     match report {
-        Ok(intake::Read::Changes(changes, _)) => changes,
-        Ok(intake::Read::Nothing(_)) | Err(_) => &[],
+        Ok(intake::DecodedBody::Changes(changes, _)) => changes,
+        Ok(intake::DecodedBody::Nothing(_)) | Err(_) => &[],
     }
 }
 
@@ -83,8 +83,9 @@ pub(crate) fn forced(change: &Change, planner: &Planner) -> Forced {
 }
 
 /// Everything that a message says of itself; without the guard.
-pub(crate) fn decoded(message: &Message) -> Result<decode::Message, DeadLetter> {
-    let marked = message.properties.iter().any(|(name, _)| decode::Message::is_truncation_marker(name));
+pub(crate) fn decoded(message: &Message) -> Result<decode::DecodedMessage, DeadLetter> {
+    let marked =
+        message.properties.iter().any(|(name, _)| decode::DecodedMessage::is_truncation_marker(name));
     let body = message.body.as_ref().map_err(|why| unreadable(*why))?;
     #[cfg(test)]
     assert!(!body.ends_with(PANICS), "this reading panics");

@@ -7,14 +7,15 @@ use servicebus::{Message, clock};
 use shared::{
     change::{Change, Operation},
     decode::{
-        self, AUTOMATIC_IMAGE, Context, Format, Message as Decoded, Subject, context::Images, value::Member,
+        self, AUTOMATIC_IMAGE, Context, DecodedMessage, Format, Subject, context::Images,
+        value::ContractMember,
     },
     ids::SequenceNumber,
     link_watch::{Link, LinkWatch, Verdict},
-    mapping::{Row, Source},
+    mapping::{MappingRow, ValueSource},
     patch::MovesFrom,
     plan::Planner,
-    property::Kind,
+    property::PropertyKind,
 };
 
 use super::{Preview, judge, render, waiting};
@@ -53,7 +54,7 @@ fn probes(message: &Message, planner: &Planner, preview: &Preview) -> Vec<Probe>
     probes
 }
 
-fn read(message: &Decoded) -> Probe {
+fn read(message: &DecodedMessage) -> Probe {
     let format = match message.format {
         Format::Json => "JSON",
         Format::Xml => "XML",
@@ -83,7 +84,7 @@ fn name(name: &str) -> &str {
     if known { name } else { "a message of an odd name" }
 }
 
-fn organization(message: &Decoded, planner: &Planner) -> Option<Probe> {
+fn organization(message: &DecodedMessage, planner: &Planner) -> Option<Probe> {
     if planner.organizations.is_empty() {
         return None;
     }
@@ -98,7 +99,7 @@ fn organization(message: &Decoded, planner: &Planner) -> Option<Probe> {
 }
 
 /// The images that came along, and what those that did not would be good for.
-fn images(message: &Message, decoded: &Decoded, changes: &[Change], planner: &Planner) -> Probe {
+fn images(message: &Message, decoded: &DecodedMessage, changes: &[Change], planner: &Planner) -> Probe {
     let body = message.body.as_deref().unwrap_or_default();
     let payload = decode::open(body, message.content_type.as_deref()).ok();
     let context = payload.as_ref().and_then(|payload| payload.context().ok());
@@ -110,7 +111,7 @@ fn images(message: &Message, decoded: &Decoded, changes: &[Change], planner: &Pl
     let [change] = changes else { return Probe::good(IMAGES, told) };
     let wanted = wanted(planner);
     let update = change.operation != Operation::Create;
-    let signs_in = planner.mapping.rows().iter().any(|row| row.property.rules().kind == Kind::SignIn);
+    let signs_in = planner.mapping.rows().iter().any(|row| row.property.rules().kind == PropertyKind::SignIn);
     let sets_link = change.columns.get(&planner.link_column).is_some();
     let unproven = sets_link && change.before.get(&planner.link_column).is_none();
     if update && signs_in && unproven && planner.moves_from(change) == MovesFrom::Nowhere {
@@ -153,7 +154,7 @@ fn images(message: &Message, decoded: &Decoded, changes: &[Change], planner: &Pl
 
 /// The images that somebody has registered.
 fn aliases(context: &Context<'_>) -> Vec<String> {
-    let of = |kind: &str, images: &Member<Images<'_>>| -> Vec<String> {
+    let of = |kind: &str, images: &ContractMember<Images<'_>>| -> Vec<String> {
         let registered = images.items().iter().filter(|(alias, _)| alias != AUTOMATIC_IMAGE);
         registered
             .map(|(alias, image)| {
@@ -167,9 +168,10 @@ fn aliases(context: &Context<'_>) -> Vec<String> {
 
 /// What a post image has to hold: the link, and columns that are needed though they did not change.
 fn wanted(planner: &Planner) -> Vec<&str> {
-    let needs_more = |row: &&Row| !matches!(row.source, Source::Column(_)) || row.require.is_some();
+    let needs_more =
+        |row: &&MappingRow| !matches!(row.source, ValueSource::Column(_)) || row.require.is_some();
     let together = planner.mapping.rows().iter().filter(needs_more);
-    let columns: BTreeSet<_> = together.flat_map(Row::columns).collect();
+    let columns: BTreeSet<_> = together.flat_map(MappingRow::columns).collect();
     std::iter::once(&*planner.link_column).chain(columns).collect()
 }
 
@@ -255,7 +257,7 @@ fn places(change: &Change, column: &str) -> Vec<&'static str> {
 
 /// Every mapped column, and where it is.
 fn columns(changes: &[Change], planner: &Planner) -> Vec<Probe> {
-    let mapped: BTreeSet<_> = planner.mapping.rows().iter().flat_map(Row::columns).collect();
+    let mapped: BTreeSet<_> = planner.mapping.rows().iter().flat_map(MappingRow::columns).collect();
     mapped.into_iter().map(|column| one_column(changes, column, planner)).collect()
 }
 
@@ -266,7 +268,7 @@ fn one_column(changes: &[Change], column: &str, planner: &Planner) -> Probe {
         return Probe::good(COLUMN, format!("{column}: {places}"));
     }
     let together = planner.mapping.rows().iter().find(|row| {
-        (!matches!(row.source, Source::Column(_)) || row.require.is_some())
+        (!matches!(row.source, ValueSource::Column(_)) || row.require.is_some())
             && row.columns().any(|one| one == column)
     });
     match together {

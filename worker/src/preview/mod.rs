@@ -14,7 +14,7 @@ use shared::{
     engine::{Intake, Planned},
     outcome::Outcome,
     patch::UserWrite,
-    plan::{Needless, Planner},
+    plan::{Planner, SkipReason},
     reason::{DeadLetter, chain},
 };
 
@@ -32,7 +32,7 @@ pub(crate) struct Preview {
     /// What would be written.
     pub(crate) writes: Vec<Pending>,
     /// Why nothing is to be done, if that is so.
-    pub(crate) nothing: Option<Needless>,
+    pub(crate) nothing: Option<SkipReason>,
     /// The dead letter that it would become; with writes, after them.
     pub(crate) letter: Option<DeadLetter>,
 }

@@ -139,7 +139,7 @@ impl<'p> Sample<'p> {
 
     fn columns(&self) -> Option<Probe> {
         let mapped: BTreeSet<_> =
-            self.planner.mapping.rows().iter().flat_map(shared::mapping::Row::columns).collect();
+            self.planner.mapping.rows().iter().flat_map(shared::mapping::MappingRow::columns).collect();
         let missing: Vec<_> = mapped.into_iter().filter(|column| !self.carried.contains(*column)).collect();
         if missing.is_empty() {
             return Some(Probe::good(COLUMNS, "each is in some message"));

@@ -15,17 +15,17 @@ use shared::{
     ids::SequenceNumber,
     link_watch::{LinkWatch, WARN_AFTER, WARN_AT_START, Why},
     outcome::Outcome,
-    plan::{Needless, Planner},
+    plan::{Planner, SkipReason},
     reason::{DeadLetter, DeadLetterReason, chain},
     retry::Ladder,
 };
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::policy::Policy;
+use super::policy::PipelineOptions;
 use crate::{
-    preview::judge::{Contents, Read, changes, judge},
+    preview::judge::{BodyReader, Contents, changes, judge},
     settings::LinkUnseen,
-    telemetry::{Observer, health::Fault, labels::Warning},
+    telemetry::{Observer, health::HealthFault, labels::Warning},
 };
 
 /// Most messages in one page of a look.
@@ -78,7 +78,7 @@ pub(super) struct LinkGate<Q> {
 
 impl<Q: Queue> LinkGate<Q> {
     /// Begins with a look at what waits.
-    pub(super) fn start(queue: Arc<Q>, policy: &Policy, observer: Arc<Observer>) -> Self {
+    pub(super) fn start(queue: Arc<Q>, policy: &PipelineOptions, observer: Arc<Observer>) -> Self {
         let mut gate = Self {
             queue,
             observer,
@@ -117,7 +117,7 @@ impl<Q: Queue> LinkGate<Q> {
     }
 
     /// Takes a page in, and turns to the next one while there is need.
-    pub(super) fn page(&mut self, page: Page, read: Read, planner: &Planner) {
+    pub(super) fn page(&mut self, page: Page, read: BodyReader, planner: &Planner) {
         self.pages += 1;
         let peeked = page.unwrap_or_else(|why| {
             tracing::info!(cause = why, "what waits in the queue cannot be looked at; going on without");
@@ -157,7 +157,7 @@ impl<Q: Queue> LinkGate<Q> {
         if self.intake == Intakes::Held {
             return Intake::Settle(Outcome::Released);
         }
-        let passed_over = Intake::Settle(Outcome::Unchanged(Needless::LinkNotInImage));
+        let passed_over = Intake::Settle(Outcome::Unchanged(SkipReason::LinkNotInImage));
         if self.unseen == LinkUnseen::Hold && self.watch.doubts(arrival) && intake == passed_over {
             return Intake::dead(self.doubtful());
         }
@@ -210,7 +210,9 @@ impl<Q: Queue> LinkGate<Q> {
             self.watch.hold();
         }
         let remedy = if why.is_about_images() { WRONG_IMAGE } else { WRONG_COLUMN };
-        self.observer.health.link(Some(Fault { text: format!("no messages are taken: {text}"), remedy }));
+        self.observer
+            .health
+            .link(Some(HealthFault { text: format!("no messages are taken: {text}"), remedy }));
     }
 
     fn warn(&mut self, why: Option<Why>) {
@@ -221,7 +223,7 @@ impl<Q: Queue> LinkGate<Q> {
             tracing::warn!(cause = text, "no contact with a user was seen");
             text
         };
-        self.observer.health.warn(Warning::LinkUnseen, Some(Fault { text, remedy: UNSEEN }));
+        self.observer.health.warn(Warning::LinkUnseen, Some(HealthFault { text, remedy: UNSEEN }));
     }
 
     /// The link was seen.

@@ -11,4 +11,4 @@ pub mod renewal;
 mod settlements;
 mod state;
 
-pub use self::{pipeline::Pipeline, policy::Policy};
+pub use self::{pipeline::Pipeline, policy::PipelineOptions};

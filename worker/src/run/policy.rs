@@ -5,13 +5,13 @@ use std::time::Duration;
 use shared::{engine, plan::Planner, retry::Ladder};
 
 use crate::{
-    graph::Patience,
+    graph::GracePeriods,
     settings::{LinkUnseen, Settings},
 };
 
 /// What the shell needs to know besides the engine's policy.
 #[derive(Clone, Debug)]
-pub struct Policy {
+pub struct PipelineOptions {
     /// What to write for a change.
     pub planner: Planner,
     /// What to do when messages prove that the link column or the images are wrong.
@@ -19,9 +19,9 @@ pub struct Policy {
     /// Waits between looks at the queue while messages are held back for that.
     pub looks: Ladder,
     /// Bounds and patience of the engine.
-    pub engine: engine::Policy,
+    pub engine: engine::EnginePolicy,
     /// Patience with answers of Graph that may pass.
-    pub patience: Patience,
+    pub patience: GracePeriods,
     /// Waits before a message that was handed back comes again.
     pub returns: Ladder,
     /// Time to finish at shutdown.
@@ -31,7 +31,7 @@ pub struct Policy {
 /// Patience with a conflict or an overload that Graph reports for one write; longer waits are the ladder's.
 const BRIEF: Duration = Duration::from_secs(30);
 
-impl Policy {
+impl PipelineOptions {
     /// The policy that these settings ask for.
     #[must_use]
     pub fn of(settings: &Settings) -> Self {
@@ -40,7 +40,7 @@ impl Policy {
             link_unseen: settings.link_unseen,
             looks: settings.throttle.probes,
             engine: settings.engine_policy(),
-            patience: Patience { not_found: settings.retry.not_found_grace, brief: BRIEF },
+            patience: GracePeriods { not_found: settings.retry.not_found_grace, brief: BRIEF },
             returns: settings.retry.returns,
             grace: settings.pool.grace,
         }

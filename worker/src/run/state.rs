@@ -2,12 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use shared::{engine::Engine, gate::State, lanes::About, moment::Moment};
+use shared::{engine::Engine, gate::State, lanes::About, monotonic_time::MonotonicTime};
 
 use super::now::Now;
 use crate::telemetry::{
     Observer,
-    health::{Fault, Phase},
+    health::{HealthFault, Phase},
     labels::{PauseCause, Warning},
     observer::Load,
 };
@@ -17,7 +17,7 @@ pub(super) struct StateLog {
     observer: Arc<Observer>,
     state: Option<State>,
     /// Since when writes are held back, while they are.
-    held_back_since: Option<Moment>,
+    held_back_since: Option<MonotonicTime>,
     /// What was last told of properties that are refused for everybody.
     refused: String,
 }
@@ -38,7 +38,7 @@ impl StateLog {
     }
 
     /// One line per change of state, with its figures and what an operator should do.
-    fn change<M>(&mut self, engine: &Engine<M>, now: Moment) {
+    fn change<M>(&mut self, engine: &Engine<M>, now: MonotonicTime) {
         let state = engine.state(now);
         let kind = std::mem::discriminant(&state);
         if self.state.as_ref().map(std::mem::discriminant) == Some(kind) {
@@ -118,7 +118,7 @@ impl StateLog {
         }
         self.observer.health.warn(
             Warning::PropertyRefused,
-            (!refused.is_empty()).then(|| Fault {
+            (!refused.is_empty()).then(|| HealthFault {
                 text: refused.clone(),
                 remedy: "see that the tenant has the property, that [mapping] names it rightly and that its values fit; \
                          messages with it come back until somebody's is accepted, and none is dead-lettered for it",
@@ -128,7 +128,7 @@ impl StateLog {
     }
 }
 
-fn load<M>(engine: &Engine<M>, now: Moment) -> Load {
+fn load<M>(engine: &Engine<M>, now: MonotonicTime) -> Load {
     Load {
         state: engine.state(now),
         in_flight: engine.in_flight(),

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use reqwest::Url;
-use servicebus::{ConnectionString, ConnectionStringError, Credential, Endpoint, Way, admin};
+use servicebus::{
+    ConnectionString, ConnectionStringError, NamespaceCredential, NamespaceEndpoint, Transport, admin,
+};
 use shared::reason::chain;
 
 use super::{
@@ -14,13 +16,13 @@ use crate::identity::Identity;
 /// The queue or subscription.
 pub struct Bus {
     /// Where the namespace is.
-    pub endpoint: Endpoint,
+    pub endpoint: NamespaceEndpoint,
     /// By which protocol it is reached.
-    pub way: Way,
+    pub way: Transport,
     /// With what right.
     pub access: Access,
     /// Where the messages come from.
-    pub source: Source,
+    pub source: MessageSource,
     /// The entity that the connection string names, which need not be the one that messages come from.
     pub entity_path: Option<Box<str>>,
     /// Where the namespace is managed and its messages are counted.
@@ -30,7 +32,7 @@ pub struct Bus {
 /// With what right the worker receives and sends.
 pub enum Access {
     /// A shared access key or signature.
-    Shared(Credential),
+    Shared(NamespaceCredential),
     /// The same, in a file that may be replaced.
     Stored(StoredCredential),
     /// A role of an Entra identity.
@@ -45,7 +47,7 @@ pub enum Access {
 impl Access {
     /// The shared key or signature, as it was read first if it stands in a file.
     #[must_use]
-    pub fn shared(&self) -> Option<&Credential> {
+    pub fn shared(&self) -> Option<&NamespaceCredential> {
         match self {
             Self::Shared(credential) => Some(credential),
             Self::Stored(stored) => Some(stored.first()),
@@ -56,7 +58,7 @@ impl Access {
 
 /// Where messages come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum MessageSource {
     /// A queue.
     Queue(Box<str>),
     /// A subscription of a topic.
@@ -68,7 +70,7 @@ pub enum Source {
     },
 }
 
-impl Source {
+impl MessageSource {
     /// Where to receive.
     #[must_use]
     pub fn address(&self) -> Box<str> {
@@ -87,7 +89,7 @@ impl Source {
     }
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for MessageSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Queue(name) => write!(f, "queue {name}"),
@@ -97,7 +99,7 @@ impl fmt::Display for Source {
 }
 
 /// Where to go, with what right, and the entity that the connection string names.
-type Door = (Endpoint, Access, Option<Box<str>>);
+type Door = (NamespaceEndpoint, Access, Option<Box<str>>);
 
 pub(super) fn bus(r: &Reader<'_>, cloud: Option<&Cloud>, around: &Surroundings) -> Option<Bus> {
     let transport = r.section(|r| r.choice("service_bus.transport", &["amqp", "websocket"]));
@@ -122,9 +124,9 @@ pub(super) fn bus(r: &Reader<'_>, cloud: Option<&Cloud>, around: &Surroundings) 
     let (endpoint, way) = if transport? == "websocket" {
         let endpoint = endpoint.for_web_socket();
         let proxy = proxy::proxy(r, &endpoint, around)?;
-        (endpoint, Way::WebSocket { proxy })
+        (endpoint, Transport::WebSocket { proxy })
     } else {
-        (endpoint, Way::Tcp)
+        (endpoint, Transport::Tcp)
     };
     Some(Bus { endpoint, way, access, source: source?, entity_path, admin: admin? })
 }
@@ -148,7 +150,7 @@ fn by_namespace(r: &Reader<'_>, text: &str, cloud: Option<&Cloud>, around: &Surr
     let cloud = cloud?;
     let bare = !text.contains(['.', ':']) && text != "localhost";
     let host = if bare { format!("{text}.{}", cloud.suffix) } else { text.to_owned() };
-    let endpoint = match Endpoint::parse(&host) {
+    let endpoint = match NamespaceEndpoint::parse(&host) {
         Ok(endpoint) => Some(endpoint),
         Err(error @ ConnectionStringError::Misplaced) => {
             r.wrong("service_bus.namespace", format!("{error}; put it into service_bus.connection_string"))
@@ -169,7 +171,7 @@ fn is_name(text: &str) -> bool {
     (1..=260).contains(&text.chars().count()) && text.chars().all(fits)
 }
 
-fn source(r: &Reader<'_>, entity_path: Option<&str>) -> Option<Source> {
+fn source(r: &Reader<'_>, entity_path: Option<&str>) -> Option<MessageSource> {
     const ENTITY_PATH: &str = "service_bus.connection_string";
     let (queue, topic) = (r.optional("service_bus.queue"), r.optional("service_bus.topic"));
     let subscription = r.optional("service_bus.subscription");
@@ -194,13 +196,13 @@ fn source(r: &Reader<'_>, entity_path: Option<&str>) -> Option<Source> {
             r.wrong("service_bus.subscription", "is required with service_bus.topic: the subscription's name")
         }
         (None, topic, Some(name)) => match topic.or(entity_path) {
-            Some(topic) => Some(Source::Subscription { topic: topic.into(), name: name.into() }),
+            Some(topic) => Some(MessageSource::Subscription { topic: topic.into(), name: name.into() }),
             None => {
                 r.wrong("service_bus.topic", "is required with service_bus.subscription: the topic's name")
             }
         },
         (queue, None, None) => match queue.or(entity_path) {
-            Some(queue) => Some(Source::Queue(queue.into())),
+            Some(queue) => Some(MessageSource::Queue(queue.into())),
             None => r.wrong(
                 "service_bus.queue",
                 "is required: the name of the queue that Dataverse posts to; or set service_bus.topic and \

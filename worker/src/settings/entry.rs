@@ -6,7 +6,7 @@ use toml::Value;
 
 /// Where the value of a key was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum SettingOrigin {
     /// Nobody set it.
     Default,
     /// The settings file.
@@ -15,7 +15,7 @@ pub enum Origin {
     Environment(Box<str>),
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SettingOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
@@ -27,11 +27,11 @@ impl fmt::Display for Origin {
 
 /// A value and where it came from.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct SourcedValue {
     /// The value, of the same type as the default.
     pub value: Value,
     /// Where it came from.
-    pub origin: Origin,
+    pub origin: SettingOrigin,
     /// The file that held it, if it was given as `…_FILE`.
     pub file: Option<PathBuf>,
     /// The name of the last release by which it was set, if it was.
@@ -39,10 +39,10 @@ pub struct Entry {
 }
 
 /// All keys, as `section.key`.
-pub type Entries = BTreeMap<String, Entry>;
+pub type Entries = BTreeMap<String, SourcedValue>;
 
-impl Entry {
+impl SourcedValue {
     pub(super) fn of_default(value: Value) -> Self {
-        Self { value, origin: Origin::Default, file: None, old_name: None }
+        Self { value, origin: SettingOrigin::Default, file: None, old_name: None }
     }
 }

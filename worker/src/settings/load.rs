@@ -7,7 +7,7 @@ use shared::plan::Planner;
 use super::{
     mapping,
     parts::{Parts, Settings},
-    problem::{Problem, Problems},
+    problem::{SettingsProblem, SettingsProblems},
     reader, source,
 };
 
@@ -28,40 +28,46 @@ impl SettingsFile {
         }
     }
 
-    fn read(&self) -> Result<Option<String>, Problems> {
+    fn read(&self) -> Result<Option<String>, SettingsProblems> {
         match std::fs::read_to_string(self.path()) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && *self == Self::Usual => Ok(None),
             Err(error) => {
                 let place = self.path().display().to_string();
-                Err(Problems(vec![Problem::new(&place, &format!("cannot be read: {error}"))]))
+                Err(SettingsProblems(vec![SettingsProblem::new(&place, &format!("cannot be read: {error}"))]))
             }
         }
     }
 }
 
 /// Reads the settings file and the environment.
-pub fn load(file: &SettingsFile, environment: Vec<(String, String)>) -> Result<Settings, Problems> {
+pub fn load(file: &SettingsFile, environment: Vec<(String, String)>) -> Result<Settings, SettingsProblems> {
     examine(file, environment)?.finish()
 }
 
 /// The same, section by section, with what is wrong; fails only if the file cannot be read.
-pub fn examine(file: &SettingsFile, environment: Vec<(String, String)>) -> Result<Parts, Problems> {
+pub fn examine(file: &SettingsFile, environment: Vec<(String, String)>) -> Result<Parts, SettingsProblems> {
     let text = file.read()?;
     Ok(Parts::of(text.as_deref().map(|text| (file.path(), text)), environment))
 }
 
 /// Reads only what planning needs: a mistake elsewhere is still told, a missing secret is not.
-pub fn load_planner(file: &SettingsFile, environment: Vec<(String, String)>) -> Result<Planner, Problems> {
+pub fn load_planner(
+    file: &SettingsFile,
+    environment: Vec<(String, String)>,
+) -> Result<Planner, SettingsProblems> {
     let text = file.read()?;
     let layers = source::layers(text.as_deref().map(|text| (file.path(), text)), environment);
     let reader = reader::Reader::new(&layers.entries, layers.problems);
     let planner = mapping::planner(&reader);
     let problems = reader.into_problems();
-    planner.filter(|_| problems.is_empty()).ok_or(Problems(problems))
+    planner.filter(|_| problems.is_empty()).ok_or(SettingsProblems(problems))
 }
 
 /// Settings from the text of a file and an environment.
-pub fn parse(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) -> Result<Settings, Problems> {
+pub fn parse(
+    file: Option<(&Path, &str)>,
+    environment: Vec<(String, String)>,
+) -> Result<Settings, SettingsProblems> {
     Parts::of(file, environment).finish()
 }

@@ -2,7 +2,7 @@
 
 use shared::{
     ids::OrganizationId,
-    mapping::{Convert, Mapping, OnInvalid, OnNull, Row, Source, Template},
+    mapping::{Convert, Mapping, MappingRow, OnInvalid, OnNull, Template, ValueSource},
     plan::{LinkMatch, Planner},
     property::Property,
 };
@@ -71,7 +71,7 @@ fn organizations(r: &Reader<'_>) -> Option<Vec<OrganizationId>> {
     ids.or_else(|| r.wrong(key, "must be a list of organization ids (GUIDs in quotes)"))
 }
 
-fn rows(r: &Reader<'_>) -> Option<Vec<Row>> {
+fn rows(r: &Reader<'_>) -> Option<Vec<MappingRow>> {
     let rows = r.value("mapping.rows")?.as_array()?;
     let parsed: Vec<_> = rows
         .iter()
@@ -88,7 +88,7 @@ fn no_table() -> String {
     "must look like { column = \"jobtitle\", property = \"jobTitle\" }".to_owned()
 }
 
-fn row(table: &Table) -> Result<Row, String> {
+fn row(table: &Table) -> Result<MappingRow, String> {
     if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
         return Err(format!("{key} is unknown; an entry may have {}", KEYS.join(", ")));
     }
@@ -96,25 +96,27 @@ fn row(table: &Table) -> Result<Row, String> {
         Some(name) => Property::named(name).ok_or_else(|| no_such_property(name))?,
         None => return Err("needs a property".to_owned()),
     };
-    Ok(Row {
+    Ok(MappingRow {
         convert: conversions(table)?,
         on_null: on_null(table)?,
         on_invalid: on_invalid(table)?,
         require: text(table, "require")?.map(Into::into),
-        ..Row::new(source(table)?, property)
+        ..MappingRow::new(source(table)?, property)
     })
 }
 
-fn source(table: &Table) -> Result<Source, String> {
+fn source(table: &Table) -> Result<ValueSource, String> {
     let columns = match table.get("columns") {
         None => None,
         Some(value) => Some(texts(value).ok_or("columns must be a list of names in quotes")?),
     };
     match (text(table, "column")?, columns, text(table, "template")?) {
-        (Some(column), None, None) => Ok(Source::Column(column.into())),
-        (None, Some(columns), None) => Ok(Source::FirstOf(columns.into_iter().map(Into::into).collect())),
+        (Some(column), None, None) => Ok(ValueSource::Column(column.into())),
+        (None, Some(columns), None) => {
+            Ok(ValueSource::FirstOf(columns.into_iter().map(Into::into).collect()))
+        }
         (None, None, Some(template)) => {
-            Template::parse(template).map(Source::Template).map_err(|error| format!("template: {error}"))
+            Template::parse(template).map(ValueSource::Template).map_err(|error| format!("template: {error}"))
         }
         _ => Err("needs one of column, columns and template".to_owned()),
     }

@@ -24,14 +24,14 @@ mod stored_credential;
 mod tests;
 
 pub use self::{
-    bus::{Access, Bus, Source},
+    bus::{Access, Bus, MessageSource},
     cloud::{Cloud, cloud_of},
-    entry::{Entries, Entry, Origin},
+    entry::{Entries, SettingOrigin, SourcedValue},
     load::{SettingsFile, examine, load, load_planner, parse},
     mapping::LinkUnseen,
     observing::{Http, LogFormat, Otlp, Telemetry},
     parts::{Parts, Settings},
-    problem::{Problem, Problems},
+    problem::{SettingsProblem, SettingsProblems},
     schema::schema,
     secrets::{shown, without_credentials},
     sections::{Connection, Graph, Guard, Pool, Retry, Throttle},

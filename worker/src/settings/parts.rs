@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use shared::{admission::Terms, plan::Planner, reconcile::Reading};
+use shared::{admission::Terms, plan::Planner, reconcile::ReadPolicy};
 
 use super::{
     bus::{self, Bus},
@@ -11,7 +11,7 @@ use super::{
     identity,
     mapping::{self, LinkUnseen},
     observing::{self, Http, Telemetry},
-    problem::{Problem, Problems},
+    problem::{SettingsProblem, SettingsProblems},
     reader::{Reader, Rules},
     sections::{self, Connection, Graph, Guard, Pool, Retry, Throttle},
     source::{self, Layers, Surroundings},
@@ -27,9 +27,9 @@ macro_rules! sections {
             /// Every key with its value and where it came from.
             pub entries: Entries,
             /// Names and keys of the last release that are still in use, and what to do about them.
-            pub outdated: Vec<Problem>,
+            pub outdated: Vec<SettingsProblem>,
             /// Everything that is wrong.
-            pub problems: Vec<Problem>,
+            pub problems: Vec<SettingsProblem>,
             /// What the values have to be.
             pub(super) rules: Rules,
         }
@@ -40,7 +40,7 @@ macro_rules! sections {
             /// Every key with its value and where it came from.
             pub entries: Entries,
             /// Names and keys of the last release that are still in use, and what to do about them.
-            pub outdated: Vec<Problem>,
+            pub outdated: Vec<SettingsProblem>,
         }
 
         impl Parts {
@@ -59,9 +59,9 @@ macro_rules! sections {
             }
 
             /// The settings, if nothing is wrong with them.
-            pub fn finish(self) -> Result<Settings, Problems> {
+            pub fn finish(self) -> Result<Settings, SettingsProblems> {
                 if !self.problems.is_empty() {
-                    return Err(Problems(self.problems));
+                    return Err(SettingsProblems(self.problems));
                 }
                 let settings = (|| {
                     Some(Settings {
@@ -70,7 +70,7 @@ macro_rules! sections {
                         outdated: self.outdated,
                     })
                 })();
-                settings.ok_or_else(|| Problems(Vec::new()))
+                settings.ok_or_else(|| SettingsProblems(Vec::new()))
             }
         }
     };
@@ -115,7 +115,7 @@ sections! {
 impl Parts {
     /// What is read of a user before a write.
     #[must_use]
-    pub fn reading(&self) -> Option<Reading> {
+    pub fn reading(&self) -> Option<ReadPolicy> {
         Some(reading(self.graph.as_ref()?, self.guard.as_ref()?, self.terms.as_ref()?))
     }
 }
@@ -123,17 +123,17 @@ impl Parts {
 impl Settings {
     /// What is read of a user before a write.
     #[must_use]
-    pub fn reading(&self) -> Reading {
+    pub fn reading(&self) -> ReadPolicy {
         reading(&self.graph, &self.guard, &self.terms)
     }
 }
 
-fn reading(graph: &Graph, guard: &Guard, terms: &Terms) -> Reading {
-    Reading { guard: guard.attribute.clone(), diff: graph.diff, terms: terms.clone() }
+fn reading(graph: &Graph, guard: &Guard, terms: &Terms) -> ReadPolicy {
+    ReadPolicy { guard: guard.attribute.clone(), diff: graph.diff, terms: terms.clone() }
 }
 
 /// The attributes of the guard and of the link are the worker's own: nothing else may write them.
-fn collisions(parts: &Parts) -> Vec<Problem> {
+fn collisions(parts: &Parts) -> Vec<SettingsProblem> {
     let (Some(guard), Some(terms), Some(planner)) = (&parts.guard, &parts.terms, &parts.planner) else {
         return Vec::new();
     };
@@ -141,9 +141,9 @@ fn collisions(parts: &Parts) -> Vec<Problem> {
     let mapped = [("guard.attribute", guard), ("link.owner_attribute", owner)].map(|(key, attribute)| {
         let row = planner.mapping.rows().iter().find(|row| Some(&row.property) == attribute)?;
         let text = format!("is also written by the mapping, from {}; choose another attribute", row.source);
-        Some(Problem::new(key, &text))
+        Some(SettingsProblem::new(key, &text))
     });
     let shared = (guard.is_some() && guard == owner)
-        .then(|| Problem::new("link.owner_attribute", "is also guard.attribute; choose another one"));
+        .then(|| SettingsProblem::new("link.owner_attribute", "is also guard.attribute; choose another one"));
     mapped.into_iter().chain([shared]).flatten().collect()
 }

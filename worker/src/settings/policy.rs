@@ -2,37 +2,37 @@
 
 use std::time::Duration;
 
-use shared::{engine, gate, lanes, pace::Pace};
+use shared::{engine, gate, lanes, rate_limiter::RateLimiter};
 
 use super::parts::Settings;
 
 impl Settings {
     /// Bounds and patience of the engine.
     #[must_use]
-    pub fn engine_policy(&self) -> engine::Policy {
+    pub fn engine_policy(&self) -> engine::EnginePolicy {
         let (pool, retry, throttle) = (&self.pool, &self.retry, &self.throttle);
-        engine::Policy {
-            lanes: lanes::Limits {
+        engine::EnginePolicy {
+            lanes: lanes::LaneLimits {
                 concurrency: pool.concurrency,
                 messages: pool.messages,
                 retries: retry.in_place,
                 verify_after: Some(self.guard.verify_after).filter(|after| !after.is_zero()),
-                ..lanes::Limits::default()
+                ..lanes::LaneLimits::default()
             },
-            gate: gate::Limits {
+            gate: gate::GateLimits {
                 probe: throttle.probes,
                 throttle: throttle.probes,
-                ..gate::Limits::default()
+                ..gate::GateLimits::default()
             },
-            pace: Pace::new(throttle.writes_per_second, throttle.burst),
+            pace: RateLimiter::new(throttle.writes_per_second, throttle.burst),
             bytes: pool.bytes,
             max_age: retry.max_age,
-            ..engine::Policy::default()
+            ..engine::EnginePolicy::default()
         }
     }
 }
 
 /// How long a message is kept under lock.
 pub(super) fn max_lock_hold() -> Duration {
-    engine::Policy::default().max_lock_hold
+    engine::EnginePolicy::default().max_lock_hold
 }

@@ -6,14 +6,18 @@
 use http::Uri;
 use hyper_util::client::proxy::matcher::Matcher;
 use secrecy::SecretString;
-use servicebus::{Endpoint, Proxy};
+use servicebus::{NamespaceEndpoint, Proxy};
 
 use super::{reader::Reader, source::Surroundings};
 use crate::http_client::is_on_this_machine;
 
 /// The proxy to go through, if any.
 #[expect(clippy::option_option, reason = "the outer one says that all is well, as everywhere here")]
-pub(super) fn proxy(r: &Reader<'_>, endpoint: &Endpoint, around: &Surroundings) -> Option<Option<Proxy>> {
+pub(super) fn proxy(
+    r: &Reader<'_>,
+    endpoint: &NamespaceEndpoint,
+    around: &Surroundings,
+) -> Option<Option<Proxy>> {
     let first =
         |names: [&str; 2]| names.iter().find_map(|name| around.get(name)).unwrap_or_default().to_owned();
     let matcher = Matcher::builder()

@@ -3,10 +3,10 @@
 use std::{cell::RefCell, collections::BTreeMap, fmt::Display, path::Path, time::Duration};
 
 use reqwest::Url;
-use shared::{lanes::Limits, retry::Ladder};
+use shared::{lanes::LaneLimits, retry::Ladder};
 use toml::Value;
 
-use super::{entry::Entries, problem::Problem};
+use super::{entry::Entries, problem::SettingsProblem};
 use crate::duration::{self, exact};
 
 /// What a value has to be, besides its type. Noted whenever a value is held against it, so that the schema for
@@ -31,20 +31,20 @@ pub(super) type Rules = BTreeMap<String, Rule>;
 /// Reads values by key.
 pub(super) struct Reader<'a> {
     entries: &'a Entries,
-    problems: RefCell<Vec<Problem>>,
+    problems: RefCell<Vec<SettingsProblem>>,
     rules: RefCell<Rules>,
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(entries: &'a Entries, problems: Vec<Problem>) -> Self {
+    pub(super) fn new(entries: &'a Entries, problems: Vec<SettingsProblem>) -> Self {
         Self { entries, problems: RefCell::new(problems), rules: RefCell::default() }
     }
 
-    pub(super) fn into_problems(self) -> Vec<Problem> {
+    pub(super) fn into_problems(self) -> Vec<SettingsProblem> {
         self.problems.into_inner()
     }
 
-    pub(super) fn finish(self) -> (Vec<Problem>, Rules) {
+    pub(super) fn finish(self) -> (Vec<SettingsProblem>, Rules) {
         (self.problems.into_inner(), self.rules.into_inner())
     }
 
@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
 
     /// Notes what is wrong with a key.
     pub(super) fn note(&self, key: &str, text: impl Display) {
-        self.problems.borrow_mut().push(Problem::new(key, &text.to_string()));
+        self.problems.borrow_mut().push(SettingsProblem::new(key, &text.to_string()));
     }
 
     /// The same. Always `None`, so that a caller can return it.
@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
                 .or_else(|| self.wrong(first, format!("must not be longer than {longest}"))),
             _ => None,
         };
-        right.unwrap_or(Limits::default().retries)
+        right.unwrap_or(LaneLimits::default().retries)
     }
 
     /// The file that held the value, if it came from one of its own.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use toml::Value;
 
-use super::entry::Entry;
+use super::entry::SourcedValue;
 
 /// A setting that is a secret from end to end.
 pub(super) struct Secret {
@@ -31,7 +31,7 @@ pub(super) fn is_secret(key: &str) -> bool {
     SECRETS.iter().any(|secret| secret.key == key)
 }
 
-impl Entry {
+impl SourcedValue {
     /// The value as it may be told; `None` if nothing of it may. An empty one hides nothing.
     #[must_use]
     pub fn told(&self, key: &str) -> Option<Cow<'_, Value>> {
@@ -68,14 +68,14 @@ pub fn without_credentials(text: &str) -> Cow<'_, str> {
 
 /// The same as text, as it stands in a file of settings.
 #[must_use]
-pub fn shown(key: &str, entry: &Entry) -> String {
+pub fn shown(key: &str, entry: &SourcedValue) -> String {
     entry.told(key).map_or_else(|| HIDDEN.to_owned(), |value| value.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Origin, Parts};
+    use crate::settings::{Parts, SettingOrigin};
 
     /// Words by which a name says that it is of a secret.
     const WORDS: [&str; 10] = [
@@ -108,8 +108,8 @@ mod tests {
     #[test]
     fn a_value_is_told_without_what_proves_who_one_is() {
         let told = |key: &str, text: &str| {
-            let (value, origin) = (text.into(), Origin::Default);
-            shown(key, &Entry { value, origin, file: None, old_name: None })
+            let (value, origin) = (text.into(), SettingOrigin::Default);
+            shown(key, &SourcedValue { value, origin, file: None, old_name: None })
         };
         for (text, expected) in [
             ("https://graph.microsoft.com", "\"https://graph.microsoft.com\""),

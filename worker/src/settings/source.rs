@@ -13,9 +13,9 @@ use std::{
 use toml::{Table, Value};
 
 use super::{
-    entry::{Entries, Entry, Origin},
+    entry::{Entries, SettingOrigin, SourcedValue},
     names,
-    problem::Problem,
+    problem::SettingsProblem,
     secrets,
 };
 use crate::text_file;
@@ -71,25 +71,25 @@ pub(super) struct Layers {
     /// Every key.
     pub(super) entries: Entries,
     /// Names of the last release, and what to do about them.
-    pub(super) outdated: Vec<Problem>,
+    pub(super) outdated: Vec<SettingsProblem>,
     /// What cannot be used and was left out.
-    pub(super) problems: Vec<Problem>,
+    pub(super) problems: Vec<SettingsProblem>,
 }
 
 /// Puts the three layers together.
 pub(super) fn layers(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) -> Layers {
     let defaults: Table = DEFAULTS.parse().unwrap_or_default();
-    let entries = flatten(&defaults).into_iter().map(|(key, value)| (key, Entry::of_default(value)));
+    let entries = flatten(&defaults).into_iter().map(|(key, value)| (key, SourcedValue::of_default(value)));
     let mut layers = Layers { entries: entries.collect(), outdated: Vec::new(), problems: Vec::new() };
     if let Some((path, text)) = file {
         let name: Box<str> = path.display().to_string().into();
         match text.parse::<Table>() {
             Ok(table) => {
                 for (key, value) in flatten(&table) {
-                    layers.set(&key, Ok(value), &Origin::File(name.clone()), None);
+                    layers.set(&key, Ok(value), &SettingOrigin::File(name.clone()), None);
                 }
             }
-            Err(error) => layers.problems.push(Problem::new(&name, &not_toml(&error, text))),
+            Err(error) => layers.problems.push(SettingsProblem::new(&name, &not_toml(&error, text))),
         }
     }
     let around = Surroundings::of(&environment);
@@ -104,7 +104,7 @@ impl Layers {
     fn set_variable(&mut self, variable: &str, text: String) {
         let Some(name) = variable.strip_prefix(PREFIX) else { return };
         let key = name.to_ascii_lowercase().replace("__", ".");
-        let origin = Origin::Environment(variable.into());
+        let origin = SettingOrigin::Environment(variable.into());
         // `connection.ca_file` ends like a file reference and is none, so keys that exist come first.
         let exists = self.entries.contains_key(&key) || names::is_old(&key);
         let reference = key.strip_suffix(&FILE_SUFFIX.to_ascii_lowercase()).filter(|_| !exists);
@@ -120,13 +120,19 @@ impl Layers {
             Ok(content) => self.set(key_of_file, Err(content), &origin, Some(PathBuf::from(text))),
             Err(error) => {
                 let told = format!("the file it names {}", shared::reason::chain(&error));
-                self.problems.push(Problem::new(variable, &told));
+                self.problems.push(SettingsProblem::new(variable, &told));
             }
         }
     }
 
     /// Sets a key to a typed value, or to text that has to be read as what the key wants. `file` held the text.
-    fn set(&mut self, key: &str, value: Result<Value, String>, origin: &Origin, file: Option<PathBuf>) {
+    fn set(
+        &mut self,
+        key: &str,
+        value: Result<Value, String>,
+        origin: &SettingOrigin,
+        file: Option<PathBuf>,
+    ) {
         if let Some(instead) = names::instead(key) {
             self.note_outdated(origin, &format!("{key} is no longer a setting: {instead}; remove it"));
             return;
@@ -134,7 +140,7 @@ impl Layers {
         let renamed = names::new_name(key);
         let Some(entry) = self.entries.get_mut(renamed.unwrap_or(key)) else {
             let text = unknown(key, self.entries.keys());
-            self.problems.push(Problem::new(&place_of_unknown(key, origin), &text));
+            self.problems.push(SettingsProblem::new(&place_of_unknown(key, origin), &text));
             return;
         };
         let typed = match value {
@@ -148,17 +154,23 @@ impl Layers {
             Some(value) => {
                 let old_name = renamed.map(|_| key.into());
                 let replaced =
-                    std::mem::replace(entry, Entry { value, origin: origin.clone(), file, old_name });
+                    std::mem::replace(entry, SourcedValue { value, origin: origin.clone(), file, old_name });
                 self.note_renamed(key, renamed, origin, &replaced);
                 return;
             }
             None => format!("must be {}", kind(&entry.value)),
         };
-        self.problems.push(Problem::new(&place(key, origin), &wrong));
+        self.problems.push(SettingsProblem::new(&place(key, origin), &wrong));
     }
 
     /// Says that a key was set by its old name, or by its old name and its new one.
-    fn note_renamed(&mut self, key: &str, renamed: Option<&str>, origin: &Origin, replaced: &Entry) {
+    fn note_renamed(
+        &mut self,
+        key: &str,
+        renamed: Option<&str>,
+        origin: &SettingOrigin,
+        replaced: &SourcedValue,
+    ) {
         if let Some(new) = renamed {
             let text = format!("{key} is now {new}; the next release does not know the old name");
             self.note_outdated(origin, &text);
@@ -168,16 +180,16 @@ impl Layers {
             (None, Some(old)) => (key, old),
             _ => return,
         };
-        if replaced.origin != Origin::Default {
+        if replaced.origin != SettingOrigin::Default {
             let text = format!("cannot be used together with {old}, its old name; leave the old one out");
-            self.problems.push(Problem::new(new, &text));
+            self.problems.push(SettingsProblem::new(new, &text));
         }
     }
 
     /// Says it once, wherever it was said last.
-    fn note_outdated(&mut self, origin: &Origin, text: &str) {
+    fn note_outdated(&mut self, origin: &SettingOrigin, text: &str) {
         self.outdated.retain(|said| *said.text != *text);
-        self.outdated.push(Problem::new(&origin.to_string(), text));
+        self.outdated.push(SettingsProblem::new(&origin.to_string(), text));
     }
 }
 
@@ -195,17 +207,17 @@ fn from_webhook(entries: &mut Entries, around: &Surroundings) {
         }
     }
     // The webhook tells the cloud of the cluster. Who names a cloud means that of the users.
-    let cloud_is_open = entries.get("cloud").is_some_and(|entry| entry.origin == Origin::Default);
+    let cloud_is_open = entries.get("cloud").is_some_and(|entry| entry.origin == SettingOrigin::Default);
     if is_workload(entries, "identity") && cloud_is_open {
         fill(entries, "identity.authority", "AZURE_AUTHORITY_HOST", around);
     }
 }
 
 fn fill(entries: &mut Entries, key: &str, variable: &str, around: &Surroundings) {
-    let unset = |entry: &&mut Entry| entry.value.as_str() == Some("");
+    let unset = |entry: &&mut SourcedValue| entry.value.as_str() == Some("");
     if let (Some(entry), Some(value)) = (entries.get_mut(key).filter(unset), around.get(variable)) {
-        let origin = Origin::Environment(variable.into());
-        *entry = Entry { origin, ..Entry::of_default(Value::from(value)) };
+        let origin = SettingOrigin::Environment(variable.into());
+        *entry = SourcedValue { origin, ..SourcedValue::of_default(Value::from(value)) };
     }
 }
 
@@ -267,21 +279,21 @@ fn kind(default: &Value) -> &'static str {
 
 /// Where a name stands that nobody knows. It is told only if it can be that of a setting: whoever puts a secret where a
 /// name belongs shall not find it in a log.
-fn place_of_unknown(key: &str, origin: &Origin) -> String {
+fn place_of_unknown(key: &str, origin: &SettingOrigin) -> String {
     let is_name =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.' | b'-');
     match origin {
         _ if key.len() <= 60 && key.bytes().all(is_name) => place(key, origin),
-        Origin::Environment(_) => format!("a variable that begins with {PREFIX}"),
-        Origin::File(_) | Origin::Default => place("a name", origin),
+        SettingOrigin::Environment(_) => format!("a variable that begins with {PREFIX}"),
+        SettingOrigin::File(_) | SettingOrigin::Default => place("a name", origin),
     }
 }
 
-fn place(key: &str, origin: &Origin) -> String {
+fn place(key: &str, origin: &SettingOrigin) -> String {
     match origin {
-        Origin::Default => key.to_owned(),
-        Origin::File(path) => format!("{key} in {path}"),
-        Origin::Environment(variable) => variable.to_string(),
+        SettingOrigin::Default => key.to_owned(),
+        SettingOrigin::File(path) => format!("{key} in {path}"),
+        SettingOrigin::Environment(variable) => variable.to_string(),
     }
 }
 

@@ -40,7 +40,7 @@ pub fn starter() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Origin, Parts};
+    use crate::settings::{Parts, SettingOrigin};
 
     #[test]
     fn a_starter_sets_nothing_but_what_is_open_and_shows_every_default() {
@@ -49,7 +49,7 @@ mod tests {
         let set: Vec<_> = parts
             .entries
             .iter()
-            .filter(|(_, entry)| entry.origin != Origin::Default)
+            .filter(|(_, entry)| entry.origin != SettingOrigin::Default)
             .map(|(key, _)| key.as_str())
             .collect();
         assert_eq!(

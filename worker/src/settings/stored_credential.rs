@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use servicebus::{Cause, ConnectionString, Credential, Endpoint, Error, Token, TokenSource};
+use servicebus::{
+    Cause, ConnectionString, Error, NamespaceCredential, NamespaceEndpoint, Token, TokenSource,
+};
 
 use crate::text_file;
 
@@ -12,25 +14,25 @@ use crate::text_file;
 #[derive(Clone, Debug)]
 pub struct StoredCredential {
     file: PathBuf,
-    endpoint: Endpoint,
-    first: Box<Credential>,
+    endpoint: NamespaceEndpoint,
+    first: Box<NamespaceCredential>,
 }
 
 impl StoredCredential {
     /// The credential that was read from `file` first, for the namespace at `endpoint`.
     #[must_use]
-    pub fn new(file: &Path, endpoint: Endpoint, first: Credential) -> Self {
+    pub fn new(file: &Path, endpoint: NamespaceEndpoint, first: NamespaceCredential) -> Self {
         Self { file: file.to_owned(), endpoint, first: Box::new(first) }
     }
 
     /// The credential as it was read first.
     #[must_use]
-    pub fn first(&self) -> &Credential {
+    pub fn first(&self) -> &NamespaceCredential {
         &self.first
     }
 
     /// The credential as it stands in the file now. Read on the spot: it is a few bytes, once for a token.
-    fn read(&self) -> Result<Credential, Error> {
+    fn read(&self) -> Result<NamespaceCredential, Error> {
         let unusable = |what: &str, cause: Option<Cause>| Error::Settings {
             what: format!("the connection string in {} {what}", self.file.display()).into(),
             cause,

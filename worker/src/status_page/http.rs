@@ -44,10 +44,10 @@ use super::{
 };
 use crate::{
     http_client::is_on_this_machine,
-    settings::{Problem, Problems},
+    settings::{SettingsProblem, SettingsProblems},
     telemetry::{
         Observer,
-        health::{Check, Fault},
+        health::{Check, HealthFault},
         labels::Warning,
         prometheus,
     },
@@ -80,7 +80,7 @@ struct Site {
 }
 
 /// Begins to listen. A port that cannot be had is a fault of the settings.
-pub fn bind(address: SocketAddr) -> Result<TcpListener, Problems> {
+pub fn bind(address: SocketAddr) -> Result<TcpListener, SettingsProblems> {
     door::open(address).map_err(|error| {
         let why = match error.kind() {
             ErrorKind::AddrInUse => "is in use by another program, perhaps by another worker".to_owned(),
@@ -90,7 +90,7 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, Problems> {
         };
         let text =
             format!("{address} {why}; choose another, or leave it empty to do without health and metrics");
-        Problems(vec![Problem { place: "http.listen".into(), text: text.into() }])
+        SettingsProblems(vec![SettingsProblem { place: "http.listen".into(), text: text.into() }])
     })
 }
 
@@ -208,7 +208,7 @@ fn ready(site: &Site, as_json: bool) -> Response<Full<Bytes>> {
     let faults: Vec<_> = site.observer.health.checks().into_iter().filter_map(fault).collect();
     let ready = faults.is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let warning = |(warning, fault): (Warning, Fault)| ReadinessFault {
+    let warning = |(warning, fault): (Warning, HealthFault)| ReadinessFault {
         check: warning.as_str(),
         fault: fault.text,
         remedy: fault.remedy,

@@ -9,7 +9,7 @@ use servicebus::QueueCounts;
 use super::history::{History, Rates, STEP, Sample};
 use crate::telemetry::{
     Metrics, Observer,
-    health::{Check, Fault, Phase},
+    health::{Check, HealthFault, Phase},
     labels::{Ended, Warning},
 };
 
@@ -159,8 +159,8 @@ impl From<Check> for CheckStatus {
     }
 }
 
-impl From<(Warning, Fault)> for CheckStatus {
-    fn from((warning, fault): (Warning, Fault)) -> Self {
+impl From<(Warning, HealthFault)> for CheckStatus {
+    fn from((warning, fault): (Warning, HealthFault)) -> Self {
         let (says, remedy) = (Some(fault.text), Some(fault.remedy.to_owned()));
         Self { name: warning.as_str().to_owned(), ok: false, says, remedy }
     }

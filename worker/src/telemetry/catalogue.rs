@@ -10,10 +10,10 @@ use std::fmt::Write;
 use servicebus::QueueCounts;
 use tokio::sync::watch;
 
-pub use super::metric::{Kind, Metric};
+pub use super::metric::{Metric, MetricKind};
 use super::{
-    labels::{Answer, Call, Ended, ErrorType, PauseCause, Service, Signal, Warning, Worked},
-    metric::{Constants, Readings, Series, Value, one},
+    labels::{Call, CallOutcome, Ended, ErrorType, PauseCause, Service, Signal, Warning, Worked},
+    metric::{Constants, MetricValue, Readings, Series, one},
     process,
     values::{Counter, Family, Gauge, Histogram, Instrument, Measure, Seconds},
 };
@@ -53,7 +53,7 @@ macro_rules! catalogue {
             $(Metric {
                 name: $its_name,
                 otel_name: $its_otel,
-                kind: Kind::$shape,
+                kind: MetricKind::$shape,
                 unit: $its_unit,
                 labels: &[$($its_label),*],
                 fixed: &[],
@@ -92,11 +92,11 @@ macro_rules! catalogue {
             }
         }
     };
-    (@kind Counter) => { Kind::Counter };
-    (@kind Seconds) => { Kind::Counter };
-    (@kind Gauge) => { Kind::Gauge };
-    (@kind Measure) => { Kind::Gauge };
-    (@kind Histogram $bounds:ident) => { Kind::Histogram($bounds) };
+    (@kind Counter) => { MetricKind::Counter };
+    (@kind Seconds) => { MetricKind::Counter };
+    (@kind Gauge) => { MetricKind::Gauge };
+    (@kind Measure) => { MetricKind::Gauge };
+    (@kind Histogram $bounds:ident) => { MetricKind::Histogram($bounds) };
     (@type $form:ident) => { $form };
     (@type $form:ident $member:ident) => { Family<$member, $form> };
     (@queue_wide) => { true };
@@ -111,7 +111,7 @@ catalogue! {
         changes_per_write: Histogram(SIZES), "contactsync_changes_per_write",
             "contactsync.changes_per_write", "{change}", [],
             "Changes that each accepted write carried; more is better use of the quota";
-        graph_writes: Counter by Answer, "contactsync_graph_writes_total", "contactsync.graph.writes", "{call}",
+        graph_writes: Counter by CallOutcome, "contactsync_graph_writes_total", "contactsync.graph.writes", "{call}",
             ["status"],
             "Write calls to Graph by the status of the answer, or by what kept the answer away";
         graph_throttled: Seconds, "contactsync_graph_throttled_seconds_total", "contactsync.graph.throttled", "s", [],
@@ -183,25 +183,25 @@ catalogue! {
         #[queue_wide] Gauge, "contactsync_queue_oldest_message_age_seconds",
             "contactsync.queue.oldest_message_age", "s", [],
             "Age of the oldest message that waits in the queue, 0 if none waits; absent while unknown",
-            |metrics| one(metrics.queue_now().oldest_age.map(|age| Value::Number(age.as_secs_f64())));
+            |metrics| one(metrics.queue_now().oldest_age.map(|age| MetricValue::Number(age.as_secs_f64())));
         #[queue_wide] Gauge, "contactsync_queue_size_bytes", "contactsync.queue.size", "By", [],
             "Size of the queue; absent while unknown",
-            |metrics| one(metrics.queue_now().size_bytes.map(Value::Count));
+            |metrics| one(metrics.queue_now().size_bytes.map(MetricValue::Count));
         #[queue_wide] Gauge, "contactsync_queue_counts_up", "contactsync.queue.counts_up", "1", [],
             "1 while the counts of the queue are known; 0 while they are not, and then the gauges above are absent",
-            |metrics| one(Some(Value::switch(metrics.queue.borrow().is_some())));
+            |metrics| one(Some(MetricValue::switch(metrics.queue.borrow().is_some())));
         #[queue_wide] Gauge, "contactsync_queue_counts_lower_bound", "contactsync.queue.counts_lower_bound", "1", [],
             "1 if the counts come from looking at a bounded number of messages, so that there may be more; else 0",
-            |metrics| one(metrics.queue.borrow().map(|counts| Value::switch(counts.lower_bound)));
+            |metrics| one(metrics.queue.borrow().map(|counts| MetricValue::switch(counts.lower_bound)));
         Gauge, "contactsync_build_info", "contactsync.build_info", "1", ["version"],
             "Always 1; the label tells the version that runs",
-            |_| one(Some(Value::Number(1.0)));
+            |_| one(Some(MetricValue::Number(1.0)));
         Gauge, "process_start_time_seconds", "process.start_time", "s", [],
             "When the process started, in seconds since 1970",
-            |metrics| one(Some(Value::Number(metrics.constants.started.as_duration().as_secs_f64())));
+            |metrics| one(Some(MetricValue::Number(metrics.constants.started.as_duration().as_secs_f64())));
         Gauge, "process_resident_memory_bytes", "process.memory.usage", "By", [],
             "Resident memory; absent where the system does not tell",
-            |_| one(process::resident_bytes().map(Value::Count));
+            |_| one(process::resident_bytes().map(MetricValue::Count));
     }
 }
 
@@ -251,7 +251,7 @@ pub(super) mod tests {
         assert_eq!((names.len(), otel_names.len()), (ALL.len(), ALL.len()));
         for metric in ALL {
             let name = metric.name;
-            assert_eq!(name.ends_with("_total"), metric.kind == Kind::Counter, "{name}");
+            assert_eq!(name.ends_with("_total"), metric.kind == MetricKind::Counter, "{name}");
             let bare = name.trim_end_matches("_total");
             assert!(metric.unit != "s" || bare.ends_with("_seconds"), "{name}");
             assert!(metric.unit != "By" || bare.ends_with("_bytes"), "{name}");

@@ -8,13 +8,13 @@ use std::{
 use jiff::SignedDuration;
 use servicebus::{
     clock,
-    times::{Reading, TOLERATED, Times, side},
+    times::{ClockReading, TOLERATED, Times, side},
 };
 use tokio::time::Instant;
 
 use super::{
     catalogue::Metrics,
-    health::{Fault, Health},
+    health::{Health, HealthFault},
     labels::{Service, Warning},
 };
 
@@ -39,7 +39,7 @@ impl Clocks {
             return;
         }
         told.at = Some(now);
-        let now = Reading { instant: now, wall: clock::now() };
+        let now = ClockReading { instant: now, wall: clock::now() };
         let ahead = [
             (Service::Graph, times.reference.ahead(now)),
             (Service::ServiceBus, times.ahead_of_service_bus(now)),
@@ -61,7 +61,7 @@ impl Clocks {
 }
 
 /// What is wrong with the clock, if it is far enough from one of the services'.
-fn judge(ahead: &[(Service, Option<SignedDuration>)]) -> Option<Fault> {
+fn judge(ahead: &[(Service, Option<SignedDuration>)]) -> Option<HealthFault> {
     let name = |service| match service {
         Service::Graph => "graph",
         Service::ServiceBus => "service bus",
@@ -70,7 +70,7 @@ fn judge(ahead: &[(Service, Option<SignedDuration>)]) -> Option<Fault> {
         .iter()
         .filter_map(|(service, ahead)| Some((*service, ahead.filter(|ahead| ahead.abs() > TOLERATED)?)));
     let far: Vec<_> = far.map(|(service, ahead)| format!("{} {}", side(ahead), name(service))).collect();
-    (!far.is_empty()).then(|| Fault {
+    (!far.is_empty()).then(|| HealthFault {
         text: format!("the clock of this machine is {}", far.join(" and ")),
         remedy: "let the system set its clock by NTP; locks are kept all the same, but signatures, ages of messages \
                  and times in the log are wrong",
@@ -106,7 +106,7 @@ mod tests {
     fn metric_and_warning_follow_what_answers_tell() {
         let observer = observer();
         let (times, metrics, health) = (&observer.times, &observer.metrics, &observer.health);
-        let (clocks, start) = (Clocks::default(), Reading::now());
+        let (clocks, start) = (Clocks::default(), ClockReading::now());
         let skew = || metrics.clock_skew.of(Service::Graph).get();
         clocks.look(times, metrics, health, start.instant);
         assert_eq!((skew(), health.warnings().len()), (None, 0));

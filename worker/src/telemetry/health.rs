@@ -38,7 +38,7 @@ pub enum Phase {
 
 /// What holds writes back, as the status page names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Gate {
+pub enum WriteHold {
     /// Nothing does.
     #[default]
     Open,
@@ -52,7 +52,7 @@ pub enum Gate {
     Trial,
 }
 
-impl From<State> for Gate {
+impl From<State> for WriteHold {
     fn from(state: State) -> Self {
         match state {
             State::Open => Self::Open,
@@ -64,7 +64,7 @@ impl From<State> for Gate {
     }
 }
 
-impl Gate {
+impl WriteHold {
     /// For machines.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -84,12 +84,12 @@ pub struct Check {
     /// What was looked at.
     pub name: &'static str,
     /// What is wrong; `None` if nothing is.
-    pub fault: Option<Fault>,
+    pub fault: Option<HealthFault>,
 }
 
 /// What is wrong, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct HealthFault {
     /// What is wrong.
     pub text: String,
     /// What to do.
@@ -109,16 +109,16 @@ pub struct Health {
 
 #[derive(Debug, Default)]
 struct Seen {
-    gate: Gate,
+    gate: WriteHold,
     /// Why the installation is at fault, as last told.
     at_fault: Option<(PauseCause, Box<str>)>,
     /// Why the latest write failed that did.
     failing: Option<Box<str>>,
     /// Why the latest request for a token failed, if it did.
     token: Option<Box<str>>,
-    warnings: BTreeMap<Warning, Fault>,
+    warnings: BTreeMap<Warning, HealthFault>,
     /// Why messages do not show which user is meant, while no message is taken for it.
-    link: Option<Fault>,
+    link: Option<HealthFault>,
 }
 
 impl Health {
@@ -141,10 +141,10 @@ impl Health {
     }
 
     /// What holds writes back now. Tells the cause that goes with it.
-    pub fn gate(&self, gate: Gate) -> Option<PauseCause> {
+    pub fn gate(&self, gate: WriteHold) -> Option<PauseCause> {
         let mut seen = self.seen();
         seen.gate = gate;
-        let paused = matches!(gate, Gate::Paused | Gate::Trial);
+        let paused = matches!(gate, WriteHold::Paused | WriteHold::Trial);
         paused.then(|| seen.at_fault.as_ref().map_or(PauseCause::Other, |(cause, _)| *cause))
     }
 
@@ -167,7 +167,7 @@ impl Health {
     }
 
     /// Something must be seen to, though the worker works; `None` when that is over.
-    pub fn warn(&self, warning: Warning, fault: Option<Fault>) {
+    pub fn warn(&self, warning: Warning, fault: Option<HealthFault>) {
         let mut seen = self.seen();
         match fault {
             Some(fault) => seen.warnings.insert(warning, fault),
@@ -176,7 +176,7 @@ impl Health {
     }
 
     /// Messages do not show which user is meant, so none is taken; `None` when that is over.
-    pub fn link(&self, fault: Option<Fault>) {
+    pub fn link(&self, fault: Option<HealthFault>) {
         self.seen().link = fault;
     }
 
@@ -188,7 +188,7 @@ impl Health {
 
     /// What must be seen to, though the worker works.
     #[must_use]
-    pub fn warnings(&self) -> Vec<(Warning, Fault)> {
+    pub fn warnings(&self) -> Vec<(Warning, HealthFault)> {
         self.seen().warnings.iter().map(|(warning, fault)| (*warning, fault.clone())).collect()
     }
 
@@ -200,7 +200,7 @@ impl Health {
 
     /// What holds writes back.
     #[must_use]
-    pub fn current_gate(&self) -> Gate {
+    pub fn current_gate(&self) -> WriteHold {
         self.seen().gate
     }
 
@@ -235,31 +235,32 @@ impl Health {
         ]
     }
 
-    fn worker_fault(&self) -> Option<Fault> {
+    fn worker_fault(&self) -> Option<HealthFault> {
         match self.phase() {
             Phase::Running => None,
             Phase::Starting => {
-                Some(Fault { text: "the worker has just been started".into(), remedy: "wait a moment" })
+                Some(HealthFault { text: "the worker has just been started".into(), remedy: "wait a moment" })
             }
-            Phase::Draining => Some(Fault {
+            Phase::Draining => Some(HealthFault {
                 text: "the worker was told to stop; it finishes what is under way and takes no more".into(),
                 remedy: "nothing; another replica, or the next start, goes on",
             }),
         }
     }
 
-    fn broker_fault(&self) -> Option<Fault> {
+    fn broker_fault(&self) -> Option<HealthFault> {
         const REMEDY: &str = "see that the namespace can be reached and that its key or role is right; the worker \
                               tries again by itself";
         match &*self.link.borrow() {
             LinkState::Ready => None,
             LinkState::Connecting => {
-                Some(Fault { text: "on the way to the queue".into(), remedy: "wait a moment" })
+                Some(HealthFault { text: "on the way to the queue".into(), remedy: "wait a moment" })
             }
-            LinkState::Failed { what, since } => {
-                Some(Fault { text: format!("no link to the queue since {since:.0}: {what}"), remedy: REMEDY })
-            }
-            LinkState::Closed => Some(Fault {
+            LinkState::Failed { what, since } => Some(HealthFault {
+                text: format!("no link to the queue since {since:.0}: {what}"),
+                remedy: REMEDY,
+            }),
+            LinkState::Closed => Some(HealthFault {
                 text: "the link to the queue is closed".into(),
                 remedy: "nothing; the worker is about to end",
             }),
@@ -276,16 +277,16 @@ impl Health {
     }
 }
 
-fn token_fault(why: &str) -> Fault {
-    Fault {
+fn token_fault(why: &str) -> HealthFault {
+    HealthFault {
         text: format!("there is no token for graph: {why}"),
         remedy: "mend [identity]: tenant, client_id and the credential; a file that is replaced is read anew \
                  without a restart",
     }
 }
 
-fn intake_fault(seen: &Seen) -> Option<Fault> {
-    if !matches!(seen.gate, Gate::Paused | Gate::Trial) {
+fn intake_fault(seen: &Seen) -> Option<HealthFault> {
+    if !matches!(seen.gate, WriteHold::Paused | WriteHold::Trial) {
         return None;
     }
     let (cause, why) =
@@ -307,15 +308,15 @@ fn intake_fault(seen: &Seen) -> Option<Fault> {
             "mend the cause; the worker tries again by itself, messages stay in the queue"
         }
     };
-    Some(Fault { text: format!("intake is paused, the installation is at fault: {why}"), remedy })
+    Some(HealthFault { text: format!("intake is paused, the installation is at fault: {why}"), remedy })
 }
 
-fn breaker_fault(seen: &Seen) -> Option<Fault> {
-    if seen.gate != Gate::BreakerOpen {
+fn breaker_fault(seen: &Seen) -> Option<HealthFault> {
+    if seen.gate != WriteHold::BreakerOpen {
         return None;
     }
     let last = seen.failing.as_deref().map(|why| format!("; the last failure: {why}")).unwrap_or_default();
-    Some(Fault {
+    Some(HealthFault {
         text: format!("writes of many users failed in a row; one at a time is tried{last}"),
         remedy: "see whether graph or the way to it is disturbed; the worker goes on by itself when a write succeeds",
     })
@@ -353,11 +354,11 @@ mod tests {
         check(&draining, &[("worker", text)]);
         let paused = health(LinkState::Ready);
         paused.at_fault(PauseCause::Permission, "denied");
-        assert_eq!(paused.gate(Gate::Paused), Some(PauseCause::Permission));
+        assert_eq!(paused.gate(WriteHold::Paused), Some(PauseCause::Permission));
         check(&paused, &[("intake", "intake is paused, the installation is at fault: denied")]);
-        assert_eq!(paused.gate(Gate::Open), None);
+        assert_eq!(paused.gate(WriteHold::Open), None);
         check(&paused, &[]);
-        paused.gate(Gate::BreakerOpen);
+        paused.gate(WriteHold::BreakerOpen);
         check(&paused, &[("breaker", "writes of many users failed in a row; one at a time is tried")]);
         let denied = health(LinkState::Ready);
         denied.token(Some("invalid_client"));
@@ -369,7 +370,7 @@ mod tests {
     #[test]
     fn a_link_that_is_unknown_keeps_the_worker_from_being_ready() {
         let health = health(LinkState::Ready);
-        health.link(Some(Fault { text: "new_portalid never holds a user".into(), remedy: "set it" }));
+        health.link(Some(HealthFault { text: "new_portalid never holds a user".into(), remedy: "set it" }));
         check(&health, &[("link", "new_portalid never holds a user")]);
         health.link(None);
         check(&health, &[]);
@@ -378,7 +379,7 @@ mod tests {
     #[test]
     fn a_warning_stands_beside_the_checks_until_it_is_over() {
         let health = health(LinkState::Ready);
-        let fault = Fault { text: "the clock is 45 s behind".into(), remedy: "set it" };
+        let fault = HealthFault { text: "the clock is 45 s behind".into(), remedy: "set it" };
         health.warn(Warning::ClockSkew, Some(fault.clone()));
         check(&health, &[]);
         assert_eq!(health.warnings(), [(Warning::ClockSkew, fault)]);

@@ -2,7 +2,7 @@
 
 use shared::{
     outcome::Outcome,
-    plan::Needless,
+    plan::SkipReason,
     reason::{DeadLetter, DeadLetterReason},
 };
 
@@ -163,9 +163,9 @@ const ANSWERS: [&str; 21] = [
 
 /// How a call to Graph ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer(usize);
+pub struct CallOutcome(usize);
 
-impl Answer {
+impl CallOutcome {
     /// No answer in time; whether Graph did what it was asked is not known.
     pub const TIMEOUT: Self = Self(ANSWERS.len() - 2);
     /// No connection, or it broke.
@@ -196,7 +196,7 @@ impl Answer {
     }
 }
 
-impl Labels for Answer {
+impl Labels for CallOutcome {
     fn all() -> Vec<Self> {
         (0..ANSWERS.len()).map(Self).collect()
     }
@@ -216,12 +216,12 @@ pub struct Call {
     /// The method.
     pub method: Method,
     /// The answer.
-    pub answer: Answer,
+    pub answer: CallOutcome,
 }
 
 impl Labels for Call {
     fn all() -> Vec<Self> {
-        let of = |method| Answer::all().into_iter().map(move |answer| Self { method, answer });
+        let of = |method| CallOutcome::all().into_iter().map(move |answer| Self { method, answer });
         Method::all().into_iter().flat_map(of).collect()
     }
 
@@ -278,7 +278,7 @@ impl From<&Outcome> for Ended {
             Outcome::Copied => (5, ""),
             Outcome::Unchanged(why) => (6 + *why as usize, why.as_str()),
             Outcome::DeadLettered(DeadLetter { reason, .. }) => {
-                (6 + Needless::ALL.len() + *reason as usize, reason.as_str())
+                (6 + SkipReason::ALL.len() + *reason as usize, reason.as_str())
             }
         };
         Self { outcome: outcome.as_str(), reason, index }
@@ -290,7 +290,7 @@ impl Labels for Ended {
         let letter = |reason| DeadLetter::new(reason, "");
         let returned = Outcome::Returned(letter(DeadLetterReason::InternalError));
         let plain = [Outcome::Applied, Outcome::Stale, returned, Outcome::Released, Outcome::Copied];
-        let unchanged = Needless::ALL.into_iter().map(Outcome::Unchanged);
+        let unchanged = SkipReason::ALL.into_iter().map(Outcome::Unchanged);
         let dead = DeadLetterReason::ALL.into_iter().map(|reason| Outcome::DeadLettered(letter(reason)));
         let mut all: Vec<_> =
             plain.into_iter().chain(unchanged).chain(dead).map(|outcome| Self::from(&outcome)).collect();
@@ -327,7 +327,7 @@ mod tests {
         check::<QueueState>();
         check::<Worked>();
         check::<Method>();
-        check::<Answer>();
+        check::<CallOutcome>();
         check::<Call>();
         check::<ErrorType>();
         check::<Ended>();
@@ -335,11 +335,11 @@ mod tests {
 
     #[test]
     fn an_answer_is_told_by_its_status_and_an_unknown_one_is_other() {
-        let told = |answer: Answer| (answer.status_text(), answer.error_type());
-        assert_eq!(told(Answer::status(204)), ("204", ""));
-        assert_eq!(told(Answer::status(429)), ("429", "429"));
-        assert_eq!(told(Answer::status(418)), ("other", "other"));
-        assert_eq!(told(Answer::TIMEOUT), ("", "timeout"));
-        assert_eq!(told(Answer::CONNECTION), ("", "connection"));
+        let told = |answer: CallOutcome| (answer.status_text(), answer.error_type());
+        assert_eq!(told(CallOutcome::status(204)), ("204", ""));
+        assert_eq!(told(CallOutcome::status(429)), ("429", "429"));
+        assert_eq!(told(CallOutcome::status(418)), ("other", "other"));
+        assert_eq!(told(CallOutcome::TIMEOUT), ("", "timeout"));
+        assert_eq!(told(CallOutcome::CONNECTION), ("", "connection"));
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 /// How a metric behaves.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kind {
+pub enum MetricKind {
     /// Only rises, from zero at the start of the process.
     Counter,
     /// Goes up and down.
@@ -15,7 +15,7 @@ pub enum Kind {
     Histogram(&'static [f64]),
 }
 
-impl Kind {
+impl MetricKind {
     /// Its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -35,7 +35,7 @@ pub struct Metric {
     /// Name in OTLP.
     pub otel_name: &'static str,
     /// How it behaves.
-    pub kind: Kind,
+    pub kind: MetricKind,
     /// Unit, as UCUM writes it.
     pub unit: &'static str,
     /// Names of its labels, as OpenTelemetry writes them; on `/metrics` a dot is an underscore.
@@ -76,10 +76,10 @@ impl Constants {
 }
 
 /// Values of a metric, each with the values of those labels that are neither fixed nor constant.
-pub type Readings = Vec<(Vec<&'static str>, Value)>;
+pub type Readings = Vec<(Vec<&'static str>, MetricValue)>;
 
 /// A reading of a metric with one value; nothing while it is not known.
-pub(super) fn one(value: Option<Value>) -> Readings {
+pub(super) fn one(value: Option<MetricValue>) -> Readings {
     value.map(|value| (Vec::new(), value)).into_iter().collect()
 }
 
@@ -98,12 +98,12 @@ pub struct Point {
     /// Labels that are not empty, named as OpenTelemetry does.
     pub labels: Vec<(&'static str, Cow<'static, str>)>,
     /// The value.
-    pub value: Value,
+    pub value: MetricValue,
 }
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub enum MetricValue {
     /// A whole number.
     Count(u64),
     /// A number.
@@ -119,7 +119,7 @@ pub enum Value {
     },
 }
 
-impl Value {
+impl MetricValue {
     /// 1 for what is so, 0 for what is not.
     pub(super) const fn switch(on: bool) -> Self {
         Self::Number(if on { 1.0 } else { 0.0 })
@@ -129,7 +129,7 @@ impl Value {
 impl Metric {
     /// These readings with all their labels, in the order in which the metric declares them.
     pub(super) fn series(&'static self, readings: Readings, constants: &Constants) -> Series {
-        let point = |(values, value): (Vec<&'static str>, Value)| {
+        let point = |(values, value): (Vec<&'static str>, MetricValue)| {
             let mut values = values.into_iter();
             let label = |name: &&'static str| {
                 let fixed =

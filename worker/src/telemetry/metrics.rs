@@ -7,7 +7,7 @@ use servicebus::QueueCounts;
 use super::{
     catalogue::Metrics,
     labels::{Call, Ended, Labels, Method, QueueState},
-    metric::{Constants, Readings, Value},
+    metric::{Constants, MetricValue, Readings},
 };
 
 impl Metrics {
@@ -52,7 +52,7 @@ impl Metrics {
                 QueueState::Scheduled => counts.scheduled,
                 QueueState::Transfer => counts.transfer,
             };
-            Some((state.values(), Value::Count(count?)))
+            Some((state.values(), MetricValue::Count(count?)))
         };
         QueueState::all().into_iter().filter_map(reading).collect()
     }
@@ -65,7 +65,7 @@ pub(crate) mod tests {
     use super::{
         super::{
             catalogue,
-            labels::{Answer, ErrorType, Service, Worked},
+            labels::{CallOutcome, ErrorType, Service, Worked},
             metric::Constants,
         },
         *,
@@ -94,7 +94,10 @@ pub(crate) mod tests {
     #[test]
     fn every_metric_has_a_value_with_declared_labels_once_something_happened() {
         let metrics = metrics();
-        metrics.called(Call { method: Method::Patch, answer: Answer::status(204) }, Duration::from_millis(3));
+        metrics.called(
+            Call { method: Method::Patch, answer: CallOutcome::status(204) },
+            Duration::from_millis(3),
+        );
         metrics.process_duration.of(ErrorType(None)).record(1.0);
         metrics.settle_duration.of(Worked::Yes).record(1.0);
         metrics.clock_skew.of(Service::Graph).set(Some(-45.0));

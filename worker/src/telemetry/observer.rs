@@ -16,7 +16,7 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     catalogue::Metrics,
     clocks::Clocks,
-    health::{Gate, Health, Phase},
+    health::{Health, Phase, WriteHold},
     labels::{Ended, ErrorType, Labels, PauseCause, Signal, Warning, Worked},
     metric::Constants,
     trace::{MessageTrace, Tracer},
@@ -154,14 +154,14 @@ impl Observer {
         metrics.lanes_waiting.set_count(load.lanes);
         metrics.write_budget.set(load.rate / self.writes_per_second);
         self.count_versions(load, now);
-        let gate = Gate::from(load.state);
+        let gate = WriteHold::from(load.state);
         self.count_throttling(gate, now);
         let cause = self.health.gate(gate);
         for member in PauseCause::all() {
             metrics.intake_paused.of(member).set(f64::from(u8::from(cause == Some(member))));
         }
         metrics.intake_paused.of(PauseCause::Link).set(f64::from(u8::from(self.health.link_is_unknown())));
-        metrics.breaker_state.set(f64::from(u8::from(gate == Gate::BreakerOpen)));
+        metrics.breaker_state.set(f64::from(u8::from(gate == WriteHold::BreakerOpen)));
     }
 
     /// A message was received.
@@ -244,12 +244,12 @@ impl Observer {
         }
     }
 
-    fn count_throttling(&self, gate: Gate, now: Instant) {
+    fn count_throttling(&self, gate: WriteHold, now: Instant) {
         let mut since = self.throttled.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(counted) = since.take() {
             self.metrics.graph_throttled.add(now.saturating_duration_since(counted));
         }
-        *since = (gate == Gate::Throttled).then_some(now);
+        *since = (gate == WriteHold::Throttled).then_some(now);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::metric::{Point, Series, Value};
+use super::metric::{MetricValue, Point, Series};
 
 /// The content type of [`render`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -27,9 +27,9 @@ fn write_series(text: &mut String, series: &Series) -> std::fmt::Result {
 
 fn write_point(text: &mut String, name: &str, point: &Point) -> std::fmt::Result {
     match &point.value {
-        Value::Count(count) => writeln!(text, "{name}{} {count}", labels(point, None)),
-        Value::Number(number) => writeln!(text, "{name}{} {number}", labels(point, None)),
-        Value::Histogram { bounds, counts, sum } => {
+        MetricValue::Count(count) => writeln!(text, "{name}{} {count}", labels(point, None)),
+        MetricValue::Number(number) => writeln!(text, "{name}{} {number}", labels(point, None)),
+        MetricValue::Histogram { bounds, counts, sum } => {
             let mut below = 0;
             let ends = bounds.iter().map(ToString::to_string).chain(["+Inf".to_owned()]);
             for (end, count) in ends.zip(counts) {
@@ -75,16 +75,16 @@ mod tests {
         let labels = vec![("outcome", "applied".into())];
         check(
             "contactsync_messages_total",
-            vec![Point { labels, value: Value::Count(3) }],
+            vec![Point { labels, value: MetricValue::Count(3) }],
             "# TYPE contactsync_messages_total counter\ncontactsync_messages_total{outcome=\"applied\"} 3",
         );
         check(
             "contactsync_write_budget_ratio",
-            vec![Point { labels: Vec::new(), value: Value::Number(0.7) }],
+            vec![Point { labels: Vec::new(), value: MetricValue::Number(0.7) }],
             "# TYPE contactsync_write_budget_ratio gauge\ncontactsync_write_budget_ratio 0.7",
         );
         let labels = vec![("messaging.system", "a\"b\\c\nd".into())];
-        let value = Value::Histogram { bounds: &[0.5, 1.0], counts: vec![1, 0, 2], sum: 7.25 };
+        let value = MetricValue::Histogram { bounds: &[0.5, 1.0], counts: vec![1, 0, 2], sum: 7.25 };
         check(
             "messaging_client_operation_duration_seconds",
             vec![Point { labels, value }],

@@ -32,7 +32,7 @@ pub struct SpanContext {
 
 /// What a span stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SpanRole {
     /// Something inside.
     Internal,
     /// A call to somebody else.
@@ -51,7 +51,7 @@ pub struct Span {
     /// What was done.
     pub name: &'static str,
     /// What it stands for.
-    pub kind: Kind,
+    pub kind: SpanRole,
     /// When it began.
     pub start: Timestamp,
     /// When it ended.
@@ -176,7 +176,7 @@ impl Tracer {
 impl MessageTrace {
     /// A part of the work, all within this process.
     pub fn part(&self, name: &'static str, start: Timestamp, end: Timestamp) {
-        self.child(name, Kind::Internal, start, end, None);
+        self.child(name, SpanRole::Internal, start, end, None);
     }
 
     /// The message is settled: tells of the settlement, and of the whole.
@@ -184,7 +184,7 @@ impl MessageTrace {
         let end = clock::now();
         let ended = outcome.map_or(Ended::UNSETTLED, Ended::from);
         let lost = outcome.is_none().then(|| "the settlement did not reach the queue".to_owned());
-        self.child("settle", Kind::Client, asked, end, lost);
+        self.child("settle", SpanRole::Client, asked, end, lost);
         let mut attributes = vec![
             ("messaging.system", "servicebus".to_owned()),
             ("messaging.operation.name", "process".to_owned()),
@@ -212,7 +212,7 @@ impl MessageTrace {
             context: self.context,
             parent: self.parent,
             name: "process",
-            kind: Kind::Consumer,
+            kind: SpanRole::Consumer,
             start: self.start,
             end,
             attributes,
@@ -224,7 +224,7 @@ impl MessageTrace {
     fn child(
         &self,
         name: &'static str,
-        kind: Kind,
+        kind: SpanRole,
         start: Timestamp,
         end: Timestamp,
         failure: Option<String>,
@@ -259,7 +259,7 @@ impl WriteTrace {
             context,
             parent,
             name: "apply",
-            kind: Kind::Internal,
+            kind: SpanRole::Internal,
             start,
             end: clock::now(),
             attributes: vec![("changes", changes.to_string())],
@@ -283,7 +283,7 @@ pub fn call(
             context: write.context.child(),
             parent: Some(write.context.span),
             name,
-            kind: Kind::Client,
+            kind: SpanRole::Client,
             start,
             end: clock::now(),
             attributes,
@@ -307,7 +307,7 @@ impl fmt::Debug for MessageTrace {
 
 #[cfg(test)]
 mod tests {
-    use servicebus::Property;
+    use servicebus::ApplicationValue;
 
     use super::*;
 
@@ -351,9 +351,9 @@ mod tests {
         let tracer = Arc::new(Tracer::new(1.0).0);
         let mut message = Message::default();
         let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0";
-        message.properties.set("Diagnostic-Id", Property::from(&*format!("{text}0")));
+        message.properties.set("Diagnostic-Id", ApplicationValue::from(&*format!("{text}0")));
         assert!(tracer.begin(&message, Timestamp::UNIX_EPOCH).is_none());
-        message.properties.set("Diagnostic-Id", Property::from(&*format!("{text}1")));
+        message.properties.set("Diagnostic-Id", ApplicationValue::from(&*format!("{text}1")));
         let chosen = tracer.begin(&message, Timestamp::UNIX_EPOCH).expect("sampled");
         assert_eq!(chosen.parent, Some([0x00, 0xf0, 0x67, 0xaa, 0x0b, 0xa9, 0x02, 0xb7]));
     }

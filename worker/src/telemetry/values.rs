@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     labels::Labels,
-    metric::{Kind, Readings, Value, one},
+    metric::{MetricKind, MetricValue, Readings, one},
 };
 
 /// A whole number that only rises.
@@ -176,7 +176,7 @@ impl<L: Labels> Family<L, Counter> {
 /// What a row of the catalogue keeps.
 pub(super) trait Instrument {
     /// One in which nothing was counted.
-    fn new(kind: Kind) -> Self;
+    fn new(kind: MetricKind) -> Self;
 
     /// What was counted.
     fn read(&self) -> Readings;
@@ -184,10 +184,10 @@ pub(super) trait Instrument {
 
 /// What keeps one value.
 pub(super) trait Cell {
-    fn new(kind: Kind) -> Self;
+    fn new(kind: MetricKind) -> Self;
 
     /// The value, if it is known.
-    fn value(&self) -> Option<Value>;
+    fn value(&self) -> Option<MetricValue>;
 
     /// Whether a family leaves it out, because most of its members never come up.
     fn is_idle(&self) -> bool {
@@ -196,57 +196,57 @@ pub(super) trait Cell {
 }
 
 impl Cell for Counter {
-    fn new(_: Kind) -> Self {
+    fn new(_: MetricKind) -> Self {
         Self::default()
     }
 
-    fn value(&self) -> Option<Value> {
-        Some(Value::Count(self.get()))
+    fn value(&self) -> Option<MetricValue> {
+        Some(MetricValue::Count(self.get()))
     }
 }
 
 impl Cell for Gauge {
-    fn new(_: Kind) -> Self {
+    fn new(_: MetricKind) -> Self {
         Self::default()
     }
 
-    fn value(&self) -> Option<Value> {
-        Some(Value::Number(self.get()))
+    fn value(&self) -> Option<MetricValue> {
+        Some(MetricValue::Number(self.get()))
     }
 }
 
 impl Cell for Seconds {
-    fn new(_: Kind) -> Self {
+    fn new(_: MetricKind) -> Self {
         Self::default()
     }
 
-    fn value(&self) -> Option<Value> {
-        Some(Value::Number(self.get()))
+    fn value(&self) -> Option<MetricValue> {
+        Some(MetricValue::Number(self.get()))
     }
 }
 
 impl Cell for Measure {
-    fn new(_: Kind) -> Self {
+    fn new(_: MetricKind) -> Self {
         let measure = Self(Gauge::default());
         measure.set(None);
         measure
     }
 
-    fn value(&self) -> Option<Value> {
-        self.get().map(Value::Number)
+    fn value(&self) -> Option<MetricValue> {
+        self.get().map(MetricValue::Number)
     }
 }
 
 impl Cell for Histogram {
-    fn new(kind: Kind) -> Self {
+    fn new(kind: MetricKind) -> Self {
         match kind {
-            Kind::Histogram(bounds) => Self::new(bounds),
-            Kind::Counter | Kind::Gauge => Self::new(&[]),
+            MetricKind::Histogram(bounds) => Self::new(bounds),
+            MetricKind::Counter | MetricKind::Gauge => Self::new(&[]),
         }
     }
 
-    fn value(&self) -> Option<Value> {
-        Some(Value::Histogram { bounds: self.bounds, counts: self.counts(), sum: self.sum() })
+    fn value(&self) -> Option<MetricValue> {
+        Some(MetricValue::Histogram { bounds: self.bounds, counts: self.counts(), sum: self.sum() })
     }
 
     fn is_idle(&self) -> bool {
@@ -255,7 +255,7 @@ impl Cell for Histogram {
 }
 
 impl<V: Cell> Instrument for V {
-    fn new(kind: Kind) -> Self {
+    fn new(kind: MetricKind) -> Self {
         Cell::new(kind)
     }
 
@@ -265,7 +265,7 @@ impl<V: Cell> Instrument for V {
 }
 
 impl<L: Labels, V: Cell> Instrument for Family<L, V> {
-    fn new(kind: Kind) -> Self {
+    fn new(kind: MetricKind) -> Self {
         Self { cells: L::all().iter().map(|_| Cell::new(kind)).collect(), members: PhantomData }
     }
 

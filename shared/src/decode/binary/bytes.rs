@@ -1,6 +1,6 @@
 //! The primitive encodings of [MC-NBFX], read from a slice that is never left.
 
-use crate::decode::error::{Error, Problem};
+use crate::decode::error::{DecodeProblem, Error};
 
 /// A cursor in a binary document.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ impl<'a> Bytes<'a> {
     }
 
     /// A problem with the record or value that was read last.
-    pub(super) fn fail(&self, problem: Problem) -> Error {
+    pub(super) fn fail(&self, problem: DecodeProblem) -> Error {
         Error::new(problem, self.at)
     }
 
@@ -28,7 +28,7 @@ impl<'a> Bytes<'a> {
     }
 
     pub(super) fn byte(&mut self) -> Result<u8, Error> {
-        let byte = self.peek().ok_or_else(|| self.fail(Problem::Truncated))?;
+        let byte = self.peek().ok_or_else(|| self.fail(DecodeProblem::Truncated))?;
         self.at += 1;
         Ok(byte)
     }
@@ -36,14 +36,14 @@ impl<'a> Bytes<'a> {
     /// Bytes of a length that the sender announces: what is not there is not allocated.
     pub(super) fn slice(&mut self, length: usize) -> Result<&'a [u8], Error> {
         let rest = &self.body[self.at..];
-        let slice = rest.get(..length).ok_or_else(|| self.fail(Problem::Truncated))?;
+        let slice = rest.get(..length).ok_or_else(|| self.fail(DecodeProblem::Truncated))?;
         self.at += length;
         Ok(slice)
     }
 
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
         let rest = &self.body[self.at..];
-        let array = rest.first_chunk().ok_or_else(|| self.fail(Problem::Truncated))?;
+        let array = rest.first_chunk().ok_or_else(|| self.fail(DecodeProblem::Truncated))?;
         self.at += N;
         Ok(*array)
     }
@@ -66,7 +66,7 @@ impl<'a> Bytes<'a> {
                 return Ok(number);
             }
         }
-        Err(self.fail(Problem::Expected("an integer of 31 bits")))
+        Err(self.fail(DecodeProblem::Expected("an integer of 31 bits")))
     }
 
     /// A length-prefixed name, namespace or comment.
@@ -83,21 +83,21 @@ impl<'a> Bytes<'a> {
 
     fn name_length(&mut self) -> Result<usize, Error> {
         let length = self.length()?;
-        usize::try_from(length).map_err(|_| self.fail(Problem::Truncated))
+        usize::try_from(length).map_err(|_| self.fail(DecodeProblem::Truncated))
     }
 
     /// Text of a length in bytes.
     pub(super) fn utf8(&mut self, length: usize) -> Result<&'a str, Error> {
         let start = self.at;
         let text = std::str::from_utf8(self.slice(length)?);
-        text.map_err(|error| Error::new(Problem::Encoding("UTF-8"), start + error.valid_up_to()))
+        text.map_err(|error| Error::new(DecodeProblem::Encoding("UTF-8"), start + error.valid_up_to()))
     }
 
     /// The error that a reference into a dictionary is.
     pub(super) fn dictionary(&mut self) -> Error {
         let start = self.at;
         match self.length() {
-            Ok(id) => Error::new(Problem::Dictionary(id), start),
+            Ok(id) => Error::new(DecodeProblem::Dictionary(id), start),
             Err(error) => error,
         }
     }

@@ -6,7 +6,7 @@ mod text;
 
 use self::bytes::Bytes;
 use super::{
-    error::{Error, Problem},
+    error::{DecodeProblem, Error},
     infoset::{Attribute, Element, Frame, Scalar, Token, Tokens, at},
 };
 
@@ -81,7 +81,7 @@ impl<'a> BinaryTokens<'a> {
                 letter(record - PREFIX_DICTIONARY_ELEMENT_A)
             }
             PREFIX_ELEMENT_A..=PREFIX_ELEMENT_Z => letter(record - PREFIX_ELEMENT_A),
-            _ => return Err(self.bytes.fail(Problem::Expected("an element record"))),
+            _ => return Err(self.bytes.fail(DecodeProblem::Expected("an element record"))),
         };
         let dictionary = matches!(record, SHORT_DICTIONARY_ELEMENT..=PREFIX_DICTIONARY_ELEMENT_Z);
         let name = if dictionary { return Err(self.bytes.dictionary()) } else { self.bytes.name()? };
@@ -118,10 +118,10 @@ impl<'a> BinaryTokens<'a> {
         let name = self.bytes.name()?;
         let record = self.bytes.byte()?;
         if record < TEXT || record % 2 == 1 {
-            return Err(self.bytes.fail(Problem::Expected("a text record")));
+            return Err(self.bytes.fail(DecodeProblem::Expected("a text record")));
         }
         let value = text::scalar(&mut self.bytes, record)?;
-        let value = value.into_text().ok_or_else(|| self.bytes.fail(Problem::Encoding("UTF-16")))?;
+        let value = value.into_text().ok_or_else(|| self.bytes.fail(DecodeProblem::Encoding("UTF-16")))?;
         self.frame.count().map_err(at(offset))?;
         self.attributes.push(Attribute { prefix, name, value });
         Ok(())
@@ -134,11 +134,11 @@ impl<'a> BinaryTokens<'a> {
         // The declarations have done their work; every item is opened and closed for itself.
         self.frame.close();
         if self.bytes.byte()? != END_ELEMENT {
-            return Err(self.bytes.fail(Problem::Expected("the end of an array's element")));
+            return Err(self.bytes.fail(DecodeProblem::Expected("the end of an array's element")));
         }
         let record = self.bytes.byte()?;
         if !text::fits_array(record) {
-            return Err(self.bytes.fail(Problem::Expected("a record type for the items of an array")));
+            return Err(self.bytes.fail(DecodeProblem::Expected("a record type for the items of an array")));
         }
         let left = self.bytes.length()?;
         self.array = Some(Array { element, record: record - 1, left, begun: false });
@@ -167,13 +167,13 @@ impl<'a> BinaryTokens<'a> {
         if self.frame.close() {
             Ok(Token::End)
         } else {
-            Err(self.bytes.fail(Problem::Expected("an element record")))
+            Err(self.bytes.fail(DecodeProblem::Expected("an element record")))
         }
     }
 
     fn text(&mut self, record: u8) -> Result<Scalar<'a>, Error> {
         if self.frame.depth() == 0 {
-            return Err(self.bytes.fail(Problem::Expected("an element record")));
+            return Err(self.bytes.fail(DecodeProblem::Expected("an element record")));
         }
         self.frame.count().map_err(at(self.bytes.offset()))?;
         self.ended = record % 2 == 1;
@@ -198,7 +198,7 @@ impl<'a> Tokens<'a> for BinaryTokens<'a> {
                 ARRAY => self.array()?,
                 record @ SHORT_ELEMENT..=PREFIX_ELEMENT_Z => return self.element(record).map(Token::Start),
                 record @ TEXT.. => return self.text(record).map(Token::Text),
-                _ => return Err(self.bytes.fail(Problem::Expected("an element, text or end record"))),
+                _ => return Err(self.bytes.fail(DecodeProblem::Expected("an element, text or end record"))),
             }
         }
     }
@@ -215,7 +215,7 @@ impl<'a> Tokens<'a> for BinaryTokens<'a> {
                     self.bytes.byte()?;
                     self.bytes.name()?;
                 }
-                Some(_) => return Err(Error::new(Problem::Trailing, self.bytes.offset())),
+                Some(_) => return Err(Error::new(DecodeProblem::Trailing, self.bytes.offset())),
             }
         }
     }

@@ -5,7 +5,7 @@ use super::{
     PREFIX_ELEMENT_A, PREFIX_ELEMENT_Z, SHORT_ATTRIBUTE, SHORT_ELEMENT, SHORT_XMLNS, TEXT, XMLNS, text,
 };
 use crate::decode::{
-    error::{Error, Problem},
+    error::{DecodeProblem, Error},
     infoset::at,
 };
 
@@ -61,7 +61,7 @@ impl BinaryTokens<'_> {
         }
         let record = self.bytes.byte()?;
         if record < TEXT || record % 2 == 1 {
-            return Err(self.bytes.fail(Problem::Expected("a text record")));
+            return Err(self.bytes.fail(DecodeProblem::Expected("a text record")));
         }
         text::skip(&mut self.bytes, record)
     }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::bytes::Bytes;
 use crate::decode::{
     datetime::DateTime,
-    error::{Error, Problem},
+    error::{DecodeProblem, Error},
     infoset::{Decimal, Scalar},
 };
 
@@ -83,7 +83,7 @@ fn list<'a>(bytes: &mut Bytes<'a>) -> Result<Scalar<'a>, Error> {
             return Ok(Scalar::Text(Cow::Owned(joined)));
         }
         let text = single(bytes, record)?.into_text();
-        let text = text.ok_or_else(|| bytes.fail(Problem::Encoding("UTF-16")))?;
+        let text = text.ok_or_else(|| bytes.fail(DecodeProblem::Encoding("UTF-16")))?;
         if !joined.is_empty() {
             joined.push(' ');
         }
@@ -107,7 +107,7 @@ fn single<'a>(bytes: &mut Bytes<'a>, record: u8) -> Result<Scalar<'a>, Error> {
         DATE_TIME => {
             let date = DateTime::from_binary(u64::from_le_bytes(bytes.array()?));
             Scalar::DateTime(
-                date.ok_or_else(|| bytes.fail(Problem::Expected("a date before the year 10000")))?,
+                date.ok_or_else(|| bytes.fail(DecodeProblem::Expected("a date before the year 10000")))?,
             )
         }
         CHARS8 | CHARS16 | CHARS32 => {
@@ -120,7 +120,7 @@ fn single<'a>(bytes: &mut Bytes<'a>, record: u8) -> Result<Scalar<'a>, Error> {
         }
         UNICODE8 | UNICODE16 | UNICODE32 => {
             let length = announced(bytes, record - UNICODE8)?;
-            utf16(bytes.slice(length)?).ok_or_else(|| bytes.fail(Problem::Encoding("UTF-16")))?
+            utf16(bytes.slice(length)?).ok_or_else(|| bytes.fail(DecodeProblem::Encoding("UTF-16")))?
         }
         EMPTY => Scalar::Text(Cow::Borrowed("")),
         UNIQUE_ID => Scalar::Text(Cow::Owned(Uuid::from_bytes_le(bytes.array()?).urn().to_string())),
@@ -130,9 +130,9 @@ fn single<'a>(bytes: &mut Bytes<'a>, record: u8) -> Result<Scalar<'a>, Error> {
         BOOL => match bytes.byte()? {
             0 => Scalar::Bool(false),
             1 => Scalar::Bool(true),
-            _ => return Err(bytes.fail(Problem::Expected("a truth value of 0 or 1"))),
+            _ => return Err(bytes.fail(DecodeProblem::Expected("a truth value of 0 or 1"))),
         },
-        _ => return Err(bytes.fail(Problem::Expected("a text record"))),
+        _ => return Err(bytes.fail(DecodeProblem::Expected("a text record"))),
     })
 }
 
@@ -144,7 +144,7 @@ fn announced(bytes: &mut Bytes<'_>, width: u8) -> Result<usize, Error> {
         _ => {
             let length = i32::from_le_bytes(bytes.array()?);
             usize::try_from(length)
-                .map_err(|_| bytes.fail(Problem::Expected("a length that is not negative")))
+                .map_err(|_| bytes.fail(DecodeProblem::Expected("a length that is not negative")))
         }
     }
 }
@@ -152,7 +152,7 @@ fn announced(bytes: &mut Bytes<'_>, width: u8) -> Result<usize, Error> {
 fn decimal(bytes: &mut Bytes<'_>) -> Result<Decimal, Error> {
     let [_, _, scale, sign] = bytes.array()?;
     if scale > 28 || !matches!(sign, 0 | 0x80) {
-        return Err(bytes.fail(Problem::Expected("a decimal with a scale of at most 28")));
+        return Err(bytes.fail(DecodeProblem::Expected("a decimal with a scale of at most 28")));
     }
     let high = u32::from_le_bytes(bytes.array()?);
     let low = u64::from_le_bytes(bytes.array()?);

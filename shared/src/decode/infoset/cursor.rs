@@ -8,9 +8,9 @@ use super::{Element, Scalar, Token, Tokens, TypeRef};
 use crate::decode::{
     contract::{self, Source},
     datetime::DateTime,
-    error::{Error, Problem},
+    error::{DecodeProblem, Error},
     namespace::Namespace,
-    value::{Named, TypeName, Value},
+    value::{ContextValue, Named, TypeName},
 };
 
 /// A cursor whose element has begun and whose content comes next.
@@ -29,7 +29,7 @@ impl<'a, T: Tokens<'a>> Cursor<'a, T> {
                 Token::Start(element) => return Ok(Self { tokens, element, weight: 0 }),
                 Token::Text(text) if text.is_blank() => {}
                 Token::Text(_) | Token::End => {
-                    return Err(Error::new(Problem::Expected("an element"), tokens.offset()));
+                    return Err(Error::new(DecodeProblem::Expected("an element"), tokens.offset()));
                 }
             }
         }
@@ -50,13 +50,13 @@ impl<'a, T: Tokens<'a>> Cursor<'a, T> {
         let mut content = match self.tokens.next()? {
             Token::Text(text) => text,
             Token::End => return Ok(Scalar::EMPTY),
-            Token::Start(_) => return Err(self.fail(Problem::Expected("text"))),
+            Token::Start(_) => return Err(self.fail(DecodeProblem::Expected("text"))),
         };
         loop {
             match self.tokens.next()? {
                 Token::Text(text) => content = content.join(text),
                 Token::End => return Ok(content),
-                Token::Start(_) => return Err(self.fail(Problem::Expected("text"))),
+                Token::Start(_) => return Err(self.fail(DecodeProblem::Expected("text"))),
             }
         }
     }
@@ -68,7 +68,7 @@ impl<'a, T: Tokens<'a>> Cursor<'a, T> {
         read: impl FnOnce(Scalar<'a>) -> Option<V>,
     ) -> Result<V, Error> {
         let content = self.content()?;
-        read(content).ok_or_else(|| self.fail(Problem::Expected(what)))
+        read(content).ok_or_else(|| self.fail(DecodeProblem::Expected(what)))
     }
 
     /// Takes each element inside of this one.
@@ -80,35 +80,35 @@ impl<'a, T: Tokens<'a>> Cursor<'a, T> {
                     visit(self)?;
                 }
                 Token::Text(text) if text.is_blank() => {}
-                Token::Text(_) => return Err(self.fail(Problem::Expected("an element"))),
+                Token::Text(_) => return Err(self.fail(DecodeProblem::Expected("an element"))),
                 Token::End => return Ok(()),
             }
         }
     }
 
     /// A value of a simple type, by the type's local name.
-    fn simple(&mut self, name: &str) -> Result<Option<Value<'a>>, Error> {
+    fn simple(&mut self, name: &str) -> Result<Option<ContextValue<'a>>, Error> {
         Ok(Some(match name {
-            "string" => self.content()?.into_text().map_or(Value::IllFormedText, Value::Text),
-            "boolean" => Value::Bool(self.boolean()?),
-            "int" | "short" | "byte" | "unsignedShort" | "unsignedByte" => Value::Int(self.int()?),
-            "long" | "unsignedInt" => Value::Long(self.scalar("a 64-bit integer", |text| text.int())?),
-            "decimal" | "unsignedLong" => Value::Decimal(self.decimal()?),
+            "string" => self.content()?.into_text().map_or(ContextValue::IllFormedText, ContextValue::Text),
+            "boolean" => ContextValue::Bool(self.boolean()?),
+            "int" | "short" | "byte" | "unsignedShort" | "unsignedByte" => ContextValue::Int(self.int()?),
+            "long" | "unsignedInt" => ContextValue::Long(self.scalar("a 64-bit integer", |text| text.int())?),
+            "decimal" | "unsignedLong" => ContextValue::Decimal(self.decimal()?),
             "double" | "float" => {
-                Value::Double(self.scalar("a floating-point number", |text| text.double())?)
+                ContextValue::Double(self.scalar("a floating-point number", |text| text.double())?)
             }
-            "dateTime" => Value::DateTime(self.date()?),
-            "base64Binary" => Value::Bytes(self.scalar("base64", Scalar::bytes)?),
-            "guid" => Value::Guid(self.guid()?),
+            "dateTime" => ContextValue::DateTime(self.date()?),
+            "base64Binary" => ContextValue::Bytes(self.scalar("base64", Scalar::bytes)?),
+            "guid" => ContextValue::Guid(self.guid()?),
             _ => return Ok(None),
         }))
     }
 
     /// A value whose items all have one type, by what its name says of that type.
-    fn array(&mut self, item: &str) -> Result<Value<'a>, Error> {
+    fn array(&mut self, item: &str) -> Result<ContextValue<'a>, Error> {
         let read = |cursor: &mut Self| {
             if cursor.nil()? {
-                return Ok(Value::Null);
+                return Ok(ContextValue::Null);
             }
             if item == "anyType" {
                 return cursor.any();
@@ -121,11 +121,11 @@ impl<'a, T: Tokens<'a>> Cursor<'a, T> {
                 None => cursor.other(TypeRef { namespace: None, name: no_type() }),
             }
         };
-        contract::list(self, read).map(Value::Array)
+        contract::list(self, read).map(ContextValue::Array)
     }
 
     /// A dictionary of strings.
-    fn string_map(&mut self) -> Result<Value<'a>, Error> {
+    fn string_map(&mut self) -> Result<ContextValue<'a>, Error> {
         let pair = |cursor: &mut Self| {
             let (mut key, mut value) = (None, None);
             cursor.members(Namespace::Arrays, |cursor, name| match name {
@@ -134,14 +134,14 @@ impl<'a, T: Tokens<'a>> Cursor<'a, T> {
                 "Value" => cursor.text().map(|text| value = Some(text)),
                 _ => cursor.skip(),
             })?;
-            Ok((key.ok_or_else(|| cursor.fail(Problem::Missing("key of a pair")))?, value))
+            Ok((key.ok_or_else(|| cursor.fail(DecodeProblem::Missing("key of a pair")))?, value))
         };
-        contract::list(self, pair).map(Value::StringMap)
+        contract::list(self, pair).map(ContextValue::StringMap)
     }
 
     /// A value of a type that is not modelled. Nothing but text makes it a name of an enumeration, if its type is
     /// the platform's.
-    fn other(&mut self, ty: TypeRef<'a>) -> Result<Value<'a>, Error> {
+    fn other(&mut self, ty: TypeRef<'a>) -> Result<ContextValue<'a>, Error> {
         let mut text = None;
         let mut inside = 0_usize;
         let mut structured = false;
@@ -161,8 +161,8 @@ impl<'a, T: Tokens<'a>> Cursor<'a, T> {
         }
         let platform = matches!(ty.namespace, Some(Namespace::Xrm | Namespace::Xrm71 | Namespace::Xrm90));
         match text.filter(|_| platform && !structured).and_then(Scalar::into_text) {
-            Some(name) => contract::keep(self, (ty.name, name)).map(Value::Enum),
-            None => contract::keep(self, ty.name).map(Value::Other),
+            Some(name) => contract::keep(self, (ty.name, name)).map(ContextValue::Enum),
+            None => contract::keep(self, ty.name).map(ContextValue::Other),
         }
     }
 }
@@ -212,9 +212,9 @@ impl<'a, T: Tokens<'a>> Source<'a> for Cursor<'a, T> {
         self.text().map(Named::Name)
     }
 
-    fn any(&mut self) -> Result<Value<'a>, Error> {
+    fn any(&mut self) -> Result<ContextValue<'a>, Error> {
         if self.nil()? {
-            return Ok(Value::Null);
+            return Ok(ContextValue::Null);
         }
         let Some(ty) = self.element.ty.take() else {
             return self.other(TypeRef { namespace: None, name: no_type() });
@@ -224,7 +224,7 @@ impl<'a, T: Tokens<'a>> Source<'a> for Cursor<'a, T> {
             (Some(Namespace::Schema), name) => self.simple(name)?,
             (Some(Namespace::Serialization), "guid") => self.simple("guid")?,
             (Some(Namespace::Xrm90), "OptionSetValueCollection") => {
-                contract::list(self, contract::option_set).map(Value::OptionSets).map(Some)?
+                contract::list(self, contract::option_set).map(ContextValue::OptionSets).map(Some)?
             }
             (Some(Namespace::Arrays), "ArrayOfKeyValueOfstringstring") => self.string_map().map(Some)?,
             (Some(Namespace::Arrays | Namespace::Xrm), name) if name.starts_with("ArrayOf") => {
@@ -259,7 +259,7 @@ impl<'a, T: Tokens<'a>> Source<'a> for Cursor<'a, T> {
         &mut self.weight
     }
 
-    fn fail(&self, problem: Problem) -> Error {
+    fn fail(&self, problem: DecodeProblem) -> Error {
         Error::new(problem, self.tokens.offset())
     }
 }

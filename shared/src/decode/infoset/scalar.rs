@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use uuid::Uuid;
 
 use crate::decode::{
-    datetime::{Clock, DateTime, Kind},
+    datetime::{Clock, DateTime, DateTimeKind},
     number,
 };
 
@@ -213,7 +213,7 @@ fn date_text(date: DateTime) -> String {
         DateTime::Clock { kind, ticks } => {
             let mut text = Clock(ticks).to_string();
             text.truncate(text.trim_end_matches('0').trim_end_matches('.').len());
-            text.push_str(if kind == Kind::Unspecified { "" } else { "Z" });
+            text.push_str(if kind == DateTimeKind::Unspecified { "" } else { "Z" });
             text
         }
         DateTime::Json { .. } => date.to_string(),

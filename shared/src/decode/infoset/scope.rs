@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::decode::{
-    error::{Error, Problem},
+    error::{DecodeProblem, Error},
     limits,
     namespace::Namespace,
     value::TypeName,
@@ -65,20 +65,24 @@ impl<'a> Frame<'a> {
     }
 
     /// Counts one more piece of a document.
-    pub(in crate::decode) fn count(&mut self) -> Result<(), Problem> {
+    pub(in crate::decode) fn count(&mut self) -> Result<(), DecodeProblem> {
         self.items += 1;
         if self.items <= limits::ITEMS { Ok(()) } else { Err(limit("values", limits::ITEMS)) }
     }
 
     /// Opens an element that declares nothing.
-    pub(in crate::decode) fn enter(&mut self) -> Result<(), Problem> {
+    pub(in crate::decode) fn enter(&mut self) -> Result<(), DecodeProblem> {
         self.count()?;
         self.depth += 1;
         if self.depth <= limits::DEPTH { Ok(()) } else { Err(limit("nested elements", limits::DEPTH)) }
     }
 
     /// Notes a declaration of the element that is opened next.
-    pub(in crate::decode) fn declare(&mut self, prefix: &'a str, uri: Cow<'a, str>) -> Result<(), Problem> {
+    pub(in crate::decode) fn declare(
+        &mut self,
+        prefix: &'a str,
+        uri: Cow<'a, str>,
+    ) -> Result<(), DecodeProblem> {
         if self.declarations.len() == limits::NAMESPACES {
             return Err(limit("namespace declarations in scope", limits::NAMESPACES));
         }
@@ -93,7 +97,7 @@ impl<'a> Frame<'a> {
         prefix: &str,
         name: &'a str,
         attributes: &mut Vec<Attribute<'a>>,
-    ) -> Result<Element<'a>, Problem> {
+    ) -> Result<Element<'a>, DecodeProblem> {
         self.enter()?;
         let mut element = Element {
             namespace: self.resolve(prefix)?.and_then(|found| found.namespace),
@@ -132,19 +136,19 @@ impl<'a> Frame<'a> {
     }
 
     /// The declaration in force for a prefix; none for the absence of both.
-    fn resolve(&self, prefix: &str) -> Result<Option<&Declaration<'a>>, Problem> {
+    fn resolve(&self, prefix: &str) -> Result<Option<&Declaration<'a>>, DecodeProblem> {
         let wanted = key(prefix);
         let same = |declaration: &&Declaration<'_>| {
             declaration.key == wanted && (prefix.len() < 8 || declaration.prefix == prefix)
         };
         match self.declarations.iter().rev().find(same) {
-            None if !prefix.is_empty() => Err(Problem::UnboundPrefix),
+            None if !prefix.is_empty() => Err(DecodeProblem::UnboundPrefix),
             found => Ok(found),
         }
     }
 
     /// A qualified name in a value, where the default namespace applies too.
-    fn type_ref(&self, written: Cow<'a, str>) -> Result<TypeRef<'a>, Problem> {
+    fn type_ref(&self, written: Cow<'a, str>) -> Result<TypeRef<'a>, DecodeProblem> {
         let (prefix, name) = match written {
             Cow::Borrowed(written) => {
                 let (prefix, name) = split(written.trim_ascii());
@@ -178,11 +182,11 @@ pub(in crate::decode) fn split(name: &str) -> (&str, &str) {
     }
 }
 
-fn limit(what: &'static str, limit: usize) -> Problem {
-    Problem::Limit { what, limit }
+fn limit(what: &'static str, limit: usize) -> DecodeProblem {
+    DecodeProblem::Limit { what, limit }
 }
 
 /// Puts a place to a problem.
-pub(in crate::decode) fn at(offset: usize) -> impl Fn(Problem) -> Error {
+pub(in crate::decode) fn at(offset: usize) -> impl Fn(DecodeProblem) -> Error {
     move |problem| Error::new(problem, offset)
 }

@@ -13,9 +13,9 @@ use super::{
     context::Context,
     contract::{self, Extent, Source},
     datetime::DateTime,
-    error::{Error, PathStep, Problem},
+    error::{DecodeProblem, Error, PathStep},
     namespace::{self, Namespace},
-    value::{Member, Named, TypeName, Value},
+    value::{ContextValue, ContractMember, Named, TypeName},
 };
 
 /// Namespace of the contract in a `__type`.
@@ -33,7 +33,7 @@ pub(super) fn context(text: &str, extent: Extent) -> Result<Box<Context<'_>>, Er
 /// The text of a document that is nothing but a string.
 pub(super) fn string_literal(text: &str) -> Result<Cow<'_, str>, Error> {
     let mut reader = Reader::new(text);
-    let literal = reader.text()?.ok_or_else(|| reader.fail(Problem::Encoding("Unicode")))?;
+    let literal = reader.text()?.ok_or_else(|| reader.fail(DecodeProblem::Encoding("Unicode")))?;
     reader.end()?;
     Ok(literal)
 }
@@ -48,7 +48,7 @@ impl<'a> Source<'a> for Reader<'a> {
     }
 
     fn text(&mut self) -> Result<Cow<'a, str>, Error> {
-        Reader::text(self)?.ok_or_else(|| self.fail(Problem::Encoding("Unicode")))
+        Reader::text(self)?.ok_or_else(|| self.fail(DecodeProblem::Encoding("Unicode")))
     }
 
     fn boolean(&mut self) -> Result<bool, Error> {
@@ -56,7 +56,7 @@ impl<'a> Source<'a> for Reader<'a> {
     }
 
     fn int(&mut self) -> Result<i32, Error> {
-        self.number()?.parse().map_err(|_| Reader::fail(self, Problem::Expected("a 32-bit integer")))
+        self.number()?.parse().map_err(|_| Reader::fail(self, DecodeProblem::Expected("a 32-bit integer")))
     }
 
     fn decimal(&mut self) -> Result<Cow<'a, str>, Error> {
@@ -66,11 +66,12 @@ impl<'a> Source<'a> for Reader<'a> {
     fn guid(&mut self) -> Result<Uuid, Error> {
         let text = self.raw()?.text;
         let guid = (text.len() == 36).then(|| Uuid::try_parse(text).ok()).flatten();
-        guid.ok_or_else(|| Reader::fail(self, Problem::Expected("a GUID")))
+        guid.ok_or_else(|| Reader::fail(self, DecodeProblem::Expected("a GUID")))
     }
 
     fn date(&mut self) -> Result<DateTime, Error> {
-        date(self.raw()?).ok_or_else(|| Reader::fail(self, Problem::Expected("a date of the form /Date(…)/")))
+        date(self.raw()?)
+            .ok_or_else(|| Reader::fail(self, DecodeProblem::Expected("a date of the form /Date(…)/")))
     }
 
     fn named(&mut self) -> Result<Named<'a>, Error> {
@@ -78,16 +79,16 @@ impl<'a> Source<'a> for Reader<'a> {
             return Source::text(self).map(Named::Name);
         }
         let number = self.number()?.parse();
-        number.map(Named::Number).map_err(|_| Reader::fail(self, Problem::Expected("an integer")))
+        number.map(Named::Number).map_err(|_| Reader::fail(self, DecodeProblem::Expected("an integer")))
     }
 
-    fn any(&mut self) -> Result<Value<'a>, Error> {
+    fn any(&mut self) -> Result<ContextValue<'a>, Error> {
         match self.peek()? {
-            Kind::Null => self.null().map(|_| Value::Null),
-            Kind::Bool => Reader::boolean(self).map(Value::Bool),
-            Kind::Number => self.number().map(|literal| Value::Number(Cow::Borrowed(literal))),
+            Kind::Null => self.null().map(|_| ContextValue::Null),
+            Kind::Bool => Reader::boolean(self).map(ContextValue::Bool),
+            Kind::Number => self.number().map(|literal| ContextValue::Number(Cow::Borrowed(literal))),
             Kind::Text => self.raw().map(text_or_date),
-            Kind::List => contract::list(self, Self::any).map(Value::List),
+            Kind::List => contract::list(self, Self::any).map(ContextValue::List),
             Kind::Object => object(self),
         }
     }
@@ -108,7 +109,7 @@ impl<'a> Source<'a> for Reader<'a> {
         self.weight()
     }
 
-    fn fail(&self, problem: Problem) -> Error {
+    fn fail(&self, problem: DecodeProblem) -> Error {
         Reader::fail(self, problem)
     }
 }
@@ -121,41 +122,41 @@ fn date(raw: Raw<'_>) -> Option<DateTime> {
 }
 
 /// Nothing tells a date from a text that looks like one.
-fn text_or_date(raw: Raw<'_>) -> Value<'_> {
+fn text_or_date(raw: Raw<'_>) -> ContextValue<'_> {
     match date(raw) {
-        Some(date) => Value::DateTime(date),
-        None => raw.resolve().map_or(Value::IllFormedText, Value::Text),
+        Some(date) => ContextValue::DateTime(date),
+        None => raw.resolve().map_or(ContextValue::IllFormedText, ContextValue::Text),
     }
 }
 
 /// An object, whose `__type` says what it is.
-fn object<'a>(reader: &mut Reader<'a>) -> Result<Value<'a>, Error> {
+fn object<'a>(reader: &mut Reader<'a>) -> Result<ContextValue<'a>, Error> {
     let Some(raw) = reader.find("__type")? else { return untyped(reader) };
     if let Some(name) = contract_type(raw)
         && let Some(value) = contract::structure(reader, name)?
     {
         return Ok(value);
     }
-    let Some(name) = raw.resolve() else { return Err(reader.fail(Problem::Encoding("Unicode"))) };
+    let Some(name) = raw.resolve() else { return Err(reader.fail(DecodeProblem::Encoding("Unicode"))) };
     match name.split_once(':') {
         Some(("KeyValuePairOfstringstring", "#System.Collections.Generic")) => {
             let pair = contract::text_pair(reader)?;
-            contract::keep(reader, pair).map(Value::TextPair)
+            contract::keep(reader, pair).map(ContextValue::TextPair)
         }
         Some((name, "#System.Collections.Generic")) if name.starts_with("KeyValuePairOf") => {
             let pair = contract::parameter(reader)?;
-            contract::keep(reader, pair).map(Value::Pair)
+            contract::keep(reader, pair).map(ContextValue::Pair)
         }
         Some((_, "#System")) => boxed_scalar(reader),
         Some((name, space)) => {
             let namespace = Cow::Owned(namespace::of_json_type(space).into_owned());
             let name = Cow::Owned(name.to_owned());
             reader.skip()?;
-            contract::keep(reader, TypeName { namespace, name }).map(Value::Other)
+            contract::keep(reader, TypeName { namespace, name }).map(ContextValue::Other)
         }
         None => {
             reader.skip()?;
-            contract::keep(reader, TypeName { namespace: Cow::Borrowed(""), name }).map(Value::Other)
+            contract::keep(reader, TypeName { namespace: Cow::Borrowed(""), name }).map(ContextValue::Other)
         }
     }
 }
@@ -172,25 +173,27 @@ fn contract_type(raw: Raw<'_>) -> Option<&str> {
 }
 
 /// An object that does not say what it is.
-fn untyped<'a>(reader: &mut Reader<'a>) -> Result<Value<'a>, Error> {
+fn untyped<'a>(reader: &mut Reader<'a>) -> Result<ContextValue<'a>, Error> {
     reader.skip()?;
     let (namespace, name) = (Cow::Borrowed(""), Cow::Borrowed(""));
-    contract::keep(reader, TypeName { namespace, name }).map(Value::Other)
+    contract::keep(reader, TypeName { namespace, name }).map(ContextValue::Other)
 }
 
 /// A scalar with its CLR type around it. Dataverse does not write these, tools that re-serialize contexts do.
-fn boxed_scalar<'a>(reader: &mut Reader<'a>) -> Result<Value<'a>, Error> {
-    let mut value = Member::Absent;
+fn boxed_scalar<'a>(reader: &mut Reader<'a>) -> Result<ContextValue<'a>, Error> {
+    let mut value = ContractMember::Absent;
     reader.object(|reader, name| {
         if name != "__value" {
             return reader.skip();
         }
         if value.is_present() {
-            return Err(reader.fail(Problem::Duplicate).inside(PathStep::Member("__value")));
+            return Err(reader.fail(DecodeProblem::Duplicate).inside(PathStep::Member("__value")));
         }
-        value = Member::Value(reader.any()?);
+        value = ContractMember::Value(reader.any()?);
         Ok(())
     })?;
-    let Member::Value(value) = value else { return Err(reader.fail(Problem::Missing("__value"))) };
+    let ContractMember::Value(value) = value else {
+        return Err(reader.fail(DecodeProblem::Missing("__value")));
+    };
     Ok(value)
 }

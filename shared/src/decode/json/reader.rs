@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use crate::decode::{
-    error::{Error, Problem},
+    error::{DecodeProblem, Error},
     limits,
 };
 
@@ -53,13 +53,14 @@ impl<'a> Reader<'a> {
         &mut self.weight
     }
 
-    pub(super) fn fail(&self, problem: Problem) -> Error {
+    pub(super) fn fail(&self, problem: DecodeProblem) -> Error {
         Error::new(problem, self.at)
     }
 
     #[cold]
     fn expected<T>(&self, what: &'static str) -> Result<T, Error> {
-        let problem = if self.at < self.text.len() { Problem::Expected(what) } else { Problem::Truncated };
+        let problem =
+            if self.at < self.text.len() { DecodeProblem::Expected(what) } else { DecodeProblem::Truncated };
         Err(self.fail(problem))
     }
 
@@ -127,7 +128,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let cut = word.as_bytes().starts_with(rest);
-        Err(self.fail(if cut { Problem::Truncated } else { Problem::Expected("a JSON value") }))
+        Err(self.fail(if cut { DecodeProblem::Truncated } else { DecodeProblem::Expected("a JSON value") }))
     }
 
     /// The literal of a number.
@@ -223,7 +224,7 @@ impl<'a> Reader<'a> {
         if self.items <= limits::ITEMS {
             return Ok(());
         }
-        Err(self.fail(Problem::Limit { what: "values", limit: limits::ITEMS }))
+        Err(self.fail(DecodeProblem::Limit { what: "values", limit: limits::ITEMS }))
     }
 
     fn enter(&mut self, byte: u8, what: &'static str) -> Result<(), Error> {
@@ -232,7 +233,7 @@ impl<'a> Reader<'a> {
         if self.depth <= limits::DEPTH {
             return Ok(());
         }
-        Err(self.fail(Problem::Limit { what: "nested values", limit: limits::DEPTH }))
+        Err(self.fail(DecodeProblem::Limit { what: "nested values", limit: limits::DEPTH }))
     }
 
     /// Reads an object. The visitor takes the value of each member.
@@ -261,7 +262,7 @@ impl<'a> Reader<'a> {
         self.blanks();
         let start = self.at;
         let Some(key) = self.text()? else {
-            return Err(Error::new(Problem::Encoding("Unicode"), start));
+            return Err(Error::new(DecodeProblem::Encoding("Unicode"), start));
         };
         self.demand(b':', "a colon")?;
         Ok(key)
@@ -323,7 +324,7 @@ impl<'a> Reader<'a> {
         self.reread += self.at - start;
         if self.reread > self.text.len().saturating_mul(limits::REREAD) {
             let what = "times the length of the body read to find the types of objects";
-            return Err(self.fail(Problem::Limit { what, limit: limits::REREAD }));
+            return Err(self.fail(DecodeProblem::Limit { what, limit: limits::REREAD }));
         }
         (self.at, self.items, self.depth) = (start, items, depth);
         Ok(found)
@@ -332,7 +333,7 @@ impl<'a> Reader<'a> {
     /// Makes sure that nothing but blanks is left.
     pub(super) fn end(&mut self) -> Result<(), Error> {
         self.blanks();
-        if self.at == self.text.len() { Ok(()) } else { Err(self.fail(Problem::Trailing)) }
+        if self.at == self.text.len() { Ok(()) } else { Err(self.fail(DecodeProblem::Trailing)) }
     }
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde::de::IgnoredAny;
 
 use super::reader::{Kind, Reader};
-use crate::decode::error::Problem;
+use crate::decode::error::DecodeProblem;
 
 /// Whether the reader takes a text as one document.
 fn accepts(text: &str) -> bool {
@@ -101,7 +101,7 @@ fn check_string(text: &str) {
     match (reader.raw(), spelled_out(text.as_bytes())) {
         (Ok(raw), Ok((end, escaped))) => {
             assert_eq!((raw.text, raw.escaped), (&text[1..end], escaped), "{text:?}");
-            assert_eq!(reader.fail(Problem::Trailing).offset, Some(end + 1), "{text:?}");
+            assert_eq!(reader.fail(DecodeProblem::Trailing).offset, Some(end + 1), "{text:?}");
         }
         (Err(error), Err(at)) => assert_eq!(error.offset, Some(at), "{text:?}"),
         (ours, expected) => panic!("{ours:?} instead of {expected:?} for {text:?}"),

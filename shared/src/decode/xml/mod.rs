@@ -9,7 +9,7 @@ use memchr::memchr;
 
 use self::scan::{Piece, Scanner, Tag, is_blank};
 use super::{
-    error::{Error, Problem},
+    error::{DecodeProblem, Error},
     infoset::{Attribute, Frame, Scalar, Token, Tokens, at, split},
 };
 
@@ -43,7 +43,7 @@ impl<'a> XmlTokens<'a> {
     }
 
     /// Reads what stands behind the name of a tag.
-    fn attributes(&mut self, mut rest: &'a str) -> Result<(), Problem> {
+    fn attributes(&mut self, mut rest: &'a str) -> Result<(), DecodeProblem> {
         self.names.clear();
         let mut many = BTreeSet::new();
         while let Some((key, value, behind)) = attribute(rest)? {
@@ -57,7 +57,7 @@ impl<'a> XmlTokens<'a> {
                 many.insert(key)
             };
             if !new {
-                return Err(Problem::Expected("an attribute"));
+                return Err(DecodeProblem::Expected("an attribute"));
             }
             if self.names.len() < FEW {
                 self.names.push(key);
@@ -73,10 +73,14 @@ impl<'a> XmlTokens<'a> {
     }
 
     fn close(&mut self) -> Result<Token<'a>, Error> {
-        if self.frame.close() { Ok(Token::End) } else { Err(self.fail(Problem::Expected("an element"))) }
+        if self.frame.close() {
+            Ok(Token::End)
+        } else {
+            Err(self.fail(DecodeProblem::Expected("an element")))
+        }
     }
 
-    fn fail(&self, problem: Problem) -> Error {
+    fn fail(&self, problem: DecodeProblem) -> Error {
         self.scanner.fail(problem)
     }
 }
@@ -95,7 +99,7 @@ impl<'a> Tokens<'a> for XmlTokens<'a> {
             Piece::End => return self.close(),
             Piece::Text(text) => Scalar::Text(Cow::Borrowed(text)),
             Piece::Reference(name) => Scalar::Char(reference(name).map_err(at(self.offset()))?),
-            Piece::Eof => return Err(self.fail(Problem::Truncated)),
+            Piece::Eof => return Err(self.fail(DecodeProblem::Truncated)),
         };
         self.frame.count().map_err(at(self.offset()))?;
         Ok(Token::Text(text))
@@ -113,7 +117,7 @@ impl<'a> Tokens<'a> for XmlTokens<'a> {
             match self.scanner.next()? {
                 Piece::Start(_) => self.frame.enter().map_err(at(self.offset()))?,
                 Piece::End => ended = true,
-                Piece::Eof => return Err(self.fail(Problem::Truncated)),
+                Piece::Eof => return Err(self.fail(DecodeProblem::Truncated)),
                 _ => self.frame.count().map_err(at(self.offset()))?,
             }
         }
@@ -125,7 +129,7 @@ impl<'a> Tokens<'a> for XmlTokens<'a> {
             match self.scanner.next()? {
                 Piece::Eof => return Ok(()),
                 Piece::Text(text) if text.bytes().all(|byte| byte.is_ascii_whitespace()) => {}
-                _ => return Err(self.fail(Problem::Trailing)),
+                _ => return Err(self.fail(DecodeProblem::Trailing)),
             }
         }
     }
@@ -136,8 +140,8 @@ impl<'a> Tokens<'a> for XmlTokens<'a> {
 }
 
 /// The first attribute of a tag: its name, its value as written and what stands behind it.
-fn attribute(rest: &str) -> Result<Option<(&str, &str, &str)>, Problem> {
-    const WRONG: Problem = Problem::Expected("an attribute");
+fn attribute(rest: &str) -> Result<Option<(&str, &str, &str)>, DecodeProblem> {
+    const WRONG: DecodeProblem = DecodeProblem::Expected("an attribute");
     let rest = trim(rest);
     if rest.is_empty() {
         return Ok(None);
@@ -163,7 +167,7 @@ fn trim(rest: &str) -> &str {
 
 /// The character that a reference, without `&` and `;`, stands for. Control characters are welcome; entities other
 /// than the five of XML cannot occur, as document types are refused.
-fn reference(name: &str) -> Result<char, Problem> {
+fn reference(name: &str) -> Result<char, DecodeProblem> {
     let character = match name {
         "amp" => Some('&'),
         "lt" => Some('<'),
@@ -179,18 +183,18 @@ fn reference(name: &str) -> Result<char, Problem> {
             code.ok().filter(|_| !number.contains('+')).and_then(char::from_u32)
         }
     };
-    character.ok_or(Problem::Expected("a character reference"))
+    character.ok_or(DecodeProblem::Expected("a character reference"))
 }
 
 /// The value of an attribute.
-fn unescape(written: &str) -> Result<Cow<'_, str>, Problem> {
+fn unescape(written: &str) -> Result<Cow<'_, str>, DecodeProblem> {
     if !written.contains('&') {
         return Ok(Cow::Borrowed(written));
     }
     let mut value = String::with_capacity(written.len());
     let mut rest = written;
     while let Some((before, after)) = rest.split_once('&') {
-        let (name, after) = after.split_once(';').ok_or(Problem::Expected("a character reference"))?;
+        let (name, after) = after.split_once(';').ok_or(DecodeProblem::Expected("a character reference"))?;
         value.push_str(before);
         value.push(reference(name)?);
         rest = after;

@@ -3,10 +3,10 @@
 
 use memchr::{memchr, memchr2, memchr3, memmem};
 
-use crate::decode::error::{Error, Problem};
+use crate::decode::error::{DecodeProblem, Error};
 
 /// What markup that is complete but makes no sense is answered with.
-const ILL_FORMED: Problem = Problem::Expected("well-formed XML");
+const ILL_FORMED: DecodeProblem = DecodeProblem::Expected("well-formed XML");
 
 /// The next thing in the text. Comments, processing instructions and declarations are passed over.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A problem with what was read last.
-    pub(super) fn fail(&self, problem: Problem) -> Error {
+    pub(super) fn fail(&self, problem: DecodeProblem) -> Error {
         Error::new(problem, self.at)
     }
 
@@ -70,7 +70,7 @@ impl<'a> Scanner<'a> {
                 }
                 [b'<', b'?', ..] => self.instruction()?,
                 [b'<', _, ..] => return self.start_tag(),
-                [b'<'] => return Err(self.fail(Problem::Truncated)),
+                [b'<'] => return Err(self.fail(DecodeProblem::Truncated)),
                 [b'&', ..] => return self.reference(),
                 _ => {
                     let length = memchr2(b'<', b'&', rest).unwrap_or(rest.len());
@@ -92,7 +92,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The complaint about markup without an end.
-    fn unclosed<T>(&mut self, problem: Problem) -> Result<T, Error> {
+    fn unclosed<T>(&mut self, problem: DecodeProblem) -> Result<T, Error> {
         self.at = self.text.len();
         Err(self.fail(problem))
     }
@@ -101,7 +101,7 @@ impl<'a> Scanner<'a> {
     fn tag(&mut self) -> Result<&'a str, Error> {
         match tag_length(self.rest()) {
             Some(length) => Ok(self.take(length)),
-            None => self.unclosed(Problem::Truncated),
+            None => self.unclosed(DecodeProblem::Truncated),
         }
     }
 
@@ -134,7 +134,7 @@ impl<'a> Scanner<'a> {
         let found = tag[2..tag.len() - 1].trim_end_matches([' ', '\t', '\r', '\n']);
         match open {
             Some(name) if name == found => Ok(Piece::End),
-            Some(_) => Err(self.fail(Problem::Expected("the matching end tag"))),
+            Some(_) => Err(self.fail(DecodeProblem::Expected("the matching end tag"))),
             None => Err(self.fail(ILL_FORMED)),
         }
     }
@@ -147,15 +147,15 @@ impl<'a> Scanner<'a> {
             Some(b'-') => ("<!--", "-->"),
             Some(b'D' | b'd') => {
                 self.at += doctype_length(rest);
-                return Err(self.fail(Problem::Doctype));
+                return Err(self.fail(DecodeProblem::Doctype));
             }
             _ => return Err(self.fail(ILL_FORMED)),
         };
         let Some(inside) = rest.strip_prefix(begin.as_bytes()) else {
-            return self.unclosed(Problem::Truncated);
+            return self.unclosed(DecodeProblem::Truncated);
         };
         let Some(length) = memmem::find(inside, end.as_bytes()) else {
-            return self.unclosed(Problem::Truncated);
+            return self.unclosed(DecodeProblem::Truncated);
         };
         self.at += begin.len();
         let inside = self.take(length);
@@ -181,9 +181,9 @@ impl<'a> Scanner<'a> {
             }
             Some(length) => {
                 self.at += 1 + length;
-                Err(self.fail(Problem::Truncated))
+                Err(self.fail(DecodeProblem::Truncated))
             }
-            None => self.unclosed(Problem::Truncated),
+            None => self.unclosed(DecodeProblem::Truncated),
         }
     }
 }
@@ -231,10 +231,10 @@ fn doctype_length(rest: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::{Piece, Scanner};
-    use crate::decode::error::Problem;
+    use crate::decode::error::DecodeProblem;
 
     /// What the text is refused with, and where.
-    fn refused(text: &str) -> (Problem, usize) {
+    fn refused(text: &str) -> (DecodeProblem, usize) {
         let mut scanner = Scanner::new(text);
         loop {
             match scanner.next() {
@@ -247,21 +247,21 @@ mod tests {
 
     #[test]
     fn markup_that_is_wrong_is_refused_where_it_ends() {
-        let end_tag = Problem::Expected("the matching end tag");
+        let end_tag = DecodeProblem::Expected("the matching end tag");
         let cases = [
-            ("<a", Problem::Truncated, 2),
-            ("<", Problem::Truncated, 0),
-            ("<a b='>", Problem::Truncated, 7),
+            ("<a", DecodeProblem::Truncated, 2),
+            ("<", DecodeProblem::Truncated, 0),
+            ("<a b='>", DecodeProblem::Truncated, 7),
             ("<a></b>", end_tag, 7),
             ("<a></ab>", end_tag, 8),
             ("<a/></a>", super::ILL_FORMED, 8),
-            ("<!-- >", Problem::Truncated, 6),
-            ("<![CDATA[ ]>", Problem::Truncated, 12),
+            ("<!-- >", DecodeProblem::Truncated, 6),
+            ("<![CDATA[ ]>", DecodeProblem::Truncated, 12),
             ("<?>", super::ILL_FORMED, 3),
             ("<!ELEMENT a>", super::ILL_FORMED, 0),
-            ("&amp <", Problem::Truncated, 5),
-            ("<!DOCTYPE a><a/>", Problem::Doctype, 12),
-            ("<!DOCTYPE a [<!ENTITY b ']>'>]><a/>", Problem::Doctype, 31),
+            ("&amp <", DecodeProblem::Truncated, 5),
+            ("<!DOCTYPE a><a/>", DecodeProblem::Doctype, 12),
+            ("<!DOCTYPE a [<!ENTITY b ']>'>]><a/>", DecodeProblem::Doctype, 31),
         ];
         for (text, problem, offset) in cases {
             assert_eq!(refused(text), (problem, offset), "{text}");

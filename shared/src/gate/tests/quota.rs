@@ -4,9 +4,9 @@
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
 use crate::{
-    gate::{Gate, Limits, Permit},
-    moment::Moment,
-    pace::Pace,
+    gate::{Gate, GateLimits, Permit},
+    monotonic_time::MonotonicTime,
+    rate_limiter::RateLimiter,
 };
 
 /// Graph's bucket for the writes of one app in one tenant: 3,000 in 150 seconds, empty at first, as in a
@@ -61,7 +61,8 @@ const CONCURRENCY: usize = 16;
 impl World {
     fn new(replicas: usize, latency: Duration) -> Self {
         // What an installation has by default: each replica believes that the quota is its own.
-        let gates = (0..replicas).map(|_| Gate::new(Limits::default(), Pace::new(RATE, RATE))).collect();
+        let gates =
+            (0..replicas).map(|_| Gate::new(GateLimits::default(), RateLimiter::new(RATE, RATE))).collect();
         let asks = (0..replicas).map(|replica| Reverse((Duration::ZERO, Event::Ask(replica))));
         let next_ask = vec![Some(Duration::ZERO); replicas];
         Self {
@@ -99,7 +100,7 @@ impl World {
     fn ask(&mut self, replica: usize, now: Duration) {
         self.next_ask[replica] = None;
         while self.in_flight[replica] < CONCURRENCY {
-            match self.gates[replica].ask(Moment::after_start(now)) {
+            match self.gates[replica].ask(MonotonicTime::after_start(now)) {
                 Permit::Now => {
                     self.in_flight[replica] += 1;
                     self.agenda.push(Reverse((now + self.way, Event::Arrive(replica))));
@@ -117,7 +118,7 @@ impl World {
 
     fn answer(&mut self, replica: usize, refusal: Option<Duration>, now: Duration) {
         self.in_flight[replica] -= 1;
-        let moment = Moment::after_start(now);
+        let moment = MonotonicTime::after_start(now);
         self.jitter = (self.jitter + 0.618).fract();
         match refusal {
             None => {

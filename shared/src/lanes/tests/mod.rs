@@ -1,7 +1,7 @@
 //! A small world around the scheduler: a directory that fails at random, and a model of what must come out.
 
+mod read_back;
 mod scarcity;
-mod second_look;
 
 use std::{collections::HashMap, num::NonZeroUsize, time::Duration};
 
@@ -14,12 +14,12 @@ use crate::{
     class::Class,
     gate,
     ids::{ContactId, SequenceNumber},
-    pace::Pace,
+    lww_register::{LwwRegister, Stamp},
     patch::{PropertyValue, UserPatch},
+    priority::Priority,
     property::Property,
+    rate_limiter::RateLimiter,
     reason::{DeadLetter, DeadLetterReason},
-    register::{Register, Stamp},
-    urgency::Urgency,
     version::Version,
 };
 
@@ -30,17 +30,17 @@ struct Message {
     id: usize,
 }
 
-fn limits() -> Limits {
-    let retries = Limits::default().retries.with_tries(3);
-    Limits { concurrency: 2, messages: 100, retries, many_users: 3, ..Limits::default() }
+fn limits() -> LaneLimits {
+    let retries = LaneLimits::default().retries.with_tries(3);
+    LaneLimits { concurrency: 2, messages: 100, retries, many_users: 3, ..LaneLimits::default() }
 }
 
 fn lanes() -> Lanes<Message> {
-    lanes_with(Pace::unlimited())
+    lanes_with(RateLimiter::unlimited())
 }
 
-fn lanes_with(pace: Pace) -> Lanes<Message> {
-    let gate_limits = gate::Limits { breaker_users: 3, ..gate::Limits::default() };
+fn lanes_with(pace: RateLimiter) -> Lanes<Message> {
+    let gate_limits = gate::GateLimits { breaker_users: 3, ..gate::GateLimits::default() };
     Lanes::new(limits(), Gate::new(gate_limits, pace))
 }
 
@@ -66,15 +66,15 @@ fn work(id: usize, to: u8, version: i64, values: &[(&str, &str)]) -> Work<Messag
         contact: ContactId(Uuid::from_u128(u128::from(to) + 1)),
         stamp: stamp(version, id),
         patch: UserPatch::new(entries).expect("not empty"),
-        urgency: Urgency::Live,
+        urgency: Priority::Live,
         deadline: at(3600),
         refused_before: false,
         ticket: Message { id },
     }
 }
 
-fn at(seconds: u64) -> Moment {
-    Moment::after_start(Duration::from_secs(seconds))
+fn at(seconds: u64) -> MonotonicTime {
+    MonotonicTime::after_start(Duration::from_secs(seconds))
 }
 
 fn applied() -> Success {
@@ -114,11 +114,11 @@ fn changes_of_one_user_that_wait_together_become_one_write_of_the_newest_values(
 }
 
 fn replayed(work: Work<Message>) -> Work<Message> {
-    Work { urgency: Urgency::Replayed, ..work }
+    Work { urgency: Priority::Replayed, ..work }
 }
 
 /// The users in the order in which their writes start, one at a time, and how urgent each was.
-fn writes(lanes: &mut Lanes<Message>) -> Vec<(UserId, Urgency)> {
+fn writes(lanes: &mut Lanes<Message>) -> Vec<(UserId, Priority)> {
     let mut writes = Vec::new();
     while let Step::Do(Action::Write { write, .. }) = lanes.next(at(0)) {
         writes.push((write.user, write.urgency));
@@ -132,7 +132,7 @@ fn what_is_replayed_yields_to_what_is_live() {
     let mut lanes = lanes();
     lanes.push(replayed(work(1, 0, 1, &[("givenName", "a")])), at(0));
     lanes.push(work(2, 1, 2, &[("givenName", "b")]), at(0));
-    assert_eq!(writes(&mut lanes), [(user(1), Urgency::Live), (user(0), Urgency::Replayed)]);
+    assert_eq!(writes(&mut lanes), [(user(1), Priority::Live), (user(0), Priority::Replayed)]);
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_live_change_takes_the_replayed_ones_of_its_user_along() {
         lanes.push(replayed(work(usize::from(to), to, 1, &[("givenName", "a")])), at(0));
     }
     lanes.push(work(2, 1, 2, &[("surname", "b")]), at(0));
-    assert_eq!(writes(&mut lanes), [(user(1), Urgency::Live), (user(0), Urgency::Replayed)]);
+    assert_eq!(writes(&mut lanes), [(user(1), Priority::Live), (user(0), Priority::Replayed)]);
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn a_merged_write_that_is_taken_apart_stays_as_urgent_as_its_most_urgent_change(
     expect_write(lanes.next(at(0)), 0, &[("givenName", "a"), ("surname", "b")], 2);
     lanes.push(replayed(work(3, 1, 1, &[("givenName", "c")])), at(0));
     assert_eq!(lanes.finished(user(0), failure(Class::Permanent), at(0), 0.5), []);
-    let order = [(user(0), Urgency::Replayed), (user(0), Urgency::Live), (user(1), Urgency::Replayed)];
+    let order = [(user(0), Priority::Replayed), (user(0), Priority::Live), (user(1), Priority::Replayed)];
     assert_eq!(writes(&mut lanes), order);
 }
 
@@ -359,7 +359,7 @@ fn step() -> impl Strategy<Value = Event> {
 struct World {
     now: u64,
     directory: HashMap<(UserId, Property), PropertyValue>,
-    expected: HashMap<(UserId, Property), Register<PropertyValue>>,
+    expected: HashMap<(UserId, Property), LwwRegister<PropertyValue>>,
     arrived: Vec<Work<Message>>,
     flying: Vec<UserWrite>,
     settled: HashMap<usize, Outcome>,
@@ -369,7 +369,7 @@ impl World {
     fn arrive(&mut self, lanes: &mut Lanes<Message>, to: u8, version: i64, name: usize, poison: bool) {
         let id = self.arrived.len();
         let value = format!("{}{id}", if poison { "poison" } else { "v" });
-        let urgency = if version % 2 == 0 { Urgency::Live } else { Urgency::Replayed };
+        let urgency = if version % 2 == 0 { Priority::Live } else { Priority::Replayed };
         let work = Work { urgency, ..work(id, to, version, &[(PROPERTIES[name], &value)]) };
         self.arrived.push(work.clone());
         lanes.push(work, at(0));

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::{
-    change::{Change, Columns, Operation, Origin, Value},
+    change::{Change, ChangeOrigin, ColumnValue, Columns, Operation},
     ids::ContactId,
     plan::Planner,
 };
@@ -16,7 +16,7 @@ pub(in crate::plan) const LINK: &str = Planner::DEFAULT_LINK_COLUMN;
 pub(in crate::plan) type Table<'t> = &'t [(&'t str, &'t str)];
 
 pub(in crate::plan) fn columns(table: Table<'_>) -> Columns {
-    let value = |text: &str| if text == "-" { Value::Null } else { Value::Text(text.into()) };
+    let value = |text: &str| if text == "-" { ColumnValue::Null } else { ColumnValue::Text(text.into()) };
     table.iter().map(|(name, text)| (*name, value(text))).collect()
 }
 
@@ -37,6 +37,6 @@ pub(in crate::plan) fn change(
         after: columns(after),
         imaged: !before.is_empty() || !after.is_empty(),
         truncated: false,
-        origin: Origin::default(),
+        origin: ChangeOrigin::default(),
     }
 }

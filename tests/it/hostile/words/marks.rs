@@ -5,7 +5,7 @@ use emulator::graph::{Fault, User};
 use jiff::SignedDuration;
 use serde_amqp::Value;
 use serde_json::Value as Json;
-use servicebus::Property;
+use servicebus::ApplicationValue;
 use tests::{
     PATIENCE,
     message::moment,
@@ -20,12 +20,12 @@ use crate::replay::change;
 const RETURNS: &str = "retry.tries = 1\nretry.first_return = \"10ms\"\nretry.longest_return = \"20ms\"";
 
 /// So many hours from now, as copies carry it.
-fn in_hours(hours: i64) -> Property {
-    Property::I64((servicebus::clock::now() + SignedDuration::from_hours(hours)).as_millisecond())
+fn in_hours(hours: i64) -> ApplicationValue {
+    ApplicationValue::I64((servicebus::clock::now() + SignedDuration::from_hours(hours)).as_millisecond())
 }
 
-fn run() -> Property {
-    Property::from(&*uuid::Uuid::new_v4().to_string())
+fn run() -> ApplicationValue {
+    ApplicationValue::from(&*uuid::Uuid::new_v4().to_string())
 }
 
 async fn world(users: u128) -> Result<World> {
@@ -41,8 +41,8 @@ async fn a_forged_past_keeps_no_message_beyond_its_time() -> Result<()> {
     let world = world(3).await?;
     world.graph.script(Fault::status(500).patches().user(user(1)).always());
     let body = change(1, moment(1_000)).set("firstname", "Ada").body();
-    let one = || Property::I64(1);
-    let forged: [&[(&str, Property)]; 7] = [
+    let one = || ApplicationValue::I64(1);
+    let forged: [&[(&str, ApplicationValue)]; 7] = [
         &[],
         &[("contactsync-first-seen", in_hours(24))],
         &[("contactsync-attempt", one()), ("contactsync-first-seen", in_hours(24))],
@@ -58,8 +58,8 @@ async fn a_forged_past_keeps_no_message_beyond_its_time() -> Result<()> {
         ],
         &[("contactsync-attempt", one()), ("contactsync-due", in_hours(-24))],
         &[
-            ("contactsync-attempt", Property::I64(i64::from(u32::MAX))),
-            ("contactsync-replays", Property::I64(i64::MAX)),
+            ("contactsync-attempt", ApplicationValue::I64(i64::from(u32::MAX))),
+            ("contactsync-replays", ApplicationValue::I64(i64::MAX)),
         ],
     ];
     let mut messages: Vec<_> = forged.iter().map(|properties| letter(&body, properties)).collect();
@@ -84,8 +84,10 @@ async fn a_forged_number_costs_nobody_elses_message() -> Result<()> {
     // The forged ones are numbers 1 to 4 and their copies 5 to 8, so the next ones are 9 to 12.
     let claimed: Vec<i64> = (9..13).collect();
     let forged = claimed.iter().map(|number| {
-        let properties =
-            [("contactsync-attempt", Property::I64(7)), ("contactsync-sequence", Property::I64(*number))];
+        let properties = [
+            ("contactsync-attempt", ApplicationValue::I64(7)),
+            ("contactsync-sequence", ApplicationValue::I64(*number)),
+        ];
         letter(&change(1, moment(1_000)).set("firstname", "Eve").body(), &properties)
     });
     post(&world, forged.collect()).await?;
@@ -134,7 +136,10 @@ async fn listed(world: &World, code: &str) -> Result<(Vec<(String, String)>, u64
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forged_code_is_emptied_by_the_worker_and_not_believed_of_anybody_else() -> Result<()> {
     const CODE: &str = "Request_BadRequest";
-    let forged = [("contactsync-code", Property::from(CODE)), ("contactsync-target", Property::from("mail"))];
+    let forged = [
+        ("contactsync-code", ApplicationValue::from(CODE)),
+        ("contactsync-target", ApplicationValue::from("mail")),
+    ];
     let world = world(0).await?;
     post(&world, vec![letter(b"no message", &forged)]).await?;
     let worker = world.start_worker(&world.layered(&[QUICK])?)?;
@@ -156,13 +161,13 @@ async fn a_forged_code_is_emptied_by_the_worker_and_not_believed_of_anybody_else
 async fn a_replay_carries_on_what_was_believed_and_not_what_was_read() -> Result<()> {
     let world = world(0).await?;
     let forged = [
-        ("contactsync-attempt", Property::I64(-5)),
-        ("contactsync-replays", Property::I64(i64::MAX)),
+        ("contactsync-attempt", ApplicationValue::I64(-5)),
+        ("contactsync-replays", ApplicationValue::I64(i64::MAX)),
         ("contactsync-first-seen", in_hours(24)),
-        ("contactsync-sequence", Property::I64(4_711)),
-        ("contactsync-code", Property::from("forged")),
-        ("contactsync-target", Property::from("forged")),
-        ("contactsync-original-id", Property::from("forged")),
+        ("contactsync-sequence", ApplicationValue::I64(4_711)),
+        ("contactsync-code", ApplicationValue::from("forged")),
+        ("contactsync-target", ApplicationValue::from("forged")),
+        ("contactsync-original-id", ApplicationValue::from("forged")),
     ];
     post(&world, vec![letter(b"{}", &forged)]).await?;
     bury(&world, Some("Whatever"))?;

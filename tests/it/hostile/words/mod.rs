@@ -10,7 +10,7 @@ use std::{ffi::OsStr, path::Path, process::Stdio};
 use anyhow::{Context, Result, ensure};
 use emulator::broker::{Mode, Verb};
 use serde_amqp::Value;
-use servicebus::{Outgoing, Property, Queue};
+use servicebus::{ApplicationValue, Outgoing, Queue};
 use tests::{
     binary,
     world::{DEAD_LETTERS, QUEUE, World},
@@ -57,7 +57,7 @@ async fn contactsync(settings: &Path, arguments: &[&str]) -> Result<Said> {
 }
 
 /// A message of which everything but the body is of the sender's choice.
-fn letter(body: &[u8], properties: &[(&str, Property)]) -> Outgoing {
+fn letter(body: &[u8], properties: &[(&str, ApplicationValue)]) -> Outgoing {
     Outgoing {
         message_id: Some(uuid::Uuid::new_v4().to_string().into()),
         content_type: Some("application/json".into()),

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use emulator::graph::User;
 use serde_json::{Value as Json, json};
-use servicebus::{Outgoing, Property};
+use servicebus::{ApplicationValue, Outgoing};
 use tests::{
     PATIENCE,
     message::moment,
@@ -24,7 +24,7 @@ fn words() -> String {
 
 /// A message whose ids and properties are words of the sender.
 fn message(body: &Json) -> Outgoing {
-    let text = || Property::from(&*words());
+    let text = || ApplicationValue::from(&*words());
     let names = [
         "DeadLetterReason",
         "DeadLetterErrorDescription",

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use emulator::graph::User;
 use serde_json::Value as Json;
-use servicebus::{Outgoing, Property};
+use servicebus::{ApplicationValue, Outgoing};
 use tests::{
     message::moment,
     quick::{GUARDED, user},
@@ -35,15 +35,15 @@ fn body() -> Vec<u8> {
 
 /// A message that is poison all over.
 fn poisoned(reason: &str) -> Outgoing {
-    let text = || Property::from(POISON);
+    let text = || ApplicationValue::from(POISON);
     let properties = [
-        ("DeadLetterReason", Property::from(reason)),
+        ("DeadLetterReason", ApplicationValue::from(reason)),
         ("DeadLetterErrorDescription", text()),
         ("contactsync-code", text()),
         ("contactsync-target", text()),
         ("contactsync-replay-id", text()),
         (POISON, text()),
-        ("symbol", Property::Symbol(ASCII_POISON.into())),
+        ("symbol", ApplicationValue::Symbol(ASCII_POISON.into())),
     ];
     Outgoing {
         message_id: Some(POISON.into()),

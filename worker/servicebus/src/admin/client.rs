@@ -17,8 +17,8 @@ use super::{
     xml::{self, Unusable},
 };
 use crate::{
-    Endpoint, Token, TokenKind, TokenSource, http,
-    times::{Reading, Times},
+    NamespaceEndpoint, Token, TokenKind, TokenSource, http,
+    times::{ClockReading, Times},
 };
 
 /// The version of the interface; the one that Microsoft's JavaScript client speaks, and all emulators with it.
@@ -33,14 +33,14 @@ const LONGEST_DETAIL: usize = 200;
 /// Where the management interface of a namespace is, as a rule: beside AMQP by https in the cloud; by plain http on
 /// the official emulator's other port, or on the port that was given if that is not the usual one.
 #[must_use]
-pub fn root(endpoint: &Endpoint) -> Option<Url> {
+pub fn root(endpoint: &NamespaceEndpoint) -> Option<Url> {
     let (scheme, port) = match (endpoint.tls, endpoint.port) {
         (true, 5671 | 443) => ("https", 443),
         (true, port) => ("https", port),
         (false, 5672) => ("http", EMULATOR_PORT),
         (false, port) => ("http", port),
     };
-    let authority = Endpoint { port, ..endpoint.clone() }.authority();
+    let authority = NamespaceEndpoint { port, ..endpoint.clone() }.authority();
     Url::parse(&format!("{scheme}://{authority}/")).ok()
 }
 
@@ -120,7 +120,7 @@ impl AdminClient {
 
     /// Signed for the entity, so that a rule of the queue serves as well as one of the namespace.
     async fn token(&self) -> Result<Token, Error> {
-        let (resource, now) = (self.url.as_str(), self.times.at_service_bus(Reading::by(self.clock)));
+        let (resource, now) = (self.url.as_str(), self.times.at_service_bus(ClockReading::by(self.clock)));
         self.tokens.token(resource, now).await.map_err(Error::Token)
     }
 
@@ -139,7 +139,7 @@ impl AdminClient {
         let request = self.http.request(Method::GET, url).header(AUTHORIZATION, authorization);
         let asked = Instant::now();
         let response = request.send().await.map_err(|error| self.unreachable(error))?;
-        self.times.service_bus.answered(response.headers(), asked, Reading::by(self.clock));
+        self.times.service_bus.answered(response.headers(), asked, ClockReading::by(self.clock));
         Ok(response)
     }
 
@@ -198,7 +198,7 @@ mod tests {
 
     #[track_caller]
     fn check_root(endpoint: &str, expected: &str) {
-        let endpoint = Endpoint::parse(endpoint).expect("an endpoint");
+        let endpoint = NamespaceEndpoint::parse(endpoint).expect("an endpoint");
         assert_eq!(root(&endpoint).map(String::from).as_deref(), Some(expected));
     }
 
@@ -209,7 +209,8 @@ mod tests {
         check_root("amqp://localhost", "http://localhost:5300/");
         check_root("amqp://127.0.0.1:7002", "http://127.0.0.1:7002/");
         check_root("amqp://[::1]:7002", "http://[::1]:7002/");
-        let socket = Endpoint::parse("contoso.servicebus.windows.net").expect("an endpoint").for_web_socket();
+        let socket =
+            NamespaceEndpoint::parse("contoso.servicebus.windows.net").expect("an endpoint").for_web_socket();
         assert_eq!(
             root(&socket).map(String::from).as_deref(),
             Some("https://contoso.servicebus.windows.net/")

@@ -9,14 +9,14 @@ use crate::QueueCounts;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description {
     /// What is set.
-    pub properties: Properties,
+    pub properties: EntityProperties,
     /// How much is in it, if the service told all of it.
     pub counts: Option<QueueCounts>,
 }
 
 /// What is set. What the service does not tell is `None`; a subscription has no size and no duplicate detection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Properties {
+pub struct EntityProperties {
     /// How long a delivery stays locked.
     pub lock_duration: Option<Duration>,
     /// Failed deliveries after which a message is dead-lettered.
@@ -84,7 +84,7 @@ impl Description {
         };
         let lasting = |time: Option<Duration>| time.filter(|time| !duration::is_for_ever(*time));
         Ok(Self {
-            properties: Properties {
+            properties: EntityProperties {
                 lock_duration: read.duration("LockDuration")?,
                 max_delivery_count: read.parsed("MaxDeliveryCount")?,
                 requires_session: read.parsed("RequiresSession")?,

@@ -32,5 +32,5 @@ pub mod fuzz;
 mod xml;
 
 pub use client::{AdminClient, root};
-pub use description::{Description, Properties, Status};
+pub use description::{Description, EntityProperties, Status};
 pub use error::Error;

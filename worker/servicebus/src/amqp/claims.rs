@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    times::{self, Reading, Times},
+    times::{self, ClockReading, Times},
     token::{TokenKind, TokenSource},
 };
 
@@ -94,7 +94,7 @@ impl Claims {
 
     /// Puts a fresh token. Returns when to renew it: after three quarters of its life.
     async fn put(&self, resource: &str) -> Result<Instant, Failure> {
-        let reading = Reading::by(self.issuer.clock);
+        let reading = ClockReading::by(self.issuer.clock);
         // Signatures are judged by the clock of the service. Entra tells for how long its tokens last from now on,
         // and the end that was made of it is by our own.
         let there = self.issuer.times.at_service_bus(reading);
@@ -129,7 +129,7 @@ impl Claims {
     /// Names the clock where it is the likelier cause of a refusal.
     fn with_clock(&self, mut failure: Failure, life: Duration) -> Failure {
         if let Error::Refused { description, class: Class::Installation, .. } = &mut failure.error {
-            let ahead = self.issuer.times.ahead_of_service_bus(Reading::by(self.issuer.clock));
+            let ahead = self.issuer.times.ahead_of_service_bus(ClockReading::by(self.issuer.clock));
             let expired = description.to_ascii_lowercase().contains("expired") && !life.is_zero();
             let guess = || {
                 let left = jiff::SignedDuration::from_secs(i64::try_from(life.as_secs()).unwrap_or(i64::MAX));

@@ -14,16 +14,16 @@ use uuid::Uuid;
 
 use super::{
     claims::{Claims, Issuer},
+    connector::Connector,
     faults::Doing,
     recovery::Failure,
     sessions::Sessions,
     settings::{Settings, Timing},
-    transport::Transport,
     wall::{LARGEST_FRAME, Shelves, Wall},
 };
 use crate::{
     error::Error,
-    times::{Reading, Times},
+    times::{ClockReading, Times},
     token::TokenSource,
 };
 
@@ -45,14 +45,14 @@ pub(super) struct Connection {
 
 impl Connection {
     async fn open(namespace: &Namespace) -> Result<Self, Failure> {
-        let host = namespace.transport.authority();
+        let host = namespace.connector.authority();
         let doing = Doing { what: OPENING, host: &host };
-        let stream = namespace.transport.open().await.map_err(Failure::connection)?;
+        let stream = namespace.connector.open().await.map_err(Failure::connection)?;
         let shelves = Shelves::default();
         // "amqp" because TLS, if any, is inside the stream already.
         let opening = Wire::builder()
             .container_id(format!("contactsync-{}", Uuid::new_v4()))
-            .hostname(namespace.transport.host())
+            .hostname(namespace.connector.host())
             .scheme("amqp")
             .max_frame_size(LARGEST_FRAME)
             .idle_time_out(u32::try_from(IDLE.as_millis()).unwrap_or(u32::MAX))
@@ -113,7 +113,7 @@ async fn renew(claims: Arc<Claims>) {
 
 /// A namespace: what is needed to connect to it, and the connection if there is one.
 pub(super) struct Namespace {
-    transport: Transport,
+    connector: Connector,
     resource_root: Box<str>,
     tokens: Arc<dyn TokenSource>,
     pub(super) clock: fn() -> Timestamp,
@@ -135,7 +135,7 @@ impl Namespace {
         let endpoint = settings.endpoint.clone();
         Ok(Self {
             resource_root: format!("sb://{}/", endpoint.host).into(),
-            transport: Transport::new(endpoint, settings.way.clone(), settings.ca_file.as_deref())?,
+            connector: Connector::new(endpoint, settings.way.clone(), settings.ca_file.as_deref())?,
             tokens: Arc::clone(&settings.tokens),
             clock: settings.clock,
             times: Arc::clone(&settings.times),
@@ -156,7 +156,7 @@ impl Namespace {
 
     /// How long the locks of the queue hold.
     pub(super) fn lock_length(&self) -> Duration {
-        self.times.lock_length(Reading::by(self.clock))
+        self.times.lock_length(ClockReading::by(self.clock))
     }
 
     /// The connection, made if there is none. Callers that come while it is being made wait for it.
@@ -170,7 +170,7 @@ impl Namespace {
     pub(super) async fn connection(&self) -> Result<Arc<Connection>, Failure> {
         let current = self.current.lock().await;
         if current.failed.is_some_and(|failed| failed.elapsed() < AFTER_FAILURE) {
-            let doing = Doing { what: OPENING, host: &self.transport.authority() };
+            let doing = Doing { what: OPENING, host: &self.connector.authority() };
             return Err(doing.connection_ended("another attempt failed a moment ago"));
         }
         self.connect_in(current).await

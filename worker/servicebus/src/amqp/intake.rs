@@ -134,14 +134,14 @@ mod tests {
 
     use super::*;
     use crate::{
-        delivery::{SettleError, Settlement, Settler},
+        delivery::{Settle, SettleError, Settlement},
         message::Message,
     };
 
     struct Nobody;
 
     #[async_trait]
-    impl Settler for Nobody {
+    impl Settle for Nobody {
         async fn settle(&self, _: LockToken, _: Settlement) -> Result<(), SettleError> {
             Ok(())
         }

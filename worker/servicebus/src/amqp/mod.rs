@@ -1,6 +1,6 @@
 //! The queue over AMQP 1.0. Only this folder knows the protocol library.
 //!
-//! From the wire upwards: [`transport`] opens the stream, over a [`websocket`] and through a [`tunnel`] if told to;
+//! From the wire upwards: [`connector`] opens the stream, over a [`websocket`] and through a [`tunnel`] if told to;
 //! [`wall`] lets pass what the library may see; [`connection`] opens AMQP on it and hands out sessions;
 //! [`claims`] proves who we are over [`rpc`]; [`link`] is the receiving link, owned by the one task in
 //! [`receiver`], which takes deliveries off it ([`arrival`]) and carries out what it is asked to ([`dispatch`]);
@@ -12,6 +12,7 @@
 mod arrival;
 mod claims;
 mod connection;
+mod connector;
 mod dispatch;
 mod faults;
 #[doc(hidden)]
@@ -32,7 +33,6 @@ mod settings;
 mod settler;
 mod slot;
 mod stream;
-mod transport;
 mod tunnel;
 pub mod untrusted;
 mod wall;

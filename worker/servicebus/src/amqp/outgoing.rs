@@ -11,7 +11,7 @@ use serde_amqp::{
 };
 
 use super::{scan::check, wire::SCHEDULED_FOR};
-use crate::message::{Outgoing, Property};
+use crate::message::{ApplicationValue, Outgoing};
 
 /// Encodes a message to be sent, visible from `at` on if given.
 pub(super) fn outgoing(message: &Outgoing, at: Option<Timestamp>) -> amqp::Message<Data> {
@@ -45,29 +45,29 @@ pub(super) fn outgoing(message: &Outgoing, at: Option<Timestamp>) -> amqp::Messa
     }
 }
 
-fn simple_value(property: &Property) -> SimpleValue {
+fn simple_value(property: &ApplicationValue) -> SimpleValue {
     use SimpleValue as V;
     match property {
-        Property::Null => V::Null,
-        Property::Bool(value) => V::Bool(*value),
-        Property::U8(value) => V::Ubyte(*value),
-        Property::U16(value) => V::Ushort(*value),
-        Property::U32(value) => V::Uint(*value),
-        Property::U64(value) => V::Ulong(*value),
-        Property::I8(value) => V::Byte(*value),
-        Property::I16(value) => V::Short(*value),
-        Property::I32(value) => V::Int(*value),
-        Property::I64(value) => V::Long(*value),
-        Property::F32(value) => V::Float((*value).into()),
-        Property::F64(value) => V::Double((*value).into()),
-        Property::Decimal(bytes) => decimal(bytes),
-        Property::Char(value) => V::Char(*value),
-        Property::Time(value) => V::Timestamp(prim::Timestamp::from_milliseconds(*value)),
-        Property::Uuid(value) => V::Uuid(prim::Uuid::from(*value.as_bytes())),
-        Property::Binary(bytes) => V::Binary(bytes.to_vec().into()),
-        Property::Text(text) => V::String(text.to_string()),
-        Property::Symbol(text) => V::Symbol(prim::Symbol::from(&**text)),
-        Property::Described(encoded) => {
+        ApplicationValue::Null => V::Null,
+        ApplicationValue::Bool(value) => V::Bool(*value),
+        ApplicationValue::U8(value) => V::Ubyte(*value),
+        ApplicationValue::U16(value) => V::Ushort(*value),
+        ApplicationValue::U32(value) => V::Uint(*value),
+        ApplicationValue::U64(value) => V::Ulong(*value),
+        ApplicationValue::I8(value) => V::Byte(*value),
+        ApplicationValue::I16(value) => V::Short(*value),
+        ApplicationValue::I32(value) => V::Int(*value),
+        ApplicationValue::I64(value) => V::Long(*value),
+        ApplicationValue::F32(value) => V::Float((*value).into()),
+        ApplicationValue::F64(value) => V::Double((*value).into()),
+        ApplicationValue::Decimal(bytes) => decimal(bytes),
+        ApplicationValue::Char(value) => V::Char(*value),
+        ApplicationValue::Time(value) => V::Timestamp(prim::Timestamp::from_milliseconds(*value)),
+        ApplicationValue::Uuid(value) => V::Uuid(prim::Uuid::from(*value.as_bytes())),
+        ApplicationValue::Binary(bytes) => V::Binary(bytes.to_vec().into()),
+        ApplicationValue::Text(text) => V::String(text.to_string()),
+        ApplicationValue::Symbol(text) => V::Symbol(prim::Symbol::from(&**text)),
+        ApplicationValue::Described(encoded) => {
             // It may come from a file, where nobody has looked at it yet.
             let sound = check(encoded).is_ok_and(|length| length == encoded.len());
             sound.then(|| serde_amqp::from_slice(encoded).ok()).flatten().unwrap_or(V::Null)

@@ -32,7 +32,7 @@ use crate::{
     error::{Error, RenewError},
     link_state::LinkState,
     message::{Outgoing, Peeked},
-    times::Reading,
+    times::ClockReading,
 };
 
 /// A queue over AMQP.
@@ -192,7 +192,7 @@ impl Queue for AmqpQueue {
 
     async fn schedule(&self, message: Outgoing, at: Timestamp) -> Result<(), Error> {
         // Planned by our clock, and woken by that of the service: an hour's difference would be an hour's delay.
-        let at = self.namespace.times.by_service_bus(at, Reading::by(self.namespace.clock));
+        let at = self.namespace.times.by_service_bus(at, ClockReading::by(self.namespace.clock));
         self.post(message, Some(at)).await
     }
 

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use shared::retry::Ladder;
 
 use crate::{
-    connection_string::{ConnectionString, Endpoint},
+    connection_string::{ConnectionString, NamespaceEndpoint},
     times::Times,
     token::TokenSource,
-    way::Way,
+    transport::Transport,
 };
 
 /// How patient the client is.
@@ -43,9 +43,9 @@ impl Default for Timing {
 #[derive(Clone)]
 pub struct Settings {
     /// The namespace.
-    pub endpoint: Endpoint,
+    pub endpoint: NamespaceEndpoint,
     /// What carries the protocol.
-    pub way: Way,
+    pub way: Transport,
     /// Where to receive: a queue, a subscription as `topic/Subscriptions/name`, or a sub-queue of either.
     pub entity: Box<str>,
     /// Where to send: the queue, or the topic of the subscription.
@@ -72,14 +72,14 @@ impl Settings {
     /// Settings for the queue `entity`, by the usual way and with the usual patience.
     #[must_use]
     pub fn new(
-        endpoint: Endpoint,
+        endpoint: NamespaceEndpoint,
         tokens: Arc<dyn TokenSource>,
         entity: &str,
         clock: fn() -> Timestamp,
     ) -> Self {
         Self {
             endpoint,
-            way: Way::default(),
+            way: Transport::default(),
             entity: entity.into(),
             target: entity.into(),
             tokens,

@@ -23,7 +23,7 @@ use tokio::{
 use super::{connection::Namespace, management::Management, recovery::Failure};
 use crate::{
     confirm::Confirmation,
-    delivery::{SettleError, Settlement, Settler},
+    delivery::{Settle, SettleError, Settlement},
     error::Error,
     retry::retry,
 };
@@ -119,7 +119,7 @@ pub(super) struct AmqpSettler {
 }
 
 #[async_trait]
-impl Settler for AmqpSettler {
+impl Settle for AmqpSettler {
     async fn settle(&self, lock: LockToken, settlement: Settlement) -> Result<(), SettleError> {
         if let Some(outcome) = LinkOutcome::of(&settlement)
             && self.over_link(lock, outcome).await == OnLink::Done

@@ -8,7 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::way::Proxy;
+use crate::transport::Proxy;
 
 /// No sensible proxy says more before it opens the tunnel.
 const LONGEST_ANSWER: u64 = 16 * 1024;

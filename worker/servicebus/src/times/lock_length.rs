@@ -12,7 +12,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::reading::Reading;
+use super::reading::ClockReading;
 
 /// The shortest lock that a queue can have. What is not known is taken for this: renewing too often costs a few
 /// requests, too late costs the lock.
@@ -69,7 +69,7 @@ impl LockLength {
 
     /// By how much this machine is ahead for certain, negative if it is behind; nothing if the times of messages
     /// allow that its clock is right. Ahead, it is by up to the length of a lock more.
-    pub(super) fn proven_ahead(&self, now: Reading) -> Option<SignedDuration> {
+    pub(super) fn proven_ahead(&self, now: ClockReading) -> Option<SignedDuration> {
         let known = *self.known();
         let (reached, latest, wall) = (known.reached?, known.latest?, now.wall.as_duration());
         let earliest = reached.at_least(now.instant);
@@ -150,7 +150,7 @@ mod tests {
                 let length = known.length(start + passed, || None);
                 prop_assert!(length <= lock, "{length:?} of {lock:?}");
                 prop_assert!(length >= SHORTEST, "{length:?} of {lock:?}");
-                let right = Reading { instant: start + passed, wall: now };
+                let right = ClockReading { instant: start + passed, wall: now };
                 prop_assert_eq!(known.proven_ahead(right), None);
             }
         }

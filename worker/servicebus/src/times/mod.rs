@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use self::lock_length::LockLength;
 pub use self::{
-    reading::Reading,
+    reading::ClockReading,
     service_clock::{ServiceClock, date},
 };
 
@@ -51,7 +51,7 @@ impl Times {
     /// How long a lock holds from the moment it was taken or renewed, as far as is known; if nothing is, as long as
     /// the shortest that Service Bus has.
     #[must_use]
-    pub fn lock_length(&self, now: Reading) -> Duration {
+    pub fn lock_length(&self, now: ClockReading) -> Duration {
         self.locks.length(now.instant, || {
             let ahead = self.service_bus.ahead(now).or_else(|| self.reference.ahead(now))?;
             now.wall.checked_sub(ahead).ok()
@@ -61,25 +61,25 @@ impl Times {
     /// By how much this machine is ahead of Service Bus; negative if it is behind. Its management interface tells;
     /// where that is not asked, what the times of messages prove.
     #[must_use]
-    pub fn ahead_of_service_bus(&self, now: Reading) -> Option<SignedDuration> {
+    pub fn ahead_of_service_bus(&self, now: ClockReading) -> Option<SignedDuration> {
         self.service_bus.ahead(now).or_else(|| self.locks.proven_ahead(now))
     }
 
     /// The time now by the clock of Service Bus, for what the two of us have to agree on: signatures, ages.
     #[must_use]
-    pub fn at_service_bus(&self, now: Reading) -> Timestamp {
+    pub fn at_service_bus(&self, now: ClockReading) -> Timestamp {
         self.by_service_bus(now.wall, now)
     }
 
     /// A time of our clock by that of Service Bus.
     #[must_use]
-    pub fn by_service_bus(&self, time: Timestamp, now: Reading) -> Timestamp {
+    pub fn by_service_bus(&self, time: Timestamp, now: ClockReading) -> Timestamp {
         corrected(time, self.ahead_of_service_bus(now).or_else(|| self.reference.ahead(now)))
     }
 
     /// The time now by the clock of that other service, for what it judges.
     #[must_use]
-    pub fn at_reference(&self, now: Reading) -> Timestamp {
+    pub fn at_reference(&self, now: ClockReading) -> Timestamp {
         corrected(now.wall, self.reference.ahead(now))
     }
 }
@@ -120,18 +120,21 @@ mod tests {
     const HOUR: i64 = 3_600;
 
     /// A worker whose clock is off by this much, the time being that of the services.
-    fn world(off: i64) -> (Timestamp, Reading) {
+    fn world(off: i64) -> (Timestamp, ClockReading) {
         let truth: Timestamp = "2026-03-02T08:00:00Z".parse().expect("a time");
-        (truth, Reading { instant: Instant::now(), wall: truth + SignedDuration::from_secs(off) })
+        (truth, ClockReading { instant: Instant::now(), wall: truth + SignedDuration::from_secs(off) })
     }
 
-    fn later(then: Reading, seconds: u64) -> Reading {
-        let Reading { instant, wall } = then;
-        Reading { instant: instant + Duration::from_secs(seconds), wall: wall + Duration::from_secs(seconds) }
+    fn later(then: ClockReading, seconds: u64) -> ClockReading {
+        let ClockReading { instant, wall } = then;
+        ClockReading {
+            instant: instant + Duration::from_secs(seconds),
+            wall: wall + Duration::from_secs(seconds),
+        }
     }
 
     /// The length that a worker takes locks for, with a clock that is off and messages that have waited.
-    fn length(off: i64, lock: u64, waited: u64, tell: impl Fn(&Times, Timestamp, Reading)) -> u64 {
+    fn length(off: i64, lock: u64, waited: u64, tell: impl Fn(&Times, Timestamp, ClockReading)) -> u64 {
         let (truth, now) = world(off);
         let times = Times::default();
         tell(&times, truth, now);
@@ -141,9 +144,9 @@ mod tests {
     }
 
     /// Three answers a second apart, the last of them now.
-    fn dated(clock: &ServiceClock, truth: Timestamp, now: Reading) {
+    fn dated(clock: &ServiceClock, truth: Timestamp, now: ClockReading) {
         for before in [2, 1, 0].map(Duration::from_secs) {
-            let then = Reading { instant: now.instant - before, wall: now.wall - before };
+            let then = ClockReading { instant: now.instant - before, wall: now.wall - before };
             clock.told(truth - before, then.instant, then);
         }
     }

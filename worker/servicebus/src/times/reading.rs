@@ -7,14 +7,14 @@ use crate::clock;
 
 /// The two clocks of this machine, read together.
 #[derive(Clone, Copy, Debug)]
-pub struct Reading {
+pub struct ClockReading {
     /// The one that only goes forward.
     pub instant: Instant,
     /// The one that people set.
     pub wall: Timestamp,
 }
 
-impl Reading {
+impl ClockReading {
     /// Both as they are now.
     #[must_use]
     pub fn now() -> Self {

@@ -13,7 +13,7 @@ use http::{
 use jiff::{SignedDuration, Timestamp, fmt::rfc2822};
 use tokio::time::Instant;
 
-use super::reading::Reading;
+use super::reading::ClockReading;
 
 /// Answers that are remembered.
 const KEPT: usize = 7;
@@ -36,14 +36,14 @@ pub struct ServiceClock(Mutex<VecDeque<Sample>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Sample {
-    at: Reading,
+    at: ClockReading,
     /// By how much this machine was ahead.
     ahead: SignedDuration,
 }
 
 impl ServiceClock {
     /// An answer came with these headers, which had been asked for at `asked`.
-    pub fn answered(&self, headers: &HeaderMap, asked: Instant, now: Reading) {
+    pub fn answered(&self, headers: &HeaderMap, asked: Instant, now: ClockReading) {
         // An age says that the answer comes from a cache, and its date with it.
         if !self.wants(now.instant) || headers.contains_key(AGE) {
             return;
@@ -54,7 +54,7 @@ impl ServiceClock {
     }
 
     /// The same with a date that was read.
-    pub fn told(&self, date: Timestamp, asked: Instant, now: Reading) {
+    pub fn told(&self, date: Timestamp, asked: Instant, now: ClockReading) {
         let took = now.instant.saturating_duration_since(asked);
         if took > LONGEST_CALL {
             return;
@@ -69,7 +69,7 @@ impl ServiceClock {
 
     /// By how much this machine is ahead of the service, negative if it is behind; nothing while too few answers tell.
     #[must_use]
-    pub fn ahead(&self, now: Reading) -> Option<SignedDuration> {
+    pub fn ahead(&self, now: ClockReading) -> Option<SignedDuration> {
         let mut ahead: Vec<_> =
             self.samples().iter().filter(|sample| sample.holds(now)).map(|sample| sample.ahead).collect();
         ahead.sort_unstable();
@@ -99,7 +99,7 @@ pub fn date(headers: &HeaderMap) -> Option<Timestamp> {
 impl Sample {
     /// Whether it still says something: the wall clock was not set since, nor did the machine sleep, after which its
     /// two clocks would not have gone the same way.
-    fn holds(&self, now: Reading) -> bool {
+    fn holds(&self, now: ClockReading) -> bool {
         let passed = now.instant.saturating_duration_since(self.at.instant);
         let by_wall = now.wall.duration_since(self.at.wall);
         let drift = SignedDuration::try_from(passed / 1_000).unwrap_or_default();
@@ -112,13 +112,13 @@ impl Sample {
 mod tests {
     use super::*;
 
-    fn start() -> Reading {
-        Reading { instant: Instant::now(), wall: "2026-03-02T08:00:00Z".parse().expect("a time") }
+    fn start() -> ClockReading {
+        ClockReading { instant: Instant::now(), wall: "2026-03-02T08:00:00Z".parse().expect("a time") }
     }
 
-    fn after(start: Reading, seconds: u64) -> Reading {
+    fn after(start: ClockReading, seconds: u64) -> ClockReading {
         let passed = Duration::from_secs(seconds);
-        Reading { instant: start.instant + passed, wall: start.wall + passed }
+        ClockReading { instant: start.instant + passed, wall: start.wall + passed }
     }
 
     /// What is known after answers a minute apart, each dated so many seconds ahead of the wall clock.
@@ -158,7 +158,7 @@ mod tests {
         }
         let kept = after(start, 60);
         assert_eq!(clock.ahead(kept).map(|ahead| ahead.as_hours()), Some(-2));
-        let set = Reading { wall: kept.wall + Duration::from_hours(2), ..kept };
+        let set = ClockReading { wall: kept.wall + Duration::from_hours(2), ..kept };
         assert_eq!(clock.ahead(set), None);
         assert_eq!(clock.ahead(after(start, 5 * 3_600)), None, "too old");
     }

@@ -9,7 +9,7 @@ use shared::{
     lanes::Success,
     mark::Mark,
     patch::{PropertyValue, UserWrite},
-    plan::{Forced, LinkMatch, Needless, Plan, Planner},
+    plan::{Forced, LinkMatch, Plan, Planner, SkipReason},
     property::Property,
     reason::{DeadLetter, chain},
     version::Version,
@@ -45,7 +45,7 @@ pub(super) struct Case {
 /// How it ended.
 pub(in crate::commands) enum End {
     /// There is nothing to write.
-    Nothing(Needless),
+    Nothing(SkipReason),
     /// It cannot be planned.
     Impossible(DeadLetter),
     /// It was compared with the user, and perhaps written.
@@ -79,7 +79,7 @@ impl Case {
         Self { change: None, left_out: Vec::new(), end: End::Impossible(letter) }
     }
 
-    pub(super) fn nothing(why: Needless) -> Self {
+    pub(super) fn nothing(why: SkipReason) -> Self {
         Self { change: None, left_out: Vec::new(), end: End::Nothing(why) }
     }
 

@@ -9,7 +9,7 @@ use anyhow::bail;
 use servicebus::Message;
 use shared::{
     change::Change,
-    engine::intake::Read,
+    engine::intake::DecodedBody,
     ids::{ContactId, SequenceNumber},
 };
 use uuid::Uuid;
@@ -106,8 +106,8 @@ async fn carry_out(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode>
     let message = message(settings, args).await?;
     let cases = match judge::report(&message) {
         Err(letter) => vec![Case::unread(letter)],
-        Ok(Read::Nothing(why)) => vec![Case::nothing(why)],
-        Ok(Read::Changes(changes, unread)) => {
+        Ok(DecodedBody::Nothing(why)) => vec![Case::nothing(why)],
+        Ok(DecodedBody::Changes(changes, unread)) => {
             let directory = wiring::directory(settings, wiring::clients(&settings.connection)?);
             let directory = if args.overrule { directory.taking_over() } else { directory };
             let order = Order { directory: &directory, settings, write: args.yes, overrule: args.overrule };

@@ -4,7 +4,7 @@ use std::{process::ExitCode, time::Duration};
 
 use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
 use serde_json::Value;
-use servicebus::{admin::Properties, clock};
+use servicebus::{admin::EntityProperties, clock};
 use shared::shown::brief;
 use tokio::time::timeout;
 
@@ -14,7 +14,7 @@ use crate::{
         queues::{Queues, choose},
         wiring,
     },
-    operate::dead_letters::{AGES, Census, Key, Letter, Selection},
+    operate::dead_letters::{AGES, DeadLetterGroups, Key, Letter, Selection},
     settings::{
         Settings,
         check::{Caution, cautions},
@@ -43,7 +43,7 @@ pub struct Args {
 /// Counts.
 pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
     let queues = Queues::open(settings, None)?;
-    let mut census = Census::new(args.by.clone(), clock::now());
+    let mut census = DeadLetterGroups::new(args.by.clone(), clock::now());
     let counting = choose(&queues.looking, settings, &args.selection, |message| {
         census.add(&Letter::of(message));
         Ok(())
@@ -64,14 +64,14 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
 }
 
 /// How the queue is set up, if we may know: it can be that dead letters are not where they are looked for.
-async fn properties(settings: &Settings) -> Option<Properties> {
+async fn properties(settings: &Settings) -> Option<EntityProperties> {
     let clients = wiring::clients(&settings.connection).ok()?;
     let admin = wiring::admin(&settings.bus, &clients);
     let described = timeout(PATIENCE, admin.describe()).await.ok()?;
     described.ok().map(|described| described.properties)
 }
 
-fn table(census: &Census) -> String {
+fn table(census: &DeadLetterGroups) -> String {
     if census.total() == 0 {
         return "No dead letters.\n".to_owned();
     }

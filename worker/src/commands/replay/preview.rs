@@ -18,7 +18,7 @@ use crate::{
         screen::Screen,
         wiring,
     },
-    graph::{GraphClient, Priority},
+    graph::{GraphClient, ThrottlePriority},
     operate::{
         dead_letters::{Letter, Selection},
         replay::File,
@@ -41,7 +41,7 @@ pub(super) struct Question<'a> {
 pub(super) async fn show(settings: &Settings, asked: &Question<'_>) -> anyhow::Result<ExitCode> {
     let queues = Queues::open(settings, None)?;
     let graph = if asked.online {
-        Some(wiring::directory_for(settings, wiring::clients(&settings.connection)?, Priority::Low))
+        Some(wiring::directory_for(settings, wiring::clients(&settings.connection)?, ThrottlePriority::Low))
     } else {
         None
     };

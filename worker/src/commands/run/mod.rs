@@ -15,8 +15,8 @@ use super::{
 use crate::{
     commands::global::Global,
     identity::Clients,
-    operate::backlog::{self, Pace, Reader, Thoroughness},
-    run::{Pipeline, Policy},
+    operate::backlog::{self, PollInterval, Reader, SampleLimits},
+    run::{Pipeline, PipelineOptions},
     settings::Settings,
     status_page,
     telemetry::{Constants, Observer, Tally, logging, otlp::Export, trace::Tracer},
@@ -86,7 +86,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     if let Some(listener) = listener {
         show(listener, &observer)?;
     }
-    let (policy, stopped) = (Policy::of(&settings), stop_signal()?);
+    let (policy, stopped) = (PipelineOptions::of(&settings), stop_signal()?);
     Pipeline::new(queue, Arc::new(directory), policy, Arc::clone(&observer)).run(stopped.clone()).await;
     if let Some(export) = export {
         export.finish().await;
@@ -116,9 +116,9 @@ fn read_queue(
     let admin = || wiring::admin_by(&settings.bus, clients, Arc::clone(&way.tokens));
     tokio::spawn(admin().get_acquainted());
     let (queue, dead_letters) = (Arc::new(queue.browser()), Arc::new(queue.dead_letter_browser()));
-    let reader = Reader::new(admin(), queue, dead_letters, Thoroughness::GAUGES, clock::now);
+    let reader = Reader::new(admin(), queue, dead_letters, SampleLimits::GAUGES, clock::now);
     let observer = Arc::clone(observer);
-    tokio::spawn(backlog::poll(reader, Pace::new(interval), move |reading| {
+    tokio::spawn(backlog::poll(reader, PollInterval::new(interval), move |reading| {
         observer.metrics.queue.send_replace(reading);
     }));
 }

@@ -10,7 +10,7 @@ use tokio::{sync::watch, time::sleep};
 
 use crate::{
     commands::{json_line, print, runtime::stop_signal, wiring},
-    graph::{GraphClient, Priority},
+    graph::{GraphClient, ThrottlePriority},
     preview::{
         Compared, Preview,
         render::{self, Values},
@@ -58,7 +58,7 @@ struct Summary {
 pub(super) async fn run(settings: Settings, args: &Args) -> anyhow::Result<()> {
     let clients = wiring::clients(&settings.connection)?;
     let queue = wiring::queue_without_intake(&wiring::queue_settings(&settings, &clients))?;
-    let directory = args.online.then(|| wiring::directory_for(&settings, clients, Priority::Low));
+    let directory = args.online.then(|| wiring::directory_for(&settings, clients, ThrottlePriority::Low));
     let mut stop = stop_signal()?;
     let mut summary = Summary::default();
     let walked = tokio::select! {

@@ -6,8 +6,8 @@
 //! to treat it like the original: how often it came back, when it was first seen, and its place in the order.
 
 use jiff::Timestamp;
-use servicebus::{Message, Outgoing, Properties, Property};
-use shared::urgency::Urgency;
+use servicebus::{ApplicationProperties, ApplicationValue, Message, Outgoing};
+use shared::priority::Priority;
 use uuid::Uuid;
 
 use super::{
@@ -28,18 +28,18 @@ pub fn copy(message: &Message, now: Timestamp) -> Option<Outgoing> {
     let (past, original) = (DeliveryHistory::at(message, now), original(message));
     let attempt = past.attempt + 1;
     let mut properties = remembered(message, now);
-    properties.set(ATTEMPT, Property::I64(i64::from(attempt)));
+    properties.set(ATTEMPT, ApplicationValue::I64(i64::from(attempt)));
     properties.remove(DUE);
     if shows_failure(message) || is_late(message, now) {
         // As if a replay had put it back when it was sent again.
         without_failure(&mut properties);
-        properties.set(REPLAYED_AT, Property::I64(past.since.unwrap_or(now).as_millisecond()));
+        properties.set(REPLAYED_AT, ApplicationValue::I64(past.since.unwrap_or(now).as_millisecond()));
     }
     // The same copy made twice, by two replicas say, gets the same id, and so is one copy to a queue that
     // detects duplicates. A dead letter that is sent again begins a new row of ids, or the queue would drop its
     // copies for those of its first life.
     let life = match properties.get(REPLAYED_AT) {
-        Some(Property::I64(at)) => format!("/{at}"),
+        Some(ApplicationValue::I64(at)) => format!("/{at}"),
         _ => String::new(),
     };
     outgoing(message, properties, &format!("{original}/{}/{attempt}{life}", past.arrival))
@@ -48,7 +48,7 @@ pub fn copy(message: &Message, now: Timestamp) -> Option<Outgoing> {
 /// The copy with the time at which the queue shall show it.
 #[must_use]
 pub fn due(mut copy: Outgoing, at: Timestamp) -> Outgoing {
-    copy.properties.set(DUE, Property::I64(at.as_millisecond()));
+    copy.properties.set(DUE, ApplicationValue::I64(at.as_millisecond()));
     copy
 }
 
@@ -60,27 +60,27 @@ pub fn due(mut copy: Outgoing, at: Timestamp) -> Outgoing {
 pub fn replayed(message: &Message, replay: Uuid, now: Timestamp) -> Option<Outgoing> {
     let mut properties = remembered(message, now);
     // Due at once: if it becomes a dead letter again, and a tool sends it again, that shows by how late it is.
-    properties.set(DUE, Property::I64(now.as_millisecond()));
+    properties.set(DUE, ApplicationValue::I64(now.as_millisecond()));
     without_failure(&mut properties);
     let generation = DeliveryHistory::of(message).generation + 1;
-    properties.set(REPLAYS, Property::I64(i64::from(generation)));
-    properties.set(REPLAY_ID, Property::from(&*replay.to_string()));
-    properties.set(REPLAYED_AT, Property::I64(now.as_millisecond()));
-    properties.set(REPLAYED_SEQUENCE, Property::I64(message.sequence.0));
+    properties.set(REPLAYS, ApplicationValue::I64(i64::from(generation)));
+    properties.set(REPLAY_ID, ApplicationValue::from(&*replay.to_string()));
+    properties.set(REPLAYED_AT, ApplicationValue::I64(now.as_millisecond()));
+    properties.set(REPLAYED_SEQUENCE, ApplicationValue::I64(message.sequence.0));
     // The same for every try of one run, so that a queue that detects duplicates takes only one of them; another
     // one for every run, or the queue would drop what was put back before.
     outgoing(message, properties, &format!("replay/{replay}/{}", message.sequence))
 }
 
 /// Takes off what stands there about the failure, all but its reason.
-fn without_failure(properties: &mut Properties) {
+fn without_failure(properties: &mut ApplicationProperties) {
     let reason = properties.remove(DEAD_LETTER_REASON);
     for failure in [DEAD_LETTER_DESCRIPTION, CODE, TARGET] {
         properties.remove(failure);
     }
-    if let Some(Property::Text(reason)) = reason {
+    if let Some(ApplicationValue::Text(reason)) = reason {
         let reason: String = reason.chars().take(LONGEST_REASON).collect();
-        properties.set(REPLAYED_REASON, Property::from(&*reason));
+        properties.set(REPLAYED_REASON, ApplicationValue::from(&*reason));
     }
 }
 
@@ -88,33 +88,33 @@ fn without_failure(properties: &mut Properties) {
 ///
 /// A dead letter has its number from the dead-letter queue. That is never above the one it had in the queue itself,
 /// so a replayed change is at worst taken for older than another one of the same version, never for newer.
-fn remembered(message: &Message, now: Timestamp) -> Properties {
+fn remembered(message: &Message, now: Timestamp) -> ApplicationProperties {
     let past = DeliveryHistory::of(message);
     let mut properties = message.properties.clone();
     // What a failure left, or a sender put there.
     for name in [CODE, TARGET, REPLAYS, REPLAYED_AT] {
         properties.remove(name);
     }
-    if past.urgency == Urgency::Live {
+    if past.urgency == Priority::Live {
         for name in [REPLAY_ID, REPLAYED_SEQUENCE, REPLAYED_REASON] {
             properties.remove(name);
         }
     }
     if past.generation > 0 {
-        properties.set(REPLAYS, Property::I64(i64::from(past.generation)));
+        properties.set(REPLAYS, ApplicationValue::I64(i64::from(past.generation)));
     }
     // Of a replayed message always: without it, its age would begin anew with every copy.
-    let told = past.urgency == Urgency::Replayed || past.since != past.first_seen;
+    let told = past.urgency == Priority::Replayed || past.since != past.first_seen;
     if let (Some(since), true) = (past.since, told) {
-        properties.set(REPLAYED_AT, Property::I64(since.as_millisecond()));
+        properties.set(REPLAYED_AT, ApplicationValue::I64(since.as_millisecond()));
     }
-    properties.set(FIRST_SEEN, Property::I64(past.first_seen.unwrap_or(now).as_millisecond()));
-    properties.set(SEQUENCE, Property::I64(past.arrival.0));
-    properties.set(ORIGINAL_ID, Property::from(&*original(message)));
+    properties.set(FIRST_SEEN, ApplicationValue::I64(past.first_seen.unwrap_or(now).as_millisecond()));
+    properties.set(SEQUENCE, ApplicationValue::I64(past.arrival.0));
+    properties.set(ORIGINAL_ID, ApplicationValue::from(&*original(message)));
     properties
 }
 
-fn outgoing(message: &Message, properties: Properties, id: &str) -> Option<Outgoing> {
+fn outgoing(message: &Message, properties: ApplicationProperties, id: &str) -> Option<Outgoing> {
     let body = message.body.as_ref().ok()?.clone();
     let name = [id.as_bytes(), b"/", &body].concat();
     Some(Outgoing {

@@ -13,7 +13,7 @@ fn message() -> Message {
         enqueued: Some(Timestamp::from_second(1_000).expect("small")),
         message_id: Some("m-1".into()),
         content_type: Some("application/json".into()),
-        properties: [("who", Property::from("dataverse"))].into_iter().collect(),
+        properties: [("who", ApplicationValue::from("dataverse"))].into_iter().collect(),
         body: Ok(Bytes::from_static(b"{}")),
         ..Message::default()
     }
@@ -21,7 +21,7 @@ fn message() -> Message {
 
 fn its_own() -> DeliveryHistory {
     let enqueued = message().enqueued;
-    let (arrival, urgency) = (SequenceNumber(42), Urgency::Live);
+    let (arrival, urgency) = (SequenceNumber(42), Priority::Live);
     DeliveryHistory { attempt: 0, generation: 0, first_seen: enqueued, since: enqueued, arrival, urgency }
 }
 
@@ -58,7 +58,7 @@ fn what_a_replay_puts_back_is_the_original_without_its_failure_and_with_an_id_of
     let (now, run) = (Timestamp::from_second(2_000).expect("small"), Uuid::from_u128(7));
     let mut dead = delivered(copy(&message(), now).expect("has a body"), 5);
     for (name, text) in [(DEAD_LETTER_REASON, "Why"), (DEAD_LETTER_DESCRIPTION, "because"), (CODE, "c")] {
-        dead.properties.set(name, Property::from(text));
+        dead.properties.set(name, ApplicationValue::from(text));
     }
     let put_back = replayed(&dead, run, now).expect("has a body");
     assert_eq!(replayed(&dead, run, now).expect("has a body").message_id, put_back.message_id);
@@ -75,14 +75,14 @@ fn what_a_replay_puts_back_is_the_original_without_its_failure_and_with_an_id_of
             attempt: 1,
             generation: 1,
             since: Some(now),
-            urgency: Urgency::Replayed,
+            urgency: Priority::Replayed,
             ..its_own()
         }
     );
     assert_eq!(replayed_by(&again, run), Some(SequenceNumber(5)));
     assert_eq!((replayed_by(&again, Uuid::from_u128(8)), replayed_by(&dead, run)), (None, None));
     let twice = replayed(&delivered(replayed(&again, run, now).expect("body"), 91), run, now).expect("body");
-    assert_eq!(twice.properties.get(REPLAYS), Some(&Property::I64(3)));
+    assert_eq!(twice.properties.get(REPLAYS), Some(&ApplicationValue::I64(3)));
 }
 
 #[test]
@@ -93,21 +93,23 @@ fn an_original_is_its_own_past() {
 #[test]
 fn what_was_put_back_can_wait_and_its_age_counts_from_then_also_when_it_comes_back() {
     let mut replayed = Message { enqueued: at(6_000).into(), ..message() };
-    for (name, value) in
-        [(REPLAY_ID, run()), (REPLAYS, Property::I64(1)), (REPLAYED_AT, Property::I64(5_000_000))]
-    {
+    for (name, value) in [
+        (REPLAY_ID, run()),
+        (REPLAYS, ApplicationValue::I64(1)),
+        (REPLAYED_AT, ApplicationValue::I64(5_000_000)),
+    ] {
         replayed.properties.set(name, value);
     }
     let (since, first_seen) = (Some(at(5_000)), Some(at(6_000)));
-    let past = DeliveryHistory { since, first_seen, generation: 1, urgency: Urgency::Replayed, ..its_own() };
+    let past = DeliveryHistory { since, first_seen, generation: 1, urgency: Priority::Replayed, ..its_own() };
     assert_eq!(DeliveryHistory::of(&replayed), past);
     let copy = copy(&replayed, at(6_000)).expect("has a body");
     assert_eq!(DeliveryHistory::of(&delivered(copy, 50)), DeliveryHistory { attempt: 1, ..past });
 }
 
 /// The name of a run of replay.
-fn run() -> Property {
-    Property::from(&*Uuid::from_u128(7).to_string())
+fn run() -> ApplicationValue {
+    ApplicationValue::from(&*Uuid::from_u128(7).to_string())
 }
 
 fn at(second: i64) -> Timestamp {
@@ -115,7 +117,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 /// A copy of a change of second 1,000 that was due at second 2,000, with these properties besides.
-fn returned(enqueued: i64, properties: &[(&str, Property)]) -> Message {
+fn returned(enqueued: i64, properties: &[(&str, ApplicationValue)]) -> Message {
     let copy = due(copy(&message(), at(1_900)).expect("has a body"), at(2_000));
     let mut message = Message { enqueued: Some(at(enqueued)), ..delivered(copy, 50) };
     for (name, value) in properties {
@@ -126,9 +128,9 @@ fn returned(enqueued: i64, properties: &[(&str, Property)]) -> Message {
 
 #[test]
 fn what_was_sent_again_by_hand_counts_from_then_and_so_do_its_copies() {
-    let why = [(DEAD_LETTER_REASON, Property::from("RetryBudgetExhausted"))];
-    let text = [(DEAD_LETTER_DESCRIPTION, Property::from("tried for a day"))];
-    let replay = [(REPLAY_ID, run()), (REPLAYED_AT, Property::I64(1_500_000))];
+    let why = [(DEAD_LETTER_REASON, ApplicationValue::from("RetryBudgetExhausted"))];
+    let text = [(DEAD_LETTER_DESCRIPTION, ApplicationValue::from("tried for a day"))];
+    let replay = [(REPLAY_ID, run()), (REPLAYED_AT, ApplicationValue::I64(1_500_000))];
     let replay_with_reason = [&replay[..], &why].concat();
     // What it carries; when it reached the queue, when we look at it, and from when it counts.
     let table: [(&str, &[_], [i64; 3]); 9] = [
@@ -170,7 +172,7 @@ fn what_a_replay_put_back_and_a_tool_sent_again_counts_from_the_last_of_them() {
 
 #[test]
 fn copies_of_what_was_sent_again_twice_are_not_taken_for_each_other() {
-    let sent = |enqueued| returned(enqueued, &[(DEAD_LETTER_REASON, Property::from("Why"))]);
+    let sent = |enqueued| returned(enqueued, &[(DEAD_LETTER_REASON, ApplicationValue::from("Why"))]);
     let id = |message: &Message| copy(message, at(99_000)).expect("has a body").message_id;
     let ids = [id(&returned(2_000, &[])), id(&sent(50_000)), id(&sent(60_000))];
     assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2]);
@@ -180,22 +182,22 @@ fn copies_of_what_was_sent_again_twice_are_not_taken_for_each_other() {
 #[test]
 fn properties_that_somebody_else_filled_with_nonsense_are_ignored() {
     let mut strange = message();
-    strange.properties.set(ATTEMPT, Property::from("many"));
-    strange.properties.set(FIRST_SEEN, Property::I64(i64::MAX));
+    strange.properties.set(ATTEMPT, ApplicationValue::from("many"));
+    strange.properties.set(FIRST_SEEN, ApplicationValue::I64(i64::MAX));
     assert_eq!(DeliveryHistory::of(&strange), DeliveryHistory::of(&message()));
 }
 
 #[test]
 fn a_forged_past_is_believed_within_bounds() {
     let (hour, enqueued) = (3_600, 100_000_000);
-    let of = |properties: &[(&str, Property)]| {
+    let of = |properties: &[(&str, ApplicationValue)]| {
         let properties = properties.iter().map(|(name, value)| (*name, value.clone())).collect();
         DeliveryHistory::of(&Message { enqueued: Some(at(enqueued)), properties, ..message() })
     };
     let own = of(&[]);
-    let millis = |second: i64| Property::I64(second * 1_000);
-    let once = (ATTEMPT, Property::I64(1));
-    let (replays, number) = ((REPLAYS, Property::I64(1)), (SEQUENCE, Property::I64(7)));
+    let millis = |second: i64| ApplicationValue::I64(second * 1_000);
+    let once = (ATTEMPT, ApplicationValue::I64(1));
+    let (replays, number) = ((REPLAYS, ApplicationValue::I64(1)), (SEQUENCE, ApplicationValue::I64(7)));
     let returned = DeliveryHistory { attempt: 1, ..own };
     // What a sender has written, and what is believed of it.
     let table: [(&str, Vec<_>, DeliveryHistory); 12] = [
@@ -214,18 +216,26 @@ fn a_forged_past_is_believed_within_bounds() {
         (
             "put back in the future",
             vec![replays.clone(), (REPLAY_ID, run()), (REPLAYED_AT, millis(enqueued + 9 * hour))],
-            DeliveryHistory { generation: 1, urgency: Urgency::Replayed, ..own },
+            DeliveryHistory { generation: 1, urgency: Priority::Replayed, ..own },
         ),
         ("put back by nobody", vec![(REPLAY_ID, run()), (REPLAYED_AT, millis(enqueued - hour))], own),
         (
             "put back by what is no run",
-            vec![replays.clone(), (REPLAY_ID, Property::from("a run\x1b[2J"))],
+            vec![replays.clone(), (REPLAY_ID, ApplicationValue::from("a run\x1b[2J"))],
             DeliveryHistory { generation: 1, ..own },
         ),
-        ("come back more often than can be", vec![(ATTEMPT, Property::I64(i64::from(u32::MAX)))], own),
-        ("come back less than never", vec![(ATTEMPT, Property::I64(-1)), (REPLAYS, Property::I64(-1))], own),
+        (
+            "come back more often than can be",
+            vec![(ATTEMPT, ApplicationValue::I64(i64::from(u32::MAX)))],
+            own,
+        ),
+        (
+            "come back less than never",
+            vec![(ATTEMPT, ApplicationValue::I64(-1)), (REPLAYS, ApplicationValue::I64(-1))],
+            own,
+        ),
         ("the number of another", vec![number.clone()], own),
-        ("no number", vec![once.clone(), (SEQUENCE, Property::I64(-7))], returned),
+        ("no number", vec![once.clone(), (SEQUENCE, ApplicationValue::I64(-7))], returned),
         (
             "the number of another, come back",
             vec![once, number],
@@ -246,13 +256,13 @@ fn who_takes_the_number_of_another_message_does_not_become_it() {
     for (name, value) in copied.properties.iter() {
         forged.properties.set(name, value.clone());
     }
-    forged.properties.set(ATTEMPT, Property::I64(5));
+    forged.properties.set(ATTEMPT, ApplicationValue::I64(5));
     let lineage = |message: &Message| DeliveryHistory::of(message).lineage(message);
     assert_eq!(lineage(&forged).origin, lineage(&honest).origin);
     assert_ne!(lineage(&forged).content, lineage(&honest).content);
     assert_eq!(lineage(&delivered(copied.clone(), 50)).content, lineage(&honest).content);
     // Not even where it also claims to be the message that the copy is made of.
-    forged.properties.set(ATTEMPT, Property::I64(0));
+    forged.properties.set(ATTEMPT, ApplicationValue::I64(0));
     assert_ne!(copy(&forged, at(2_000)).expect("has a body").message_id, copied.message_id);
 }
 
@@ -260,7 +270,7 @@ fn who_takes_the_number_of_another_message_does_not_become_it() {
 fn what_the_sender_says_of_a_failure_is_not_carried_on() {
     let mut forged = message();
     for name in [CODE, TARGET, REPLAY_ID, REPLAYED_SEQUENCE, REPLAYED_REASON, REPLAYED_AT, REPLAYS] {
-        forged.properties.set(name, Property::from("forged"));
+        forged.properties.set(name, ApplicationValue::from("forged"));
     }
     let copy = copy(&forged, at(2_000)).expect("has a body");
     let names: Vec<_> = copy.properties.iter().map(|(name, _)| name).collect();
@@ -271,14 +281,14 @@ fn what_the_sender_says_of_a_failure_is_not_carried_on() {
 fn a_replay_that_does_not_say_when_makes_no_message_younger_with_every_copy() {
     let mut forged = message();
     forged.properties.set(REPLAY_ID, run());
-    forged.properties.set(REPLAYS, Property::I64(1));
+    forged.properties.set(REPLAYS, ApplicationValue::I64(1));
     let since = DeliveryHistory::of(&forged).since;
     let copied = delivered(copy(&forged, at(2_000)).expect("has a body"), 50);
     let later = Message { enqueued: Some(at(9_000)), ..copied };
     assert_eq!(DeliveryHistory::of(&later).since, since);
 }
 
-fn any_mark() -> impl Strategy<Value = (&'static str, Property)> {
+fn any_mark() -> impl Strategy<Value = (&'static str, ApplicationValue)> {
     let names = [
         ATTEMPT,
         FIRST_SEEN,
@@ -294,13 +304,13 @@ fn any_mark() -> impl Strategy<Value = (&'static str, Property)> {
         DEAD_LETTER_DESCRIPTION,
     ];
     let value = prop_oneof![
-        any::<i64>().prop_map(Property::I64),
-        (0_i64..5).prop_map(Property::I64),
-        (0_i64..400_000).prop_map(|second| Property::I64(second * 1_000)),
-        any::<i32>().prop_map(Property::I32),
+        any::<i64>().prop_map(ApplicationValue::I64),
+        (0_i64..5).prop_map(ApplicationValue::I64),
+        (0_i64..400_000).prop_map(|second| ApplicationValue::I64(second * 1_000)),
+        any::<i32>().prop_map(ApplicationValue::I32),
         Just(run()),
-        any::<String>().prop_map(|text| Property::Text(text.into())),
-        Just(Property::Null),
+        any::<String>().prop_map(|text| ApplicationValue::Text(text.into())),
+        Just(ApplicationValue::Null),
     ];
     (select(names.to_vec()), value)
 }

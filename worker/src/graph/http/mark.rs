@@ -3,8 +3,8 @@
 use shared::{
     ids::UserId,
     patch::{PropertyValue, UserWrite},
-    reconcile::{Body, Reading},
-    urgency::Urgency,
+    priority::Priority,
+    reconcile::{Body, ReadPolicy},
 };
 
 use super::GraphClient;
@@ -13,7 +13,7 @@ use crate::graph::Error;
 impl GraphClient {
     /// The text of the guard's attribute. `None` if it is empty, and without a guard.
     pub async fn mark(&self, user: UserId) -> Result<Option<Box<str>>, Error> {
-        let reading = Reading { guard: self.reading.guard.clone(), ..Reading::default() };
+        let reading = ReadPolicy { guard: self.reading.guard.clone(), ..ReadPolicy::default() };
         if reading.guard.is_none() {
             return Ok(None);
         }
@@ -35,7 +35,7 @@ pub(super) fn nothing(user: UserId) -> UserWrite {
         user,
         entries: Vec::new(),
         known: Vec::new(),
-        urgency: Urgency::default(),
+        urgency: Priority::default(),
         contacts: Vec::new(),
     }
 }

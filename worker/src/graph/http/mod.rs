@@ -22,19 +22,19 @@ use shared::{
     ids::UserId,
     lanes::Success,
     patch::{PropertyValue, UserWrite},
+    priority::Priority,
     property::Property,
-    reconcile::{self, Body, Current, Reading, Reconciled},
+    reconcile::{self, Body, Current, ReadPolicy, Reconciled},
     retry_after,
-    urgency::Urgency,
 };
 use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Answer, Difference, Directory, Error,
+    Difference, Directory, Error, GraphRefusal,
     answer::Handling,
-    error::Cause,
+    error::CallFailure,
     guard::Guard,
     wire::{self, Head},
 };
@@ -54,14 +54,14 @@ pub struct Options {
     /// Root of Graph, without version: `https://graph.microsoft.com`.
     pub root: Url,
     /// What is read of a user before a write.
-    pub reading: Reading,
+    pub reading: ReadPolicy,
     /// Which of our calls Graph should throttle first.
-    pub priority: Priority,
+    pub priority: ThrottlePriority,
 }
 
 /// How Graph should rank our calls when it throttles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Priority {
+pub enum ThrottlePriority {
     /// Like everybody's.
     #[default]
     Normal,
@@ -75,8 +75,8 @@ pub struct GraphClient {
     tokens: Arc<dyn TokenProvider>,
     /// The address of all users; a user's id is joined to it.
     users: Url,
-    reading: Reading,
-    priority: Priority,
+    reading: ReadPolicy,
+    priority: ThrottlePriority,
     guard: Guard,
     /// Whether a user was denied and nobody written since.
     denied: AtomicBool,
@@ -132,11 +132,11 @@ impl GraphClient {
     }
 
     /// Whether Graph may throttle a call before others, as it is for something that can wait.
-    fn yields(&self, urgency: Urgency) -> bool {
-        self.priority == Priority::Low || urgency == Urgency::Replayed
+    fn yields(&self, urgency: Priority) -> bool {
+        self.priority == ThrottlePriority::Low || urgency == Priority::Replayed
     }
 
-    fn get(&self, user: UserId, select: &str, urgency: Urgency) -> Outline {
+    fn get(&self, user: UserId, select: &str, urgency: Priority) -> Outline {
         let mut url = self.url(user);
         url.set_query(Some(&format!("$select={select}")));
         Outline { method: Method::Get, url, body: Bytes::new(), yields: self.yields(urgency) }
@@ -181,14 +181,14 @@ impl GraphClient {
         self.execute(call.method, request).await.map_err(Error::Unreachable)
     }
 
-    async fn execute(&self, method: Method, request: Request) -> Result<Response, Cause> {
+    async fn execute(&self, method: Method, request: Request) -> Result<Response, CallFailure> {
         let Some(observer) = &self.observer else { return Ok(self.http.execute(request).await?) };
         let (begun, started) = (Instant::now(), trace::is_on().then(clock::now));
-        let sent = self.http.execute(request).await.map_err(Cause::from);
+        let sent = self.http.execute(request).await.map_err(CallFailure::from);
         let call = Call { method, answer: answer_of(&sent) };
         observer.metrics.called(call, begun.elapsed());
         if let Ok(response) = &sent {
-            observer.times.reference.answered(response.headers(), begun, times::Reading::now());
+            observer.times.reference.answered(response.headers(), begun, times::ClockReading::now());
         }
         if let Some(started) = started {
             let request_id = sent.as_ref().ok().and_then(|response| text(response.headers(), "request-id"));
@@ -198,7 +198,7 @@ impl GraphClient {
     }
 
     /// Looks at a user before a write. Reads cost nothing of the write quota.
-    async fn read(&self, write: &UserWrite, reading: &Reading) -> Result<Current, Error> {
+    async fn read(&self, write: &UserWrite, reading: &ReadPolicy) -> Result<Current, Error> {
         let call = self.get(write.user, &wire::selection(write, reading), write.urgency);
         self.fetch(&call, |body| wire::current(body, write, reading)).await
     }
@@ -215,7 +215,7 @@ impl GraphClient {
 
     /// Compares a write with the user as Graph shows him, and changes nothing.
     pub async fn preview(&self, write: &UserWrite) -> Result<Difference, Error> {
-        let reading = Reading { diff: true, ..self.reading.clone() };
+        let reading = ReadPolicy { diff: true, ..self.reading.clone() };
         let current = self.read(write, &reading).await?;
         let Reconciled { body, superseded, .. } =
             reconcile::reconcile(write, &current, &reading).map_err(Error::Withheld)?;
@@ -274,7 +274,7 @@ impl GraphClient {
         }
     }
 
-    fn refused(&self, answer: Answer) -> Error {
+    fn refused(&self, answer: GraphRefusal) -> Error {
         Error::of(answer, self.host())
     }
 
@@ -301,14 +301,14 @@ impl Directory for GraphClient {
 
     async fn verify(&self, write: &UserWrite) -> Result<Vec<Property>, Error> {
         // The values beside the mark: a third call can have carried our version on over another value.
-        let reading = Reading { diff: true, ..self.reading.clone() };
+        let reading = ReadPolicy { diff: true, ..self.reading.clone() };
         let current = self.read(write, &reading).await?;
         Ok(reconcile::undone(write, &current))
     }
 
     async fn probe(&self) -> Result<(), Error> {
         // A user who cannot exist: "not found" proves that the token, the permission to read and Graph work.
-        let call = self.get(UserId(Uuid::max()), "id", Urgency::Live);
+        let call = self.get(UserId(Uuid::max()), "id", Priority::Live);
         let answer = read_answer(self.send(&call).await?).await;
         // Nothing but Graph's own word that there is no such user will do.
         if answer.handling() == Handling::NotFoundYet { Ok(()) } else { Err(self.refused(answer)) }
@@ -333,22 +333,22 @@ fn described(
 }
 
 /// How a call ended, for metrics.
-fn answer_of(sent: &Result<Response, Cause>) -> labels::Answer {
+fn answer_of(sent: &Result<Response, CallFailure>) -> labels::CallOutcome {
     match sent {
-        Ok(response) => labels::Answer::status(response.status().as_u16()),
-        Err(Cause::NoConnection | Cause::NoAnswer) => labels::Answer::TIMEOUT,
-        Err(Cause::Broken(_)) => labels::Answer::CONNECTION,
+        Ok(response) => labels::CallOutcome::status(response.status().as_u16()),
+        Err(CallFailure::NoConnection | CallFailure::NoAnswer) => labels::CallOutcome::TIMEOUT,
+        Err(CallFailure::Broken(_)) => labels::CallOutcome::CONNECTION,
     }
 }
 
-async fn read_answer(mut response: Response) -> Answer {
+async fn read_answer(mut response: Response) -> GraphRefusal {
     // A body that breaks off is as good as none: the status decides.
     let body = read_body(&mut response).await.unwrap_or_default();
     wire::answer(head(&response), &body)
 }
 
 /// The body of an answer; nothing if it is longer than any of Graph's.
-async fn read_body(response: &mut Response) -> Result<Vec<u8>, Cause> {
+async fn read_body(response: &mut Response) -> Result<Vec<u8>, CallFailure> {
     Ok(http_client::body(response, LONGEST_BODY).await?.unwrap_or_default())
 }
 

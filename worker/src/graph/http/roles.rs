@@ -6,8 +6,8 @@
 use serde::Deserialize;
 use shared::{
     ids::UserId,
-    reconcile::{Current, Reading},
-    urgency::Urgency,
+    priority::Priority,
+    reconcile::{Current, ReadPolicy},
 };
 use url::Url;
 
@@ -51,7 +51,7 @@ impl GraphClient {
 
     /// Whether this user carries the mark of the guard or belongs to a contact; `None` if there is no such user.
     pub async fn is_written(&self, user: UserId) -> Result<Option<bool>, Error> {
-        let reading = Reading { diff: false, ..self.reading.clone() };
+        let reading = ReadPolicy { diff: false, ..self.reading.clone() };
         match self.read(&nothing(user), &reading).await {
             Ok(Current { mark, person, .. }) => {
                 Ok(Some([mark, person.owner].into_iter().flatten().any(|text| !text.is_empty())))
@@ -68,7 +68,7 @@ impl GraphClient {
     }
 
     async fn page(&self, url: Url) -> Result<Page, Error> {
-        let yields = self.yields(Urgency::default());
+        let yields = self.yields(Priority::default());
         let call = Outline { method: Method::Get, url, body: bytes::Bytes::new(), yields };
         self.fetch(&call, |body| serde_json::from_slice(body).ok()).await
     }

@@ -82,13 +82,13 @@ fn graph(root: &str, proxy: Option<&str>, connect: Duration, request: Duration) 
         None => Client::new(timeouts, None),
     };
     let root = root.parse().expect("an address");
-    let options = Options { root, reading: Reading::default(), priority: Priority::Normal };
+    let options = Options { root, reading: ReadPolicy::default(), priority: ThrottlePriority::Normal };
     GraphClient::new(&http.expect("a client"), Arc::new(Token), &options)
 }
 
-async fn get(graph: &GraphClient) -> Result<Response, Cause> {
+async fn get(graph: &GraphClient) -> Result<Response, CallFailure> {
     let user = UserId::parse("11111111-2222-4333-8444-555555555555").expect("an id");
-    match graph.send(&graph.get(user, "id", Urgency::Live)).await {
+    match graph.send(&graph.get(user, "id", Priority::Live)).await {
         Ok(response) => Ok(response),
         Err(Error::Unreachable(cause)) => Err(cause),
         Err(error) => panic!("{error:?}"),
@@ -97,7 +97,7 @@ async fn get(graph: &GraphClient) -> Result<Response, Cause> {
 
 /// What the log may show of a failed call.
 #[track_caller]
-fn told(cause: &Cause) -> String {
+fn told(cause: &CallFailure) -> String {
     let told = chain(cause);
     for text in [&told, &format!("{cause:?}")] {
         assert!(!text.contains("/v1.0") && !text.contains("11111111"), "a user in {text}");
@@ -148,7 +148,7 @@ async fn an_answer_that_never_comes_or_breaks_off_is_told_apart() {
     let (address, _heard) = server(&["HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{"], close).await;
     let mut response = get(&graph(&format!("http://{address}"), None, LONG, LONG)).await.expect("a status");
     let cause = read_body(&mut response).await.expect_err("broken off");
-    assert!(matches!(cause, Cause::Broken(_)), "{cause:?}");
+    assert!(matches!(cause, CallFailure::Broken(_)), "{cause:?}");
     assert!(told(&cause).contains("end of file before message length reached"), "{}", told(&cause));
 }
 
@@ -164,7 +164,7 @@ async fn a_connection_that_cannot_be_made_is_told_by_its_reason() {
 
     // Nobody listens on the reserved port 1.
     let cause = get(&graph("http://127.0.0.1:1", None, LONG, LONG)).await.expect_err("nobody listens");
-    assert!(matches!(cause, Cause::Broken(_)), "{cause:?}");
+    assert!(matches!(cause, CallFailure::Broken(_)), "{cause:?}");
     let told = told(&cause);
     assert!(told.starts_with("error sending request: ") && told.contains("refused"), "{told}");
 }

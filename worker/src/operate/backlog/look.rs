@@ -12,7 +12,7 @@ const REASON: &str = "DeadLetterReason";
 
 /// What was seen of a queue.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Census {
+pub struct QueueSample {
     /// Waiting, or under a lock.
     pub active: u64,
     /// To appear later.
@@ -28,8 +28,8 @@ pub struct Census {
 }
 
 /// Looks at up to `limit` messages from the head on.
-pub async fn census(queue: &dyn Peek, limit: u32) -> Result<Census, Error> {
-    let (mut census, mut walk) = (Census::default(), Walk::default());
+pub async fn census(queue: &dyn Peek, limit: u32) -> Result<QueueSample, Error> {
+    let (mut census, mut walk) = (QueueSample::default(), Walk::default());
     loop {
         let left = limit.saturating_sub(u32::try_from(walk.seen).unwrap_or(u32::MAX));
         if left == 0 {
@@ -46,7 +46,7 @@ pub async fn census(queue: &dyn Peek, limit: u32) -> Result<Census, Error> {
     }
 }
 
-impl Census {
+impl QueueSample {
     fn add(&mut self, peeked: &Peeked) {
         let message = &peeked.message;
         let past = DeliveryHistory::of(message);
@@ -98,7 +98,7 @@ fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
-    use servicebus::Property;
+    use servicebus::ApplicationValue;
     use shared::ids::SequenceNumber;
 
     use super::*;
@@ -128,7 +128,7 @@ mod tests {
         Peeked { message, state, scheduled_for: None }
     }
 
-    async fn look(messages: Vec<Peeked>, limit: u32) -> Census {
+    async fn look(messages: Vec<Peeked>, limit: u32) -> QueueSample {
         census(&Shelf(messages), limit).await.expect("a census")
     }
 
@@ -151,8 +151,8 @@ mod tests {
     #[tokio::test]
     async fn a_change_that_waits_for_its_next_try_is_as_old_as_its_original() {
         let mut copy = message(9, PeekedState::Scheduled);
-        copy.message.properties.set("contactsync-attempt", Property::I64(2));
-        copy.message.properties.set("contactsync-first-seen", Property::I64(400_000));
+        copy.message.properties.set("contactsync-attempt", ApplicationValue::I64(2));
+        copy.message.properties.set("contactsync-first-seen", ApplicationValue::I64(400_000));
         let others = [
             message(1, PeekedState::Deferred),
             message(2, PeekedState::Scheduled),

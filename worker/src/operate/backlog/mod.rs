@@ -1,6 +1,6 @@
 //! How much is in the queue: what is known, how it came to be known, and what must not be believed.
 //!
-//! [`Reader`] asks the management interface and looks into the queue besides; [`Reading`] is what came of it.
+//! [`Reader`] asks the management interface and looks into the queue besides; [`BacklogReading`] is what came of it.
 //! Unknown is a value of its own here and never a count of 0: an empty queue is good news, and nobody should get good
 //! news because a call failed.
 
@@ -15,15 +15,15 @@ use jiff::Timestamp;
 use servicebus::QueueCounts;
 
 pub use self::{
-    look::{Census, census},
-    pace::Pace,
+    look::{QueueSample, census},
+    pace::PollInterval,
     poller::poll,
-    reader::{Reader, Thoroughness},
+    reader::{Reader, SampleLimits},
 };
 
 /// What one look at the queue as a whole has brought.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub struct BacklogReading {
     /// When it was taken.
     pub at: Timestamp,
     /// How much there is, or why that is not known.

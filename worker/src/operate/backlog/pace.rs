@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Reading, UnknownKind};
+use super::{BacklogReading, UnknownKind};
 
 /// The longest wait that throttling leads to, whatever the service asks for.
 const LONGEST: Duration = Duration::from_mins(10);
@@ -12,13 +12,13 @@ const STRETCH: u32 = 4;
 
 /// The pace of reading.
 #[derive(Clone, Debug)]
-pub struct Pace {
+pub struct PollInterval {
     usual: Duration,
     wait: Duration,
     last: Option<[Option<u64>; 3]>,
 }
 
-impl Pace {
+impl PollInterval {
     /// A pace of one reading in `usual` while the queue is busy.
     #[must_use]
     pub fn new(usual: Duration) -> Self {
@@ -33,7 +33,7 @@ impl Pace {
     }
 
     /// The wait after a reading, drawn from the quarter below and above what is due.
-    pub fn after(&mut self, reading: &Reading, share: f64) -> Duration {
+    pub fn after(&mut self, reading: &BacklogReading, share: f64) -> Duration {
         let (stretched, quiet) = (self.usual * STRETCH, self.is_quiet(reading));
         self.wait = match &reading.counts {
             Ok(_) if quiet => (self.wait * 3 / 2).clamp(self.usual, stretched),
@@ -50,7 +50,7 @@ impl Pace {
     }
 
     /// Whether the counts are what they were.
-    fn is_quiet(&mut self, reading: &Reading) -> bool {
+    fn is_quiet(&mut self, reading: &BacklogReading) -> bool {
         let counts = reading.counts.as_ref().ok();
         let now = counts.map(|counts| [counts.active, counts.dead_letter, counts.scheduled]);
         let quiet = now.is_some() && now == self.last;
@@ -71,15 +71,20 @@ mod tests {
     const USUAL: Duration = Duration::from_secs(30);
     const EVEN: f64 = 0.5;
 
-    fn reading(counts: Result<QueueCounts, Unknown>) -> Reading {
-        Reading { at: Timestamp::UNIX_EPOCH, counts, oldest: Oldest::Unknown, reasons: Reasons::default() }
+    fn reading(counts: Result<QueueCounts, Unknown>) -> BacklogReading {
+        BacklogReading {
+            at: Timestamp::UNIX_EPOCH,
+            counts,
+            oldest: Oldest::Unknown,
+            reasons: Reasons::default(),
+        }
     }
 
-    fn known(active: u64) -> Reading {
+    fn known(active: u64) -> BacklogReading {
         reading(Ok(QueueCounts { active: Some(active), ..QueueCounts::default() }))
     }
 
-    fn unknown(kind: UnknownKind) -> Reading {
+    fn unknown(kind: UnknownKind) -> BacklogReading {
         reading(Err(Unknown { why: "because".into(), kind }))
     }
 
@@ -89,14 +94,14 @@ mod tests {
 
     #[test]
     fn a_quiet_queue_is_read_less_and_less_until_something_happens() {
-        let mut pace = Pace::new(USUAL);
+        let mut pace = PollInterval::new(USUAL);
         let waits = [1, 1, 1, 1, 1, 1, 2].map(|active| pace.after(&known(active), EVEN));
         assert_eq!(seconds(waits), [30, 45, 67, 101, 120, 120, 30]);
     }
 
     #[test]
     fn throttling_doubles_the_wait_and_heeds_what_the_service_asks_for() {
-        let mut pace = Pace::new(USUAL);
+        let mut pace = PollInterval::new(USUAL);
         let throttled = |seconds: Option<u64>| {
             unknown(UnknownKind::Throttled { retry_after: seconds.map(Duration::from_secs) })
         };
@@ -107,12 +112,12 @@ mod tests {
 
     #[test]
     fn a_service_that_is_away_is_asked_again_before_long() {
-        let mut pace = Pace::new(USUAL);
+        let mut pace = PollInterval::new(USUAL);
         let waits = [(); 6].map(|()| pace.after(&unknown(UnknownKind::Failed), EVEN));
         assert_eq!(seconds(waits), [45, 67, 101, 120, 120, 120]);
     }
 
-    fn any_reading() -> impl Strategy<Value = Reading> {
+    fn any_reading() -> impl Strategy<Value = BacklogReading> {
         prop_oneof![
             (0..3_u64).prop_map(known),
             Just(unknown(UnknownKind::Failed)),
@@ -129,7 +134,7 @@ mod tests {
             usual in 1..3_600_u64, steps in prop::collection::vec((any_reading(), 0.0..=1.0), 1..50),
         ) {
             let usual = Duration::from_secs(usual);
-            let mut pace = Pace::new(usual);
+            let mut pace = PollInterval::new(usual);
             prop_assert!(pace.first(1.0) <= usual);
             let most = LONGEST.max(usual * STRETCH).mul_f64(1.26);
             for (reading, share) in steps {

@@ -5,13 +5,13 @@ use std::{mem::discriminant, time::Duration};
 use servicebus::{QueueCounts, clock};
 use tokio::time::{sleep, timeout};
 
-use super::{Oldest, Pace, Reader, Reading, Reasons, Unknown, UnknownKind};
+use super::{BacklogReading, Oldest, PollInterval, Reader, Reasons, Unknown, UnknownKind};
 
 /// No reading takes longer: each of its calls has a time-out of its own, so this is for what nobody thought of.
 const LONGEST_READING: Duration = Duration::from_mins(3);
 
 /// Reads at this pace and hands over what the gauges show, `None` while the counts are unknown; until dropped.
-pub async fn poll(reader: Reader, mut pace: Pace, show: impl Fn(Option<QueueCounts>)) {
+pub async fn poll(reader: Reader, mut pace: PollInterval, show: impl Fn(Option<QueueCounts>)) {
     let mut told = None;
     sleep(pace.first(rand::random())).await;
     loop {
@@ -23,7 +23,7 @@ pub async fn poll(reader: Reader, mut pace: Pace, show: impl Fn(Option<QueueCoun
 }
 
 /// What the gauges show of a reading. An age without counts is not shown: `queue_counts_up` says that nothing is known.
-fn gauges(reading: &Reading) -> Option<QueueCounts> {
+fn gauges(reading: &BacklogReading) -> Option<QueueCounts> {
     let counts = reading.counts.as_ref().ok()?;
     Some(QueueCounts { oldest_age: reading.oldest.age(reading.at), ..*counts })
 }
@@ -61,9 +61,14 @@ fn report(told: &mut Option<Manner>, counts: &Result<QueueCounts, Unknown>) {
     }
 }
 
-fn no_answer() -> Reading {
+fn no_answer() -> BacklogReading {
     let unknown = Unknown { why: "no answer in time".into(), kind: UnknownKind::Failed };
-    Reading { at: clock::now(), counts: Err(unknown), oldest: Oldest::Unknown, reasons: Reasons::default() }
+    BacklogReading {
+        at: clock::now(),
+        counts: Err(unknown),
+        oldest: Oldest::Unknown,
+        reasons: Reasons::default(),
+    }
 }
 
 #[cfg(test)]
@@ -72,10 +77,10 @@ mod tests {
 
     use super::*;
 
-    fn reading(counts: Result<QueueCounts, Unknown>) -> Reading {
+    fn reading(counts: Result<QueueCounts, Unknown>) -> BacklogReading {
         let at = Timestamp::from_second(1_000).expect("in range");
         let oldest = Oldest::Since(at - SignedDuration::from_secs(90));
-        Reading { at, counts, oldest, reasons: Reasons::default() }
+        BacklogReading { at, counts, oldest, reasons: Reasons::default() }
     }
 
     #[test]

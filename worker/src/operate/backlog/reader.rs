@@ -13,8 +13,8 @@ use servicebus::{
 use shared::{class::Class, reason::chain};
 
 use super::{
-    Oldest, Reading, Reasons, Unknown, UnknownKind,
-    look::{Census, census},
+    BacklogReading, Oldest, Reasons, Unknown, UnknownKind,
+    look::{QueueSample, census},
 };
 
 /// Messages at the head among which the oldest is sought: numbers rise with time, but for what was put off.
@@ -22,14 +22,14 @@ const HEAD: u32 = 10;
 
 /// How many messages may be looked at in one reading.
 #[derive(Clone, Copy, Debug)]
-pub struct Thoroughness {
+pub struct SampleLimits {
     /// For counting, in the queue and in its dead-letter queue, if the identity may not manage.
     pub count: u32,
     /// In the dead-letter queue for the reasons; 0 to leave them alone.
     pub reasons: u32,
 }
 
-impl Thoroughness {
+impl SampleLimits {
     /// For gauges: every half minute, so few.
     pub const GAUGES: Self = Self { count: 500, reasons: 0 };
     /// For a person who asked.
@@ -41,13 +41,13 @@ pub struct Reader {
     admin: AdminClient,
     queue: Arc<dyn Peek>,
     dead_letters: Arc<dyn Peek>,
-    thoroughness: Thoroughness,
+    thoroughness: SampleLimits,
     clock: fn() -> Timestamp,
     /// Whether the management interface has ever answered: what has worked is not replaced by lower bounds when it
     /// fails for a moment, or a backlog would seem to shrink.
     proven: AtomicBool,
     /// What it said last about how the queue is set up.
-    properties: Mutex<Option<admin::Properties>>,
+    properties: Mutex<Option<admin::EntityProperties>>,
 }
 
 impl Reader {
@@ -56,7 +56,7 @@ impl Reader {
         admin: AdminClient,
         queue: Arc<dyn Peek>,
         dead_letters: Arc<dyn Peek>,
-        thoroughness: Thoroughness,
+        thoroughness: SampleLimits,
         clock: fn() -> Timestamp,
     ) -> Self {
         let (proven, properties) = (AtomicBool::new(false), Mutex::default());
@@ -65,12 +65,12 @@ impl Reader {
 
     /// How the queue is set up, if the management interface has ever told. Asks nobody.
     #[must_use]
-    pub fn properties(&self) -> Option<admin::Properties> {
+    pub fn properties(&self) -> Option<admin::EntityProperties> {
         self.properties.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// One reading. It always comes to an end: every call in it has its time-out.
-    pub async fn read(&self) -> Reading {
+    pub async fn read(&self) -> BacklogReading {
         let reasons = self.reasons().await;
         let (counts, head) = match self.told().await {
             Ok((told, head)) => (Ok(told), Ok(head)),
@@ -81,11 +81,11 @@ impl Reader {
         };
         let oldest =
             head.map_or(Oldest::Unknown, |head| head.oldest.map_or(Oldest::NoneWaits, Oldest::Since));
-        Reading { at: (self.clock)(), counts, oldest, reasons }
+        BacklogReading { at: (self.clock)(), counts, oldest, reasons }
     }
 
     /// What the management interface says, if it can be believed, and the head of the queue.
-    async fn told(&self) -> Result<(QueueCounts, Census), Refused> {
+    async fn told(&self) -> Result<(QueueCounts, QueueSample), Refused> {
         let first = self.ask().await?;
         let (head, refuted) = self.look_behind(&first).await?;
         if !refuted {
@@ -105,7 +105,7 @@ impl Reader {
     }
 
     /// The head of the queue, and whether what is there refutes a count of 0.
-    async fn look_behind(&self, told: &QueueCounts) -> Result<(Census, bool), Refused> {
+    async fn look_behind(&self, told: &QueueCounts) -> Result<(QueueSample, bool), Refused> {
         let asked = (self.clock)();
         let head = self.head().await.map_err(Refused::Looking)?;
         let mut refuted = told.active == Some(0) && head.was_there(asked);
@@ -116,7 +116,7 @@ impl Reader {
         Ok((head, refuted))
     }
 
-    async fn head(&self) -> Result<Census, servicebus::Error> {
+    async fn head(&self) -> Result<QueueSample, servicebus::Error> {
         census(&*self.queue, HEAD).await
     }
 
@@ -136,7 +136,7 @@ impl Reader {
     async fn counted(
         &self,
         refusal: &admin::Error,
-    ) -> (Result<QueueCounts, Unknown>, Result<Census, servicebus::Error>) {
+    ) -> (Result<QueueCounts, Unknown>, Result<QueueSample, servicebus::Error>) {
         let limit = self.thoroughness.count;
         let queue = census(&*self.queue, limit).await;
         let dead_letters = census(&*self.dead_letters, limit).await;
@@ -158,7 +158,7 @@ impl Reader {
         match self.thoroughness.reasons {
             0 => Reasons::default(),
             limit => match census(&*self.dead_letters, limit).await {
-                Ok(Census { reasons, more, .. }) => Reasons { seen: reasons, more },
+                Ok(QueueSample { reasons, more, .. }) => Reasons { seen: reasons, more },
                 // The counts tell why.
                 Err(_) => Reasons::default(),
             },
@@ -172,7 +172,7 @@ enum Refused {
     /// Nobody could look whether a 0 is true.
     Looking(servicebus::Error),
     /// It said 0 while there were messages.
-    Contradicted(Census),
+    Contradicted(QueueSample),
 }
 
 fn unknown(error: &admin::Error) -> Unknown {

@@ -75,14 +75,14 @@ pub struct Group {
 
 /// All groups.
 #[derive(Debug)]
-pub struct Census {
+pub struct DeadLetterGroups {
     by: Vec<Key>,
     now: Timestamp,
     groups: BTreeMap<Vec<Box<str>>, Group>,
     total: u64,
 }
 
-impl Census {
+impl DeadLetterGroups {
     /// Nothing counted yet; ages are as of `now`.
     #[must_use]
     pub fn new(by: Vec<Key>, now: Timestamp) -> Self {
@@ -187,8 +187,8 @@ mod tests {
         }
     }
 
-    fn census(by: &[Key]) -> Census {
-        Census::new(by.to_vec(), Timestamp::from_second(10_000_000).expect("small"))
+    fn census(by: &[Key]) -> DeadLetterGroups {
+        DeadLetterGroups::new(by.to_vec(), Timestamp::from_second(10_000_000).expect("small"))
     }
 
     #[test]

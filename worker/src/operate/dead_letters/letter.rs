@@ -59,13 +59,13 @@ fn is_particular(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use servicebus::Property;
+    use servicebus::ApplicationValue;
 
     use super::*;
 
     fn code_of(reason: &str, code: &str) -> Option<Box<str>> {
         let properties = [(DEAD_LETTER_REASON, reason), (CODE, code), (TARGET, code)];
-        let properties = properties.map(|(name, text)| (name, Property::from(text)));
+        let properties = properties.map(|(name, text)| (name, ApplicationValue::from(text)));
         let letter =
             Letter::of(&Message { properties: properties.into_iter().collect(), ..Message::default() });
         assert_eq!(letter.code, letter.target);

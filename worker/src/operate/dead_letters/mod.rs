@@ -1,7 +1,7 @@
 //! Dead letters as an operator sees them: what failed and why, in groups and one by one.
 //!
 //! Everything here reads by peek, which locks nothing and changes nothing. [`Letter`] is what one message says about its
-//! failure, [`Selection`] the filters that `list`, `export`, `purge` and `replay` share, [`Census`] the groups,
+//! failure, [`Selection`] the filters that `list`, `export`, `purge` and `replay` share, [`DeadLetterGroups`] the groups,
 //! [`record`] the form in which messages are exported.
 
 mod census;
@@ -10,6 +10,6 @@ mod selection;
 
 pub mod record;
 
-pub use census::{AGES, Census, Group, Key};
+pub use census::{AGES, DeadLetterGroups, Group, Key};
 pub use letter::Letter;
 pub use selection::{Condition, Selection, Subjects, shown, span};

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use servicebus::{Message, Properties, Property, UnreadableBody};
+use servicebus::{ApplicationProperties, ApplicationValue, Message, UnreadableBody};
 use shared::{
     ids::{DeliveryCount, SequenceNumber},
     shown::brief,
@@ -68,7 +68,7 @@ impl Record {
     /// The record of a message.
     #[must_use]
     pub fn of(message: &Message) -> Self {
-        let property = |(name, property): (&str, &Property)| {
+        let property = |(name, property): (&str, &ApplicationValue)| {
             let (kind, value) = value(property);
             (name.into(), kind.into(), value)
         };
@@ -121,7 +121,7 @@ impl Record {
 
     /// The message again.
     pub fn message(self) -> Result<Message, Error> {
-        let mut properties = Properties::default();
+        let mut properties = ApplicationProperties::default();
         for (name, kind, value) in self.properties {
             let property = property(&kind, &value).ok_or_else(|| Error::Property(name.clone()))?;
             properties.set(name, property);
@@ -149,56 +149,56 @@ impl Record {
 }
 
 /// Name of a property's type, and its value. Numbers that JSON would bend travel as text.
-fn value(property: &Property) -> (&'static str, Value) {
+fn value(property: &ApplicationValue) -> (&'static str, Value) {
     match property {
-        Property::Null => ("null", Value::Null),
-        Property::Bool(yes) => ("bool", json!(yes)),
-        Property::U8(n) => ("u8", json!(n)),
-        Property::U16(n) => ("u16", json!(n)),
-        Property::U32(n) => ("u32", json!(n)),
-        Property::U64(n) => ("u64", json!(n)),
-        Property::I8(n) => ("i8", json!(n)),
-        Property::I16(n) => ("i16", json!(n)),
-        Property::I32(n) => ("i32", json!(n)),
-        Property::I64(n) => ("i64", json!(n)),
-        Property::F32(n) => ("f32", json!(n.to_bits())),
-        Property::F64(n) => ("f64", json!(n.to_bits().to_string())),
-        Property::Decimal(bytes) => ("decimal", json!(STANDARD.encode(bytes))),
-        Property::Char(character) => ("char", json!(character)),
-        Property::Time(millis) => ("time", json!(millis)),
-        Property::Uuid(id) => ("uuid", json!(id.to_string())),
-        Property::Binary(bytes) => ("binary", json!(STANDARD.encode(bytes))),
-        Property::Text(text) => ("text", json!(text)),
-        Property::Symbol(text) => ("symbol", json!(text)),
-        Property::Described(bytes) => ("described", json!(STANDARD.encode(bytes))),
+        ApplicationValue::Null => ("null", Value::Null),
+        ApplicationValue::Bool(yes) => ("bool", json!(yes)),
+        ApplicationValue::U8(n) => ("u8", json!(n)),
+        ApplicationValue::U16(n) => ("u16", json!(n)),
+        ApplicationValue::U32(n) => ("u32", json!(n)),
+        ApplicationValue::U64(n) => ("u64", json!(n)),
+        ApplicationValue::I8(n) => ("i8", json!(n)),
+        ApplicationValue::I16(n) => ("i16", json!(n)),
+        ApplicationValue::I32(n) => ("i32", json!(n)),
+        ApplicationValue::I64(n) => ("i64", json!(n)),
+        ApplicationValue::F32(n) => ("f32", json!(n.to_bits())),
+        ApplicationValue::F64(n) => ("f64", json!(n.to_bits().to_string())),
+        ApplicationValue::Decimal(bytes) => ("decimal", json!(STANDARD.encode(bytes))),
+        ApplicationValue::Char(character) => ("char", json!(character)),
+        ApplicationValue::Time(millis) => ("time", json!(millis)),
+        ApplicationValue::Uuid(id) => ("uuid", json!(id.to_string())),
+        ApplicationValue::Binary(bytes) => ("binary", json!(STANDARD.encode(bytes))),
+        ApplicationValue::Text(text) => ("text", json!(text)),
+        ApplicationValue::Symbol(text) => ("symbol", json!(text)),
+        ApplicationValue::Described(bytes) => ("described", json!(STANDARD.encode(bytes))),
     }
 }
 
-fn property(kind: &str, value: &Value) -> Option<Property> {
+fn property(kind: &str, value: &Value) -> Option<ApplicationValue> {
     let bytes = || STANDARD.decode(value.as_str()?).ok().map(Bytes::from);
     let unsigned = || value.as_u64();
     let signed = || value.as_i64();
     Some(match kind {
-        "null" => Property::Null,
-        "bool" => Property::Bool(value.as_bool()?),
-        "u8" => Property::U8(u8::try_from(unsigned()?).ok()?),
-        "u16" => Property::U16(u16::try_from(unsigned()?).ok()?),
-        "u32" => Property::U32(u32::try_from(unsigned()?).ok()?),
-        "u64" => Property::U64(unsigned()?),
-        "i8" => Property::I8(i8::try_from(signed()?).ok()?),
-        "i16" => Property::I16(i16::try_from(signed()?).ok()?),
-        "i32" => Property::I32(i32::try_from(signed()?).ok()?),
-        "i64" => Property::I64(signed()?),
-        "f32" => Property::F32(f32::from_bits(u32::try_from(unsigned()?).ok()?)),
-        "f64" => Property::F64(f64::from_bits(value.as_str()?.parse().ok()?)),
-        "decimal" => Property::Decimal(bytes()?),
-        "char" => Property::Char(value.as_str()?.parse().ok()?),
-        "time" => Property::Time(signed()?),
-        "uuid" => Property::Uuid(value.as_str()?.parse().ok()?),
-        "binary" => Property::Binary(bytes()?),
-        "text" => Property::Text(value.as_str()?.into()),
-        "symbol" => Property::Symbol(value.as_str()?.into()),
-        "described" => Property::Described(bytes()?),
+        "null" => ApplicationValue::Null,
+        "bool" => ApplicationValue::Bool(value.as_bool()?),
+        "u8" => ApplicationValue::U8(u8::try_from(unsigned()?).ok()?),
+        "u16" => ApplicationValue::U16(u16::try_from(unsigned()?).ok()?),
+        "u32" => ApplicationValue::U32(u32::try_from(unsigned()?).ok()?),
+        "u64" => ApplicationValue::U64(unsigned()?),
+        "i8" => ApplicationValue::I8(i8::try_from(signed()?).ok()?),
+        "i16" => ApplicationValue::I16(i16::try_from(signed()?).ok()?),
+        "i32" => ApplicationValue::I32(i32::try_from(signed()?).ok()?),
+        "i64" => ApplicationValue::I64(signed()?),
+        "f32" => ApplicationValue::F32(f32::from_bits(u32::try_from(unsigned()?).ok()?)),
+        "f64" => ApplicationValue::F64(f64::from_bits(value.as_str()?.parse().ok()?)),
+        "decimal" => ApplicationValue::Decimal(bytes()?),
+        "char" => ApplicationValue::Char(value.as_str()?.parse().ok()?),
+        "time" => ApplicationValue::Time(signed()?),
+        "uuid" => ApplicationValue::Uuid(value.as_str()?.parse().ok()?),
+        "binary" => ApplicationValue::Binary(bytes()?),
+        "text" => ApplicationValue::Text(value.as_str()?.into()),
+        "symbol" => ApplicationValue::Symbol(value.as_str()?.into()),
+        "described" => ApplicationValue::Described(bytes()?),
         _ => return None,
     })
 }
@@ -210,22 +210,22 @@ mod tests {
 
     use super::*;
 
-    fn any_property() -> impl Strategy<Value = Property> {
+    fn any_property() -> impl Strategy<Value = ApplicationValue> {
         prop_oneof![
-            Just(Property::Null),
-            any::<bool>().prop_map(Property::Bool),
-            any::<u64>().prop_map(Property::U64),
-            any::<i8>().prop_map(Property::I8),
-            any::<i64>().prop_map(Property::I64),
-            any::<f32>().prop_filter("comparable", |n| !n.is_nan()).prop_map(Property::F32),
-            any::<f64>().prop_filter("comparable", |n| !n.is_nan()).prop_map(Property::F64),
-            any::<char>().prop_map(Property::Char),
-            any::<i64>().prop_map(Property::Time),
-            any::<u128>().prop_map(|id| Property::Uuid(Uuid::from_u128(id))),
-            vec(any::<u8>(), 0..20).prop_map(|bytes| Property::Binary(bytes.into())),
-            vec(any::<u8>(), 0..20).prop_map(|bytes| Property::Described(bytes.into())),
-            any::<String>().prop_map(|text| Property::Text(text.into())),
-            any::<String>().prop_map(|text| Property::Symbol(text.into())),
+            Just(ApplicationValue::Null),
+            any::<bool>().prop_map(ApplicationValue::Bool),
+            any::<u64>().prop_map(ApplicationValue::U64),
+            any::<i8>().prop_map(ApplicationValue::I8),
+            any::<i64>().prop_map(ApplicationValue::I64),
+            any::<f32>().prop_filter("comparable", |n| !n.is_nan()).prop_map(ApplicationValue::F32),
+            any::<f64>().prop_filter("comparable", |n| !n.is_nan()).prop_map(ApplicationValue::F64),
+            any::<char>().prop_map(ApplicationValue::Char),
+            any::<i64>().prop_map(ApplicationValue::Time),
+            any::<u128>().prop_map(|id| ApplicationValue::Uuid(Uuid::from_u128(id))),
+            vec(any::<u8>(), 0..20).prop_map(|bytes| ApplicationValue::Binary(bytes.into())),
+            vec(any::<u8>(), 0..20).prop_map(|bytes| ApplicationValue::Described(bytes.into())),
+            any::<String>().prop_map(|text| ApplicationValue::Text(text.into())),
+            any::<String>().prop_map(|text| ApplicationValue::Symbol(text.into())),
         ]
     }
 

@@ -3,7 +3,7 @@
 use std::{fmt, ops::RangeInclusive, str::FromStr, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use servicebus::{Message, Property};
+use servicebus::{ApplicationValue, Message};
 use shared::{
     ids::{ContactId, SequenceNumber, UserId},
     plan::Planner,
@@ -135,35 +135,37 @@ fn value_of(message: &Message, name: &str) -> Option<String> {
 
 /// A property as a person writes it.
 #[must_use]
-pub fn shown(property: &Property) -> String {
+pub fn shown(property: &ApplicationValue) -> String {
     Shown(property).to_string()
 }
 
-struct Shown<'a>(&'a Property);
+struct Shown<'a>(&'a ApplicationValue);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Property::Null => f.write_str("null"),
-            Property::Bool(yes) => yes.fmt(f),
-            Property::U8(n) => n.fmt(f),
-            Property::U16(n) => n.fmt(f),
-            Property::U32(n) => n.fmt(f),
-            Property::U64(n) => n.fmt(f),
-            Property::I8(n) => n.fmt(f),
-            Property::I16(n) => n.fmt(f),
-            Property::I32(n) => n.fmt(f),
-            Property::I64(n) => n.fmt(f),
-            Property::F32(n) => n.fmt(f),
-            Property::F64(n) => n.fmt(f),
-            Property::Char(character) => character.fmt(f),
-            Property::Time(millis) => match Timestamp::from_millisecond(*millis) {
+            ApplicationValue::Null => f.write_str("null"),
+            ApplicationValue::Bool(yes) => yes.fmt(f),
+            ApplicationValue::U8(n) => n.fmt(f),
+            ApplicationValue::U16(n) => n.fmt(f),
+            ApplicationValue::U32(n) => n.fmt(f),
+            ApplicationValue::U64(n) => n.fmt(f),
+            ApplicationValue::I8(n) => n.fmt(f),
+            ApplicationValue::I16(n) => n.fmt(f),
+            ApplicationValue::I32(n) => n.fmt(f),
+            ApplicationValue::I64(n) => n.fmt(f),
+            ApplicationValue::F32(n) => n.fmt(f),
+            ApplicationValue::F64(n) => n.fmt(f),
+            ApplicationValue::Char(character) => character.fmt(f),
+            ApplicationValue::Time(millis) => match Timestamp::from_millisecond(*millis) {
                 Ok(time) => time.fmt(f),
                 Err(_) => millis.fmt(f),
             },
-            Property::Uuid(id) => id.fmt(f),
-            Property::Text(text) | Property::Symbol(text) => f.write_str(text),
-            Property::Binary(bytes) | Property::Decimal(bytes) | Property::Described(bytes) => {
+            ApplicationValue::Uuid(id) => id.fmt(f),
+            ApplicationValue::Text(text) | ApplicationValue::Symbol(text) => f.write_str(text),
+            ApplicationValue::Binary(bytes)
+            | ApplicationValue::Decimal(bytes)
+            | ApplicationValue::Described(bytes) => {
                 write!(f, "({} bytes)", bytes.len())
             }
         }
@@ -292,9 +294,9 @@ mod tests {
             enqueued: Timestamp::from_second(1_000_000).ok(),
             subject: Some("update".into()),
             properties: [
-                (DEAD_LETTER_REASON, Property::from("GraphRefused")),
-                (CODE, Property::from("Request_BadRequest")),
-                ("depth", Property::I32(2)),
+                (DEAD_LETTER_REASON, ApplicationValue::from("GraphRefused")),
+                (CODE, ApplicationValue::from("Request_BadRequest")),
+                ("depth", ApplicationValue::I32(2)),
             ]
             .into_iter()
             .collect(),

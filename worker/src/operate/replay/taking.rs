@@ -15,7 +15,7 @@ use servicebus::{Delivery, Error, Queue, Settlement, Unsettled, browse};
 use shared::{
     engine::renewal::{Locks, Renewal},
     ids::{LockToken, SequenceNumber},
-    moment::Moment,
+    monotonic_time::MonotonicTime,
 };
 use tokio::{
     task::JoinSet,
@@ -133,12 +133,12 @@ impl<Q: Queue> Taking<Q> {
         }
     }
 
-    fn now(&self) -> Moment {
+    fn now(&self) -> MonotonicTime {
         self.moment(Instant::now())
     }
 
-    fn moment(&self, instant: Instant) -> Moment {
-        Moment::after_start(instant.saturating_duration_since(self.started))
+    fn moment(&self, instant: Instant) -> MonotonicTime {
+        MonotonicTime::after_start(instant.saturating_duration_since(self.started))
     }
 
     fn passed(&self) -> usize {

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use servicebus::{
-    Delivery, Error, Message, Outgoing, Peek, Peeked, PeekedState, Queue, RenewError, SettleError,
-    Settlement, Settler,
+    Delivery, Error, Message, Outgoing, Peek, Peeked, PeekedState, Queue, RenewError, Settle, SettleError,
+    Settlement,
 };
 use shared::{
     class::Class,
@@ -48,7 +48,7 @@ impl State {
 
 fn number(copy: &Outgoing) -> Option<i64> {
     match copy.properties.get("contactsync-replayed-sequence") {
-        Some(servicebus::Property::I64(number)) => Some(*number),
+        Some(servicebus::ApplicationValue::I64(number)) => Some(*number),
         _ => None,
     }
 }
@@ -65,7 +65,7 @@ impl Fake {
 struct Settling(Arc<Fake>, bool);
 
 #[async_trait]
-impl Settler for Settling {
+impl Settle for Settling {
     async fn settle(&self, lock: LockToken, settlement: Settlement) -> Result<(), SettleError> {
         let mut state = self.0.state();
         let sequence = state.locks.remove(&lock).ok_or(SettleError::LockLost)?;

@@ -11,7 +11,7 @@ pub mod worker;
 
 pub use worker::WorkerSource;
 
-use crate::{operate::backlog::Reading, settings::check::Caution, status_page::StatusPage};
+use crate::{operate::backlog::BacklogReading, settings::check::Caution, status_page::StatusPage};
 
 /// Everything at one moment.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct Snapshot {
     /// The queue's name and where it is.
     pub queue: String,
     /// How much is in it.
-    pub reading: Reading,
+    pub reading: BacklogReading,
     /// What takes messages to where nobody looks for them.
     pub cautions: Vec<Caution>,
     /// What the worker says, or why it says nothing.

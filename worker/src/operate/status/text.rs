@@ -7,13 +7,13 @@ use servicebus::QueueCounts;
 use super::{Snapshot, units};
 use crate::{
     duration,
-    operate::backlog::{Oldest, Reading},
+    operate::backlog::{BacklogReading, Oldest},
     status_page::StatusPage,
 };
 
 /// Name and value of everything that is shown of the queue, in order.
 #[must_use]
-pub fn queue_rows(reading: &Reading) -> Vec<(&'static str, String)> {
+pub fn queue_rows(reading: &BacklogReading) -> Vec<(&'static str, String)> {
     let counts = reading.counts.as_ref().copied().unwrap_or_default();
     let count = |number: Option<u64>| counted(&counts, number);
     let unknown = || "unknown".to_owned();
@@ -43,7 +43,7 @@ fn counted(counts: &QueueCounts, number: Option<u64>) -> String {
 
 /// What has to be said about the figures.
 #[must_use]
-pub fn remark(reading: &Reading) -> Option<String> {
+pub fn remark(reading: &BacklogReading) -> Option<String> {
     match &reading.counts {
         Err(unknown) => Some(format!("The counts are unknown: {unknown}.")),
         Ok(counts) if counts.lower_bound => Some(
@@ -214,7 +214,7 @@ pub(super) mod tests {
         page.writes.budget_per_second = 9.8;
         Snapshot {
             queue: "queue contacts at localhost:5672".into(),
-            reading: Reading {
+            reading: BacklogReading {
                 at,
                 counts,
                 oldest: Oldest::Since(at - SignedDuration::from_secs(7_384)),

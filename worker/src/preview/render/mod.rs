@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value, json};
 use shared::{
     change::{self, Change, Columns},
-    engine::intake::Read,
+    engine::intake::DecodedBody,
     patch::{PropertyValue, UserPatch},
     plan::{Plan, Planner},
     property::Property,
@@ -153,8 +153,8 @@ impl Details<'_> {
         let mut text = String::new();
         match &preview.report {
             Err(letter) => dead_letter(&mut text, letter),
-            Ok(Read::Nothing(why)) => line(&mut text, "nothing", why.explain()),
-            Ok(Read::Changes(changes, unread)) => {
+            Ok(DecodedBody::Nothing(why)) => line(&mut text, "nothing", why.explain()),
+            Ok(DecodedBody::Changes(changes, unread)) => {
                 for (index, change) in changes.iter().enumerate() {
                     if index > 0 {
                         text.push('\n');
@@ -203,8 +203,8 @@ impl Details<'_> {
     pub(crate) fn json(&self, preview: &Preview) -> Value {
         match &preview.report {
             Err(letter) => json!({ "deadLetter": letter_json(letter) }),
-            Ok(Read::Nothing(why)) => json!({ "nothing": why.as_str() }),
-            Ok(Read::Changes(changes, unread)) => {
+            Ok(DecodedBody::Nothing(why)) => json!({ "nothing": why.as_str() }),
+            Ok(DecodedBody::Changes(changes, unread)) => {
                 let changes: Vec<_> = changes.iter().map(|change| self.change_json(change)).collect();
                 let mut value = json!({ "changes": changes });
                 if let Some(letter) = unread.letter() {
@@ -323,13 +323,13 @@ fn set<'v>(entries: impl Iterator<Item = (&'v Property, &'v PropertyValue)>) -> 
     Value::Object(entries.map(|(property, value)| (property.name().to_owned(), shown(value))).collect())
 }
 
-fn column(value: &change::Value) -> Value {
+fn column(value: &change::ColumnValue) -> Value {
     match value {
-        change::Value::Null => Value::Null,
-        change::Value::Text(text) => json!(text),
-        change::Value::Bool(yes) => json!(yes),
-        change::Value::Choice { value, label } => json!({ "value": value, "label": label }),
-        change::Value::Unsupported(kind) => json!(format!("({kind})")),
+        change::ColumnValue::Null => Value::Null,
+        change::ColumnValue::Text(text) => json!(text),
+        change::ColumnValue::Bool(yes) => json!(yes),
+        change::ColumnValue::Choice { value, label } => json!({ "value": value, "label": label }),
+        change::ColumnValue::Unsupported(kind) => json!(format!("({kind})")),
     }
 }
 

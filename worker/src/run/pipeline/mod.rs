@@ -7,14 +7,14 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use servicebus::{Delivery, Queue, clock, times::Reading};
+use servicebus::{Delivery, Queue, clock, times::ClockReading};
 use shared::{
     class::Class,
     engine::{Arrival, Effect, Engine, LookResult, WriteResult, renewal::Renewal},
     gate::State,
     ids::{LockToken, UserId},
     lanes::{Failure, Success},
-    moment::Moment,
+    monotonic_time::MonotonicTime,
     patch::UserWrite,
     reason::chain,
     step::Step,
@@ -28,14 +28,14 @@ use tokio::{
 use super::{
     link::LinkGate,
     now::Now,
-    policy::Policy,
+    policy::PipelineOptions,
     renewal::renew,
     settlements::{Copy, End, LockedDelivery, Settlements},
     state::StateLog,
 };
 use crate::{
-    graph::{self, Directory, Patience},
-    preview::judge::{Contents, Judged, Read, changes, internal, judge, read},
+    graph::{self, Directory, GracePeriods},
+    preview::judge::{BodyReader, Contents, Judged, changes, internal, judge, read},
     telemetry::{
         Observer,
         health::{BEAT, Phase},
@@ -57,7 +57,7 @@ struct WriteEnded {
 pub struct Pipeline<Q, D> {
     queue: Arc<Q>,
     directory: Arc<D>,
-    policy: Policy,
+    policy: PipelineOptions,
     started: Instant,
     engine: Engine<LockedDelivery>,
     link: LinkGate<Q>,
@@ -72,12 +72,12 @@ pub struct Pipeline<Q, D> {
     state: StateLog,
     closed: bool,
     /// decode → plan; a field so that tests can show what a panic in it does.
-    read: Read,
+    read: BodyReader,
 }
 
 impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     /// One that has not begun yet.
-    pub fn new(queue: Arc<Q>, directory: Arc<D>, policy: Policy, observer: Arc<Observer>) -> Self {
+    pub fn new(queue: Arc<Q>, directory: Arc<D>, policy: PipelineOptions, observer: Arc<Observer>) -> Self {
         Self {
             engine: Engine::new(policy.engine.clone()),
             link: LinkGate::start(Arc::clone(&queue), &policy, Arc::clone(&observer)),
@@ -166,7 +166,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         self.observer.received();
         let Now { instant: received, moment, wall } = now;
         // Ages are counted by the clock that wrote the beginning.
-        let there = self.observer.times.at_service_bus(Reading { instant: received, wall });
+        let there = self.observer.times.at_service_bus(ClockReading { instant: received, wall });
         let trace = self.observer.trace(&delivery.message, wall).map(|trace| (trace, clock::now()));
         let mut decoded = None;
         let (planner, sequence) = (&self.policy.planner, delivery.message.sequence);
@@ -192,7 +192,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             message: LockedDelivery { unsettled, message, enqueued, received, trace },
             lock,
             taken,
-            jitter: share(),
+            jitter: jitter(),
             locked_for: self.queue.lock_length(),
             bytes,
             enqueued,
@@ -295,7 +295,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             tracing::info!(user.id = %user, "another replica had undone a newer value; it is written again");
         }
         let now = self.now().moment;
-        self.engine.verified(user, result, now, share());
+        self.engine.verified(user, result, now, jitter());
     }
 
     /// apply → verdict.
@@ -307,14 +307,14 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             self.observer.failing(text);
         }
         let failed = failed.is_some();
-        self.engine.write_ended(user, result, now.moment, share());
+        self.engine.write_ended(user, result, now.moment, jitter());
         if failed && self.engine.state(now.moment) == State::Paused {
             self.state.fault(&self.engine, cause);
         }
     }
 
     fn settled(&mut self, end: End, now: Now) {
-        let there = self.observer.times.at_service_bus(Reading { instant: now.instant, wall: now.wall });
+        let there = self.observer.times.at_service_bus(ClockReading { instant: now.instant, wall: now.wall });
         if let Some(lock) = self.settlements.ended(end, now.instant, there) {
             self.engine.settled(lock);
         }
@@ -349,7 +349,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             Err(_) => false,
         };
         let now = self.now().moment;
-        self.engine.probed(well, now, share());
+        self.engine.probed(well, now, jitter());
     }
 
     /// Stops intake, gives back what was not begun, and waits for what was, within the grace time.
@@ -386,8 +386,8 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         Now { instant, moment: self.moment(instant), wall: clock::now() }
     }
 
-    fn moment(&self, instant: Instant) -> Moment {
-        Moment::after_start(instant.saturating_duration_since(self.started))
+    fn moment(&self, instant: Instant) -> MonotonicTime {
+        MonotonicTime::after_start(instant.saturating_duration_since(self.started))
     }
 }
 
@@ -401,12 +401,12 @@ fn failure_of(applied: &std::thread::Result<Result<Success, graph::Error>>) -> O
 }
 
 /// Evenly from 0 to 1.
-fn share() -> f64 {
+fn jitter() -> f64 {
     rand::random()
 }
 
 /// A panic in a call to Graph is that write's failure: tried again for a moment, then dead-lettered.
-fn panicked(patience: Patience) -> Failure {
+fn panicked(patience: GracePeriods) -> Failure {
     Failure { class: Class::Transient, dead_letter: internal(), grace: Some(patience.brief), suspicion: None }
 }
 

@@ -6,7 +6,7 @@ use std::{path::Path, sync::Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use servicebus::{Message, Outgoing, Peek, Peeked, RenewError, SettleError, Settlement, Settler as Settles};
+use servicebus::{Message, Outgoing, Peek, Peeked, RenewError, Settle as Settles, SettleError, Settlement};
 use shared::{
     engine::{Failures, Intake, Planned},
     ids::{ContactId, SequenceNumber},
@@ -136,7 +136,7 @@ struct Run {
     extra: &'static str,
     refusal: Option<Class>,
     /// Properties of all messages.
-    properties: servicebus::Properties,
+    properties: servicebus::ApplicationProperties,
 }
 
 impl Run {
@@ -160,7 +160,7 @@ impl Run {
         let text = format!("{SETTINGS}{}", self.extra);
         let settings = settings::parse(Some((Path::new("test"), &text)), Vec::new()).expect("good settings");
         let mut pipeline =
-            Pipeline::new(Arc::new(queue), Arc::new(Touchy), Policy::of(&settings), observer());
+            Pipeline::new(Arc::new(queue), Arc::new(Touchy), PipelineOptions::of(&settings), observer());
         pipeline.read = touchy_read;
         let (stop, stopped) = watch::channel(false);
         let run = tokio::spawn(pipeline.run(stopped));

@@ -1,6 +1,6 @@
 //! Secrets, keys, clouds, and whose messages count.
 
-use servicebus::Credential;
+use servicebus::NamespaceCredential;
 
 use super::{
     caution::{self, Caution},
@@ -8,7 +8,7 @@ use super::{
     rule::Rule,
 };
 use crate::settings::{
-    Access, Origin, Parts, Source, cloud_of,
+    Access, MessageSource, Parts, SettingOrigin, cloud_of,
     secrets::{SECRETS, Secret},
 };
 
@@ -71,9 +71,11 @@ fn misplaced(parts: &Parts, secret: &Secret) -> Option<Finding> {
         return None;
     }
     let place = match &entry.origin {
-        Origin::Default => return None,
-        Origin::File(_) => "in the settings file",
-        Origin::Environment(_) => "in the environment, which child processes and crash reports carry along",
+        SettingOrigin::Default => return None,
+        SettingOrigin::File(_) => "in the settings file",
+        SettingOrigin::Environment(_) => {
+            "in the environment, which child processes and crash reports carry along"
+        }
     };
     let variable = format!("CONTACTSYNC__{}_FILE", key.to_uppercase().replace('.', "__"));
     Some(Finding::new(
@@ -89,7 +91,7 @@ fn misplaced(parts: &Parts, secret: &Secret) -> Option<Finding> {
 
 fn root_key(parts: &Parts) -> Option<Finding> {
     let bus = parts.bus.as_ref()?;
-    let Credential::Key(key) = bus.access.shared()? else { return None };
+    let NamespaceCredential::Key(key) = bus.access.shared()? else { return None };
     (&*key.name == "RootManageSharedAccessKey" && !bus.endpoint.is_loopback()).then(|| {
         Finding::new(
             Severity::Warning,
@@ -102,7 +104,7 @@ fn root_key(parts: &Parts) -> Option<Finding> {
 
 fn signature(parts: &Parts) -> Option<Finding> {
     let Access::Shared(credential) = &parts.bus.as_ref()?.access else { return None };
-    matches!(credential, Credential::Signature(_)).then(|| {
+    matches!(credential, NamespaceCredential::Signature(_)).then(|| {
         Finding::new(
             Severity::Warning,
             "service_bus.connection_string",
@@ -141,7 +143,7 @@ fn any_organization(parts: &Parts) -> Option<Finding> {
 }
 
 fn topic(parts: &Parts) -> Option<Finding> {
-    let Source::Subscription { topic, name } = &parts.bus.as_ref()?.source else { return None };
+    let MessageSource::Subscription { topic, name } = &parts.bus.as_ref()?.source else { return None };
     Some(Finding::new(
         Severity::Note,
         "service_bus.topic",

@@ -1,7 +1,7 @@
 //! What takes messages to where nobody looks for them: told by `check`, `status` and `dead-letters list`.
 
 use serde_json::{Value, json};
-use servicebus::admin::Properties;
+use servicebus::admin::EntityProperties;
 
 use crate::{duration::exact, settings::Bus};
 
@@ -34,7 +34,7 @@ impl Caution {
 
 /// Everything of that kind. What the service does not tell, for want of the right *Manage*, is left out.
 #[must_use]
-pub fn cautions(bus: &Bus, properties: Option<&Properties>) -> Vec<Caution> {
+pub fn cautions(bus: &Bus, properties: Option<&EntityProperties>) -> Vec<Caution> {
     let address = bus.source.address();
     let told = properties.map(|properties| {
         let forwarded = properties.forward_to.as_deref().map(|other| forwarded(&address, other));
@@ -73,7 +73,7 @@ pub(super) fn forwarded(address: &str, other: &str) -> Caution {
 }
 
 /// Dead letters go on to another entity.
-pub(super) fn dead_letters_elsewhere(address: &str, properties: &Properties) -> Option<Caution> {
+pub(super) fn dead_letters_elsewhere(address: &str, properties: &EntityProperties) -> Option<Caution> {
     let other = properties.forward_dead_letters_to.as_deref()?;
     Some(Caution::new(
         format!("{address} forwards its dead letters to {other}, so that none of them stays here"),
@@ -85,7 +85,7 @@ pub(super) fn dead_letters_elsewhere(address: &str, properties: &Properties) -> 
 }
 
 /// The service deletes what nobody uses.
-pub(super) fn deleted(address: &str, properties: &Properties) -> Option<Caution> {
+pub(super) fn deleted(address: &str, properties: &EntityProperties) -> Option<Caution> {
     let idle = exact(properties.auto_delete_on_idle?);
     Some(Caution::new(
         format!("{address} is deleted with everything in it when nobody has used it for {idle}"),
@@ -94,7 +94,7 @@ pub(super) fn deleted(address: &str, properties: &Properties) -> Option<Caution>
 }
 
 /// Messages end without becoming dead letters.
-pub(super) fn expired(properties: &Properties) -> Option<Caution> {
+pub(super) fn expired(properties: &EntityProperties) -> Option<Caution> {
     let ttl = properties.default_ttl.filter(|_| properties.dead_letters_expired != Some(true))?;
     Some(Caution::new(
         format!("messages vanish without a trace after {}", exact(ttl)),

@@ -1,6 +1,6 @@
 //! Whether the mapping suits the directory.
 
-use shared::{mapping::Row, plan::LinkMatch, property::Kind};
+use shared::{mapping::MappingRow, plan::LinkMatch, property::PropertyKind};
 
 use super::{
     finding::{Finding, Severity},
@@ -10,7 +10,7 @@ use crate::settings::Parts;
 
 pub(super) const RULES: [Rule; 4] = [mail, sign_in, link_match, owner];
 
-fn feeding(parts: &Parts, is_meant: impl Fn(&Row) -> bool) -> Option<&Row> {
+fn feeding(parts: &Parts, is_meant: impl Fn(&MappingRow) -> bool) -> Option<&MappingRow> {
     parts.planner.as_ref()?.mapping.rows().iter().find(|row| is_meant(row))
 }
 
@@ -28,7 +28,7 @@ fn mail(parts: &Parts, _: Surroundings) -> Option<Finding> {
 }
 
 fn sign_in(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let row = feeding(parts, |row| row.property.rules().kind == Kind::SignIn)?;
+    let row = feeding(parts, |row| row.property.rules().kind == PropertyKind::SignIn)?;
     Some(Finding::new(
         Severity::Note,
         "mapping",
@@ -43,7 +43,7 @@ fn sign_in(parts: &Parts, _: Surroundings) -> Option<Finding> {
 
 /// From where an address may be moved, if that is another choice than the usual one.
 fn link_match(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let signs_in = feeding(parts, |row| row.property.rules().kind == Kind::SignIn).is_some();
+    let signs_in = feeding(parts, |row| row.property.rules().kind == PropertyKind::SignIn).is_some();
     let planner = parts.planner.as_ref()?;
     match planner.link_match {
         LinkMatch::Unchanged => None,

@@ -3,7 +3,7 @@
 //!
 //! [`findings`] is pure: it looks at the sections that could be read, and each rule is one function of them. A rule
 //! whose section is missing stays silent, so that one mistake does not hide the others. What is tried out over the
-//! network is judged here too, by what was seen: [`permissions`], [`queue`], [`skew`], [`Obstacle`], each a [`Probe`].
+//! network is judged here too, by what was seen: [`permissions`], [`queue`], [`skew`], [`NetworkFault`], each a [`Probe`].
 //! A [`Caution`] is told wherever somebody looks for messages.
 
 mod access;
@@ -29,10 +29,10 @@ pub use self::{
     claims::Claims,
     finding::{Finding, Severity},
     probe::{Ending, Probe},
-    reach::Obstacle,
+    reach::NetworkFault,
     rule::Surroundings,
 };
-use crate::settings::{Parts, Problem};
+use crate::settings::{Parts, SettingsProblem};
 
 const RULES: [&[Rule]; 5] = [&order::RULES, &times::RULES, &budget::RULES, &access::RULES, &mapping::RULES];
 
@@ -48,6 +48,6 @@ pub fn findings(parts: &Parts, around: Surroundings) -> Vec<Finding> {
 }
 
 /// A problem says itself what to do.
-fn told(problem: &Problem, severity: Severity) -> Finding {
+fn told(problem: &SettingsProblem, severity: Severity) -> Finding {
     Finding { severity, place: problem.place.clone(), what: problem.text.clone(), remedy: None }
 }

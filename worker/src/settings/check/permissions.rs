@@ -2,7 +2,7 @@
 //!
 //! Source: the permission tables of "Update user" and "Get user" in Microsoft's reference of Graph.
 
-use shared::{plan::Planner, property::Kind, reconcile::Reading};
+use shared::{plan::Planner, property::PropertyKind, reconcile::ReadPolicy};
 
 /// Permissions that open who holds a directory role. Nothing but `check` uses them, and only if they are there.
 pub const ROLES: [&str; 4] = [
@@ -74,7 +74,7 @@ impl Need {
 
 /// What these settings need.
 #[must_use]
-pub fn needs(planner: &Planner, reading: &Reading) -> Vec<Need> {
+pub fn needs(planner: &Planner, reading: &ReadPolicy) -> Vec<Need> {
     let properties = planner
         .mapping
         .rows()
@@ -85,7 +85,7 @@ pub fn needs(planner: &Planner, reading: &Reading) -> Vec<Need> {
     let mut needs: Vec<(&'static [&'static str], Vec<&str>)> = Vec::new();
     for property in properties {
         let any_of = match (property.rules().kind, property.name()) {
-            (Kind::SignIn, _) => IDENTITIES,
+            (PropertyKind::SignIn, _) => IDENTITIES,
             (_, "otherMails") => MAIL,
             (_, "businessPhones" | "mobilePhone") => PHONE,
             (_, "accountEnabled") => ENABLE,
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     fn of(mapping: Mapping) -> Vec<Need> {
-        needs(&Planner::new(mapping), &Reading::default())
+        needs(&Planner::new(mapping), &ReadPolicy::default())
     }
 
     #[track_caller]
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_guard_is_written_too_and_the_usual_permission_is_named() {
-        let reading = Reading { guard: Property::named("extensionAttribute15"), ..Reading::default() };
+        let reading = ReadPolicy { guard: Property::named("extensionAttribute15"), ..ReadPolicy::default() };
         let needs = needs(&Planner::new(Mapping::preset_b2c()), &reading);
         let told: Vec<_> = needs.iter().map(|need| (&*need.what, need.usual())).collect();
         assert_eq!(

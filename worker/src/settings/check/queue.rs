@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use servicebus::admin::{Properties, Status};
+use servicebus::admin::{EntityProperties, Status};
 
 use super::{
     Probe, Severity,
@@ -18,7 +18,7 @@ const FEWEST_DELIVERIES: u32 = 5;
 
 /// Everything there is to say about the queue; one good word if there is nothing.
 #[must_use]
-pub fn judge(address: &str, properties: &Properties, settings: &Settings) -> Vec<Probe> {
+pub fn judge(address: &str, properties: &EntityProperties, settings: &Settings) -> Vec<Probe> {
     let rate = settings.throttle.writes_per_second;
     let found: Vec<_> = [
         status(address, properties),
@@ -36,19 +36,19 @@ pub fn judge(address: &str, properties: &Properties, settings: &Settings) -> Vec
     if found.is_empty() { vec![Probe::good(CHECK, good(address, properties))] } else { found }
 }
 
-fn good(address: &str, properties: &Properties) -> String {
+fn good(address: &str, properties: &EntityProperties) -> String {
     let lock = properties.lock_duration.map_or_else(|| "unknown".to_owned(), exact);
     let deliveries = properties.max_delivery_count.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
     format!("{address} fits: lock {lock}, {deliveries} deliveries")
 }
 
-fn status(address: &str, properties: &Properties) -> Option<Probe> {
+fn status(address: &str, properties: &EntityProperties) -> Option<Probe> {
     (properties.status != Status::Active).then(|| {
         Probe::failed(CHECK, format!("{address} is {}", properties.status), "set its status to Active")
     })
 }
 
-fn sessions(address: &str, properties: &Properties) -> Option<Probe> {
+fn sessions(address: &str, properties: &EntityProperties) -> Option<Probe> {
     (properties.requires_session == Some(true)).then(|| {
         Probe::failed(
             CHECK,
@@ -58,7 +58,7 @@ fn sessions(address: &str, properties: &Properties) -> Option<Probe> {
     })
 }
 
-fn forwarding(address: &str, properties: &Properties) -> Option<Probe> {
+fn forwarding(address: &str, properties: &EntityProperties) -> Option<Probe> {
     let Caution { what, remedy } = caution::forwarded(address, properties.forward_to.as_deref()?);
     Some(Probe::failed(CHECK, what, &remedy))
 }
@@ -67,7 +67,7 @@ fn warning(Caution { what, remedy }: Caution) -> Probe {
     Probe::found(Severity::Warning, CHECK, what, &remedy)
 }
 
-fn lock(properties: &Properties, rate: f64, messages: usize) -> Option<Probe> {
+fn lock(properties: &EntityProperties, rate: f64, messages: usize) -> Option<Probe> {
     let lock = properties.lock_duration.filter(|lock| *lock < SHORTEST_LOCK)?;
     let taken = (rate * lock.as_secs_f64() / 2.0).floor();
     Some(Probe::found(
@@ -82,7 +82,7 @@ fn lock(properties: &Properties, rate: f64, messages: usize) -> Option<Probe> {
     ))
 }
 
-fn deliveries(properties: &Properties) -> Option<Probe> {
+fn deliveries(properties: &EntityProperties) -> Option<Probe> {
     let most = properties.max_delivery_count.filter(|most| *most < FEWEST_DELIVERIES)?;
     Some(Probe::found(
         Severity::Warning,
@@ -95,7 +95,7 @@ fn deliveries(properties: &Properties) -> Option<Probe> {
     ))
 }
 
-fn expiry(properties: &Properties, max_age: Duration) -> Option<Probe> {
+fn expiry(properties: &EntityProperties, max_age: Duration) -> Option<Probe> {
     if let Some(caution) = caution::expired(properties) {
         return Some(warning(caution));
     }

@@ -6,7 +6,7 @@ use super::{Probe, Severity};
 
 /// What is in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Obstacle {
+pub enum NetworkFault {
     /// The name is not known.
     Name,
     /// Nobody listens.
@@ -21,7 +21,7 @@ pub enum Obstacle {
     Other,
 }
 
-impl Obstacle {
+impl NetworkFault {
     /// Reads it off an error and its causes.
     #[must_use]
     pub fn of(error: &(dyn Error + 'static)) -> Self {
@@ -105,27 +105,27 @@ mod tests {
     struct Outer(#[source] io::Error);
 
     #[track_caller]
-    fn check(cause: io::Error, expected: Obstacle) {
-        assert_eq!(Obstacle::of(&Outer(cause)), expected);
+    fn check(cause: io::Error, expected: NetworkFault) {
+        assert_eq!(NetworkFault::of(&Outer(cause)), expected);
     }
 
     #[test]
     fn the_obstacle_is_found_however_deep_it_is_wrapped() {
-        check(io::ErrorKind::ConnectionRefused.into(), Obstacle::Refused);
-        check(io::ErrorKind::TimedOut.into(), Obstacle::Silent);
+        check(io::ErrorKind::ConnectionRefused.into(), NetworkFault::Refused);
+        check(io::ErrorKind::TimedOut.into(), NetworkFault::Silent);
         check(
             io::Error::new(
                 io::ErrorKind::InvalidData,
                 rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer),
             ),
-            Obstacle::Untrusted,
+            NetworkFault::Untrusted,
         );
-        check(io::Error::other(io::Error::from(io::ErrorKind::ConnectionRefused)), Obstacle::Refused);
-        check(io::Error::other("the proxy p:1 answered with status 407"), Obstacle::Proxy);
+        check(io::Error::other(io::Error::from(io::ErrorKind::ConnectionRefused)), NetworkFault::Refused);
+        check(io::Error::other("the proxy p:1 answered with status 407"), NetworkFault::Proxy);
         check(
             io::Error::other("failed to lookup address information: Name or service not known"),
-            Obstacle::Name,
+            NetworkFault::Name,
         );
-        check(io::Error::other("odd"), Obstacle::Other);
+        check(io::Error::other("odd"), NetworkFault::Other);
     }
 }

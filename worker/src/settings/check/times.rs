@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::property::Kind;
+use shared::property::PropertyKind;
 
 use super::{
     finding::{Finding, Severity},
@@ -67,7 +67,7 @@ fn longest_ladder(parts: &Parts, retry: &Retry) -> Option<Duration> {
     let (rows, reading) = (parts.planner.as_ref()?.mapping.rows(), parts.reading()?);
     let looks = reading.guard.is_some()
         || reading.diff
-        || rows.iter().any(|row| row.property.rules().kind == Kind::SignIn);
+        || rows.iter().any(|row| row.property.rules().kind == PropertyKind::SignIn);
     let calls = if looks { 2 } else { 1 };
     let request = parts.connection.as_ref()?.request_timeout;
     Some(request * retry.in_place.tries()? * calls + retry.in_place.longest()?)

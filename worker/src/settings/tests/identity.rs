@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use servicebus::Way;
+use servicebus::Transport;
 
 use super::*;
 use crate::identity::{App, Credential, ManagedIdentity, SecretSource};
@@ -138,7 +138,7 @@ fn workload_identity_takes_what_the_webhook_sets_where_nothing_else_is_said() {
     assert_eq!(read.identity.authority.as_str(), "https://login.microsoftonline.us/");
     assert_eq!(
         read.entries["identity.client_id"].origin,
-        Origin::Environment("AZURE_CLIENT_ID".into()),
+        SettingOrigin::Environment("AZURE_CLIENT_ID".into()),
         "check --list tells where it came from"
     );
     let Credential::Workload { app: found, token_file } = read.identity.credential else {
@@ -337,7 +337,7 @@ fn a_websocket_goes_to_port_443_and_through_the_proxy_of_the_environment() {
     };
     let way = |namespace: &str, environment: &[(&str, &str)]| {
         let bus = settings(&text(namespace), environment).bus;
-        let Way::WebSocket { proxy } = bus.way else { panic!("no websocket") };
+        let Transport::WebSocket { proxy } = bus.way else { panic!("no websocket") };
         let proxy = proxy.map(|proxy| (proxy.host.to_string(), proxy.port, proxy.authorization.is_some()));
         (bus.endpoint.port, proxy)
     };

@@ -18,7 +18,7 @@ client_id = "app"
 client_secret = "secret-value"
 "#;
 
-fn parse_text(text: &str, environment: &[(&str, &str)]) -> Result<Settings, Problems> {
+fn parse_text(text: &str, environment: &[(&str, &str)]) -> Result<Settings, SettingsProblems> {
     let environment =
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     parse(Some((Path::new("contactsync.toml"), text)), environment)
@@ -131,7 +131,7 @@ fn the_environment_wins_and_files_can_hold_secrets() {
     assert_eq!(settings.entries["identity.client_secret"].value.as_str(), Some("from-file"));
     assert_eq!(
         settings.entries["pool.concurrency"].origin,
-        Origin::Environment("CONTACTSYNC__POOL__CONCURRENCY".into())
+        SettingOrigin::Environment("CONTACTSYNC__POOL__CONCURRENCY".into())
     );
 }
 
@@ -198,7 +198,7 @@ fn a_secret_is_in_no_message_wherever_it_was_put() {
                 Some((Path::new("contactsync.toml"), GOOD)),
                 vec![(variable, secret.to_owned()), ("HTTPS_PROXY".to_owned(), secret.to_owned())],
             );
-            let told = Problems(parts.problems).to_string();
+            let told = SettingsProblems(parts.problems).to_string();
             assert!(!told.contains("WORD"), "{key}: {told}");
         }
         // As a line, as a name, and as a value without its quotes.
@@ -210,12 +210,12 @@ fn a_secret_is_in_no_message_wherever_it_was_put() {
             format!("[\"{secret}\"]\na = 1\n[\"{secret}\"]\na = 1\n"),
         ] {
             let parts = Parts::of(Some((Path::new("contactsync.toml"), &text)), Vec::new());
-            let told = Problems(parts.problems).to_string();
+            let told = SettingsProblems(parts.problems).to_string();
             assert!(!told.contains("WORD"), "{text}: {told}");
         }
         let variable = format!("CONTACTSYNC__IDENTITY__{secret}");
         let parts = Parts::of(None, vec![(variable, "1".to_owned())]);
-        assert!(!Problems(parts.problems).to_string().contains("WORD"));
+        assert!(!SettingsProblems(parts.problems).to_string().contains("WORD"));
     }
 }
 
@@ -251,7 +251,7 @@ fn words_of_files_and_names_take_one_line_and_command_nothing() {
         panic!("accepted")
     };
     assert!(problems.to_string().lines().all(|line| !line.contains('\x1b')), "{problems}");
-    let named = Problem::new("a\x1b[2J\nb.toml", "c\u{202e}").to_string();
+    let named = SettingsProblem::new("a\x1b[2J\nb.toml", "c\u{202e}").to_string();
     assert_eq!(named, r"a\u{1b}[2J\u{a}b.toml: c\u{202e}");
 }
 
@@ -293,7 +293,7 @@ fn headers_for_telemetry_are_read_and_hidden() {
 #[test]
 fn the_engine_by_default_is_what_the_file_of_defaults_says() {
     let settings = parse_text(GOOD, &[]).expect("good settings");
-    assert_eq!(settings.engine_policy(), engine::Policy::default());
+    assert_eq!(settings.engine_policy(), engine::EnginePolicy::default());
 }
 
 /// What is said about names of the last release.
@@ -374,7 +374,7 @@ fn old_names_are_no_settings_and_new_ones_are() {
     for (old, _) in names::REMOVED {
         assert!(!settings.contains_key(old), "{old}");
     }
-    let engine::Policy { lanes, gate, max_lock_hold, .. } = engine::Policy::default();
+    let engine::EnginePolicy { lanes, gate, max_lock_hold, .. } = engine::EnginePolicy::default();
     assert_eq!(
         (lanes.remembered_users.get(), gate.breaker_users),
         (20_000, 10),

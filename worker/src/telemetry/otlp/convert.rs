@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{
     super::{
         catalogue::{self, Metrics},
-        metric::{Point, Series, Value},
+        metric::{MetricValue, Point, Series},
         trace,
     },
     wire,
@@ -44,9 +44,9 @@ fn span(span: &trace::Span) -> wire::Span {
         parent_span_id: span.parent.map(Into::into).unwrap_or_default(),
         name: span.name.to_owned(),
         kind: match span.kind {
-            trace::Kind::Internal => wire::SpanKind::Internal,
-            trace::Kind::Client => wire::SpanKind::Client,
-            trace::Kind::Consumer => wire::SpanKind::Consumer,
+            trace::SpanRole::Internal => wire::SpanKind::Internal,
+            trace::SpanRole::Client => wire::SpanKind::Client,
+            trace::SpanRole::Consumer => wire::SpanKind::Consumer,
         }
         .into(),
         start_time_unix_nano: nanos(span.start),
@@ -64,11 +64,11 @@ fn span(span: &trace::Span) -> wire::Span {
 fn metric(series: &Series, times: (u64, u64)) -> wire::Metric {
     let points = || series.points.iter().filter_map(|point| number(point, times)).collect();
     let data = match series.metric.kind {
-        catalogue::Kind::Counter => {
+        catalogue::MetricKind::Counter => {
             wire::Data::Sum(wire::Sum { data_points: points(), temporality: CUMULATIVE, is_monotonic: true })
         }
-        catalogue::Kind::Gauge => wire::Data::Gauge(wire::Gauge { data_points: points() }),
-        catalogue::Kind::Histogram(_) => wire::Data::Histogram(wire::Histogram {
+        catalogue::MetricKind::Gauge => wire::Data::Gauge(wire::Gauge { data_points: points() }),
+        catalogue::MetricKind::Histogram(_) => wire::Data::Histogram(wire::Histogram {
             data_points: series.points.iter().filter_map(|point| distribution(point, times)).collect(),
             temporality: CUMULATIVE,
         }),
@@ -83,9 +83,9 @@ fn metric(series: &Series, times: (u64, u64)) -> wire::Metric {
 
 fn number(point: &Point, (start, now): (u64, u64)) -> Option<wire::NumberPoint> {
     let value = match point.value {
-        Value::Count(count) => wire::Number::Whole(i64::try_from(count).unwrap_or(i64::MAX)),
-        Value::Number(number) => wire::Number::Double(number),
-        Value::Histogram { .. } => return None,
+        MetricValue::Count(count) => wire::Number::Whole(i64::try_from(count).unwrap_or(i64::MAX)),
+        MetricValue::Number(number) => wire::Number::Double(number),
+        MetricValue::Histogram { .. } => return None,
     };
     Some(wire::NumberPoint {
         start_time_unix_nano: start,
@@ -96,7 +96,7 @@ fn number(point: &Point, (start, now): (u64, u64)) -> Option<wire::NumberPoint> 
 }
 
 fn distribution(point: &Point, (start, now): (u64, u64)) -> Option<wire::HistogramPoint> {
-    let Value::Histogram { bounds, counts, sum } = &point.value else { return None };
+    let MetricValue::Histogram { bounds, counts, sum } = &point.value else { return None };
     Some(wire::HistogramPoint {
         start_time_unix_nano: start,
         time_unix_nano: now,

@@ -15,7 +15,9 @@ use super::{
     scan::Encoded,
     sections::{Body, Sections},
 };
-use crate::message::{Damage, Message, Peeked, PeekedState, Properties, Property, UnreadableBody};
+use crate::message::{
+    ApplicationProperties, ApplicationValue, Damage, Message, Peeked, PeekedState, UnreadableBody,
+};
 
 #[cfg(test)]
 mod tests;
@@ -147,8 +149,8 @@ fn body(body: &Body<'_>, encoded: &Bytes) -> Result<Bytes, UnreadableBody> {
 }
 
 /// Application properties; of a message that cannot be taken apart only those that tell why it lies where it does.
-fn properties(section: Option<Encoded<'_>>, damaged: bool) -> (Properties, Option<Damage>) {
-    let Some(section) = section else { return (Properties::default(), None) };
+fn properties(section: Option<Encoded<'_>>, damaged: bool) -> (ApplicationProperties, Option<Damage>) {
+    let Some(section) = section else { return (ApplicationProperties::default(), None) };
     let improper = if section.count() / 2 > MOST_PROPERTIES {
         Some(Damage::Properties)
     } else {
@@ -176,30 +178,30 @@ fn is_simple(value: Encoded<'_>) -> bool {
     value.code < 0xc0 && value.code != 0x45
 }
 
-fn property(value: Encoded<'_>) -> Option<Property> {
+fn property(value: Encoded<'_>) -> Option<ApplicationValue> {
     let bytes = || Bytes::copy_from_slice(value.contents());
     Some(match value.code {
         // Kept as it is encoded.
-        0x00 => Property::Described(bytes()),
-        0x40 => Property::Null,
-        0x41 | 0x42 | 0x56 => Property::Bool(value.bool()?),
-        0x43 | 0x52 | 0x70 => Property::U32(u32::try_from(value.unsigned()?).ok()?),
-        0x44 | 0x53 | 0x80 => Property::U64(value.unsigned()?),
-        0x50 => Property::U8(u8::try_from(value.unsigned()?).ok()?),
-        0x51 => Property::I8(i8::try_from(value.signed()?).ok()?),
-        0x54 | 0x71 => Property::I32(i32::try_from(value.signed()?).ok()?),
-        0x55 | 0x81 => Property::I64(value.signed()?),
-        0x60 => Property::U16(u16::try_from(value.unsigned()?).ok()?),
-        0x61 => Property::I16(i16::try_from(value.signed()?).ok()?),
-        0x72 => Property::F32(f32::from_bits(u32::try_from(value.bits()).ok()?)),
-        0x73 => Property::Char(char::from_u32(u32::try_from(value.bits()).ok()?)?),
-        0x82 => Property::F64(f64::from_bits(value.bits())),
-        0x83 => Property::Time(value.signed()?),
-        0x74 | 0x84 | 0x94 => Property::Decimal(bytes()),
-        0x98 => Property::Uuid(value.uuid()?),
-        0xa0 | 0xb0 => Property::Binary(bytes()),
-        0xa1 | 0xb1 => Property::Text(value.text()?.into()),
-        0xa3 | 0xb3 => Property::Symbol(value.text()?.into()),
+        0x00 => ApplicationValue::Described(bytes()),
+        0x40 => ApplicationValue::Null,
+        0x41 | 0x42 | 0x56 => ApplicationValue::Bool(value.bool()?),
+        0x43 | 0x52 | 0x70 => ApplicationValue::U32(u32::try_from(value.unsigned()?).ok()?),
+        0x44 | 0x53 | 0x80 => ApplicationValue::U64(value.unsigned()?),
+        0x50 => ApplicationValue::U8(u8::try_from(value.unsigned()?).ok()?),
+        0x51 => ApplicationValue::I8(i8::try_from(value.signed()?).ok()?),
+        0x54 | 0x71 => ApplicationValue::I32(i32::try_from(value.signed()?).ok()?),
+        0x55 | 0x81 => ApplicationValue::I64(value.signed()?),
+        0x60 => ApplicationValue::U16(u16::try_from(value.unsigned()?).ok()?),
+        0x61 => ApplicationValue::I16(i16::try_from(value.signed()?).ok()?),
+        0x72 => ApplicationValue::F32(f32::from_bits(u32::try_from(value.bits()).ok()?)),
+        0x73 => ApplicationValue::Char(char::from_u32(u32::try_from(value.bits()).ok()?)?),
+        0x82 => ApplicationValue::F64(f64::from_bits(value.bits())),
+        0x83 => ApplicationValue::Time(value.signed()?),
+        0x74 | 0x84 | 0x94 => ApplicationValue::Decimal(bytes()),
+        0x98 => ApplicationValue::Uuid(value.uuid()?),
+        0xa0 | 0xb0 => ApplicationValue::Binary(bytes()),
+        0xa1 | 0xb1 => ApplicationValue::Text(value.text()?.into()),
+        0xa3 | 0xb3 => ApplicationValue::Symbol(value.text()?.into()),
         _ => return None,
     })
 }

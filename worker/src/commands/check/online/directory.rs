@@ -6,11 +6,11 @@ use servicebus::clock;
 use shared::{
     admission::Withheld,
     ids::{SequenceNumber, UserId},
-    patch::{Entry, PropertyValue, SignIn, UserWrite},
-    property::Kind,
+    lww_register::Stamp,
+    patch::{PatchEntry, PropertyValue, SignIn, UserWrite},
+    priority::Priority,
+    property::PropertyKind,
     reason::chain,
-    register::Stamp,
-    urgency::Urgency,
     version::Version,
 };
 
@@ -157,10 +157,10 @@ async fn preview(settings: &Settings, directory: &graph::GraphClient, user: User
 /// A change of every mapped property.
 fn sample(settings: &Settings, user: UserId) -> UserWrite {
     let stamp = Stamp { version: Version::at(clock::now()), arrival: SequenceNumber(0) };
-    let entries = settings.planner.mapping.rows().iter().map(|row| Entry {
+    let entries = settings.planner.mapping.rows().iter().map(|row| PatchEntry {
         property: row.property.clone(),
         value: match row.property.rules().kind {
-            Kind::SignIn => PropertyValue::from(SignIn::to("somebody@example.com")),
+            PropertyKind::SignIn => PropertyValue::from(SignIn::to("somebody@example.com")),
             _ => PropertyValue::Clear,
         },
         stamp,
@@ -169,7 +169,7 @@ fn sample(settings: &Settings, user: UserId) -> UserWrite {
         user,
         entries: entries.collect(),
         known: Vec::new(),
-        urgency: Urgency::default(),
+        urgency: Priority::default(),
         contacts: Vec::new(),
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     identity::Clients,
     settings::{
         Settings,
-        check::{Obstacle, Probe, skew},
+        check::{NetworkFault, Probe, skew},
     },
 };
 
@@ -55,7 +55,7 @@ async fn host(check: &'static str, url: &url::Url, clients: &Clients) -> (Probe,
         Err(error) => {
             let error = error.without_url();
             let detail = shared::reason::chain(&error);
-            (Obstacle::of(&error).probe(check, &format!("{name}{port}"), &detail), None)
+            (NetworkFault::of(&error).probe(check, &format!("{name}{port}"), &detail), None)
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     preview::waiting::{Sample, WAITING},
     settings::{
         Settings,
-        check::{Obstacle, Probe, Severity, queue},
+        check::{NetworkFault, Probe, Severity, queue},
     },
 };
 
@@ -96,9 +96,9 @@ async fn ready(queue: &ServiceBusQueue) -> Result<(), servicebus::Error> {
 /// What a failure at the entity means.
 fn failed(right: &'static str, entity: &str, place: &str, error: &servicebus::Error) -> Probe {
     match error {
-        servicebus::Error::Tls { .. } => Obstacle::Untrusted.probe(SERVICE, place, &chain(error)),
-        servicebus::Error::Timeout { .. } => Obstacle::Silent.probe(SERVICE, place, &chain(error)),
-        servicebus::Error::Connection { .. } => Obstacle::of(error).probe(SERVICE, place, &chain(error)),
+        servicebus::Error::Tls { .. } => NetworkFault::Untrusted.probe(SERVICE, place, &chain(error)),
+        servicebus::Error::Timeout { .. } => NetworkFault::Silent.probe(SERVICE, place, &chain(error)),
+        servicebus::Error::Connection { .. } => NetworkFault::of(error).probe(SERVICE, place, &chain(error)),
         servicebus::Error::Token { .. } => Probe::failed(TOKEN, chain(error), ""),
         servicebus::Error::Refused { doing: "putting a token", description, .. }
             if description.to_ascii_lowercase().contains("expired") =>

@@ -7,19 +7,23 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::{stream::Stream, tunnel, websocket::WebSocket};
-use crate::{connection_string::Endpoint, error::Error, tls, way::Way};
+use crate::{connection_string::NamespaceEndpoint, error::Error, tls, transport::Transport};
 
 /// Everything needed to open streams to one endpoint.
 #[derive(Clone)]
-pub(super) struct Transport {
-    endpoint: Endpoint,
-    way: Way,
+pub(super) struct Connector {
+    endpoint: NamespaceEndpoint,
+    way: Transport,
     tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
-impl Transport {
+impl Connector {
     /// Prepares TLS with the certificates that the operating system trusts, and those of `ca_file` (PEM).
-    pub(super) fn new(endpoint: Endpoint, way: Way, ca_file: Option<&Path>) -> Result<Self, Error> {
+    pub(super) fn new(
+        endpoint: NamespaceEndpoint,
+        way: Transport,
+        ca_file: Option<&Path>,
+    ) -> Result<Self, Error> {
         if !endpoint.tls {
             // The parser refuses this too; here stands the last gate before the wire.
             if !endpoint.is_loopback() {
@@ -66,8 +70,8 @@ impl Transport {
             },
         };
         match self.way {
-            Way::Tcp => Ok(stream),
-            Way::WebSocket { .. } => {
+            Transport::Tcp => Ok(stream),
+            Transport::WebSocket { .. } => {
                 let opened = WebSocket::open(stream, &self.authority(), self.endpoint.tls).await;
                 Ok(Box::new(opened.map_err(|cause| self.failed(cause))?))
             }
@@ -76,8 +80,8 @@ impl Transport {
 
     async fn connect(&self) -> std::io::Result<TcpStream> {
         match &self.way {
-            Way::WebSocket { proxy: Some(proxy) } => tunnel::open(proxy, &self.authority()).await,
-            Way::Tcp | Way::WebSocket { proxy: None } => {
+            Transport::WebSocket { proxy: Some(proxy) } => tunnel::open(proxy, &self.authority()).await,
+            Transport::Tcp | Transport::WebSocket { proxy: None } => {
                 TcpStream::connect((&*self.endpoint.host, self.endpoint.port)).await
             }
         }
@@ -94,13 +98,13 @@ mod tests {
 
     #[test]
     fn plain_text_does_not_leave_this_machine() {
-        let plain = |host: &str| Endpoint { host: host.into(), port: 5672, tls: false };
+        let plain = |host: &str| NamespaceEndpoint { host: host.into(), port: 5672, tls: false };
         for host in ["localhost", "127.0.0.1", "::1"] {
-            assert!(Transport::new(plain(host), Way::Tcp, None).is_ok(), "{host}");
+            assert!(Connector::new(plain(host), Transport::Tcp, None).is_ok(), "{host}");
         }
         for host in ["ns.servicebus.windows.net", "10.0.0.1", "127.0.0.1.example"] {
             assert!(
-                matches!(Transport::new(plain(host), Way::Tcp, None), Err(Error::Settings { .. })),
+                matches!(Connector::new(plain(host), Transport::Tcp, None), Err(Error::Settings { .. })),
                 "{host}"
             );
         }

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use crate::{
     ids::{IdMap, SequenceNumber, UserId},
-    register::Stamp,
-    urgency::Urgency,
+    lww_register::Stamp,
+    priority::Priority,
 };
 
 /// After so many turns of live lanes in a row, one of the replayed ones has its turn: a replay that never ends
@@ -57,7 +57,7 @@ pub(super) struct Turns {
 
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    urgency: Urgency,
+    urgency: Priority,
     turn: i64,
     newness: Newness,
 }
@@ -102,19 +102,19 @@ impl Turns {
     }
 
     /// Gives a lane the last turn among its like, unless it has a turn that is as good.
-    pub(super) fn push_back(&mut self, user: UserId, urgency: Urgency, newness: Newness) {
+    pub(super) fn push_back(&mut self, user: UserId, urgency: Priority, newness: Newness) {
         let turn = self.of(urgency).by_turn.last_key_value().map_or(0, |(turn, _)| turn + 1);
         self.put(user, Place { urgency, turn, newness });
     }
 
     /// Gives a lane the first turn among its like.
-    pub(super) fn push_front(&mut self, user: UserId, urgency: Urgency, newness: Newness) {
+    pub(super) fn push_front(&mut self, user: UserId, urgency: Priority, newness: Newness) {
         let turn = self.of(urgency).by_turn.first_key_value().map_or(0, |(turn, _)| turn - 1);
         self.put(user, Place { urgency, turn, newness });
     }
 
     /// A change came to a lane: it is as new as that, and live work does not wait among the replayed.
-    pub(super) fn renew(&mut self, user: UserId, urgency: Urgency, newness: Newness) {
+    pub(super) fn renew(&mut self, user: UserId, urgency: Priority, newness: Newness) {
         let Some(&place) = self.places.get(&user) else { return };
         if newness > place.newness {
             self.of(place.urgency).remove(user, place);
@@ -155,10 +155,10 @@ impl Turns {
         self.places.insert(user, place);
     }
 
-    fn of(&mut self, urgency: Urgency) -> &mut Line {
+    fn of(&mut self, urgency: Priority) -> &mut Line {
         match urgency {
-            Urgency::Live => &mut self.live,
-            Urgency::Replayed => &mut self.replayed,
+            Priority::Live => &mut self.live,
+            Priority::Replayed => &mut self.replayed,
         }
     }
 }
@@ -186,21 +186,21 @@ mod tests {
     fn live_lanes_go_first_and_each_kind_keeps_its_order() {
         let mut turns = Turns::default();
         for (n, urgency) in
-            [(0, Urgency::Replayed), (1, Urgency::Live), (2, Urgency::Replayed), (3, Urgency::Live)]
+            [(0, Priority::Replayed), (1, Priority::Live), (2, Priority::Replayed), (3, Priority::Live)]
         {
             turns.push_back(user(n), urgency, newness(9 - n));
         }
-        turns.push_front(user(4), Urgency::Replayed, newness(0));
+        turns.push_front(user(4), Priority::Replayed, newness(0));
         assert_eq!(drain(&mut turns, First::Longest), [1, 3, 4, 0, 2].map(user));
     }
 
     #[test]
     fn a_lane_to_which_live_work_comes_leaves_the_replayed_ones() {
         let mut turns = Turns::default();
-        turns.push_back(user(0), Urgency::Replayed, newness(0));
-        turns.push_back(user(1), Urgency::Replayed, newness(0));
-        turns.renew(user(1), Urgency::Live, newness(0));
-        turns.renew(user(2), Urgency::Live, newness(0));
+        turns.push_back(user(0), Priority::Replayed, newness(0));
+        turns.push_back(user(1), Priority::Replayed, newness(0));
+        turns.renew(user(1), Priority::Live, newness(0));
+        turns.renew(user(2), Priority::Live, newness(0));
         assert_eq!((turns.len(), drain(&mut turns, First::Longest)), (2, vec![user(1), user(0)]));
     }
 
@@ -208,8 +208,8 @@ mod tests {
     fn where_writes_are_scarce_the_newest_change_comes_first_and_one_turn_in_twenty_is_for_the_longest_waiting()
      {
         let mut turns = Turns::default();
-        (0..24).for_each(|n| turns.push_back(user(n), Urgency::Live, newness(n)));
-        turns.renew(user(5), Urgency::Live, newness(30));
+        (0..24).for_each(|n| turns.push_back(user(n), Priority::Live, newness(n)));
+        turns.renew(user(5), Priority::Live, newness(30));
         let mut expected = vec![5];
         expected.extend((6..24).rev());
         expected.extend([0, 4, 3, 2, 1]);
@@ -220,11 +220,11 @@ mod tests {
     fn replayed_lanes_get_one_turn_in_twenty_however_much_is_live() {
         for first in [First::Longest, First::Newest] {
             let mut turns = Turns::default();
-            (0..5).for_each(|n| turns.push_back(user(n), Urgency::Replayed, newness(n)));
+            (0..5).for_each(|n| turns.push_back(user(n), Priority::Replayed, newness(n)));
             let mut replayed = Vec::new();
             for turn in 1..=100 {
                 let live = user(100 + turn % 2);
-                turns.push_back(live, Urgency::Live, newness(turn));
+                turns.push_back(live, Priority::Live, newness(turn));
                 let popped = turns.pop(first).expect("a lane is there");
                 if popped < user(100) {
                     replayed.push(turn);
@@ -241,7 +241,7 @@ mod tests {
         ) {
             let (mut turns, mut waiting) = (Turns::default(), BTreeSet::new());
             for (step, n, live, second) in steps {
-                let urgency = if live { Urgency::Live } else { Urgency::Replayed };
+                let urgency = if live { Priority::Live } else { Priority::Replayed };
                 let pop = |turns: &mut Turns, waiting: &mut BTreeSet<UserId>, first| {
                     let popped = turns.pop(first);
                     popped.is_none() == waiting.is_empty() && popped.is_none_or(|user| waiting.remove(&user))

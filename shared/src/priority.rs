@@ -2,7 +2,7 @@
 
 /// How much a change is waited for. The greater of two decides for both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Urgency {
+pub enum Priority {
     /// Put back from the dead letters. It waited for days; it can wait for what happens now.
     Replayed,
     /// From Dataverse, just now.

@@ -2,9 +2,9 @@
 
 use super::*;
 
-fn looking_lanes(limits: Limits) -> Lanes<Message> {
+fn looking_lanes(limits: LaneLimits) -> Lanes<Message> {
     let mut lanes = lanes();
-    lanes.limits = Limits { verify_after: Some(Duration::from_secs(5)), ..limits };
+    lanes.limits = LaneLimits { verify_after: Some(Duration::from_secs(5)), ..limits };
     lanes.applied = Applied::new(limits.remembered_users);
     lanes
 }
@@ -52,7 +52,7 @@ fn what_a_look_has_confirmed_is_not_looked_at_again_and_so_never_written_over_wh
 
 #[test]
 fn a_look_is_made_also_when_the_memory_of_the_user_is_full() {
-    let mut lanes = looking_lanes(Limits { remembered_users: NonZeroUsize::MIN, ..limits() });
+    let mut lanes = looking_lanes(LaneLimits { remembered_users: NonZeroUsize::MIN, ..limits() });
     written(&mut lanes, change(1, 1, "mail"), 0);
     written(&mut lanes, change(2, 2, "mail"), 1);
     expect_look(lanes.next(at(5)), 1, &["mail"]);
@@ -105,8 +105,8 @@ fn what_is_undone_again_and_again_is_tried_at_another_time_and_never_called_done
 
 #[test]
 fn looks_go_on_while_writes_wait_for_the_budget() {
-    let mut lanes = lanes_with(Pace::new(1.0, 1.0));
-    lanes.limits = Limits { verify_after: Some(Duration::ZERO), messages: 1, ..limits() };
+    let mut lanes = lanes_with(RateLimiter::new(1.0, 1.0));
+    lanes.limits = LaneLimits { verify_after: Some(Duration::ZERO), messages: 1, ..limits() };
     written(&mut lanes, change(1, 1, "mail"), 0);
     lanes.push(change(2, 2, "mail"), at(0));
     expect_look(lanes.next(at(0)), 1, &["mail"]);

@@ -6,18 +6,18 @@
 
 use std::time::Duration;
 
-use crate::moment::Moment;
+use crate::monotonic_time::MonotonicTime;
 
 /// The bucket.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Pace {
+pub struct RateLimiter {
     ceiling: f64,
     rate: f64,
     burst: f64,
     tokens: f64,
-    counted: Moment,
+    counted: MonotonicTime,
     /// Last fall: one burst of 429s, all from the same moment, must not lower the rate many times.
-    lowered: Option<Moment>,
+    lowered: Option<MonotonicTime>,
 }
 
 /// Never slower than this, or recovery would take for ever.
@@ -33,12 +33,12 @@ const HINT: f64 = 0.95;
 /// With `FALL`, up to four replicas have less than 2 % of their calls refused (see `gate/tests/quota.rs`).
 const CLIMB: f64 = 300.0;
 
-impl Pace {
+impl RateLimiter {
     /// At most `writes_per_second`, and `burst` at once after a quiet time. Both must be at least one.
     #[must_use]
     pub fn new(writes_per_second: f64, burst: f64) -> Self {
         let (ceiling, burst) = (writes_per_second.max(1.0), burst.max(1.0));
-        Self { ceiling, rate: ceiling, burst, tokens: burst, counted: Moment::START, lowered: None }
+        Self { ceiling, rate: ceiling, burst, tokens: burst, counted: MonotonicTime::START, lowered: None }
     }
 
     /// No budget at all, for tests and stand-ins without a quota.
@@ -54,7 +54,7 @@ impl Pace {
     }
 
     /// Takes one write; otherwise says when to ask again.
-    pub fn take(&mut self, now: Moment) -> Option<Moment> {
+    pub fn take(&mut self, now: MonotonicTime) -> Option<MonotonicTime> {
         self.refill(now);
         if self.tokens >= 1.0 {
             self.tokens -= 1.0;
@@ -64,24 +64,24 @@ impl Pace {
     }
 
     /// Writes that can be taken at once.
-    fn at_hand(&self, now: Moment) -> f64 {
+    fn at_hand(&self, now: MonotonicTime) -> f64 {
         let passed = (now - self.counted).as_secs_f64();
         if passed > 0.0 { (self.tokens + passed * self.rate).min(self.burst) } else { self.tokens }
     }
 
     /// When the next write can be taken: now, or later.
     #[must_use]
-    pub fn ready_at(&self, now: Moment) -> Moment {
+    pub fn ready_at(&self, now: MonotonicTime) -> MonotonicTime {
         self.filled_at(1.0, now)
     }
 
     /// When so many can be taken at once; `None` if they are more than a burst.
     #[must_use]
-    pub fn holds_at(&self, writes: f64, now: Moment) -> Option<Moment> {
+    pub fn holds_at(&self, writes: f64, now: MonotonicTime) -> Option<MonotonicTime> {
         (writes <= self.burst).then(|| self.filled_at(writes, now))
     }
 
-    fn filled_at(&self, writes: f64, now: Moment) -> Moment {
+    fn filled_at(&self, writes: f64, now: MonotonicTime) -> MonotonicTime {
         let tokens = self.at_hand(now);
         if tokens >= writes {
             return now;
@@ -96,7 +96,7 @@ impl Pace {
     }
 
     /// A write was accepted.
-    pub fn succeeded(&mut self, now: Moment) {
+    pub fn succeeded(&mut self, now: MonotonicTime) {
         self.refill(now);
         if self.rate < self.ceiling {
             // One step per write; at `rate` writes a second this adds `ceiling / CLIMB` each second.
@@ -106,7 +106,7 @@ impl Pace {
 
     /// Graph answered 429, and nothing is written until then. That time saves up one write and no more, or it
     /// would end in a burst and the next 429.
-    pub fn throttled(&mut self, now: Moment, until: Moment) {
+    pub fn throttled(&mut self, now: MonotonicTime, until: MonotonicTime) {
         if self.rate.is_infinite() {
             return;
         }
@@ -121,7 +121,7 @@ impl Pace {
     }
 
     /// Graph hints that a limit is near: a little less now may spare a 429. Nobody relies on the hint.
-    pub fn near_limit(&mut self, now: Moment) {
+    pub fn near_limit(&mut self, now: MonotonicTime) {
         self.refill(now);
         if self.rate.is_finite() && self.lowered.is_none_or(|last| now - last >= SAME_EVENT) {
             self.lowered = Some(now);
@@ -129,7 +129,7 @@ impl Pace {
         }
     }
 
-    fn refill(&mut self, now: Moment) {
+    fn refill(&mut self, now: MonotonicTime) {
         self.tokens = self.at_hand(now);
         self.counted = self.counted.max(now);
     }
@@ -139,12 +139,12 @@ impl Pace {
 mod tests {
     use super::*;
 
-    fn at(millis: u64) -> Moment {
-        Moment::after_start(Duration::from_millis(millis))
+    fn at(millis: u64) -> MonotonicTime {
+        MonotonicTime::after_start(Duration::from_millis(millis))
     }
 
     /// How many writes a caller gets that asks whenever it is told to, in that many seconds.
-    fn writes_in(pace: &mut Pace, from: u64, seconds: u64) -> u32 {
+    fn writes_in(pace: &mut RateLimiter, from: u64, seconds: u64) -> u32 {
         let (mut now, end, mut writes) = (at(from * 1000), at((from + seconds) * 1000), 0);
         while now < end {
             match pace.take(now) {
@@ -157,20 +157,20 @@ mod tests {
 
     #[test]
     fn the_rate_holds_after_the_burst() {
-        let mut pace = Pace::new(20.0, 5.0);
+        let mut pace = RateLimiter::new(20.0, 5.0);
         assert_eq!(writes_in(&mut pace, 0, 10), 204);
     }
 
     #[test]
     fn a_quiet_time_saves_up_no_more_than_the_burst() {
-        let mut pace = Pace::new(20.0, 5.0);
+        let mut pace = RateLimiter::new(20.0, 5.0);
         writes_in(&mut pace, 0, 1);
         assert_eq!(writes_in(&mut pace, 3600, 1), 24);
     }
 
     #[test]
     fn a_burst_of_429s_lowers_the_rate_once_and_success_brings_it_back() {
-        let mut pace = Pace::new(20.0, 1.0);
+        let mut pace = RateLimiter::new(20.0, 1.0);
         for millis in 0..50 {
             pace.throttled(at(millis), at(millis));
         }
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_wait_that_graph_asked_for_does_not_end_in_a_burst() {
-        let mut pace = Pace::new(20.0, 20.0);
+        let mut pace = RateLimiter::new(20.0, 20.0);
         pace.throttled(at(0), at(30_000));
         assert_eq!(pace.ready_at(at(30_000)), at(30_000));
         assert_eq!(writes_in(&mut pace, 30, 1), 14);
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_hint_lowers_the_rate_a_little_and_once_a_second() {
-        let mut pace = Pace::new(20.0, 1.0);
+        let mut pace = RateLimiter::new(20.0, 1.0);
         for millis in 0..50 {
             pace.near_limit(at(millis));
         }
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn without_a_budget_nothing_is_held_back() {
-        let mut pace = Pace::unlimited();
+        let mut pace = RateLimiter::unlimited();
         pace.throttled(at(0), at(0));
         assert!((0..10_000).all(|_| pace.take(at(1)).is_none()));
     }

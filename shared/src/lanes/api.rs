@@ -5,14 +5,14 @@ use std::{num::NonZeroUsize, time::Duration};
 use crate::{
     class::Class,
     ids::{ContactId, UserId},
-    moment::Moment,
+    lww_register::Stamp,
+    monotonic_time::MonotonicTime,
     outcome::Outcome,
     patch::{UserPatch, UserWrite},
+    priority::Priority,
     property::Property,
     reason::DeadLetter,
-    register::Stamp,
     retry::Ladder,
-    urgency::Urgency,
 };
 
 /// A planned change on its way.
@@ -27,9 +27,9 @@ pub struct Work<T> {
     /// What it asks for.
     pub patch: UserPatch,
     /// How much it is waited for.
-    pub urgency: Urgency,
+    pub urgency: Priority,
     /// Until when it may be tried.
-    pub deadline: Moment,
+    pub deadline: MonotonicTime,
     /// Whether it was refused once already, and nothing has shown since that it was for everybody's fault.
     pub refused_before: bool,
     /// The shell's own.
@@ -38,7 +38,7 @@ pub struct Work<T> {
 
 /// Bounds and patience of the scheduler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct LaneLimits {
     /// Writes under way at once.
     pub concurrency: usize,
     /// Messages held, waiting or under way.
@@ -55,7 +55,7 @@ pub struct Limits {
     pub verify_after: Option<Duration>,
 }
 
-impl Default for Limits {
+impl Default for LaneLimits {
     /// What the file of default settings says.
     fn default() -> Self {
         const REMEMBERED_USERS: NonZeroUsize = NonZeroUsize::new(20_000).unwrap();
@@ -132,7 +132,7 @@ pub enum About {
 
 /// Why nothing is written while the installation is at fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct InstallationFault {
     /// What many refusals had in common; `None` if one failure said it all.
     pub about: Option<About>,
     /// What happened and what can be done.

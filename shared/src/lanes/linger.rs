@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use crate::moment::Moment;
+use crate::monotonic_time::MonotonicTime;
 
 /// A flood has ended when nothing has come for so long.
 const QUIET: Duration = Duration::from_millis(50);
@@ -17,22 +17,22 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// Whether to wait for more.
 #[derive(Debug, Default)]
 pub(super) struct Gathering {
-    last_arrival: Moment,
+    last_arrival: MonotonicTime,
     /// When this shortage began.
-    since: Option<Moment>,
+    since: Option<MonotonicTime>,
     /// Whether this shortage has been waited for already.
     over: bool,
 }
 
 impl Gathering {
     /// A message came.
-    pub(super) fn arrived(&mut self, now: Moment) {
+    pub(super) fn arrived(&mut self, now: MonotonicTime) {
         self.last_arrival = now;
     }
 
     /// Until when to wait. Each shortage is waited for once: `scarce` tells that more writes are owed than the budget
     /// has at hand, `full` that nothing more can come.
-    pub(super) fn until(&mut self, scarce: bool, full: bool, now: Moment) -> Option<Moment> {
+    pub(super) fn until(&mut self, scarce: bool, full: bool, now: MonotonicTime) -> Option<MonotonicTime> {
         if !scarce {
             (self.since, self.over) = (None, false);
             return None;
@@ -48,8 +48,8 @@ impl Gathering {
 mod tests {
     use super::*;
 
-    fn at(millis: u64) -> Moment {
-        Moment::after_start(Duration::from_millis(millis))
+    fn at(millis: u64) -> MonotonicTime {
+        MonotonicTime::after_start(Duration::from_millis(millis))
     }
 
     /// Whether it waits, when messages come every ten milliseconds until then.

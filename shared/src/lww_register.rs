@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::{
     ids::SequenceNumber,
-    version::{APART, Row, Version},
+    version::{APART, RowVersion, Version},
 };
 
 /// When a value was set, with a last resort for two changes that Dataverse gave the same version: the
@@ -44,7 +44,7 @@ impl Stamp {
         by_row && self.by_time() > other.by_time()
     }
 
-    fn by_row(&self, row: Row) -> (u64, Timestamp, SequenceNumber) {
+    fn by_row(&self, row: RowVersion) -> (u64, Timestamp, SequenceNumber) {
         (row.number, self.version.at, self.arrival)
     }
 
@@ -55,20 +55,20 @@ impl Stamp {
 
 /// The newest value seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Register<T> {
-    /// What [`Register::newest`] says.
+pub struct LwwRegister<T> {
+    /// What [`LwwRegister::newest`] says.
     newest: Option<(Stamp, T)>,
     /// What a value to come may yet show to be the newest; nearly always empty. In the order of time.
     others: Vec<(Stamp, T)>,
 }
 
-impl<T> Default for Register<T> {
+impl<T> Default for LwwRegister<T> {
     fn default() -> Self {
         Self { newest: None, others: Vec::new() }
     }
 }
 
-impl<T: Ord> Register<T> {
+impl<T: Ord> LwwRegister<T> {
     /// Takes a value in.
     ///
     /// Two different values under one stamp cannot come from a queue; the greater one wins, so that even
@@ -152,8 +152,8 @@ mod tests {
     use crate::version::Realm;
 
     fn writes() -> impl Strategy<Value = Vec<(Stamp, u8)>> {
-        let row =
-            (0_u64..4, 0_u16..2).prop_map(|(number, realm)| Row { number, realm: Realm::numbered(realm) });
+        let row = (0_u64..4, 0_u16..2)
+            .prop_map(|(number, realm)| RowVersion { number, realm: Realm::numbered(realm) });
         let stamp = (prop::option::of(row), 0_i64..5, 0_i64..3).prop_map(|(row, at, arrival)| Stamp {
             // Some within the time in which row versions count, and some not.
             version: Version { row, at: Timestamp::from_second(at * 500).expect("small") },
@@ -162,15 +162,15 @@ mod tests {
         prop::collection::vec((stamp, 0_u8..3), 0..8)
     }
 
-    fn register(writes: &[(Stamp, u8)]) -> Register<u8> {
-        let mut register = Register::default();
+    fn register(writes: &[(Stamp, u8)]) -> LwwRegister<u8> {
+        let mut register = LwwRegister::default();
         for (stamp, value) in writes {
             register.set(*stamp, *value);
         }
         register
     }
 
-    fn joined(mut a: Register<u8>, b: Register<u8>) -> Register<u8> {
+    fn joined(mut a: LwwRegister<u8>, b: LwwRegister<u8>) -> LwwRegister<u8> {
         a.merge(b);
         a
     }

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 /// What carries AMQP.
 #[derive(Clone, Debug, Default)]
-pub enum Way {
+pub enum Transport {
     /// A connection of its own, port 5671 as a rule.
     #[default]
     Tcp,

@@ -11,14 +11,14 @@ use lru::LruCache;
 use super::Work;
 use crate::{
     ids::{IdState, UserId},
-    patch::{Entry, PropertyValue, UserPatch},
+    lww_register::{LwwRegister, Stamp},
+    patch::{PatchEntry, PropertyValue, UserPatch},
     property::Property,
-    register::{Register, Stamp},
 };
 
 /// The newest value of each property of one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Known(Vec<(Property, Register<PropertyValue>)>);
+pub(super) struct Known(Vec<(Property, LwwRegister<PropertyValue>)>);
 
 impl Known {
     /// Takes a change in.
@@ -29,17 +29,21 @@ impl Known {
     }
 
     /// What brings a user from what `before` knew to what is known now; empty if nothing does.
-    pub(super) fn since(&self, before: &Self) -> Vec<Entry> {
+    pub(super) fn since(&self, before: &Self) -> Vec<PatchEntry> {
         let differing = self.0.iter().filter_map(|(property, register)| {
             let (stamp, value) = register.newest()?;
             let unchanged = before.newest(property) == Some((stamp, value));
-            (!unchanged).then(|| Entry { property: property.clone(), value: value.clone(), stamp: *stamp })
+            (!unchanged).then(|| PatchEntry {
+                property: property.clone(),
+                value: value.clone(),
+                stamp: *stamp,
+            })
         });
         differing.collect()
     }
 
     /// Everything known, each value with its stamp.
-    pub(super) fn entries(&self) -> Vec<Entry> {
+    pub(super) fn entries(&self) -> Vec<PatchEntry> {
         self.since(&Self::default())
     }
 
@@ -55,9 +59,9 @@ impl Known {
         self.0.iter().find(|(known, _)| known == property).and_then(|(_, register)| register.newest())
     }
 
-    fn register(&mut self, property: &Property) -> &mut Register<PropertyValue> {
+    fn register(&mut self, property: &Property) -> &mut LwwRegister<PropertyValue> {
         let index = self.0.iter().position(|(known, _)| known == property).unwrap_or_else(|| {
-            self.0.push((property.clone(), Register::default()));
+            self.0.push((property.clone(), LwwRegister::default()));
             self.0.len() - 1
         });
         &mut self.0[index].1

@@ -1,18 +1,18 @@
 //! The second look at what was written: nothing of it is settled until no older write of another replica can be
 //! on its way any more, and the user still shows it.
 
-use super::{Action, Fault, Lanes, Work, failing::later, lane::Lane};
+use super::{Action, InstallationFault, Lanes, Work, failing::later, lane::Lane};
 use crate::{
     class::Class,
     ids::UserId,
     lanes::Failure,
-    moment::Moment,
+    monotonic_time::MonotonicTime,
     outcome::Outcome,
     patch::UserWrite,
+    priority::Priority,
     property::Property,
     reason::{DeadLetter, DeadLetterReason},
     step::Step,
-    urgency::Urgency,
 };
 
 impl<T> Lanes<T> {
@@ -23,8 +23,8 @@ impl<T> Lanes<T> {
         &mut self,
         user: UserId,
         result: Result<Vec<Property>, Failure>,
-        now: Moment,
-        share: f64,
+        now: MonotonicTime,
+        jitter: f64,
     ) -> Vec<(Work<T>, Outcome)> {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.unverified.looked(user);
@@ -39,7 +39,7 @@ impl<T> Lanes<T> {
             }
             Ok(_) => self.give_up(user, now),
             Err(failure) if failure.class != Class::Permanent => {
-                self.look_failed(user, &failure, now, share);
+                self.look_failed(user, &failure, now, jitter);
                 self.look_again(user, now);
                 Vec::new()
             }
@@ -52,7 +52,7 @@ impl<T> Lanes<T> {
     }
 
     /// Looks at a user whose write is long enough ago that no older one can be on its way any more.
-    pub(super) fn start_verifying(&mut self, now: Moment) -> Step<Action<T>> {
+    pub(super) fn start_verifying(&mut self, now: MonotonicTime) -> Step<Action<T>> {
         let free = self.in_flight < self.limits.concurrency;
         let Some(opens) = self.gate.may_look_at(now).filter(|_| free) else { return Step::Wait(None) };
         while let Some((due, user)) = self.unverified.first() {
@@ -68,14 +68,14 @@ impl<T> Lanes<T> {
             self.unverified.look(user);
             let entries = self.unverified.written(user);
             let (known, contacts) = (Vec::new(), Vec::new());
-            let urgency = Urgency::Live;
+            let urgency = Priority::Live;
             return Step::Do(Action::Verify(UserWrite { user, entries, known, urgency, contacts }));
         }
         Step::Wait(None)
     }
 
     /// It is too early for a look, or the write that would have repaired came to nothing: look after another while.
-    pub(super) fn look_again(&mut self, user: UserId, now: Moment) {
+    pub(super) fn look_again(&mut self, user: UserId, now: MonotonicTime) {
         self.unverified.postpone(user, now + self.limits.verify_after.unwrap_or_default());
     }
 
@@ -89,18 +89,18 @@ impl<T> Lanes<T> {
     }
 
     /// What the failure of a look says about Graph as a whole.
-    fn look_failed(&mut self, user: UserId, failure: &Failure, now: Moment, share: f64) {
+    fn look_failed(&mut self, user: UserId, failure: &Failure, now: MonotonicTime, jitter: f64) {
         match failure.class {
             // Whose fault it is, a write will tell.
             _ if failure.suspicion.is_some() => self.gate.undecided(now),
             // A user who may only be too new says nothing about Graph's health.
-            Class::Transient if failure.grace.is_none() => self.gate.failed(user, now, share),
+            Class::Transient if failure.grace.is_none() => self.gate.failed(user, now, jitter),
             Class::Transient | Class::Permanent => self.gate.seen_well(now),
-            Class::Throttled { retry_after } => self.gate.throttled(retry_after, now, share),
+            Class::Throttled { retry_after } => self.gate.throttled(retry_after, now, jitter),
             Class::Installation => {
                 let text = failure.dead_letter.description.as_str().into();
-                self.fault = Some(Fault { about: None, text });
-                self.gate.pause(now, share);
+                self.fault = Some(InstallationFault { about: None, text });
+                self.gate.pause(now, jitter);
             }
         }
     }
@@ -113,7 +113,7 @@ impl<T> Lanes<T> {
 
     /// Somebody undoes what is written here as often as it is written: another replica that repairs as well,
     /// which a pause parts from this one, or a stranger to whom the attribute of the mark belongs too.
-    fn give_up(&mut self, user: UserId, now: Moment) -> Vec<(Work<T>, Outcome)> {
+    fn give_up(&mut self, user: UserId, now: MonotonicTime) -> Vec<(Work<T>, Outcome)> {
         let cause = DeadLetter::new(
             DeadLetterReason::GraphRefused,
             "what was written to the user was gone again each time it was looked at; find out what else writes \

@@ -8,9 +8,9 @@ use std::{
 
 /// A point in time, as the time since the engine started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Moment(Duration);
+pub struct MonotonicTime(Duration);
 
-impl Moment {
+impl MonotonicTime {
     /// The start.
     pub const START: Self = Self(Duration::ZERO);
 
@@ -27,7 +27,7 @@ impl Moment {
     }
 }
 
-impl Add<Duration> for Moment {
+impl Add<Duration> for MonotonicTime {
     type Output = Self;
 
     fn add(self, later: Duration) -> Self {
@@ -35,7 +35,7 @@ impl Add<Duration> for Moment {
     }
 }
 
-impl Sub for Moment {
+impl Sub for MonotonicTime {
     type Output = Duration;
 
     /// Time from `earlier` to here; zero if it is the other way round.
