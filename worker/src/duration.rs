@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Span, SpanRelativeTo};
 /// Reads what people write: `500ms`, `30s`, `1h 30m`, `2d`, `1w`. A day has 24 hours, a week seven days; months and
 /// years have no fixed length and are not understood.
 #[must_use]
-pub fn parse(text: &str) -> Option<Duration> {
+pub(crate) fn parse(text: &str) -> Option<Duration> {
     let text = text.trim();
     // Without days, what is read is exact; only with them it depends on what a day is.
     let exact = text.parse::<SignedDuration>().ok();
@@ -17,13 +17,13 @@ pub fn parse(text: &str) -> Option<Duration> {
 
 /// All of a length of time, as it would be written in the settings: `1h 30m`, `6m 15s 500ms`.
 #[must_use]
-pub fn exact(duration: Duration) -> String {
+pub(crate) fn exact(duration: Duration) -> String {
     SignedDuration::try_from(duration).map_or_else(|_| format!("{duration:?}"), |time| format!("{time:#}"))
 }
 
 /// A length of time in its two largest units, for figures that change while somebody looks: `2d 7h`, `1m 0s`.
 #[must_use]
-pub fn rough(duration: Duration) -> String {
+pub(crate) fn rough(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let parts =
         [(seconds / 86_400, "d"), (seconds / 3_600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];

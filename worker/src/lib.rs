@@ -6,23 +6,23 @@
 //! it to whoever asks.
 
 pub mod cli;
-pub mod commands;
+mod commands;
 
 pub mod operate;
-pub mod run;
+mod run;
 
-pub mod envelope;
-pub mod preview;
+mod envelope;
+mod preview;
 
-pub mod graph;
+mod graph;
 pub mod identity;
 pub mod settings;
-pub mod status_page;
+mod status_page;
 pub mod telemetry;
 
-pub mod duration;
+mod duration;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod http_client;
-pub mod private_file;
-pub mod text_file;
+mod private_file;
+mod text_file;

@@ -11,7 +11,7 @@ use std::{
 
 /// What is there already is no file that we could write to.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// It cannot be opened or made.
     #[error("the file cannot be opened")]
     Open(#[source] io::Error),
@@ -35,13 +35,13 @@ pub enum Error {
 }
 
 /// Makes a file that nobody else may read. It is an error if there is anything of that name.
-pub fn create(path: &Path) -> Result<File, Error> {
+pub(crate) fn create(path: &Path) -> Result<File, Error> {
     private().write(true).create_new(true).open(path).map_err(Error::Open)
 }
 
 /// Makes a file anew that nobody else may read, in place of one that may be there: what was there lives on for whoever has
 /// it open, and a link is replaced, not followed.
-pub fn replace(path: &Path) -> Result<File, Error> {
+pub(crate) fn replace(path: &Path) -> Result<File, Error> {
     match std::fs::symlink_metadata(path) {
         Ok(there) if there.is_file() || there.is_symlink() => {
             std::fs::remove_file(path).map_err(Error::Open)?;
@@ -54,12 +54,12 @@ pub fn replace(path: &Path) -> Result<File, Error> {
 }
 
 /// Opens a file to write on at its end, or makes it.
-pub fn append(path: &Path) -> Result<File, Error> {
+pub(crate) fn append(path: &Path) -> Result<File, Error> {
     checked(path, private().append(true).create(true))
 }
 
 /// Opens a file to read it and to write on, or makes it. What is in it stays.
-pub fn open(path: &Path) -> Result<File, Error> {
+pub(crate) fn open(path: &Path) -> Result<File, Error> {
     checked(path, private().read(true).write(true).create(true).truncate(false))
 }
 

@@ -12,7 +12,7 @@ const SAVE: &str =
 
 /// The value in a file cannot be read. No variant holds any of its text.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// There is no such file, or it may not be read.
     #[error("cannot be read")]
     Unreadable(#[source] io::Error),
@@ -28,7 +28,7 @@ pub enum Error {
 }
 
 /// The value in a file, without a mark and without blanks and line ends around it.
-pub fn read(path: &Path) -> Result<String, Error> {
+pub(crate) fn read(path: &Path) -> Result<String, Error> {
     value(&std::fs::read(path).map_err(Error::Unreadable)?)
 }
 

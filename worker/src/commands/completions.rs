@@ -37,7 +37,7 @@ pub struct Pages {
 }
 
 /// Prints the completions of a shell.
-pub fn completions(args: &Completions, mut command: Command) -> anyhow::Result<ExitCode> {
+pub(crate) fn completions(args: &Completions, mut command: Command) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "contactsync", &mut script);
     print_script(&script)?;
@@ -45,7 +45,7 @@ pub fn completions(args: &Completions, mut command: Command) -> anyhow::Result<E
 }
 
 /// Writes one page for the whole and one for each command.
-pub fn pages(args: &Pages, mut command: Command) -> anyhow::Result<ExitCode> {
+pub(crate) fn pages(args: &Pages, mut command: Command) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(&args.folder)
         .with_context(|| format!("cannot make {}", args.folder.display()))?;
     command.build();

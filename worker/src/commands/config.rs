@@ -65,7 +65,7 @@ pub struct ShowConfig {
 }
 
 /// Does what the subcommand says.
-pub fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Init(args) => init(args),
         Command::Show(args) => show(global, args),

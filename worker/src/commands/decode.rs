@@ -36,7 +36,7 @@ enum View {
 }
 
 /// Prints a body as JSON, indented where a person reads it.
-pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let body = body::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
     let pretty = std::io::stdout().is_terminal();
     let shown =

@@ -7,7 +7,7 @@ use shared::plan::Planner;
 use crate::settings::{self, Settings, SettingsFile, SettingsProblems};
 
 /// Exit code for settings that cannot be used (`EX_CONFIG` of sysexits).
-pub const BAD_SETTINGS: u8 = 78;
+pub(crate) const BAD_SETTINGS: u8 = 78;
 
 /// Options of all commands.
 #[derive(Debug, clap::Args)]

@@ -84,7 +84,7 @@ fn property(text: &str) -> Result<Property, &'static str> {
 }
 
 /// Shows or clears.
-pub fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode> {
     let settings = global.settings()?;
     start_log(&settings.telemetry)?;
     let guard = settings.guard.attribute.clone().context(

@@ -27,7 +27,7 @@ pub struct Args {
 }
 
 /// Asks the worker that runs with the same settings, and succeeds if it says yes.
-pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     // A secret that cannot be read just now is for the worker to complain about.
     let parts = settings::examine(&global.file(), settings::environment())?;
     let http = parts.http.context("http.listen is not right; contactsync check says why")?;

@@ -1,29 +1,28 @@
 //! One file per subcommand: the only places that build concrete parts.
 
 mod body;
-pub mod global;
+pub(crate) mod global;
 mod queues;
 mod runtime;
 mod screen;
 mod terminal;
 
-pub mod apply;
-pub mod check;
-pub mod completions;
-pub mod config;
-pub mod dead_letters;
-pub mod decode;
-pub mod guard;
-pub mod health;
-pub mod plan;
-pub mod replay;
-pub mod run;
-pub mod send;
-pub mod status;
-pub mod wiring;
+pub(crate) mod apply;
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod dead_letters;
+pub(crate) mod decode;
+pub(crate) mod guard;
+pub(crate) mod health;
+pub(crate) mod plan;
+pub(crate) mod replay;
+pub(crate) mod run;
+pub(crate) mod send;
+pub(crate) mod status;
+pub(crate) mod wiring;
 
 #[cfg(test)]
 mod tests;
 
-pub(crate) use terminal::{json_line, json_text, print, print_on};
-pub use terminal::{print_error, print_usage};
+pub(crate) use terminal::{json_line, json_text, print, print_error, print_on, print_usage};

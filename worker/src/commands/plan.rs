@@ -27,7 +27,7 @@ pub struct Args {
 }
 
 /// Prints what `run` would do with a body. Needs the mapping of the settings, and no network.
-pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let planner = global.planner()?;
     let message = body::message(&args.file, args.content_type.as_deref())?;
     print(&told(&message, &planner, args.json))?;

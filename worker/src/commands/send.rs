@@ -50,7 +50,7 @@ struct Parcel {
 }
 
 /// Sends the bodies in order. Nothing is sent if one of them is not fit to be.
-pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let parcels = args.files.iter().map(|file| parcel(file, args)).collect::<Result<Vec<_>, _>>()?;
     let settings = global.settings()?;
     queues::start_log(&settings.telemetry)?;

@@ -58,7 +58,7 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 /// Shows it once, or until somebody has enough.
-pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let settings = global.settings()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -15,7 +15,7 @@ use crate::settings::SettingsProblems;
 const LONGEST_CAUSE: usize = 4_000;
 
 /// The one way in which a command says that it failed.
-pub fn print_error(error: &anyhow::Error) {
+pub(crate) fn print_error(error: &anyhow::Error) {
     let text = if let Some(problems) = error.downcast_ref::<SettingsProblems>() {
         // Several lines, made of ones that are safe.
         problems.to_string()
@@ -27,7 +27,7 @@ pub fn print_error(error: &anyhow::Error) {
 }
 
 /// Says what is wrong with the arguments.
-pub fn print_usage(text: &str) {
+pub(crate) fn print_usage(text: &str) {
     print_aside(text.trim_end());
 }
 

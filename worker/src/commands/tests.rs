@@ -21,7 +21,7 @@ use super::{
     run::preview as run,
 };
 use crate::{
-    operate::dead_letters::{Selection, Subjects},
+    operate::dead_letters::{Selection, selection::Subjects},
     preview::{
         Preview,
         judge::{Judged, PANICS, judge, read, report},

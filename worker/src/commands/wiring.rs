@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The HTTP clients of the process.
-pub fn clients(connection: &settings::Connection) -> anyhow::Result<Clients> {
+pub(crate) fn clients(connection: &settings::Connection) -> anyhow::Result<Clients> {
     let timeouts =
         http_client::Timeouts { connect: connection.connect_timeout, request: connection.request_timeout };
     Ok(Clients::new(http_client::Client::new(timeouts, connection.ca_file.as_deref())?))
@@ -54,13 +54,13 @@ pub(super) fn queue_without_intake(settings: &QueueSettings) -> anyhow::Result<S
 
 /// The management interface of the namespace, to ask about our queue or subscription.
 #[must_use]
-pub fn admin(bus: &Bus, clients: &Clients) -> AdminClient {
+pub(crate) fn admin(bus: &Bus, clients: &Clients) -> AdminClient {
     admin_by(bus, clients, bus_tokens(bus, clients))
 }
 
 /// The same with tokens that others use too.
 #[must_use]
-pub fn admin_by(bus: &Bus, clients: &Clients, tokens: Arc<dyn TokenSource>) -> AdminClient {
+pub(crate) fn admin_by(bus: &Bus, clients: &Clients, tokens: Arc<dyn TokenSource>) -> AdminClient {
     AdminClient::new(
         clients.http.to(&bus.admin).clone(),
         &bus.admin,
@@ -72,7 +72,7 @@ pub fn admin_by(bus: &Bus, clients: &Clients, tokens: Arc<dyn TokenSource>) -> A
 }
 
 /// Tokens for Service Bus, by a shared key or by Entra.
-pub fn bus_tokens(bus: &Bus, clients: &Clients) -> Arc<dyn TokenSource> {
+pub(crate) fn bus_tokens(bus: &Bus, clients: &Clients) -> Arc<dyn TokenSource> {
     match &bus.access {
         Access::Shared(credential) => credential.source(),
         Access::Stored(stored) => Arc::new(stored.clone()),
@@ -87,7 +87,7 @@ pub fn bus_tokens(bus: &Bus, clients: &Clients) -> Arc<dyn TokenSource> {
 
 /// Graph.
 #[must_use]
-pub fn directory(settings: &Settings, clients: Clients) -> GraphClient {
+pub(crate) fn directory(settings: &Settings, clients: Clients) -> GraphClient {
     directory_for(settings, clients, graph::ThrottlePriority::Normal)
 }
 
@@ -104,7 +104,7 @@ pub(super) fn directory_for(
 
 /// Graph, with every call told to an observer; and its tokens, to ask for the first one early.
 #[must_use]
-pub fn observed_directory(
+pub(crate) fn observed_directory(
     settings: &Settings,
     clients: Clients,
     observer: &Arc<Observer>,

@@ -20,7 +20,7 @@ const LONGEST_WAY: SignedDuration = SignedDuration::from_hours(24 * 366);
 
 /// What a message tells about its own past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeliveryHistory {
+pub(crate) struct DeliveryHistory {
     /// How often it came back; 0 for an original.
     pub attempt: u32,
     /// How often it was put back from the dead letters.
@@ -38,7 +38,7 @@ pub struct DeliveryHistory {
 impl DeliveryHistory {
     /// Reads it. Properties that are not ours, or damaged, count as absent.
     #[must_use]
-    pub fn of(message: &Message) -> Self {
+    pub(crate) fn of(message: &Message) -> Self {
         let count = |name| {
             let count = number(message, name).and_then(|count| u32::try_from(count).ok());
             count.filter(|count| *count <= MOST).unwrap_or(0)
@@ -69,7 +69,7 @@ impl DeliveryHistory {
 
     /// Its original, and which of the messages that stand for it this is.
     #[must_use]
-    pub fn lineage(&self, message: &Message) -> Lineage {
+    pub(crate) fn lineage(&self, message: &Message) -> Lineage {
         Lineage {
             origin: self.arrival,
             generation: self.generation,
@@ -81,7 +81,7 @@ impl DeliveryHistory {
     /// The same for a message that has been received now: also one that was sent again by a tool which takes off
     /// why it was a dead letter is as patiently tried as if it were new.
     #[must_use]
-    pub fn at(message: &Message, now: Timestamp) -> Self {
+    pub(crate) fn at(message: &Message, now: Timestamp) -> Self {
         let past = Self::of(message);
         if is_late(message, now) { Self { since: message.enqueued, ..past } } else { past }
     }
@@ -116,7 +116,7 @@ pub(super) fn is_late(message: &Message, now: Timestamp) -> bool {
 
 /// If this run put the message back: its number among the dead letters at that time.
 #[must_use]
-pub fn replayed_by(message: &Message, replay: Uuid) -> Option<SequenceNumber> {
+pub(crate) fn replayed_by(message: &Message, replay: Uuid) -> Option<SequenceNumber> {
     let ours = replay_of(message)? == replay;
     number(message, REPLAYED_SEQUENCE).filter(|_| ours).map(SequenceNumber)
 }

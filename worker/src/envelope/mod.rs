@@ -14,7 +14,7 @@
 mod copies;
 mod history;
 
-pub use self::{
+pub(crate) use self::{
     copies::{copy, due, replayed},
     history::{DeliveryHistory, replayed_by},
 };
@@ -30,9 +30,9 @@ const ORIGINAL_ID: &str = "contactsync-original-id";
 /// When the copy was to reach the queue, in milliseconds since 1970.
 const DUE: &str = "contactsync-due";
 /// Which run of `replay` put the message back.
-pub const REPLAY_ID: &str = "contactsync-replay-id";
+pub(crate) const REPLAY_ID: &str = "contactsync-replay-id";
 /// When it was put back, in milliseconds since 1970.
-pub const REPLAYED_AT: &str = "contactsync-replayed-at";
+pub(crate) const REPLAYED_AT: &str = "contactsync-replayed-at";
 /// How often it was put back.
 const REPLAYS: &str = "contactsync-replays";
 /// Its number among the dead letters, by which a replay recognizes what it put back.
@@ -41,11 +41,11 @@ const REPLAYED_SEQUENCE: &str = "contactsync-replayed-sequence";
 const REPLAYED_REASON: &str = "contactsync-replayed-reason";
 
 /// Why a message is a dead letter, by Service Bus's name.
-pub const DEAD_LETTER_REASON: &str = "DeadLetterReason";
+pub(crate) const DEAD_LETTER_REASON: &str = "DeadLetterReason";
 /// What happened to it.
-pub const DEAD_LETTER_DESCRIPTION: &str = "DeadLetterErrorDescription";
+pub(crate) const DEAD_LETTER_DESCRIPTION: &str = "DeadLetterErrorDescription";
 
 /// Property of a dead letter: Graph's code, if Graph refused.
-pub const CODE: &str = "contactsync-code";
+pub(crate) const CODE: &str = "contactsync-code";
 /// Property of a dead letter: the property of the user that it is about, if one is to blame.
-pub const TARGET: &str = "contactsync-target";
+pub(crate) const TARGET: &str = "contactsync-target";

@@ -15,7 +15,7 @@ use crate::{identity, telemetry::labels::PauseCause};
 
 /// A call to Graph failed.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// Graph refused.
     #[error("graph answered {answer}")]
     Refused {
@@ -45,7 +45,7 @@ pub enum Error {
 
 /// Why no answer came, or not the whole of it. It never holds the address of the call, which names a user.
 #[derive(Debug, thiserror::Error)]
-pub enum CallFailure {
+pub(crate) enum CallFailure {
     /// The time for a connection was over.
     #[error("no connection within connection.connect_timeout")]
     NoConnection,
@@ -82,7 +82,7 @@ impl fmt::Display for GraphRefusal {
 
 /// How long something that may pass is worth waiting for before the message is taken out.
 #[derive(Clone, Copy, Debug)]
-pub struct GracePeriods {
+pub(crate) struct GracePeriods {
     /// With a user whom Graph does not know yet.
     pub not_found: Duration,
     /// With a conflict or overload that Graph reports for one write.
@@ -100,7 +100,7 @@ impl Error {
 
     /// What was answered, if anything was.
     #[must_use]
-    pub fn answer(&self) -> Option<&GraphRefusal> {
+    pub(crate) fn answer(&self) -> Option<&GraphRefusal> {
         match self {
             Self::Refused { answer, .. } | Self::NotGraph { answer, .. } => Some(answer),
             Self::Unreachable(_) | Self::Withheld(_) | Self::Token(_) => None,
@@ -113,7 +113,7 @@ impl Error {
 
     /// What kind of failure this is.
     #[must_use]
-    pub fn class(&self) -> Class {
+    pub(crate) fn class(&self) -> Class {
         let Some(answer) = self.answer() else {
             return match self {
                 Self::Token(error) => error.class(),
@@ -134,7 +134,7 @@ impl Error {
 
     /// The failure as the scheduler wants it.
     #[must_use]
-    pub fn failure(&self, patience: GracePeriods) -> Failure {
+    pub(crate) fn failure(&self, patience: GracePeriods) -> Failure {
         Failure {
             class: self.class(),
             dead_letter: self.dead_letter(),
@@ -145,7 +145,7 @@ impl Error {
 
     /// Whose fault it is, if the installation is at fault.
     #[must_use]
-    pub fn pause_cause(&self) -> PauseCause {
+    pub(crate) fn pause_cause(&self) -> PauseCause {
         match self {
             Self::Token(_) => PauseCause::Token,
             Self::Refused { .. } => PauseCause::Permission,
@@ -178,14 +178,14 @@ impl Error {
 
     /// Whether asking again later would be answered the same: it is about this user or value.
     #[must_use]
-    pub fn is_about_the_user(&self) -> bool {
+    pub(crate) fn is_about_the_user(&self) -> bool {
         matches!(self.handling(), Some(Handling::NotFoundYet | Handling::Denied))
             || self.class() == Class::Permanent
     }
 
     /// What to tell of it if it is for good.
     #[must_use]
-    pub fn dead_letter(&self) -> DeadLetter {
+    pub(crate) fn dead_letter(&self) -> DeadLetter {
         let reason = match (self, self.handling()) {
             (_, Some(Handling::NotFoundYet)) => DeadLetterReason::UserNotFound,
             (_, Some(Handling::DeadLetter(reason))) => reason,

@@ -8,15 +8,15 @@ mod guard;
 mod http;
 mod wire;
 
-pub use answer::{GraphRefusal, Handling};
+pub(crate) use answer::GraphRefusal;
 use async_trait::async_trait;
-pub use error::{CallFailure, Error, GracePeriods};
-pub use http::{GraphClient, Options, ThrottlePriority};
+pub(crate) use error::{Error, GracePeriods};
+pub(crate) use http::{GraphClient, Options, ThrottlePriority};
 use shared::{lanes::Success, patch::UserWrite, property::Property};
 
 /// What a write would change by what Graph shows now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// Properties that would be written.
     pub properties: Vec<Property>,
     /// Properties for which the user's mark shows a newer version.
@@ -25,7 +25,7 @@ pub struct Difference {
 
 /// Where users are kept.
 #[async_trait]
-pub trait Directory: Send + Sync + 'static {
+pub(crate) trait Directory: Send + Sync + 'static {
     /// Gives a user these values. Repeating it is harmless; after an error the outcome may be unknown.
     async fn apply(&self, write: &UserWrite) -> Result<Success, Error>;
 

@@ -2,5 +2,5 @@
 
 pub mod backlog;
 pub mod dead_letters;
-pub mod replay;
-pub mod status;
+pub(crate) mod replay;
+pub(crate) mod status;

@@ -30,7 +30,7 @@ const OUTCOME: &str = "outcome";
 
 /// Judges the settings by a message.
 #[must_use]
-pub fn check(message: &Message, planner: &Planner) -> Vec<Probe> {
+pub(crate) fn check(message: &Message, planner: &Planner) -> Vec<Probe> {
     let preview = Preview::of(message, planner, clock::now());
     let probes = judge::guarded(|| probes(message, planner, &preview));
     // If reading it panics, that is what becomes of it, too.

@@ -4,9 +4,9 @@
 //! never taken, so no lock, no delivery count and no settlement is touched. [`render`] tells it in words and in JSON.
 
 pub(crate) mod judge;
-pub mod message_check;
+pub(crate) mod message_check;
 pub(crate) mod render;
-pub mod waiting;
+pub(crate) mod waiting;
 
 use jiff::Timestamp;
 use servicebus::Message;

@@ -14,13 +14,13 @@ use super::{Preview, judge};
 use crate::settings::check::{Probe, Severity};
 
 /// What was tried, for the messages as a whole.
-pub const WAITING: &str = "waiting messages";
+pub(crate) const WAITING: &str = "waiting messages";
 const LINK: &str = "link";
 const COLUMNS: &str = "mapped columns";
 
 /// What to do about a link that is certainly wrong.
 #[must_use]
-pub fn remedy(why: Why, report: &Report) -> String {
+pub(crate) fn remedy(why: Why, report: &Report) -> String {
     let column = &report.column;
     match (&report.likeliest, why.is_about_images()) {
         (_, true) => format!("add {column} to the image of the step in Dataverse"),
@@ -36,7 +36,7 @@ pub fn remedy(why: Why, report: &Report) -> String {
 }
 
 /// Messages that were looked at, and what they showed.
-pub struct Sample<'p> {
+pub(crate) struct Sample<'p> {
     planner: &'p Planner,
     watch: LinkWatch,
     messages: u64,
@@ -48,7 +48,7 @@ pub struct Sample<'p> {
 impl<'p> Sample<'p> {
     /// None yet.
     #[must_use]
-    pub fn new(planner: &'p Planner) -> Self {
+    pub(crate) fn new(planner: &'p Planner) -> Self {
         Self {
             planner,
             watch: LinkWatch::new(&planner.link_column),
@@ -60,7 +60,7 @@ impl<'p> Sample<'p> {
     }
 
     /// Takes a message in.
-    pub fn add(&mut self, message: &Message) {
+    pub(crate) fn add(&mut self, message: &Message) {
         let Self { planner, watch, carried, users, .. } = self;
         let preview = Preview::of(message, planner, clock::now());
         let changes = judge::changes(&preview.report);
@@ -78,13 +78,13 @@ impl<'p> Sample<'p> {
 
     /// The users whom the messages mean.
     #[must_use]
-    pub fn into_users(self) -> BTreeSet<UserId> {
+    pub(crate) fn into_users(self) -> BTreeSet<UserId> {
         self.users
     }
 
     /// What there is to say.
     #[must_use]
-    pub fn probes(&self) -> Vec<Probe> {
+    pub(crate) fn probes(&self) -> Vec<Probe> {
         if self.messages == 0 {
             return vec![Probe::good(WAITING, "none waits, so nothing shows whether the link is right")];
         }

@@ -7,8 +7,8 @@ mod link;
 mod now;
 mod pipeline;
 mod policy;
-pub mod renewal;
+pub(crate) mod renewal;
 mod settlements;
 mod state;
 
-pub use self::{pipeline::Pipeline, policy::PipelineOptions};
+pub(crate) use self::{pipeline::Pipeline, policy::PipelineOptions};

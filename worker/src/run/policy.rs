@@ -11,7 +11,7 @@ use crate::{
 
 /// What the shell needs to know besides the engine's policy.
 #[derive(Clone, Debug)]
-pub struct PipelineOptions {
+pub(crate) struct PipelineOptions {
     /// What to write for a change.
     pub planner: Planner,
     /// What to do when messages prove that the link column or the images are wrong.
@@ -34,7 +34,7 @@ const BRIEF: Duration = Duration::from_secs(30);
 impl PipelineOptions {
     /// The policy that these settings ask for.
     #[must_use]
-    pub fn of(settings: &Settings) -> Self {
+    pub(crate) fn of(settings: &Settings) -> Self {
         Self {
             planner: settings.planner.clone(),
             link_unseen: settings.link_unseen,

@@ -37,7 +37,7 @@ pub(super) struct Sample {
 /// What happened a second, over the last minute or since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
-pub struct Rates {
+pub(crate) struct Rates {
     /// Messages received.
     pub received: f64,
     /// Messages settled.

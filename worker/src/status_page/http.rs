@@ -80,7 +80,7 @@ struct Site {
 }
 
 /// Begins to listen. A port that cannot be had is a fault of the settings.
-pub fn bind(address: SocketAddr) -> Result<TcpListener, SettingsProblems> {
+pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, SettingsProblems> {
     door::open(address).map_err(|error| {
         let why = match error.kind() {
             ErrorKind::AddrInUse => "is in use by another program, perhaps by another worker".to_owned(),
@@ -95,7 +95,7 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, SettingsProblems> {
 }
 
 /// Answers until the process ends.
-pub async fn serve(listener: TcpListener, observer: Arc<Observer>) {
+pub(crate) async fn serve(listener: TcpListener, observer: Arc<Observer>) {
     let history = History::new(&observer.metrics);
     let site = Arc::new(Site { observer, history });
     // A page in a browser could make a name of its own mean this machine and so read what only this machine is told.

@@ -6,10 +6,9 @@
 mod door;
 mod history;
 mod http;
-mod status;
+pub(crate) mod status;
 
-pub use self::{
-    history::Rates,
+pub(crate) use self::{
     http::{bind, serve},
-    status::{CheckStatus, HistoryStatus, StatusPage, Writes},
+    status::StatusPage,
 };

@@ -17,7 +17,7 @@ use crate::telemetry::{
 /// versions. Times are written as RFC 3339 has them.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
-pub struct StatusPage {
+pub(crate) struct StatusPage {
     /// Version of the worker.
     pub version: String,
     /// Where its messages come from.
@@ -65,7 +65,7 @@ pub struct StatusPage {
 /// Something that a worker checks or warns of.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
-pub struct CheckStatus {
+pub(crate) struct CheckStatus {
     /// What.
     pub name: String,
     /// Whether it is well.
@@ -79,7 +79,7 @@ pub struct CheckStatus {
 /// Calls to Graph that write, and how many are allowed.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
-pub struct Writes {
+pub(crate) struct Writes {
     /// All of them.
     pub calls: u64,
     /// Those answered with 429.
@@ -99,7 +99,7 @@ pub struct Writes {
 /// One entry for each sample, oldest first; `None` where nothing was known.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
-pub struct HistoryStatus {
+pub(crate) struct HistoryStatus {
     /// Time between two samples.
     pub step_seconds: u64,
     /// How old each is.

@@ -64,17 +64,17 @@ macro_rules! catalogue {
 
         /// The values of one process: counted where things happen, read by `/metrics`, by OTLP and by the status page.
         #[derive(Debug)]
-        pub struct Metrics {
+        pub(crate) struct Metrics {
             pub(super) constants: Constants,
             /// How much is in the queue as a whole; `None` while that is unknown.
-            pub queue: watch::Sender<Option<QueueCounts>>,
-            $(#[doc = concat!("`", $name, "`")] pub $field: catalogue!(@type $form $($member)?),)*
+            pub(crate) queue: watch::Sender<Option<QueueCounts>>,
+            $(#[doc = concat!("`", $name, "`")] pub(crate) $field: catalogue!(@type $form $($member)?),)*
         }
 
         impl Metrics {
             /// Everything at zero.
             #[must_use]
-            pub fn new(constants: Constants) -> Self {
+            pub(crate) fn new(constants: Constants) -> Self {
                 Self {
                     constants,
                     queue: watch::Sender::new(None),
@@ -84,7 +84,7 @@ macro_rules! catalogue {
 
             /// All metrics with their values now, in the order of the catalogue.
             #[must_use]
-            pub fn read(&self) -> Vec<Series> {
+            pub(crate) fn read(&self) -> Vec<Series> {
                 let derived: &[fn(&Self) -> Readings] = &[$($read),*];
                 let counted = [$(self.$field.read()),*].into_iter();
                 let readings = counted.chain(derived.iter().map(|read| read(self)));

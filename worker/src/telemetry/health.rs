@@ -19,7 +19,7 @@ use tokio::{sync::watch, time::Instant};
 use super::labels::{PauseCause, Warning};
 
 /// The pipeline turns at least this often, also when nothing happens.
-pub const BEAT: Duration = Duration::from_secs(1);
+pub(crate) const BEAT: Duration = Duration::from_secs(1);
 
 /// Without a sign of life for so long the worker does not live. A turn takes milliseconds; so much more leaves room
 /// for a machine that is badly overloaded, where a restart would make everything worse.
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the worker is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// It has not had its first turn.
     Starting,
     /// It takes messages.
@@ -38,7 +38,7 @@ pub enum Phase {
 
 /// What holds writes back, as the status page names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WriteHold {
+pub(crate) enum WriteHold {
     /// Nothing does.
     #[default]
     Open,
@@ -67,7 +67,7 @@ impl From<State> for WriteHold {
 impl WriteHold {
     /// For machines.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Throttled => "throttled",
@@ -80,7 +80,7 @@ impl WriteHold {
 
 /// One thing that has to be well for the worker to be ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
+pub(crate) struct Check {
     /// What was looked at.
     pub name: &'static str,
     /// What is wrong; `None` if nothing is.
@@ -89,7 +89,7 @@ pub struct Check {
 
 /// What is wrong, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HealthFault {
+pub(crate) struct HealthFault {
     /// What is wrong.
     pub text: String,
     /// What to do.
@@ -98,7 +98,7 @@ pub struct HealthFault {
 
 /// What is known of the worker's health.
 #[derive(Debug)]
-pub struct Health {
+pub(crate) struct Health {
     started: Instant,
     /// The latest sign of life, in milliseconds after the start.
     beat: AtomicU64,
@@ -124,7 +124,7 @@ struct Seen {
 impl Health {
     /// Nothing known yet but how the link to the queue fares.
     #[must_use]
-    pub fn new(link: watch::Receiver<LinkState>) -> Self {
+    pub(crate) fn new(link: watch::Receiver<LinkState>) -> Self {
         Self {
             started: Instant::now(),
             beat: AtomicU64::new(0),
@@ -135,13 +135,13 @@ impl Health {
     }
 
     /// The pipeline had a turn.
-    pub fn beat(&self, phase: Phase, now: Instant) {
+    pub(crate) fn beat(&self, phase: Phase, now: Instant) {
         self.beat.store(self.age(now), Relaxed);
         self.phase.store(phase as u8, Relaxed);
     }
 
     /// What holds writes back now. Tells the cause that goes with it.
-    pub fn gate(&self, gate: WriteHold) -> Option<PauseCause> {
+    pub(crate) fn gate(&self, gate: WriteHold) -> Option<PauseCause> {
         let mut seen = self.seen();
         seen.gate = gate;
         let paused = matches!(gate, WriteHold::Paused | WriteHold::Trial);
@@ -149,17 +149,17 @@ impl Health {
     }
 
     /// The installation is at fault.
-    pub fn at_fault(&self, cause: PauseCause, text: &str) {
+    pub(crate) fn at_fault(&self, cause: PauseCause, text: &str) {
         self.seen().at_fault = Some((cause, text.into()));
     }
 
     /// A write failed.
-    pub fn failing(&self, text: &str) {
+    pub(crate) fn failing(&self, text: &str) {
         self.seen().failing = Some(text.into());
     }
 
     /// A request for a token ended; with why it failed, if it did.
-    pub fn token(&self, failure: Option<&str>) {
+    pub(crate) fn token(&self, failure: Option<&str>) {
         let mut seen = self.seen();
         if seen.token.as_deref() != failure {
             seen.token = failure.map(Into::into);
@@ -167,7 +167,7 @@ impl Health {
     }
 
     /// Something must be seen to, though the worker works; `None` when that is over.
-    pub fn warn(&self, warning: Warning, fault: Option<HealthFault>) {
+    pub(crate) fn warn(&self, warning: Warning, fault: Option<HealthFault>) {
         let mut seen = self.seen();
         match fault {
             Some(fault) => seen.warnings.insert(warning, fault),
@@ -176,37 +176,37 @@ impl Health {
     }
 
     /// Messages do not show which user is meant, so none is taken; `None` when that is over.
-    pub fn link(&self, fault: Option<HealthFault>) {
+    pub(crate) fn link(&self, fault: Option<HealthFault>) {
         self.seen().link = fault;
     }
 
     /// Whether no message is taken because none shows which user is meant.
     #[must_use]
-    pub fn link_is_unknown(&self) -> bool {
+    pub(crate) fn link_is_unknown(&self) -> bool {
         self.seen().link.is_some()
     }
 
     /// What must be seen to, though the worker works.
     #[must_use]
-    pub fn warnings(&self) -> Vec<(Warning, HealthFault)> {
+    pub(crate) fn warnings(&self) -> Vec<(Warning, HealthFault)> {
         self.seen().warnings.iter().map(|(warning, fault)| (*warning, fault.clone())).collect()
     }
 
     /// Whether the link to the queue is up.
     #[must_use]
-    pub fn link_is_up(&self) -> bool {
+    pub(crate) fn link_is_up(&self) -> bool {
         matches!(*self.link.borrow(), LinkState::Ready)
     }
 
     /// What holds writes back.
     #[must_use]
-    pub fn current_gate(&self) -> WriteHold {
+    pub(crate) fn current_gate(&self) -> WriteHold {
         self.seen().gate
     }
 
     /// What the worker is doing.
     #[must_use]
-    pub fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         match self.phase.load(Relaxed) {
             0 => Phase::Starting,
             1 => Phase::Running,
@@ -216,14 +216,14 @@ impl Health {
 
     /// Since when there was no sign of life, if that is too long.
     #[must_use]
-    pub fn lifeless(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn lifeless(&self, now: Instant) -> Option<Duration> {
         let quiet = Duration::from_millis(self.age(now).saturating_sub(self.beat.load(Relaxed)));
         (quiet > PATIENCE).then_some(quiet)
     }
 
     /// Everything that has to be well, with what is not.
     #[must_use]
-    pub fn checks(&self) -> [Check; 6] {
+    pub(crate) fn checks(&self) -> [Check; 6] {
         let seen = self.seen();
         [
             Check { name: "worker", fault: self.worker_fault() },

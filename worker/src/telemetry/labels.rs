@@ -7,7 +7,7 @@ use shared::{
 };
 
 /// A closed list of values for one or several labels.
-pub trait Labels: Copy + 'static {
+pub(crate) trait Labels: Copy + 'static {
     /// All members, in the order of [`Labels::index`].
     fn all() -> Vec<Self>;
 
@@ -22,14 +22,14 @@ macro_rules! labels {
     ($(#[$doc:meta])* $name:ident { $($(#[$member_doc:meta])* $member:ident = $text:literal),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name {
+        pub(crate) enum $name {
             $($(#[$member_doc])* $member),*
         }
 
         impl $name {
             /// The value of the label.
             #[must_use]
-            pub const fn as_str(self) -> &'static str {
+            pub(crate) const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$member => $text),*
                 }
@@ -163,18 +163,18 @@ const ANSWERS: [&str; 21] = [
 
 /// How a call to Graph ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CallOutcome(usize);
+pub(crate) struct CallOutcome(usize);
 
 impl CallOutcome {
     /// No answer in time; whether Graph did what it was asked is not known.
-    pub const TIMEOUT: Self = Self(ANSWERS.len() - 2);
+    pub(crate) const TIMEOUT: Self = Self(ANSWERS.len() - 2);
     /// No connection, or it broke.
-    pub const CONNECTION: Self = Self(ANSWERS.len() - 1);
+    pub(crate) const CONNECTION: Self = Self(ANSWERS.len() - 1);
     const OTHER: Self = Self(ANSWERS.len() - 3);
 
     /// An answer with this status. Statuses that Graph is not known to use share one value.
     #[must_use]
-    pub fn status(status: u16) -> Self {
+    pub(crate) fn status(status: u16) -> Self {
         let mut digits = [b'0'; 3];
         for (digit, divisor) in digits.iter_mut().zip([100, 10, 1]) {
             *digit += u8::try_from(status / divisor % 10).unwrap_or(0);
@@ -184,13 +184,13 @@ impl CallOutcome {
 
     /// The status, if there was an answer.
     #[must_use]
-    pub fn status_text(self) -> &'static str {
+    pub(crate) fn status_text(self) -> &'static str {
         if self.0 < Self::TIMEOUT.0 { ANSWERS[self.0] } else { "" }
     }
 
     /// What went wrong, if anything did.
     #[must_use]
-    pub fn error_type(self) -> &'static str {
+    pub(crate) fn error_type(self) -> &'static str {
         let text = ANSWERS[self.0];
         if text.starts_with('2') || text.starts_with('3') { "" } else { text }
     }
@@ -212,9 +212,9 @@ impl Labels for CallOutcome {
 
 /// A call to Graph, by method and answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Call {
+pub(crate) struct Call {
     /// The method.
-    pub method: Method,
+    pub(crate) method: Method,
     /// The answer.
     pub answer: CallOutcome,
 }
@@ -236,7 +236,7 @@ impl Labels for Call {
 
 /// The reason of a dead letter, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ErrorType(pub Option<DeadLetterReason>);
+pub(crate) struct ErrorType(pub Option<DeadLetterReason>);
 
 impl Labels for ErrorType {
     fn all() -> Vec<Self> {
@@ -255,7 +255,7 @@ impl Labels for ErrorType {
 
 /// How a message ended: the outcome, and the reason where there are several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// The outcome.
     pub outcome: &'static str,
     /// The reason; empty where there is one only.
@@ -265,7 +265,7 @@ pub struct Ended {
 
 impl Ended {
     /// The settlement did not reach the queue; the message comes again.
-    pub const UNSETTLED: Self = Self { outcome: "unsettled", reason: "", index: 4 };
+    pub(crate) const UNSETTLED: Self = Self { outcome: "unsettled", reason: "", index: 4 };
 }
 
 impl From<&Outcome> for Ended {

@@ -27,7 +27,7 @@ const LONGEST_FIELD: usize = 4_096;
 const LONG: usize = 4 * LONGEST_FIELD;
 
 /// Starts logging to standard error, once per process.
-pub fn start(settings: &Telemetry) -> anyhow::Result<()> {
+pub(crate) fn start(settings: &Telemetry) -> anyhow::Result<()> {
     let filter =
         EnvFilter::try_new(&settings.log_level).context("telemetry.log_level is not a log filter")?;
     let terminal = io::stderr().is_terminal();

@@ -50,7 +50,7 @@ pub struct Metric {
 
 /// What is the same for every value of a process.
 #[derive(Clone, Debug)]
-pub struct Constants {
+pub(crate) struct Constants {
     /// Queue, or topic and subscription.
     pub destination: Box<str>,
     /// Host of Graph.
@@ -76,7 +76,7 @@ impl Constants {
 }
 
 /// Values of a metric, each with the values of those labels that are neither fixed nor constant.
-pub type Readings = Vec<(Vec<&'static str>, MetricValue)>;
+pub(crate) type Readings = Vec<(Vec<&'static str>, MetricValue)>;
 
 /// A reading of a metric with one value; nothing while it is not known.
 pub(super) fn one(value: Option<MetricValue>) -> Readings {
@@ -85,7 +85,7 @@ pub(super) fn one(value: Option<MetricValue>) -> Readings {
 
 /// A metric with its values now.
 #[derive(Clone, Debug)]
-pub struct Series {
+pub(crate) struct Series {
     /// The metric.
     pub metric: &'static Metric,
     /// Its values. None if there is nothing to tell yet.
@@ -94,7 +94,7 @@ pub struct Series {
 
 /// One value.
 #[derive(Clone, Debug)]
-pub struct Point {
+pub(crate) struct Point {
     /// Labels that are not empty, named as OpenTelemetry does.
     pub labels: Vec<(&'static str, Cow<'static, str>)>,
     /// The value.
@@ -103,7 +103,7 @@ pub struct Point {
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
-pub enum MetricValue {
+pub(crate) enum MetricValue {
     /// A whole number.
     Count(u64),
     /// A number.

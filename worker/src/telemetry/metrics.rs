@@ -13,12 +13,15 @@ use super::{
 impl Metrics {
     /// What is the same for every value.
     #[must_use]
-    pub fn constants(&self) -> &Constants {
+    pub(crate) fn constants(&self) -> &Constants {
         &self.constants
     }
 
     /// Messages settled so far, by a name of how they ended.
-    pub fn messages_by(&self, name: impl Fn(Ended) -> Option<&'static str>) -> BTreeMap<&'static str, u64> {
+    pub(crate) fn messages_by(
+        &self,
+        name: impl Fn(Ended) -> Option<&'static str>,
+    ) -> BTreeMap<&'static str, u64> {
         let mut counts = BTreeMap::new();
         for (ended, count) in self.messages.iter() {
             if let Some(name) = name(ended) {
@@ -29,7 +32,7 @@ impl Metrics {
     }
 
     /// A call to Graph ended.
-    pub fn called(&self, call: Call, took: Duration) {
+    pub(crate) fn called(&self, call: Call, took: Duration) {
         self.http_duration.of(call).record_time(took);
         if call.method == Method::Patch {
             self.graph_writes.of(call.answer).add(1);
@@ -38,7 +41,7 @@ impl Metrics {
 
     /// How much is in the queue, as far as it is known.
     #[must_use]
-    pub fn queue_now(&self) -> QueueCounts {
+    pub(crate) fn queue_now(&self) -> QueueCounts {
         self.queue.borrow().unwrap_or_default()
     }
 

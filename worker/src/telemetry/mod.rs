@@ -5,18 +5,18 @@
 
 pub mod catalogue;
 mod clocks;
-pub mod health;
-pub mod labels;
-pub mod logging;
-pub mod metric;
+pub(crate) mod health;
+pub(crate) mod labels;
+pub(crate) mod logging;
+pub(crate) mod metric;
 mod metrics;
-pub mod observer;
-pub mod otlp;
-pub mod process;
-pub mod prometheus;
+pub(crate) mod observer;
+pub(crate) mod otlp;
+pub(crate) mod process;
+pub(crate) mod prometheus;
 mod tally;
-pub mod tokens;
+pub(crate) mod tokens;
 pub mod trace;
-pub mod values;
+pub(crate) mod values;
 
-pub use self::{catalogue::Metrics, metric::Constants, observer::Observer, tally::Tally};
+pub(crate) use self::{catalogue::Metrics, metric::Constants, observer::Observer, tally::Tally};

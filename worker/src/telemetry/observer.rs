@@ -25,7 +25,7 @@ use super::{
 
 /// What one write came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Written {
+pub(crate) struct Written {
     /// Changes merged into it.
     pub changes: usize,
     /// Whether Graph accepted it; not if it failed or was not needed.
@@ -36,7 +36,7 @@ pub struct Written {
 
 /// How one message was settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SettlementReport<'o> {
+pub(crate) struct SettlementReport<'o> {
     /// How it ended; `None` if its settlement did not reach the queue.
     pub outcome: Option<&'o Outcome>,
     /// Since its original reached the queue.
@@ -49,7 +49,7 @@ pub struct SettlementReport<'o> {
 
 /// What the pipeline holds and may do at one moment.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Load {
+pub(crate) struct Load {
     /// What holds writes back.
     pub state: State,
     /// Writes under way.
@@ -68,7 +68,7 @@ pub struct Load {
 
 /// Takes in what happens, and gives it to metrics, health and logs.
 #[derive(Debug)]
-pub struct Observer {
+pub(crate) struct Observer {
     /// The counts.
     pub metrics: Metrics,
     /// The health.
@@ -87,7 +87,7 @@ pub struct Observer {
 impl Observer {
     /// An observer of a pipeline that has not begun.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         constants: Constants,
         link: watch::Receiver<LinkState>,
         writes_per_second: f64,
@@ -107,18 +107,18 @@ impl Observer {
 
     /// The same with traces.
     #[must_use]
-    pub fn with_tracer(self, tracer: Tracer) -> Self {
+    pub(crate) fn with_tracer(self, tracer: Tracer) -> Self {
         Self { tracer: Some(Arc::new(tracer)), ..self }
     }
 
     /// The same with what the rest of the process learns of clocks.
     #[must_use]
-    pub fn with_times(self, times: Arc<Times>) -> Self {
+    pub(crate) fn with_times(self, times: Arc<Times>) -> Self {
         Self { times, ..self }
     }
 
     /// Brings up to date what is only looked at when somebody reads the metrics.
-    pub fn refresh(&self) {
+    pub(crate) fn refresh(&self) {
         if let Some(tracer) = &self.tracer {
             self.metrics.telemetry_lost.of(Signal::Traces).add(tracer.take_lost());
         }
@@ -133,18 +133,18 @@ impl Observer {
 
     /// Begins to trace a message, if that is on and the message is chosen.
     #[must_use]
-    pub fn trace(&self, message: &Message, received: Timestamp) -> Option<Box<MessageTrace>> {
+    pub(crate) fn trace(&self, message: &Message, received: Timestamp) -> Option<Box<MessageTrace>> {
         self.tracer.as_ref()?.begin(message, received)
     }
 
     /// Writes a second that the settings allow.
     #[must_use]
-    pub fn writes_per_second(&self) -> f64 {
+    pub(crate) fn writes_per_second(&self) -> f64 {
         self.writes_per_second
     }
 
     /// The pipeline has a turn.
-    pub fn turn(&self, phase: Phase, load: &Load, now: Instant) {
+    pub(crate) fn turn(&self, phase: Phase, load: &Load, now: Instant) {
         self.health.beat(phase, now);
         self.log.tell(&self.metrics, now);
         self.clocks.look(&self.times, &self.metrics, &self.health, now);
@@ -165,12 +165,12 @@ impl Observer {
     }
 
     /// A message was received.
-    pub fn received(&self) {
+    pub(crate) fn received(&self) {
         self.metrics.consumed.add(1);
     }
 
     /// A write ended.
-    pub fn written(&self, written: Written) {
+    pub(crate) fn written(&self, written: Written) {
         self.metrics.apply_duration.record_time(written.took);
         if written.accepted {
             #[expect(clippy::cast_precision_loss, reason = "no write carries that many changes")]
@@ -179,22 +179,22 @@ impl Observer {
     }
 
     /// The installation is at fault.
-    pub fn at_fault(&self, cause: PauseCause, text: &str) {
+    pub(crate) fn at_fault(&self, cause: PauseCause, text: &str) {
         self.health.at_fault(cause, text);
     }
 
     /// A write failed; why is told while the breaker is open.
-    pub fn failing(&self, text: &str) {
+    pub(crate) fn failing(&self, text: &str) {
         self.health.failing(text);
     }
 
     /// A copy was sent to come back later, or could not be.
-    pub fn sent(&self, worked: bool) {
+    pub(crate) fn sent(&self, worked: bool) {
         self.metrics.sent.of(if worked { Worked::Yes } else { Worked::No }).add(1);
     }
 
     /// A message was settled, or was tried to be.
-    pub fn settled(&self, report: SettlementReport<'_>) {
+    pub(crate) fn settled(&self, report: SettlementReport<'_>) {
         let SettlementReport { outcome, age, held, took } = report;
         let metrics = &self.metrics;
         metrics.messages.of(outcome.map_or(Ended::UNSETTLED, Ended::from)).add(1);
@@ -211,12 +211,12 @@ impl Observer {
     }
 
     /// A lock was lost.
-    pub fn lock_lost(&self) {
+    pub(crate) fn lock_lost(&self) {
         self.metrics.locks_lost.add(1);
     }
 
     /// Whether a line about an outcome may be logged; counts it as left out if not.
-    pub fn may_log(&self, now: Instant) -> bool {
+    pub(crate) fn may_log(&self, now: Instant) -> bool {
         let may = self.log.take(now);
         if !may {
             self.metrics.log_lines_left_out.add(1);

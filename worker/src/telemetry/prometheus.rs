@@ -5,11 +5,11 @@ use std::fmt::Write;
 use super::metric::{MetricValue, Point, Series};
 
 /// The content type of [`render`].
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The text that Prometheus reads.
 #[must_use]
-pub fn render(all: &[Series]) -> String {
+pub(crate) fn render(all: &[Series]) -> String {
     let mut text = String::with_capacity(16 * 1024);
     for series in all.iter().filter(|series| !series.points.is_empty()) {
         // Writing to a string cannot fail.

@@ -6,7 +6,7 @@ use super::Metrics;
 
 /// The counts, as they are shown at the end.
 #[derive(Debug)]
-pub struct Tally<'m>(pub &'m Metrics);
+pub(crate) struct Tally<'m>(pub &'m Metrics);
 
 impl fmt::Display for Tally<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

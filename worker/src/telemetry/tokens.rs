@@ -13,7 +13,7 @@ use super::Observer;
 use crate::identity::{Bearer, Error, TokenProvider};
 
 /// A source of tokens whose failures show in readiness.
-pub struct ObservedTokens {
+pub(crate) struct ObservedTokens {
     tokens: Arc<dyn TokenProvider>,
     observer: Arc<Observer>,
 }
@@ -21,13 +21,13 @@ pub struct ObservedTokens {
 impl ObservedTokens {
     /// Around another source.
     #[must_use]
-    pub fn new(tokens: Arc<dyn TokenProvider>, observer: Arc<Observer>) -> Self {
+    pub(crate) fn new(tokens: Arc<dyn TokenProvider>, observer: Arc<Observer>) -> Self {
         Self { tokens, observer }
     }
 
     /// Asks for a first token until there is one, so that a bad secret shows at once and not with the first
     /// message.
-    pub async fn warm_up(&self, waits: Ladder) {
+    pub(crate) async fn warm_up(&self, waits: Ladder) {
         let mut told = false;
         let again = |error: &Error| {
             if !std::mem::replace(&mut told, true) {

@@ -13,38 +13,38 @@ use super::{
 
 /// A whole number that only rises.
 #[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
+pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     /// Counts that many.
-    pub fn add(&self, number: u64) {
+    pub(crate) fn add(&self, number: u64) {
         self.0.fetch_add(number, Relaxed);
     }
 
     /// The count since the last call, for whoever moves it elsewhere.
-    pub fn take(&self) -> u64 {
+    pub(crate) fn take(&self) -> u64 {
         self.0.swap(0, Relaxed)
     }
 
     /// The count so far.
     #[must_use]
-    pub fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
 }
 
 /// A number that goes up and down.
 #[derive(Debug, Default)]
-pub struct Gauge(AtomicU64);
+pub(crate) struct Gauge(AtomicU64);
 
 impl Gauge {
     /// Sets it.
-    pub fn set(&self, value: f64) {
+    pub(crate) fn set(&self, value: f64) {
         self.0.store(value.to_bits(), Relaxed);
     }
 
     /// Sets it to a count.
-    pub fn set_count(&self, count: usize) {
+    pub(crate) fn set_count(&self, count: usize) {
         #[expect(clippy::cast_precision_loss, reason = "counts of what is held are small")]
         self.set(count as f64);
     }
@@ -57,49 +57,49 @@ impl Gauge {
 
     /// The value now.
     #[must_use]
-    pub fn get(&self) -> f64 {
+    pub(crate) fn get(&self) -> f64 {
         f64::from_bits(self.0.load(Relaxed))
     }
 }
 
 /// A time that only grows, in seconds.
 #[derive(Debug, Default)]
-pub struct Seconds(Gauge);
+pub(crate) struct Seconds(Gauge);
 
 impl Seconds {
     /// Adds a span of time.
-    pub fn add(&self, time: Duration) {
+    pub(crate) fn add(&self, time: Duration) {
         self.0.add(time.as_secs_f64());
     }
 
     /// The time so far.
     #[must_use]
-    pub fn get(&self) -> f64 {
+    pub(crate) fn get(&self) -> f64 {
         self.0.get()
     }
 }
 
 /// A number that may not be known.
 #[derive(Debug)]
-pub struct Measure(Gauge);
+pub(crate) struct Measure(Gauge);
 
 impl Measure {
     /// Sets it.
-    pub fn set(&self, value: Option<f64>) {
+    pub(crate) fn set(&self, value: Option<f64>) {
         // What is no number stands for what is not known; nothing that is measured is no number.
         self.0.set(value.unwrap_or(f64::NAN));
     }
 
     /// The value now, if it is known.
     #[must_use]
-    pub fn get(&self) -> Option<f64> {
+    pub(crate) fn get(&self) -> Option<f64> {
         Some(self.0.get()).filter(|value| !value.is_nan())
     }
 }
 
 /// How many values fell between bounds.
 #[derive(Debug)]
-pub struct Histogram {
+pub(crate) struct Histogram {
     bounds: &'static [f64],
     /// One for each bound, and one for what is above all of them.
     counts: Box<[AtomicU64]>,
@@ -109,45 +109,45 @@ pub struct Histogram {
 impl Histogram {
     /// An empty one.
     #[must_use]
-    pub fn new(bounds: &'static [f64]) -> Self {
+    pub(crate) fn new(bounds: &'static [f64]) -> Self {
         let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
         Self { bounds, counts, sum: Gauge::default() }
     }
 
     /// Takes a value in.
-    pub fn record(&self, value: f64) {
+    pub(crate) fn record(&self, value: f64) {
         let place = self.bounds.partition_point(|bound| *bound < value);
         self.counts[place].fetch_add(1, Relaxed);
         self.sum.add(value);
     }
 
     /// Takes a time in.
-    pub fn record_time(&self, time: Duration) {
+    pub(crate) fn record_time(&self, time: Duration) {
         self.record(time.as_secs_f64());
     }
 
     /// The counts between the bounds, not added up.
     #[must_use]
-    pub fn counts(&self) -> Vec<u64> {
+    pub(crate) fn counts(&self) -> Vec<u64> {
         self.counts.iter().map(|count| count.load(Relaxed)).collect()
     }
 
     /// How many values there are.
     #[must_use]
-    pub fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.counts.iter().map(|count| count.load(Relaxed)).sum()
     }
 
     /// The sum of all values.
     #[must_use]
-    pub fn sum(&self) -> f64 {
+    pub(crate) fn sum(&self) -> f64 {
         self.sum.get()
     }
 }
 
 /// One value for each member of a closed list.
 #[derive(Debug)]
-pub struct Family<L, V> {
+pub(crate) struct Family<L, V> {
     cells: Box<[V]>,
     members: PhantomData<L>,
 }
@@ -155,12 +155,12 @@ pub struct Family<L, V> {
 impl<L: Labels, V> Family<L, V> {
     /// The value of a member.
     #[must_use]
-    pub fn of(&self, member: L) -> &V {
+    pub(crate) fn of(&self, member: L) -> &V {
         &self.cells[member.index()]
     }
 
     /// Every member with its value.
-    pub fn iter(&self) -> impl Iterator<Item = (L, &V)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (L, &V)> {
         L::all().into_iter().zip(&self.cells)
     }
 }
@@ -168,7 +168,7 @@ impl<L: Labels, V> Family<L, V> {
 impl<L: Labels> Family<L, Counter> {
     /// The counts of all members together.
     #[must_use]
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.cells.iter().map(Counter::get).sum()
     }
 }

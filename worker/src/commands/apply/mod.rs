@@ -96,7 +96,7 @@ fn contact(text: &str) -> Result<ContactId, &'static str> {
 }
 
 /// Shows it, and does it if asked to.
-pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let settings = global.settings()?;
     start_log(&settings.telemetry)?;
     runtime()?.block_on(carry_out(&settings, args))

@@ -73,7 +73,7 @@ fn user(text: &str) -> Result<UserId, &'static str> {
 }
 
 /// Looks at the settings, tries out what it is asked to, and tells everything it found.
-pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let parts = examine(&global.file(), environment())?;
     let findings = check::findings(&parts, Surroundings { replicas: args.replicas });
     let shown = args.message.as_deref().map(|file| by_message(&parts, file, args)).transpose()?;

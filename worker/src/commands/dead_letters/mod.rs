@@ -24,7 +24,7 @@ pub enum Command {
 }
 
 /// Does it.
-pub fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode> {
     let settings = global.settings()?;
     start_log(&settings.telemetry)?;
     runtime()?.block_on(carry_out(&settings, command))

@@ -85,7 +85,7 @@ pub struct Args {
 }
 
 /// Replays.
-pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let settings = global.settings()?;
     if !args.dry_run && !args.unguarded && settings.guard.attribute.is_none() {
         bail!(

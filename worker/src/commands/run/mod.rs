@@ -41,7 +41,7 @@ pub struct Args {
 }
 
 /// Runs until SIGTERM or SIGINT, then finishes what is under way.
-pub fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let settings = global.settings()?;
     logging::start(&settings.telemetry)?;
     for outdated in &settings.outdated {

@@ -24,7 +24,7 @@ const COPIES: Uuid = Uuid::from_u128(0x7b0b_3c5e_2f51_4d0e_9a35_c0f1_6d3a_9b21);
 
 /// The copy of a message that comes back. `None` if its body cannot be carried along.
 #[must_use]
-pub fn copy(message: &Message, now: Timestamp) -> Option<Outgoing> {
+pub(crate) fn copy(message: &Message, now: Timestamp) -> Option<Outgoing> {
     let (past, original) = (DeliveryHistory::at(message, now), original(message));
     let attempt = past.attempt + 1;
     let mut properties = remembered(message, now);
@@ -47,7 +47,7 @@ pub fn copy(message: &Message, now: Timestamp) -> Option<Outgoing> {
 
 /// The copy with the time at which the queue shall show it.
 #[must_use]
-pub fn due(mut copy: Outgoing, at: Timestamp) -> Outgoing {
+pub(crate) fn due(mut copy: Outgoing, at: Timestamp) -> Outgoing {
     copy.properties.set(DUE, ApplicationValue::I64(at.as_millisecond()));
     copy
 }
@@ -57,7 +57,7 @@ pub fn due(mut copy: Outgoing, at: Timestamp) -> Outgoing {
 /// Of what stood beside its original's failure only the reason is kept. The count of returns goes on, because the
 /// ids of later copies are made of it.
 #[must_use]
-pub fn replayed(message: &Message, replay: Uuid, now: Timestamp) -> Option<Outgoing> {
+pub(crate) fn replayed(message: &Message, replay: Uuid, now: Timestamp) -> Option<Outgoing> {
     let mut properties = remembered(message, now);
     // Due at once: if it becomes a dead letter again, and a tool sends it again, that shows by how late it is.
     properties.set(DUE, ApplicationValue::I64(now.as_millisecond()));

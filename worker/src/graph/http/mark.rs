@@ -12,7 +12,7 @@ use crate::graph::Error;
 
 impl GraphClient {
     /// The text of the guard's attribute. `None` if it is empty, and without a guard.
-    pub async fn mark(&self, user: UserId) -> Result<Option<Box<str>>, Error> {
+    pub(crate) async fn mark(&self, user: UserId) -> Result<Option<Box<str>>, Error> {
         let reading = ReadPolicy { guard: self.reading.guard.clone(), ..ReadPolicy::default() };
         if reading.guard.is_none() {
             return Ok(None);
@@ -21,7 +21,7 @@ impl GraphClient {
     }
 
     /// Replaces the text of the guard's attribute, or empties it. Does nothing without a guard.
-    pub async fn set_mark(&self, user: UserId, text: Option<&str>) -> Result<(), Error> {
+    pub(crate) async fn set_mark(&self, user: UserId, text: Option<&str>) -> Result<(), Error> {
         let Some(attribute) = self.reading.guard.clone() else { return Ok(()) };
         let value = text.map_or(PropertyValue::Clear, |text| PropertyValue::Text(text.into()));
         let body = Body { properties: vec![(attribute, value)], identities: None };

@@ -50,7 +50,7 @@ use crate::{
 
 /// What the client needs to know.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Root of Graph, without version: `https://graph.microsoft.com`.
     pub root: Url,
     /// What is read of a user before a write.
@@ -61,7 +61,7 @@ pub struct Options {
 
 /// How Graph should rank our calls when it throttles.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ThrottlePriority {
+pub(crate) enum ThrottlePriority {
     /// Like everybody's.
     #[default]
     Normal,
@@ -70,7 +70,7 @@ pub enum ThrottlePriority {
 }
 
 /// The directory behind Graph's `users`.
-pub struct GraphClient {
+pub(crate) struct GraphClient {
     http: reqwest::Client,
     tokens: Arc<dyn TokenProvider>,
     /// The address of all users; a user's id is joined to it.
@@ -102,7 +102,7 @@ struct Outline {
 impl GraphClient {
     /// A client that authenticates with these tokens.
     #[must_use]
-    pub fn new(http: &http_client::Client, tokens: Arc<dyn TokenProvider>, options: &Options) -> Self {
+    pub(crate) fn new(http: &http_client::Client, tokens: Arc<dyn TokenProvider>, options: &Options) -> Self {
         let Options { root, reading, priority } = options;
         let mut users = root.clone();
         users.set_path(&format!("{}/v1.0/users/", root.path().trim_end_matches('/')));
@@ -113,13 +113,13 @@ impl GraphClient {
 
     /// Tells an observer of every call.
     #[must_use]
-    pub fn observed(self, observer: Arc<Observer>) -> Self {
+    pub(crate) fn observed(self, observer: Arc<Observer>) -> Self {
         Self { observer: Some(observer), ..self }
     }
 
     /// Makes a user who belongs to another contact this one's, because a person says so.
     #[must_use]
-    pub fn taking_over(mut self) -> Self {
+    pub(crate) fn taking_over(mut self) -> Self {
         self.reading.terms.takes_over = true;
         self
     }
@@ -214,7 +214,7 @@ impl GraphClient {
     }
 
     /// Compares a write with the user as Graph shows him, and changes nothing.
-    pub async fn preview(&self, write: &UserWrite) -> Result<Difference, Error> {
+    pub(crate) async fn preview(&self, write: &UserWrite) -> Result<Difference, Error> {
         let reading = ReadPolicy { diff: true, ..self.reading.clone() };
         let current = self.read(write, &reading).await?;
         let Reconciled { body, superseded, .. } =

@@ -32,7 +32,7 @@ struct Assignment {
 
 impl GraphClient {
     /// The principals that hold a directory role: users, and groups and apps as well. Needs a permission of its own.
-    pub async fn role_holders(&self) -> Result<Vec<UserId>, Error> {
+    pub(crate) async fn role_holders(&self) -> Result<Vec<UserId>, Error> {
         let mut assignments = self.users.clone();
         assignments.set_path(&format!("{}roleManagement/directory/roleAssignments", self.base()));
         assignments.set_query(Some("$select=principalId"));
@@ -50,7 +50,7 @@ impl GraphClient {
     }
 
     /// Whether this user carries the mark of the guard or belongs to a contact; `None` if there is no such user.
-    pub async fn is_written(&self, user: UserId) -> Result<Option<bool>, Error> {
+    pub(crate) async fn is_written(&self, user: UserId) -> Result<Option<bool>, Error> {
         let reading = ReadPolicy { diff: false, ..self.reading.clone() };
         match self.read(&nothing(user), &reading).await {
             Ok(Current { mark, person, .. }) => {

@@ -9,7 +9,7 @@ use shared::ids::SequenceNumber;
 use super::Letter;
 
 /// Bounds of the histogram of ages, each with its name; what is older than the last is in one more column.
-pub const AGES: [(Duration, &str); 4] = [
+pub(crate) const AGES: [(Duration, &str); 4] = [
     (Duration::from_hours(1), "< 1 hour"),
     (Duration::from_hours(24), "< 1 day"),
     (Duration::from_hours(7 * 24), "< 1 week"),
@@ -23,7 +23,7 @@ const OTHERS: &str = "(others)";
 
 /// By what dead letters are grouped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
-pub enum Key {
+pub(crate) enum Key {
     /// The dead-letter reason.
     Reason,
     /// Graph's code.
@@ -37,7 +37,7 @@ pub enum Key {
 impl Key {
     /// Its heading.
     #[must_use]
-    pub const fn heading(self) -> &'static str {
+    pub(crate) const fn heading(self) -> &'static str {
         match self {
             Self::Reason => "Reason",
             Self::Code => "Code",
@@ -58,7 +58,7 @@ impl Key {
 
 /// One group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Group {
+pub(crate) struct Group {
     /// How many.
     pub count: u64,
     /// How many of each age: one for each of [`AGES`], and the older ones.
@@ -75,7 +75,7 @@ pub struct Group {
 
 /// All groups.
 #[derive(Debug)]
-pub struct DeadLetterGroups {
+pub(crate) struct DeadLetterGroups {
     by: Vec<Key>,
     now: Timestamp,
     groups: BTreeMap<Vec<Box<str>>, Group>,
@@ -85,12 +85,12 @@ pub struct DeadLetterGroups {
 impl DeadLetterGroups {
     /// Nothing counted yet; ages are as of `now`.
     #[must_use]
-    pub fn new(by: Vec<Key>, now: Timestamp) -> Self {
+    pub(crate) fn new(by: Vec<Key>, now: Timestamp) -> Self {
         Self { by, now, groups: BTreeMap::new(), total: 0 }
     }
 
     /// Counts a dead letter.
-    pub fn add(&mut self, letter: &Letter) {
+    pub(crate) fn add(&mut self, letter: &Letter) {
         self.total += 1;
         let age = self.age(letter);
         let mut key: Vec<Box<str>> = self.by.iter().map(|key| part(*key, letter, age)).collect();
@@ -109,19 +109,19 @@ impl DeadLetterGroups {
 
     /// How many there are.
     #[must_use]
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.total
     }
 
     /// By what they are grouped.
     #[must_use]
-    pub fn by(&self) -> &[Key] {
+    pub(crate) fn by(&self) -> &[Key] {
         &self.by
     }
 
     /// The groups with their keys, the largest first.
     #[must_use]
-    pub fn groups(&self) -> Vec<(&[Box<str>], &Group)> {
+    pub(crate) fn groups(&self) -> Vec<(&[Box<str>], &Group)> {
         let mut groups: Vec<_> = self.groups.iter().map(|(key, group)| (&**key, group)).collect();
         groups.sort_by(|(a_key, a), (b_key, b)| b.count.cmp(&a.count).then_with(|| a_key.cmp(b_key)));
         groups
@@ -129,7 +129,7 @@ impl DeadLetterGroups {
 
     /// The same as JSON.
     #[must_use]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let group = |(key, group): (&[Box<str>], &Group)| {
             let mut object: serde_json::Map<_, _> =
                 self.by.iter().zip(key).map(|(by, part)| (by.json().to_owned(), json!(part))).collect();

@@ -8,7 +8,7 @@ use crate::envelope::{CODE, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, Deliver
 
 /// A dead letter without its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Letter {
+pub(crate) struct Letter {
     /// Its number in the dead-letter queue.
     pub sequence: SequenceNumber,
     /// Why it is there: one of ours, or one of Service Bus's own; empty if nobody said.
@@ -28,7 +28,7 @@ pub struct Letter {
 impl Letter {
     /// Reads it off a message.
     #[must_use]
-    pub fn of(message: &Message) -> Self {
+    pub(crate) fn of(message: &Message) -> Self {
         let text = |name: &str| message.properties.text(name);
         let reason = text(DEAD_LETTER_REASON).unwrap_or_default();
         let particular =

@@ -6,10 +6,10 @@
 
 mod census;
 mod letter;
-mod selection;
+pub(crate) mod selection;
 
 pub mod record;
 
-pub use census::{AGES, DeadLetterGroups, Group, Key};
-pub use letter::Letter;
-pub use selection::{Condition, Selection, Subjects, shown, span};
+pub(crate) use census::{AGES, DeadLetterGroups, Key};
+pub(crate) use letter::Letter;
+pub(crate) use selection::{Selection, shown, span};

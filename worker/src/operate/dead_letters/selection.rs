@@ -16,7 +16,7 @@ use crate::{duration, preview::judge};
 /// Filters. One that is given several times matches any of its values; different ones must all match.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Which messages (filters combine; one given twice matches either)")]
-pub struct Selection {
+pub(crate) struct Selection {
     /// Only this dead-letter reason, for example `UserNotFound`.
     #[arg(long, value_name = "REASON")]
     pub reason: Vec<String>,
@@ -52,7 +52,7 @@ pub struct Selection {
 
 /// Whom a message is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Subjects {
+pub(crate) struct Subjects {
     /// Contacts that changed.
     pub contacts: Vec<ContactId>,
     /// Users that their links name.
@@ -62,7 +62,7 @@ pub struct Subjects {
 impl Subjects {
     /// Decodes a message as far as it goes.
     #[must_use]
-    pub fn of(message: &Message, planner: &Planner) -> Self {
+    pub(crate) fn of(message: &Message, planner: &Planner) -> Self {
         let report = judge::report(message);
         let changes = judge::changes(&report);
         Self {
@@ -74,7 +74,7 @@ impl Subjects {
 
 /// A condition on a property of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Condition {
+pub(crate) struct Condition {
     name: Box<str>,
     test: Test,
 }
@@ -135,7 +135,7 @@ fn value_of(message: &Message, name: &str) -> Option<String> {
 
 /// A property as a person writes it.
 #[must_use]
-pub fn shown(property: &ApplicationValue) -> String {
+pub(crate) fn shown(property: &ApplicationValue) -> String {
     Shown(property).to_string()
 }
 
@@ -175,7 +175,7 @@ impl fmt::Display for Shown<'_> {
 impl Selection {
     /// Whether it leaves anything out; `--limit` alone does not say which messages are meant.
     #[must_use]
-    pub fn is_selective(&self) -> bool {
+    pub(crate) fn is_selective(&self) -> bool {
         !(self.reason.is_empty()
             && self.code.is_empty()
             && self.target.is_empty()
@@ -189,19 +189,19 @@ impl Selection {
 
     /// The first number that can match.
     #[must_use]
-    pub fn first(&self) -> SequenceNumber {
+    pub(crate) fn first(&self) -> SequenceNumber {
         SequenceNumber(self.sequence.as_ref().map_or(0, |range| (*range.start()).max(0)))
     }
 
     /// Whether no later message can match.
     #[must_use]
-    pub fn is_behind(&self, sequence: SequenceNumber) -> bool {
+    pub(crate) fn is_behind(&self, sequence: SequenceNumber) -> bool {
         self.sequence.as_ref().is_some_and(|range| sequence.0 >= *range.end())
     }
 
     /// Whether a message is meant; `--limit` is for the caller to count.
     #[must_use]
-    pub fn matches(&self, message: &Message, now: Timestamp, planner: &Planner) -> bool {
+    pub(crate) fn matches(&self, message: &Message, now: Timestamp, planner: &Planner) -> bool {
         let letter = Letter::of(message);
         any(&self.reason, Some(&letter.reason))
             && any(&self.code, letter.code.as_deref())
@@ -242,7 +242,7 @@ fn user(text: &str) -> Result<UserId, &'static str> {
 }
 
 /// A length of time as an option.
-pub fn span(text: &str) -> Result<Duration, String> {
+pub(crate) fn span(text: &str) -> Result<Duration, String> {
     duration::parse(text)
         .ok_or_else(|| format!("{text:?} is not a length of time such as 90s, 30m, 12h, 2d or 1w"))
 }

@@ -13,7 +13,7 @@ use shared::plan::Planner;
 use crate::operate::dead_letters::{Selection, record};
 
 /// A file, read line by line.
-pub struct File {
+pub(crate) struct File {
     lines: io::Lines<BufReader<fs::File>>,
     line: usize,
     selection: Selection,
@@ -24,7 +24,7 @@ pub struct File {
 
 /// A file cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub(crate) enum Error {
     /// It cannot be read.
     #[error("line {line} cannot be read")]
     Read {
@@ -47,7 +47,12 @@ pub enum Error {
 
 impl File {
     /// Opens a file; ages are as of `now`.
-    pub fn open(path: &Path, selection: &Selection, planner: &Planner, now: Timestamp) -> io::Result<Self> {
+    pub(crate) fn open(
+        path: &Path,
+        selection: &Selection,
+        planner: &Planner,
+        now: Timestamp,
+    ) -> io::Result<Self> {
         Ok(Self {
             lines: BufReader::new(fs::File::open(path)?).lines(),
             line: 0,
@@ -59,7 +64,7 @@ impl File {
     }
 
     /// The next message that is meant.
-    pub fn take(&mut self) -> Result<Option<Message>, Error> {
+    pub(crate) fn take(&mut self) -> Result<Option<Message>, Error> {
         while self.left > 0 {
             let Some(text) = self.lines.next() else { return Ok(None) };
             self.line += 1;

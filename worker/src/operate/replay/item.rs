@@ -3,7 +3,7 @@
 use servicebus::{Message, Unsettled};
 
 /// One message to put back.
-pub struct Item {
+pub(crate) struct Item {
     /// The message.
     pub message: Message,
     /// Its lock, if it comes from the queue.

@@ -7,7 +7,7 @@ use shared::ids::SequenceNumber;
 /// What one look at both queues showed. The queue itself has to be looked at before the dead letters: what leaves it
 /// for them in between is then seen twice instead of never.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Look {
+pub(crate) struct Look {
     /// Copies that were sent before the look began.
     pub asked: BTreeSet<SequenceNumber>,
     /// Those that wait in the queue, are locked there, or are to come back later.
@@ -18,7 +18,7 @@ pub struct Look {
 
 /// All copies of a run, by the number that their original had among the dead letters.
 #[derive(Clone, Debug, Default)]
-pub struct Outcomes {
+pub(crate) struct Outcomes {
     open: BTreeSet<SequenceNumber>,
     dead: BTreeSet<SequenceNumber>,
     well: u64,
@@ -27,30 +27,30 @@ pub struct Outcomes {
 
 impl Outcomes {
     /// A copy is in the queue.
-    pub fn sent(&mut self, sequence: SequenceNumber) {
+    pub(crate) fn sent(&mut self, sequence: SequenceNumber) {
         self.open.insert(sequence);
     }
 
     /// Copies whose outcome is not known.
     #[must_use]
-    pub fn open(&self) -> &BTreeSet<SequenceNumber> {
+    pub(crate) fn open(&self) -> &BTreeSet<SequenceNumber> {
         &self.open
     }
 
     /// Copies that were applied or needed no write.
     #[must_use]
-    pub fn well(&self) -> u64 {
+    pub(crate) fn well(&self) -> u64 {
         self.well
     }
 
     /// Copies that became dead letters again.
     #[must_use]
-    pub fn failed(&self) -> u64 {
+    pub(crate) fn failed(&self) -> u64 {
         self.failed
     }
 
     /// Takes in what a look showed.
-    pub fn looked(&mut self, look: &Look) {
+    pub(crate) fn looked(&mut self, look: &Look) {
         self.dead.extend(&look.dead);
         for sequence in &look.asked {
             let dead = self.dead.contains(sequence);

@@ -7,11 +7,11 @@ const SAMPLE: u64 = 10;
 
 /// A share of the whole, from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub struct Share(f64);
+pub(crate) struct Share(f64);
 
 impl Share {
     /// What a canary tolerates if nobody says otherwise.
-    pub const USUAL: Self = Self(0.2);
+    pub(crate) const USUAL: Self = Self(0.2);
 }
 
 impl FromStr for Share {
@@ -36,7 +36,7 @@ impl fmt::Display for Share {
 
 /// What an operator asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pacing {
+pub(crate) struct Pacing {
     /// Messages a second once everything is well.
     pub rate: f64,
     /// How many go first and are waited for.
@@ -47,7 +47,7 @@ pub struct Pacing {
 
 /// What has happened so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Copies begun.
     pub begun: u64,
     /// Copies whose outcome is known: applied, or needed no write.
@@ -58,7 +58,7 @@ pub struct Seen {
 
 /// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Turn {
+pub(crate) enum Turn {
     /// Send the next, this many a second.
     Send(f64),
     /// Wait for what became of the canaries.
@@ -70,13 +70,13 @@ pub enum Turn {
 impl Pacing {
     /// Whether outcomes matter at all.
     #[must_use]
-    pub fn watches(&self) -> bool {
+    pub(crate) fn watches(&self) -> bool {
         self.canary.is_some() || self.tolerance.is_some()
     }
 
     /// What may be done now.
     #[must_use]
-    pub fn turn(&self, seen: Seen) -> Turn {
+    pub(crate) fn turn(&self, seen: Seen) -> Turn {
         if self.fails(seen) {
             return Turn::Abort;
         }

@@ -29,7 +29,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 
 /// What happens to the messages of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Errand {
+pub(crate) enum Errand {
     /// They are sent again and taken out.
     PutBack,
     /// They are taken out.
@@ -38,7 +38,7 @@ pub enum Errand {
 
 /// What a run is to do.
 #[derive(Clone, Copy, Debug)]
-pub struct Order {
+pub(crate) struct Order {
     /// Names the run.
     pub replay: Uuid,
     /// To do what.
@@ -54,7 +54,7 @@ pub struct Order {
 }
 
 /// A replay.
-pub struct Run<Q, T> {
+pub(crate) struct Run<Q, T> {
     order: Order,
     supply: Supply<Q>,
     target: Arc<Q>,
@@ -79,7 +79,13 @@ pub struct Run<Q, T> {
 
 impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
     /// A run that has not begun. `watch` follows the outcomes where the pacing asks for them.
-    pub fn new(order: Order, supply: Supply<Q>, target: Arc<Q>, watch: Option<Watch<Q>>, tell: T) -> Self {
+    pub(crate) fn new(
+        order: Order,
+        supply: Supply<Q>,
+        target: Arc<Q>,
+        watch: Option<Watch<Q>>,
+        tell: T,
+    ) -> Self {
         let now = Instant::now();
         Self {
             order,
@@ -103,7 +109,7 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
     }
 
     /// Replays until the set is done, something ends it, or `stop` turns true; then gives back what it holds.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Summary {
+    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Summary {
         let started = Instant::now();
         let Order { replay, members, looked_at, .. } = self.order;
         (self.tell)(Event::Started { replay, members, looked_at });

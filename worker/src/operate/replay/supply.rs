@@ -3,7 +3,7 @@
 use super::{file::File, taking::Taking};
 
 /// Where messages come from.
-pub enum Supply<Q> {
+pub(crate) enum Supply<Q> {
     /// The dead-letter queue.
     Queue(Box<Taking<Q>>),
     /// An exported file.

@@ -31,10 +31,10 @@ const MOST: usize = 256;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The messages of a set that have not come yet.
-pub type Members = BTreeSet<SequenceNumber>;
+pub(crate) type Members = BTreeSet<SequenceNumber>;
 
 /// What came.
-pub enum Taken {
+pub(crate) enum Taken {
     /// Members of the set.
     Items(Vec<Item>),
     /// Locks are lost.
@@ -42,7 +42,7 @@ pub enum Taken {
 }
 
 /// Receives the members of a set.
-pub struct Taking<Q> {
+pub(crate) struct Taking<Q> {
     queue: Arc<Q>,
     members: Members,
     /// Members whose copy is in the queue already, because their lock was lost between copy and completion.
@@ -56,26 +56,20 @@ pub struct Taking<Q> {
 
 impl<Q: Queue> Taking<Q> {
     /// Receives these from a queue, keeping up to `window` others under lock on the way.
-    pub fn new(queue: Arc<Q>, members: Members, window: usize) -> Self {
+    pub(crate) fn new(queue: Arc<Q>, members: Members, window: usize) -> Self {
         let (locks, renewals) = (Locks::default(), JoinSet::new());
         Self { queue, members, copied: HashSet::new(), locks, renewals, window, started: Instant::now() }
     }
 
-    /// Members that have not come yet.
-    #[must_use]
-    pub fn missing(&self) -> usize {
-        self.members.len()
-    }
-
     /// How many others stand in the way, if no more may be kept.
     #[must_use]
-    pub fn blocked(&self) -> Option<usize> {
+    pub(crate) fn blocked(&self) -> Option<usize> {
         let passed = self.passed();
         (passed > self.window).then_some(passed)
     }
 
     /// Asks for as many messages as bring about `wanted` members.
-    pub fn ask(&self, wanted: usize) {
+    pub(crate) fn ask(&self, wanted: usize) {
         // One more than may be kept: it can be the one that is wanted.
         let room = (self.window + 1).saturating_sub(self.passed());
         let credit = if self.members.is_empty() { 0 } else { wanted.min(MOST).min(room) };
@@ -84,7 +78,7 @@ impl<Q: Queue> Taking<Q> {
 
     /// Waits for messages and hands over the members among them, or tells of a lock that was lost: what it kept
     /// comes again. Safe to cancel.
-    pub async fn next(&mut self) -> Result<Taken, Error> {
+    pub(crate) async fn next(&mut self) -> Result<Taken, Error> {
         let queue = Arc::clone(&self.queue);
         tokio::select! {
             deliveries = queue.receive() => {
@@ -97,7 +91,7 @@ impl<Q: Queue> Taking<Q> {
 
     /// Renews the locks that are held until some of them turn out to be lost; what was kept under these comes again.
     /// Safe to cancel, but locks are renewed only while this or [`Taking::next`] is waited for.
-    pub async fn keep_locks(&mut self) -> Vec<LockToken> {
+    pub(crate) async fn keep_locks(&mut self) -> Vec<LockToken> {
         loop {
             self.locks.learn(self.queue.lock_length());
             let due = self.locks.due(self.now());
@@ -122,7 +116,7 @@ impl<Q: Queue> Taking<Q> {
     }
 
     /// Waits for something else while locks are renewed.
-    pub async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
+    pub(crate) async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         loop {
             tokio::select! {
@@ -158,7 +152,7 @@ impl<Q: Queue> Taking<Q> {
     }
 
     /// Keeps a message under lock, to be given back in the end.
-    pub fn put_aside(&mut self, sequence: SequenceNumber, unsettled: Unsettled) {
+    pub(crate) fn put_aside(&mut self, sequence: SequenceNumber, unsettled: Unsettled) {
         let lock = unsettled.lock;
         match self.locks.get_mut(lock) {
             Some(place) => *place = Some((sequence, unsettled)),
@@ -168,7 +162,7 @@ impl<Q: Queue> Taking<Q> {
     }
 
     /// This one will come again; `copied` if its copy is in the queue already.
-    pub fn comes_again(&mut self, sequence: SequenceNumber, copied: bool) {
+    pub(crate) fn comes_again(&mut self, sequence: SequenceNumber, copied: bool) {
         self.members.insert(sequence);
         if copied {
             self.copied.insert(sequence);
@@ -184,31 +178,31 @@ impl<Q: Queue> Taking<Q> {
     }
 
     /// A lock need not be kept any more.
-    pub fn settled(&mut self, lock: LockToken) {
+    pub(crate) fn settled(&mut self, lock: LockToken) {
         drop(self.locks.release(lock));
     }
 
     /// The members that have not come, and where to look for them.
     #[must_use]
-    pub fn members(&self) -> &Members {
+    pub(crate) fn members(&self) -> &Members {
         &self.members
     }
 
     /// The queue.
     #[must_use]
-    pub fn queue(&self) -> &Arc<Q> {
+    pub(crate) fn queue(&self) -> &Arc<Q> {
         &self.queue
     }
 
     /// Keeps only those members that are still in the queue; returns how many are not.
-    pub fn keep(&mut self, present: &Members) -> u64 {
+    pub(crate) fn keep(&mut self, present: &Members) -> u64 {
         let before = self.members.len();
         self.members.retain(|member| present.contains(member));
         (before - self.members.len()) as u64
     }
 
     /// Gives back what was passed over.
-    pub async fn give_back(&mut self) {
+    pub(crate) async fn give_back(&mut self) {
         self.queue.set_credit(0);
         let passed = self.locks.iter().filter(|(_, passed)| passed.is_some()).map(|(lock, _)| lock);
         for lock in passed.collect::<Vec<_>>() {

@@ -11,7 +11,7 @@ use crate::operate::dead_letters::Letter;
 
 /// Something that happened.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// The set is fixed and work begins.
     Started {
         /// Names the run.
@@ -42,7 +42,7 @@ pub enum Event {
 
 /// One message that was put back.
 #[derive(Clone, Debug)]
-pub struct Audit {
+pub(crate) struct Audit {
     /// The run.
     pub replay: Uuid,
     /// What stood on the dead letter.
@@ -57,7 +57,7 @@ pub struct Audit {
 
 /// How far a run has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub(crate) struct Progress {
     /// Messages of the set.
     pub members: u64,
     /// Put back so far.
@@ -70,7 +70,7 @@ pub struct Progress {
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// Every message of the set was dealt with.
     Done,
     /// It was told to stop.
@@ -92,7 +92,7 @@ pub enum End {
 
 /// What a run did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The run.
     pub replay: Uuid,
     /// How far it has come.
@@ -120,7 +120,7 @@ impl Progress {
 impl Event {
     /// The event as a line of JSON holds it.
     #[must_use]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         match self {
             Self::Started { replay, members, looked_at } => {
                 json!({"event": "started", "replay": replay.to_string(), "members": members, "lookedAt": looked_at})
@@ -167,7 +167,7 @@ impl Summary {
 impl End {
     /// A short name for scripts.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::Stopped => "stopped",
@@ -181,7 +181,7 @@ impl End {
 
     /// What it means and what to do.
     #[must_use]
-    pub fn explain(&self) -> String {
+    pub(crate) fn explain(&self) -> String {
         match self {
             Self::Done => "all of the set was dealt with".into(),
             Self::Stopped => "stopped; the rest stays where it is, and the same command goes on with it".into(),

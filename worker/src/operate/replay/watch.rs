@@ -17,7 +17,7 @@ use crate::envelope::replayed_by;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Follows the copies of a run through the queue that they were sent to.
-pub struct Watch<Q> {
+pub(crate) struct Watch<Q> {
     main: Arc<Q>,
     dead: Arc<Q>,
     replay: Uuid,
@@ -30,7 +30,7 @@ pub struct Watch<Q> {
 
 impl<Q: Queue> Watch<Q> {
     /// Notes where both queues end now, before anything is sent.
-    pub async fn begin(main: Arc<Q>, dead: Arc<Q>, replay: Uuid) -> Result<Self, Error> {
+    pub(crate) async fn begin(main: Arc<Q>, dead: Arc<Q>, replay: Uuid) -> Result<Self, Error> {
         let after =
             |last: Option<SequenceNumber>| SequenceNumber(last.map_or(0, |last| last.0.saturating_add(1)));
         let from = (after(last(&*main).await?), after(last(&*dead).await?));
@@ -39,18 +39,18 @@ impl<Q: Queue> Watch<Q> {
     }
 
     /// A copy is in the queue.
-    pub fn sent(&mut self, sequence: SequenceNumber) {
+    pub(crate) fn sent(&mut self, sequence: SequenceNumber) {
         self.outcomes.sent(sequence);
     }
 
     /// What is known.
     #[must_use]
-    pub fn outcomes(&self) -> &Outcomes {
+    pub(crate) fn outcomes(&self) -> &Outcomes {
         &self.outcomes
     }
 
     /// Looks when it is time and something is open; returns when a look has ended. Safe to cancel.
-    pub async fn look(&mut self) -> Result<(), Error> {
+    pub(crate) async fn look(&mut self) -> Result<(), Error> {
         if self.looking.is_empty() {
             sleep_until(self.next).await;
             if self.outcomes.open().is_empty() {

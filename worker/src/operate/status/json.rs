@@ -7,7 +7,7 @@ use crate::{operate::backlog::Oldest, settings::check::Caution};
 
 /// One object; the same in every line of `--watch --json`.
 #[must_use]
-pub fn of(snapshot: &Snapshot) -> Value {
+pub(crate) fn of(snapshot: &Snapshot) -> Value {
     let reading = &snapshot.reading;
     let counts = reading.counts.as_ref().copied().unwrap_or_default();
     let worker = match &snapshot.worker {

@@ -3,19 +3,19 @@
 //! [`Snapshot`] is everything at one moment; [`text`] and [`json`] are its forms for pipes, [`live`] the one for a
 //! terminal. The queue is read by [`crate::operate::backlog`]; [`worker`] asks a worker's `/status.json`.
 
-pub mod json;
-pub mod live;
-pub mod text;
-pub mod units;
-pub mod worker;
+pub(crate) mod json;
+pub(crate) mod live;
+pub(crate) mod text;
+pub(crate) mod units;
+pub(crate) mod worker;
 
-pub use worker::WorkerSource;
+pub(crate) use worker::WorkerSource;
 
 use crate::{operate::backlog::BacklogReading, settings::check::Caution, status_page::StatusPage};
 
 /// Everything at one moment.
 #[derive(Clone, Debug)]
-pub struct Snapshot {
+pub(crate) struct Snapshot {
     /// The queue's name and where it is.
     pub queue: String,
     /// How much is in it.

@@ -13,7 +13,7 @@ use crate::{
 
 /// Name and value of everything that is shown of the queue, in order.
 #[must_use]
-pub fn queue_rows(reading: &BacklogReading) -> Vec<(&'static str, String)> {
+pub(crate) fn queue_rows(reading: &BacklogReading) -> Vec<(&'static str, String)> {
     let counts = reading.counts.as_ref().copied().unwrap_or_default();
     let count = |number: Option<u64>| counted(&counts, number);
     let unknown = || "unknown".to_owned();
@@ -43,7 +43,7 @@ fn counted(counts: &QueueCounts, number: Option<u64>) -> String {
 
 /// What has to be said about the figures.
 #[must_use]
-pub fn remark(reading: &BacklogReading) -> Option<String> {
+pub(crate) fn remark(reading: &BacklogReading) -> Option<String> {
     match &reading.counts {
         Err(unknown) => Some(format!("The counts are unknown: {unknown}.")),
         Ok(counts) if counts.lower_bound => Some(
@@ -57,7 +57,7 @@ pub fn remark(reading: &BacklogReading) -> Option<String> {
 
 /// Name and value of everything that is shown of a worker, in order.
 #[must_use]
-pub fn worker_rows(page: &StatusPage) -> Vec<(&'static str, String)> {
+pub(crate) fn worker_rows(page: &StatusPage) -> Vec<(&'static str, String)> {
     let ready = if page.ready { "ready" } else { "not ready" };
     let writes = &page.writes;
     vec![
@@ -84,7 +84,7 @@ pub fn worker_rows(page: &StatusPage) -> Vec<(&'static str, String)> {
 
 /// What a worker complains of, a line each.
 #[must_use]
-pub fn complaints(page: &StatusPage) -> Vec<String> {
+pub(crate) fn complaints(page: &StatusPage) -> Vec<String> {
     let failing = page.checks.iter().chain(&page.warnings).filter(|check| !check.ok);
     failing
         .map(|check| {
@@ -97,7 +97,7 @@ pub fn complaints(page: &StatusPage) -> Vec<String> {
 
 /// Why no worker is shown, and what to do about it.
 #[must_use]
-pub fn silence(url: Option<&str>, why: &str) -> String {
+pub(crate) fn silence(url: Option<&str>, why: &str) -> String {
     match url {
         Some(url) => format!(
             "No worker answers at {url}: {why}. Rates and write budget are those of a worker; name one by --worker URL."
@@ -108,7 +108,7 @@ pub fn silence(url: Option<&str>, why: &str) -> String {
 
 /// Everything, for people.
 #[must_use]
-pub fn table(snapshot: &Snapshot) -> String {
+pub(crate) fn table(snapshot: &Snapshot) -> String {
     let reading = &snapshot.reading;
     let mut text = format!("{}, {:.0}\n\n", snapshot.queue, reading.at);
     rows(&mut text, &queue_rows(reading));
@@ -157,7 +157,7 @@ fn paragraph(text: &mut String, paragraph: Option<String>) {
 
 /// One line, for `--watch` over a pipe.
 #[must_use]
-pub fn line(snapshot: &Snapshot) -> String {
+pub(crate) fn line(snapshot: &Snapshot) -> String {
     let reading = &snapshot.reading;
     let mut line = format!("{:.0} ", reading.at);
     let names = ["active", "scheduled", "dead", "transfer", "size", "oldest"];
@@ -195,7 +195,7 @@ pub(super) mod tests {
     use crate::{
         operate::backlog::{Reasons, Unknown, UnknownKind},
         settings::check::Caution,
-        status_page::CheckStatus,
+        status_page::status::CheckStatus,
     };
 
     /// A snapshot with these counts and a worker that is not well.

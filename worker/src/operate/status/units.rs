@@ -2,7 +2,7 @@
 
 /// A whole number in groups of three.
 #[must_use]
-pub fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -16,7 +16,7 @@ pub fn count(number: u64) -> String {
 
 /// Bytes in the unit that leaves up to three digits before the point.
 #[must_use]
-pub fn bytes(bytes: u64) -> String {
+pub(crate) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KB", "MB", "GB", "TB", "PB"];
     if bytes < 1_000 {
         return format!("{bytes} B");
@@ -31,7 +31,7 @@ pub fn bytes(bytes: u64) -> String {
 
 /// Something a second.
 #[must_use]
-pub fn rate(rate: f64) -> String {
+pub(crate) fn rate(rate: f64) -> String {
     format!("{rate:.1}/s")
 }
 

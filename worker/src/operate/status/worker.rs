@@ -16,7 +16,7 @@ const LONGEST_ANSWER: usize = 1024 * 1024;
 const BRIEF: Duration = Duration::from_secs(3);
 
 /// Where to ask a worker.
-pub struct WorkerSource {
+pub(crate) struct WorkerSource {
     clients: Clients,
     url: Url,
 }
@@ -24,7 +24,7 @@ pub struct WorkerSource {
 impl WorkerSource {
     /// The worker whose pages are below `base`.
     #[must_use]
-    pub fn new(clients: Clients, base: &Url) -> Self {
+    pub(crate) fn new(clients: Clients, base: &Url) -> Self {
         let mut url = base.clone();
         if !url.path().ends_with("/status.json") {
             let path = format!("{}/status.json", url.path().trim_end_matches('/'));
@@ -35,12 +35,12 @@ impl WorkerSource {
 
     /// The address that is asked.
     #[must_use]
-    pub fn url(&self) -> &Url {
+    pub(crate) fn url(&self) -> &Url {
         &self.url
     }
 
     /// Asks; the refusal is text for people.
-    pub async fn ask(&self) -> Result<StatusPage, String> {
+    pub(crate) async fn ask(&self) -> Result<StatusPage, String> {
         let asked = self.clients.http.direct().get(self.url.clone()).timeout(BRIEF).send().await;
         let mut response = asked.map_err(|error| innermost(&error.without_url()))?;
         let body = http_client::body(&mut response, LONGEST_ANSWER).await;

@@ -54,7 +54,7 @@ struct WriteEnded {
 }
 
 /// The path of messages through one replica.
-pub struct Pipeline<Q, D> {
+pub(crate) struct Pipeline<Q, D> {
     queue: Arc<Q>,
     directory: Arc<D>,
     policy: PipelineOptions,
@@ -77,7 +77,12 @@ pub struct Pipeline<Q, D> {
 
 impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     /// One that has not begun yet.
-    pub fn new(queue: Arc<Q>, directory: Arc<D>, policy: PipelineOptions, observer: Arc<Observer>) -> Self {
+    pub(crate) fn new(
+        queue: Arc<Q>,
+        directory: Arc<D>,
+        policy: PipelineOptions,
+        observer: Arc<Observer>,
+    ) -> Self {
         Self {
             engine: Engine::new(policy.engine.clone()),
             link: LinkGate::start(Arc::clone(&queue), &policy, Arc::clone(&observer)),
@@ -98,7 +103,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
     }
 
     /// Works until `stop` turns true, then finishes what is under way.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() && !self.closed {
             self.step(&mut stop).await;
         }

@@ -42,7 +42,7 @@ const SENDS: Ladder =
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// An export that runs.
-pub struct Export {
+pub(crate) struct Export {
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -61,7 +61,7 @@ struct Exporter {
 impl Export {
     /// Begins to export.
     #[must_use]
-    pub fn start(
+    pub(crate) fn start(
         http: http_client::Client,
         settings: &Otlp,
         observer: Arc<Observer>,
@@ -81,7 +81,7 @@ impl Export {
     }
 
     /// Exports what is left, within a few seconds.
-    pub async fn finish(self) {
+    pub(crate) async fn finish(self) {
         self.stop.send_replace(true);
         if timeout(FAREWELL, self.task).await.is_err() {
             tracing::warn!("the last metrics and traces did not reach the otlp receiver in time");

@@ -18,7 +18,7 @@ use super::Snapshot;
 const TICK: Duration = Duration::from_millis(100);
 
 /// What the view is fed with.
-pub struct Feed {
+pub(crate) struct Feed {
     /// The newest snapshot.
     pub snapshots: watch::Receiver<Option<Snapshot>>,
     /// Turns true when a signal asks to stop.
@@ -28,7 +28,7 @@ pub struct Feed {
 }
 
 /// Shows snapshots until a person or a signal has enough.
-pub fn run(mut feed: Feed) -> std::io::Result<()> {
+pub(crate) fn run(mut feed: Feed) -> std::io::Result<()> {
     // Also sees to it that a panic gives the terminal back before it is reported.
     let mut terminal = ratatui::try_init()?;
     let result = watch(&mut terminal, &mut feed);
