@@ -218,6 +218,22 @@ fn the_readme_and_continuous_integration_run_the_same_commands() {
 }
 
 #[test]
+fn documents_name_files_that_exist() {
+    let mut offenders = Vec::new();
+    for document in ["README.md", "ARCHITECTURE.md", "SECURITY.md", "deploy/README.md", "deploy/runbook.md"] {
+        let text = read(document);
+        let path = |word: &&str| {
+            let ours = ["shared/", "worker/", "tests/", "deploy/"].iter().any(|root| word.starts_with(root));
+            ours && word.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-./".contains(letter))
+        };
+        let missing = text.split('`').skip(1).step_by(2).filter(path);
+        let missing = missing.filter(|path| !workspace().join(path).exists());
+        offenders.extend(missing.map(|path| format!("{document}: {path}")));
+    }
+    check_none(&offenders, "there are no such files");
+}
+
+#[test]
 fn documents_link_to_files_that_exist() {
     let mut offenders = Vec::new();
     for document in [
