@@ -1,4 +1,4 @@
-//! Bytes to the [`Change`]s they report.
+//! Bytes to the [`Change`](crate::change::Change)s they report.
 //!
 //! A body goes through four steps, each in a module of its own: the legacy wrappers come off and the format is
 //! recognized, a reader of that format turns it into one lossless [`Context`], and [`DecodedMessage`] keeps what
