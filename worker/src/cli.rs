@@ -64,7 +64,7 @@ pub enum Command {
     Plan(commands::plan::Args),
     /// Write one contact to its user, from a captured body or a dead letter, even if nothing changed.
     Apply(commands::apply::Args),
-    /// Show or clear the version stamp that keeps old changes from overwriting newer values.
+    /// Show or clear a user's version mark, by which the guard keeps old changes from overwriting newer values.
     #[command(subcommand)]
     Guard(commands::guard::Command),
     /// Check the settings and report every problem.

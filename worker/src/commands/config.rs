@@ -24,14 +24,14 @@ use crate::{
 /// The subcommands of `config`.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Write a settings file to begin with: every setting with its default and the reason for it.
+    /// Write a starter settings file: every setting with its default and the reason for it.
     #[command(after_help = "\
 Examples:
   contactsync config init                 writes contactsync.toml
   contactsync config init /etc/contactsync.toml
   contactsync config init -               prints it")]
     Init(Init),
-    /// Print every setting with its value and where it comes from; secrets stay hidden.
+    /// Print every setting with its value and origin. Secrets stay hidden.
     Show(ShowConfig),
     /// Print a JSON Schema of the settings, for editors that complete and check TOML.
     #[command(after_help = "\
@@ -48,7 +48,7 @@ pub struct Init {
     /// The file to write; - prints it.
     #[arg(default_value = "contactsync.toml")]
     file: PathBuf,
-    /// Write over a file that is there already.
+    /// Overwrite an existing file.
     #[arg(long)]
     force: bool,
 }
@@ -56,7 +56,7 @@ pub struct Init {
 /// Options of `config show`.
 #[derive(Debug, clap::Args)]
 pub struct ShowConfig {
-    /// Only what somebody has set.
+    /// Only settings that someone has set.
     #[arg(long)]
     changed: bool,
     /// Print JSON instead of text.

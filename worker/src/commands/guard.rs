@@ -22,9 +22,9 @@ use crate::{
 /// What to do with the mark of a user.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Tell which version of each property the mark shows.
+    /// Show the version of each property in the mark.
     Show(ShowGuard),
-    /// Take versions out of the mark, so that an older change can be written again.
+    /// Remove versions from the mark, so that an older change can be written again.
     Clear(Clear),
 }
 

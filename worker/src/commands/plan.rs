@@ -18,7 +18,7 @@ use crate::{
 pub struct Args {
     /// The body of a message; - reads standard input.
     file: PathBuf,
-    /// Content type of the message. Rarely needed, because the bytes themselves tell the format.
+    /// Content type of the message. Rarely needed: the format is detected from the bytes.
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
     /// Print JSON instead of text.

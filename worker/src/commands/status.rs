@@ -36,7 +36,7 @@ use crate::{
 /// Options of `status`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Show it again and again: a live view on a terminal, one line each time elsewhere. Ends with q or Ctrl-C.
+    /// Refresh continuously: a live view on a terminal, one line per reading elsewhere. Ends with q or Ctrl-C.
     #[arg(long)]
     watch: bool,
     /// Print JSON, one object a line. What is unknown is null, never 0.

@@ -68,22 +68,22 @@ pub struct Args {
     /// The body of a message; - reads standard input.
     #[arg(value_name = "FILE", required_unless_present = "dead_letter", conflicts_with = "dead_letter")]
     file: Option<PathBuf>,
-    /// In place of a file: the number of a dead letter, as `dead-letters list` tells it.
+    /// Use a dead letter instead of a file: its sequence number, from `dead-letters list`.
     #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(i64).range(0..))]
     dead_letter: Option<i64>,
-    /// Content type of the file. Rarely needed, because the bytes themselves tell the format.
+    /// Content type of the file. Rarely needed: the format is detected from the bytes.
     #[arg(long, value_name = "TYPE", conflicts_with = "dead_letter")]
     content_type: Option<String>,
-    /// Which contact, if the message is about several.
+    /// Id of the contact, if the message is about several.
     #[arg(long, value_name = "ID", value_parser = contact)]
     contact: Option<ContactId>,
-    /// Write it; without this, it is only told what would be written.
+    /// Write. Without this, only print what would be written.
     #[arg(long)]
     yes: bool,
-    /// Write also what the mark or the settings of the link would keep back.
+    /// Also write what the version mark or the link settings would hold back.
     #[arg(long)]
     overrule: bool,
-    /// Also show the values of a dead letter, which are personal data. Those of a file are always shown.
+    /// Also print the values of a dead letter. They are personal data. Values of a file are always printed.
     #[arg(long, requires = "dead_letter")]
     values: bool,
     /// Print JSON instead of text.

@@ -41,26 +41,26 @@ Examples:
 Exit codes: 0 nothing is wrong; 1 something that was tried failed, or a warning with --strict; 78 the settings
 cannot work.")]
 pub struct Args {
-    /// How many replicas run; some findings depend on it.
+    /// Number of replicas. Some findings depend on it.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     replicas: Option<u32>,
-    /// Judge the settings by the captured body of a message, best one of a contact that has a user: whether it shows
-    /// the user, and where each mapped column is. Names of columns, no values. - reads standard input.
+    /// Check the settings against a captured message body, best of a contact that has a user: whether the link and
+    /// each mapped column are in it. Prints names of columns, no values. - reads standard input.
     #[arg(long, value_name = "FILE")]
     message: Option<PathBuf>,
-    /// With --message: content type of the message. Rarely needed, because the bytes themselves tell the format.
+    /// With --message: content type of the message. Rarely needed: the format is detected from the bytes.
     #[arg(long, value_name = "TYPE", requires = "message")]
     content_type: Option<String>,
-    /// Also try out everything that `run` needs. Nothing is taken from the queue and nothing is written.
+    /// Also try everything that `run` needs. Nothing is received and nothing is written.
     #[arg(long)]
     online: bool,
-    /// With --online: the object id of a user to try. He is read, and what a change would write is told.
+    /// With --online: object id of a user. Reads this user and reports what a change would write.
     #[arg(long, value_name = "ID", requires = "online", value_parser = user)]
     user: Option<UserId>,
-    /// Fail for warnings, too.
+    /// Fail on warnings too.
     #[arg(long)]
     strict: bool,
-    /// Also list every setting with its value and where it comes from, as `config show` does.
+    /// Also list every setting with its value and origin, as `config show` does.
     #[arg(long)]
     list: bool,
     /// Print JSON instead of text.

@@ -25,7 +25,7 @@ use crate::{
 /// Options of `dead-letters export`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where to write. If the file is there already, export goes on behind its last message.
+    /// File to write. If it exists, export continues after its last message.
     #[arg(value_name = "FILE.jsonl")]
     file: PathBuf,
     #[command(flatten)]

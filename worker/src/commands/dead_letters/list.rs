@@ -30,7 +30,7 @@ const LONGEST_PART: usize = 80;
 /// Options of `dead-letters list`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// By what to group.
+    /// What to group by.
     #[arg(long, value_enum, value_delimiter = ',', default_value = "reason,code,target")]
     by: Vec<Key>,
     /// Print JSON instead of a table.

@@ -13,13 +13,13 @@ use crate::settings::Settings;
 /// What to do with dead letters. Looking locks nothing and changes nothing.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Count them in groups: by reason, Graph's code, property of the user and age.
+    /// Count dead letters by reason, Graph's error code, property of the user and age.
     List(list::Args),
-    /// Show one: what it says, why it failed, and what would be made of it now.
+    /// Show one dead letter: its contents, why it failed, and what would become of it now.
     Show(show::Args),
-    /// Write them to a file, one JSON object a line, bodies and all. Bodies hold personal data.
+    /// Write dead letters to a file as JSON lines, including bodies. Bodies hold personal data.
     Export(export::Args),
-    /// Take them out for good. Writes them to a file first.
+    /// Delete dead letters for good. Exports them to a file first.
     Purge(purge::Args),
 }
 

@@ -30,19 +30,19 @@ use crate::{
 /// Options of `dead-letters purge`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Do it; without this, it is only said how many would go.
+    /// Delete. Without this, only print how many would be deleted.
     #[arg(long)]
     yes: bool,
-    /// Where to write them before they go; a new file dead-letters-TIME-ID.jsonl if nothing is said.
+    /// Export file, written before deletion. Default: a new file dead-letters-TIME-ID.jsonl.
     #[arg(long, value_name = "FILE.jsonl", conflicts_with = "no_export")]
     export: Option<PathBuf>,
-    /// Do not write them anywhere: they are lost for good.
+    /// Delete without an export. The messages are lost for good.
     #[arg(long)]
     no_export: bool,
-    /// How long to wait for messages that somebody else keeps under lock.
+    /// How long to wait for messages that another receiver holds locked.
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = span)]
     wait: Duration,
-    /// How many messages that are not meant may be kept under lock at once to get at those that are.
+    /// How many unselected messages may be held locked at once to reach the selected ones.
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = window)]
     window: usize,
     /// Print events as JSON lines.

@@ -19,10 +19,10 @@ use crate::{
 /// Options of `dead-letters show`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Its number in the dead-letter queue, as list tells it.
+    /// Its sequence number in the dead-letter queue, from `dead-letters list`.
     #[arg(value_name = "SEQ")]
     sequence: i64,
-    /// Also show the values of columns and properties. They are personal data.
+    /// Also print values of columns and properties. They are personal data.
     #[arg(long)]
     values: bool,
     /// Print JSON instead of text.

@@ -41,39 +41,39 @@ come twice and never not at all. With guard.attribute set, a message that comes 
 
 Exit codes: 0 all of the set was put back, 1 not all of it, 2 wrong usage, 78 bad settings.")]
 pub struct Args {
-    /// Say what would become of each message, by decoding and planning it, and change nothing.
+    /// Print what would become of each message, and change nothing.
     #[arg(long)]
     dry_run: bool,
-    /// With --dry-run: also compare with the users as Graph shows them. Reads only.
+    /// With --dry-run: also read each user from Graph and compare.
     #[arg(long, requires = "dry_run")]
     online: bool,
-    /// Messages a second: 10, 10/s, 300/m. Graph allows 20 writes a second for everything together.
+    /// Rate of messages: 10, 10/s, 300/m. Graph allows 20 writes a second per app and tenant in all.
     #[arg(long, value_name = "N/s", default_value = "10/s", value_parser = rate)]
     rate: f64,
-    /// Put back so many first, wait for what becomes of them, then go on at an eighth, a quarter, half and all of
+    /// Requeue this many first and wait for their outcome; then continue at an eighth, a quarter, half and all of
     /// the rate.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     canary: Option<u64>,
-    /// Stop when more than this share of what was put back becomes dead letters again. With --canary 20% if
-    /// nothing else is said.
+    /// Stop when more than this share of the requeued messages becomes dead letters again. The default with
+    /// --canary is 20%.
     #[arg(long, value_name = "SHARE")]
     abort_if_failing: Option<Share>,
-    /// How long to wait for outcomes, and for messages that somebody else keeps under lock.
+    /// How long to wait for outcomes, and for messages that another receiver holds locked.
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = span)]
     wait: Duration,
-    /// How many messages that are not meant may be kept under lock at once to get at those that are.
+    /// How many unselected messages may be held locked at once to reach the selected ones.
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = window)]
     window: usize,
-    /// Put back what `dead-letters export` wrote, instead of the dead-letter queue.
+    /// Requeue messages from a file of `dead-letters export` instead of from the dead-letter queue.
     #[arg(long, value_name = "FILE.jsonl")]
     from: Option<PathBuf>,
-    /// Send to this queue or topic instead of the one that the messages come from.
+    /// Send to this queue or topic instead of the original one.
     #[arg(long, value_name = "QUEUE")]
     to: Option<String>,
-    /// Go on without guard.attribute, although an old message can then overwrite newer values.
+    /// Allow replay without guard.attribute. Old messages can then overwrite newer values.
     #[arg(long)]
     unguarded: bool,
-    /// Also append every event, one for each message put back, to this file as JSON lines.
+    /// Also append every event, one per requeued message, to this file as JSON lines.
     #[arg(long, value_name = "FILE")]
     audit: Option<PathBuf>,
     /// Print events as JSON lines.

@@ -32,8 +32,8 @@ Examples:
 
 Exit codes: 0 stopped when told to, 1 failed, 78 bad settings.")]
 pub struct Args {
-    /// Do everything but the writes: messages are looked at and not taken, so that it can run beside
-    /// production. Prints what would be done with each; names of properties, no values.
+    /// Print what would be done with each message, without doing it. Messages are peeked at and not received, so
+    /// it can run beside production. Prints names of properties, no values.
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

@@ -30,16 +30,16 @@ const AFTER_FAILURE: Duration = Duration::from_secs(5);
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[group(id = "dry-run options", requires = "dry_run")]
 pub(super) struct Args {
-    /// With --dry-run: end when every message has been looked at, in place of waiting for more.
+    /// With --dry-run: exit after the messages that are in the queue now, instead of waiting for more.
     #[arg(long)]
     once: bool,
-    /// With --dry-run: also read each user from Graph, and tell what is so already.
+    /// With --dry-run: also read each user from Graph and compare.
     #[arg(long)]
     online: bool,
-    /// With --dry-run: show values, too, which are personal data.
+    /// With --dry-run: also print values. They are personal data.
     #[arg(long)]
     values: bool,
-    /// With --dry-run: print a JSON object for each message in place of a line of text.
+    /// With --dry-run: print one JSON object per message instead of text.
     #[arg(long)]
     json: bool,
 }
