@@ -65,7 +65,7 @@ impl Claims {
     }
 
     /// Forgets that a token is in force, because the service thinks otherwise.
-    pub(super) async fn doubt(&self, resource: &str) {
+    pub(super) async fn invalidate(&self, resource: &str) {
         self.due.lock().await.remove(resource);
     }
 

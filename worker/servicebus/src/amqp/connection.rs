@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{
     claims::{Claims, Issuer},
     connector::Connector,
-    faults::Doing,
+    faults::ErrorContext,
     recovery::Failure,
     sessions::Sessions,
     settings::{Settings, Timing},
@@ -46,7 +46,7 @@ pub(super) struct Connection {
 impl Connection {
     async fn open(namespace: &Namespace) -> Result<Self, Failure> {
         let host = namespace.connector.authority();
-        let doing = Doing { what: OPENING, host: &host };
+        let doing = ErrorContext { what: OPENING, host: &host };
         let stream = namespace.connector.open().await.map_err(Failure::connection)?;
         let shelves = Shelves::default();
         // "amqp" because TLS, if any, is inside the stream already.
@@ -90,8 +90,8 @@ impl Connection {
     }
 
     /// Forgets a token that the service no longer takes.
-    pub(super) async fn doubt(&self, address: &str) {
-        self.claims.doubt(&self.resource(address)).await;
+    pub(super) async fn invalidate(&self, address: &str) {
+        self.claims.invalidate(&self.resource(address)).await;
     }
 
     fn resource(&self, address: &str) -> String {
@@ -170,7 +170,7 @@ impl Namespace {
     pub(super) async fn connection(&self) -> Result<Arc<Connection>, Failure> {
         let current = self.current.lock().await;
         if current.failed.is_some_and(|failed| failed.elapsed() < AFTER_FAILURE) {
-            let doing = Doing { what: OPENING, host: &self.connector.authority() };
+            let doing = ErrorContext { what: OPENING, host: &self.connector.authority() };
             return Err(doing.connection_ended("another attempt failed a moment ago"));
         }
         self.connect_in(current).await

@@ -19,12 +19,12 @@ use crate::error::{Cause, Error};
 
 /// What was being done, and with whom.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Doing<'a> {
+pub(super) struct ErrorContext<'a> {
     pub(super) what: &'static str,
     pub(super) host: &'a str,
 }
 
-impl Doing<'_> {
+impl ErrorContext<'_> {
     fn broken(self, cause: impl Into<Cause>) -> Error {
         Error::Connection { doing: self.what, host: self.host.into(), cause: cause.into() }
     }
@@ -139,7 +139,7 @@ impl Doing<'_> {
 
 /// Looks whether the service has detached the link. The library looks too, but tosses a coin when there is
 /// credit as well, and what it sends on a detached link is never answered.
-pub(super) fn still_attached(sender: &mut Sender, doing: Doing<'_>) -> Result<(), Failure> {
+pub(super) fn still_attached(sender: &mut Sender, doing: ErrorContext<'_>) -> Result<(), Failure> {
     match sender.on_detach().now_or_never() {
         Some(error) => Err(doing.send(SendError::Detached(error))),
         None => Ok(()),

@@ -33,10 +33,10 @@ use uuid::Uuid;
 
 use super::{
     connection::{Connection, Namespace},
-    faults::Doing,
+    faults::ErrorContext,
+    reconnecting_link::recover,
     recovery::Failure,
     settler::LinkOutcome,
-    slot::recover,
     wall::Shelf,
 };
 use crate::error::Error;
@@ -94,7 +94,9 @@ impl Link {
             .auto_accept(false)
             .attach(&mut session)
             .await
-            .map_err(|error| Doing { what: ATTACHING, host: connection.host() }.receiver_attach(error))?;
+            .map_err(|error| {
+                ErrorContext { what: ATTACHING, host: connection.host() }.receiver_attach(error)
+            })?;
         Ok(Self {
             receiver,
             shelf,
@@ -108,8 +110,8 @@ impl Link {
     }
 
     /// For messages of errors.
-    pub(super) fn doing(&self) -> Doing<'_> {
-        Doing { what: RECEIVING, host: self.connection.host() }
+    pub(super) fn doing(&self) -> ErrorContext<'_> {
+        ErrorContext { what: RECEIVING, host: self.connection.host() }
     }
 
     /// Messages the service may still send.

@@ -12,10 +12,10 @@ use shared::ids::{LockToken, SequenceNumber};
 
 use super::{
     connection::{Connection, Namespace},
+    reconnecting_link::{Attach, ReconnectingLink},
     recovery::Failure,
     rpc::{Reply, Request, Rpc},
     scan::Encoded,
-    slot::{Attach, Slot},
     wire::{self, entry},
 };
 use crate::{
@@ -38,13 +38,13 @@ impl Attach for Rpc {
 /// The management node of one entity.
 pub(super) struct Management {
     namespace: Arc<Namespace>,
-    slot: Slot<Rpc>,
+    link: ReconnectingLink<Rpc>,
 }
 
 impl Management {
     pub(super) fn new(namespace: Arc<Namespace>, entity: &str) -> Self {
-        let slot = Slot::new(Arc::clone(&namespace), format!("{entity}/$management").into());
-        Self { namespace, slot }
+        let link = ReconnectingLink::new(Arc::clone(&namespace), format!("{entity}/$management").into());
+        Self { namespace, link }
     }
 
     /// Extends locks; answers in the order of the tokens.
@@ -84,7 +84,7 @@ impl Management {
         const DOING: &str = "renewing locks";
         let body = map([("lock-tokens", tokens(locks))]);
         let limit = self.namespace.timing.request;
-        let reply = self.slot.with(|rpc| ask(rpc, DOING, "renew-lock", body.clone(), limit)).await?;
+        let reply = self.link.with(|rpc| ask(rpc, DOING, "renew-lock", body.clone(), limit)).await?;
         let times = reply.get("expirations").map_or(0, Encoded::timestamps);
         if times != locks.len() {
             let what = format!("{times} expirations for {} locks", locks.len()).into();
@@ -115,7 +115,7 @@ impl Management {
         let body = map(entries);
         let limit = self.namespace.timing.request;
         let update = |rpc| ask(rpc, "settling by lock token", "update-disposition", body.clone(), limit);
-        self.slot.once(update).await.map(drop)
+        self.link.once(update).await.map(drop)
     }
 
     /// Looks at messages from a number on. One that does not tell its number is asked for until its number is found:
@@ -166,7 +166,7 @@ impl Management {
         let count = i32::try_from(max.min(PEEKED_PER_REQUEST)).unwrap_or(i32::MAX);
         let body = map([("from-sequence-number", Value::Long(from.0)), ("message-count", Value::Int(count))]);
         let limit = self.namespace.timing.request;
-        let reply = self.slot.with(|rpc| ask(rpc, DOING, "peek-message", body.clone(), limit)).await?;
+        let reply = self.link.with(|rpc| ask(rpc, DOING, "peek-message", body.clone(), limit)).await?;
         // 204 says that there are none.
         let Some(entries) = reply.get("messages") else { return Ok(Vec::new()) };
         let encoded = entries.items().filter_map(|entry_of| entry(Some(entry_of), "message")?.binary());

@@ -4,25 +4,26 @@
 //! [`wall`] lets pass what the library may see; [`connection`] opens AMQP on it and hands out sessions;
 //! [`claims`] proves who we are over [`rpc`]; [`link`] is the receiving link, owned by the one task in
 //! [`receiver`], which takes deliveries off it ([`arrival`]) and carries out what it is asked to ([`dispatch`]);
-//! [`intake`] lies between that task and the engine; [`settler`] carries settlements to the task or to
+//! [`delivery_buffer`] lies between that task and the engine; [`settler`] carries settlements to the task or to
 //! [`management`]; [`sender`] sends. [`recovery`] says what each failure means, [`faults`] digs the condition
-//! out of the library's errors, [`slot`] attaches links on demand. Messages are read by [`wire`], which finds their
+//! out of the library's errors, [`reconnecting_link`] attaches links on demand. Messages are read by [`wire`], which finds their
 //! [`sections`] after a [`scan`], and written by [`outgoing`].
 
 mod arrival;
 mod claims;
 mod connection;
 mod connector;
+mod delivery_buffer;
 mod dispatch;
 mod faults;
 #[doc(hidden)]
 pub mod fuzz;
-mod intake;
 mod link;
 mod management;
 mod outgoing;
 mod queue;
 mod receiver;
+mod reconnecting_link;
 mod recovery;
 mod rpc;
 mod scan;
@@ -31,7 +32,6 @@ mod sender;
 mod sessions;
 mod settings;
 mod settler;
-mod slot;
 mod stream;
 mod tunnel;
 pub mod untrusted;

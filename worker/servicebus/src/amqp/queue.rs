@@ -18,13 +18,13 @@ use tokio::{
 
 use super::{
     connection::Namespace,
-    intake::Intake,
+    delivery_buffer::DeliveryBuffer,
     management::Management,
     receiver::Task,
+    reconnecting_link::ReconnectingLink,
     sender::SendLink,
     settings::Settings,
     settler::{AmqpSettler, Command, Locks},
-    slot::Slot,
 };
 use crate::{
     Peek, Queue,
@@ -40,8 +40,8 @@ pub struct AmqpQueue {
     entity: Box<str>,
     namespace: Arc<Namespace>,
     management: Arc<Management>,
-    sender: Slot<SendLink>,
-    intake: Arc<Intake>,
+    sender: ReconnectingLink<SendLink>,
+    buffer: Arc<DeliveryBuffer>,
     settler: Arc<AmqpSettler>,
     state: watch::Receiver<LinkState>,
     taking: tokio::sync::Mutex<()>,
@@ -52,11 +52,11 @@ impl AmqpQueue {
     /// called within a tokio runtime.
     pub fn open(settings: &Settings) -> Result<Self, Error> {
         let (queue, task) = Self::build(settings)?;
-        let (running, intake) = (tokio::spawn(task.run()), Arc::clone(&queue.intake));
+        let (running, buffer) = (tokio::spawn(task.run()), Arc::clone(&queue.buffer));
         tokio::spawn(async move {
             // A queue that nobody serves any more must not look like one in which nothing happens.
             if running.await.is_err() {
-                drop(intake.close());
+                drop(buffer.close());
             }
         });
         Ok(queue)
@@ -65,7 +65,7 @@ impl AmqpQueue {
     /// For sending and peeking only: nothing is received, no link is attached before it is needed.
     pub fn open_without_intake(settings: &Settings) -> Result<Self, Error> {
         let (queue, _) = Self::build(settings)?;
-        queue.intake.close();
+        queue.buffer.close();
         Ok(queue)
     }
 
@@ -79,12 +79,12 @@ impl AmqpQueue {
             namespace: Arc::clone(&namespace),
             dropped: AtomicU64::new(0),
         });
-        let intake = Arc::new(Intake::default());
+        let buffer = Arc::new(DeliveryBuffer::default());
         let (state_sender, state) = watch::channel(LinkState::Connecting);
         let task = Task {
             namespace: Arc::clone(&namespace),
             address: settings.entity.clone(),
-            intake: Arc::clone(&intake),
+            buffer: Arc::clone(&buffer),
             settler: Arc::clone(&settler),
             commands,
             state: state_sender,
@@ -93,10 +93,10 @@ impl AmqpQueue {
             retired: Vec::new(),
             epoch: 0,
         };
-        let sender = Slot::new(Arc::clone(&namespace), settings.target.clone());
+        let sender = ReconnectingLink::new(Arc::clone(&namespace), settings.target.clone());
         let taking = tokio::sync::Mutex::new(());
         let entity = settings.entity.clone();
-        Ok((Self { entity, namespace, management, sender, intake, settler, state, taking }, task))
+        Ok((Self { entity, namespace, management, sender, buffer, settler, state, taking }, task))
     }
 
     /// How the receiving link fares, now and from now on.
@@ -163,11 +163,11 @@ impl Queue for AmqpQueue {
     async fn receive(&self) -> Result<Vec<Delivery>, Error> {
         // A second caller would take permits from the first; it waits for its turn instead.
         let _turn = self.taking.lock().await;
-        self.intake.take().await
+        self.buffer.take().await
     }
 
     fn set_credit(&self, messages: u32) {
-        self.intake.set_capacity(messages);
+        self.buffer.set_capacity(messages);
     }
 
     async fn renew(&self, locks: &[LockToken]) -> Vec<Result<(), RenewError>> {
@@ -202,7 +202,7 @@ impl Queue for AmqpQueue {
             // An error means that the task has ended already, which is what we wait for.
             drop(closed.await);
         }
-        self.intake.close();
+        self.buffer.close();
         self.namespace.close().await;
     }
 }

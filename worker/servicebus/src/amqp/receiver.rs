@@ -12,12 +12,12 @@ use tokio::{
 use super::{
     arrival::{Received, arrive},
     connection::Namespace,
-    faults::Doing,
-    intake::{Intake, Wanted},
+    delivery_buffer::{DeliveryBuffer, Wanted},
+    faults::ErrorContext,
     link::Link,
+    reconnecting_link::recover,
     recovery::{Failure, Recovery},
     settler::{AmqpSettler, Command, LinkOutcome, Locks, answer},
-    slot::recover,
     wall::Numbered,
 };
 use crate::{MAX_CREDIT, delivery::Delivery, link_state::LinkState};
@@ -35,7 +35,7 @@ const STEADY: Duration = Duration::from_secs(5);
 pub(super) struct Task {
     pub(super) namespace: Arc<Namespace>,
     pub(super) address: Box<str>,
-    pub(super) intake: Arc<Intake>,
+    pub(super) buffer: Arc<DeliveryBuffer>,
     pub(super) settler: Arc<AmqpSettler>,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     pub(super) state: watch::Sender<LinkState>,
@@ -107,7 +107,7 @@ impl Task {
 
     fn broken(&self) -> End {
         let host = self.link.as_ref().map_or("service bus", |link| link.connection.host());
-        End::Lost(Doing { what: "receiving", host }.connection_ended("the protocol library failed"))
+        End::Lost(ErrorContext { what: "receiving", host }.connection_ended("the protocol library failed"))
     }
 
     /// Attaches a link while commands are served.
@@ -146,7 +146,7 @@ impl Task {
     fn attached(&mut self, link: Link) {
         tracing::info!(queue.name = %self.address, "receiving from service bus");
         self.link = Some(link);
-        self.intake.recovered();
+        self.buffer.recovered();
         self.state.send_replace(LinkState::Ready);
     }
 
@@ -163,7 +163,7 @@ impl Task {
             };
             *state = LinkState::Failed { what, since };
         });
-        self.intake.fail(failure.error);
+        self.buffer.fail(failure.error);
     }
 
     async fn lost(&mut self, failure: &Failure) {
@@ -211,7 +211,7 @@ impl Task {
             let wake = tokio::select! {
                 delivery = link.receiver.recv::<Numbered>() => Wake::Delivery(Box::new(delivery)),
                 _ = self.commands.recv_many(&mut commands, BURST) => Wake::Commands,
-                () = self.intake.changed.notified() => Wake::Other,
+                () = self.buffer.changed.notified() => Wake::Other,
                 () = sleep_until(quiet_at.unwrap_or_else(Instant::now)), if quiet_at.is_some() => Wake::Other,
                 _ = ticks.tick() => Wake::Tick,
             };
@@ -248,16 +248,16 @@ impl Task {
         let times = &self.namespace.times;
         let Some(arrived) = arrive(link, delivery, times, &mut self.locks)? else { return Ok(()) };
         let settler = Arc::clone(&self.settler);
-        self.intake.push(Delivery::new(arrived.message, arrived.lock, arrived.received, settler));
+        self.buffer.push(Delivery::new(arrived.message, arrived.lock, arrived.received, settler));
         Ok(())
     }
 
     /// Brings credit in line with what the engine can take. Returns when a drained link will be quiet.
     async fn balance(&mut self) -> Result<Option<Instant>, End> {
-        let wanted = match self.intake.wanted() {
+        let wanted = match self.buffer.wanted() {
             Wanted::More(wanted) => wanted,
             Wanted::Surplus(surplus) => {
-                let back = self.intake.take_back(surplus);
+                let back = self.buffer.take_back(surplus);
                 self.give_back(back).await.map_err(End::Lost)?;
                 0
             }
@@ -353,7 +353,7 @@ impl Task {
     }
 
     async fn give_back_unused(&mut self) {
-        let unused = self.intake.close();
+        let unused = self.buffer.close();
         if self.give_back(unused).await.is_err() {
             // The link is gone, and with it the need to give anything back.
             self.link = None;

@@ -32,7 +32,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    faults::{Doing, still_attached},
+    faults::{ErrorContext, still_attached},
     recovery::{Condition, Failure},
     scan::Encoded,
     sections::{Body, Sections},
@@ -113,7 +113,7 @@ impl Rpc {
     /// Attaches both links to `node` in a session that nothing else uses.
     pub(super) async fn attach(sessions: &Sessions, node: &str) -> Result<Self, Failure> {
         let (mut session, host) = (sessions.begin().await?, sessions.host());
-        let doing = Doing { what: "attaching a request link", host };
+        let doing = ErrorContext { what: "attaching a request link", host };
         let id = Uuid::new_v4();
         let (reply_to, name) = (format!("reply-{id}"), format!("{node}-in-{id}"));
         let shelf = sessions.shelves().put_up(&name);
@@ -160,7 +160,7 @@ impl Rpc {
     }
 
     async fn exchange(&self, id: &str, request: Request) -> Result<Bytes, Failure> {
-        let doing = Doing { what: request.doing, host: &self.host };
+        let doing = ErrorContext { what: request.doing, host: &self.host };
         let ended = || doing.link_ended("the request link ended");
         let reply = self.waiting.register(id).ok_or_else(ended)?;
         let message = encode(id, &self.reply_to, request);

@@ -14,10 +14,10 @@ use uuid::Uuid;
 
 use super::{
     connection::Connection,
-    faults::{Doing, still_attached},
+    faults::{ErrorContext, still_attached},
     outgoing::outgoing,
+    reconnecting_link::Attach,
     recovery::Failure,
-    slot::Attach,
 };
 use crate::{error::Error, message::Outgoing};
 
@@ -42,7 +42,7 @@ impl Attach for SendLink {
             .target(address)
             .attach(&mut session)
             .await
-            .map_err(|error| Doing { what: DOING, host: connection.host() }.sender_attach(error))?;
+            .map_err(|error| ErrorContext { what: DOING, host: connection.host() }.sender_attach(error))?;
         let (end, ended) = watch::channel(false);
         let session = tokio::spawn(watch_over(session, end));
         Ok(Self { host: connection.host().into(), sender: Mutex::new(sender), ended, session })
@@ -71,7 +71,7 @@ impl SendLink {
         at: Option<Timestamp>,
         limit: Duration,
     ) -> Result<(), Failure> {
-        let doing = Doing { what: DOING, host: &self.host };
+        let doing = ErrorContext { what: DOING, host: &self.host };
         let sent = timeout(limit, async {
             // Only the hand-over is serialized; many messages may wait for their acknowledgement together.
             let outcome = {

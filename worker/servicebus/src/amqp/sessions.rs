@@ -5,7 +5,7 @@ use std::time::Duration;
 use fe2o3_amqp::{Session, connection::ConnectionHandle, session::SessionHandle};
 use tokio::{sync::Mutex, time::timeout};
 
-use super::{faults::Doing, recovery::Failure, wall::Shelves};
+use super::{faults::ErrorContext, recovery::Failure, wall::Shelves};
 
 /// Transfers the service may have under way in one session. The library announces the window anew at half.
 const WINDOW: u32 = 5_000;
@@ -36,7 +36,7 @@ impl Sessions {
     /// A new session. Every link or pair of links has its own, so that one that is slow to take its transfers
     /// holds up no other, and one that is dropped in a hurry takes no other down.
     pub(super) async fn begin(&self) -> Result<SessionHandle<()>, Failure> {
-        let doing = Doing { what: "beginning a session", host: &self.host };
+        let doing = ErrorContext { what: "beginning a session", host: &self.host };
         let mut handle = self.handle.lock().await;
         Session::builder()
             .incoming_window(WINDOW)

@@ -11,7 +11,7 @@ use crate::{delivery::Delivery, error::Error};
 
 /// The place between the task that owns the link and the engine.
 #[derive(Default)]
-pub(super) struct Intake {
+pub(super) struct DeliveryBuffer {
     state: Mutex<State>,
     /// Wakes the engine.
     arrived: Notify,
@@ -37,7 +37,7 @@ pub(super) enum Wanted {
     Surplus(usize),
 }
 
-impl Intake {
+impl DeliveryBuffer {
     fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -154,14 +154,14 @@ mod tests {
         Delivery::new(message, LockToken(uuid::Uuid::nil()), Instant::now(), Arc::new(Nobody))
     }
 
-    fn take(intake: &Intake) -> Option<Vec<i64>> {
+    fn take(intake: &DeliveryBuffer) -> Option<Vec<i64>> {
         let taken = intake.take().now_or_never()?.expect("no failure");
         Some(taken.iter().map(|delivery| delivery.message.sequence.0).collect())
     }
 
     #[test]
     fn nothing_is_handed_over_beyond_the_capacity() {
-        let intake = Intake::default();
+        let intake = DeliveryBuffer::default();
         intake.set_capacity(3);
         for number in 1..=5 {
             intake.push(delivery(number));
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn handing_over_does_not_change_what_is_wanted() {
-        let intake = Intake::default();
+        let intake = DeliveryBuffer::default();
         intake.set_capacity(10);
         assert_eq!(intake.wanted(), Wanted::More(10));
         intake.push(delivery(1));
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_youngest_are_taken_back() {
-        let intake = Intake::default();
+        let intake = DeliveryBuffer::default();
         intake.set_capacity(5);
         for number in 1..=5 {
             intake.push(delivery(number));
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn deliveries_come_before_failures_and_failures_are_told_once() {
-        let intake = Intake::default();
+        let intake = DeliveryBuffer::default();
         intake.set_capacity(1);
         intake.fail(Error::Protocol { doing: "testing", what: "no sense".into() });
         intake.push(delivery(1));
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn closing_returns_what_was_not_handed_over_and_ends_the_waiting() {
-        let intake = Intake::default();
+        let intake = DeliveryBuffer::default();
         intake.set_capacity(5);
         intake.push(delivery(1));
         assert_eq!(intake.close().len(), 1);

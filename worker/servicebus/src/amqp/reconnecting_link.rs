@@ -17,14 +17,14 @@ use crate::{error::Error, retry::retry};
 /// Attempts of one call, and the waits between them.
 const CALL: Ladder = Ladder::fixed(Duration::from_millis(200), Duration::from_secs(5)).with_tries(4);
 
-/// The kinds of link that live in a slot.
+/// The kinds of link that can be attached again.
 pub(super) trait Attach: Sized + Send + Sync {
     /// Attaches the link on a connection that may use the address already.
     fn attach(connection: &Connection, address: &str) -> impl Future<Output = Result<Self, Failure>> + Send;
 }
 
 /// The place of one link to one address.
-pub(super) struct Slot<L> {
+pub(super) struct ReconnectingLink<L> {
     namespace: Arc<Namespace>,
     address: Box<str>,
     current: Mutex<Option<Used<L>>>,
@@ -42,7 +42,7 @@ impl<L> Clone for Used<L> {
     }
 }
 
-impl<L: Attach> Slot<L> {
+impl<L: Attach> ReconnectingLink<L> {
     pub(super) fn new(namespace: Arc<Namespace>, address: Box<str>) -> Self {
         Self { namespace, address, current: Mutex::new(None) }
     }
@@ -134,7 +134,7 @@ pub(super) async fn recover(
         Recovery::None | Recovery::Fatal => {}
         Recovery::Link => {
             if failure.error.class() == Class::Installation {
-                connection.doubt(address).await;
+                connection.invalidate(address).await;
             }
         }
         Recovery::Connection => namespace.discard(connection).await,
