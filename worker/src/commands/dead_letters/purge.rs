@@ -22,7 +22,7 @@ use crate::{
     },
     operate::{
         dead_letters::{Selection, span},
-        replay::{Errand, Order, Pacing, Run, Supply, Taking},
+        replay::{Pacing, ReplayAction, ReplayOptions, ReplaySource, Run, SelectiveReceiver},
     },
     settings::Settings,
 };
@@ -77,10 +77,10 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
     }
     let count = members.len() as u64;
     let dead = Arc::new(queues.receiving(settings)?);
-    let taking = Taking::new(Arc::clone(&dead), members, args.window);
-    let order = Order {
+    let receiver = SelectiveReceiver::new(Arc::clone(&dead), members, args.window);
+    let options = ReplayOptions {
         replay: Uuid::new_v4(),
-        errand: Errand::Remove,
+        action: ReplayAction::Remove,
         pacing: Pacing { rate: 10_000.0, canary: None, tolerance: None },
         patience: args.wait,
         members: count,
@@ -88,7 +88,8 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
     };
     let mut report = Report::new(args.json, None, count)?;
     let target = Arc::clone(&queues.target);
-    let run = Run::new(order, Supply::Queue(Box::new(taking)), target, None, |event| report.tell(&event));
+    let run =
+        Run::new(options, ReplaySource::Queue(Box::new(receiver)), target, None, |event| report.tell(&event));
     let summary = run.run(stop_signal()?).await;
     dead.close().await;
     queues.close().await;

@@ -21,7 +21,10 @@ use crate::{
     commands::global::Global,
     operate::{
         dead_letters::{Selection, span},
-        replay::{End, Errand, File, Order, Pacing, Run, Share, Summary, Supply, Taking, Watch},
+        replay::{
+            File, Pacing, ReplayAction, ReplayEnd, ReplayOptions, ReplaySource, Run, SelectiveReceiver,
+            Share, Summary, Watch,
+        },
     },
     settings::Settings,
 };
@@ -109,7 +112,7 @@ async fn put_back(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> 
     let stop = stop_signal()?;
     let replay = Uuid::new_v4();
     let queues = Queues::open(settings, args.to.as_deref())?;
-    let (supply, members, looked_at) = supply(settings, args, &queues).await?;
+    let (source, members, looked_at) = source(settings, args, &queues).await?;
     let pacing = Pacing { rate: args.rate, canary: args.canary, tolerance: args.abort_if_failing };
     let watch = if pacing.watches() {
         let watch = Watch::begin(Arc::clone(&queues.target), Arc::clone(&queues.target_dead), replay);
@@ -117,24 +120,31 @@ async fn put_back(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> 
     } else {
         None
     };
-    let order = Order { replay, errand: Errand::PutBack, pacing, patience: args.wait, members, looked_at };
+    let options = ReplayOptions {
+        replay,
+        action: ReplayAction::PutBack,
+        pacing,
+        patience: args.wait,
+        members,
+        looked_at,
+    };
     let mut report = Report::new(args.json, args.audit.as_deref(), members)?;
-    let summary = carry_out(order, supply, &queues, watch, &mut report, stop).await;
+    let summary = carry_out(options, source, &queues, watch, &mut report, stop).await;
     report.end()?;
     Ok(exit_code(&summary))
 }
 
 /// Fixes the set, and where its messages come from; with how many there are and were looked at.
-async fn supply(
+async fn source(
     settings: &Settings,
     args: &Args,
     queues: &Queues,
-) -> anyhow::Result<(Supply<ServiceBusQueue>, u64, u64)> {
+) -> anyhow::Result<(ReplaySource<ServiceBusQueue>, u64, u64)> {
     let Some(path) = &args.from else {
         let (members, walk) = choose(&queues.looking, settings, &args.selection, |_| Ok(())).await?;
         let count = members.len() as u64;
-        let taking = Taking::new(Arc::new(queues.receiving(settings)?), members, args.window);
-        return Ok((Supply::Queue(Box::new(taking)), count, walk.seen));
+        let receiver = SelectiveReceiver::new(Arc::new(queues.receiving(settings)?), members, args.window);
+        return Ok((ReplaySource::Queue(Box::new(receiver)), count, walk.seen));
     };
     let now = clock::now();
     let context = || format!("cannot read {}", path.display());
@@ -143,22 +153,22 @@ async fn supply(
     while counted.take().with_context(context)?.is_some() {
         members += 1;
     }
-    Ok((Supply::File(Box::new(open()?)), members, members))
+    Ok((ReplaySource::File(Box::new(open()?)), members, members))
 }
 
 async fn carry_out(
-    order: Order,
-    supply: Supply<ServiceBusQueue>,
+    options: ReplayOptions,
+    source: ReplaySource<ServiceBusQueue>,
     queues: &Queues,
     watch: Option<Watch<ServiceBusQueue>>,
     report: &mut Report,
     stop: watch::Receiver<bool>,
 ) -> Summary {
-    let receiving = match &supply {
-        Supply::Queue(taking) => Some(Arc::clone(taking.queue())),
-        Supply::File(_) => None,
+    let receiving = match &source {
+        ReplaySource::Queue(receiver) => Some(Arc::clone(receiver.queue())),
+        ReplaySource::File(_) => None,
     };
-    let run = Run::new(order, supply, Arc::clone(&queues.target), watch, |event| report.tell(&event));
+    let run = Run::new(options, source, Arc::clone(&queues.target), watch, |event| report.tell(&event));
     let summary = run.run(stop).await;
     if let Some(receiving) = receiving {
         // What was completed or given back has to leave the machine before the process ends.
@@ -170,7 +180,7 @@ async fn carry_out(
 }
 
 pub(super) fn exit_code(summary: &Summary) -> ExitCode {
-    ExitCode::from(u8::from(summary.end != End::Done || summary.left > 0))
+    ExitCode::from(u8::from(summary.end != ReplayEnd::Done || summary.left > 0))
 }
 
 fn rate(text: &str) -> Result<f64, &'static str> {

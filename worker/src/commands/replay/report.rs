@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     commands::{json_line, print, screen::Screen},
-    operate::replay::{Audit, End, Event, Progress, Summary},
+    operate::replay::{Audit, Event, Progress, ReplayEnd, Summary},
     private_file,
 };
 
@@ -150,6 +150,6 @@ fn conclusion(summary: &Summary) -> String {
             parts.push(format!("{count} {what}"));
         }
     }
-    let end = if *end == End::Done { String::new() } else { end.explain() + "\n" };
+    let end = if *end == ReplayEnd::Done { String::new() } else { end.explain() + "\n" };
     format!("{}\n{end}", parts.join("; "))
 }

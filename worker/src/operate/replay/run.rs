@@ -16,9 +16,10 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    Audit, End, Event, Item, Members, Pacing, Progress, Seen, Summary, Supply, Taken, Turn, Watch,
+    Audit, Event, Item, Members, Pacing, Progress, ReplayEnd, ReplaySource, Seen, Summary, Taken, Turn,
+    Watch,
+    selective_receiver::present,
     sending::{Sent, send},
-    taking::present,
 };
 use crate::{envelope, operate::dead_letters::Letter};
 
@@ -29,20 +30,20 @@ const SILENCE: Duration = Duration::from_secs(1);
 
 /// What happens to the messages of a set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Errand {
-    /// They are sent again and taken out.
+pub(crate) enum ReplayAction {
+    /// Send a copy, then remove the dead letter.
     PutBack,
-    /// They are taken out.
+    /// Remove the dead letter.
     Remove,
 }
 
 /// What a run is to do.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Order {
+pub(crate) struct ReplayOptions {
     /// Names the run.
     pub replay: Uuid,
     /// To do what.
-    pub errand: Errand,
+    pub action: ReplayAction,
     /// How fast.
     pub pacing: Pacing,
     /// How long to wait for outcomes, and for messages that somebody else keeps under lock.
@@ -55,8 +56,8 @@ pub(crate) struct Order {
 
 /// A replay.
 pub(crate) struct Run<Q, T> {
-    order: Order,
-    supply: Supply<Q>,
+    options: ReplayOptions,
+    source: ReplaySource<Q>,
     target: Arc<Q>,
     watch: Option<Watch<Q>>,
     tell: T,
@@ -80,16 +81,16 @@ pub(crate) struct Run<Q, T> {
 impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
     /// A run that has not begun. `watch` follows the outcomes where the pacing asks for them.
     pub(crate) fn new(
-        order: Order,
-        supply: Supply<Q>,
+        options: ReplayOptions,
+        source: ReplaySource<Q>,
         target: Arc<Q>,
         watch: Option<Watch<Q>>,
         tell: T,
     ) -> Self {
         let now = Instant::now();
         Self {
-            order,
-            supply,
+            options,
+            source,
             target,
             watch,
             tell,
@@ -111,7 +112,7 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
     /// Replays until the set is done, something ends it, or `stop` turns true; then gives back what it holds.
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Summary {
         let started = Instant::now();
-        let Order { replay, members, looked_at, .. } = self.order;
+        let ReplayOptions { replay, members, looked_at, .. } = self.options;
         (self.tell)(Event::Started { replay, members, looked_at });
         let mut end = loop {
             match self.step(&mut stop).await {
@@ -121,11 +122,11 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
         };
         // What is on its way is never left between its copy and its completion without need.
         while let Some(sent) = self.next_sent().await {
-            if let (Err(failed), End::Done) = (self.sent(sent), &end) {
+            if let (Err(failed), ReplayEnd::Done) = (self.sent(sent), &end) {
                 end = failed;
             }
         }
-        if end == End::Done && self.watch.is_some() {
+        if end == ReplayEnd::Done && self.watch.is_some() {
             end = self.await_outcomes(&mut stop).await;
         }
         self.give_back().await;
@@ -147,15 +148,15 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
         loop {
             tokio::select! {
                 sent = self.sends.join_next() => return sent,
-                lost = keep_locks(&mut self.supply) => lost.into_iter().for_each(|lock| self.lost(lock)),
+                lost = keep_locks(&mut self.source) => lost.into_iter().for_each(|lock| self.lost(lock)),
             }
         }
     }
 
     /// One turn: sees whether there is an end, asks for what is needed, and waits for whatever happens first.
-    async fn step(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), End> {
+    async fn step(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), ReplayEnd> {
         if *stop.borrow() {
-            return Err(End::Stopped);
+            return Err(ReplayEnd::Stopped);
         }
         let turn = self.turn()?;
         self.fill()?;
@@ -164,11 +165,11 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
             matches!(turn, Turn::Send(_)) && !self.hand.is_empty() && self.sends.len() < MOST_SENDS;
         let check = (self.news + SILENCE).max(self.checked + 2 * SILENCE);
         let silent = self.is_quiet() && self.missing() > 0 && self.checks.is_empty();
-        let patience = self.waiting.unwrap_or(self.news) + self.order.patience;
+        let patience = self.waiting.unwrap_or(self.news) + self.options.patience;
         tokio::select! {
-            changed = stop.changed() => changed.map_err(|_| End::Stopped)?,
+            changed = stop.changed() => changed.map_err(|_| ReplayEnd::Stopped)?,
             Some(sent) = self.sends.join_next() => self.sent(sent)?,
-            taken = take(&mut self.supply) => self.taken(taken)?,
+            taken = take(&mut self.source) => self.taken(taken)?,
             looked = look(&mut self.watch) => self.looked(looked)?,
             Some(checked) = self.checks.join_next() => self.checked(checked),
             () = sleep_until(self.next), if may_send => {
@@ -182,10 +183,10 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
         Ok(())
     }
 
-    fn turn(&mut self) -> Result<Turn, End> {
-        let turn = self.order.pacing.turn(self.seen());
+    fn turn(&mut self) -> Result<Turn, ReplayEnd> {
+        let turn = self.options.pacing.turn(self.seen());
         match turn {
-            Turn::Abort => return Err(End::Aborted),
+            Turn::Abort => return Err(ReplayEnd::Aborted),
             Turn::Send(_) => self.waiting = None,
             Turn::Wait if self.waiting.is_none() => {
                 self.waiting = Some(Instant::now());
@@ -197,22 +198,22 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
     }
 
     /// Sees to it that there are messages for the next seconds.
-    fn fill(&mut self) -> Result<(), End> {
+    fn fill(&mut self) -> Result<(), ReplayEnd> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
-        let wanted = (self.order.pacing.rate * 4.0).clamp(8.0, 512.0) as usize;
+        let wanted = (self.options.pacing.rate * 4.0).clamp(8.0, 512.0) as usize;
         if self.hand.len() > wanted / 2 {
             return Ok(());
         }
-        match &mut self.supply {
-            Supply::Queue(taking) => taking.ask(wanted - self.hand.len()),
-            Supply::File(file) => {
+        match &mut self.source {
+            ReplaySource::Queue(receiver) => receiver.ask(wanted - self.hand.len()),
+            ReplaySource::File(file) => {
                 while self.hand.len() < wanted && !self.exhausted {
                     match file.take() {
                         Ok(Some(message)) => {
                             self.hand.push_back(Item { message, lock: None, copied: false });
                         }
                         Ok(None) => self.exhausted = true,
-                        Err(error) => return Err(End::Failed(chain(&error).into())),
+                        Err(error) => return Err(ReplayEnd::Failed(chain(&error).into())),
                     }
                 }
             }
@@ -221,21 +222,21 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
     }
 
     /// Whether it is over, or cannot go on.
-    fn look_around(&mut self) -> Result<(), End> {
+    fn look_around(&mut self) -> Result<(), ReplayEnd> {
         let now = Instant::now();
-        if self.waiting.is_some_and(|since| now >= since + self.order.patience) {
-            return Err(End::Untold);
+        if self.waiting.is_some_and(|since| now >= since + self.options.patience) {
+            return Err(ReplayEnd::OutcomeTimeout);
         }
         if !self.is_quiet() {
             return Ok(());
         }
-        match &self.supply {
-            Supply::File(_) if self.exhausted => Err(End::Done),
-            Supply::File(_) => Ok(()),
-            Supply::Queue(taking) if taking.members().is_empty() => Err(End::Done),
-            Supply::Queue(taking) => match taking.blocked() {
-                Some(before) => Err(End::Blocked { before }),
-                None if now >= self.news + self.order.patience => Err(End::Locked),
+        match &self.source {
+            ReplaySource::File(_) if self.exhausted => Err(ReplayEnd::Done),
+            ReplaySource::File(_) => Ok(()),
+            ReplaySource::Queue(receiver) if receiver.members().is_empty() => Err(ReplayEnd::Done),
+            ReplaySource::Queue(receiver) => match receiver.blocked() {
+                Some(before) => Err(ReplayEnd::Blocked { before }),
+                None if now >= self.news + self.options.patience => Err(ReplayEnd::Locked),
                 None => Ok(()),
             },
         }
@@ -246,9 +247,9 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
     }
 
     fn missing(&self) -> usize {
-        match &self.supply {
-            Supply::Queue(taking) => taking.members().len(),
-            Supply::File(_) => 0,
+        match &self.source {
+            ReplaySource::Queue(receiver) => receiver.members().len(),
+            ReplaySource::File(_) => 0,
         }
     }
 
@@ -263,7 +264,7 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
 
     fn progress(&self) -> Progress {
         let Seen { well, failed, .. } = self.seen();
-        Progress { members: self.order.members, replayed: self.replayed, well, failed }
+        Progress { members: self.options.members, replayed: self.replayed, well, failed }
     }
 
     fn tell_progress(&mut self) {
@@ -274,11 +275,11 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
     /// Begins to send the first message in hand.
     fn begin(&mut self, rate: f64) {
         let Some(item) = self.hand.pop_front() else { return };
-        if item.copied || self.order.errand == Errand::Remove {
+        if item.copied || self.options.action == ReplayAction::Remove {
             self.sends.spawn(send(Arc::clone(&self.target), item, None));
             return;
         }
-        let Some(copy) = envelope::replayed(&item.message, self.order.replay, clock::now()) else {
+        let Some(copy) = envelope::replayed(&item.message, self.options.replay, clock::now()) else {
             self.leave(item, "its body cannot be carried along".into());
             return;
         };
@@ -293,12 +294,12 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
     fn leave(&mut self, item: Item, why: Box<str>) {
         self.left += 1;
         (self.tell)(Event::Left { sequence: item.message.sequence, why });
-        if let (Some(lock), Supply::Queue(taking)) = (item.lock, &mut self.supply) {
-            taking.put_aside(item.message.sequence, lock);
+        if let (Some(lock), ReplaySource::Queue(receiver)) = (item.lock, &mut self.source) {
+            receiver.put_aside(item.message.sequence, lock);
         }
     }
 
-    fn taken(&mut self, taken: Result<Taken, servicebus::Error>) -> Result<(), End> {
+    fn taken(&mut self, taken: Result<Taken, servicebus::Error>) -> Result<(), ReplayEnd> {
         match taken {
             Ok(Taken::Items(items)) => {
                 self.news = Instant::now();
@@ -313,24 +314,24 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
     fn lost(&mut self, lock: LockToken) {
         let in_hand = |item: &Item| item.lock.as_ref().is_some_and(|unsettled| unsettled.lock == lock);
         let Some(at) = self.hand.iter().position(in_hand) else { return };
-        if let (Some(item), Supply::Queue(taking)) = (self.hand.remove(at), &mut self.supply) {
-            taking.comes_again(item.message.sequence, item.copied);
+        if let (Some(item), ReplaySource::Queue(receiver)) = (self.hand.remove(at), &mut self.source) {
+            receiver.comes_again(item.message.sequence, item.copied);
         }
     }
 
-    fn sent(&mut self, sent: Result<Sent, tokio::task::JoinError>) -> Result<(), End> {
+    fn sent(&mut self, sent: Result<Sent, tokio::task::JoinError>) -> Result<(), ReplayEnd> {
         // A task that panicked leaves its lock to lapse; its message is missed and looked for.
         let Ok(Sent { message, lock, was_copied, result }) = sent else { return Ok(()) };
         let sequence = message.sequence;
         self.news = Instant::now();
-        if let (Some(lock), Supply::Queue(taking)) = (lock, &mut self.supply) {
-            taking.settled(lock);
+        if let (Some(lock), ReplaySource::Queue(receiver)) = (lock, &mut self.source) {
+            receiver.settled(lock);
         }
         match result {
             Ok((message_id, completed)) => {
-                let remove = self.order.errand == Errand::Remove;
-                if !completed && let Supply::Queue(taking) = &mut self.supply {
-                    taking.comes_again(sequence, !remove);
+                let remove = self.options.action == ReplayAction::Remove;
+                if !completed && let ReplaySource::Queue(receiver) = &mut self.source {
+                    receiver.comes_again(sequence, !remove);
                 }
                 match (remove, was_copied) {
                     (true, _) if completed => self.removed(&message),
@@ -344,10 +345,10 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
                 Ok(())
             }
             Err((error, item)) => {
-                if let (Some(lock), Supply::Queue(taking)) = (item.lock, &mut self.supply) {
-                    taking.put_aside(sequence, lock);
+                if let (Some(lock), ReplaySource::Queue(receiver)) = (item.lock, &mut self.source) {
+                    receiver.put_aside(sequence, lock);
                 }
-                Err(End::Failed(chain(&error).into()))
+                Err(ReplayEnd::Failed(chain(&error).into()))
             }
         }
     }
@@ -363,7 +364,7 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
         if let Some(watch) = &mut self.watch {
             watch.sent(sequence);
         }
-        let (replay, letter, at) = (self.order.replay, Letter::of(message), clock::now());
+        let (replay, letter, at) = (self.options.replay, Letter::of(message), clock::now());
         (self.tell)(Event::Replayed(Audit { replay, letter, message_id, at, completed }));
         self.tell_progress();
     }
@@ -374,7 +375,7 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
         self.tell_progress();
     }
 
-    fn looked(&mut self, looked: Result<(), servicebus::Error>) -> Result<(), End> {
+    fn looked(&mut self, looked: Result<(), servicebus::Error>) -> Result<(), ReplayEnd> {
         match looked {
             Ok(()) => {
                 self.tell_progress();
@@ -385,42 +386,42 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
     }
 
     /// A failure that may pass is waited out; any other ends the run.
-    fn trouble(&mut self, error: &servicebus::Error) -> Result<(), End> {
+    fn trouble(&mut self, error: &servicebus::Error) -> Result<(), ReplayEnd> {
         match error.class() {
             Class::Transient | Class::Throttled { .. } if !matches!(error, servicebus::Error::Closed) => {
                 tracing::warn!(error = %chain(error), "service bus is away; trying again");
                 (self.tell)(Event::Waiting("for service bus"));
                 Ok(())
             }
-            _ => Err(End::Failed(chain(error).into())),
+            _ => Err(ReplayEnd::Failed(chain(error).into())),
         }
     }
 
     /// Members that do not come may have been taken out by somebody else.
     fn check(&mut self) {
         self.checked = Instant::now();
-        if let Supply::Queue(taking) = &self.supply {
-            self.checks.spawn(present(Arc::clone(taking.queue()), taking.members().clone()));
+        if let ReplaySource::Queue(receiver) = &self.source {
+            self.checks.spawn(present(Arc::clone(receiver.queue()), receiver.members().clone()));
         }
     }
 
     fn checked(&mut self, checked: Result<Result<Members, servicebus::Error>, tokio::task::JoinError>) {
         self.checked = Instant::now();
         // What could not be looked at is looked at again.
-        if let (Ok(Ok(present)), Supply::Queue(taking)) = (checked, &mut self.supply) {
-            self.gone += taking.keep(&present);
+        if let (Ok(Ok(present)), ReplaySource::Queue(receiver)) = (checked, &mut self.source) {
+            self.gone += receiver.keep(&present);
         }
     }
 
-    async fn await_outcomes(&mut self, stop: &mut watch::Receiver<bool>) -> End {
-        let deadline = Instant::now() + self.order.patience;
+    async fn await_outcomes(&mut self, stop: &mut watch::Receiver<bool>) -> ReplayEnd {
+        let deadline = Instant::now() + self.options.patience;
         (self.tell)(Event::Waiting("for what becomes of the last ones"));
         loop {
-            if self.order.pacing.turn(self.seen()) == Turn::Abort {
-                return End::Aborted;
+            if self.options.pacing.turn(self.seen()) == Turn::Abort {
+                return ReplayEnd::Aborted;
             }
             if self.watch.as_ref().is_none_or(|watch| watch.outcomes().open().is_empty()) {
-                return End::Done;
+                return ReplayEnd::Done;
             }
             tokio::select! {
                 looked = look(&mut self.watch) => {
@@ -428,40 +429,40 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
                         return end;
                     }
                 }
-                lost = keep_locks(&mut self.supply) => lost.into_iter().for_each(|lock| self.lost(lock)),
-                _ = stop.changed() => return End::Done,
-                () = sleep_until(deadline) => return End::Done,
+                lost = keep_locks(&mut self.source) => lost.into_iter().for_each(|lock| self.lost(lock)),
+                _ = stop.changed() => return ReplayEnd::Done,
+                () = sleep_until(deadline) => return ReplayEnd::Done,
             }
         }
     }
 
     async fn give_back(&mut self) {
-        let Supply::Queue(taking) = &mut self.supply else { return };
+        let ReplaySource::Queue(receiver) = &mut self.source else { return };
         for item in self.hand.drain(..) {
             if let Some(unsettled) = item.lock {
-                taking.settled(unsettled.lock);
+                receiver.settled(unsettled.lock);
                 // One whose copy is in the queue only misses its completion.
                 let settlement = if item.copied { Settlement::Remove } else { Settlement::Release };
                 // What cannot be given back is given back by its lock when it lapses.
-                drop(taking.meanwhile(unsettled.settle(settlement)).await);
+                drop(receiver.meanwhile(unsettled.settle(settlement)).await);
             }
         }
-        taking.give_back().await;
+        receiver.give_back().await;
     }
 }
 
-async fn take<Q: Queue>(supply: &mut Supply<Q>) -> Result<Taken, servicebus::Error> {
-    match supply {
-        Supply::Queue(taking) => taking.next().await,
-        Supply::File(_) => std::future::pending().await,
+async fn take<Q: Queue>(source: &mut ReplaySource<Q>) -> Result<Taken, servicebus::Error> {
+    match source {
+        ReplaySource::Queue(receiver) => receiver.next().await,
+        ReplaySource::File(_) => std::future::pending().await,
     }
 }
 
 /// Renews the locks of what was taken until some are lost.
-async fn keep_locks<Q: Queue>(supply: &mut Supply<Q>) -> Vec<LockToken> {
-    match supply {
-        Supply::Queue(taking) => taking.keep_locks().await,
-        Supply::File(_) => std::future::pending().await,
+async fn keep_locks<Q: Queue>(source: &mut ReplaySource<Q>) -> Vec<LockToken> {
+    match source {
+        ReplaySource::Queue(receiver) => receiver.keep_locks().await,
+        ReplaySource::File(_) => std::future::pending().await,
     }
 }
 

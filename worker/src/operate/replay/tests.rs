@@ -23,7 +23,9 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{Errand, Event, Members, Order, Pacing, Run, Summary, Supply, Taking};
+use super::{
+    Event, Members, Pacing, ReplayAction, ReplayOptions, ReplaySource, Run, SelectiveReceiver, Summary,
+};
 
 /// Dead letters, what was sent, and what goes wrong.
 #[derive(Default)]
@@ -90,7 +92,7 @@ impl Settle for Settling {
 }
 
 /// One side of the fake: the dead letters, and where copies go.
-struct Side(Arc<Fake>, Errand);
+struct Side(Arc<Fake>, ReplayAction);
 
 #[async_trait]
 impl Peek for Side {
@@ -121,7 +123,7 @@ impl Queue for Side {
                     state.locks.insert(lock, sequence);
                     state.credit -= 1;
                     let message = Message { sequence: SequenceNumber(sequence), ..Message::default() };
-                    let settler = Settling(Arc::clone(&self.0), self.1 == Errand::PutBack);
+                    let settler = Settling(Arc::clone(&self.0), self.1 == ReplayAction::PutBack);
                     deliveries.push(Delivery::new(message, lock, Instant::now(), Arc::new(settler)));
                 }
             }
@@ -172,21 +174,21 @@ fn run(
     fake: &Arc<Fake>,
     members: &[i64],
     window: usize,
-    errand: Errand,
+    action: ReplayAction,
 ) -> (Summary, BTreeMap<&'static str, u64>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let side = || Arc::new(Side(Arc::clone(fake), errand));
+        let side = || Arc::new(Side(Arc::clone(fake), action));
         let members: Members = members.iter().copied().map(SequenceNumber).collect();
-        let order = Order {
+        let options = ReplayOptions {
             replay: Uuid::from_u128(1),
-            errand,
+            action,
             pacing: Pacing { rate: 100_000.0, canary: None, tolerance: None },
             patience: Duration::from_secs(20),
             members: members.len() as u64,
             looked_at: members.len() as u64,
         };
-        let supply = Supply::Queue(Box::new(Taking::new(side(), members, window)));
+        let source = ReplaySource::Queue(Box::new(SelectiveReceiver::new(side(), members, window)));
         let (_stop, stopped) = watch::channel(false);
         let mut counts = BTreeMap::new();
         let tell = |event: Event| {
@@ -198,7 +200,7 @@ fn run(
             };
             *counts.entry(kind).or_default() += 1;
         };
-        let summary = Run::new(order, supply, side(), None, tell).run(stopped).await;
+        let summary = Run::new(options, source, side(), None, tell).run(stopped).await;
         (summary, counts)
     })
 }
@@ -210,7 +212,7 @@ proptest! {
         letters in prop::collection::btree_map(1_i64..500, (any::<bool>(), 0_u8..10), 0..60),
         remove in any::<bool>(),
     ) {
-        let errand = if remove { Errand::Remove } else { Errand::PutBack };
+        let action = if remove { ReplayAction::Remove } else { ReplayAction::PutBack };
         let fake = Arc::new(Fake::default());
         let members: Vec<i64> = letters.iter().filter(|(_, (meant, _))| *meant).map(|(n, _)| *n).collect();
         let having = |fate: u8| members.iter().copied().filter(|n| letters[n].1 == fate).collect::<HashSet<_>>();
@@ -220,9 +222,9 @@ proptest! {
             state.dead = letters.keys().copied().collect();
             (state.late, state.refused) = (having(0), refused.clone());
         }
-        let (summary, counts) = run(&fake, &members, 1_000, errand);
+        let (summary, counts) = run(&fake, &members, 1_000, action);
         let state = fake.state();
-        prop_assert_eq!(&summary.end, &super::End::Done);
+        prop_assert_eq!(&summary.end, &super::ReplayEnd::Done);
         let stays: BTreeSet<i64> =
             letters.keys().copied().filter(|n| !members.contains(n) || refused.contains(n)).collect();
         prop_assert_eq!(&state.dead, &stays);
@@ -243,15 +245,15 @@ proptest! {
 fn what_somebody_else_took_out_is_gone_and_not_waited_for() {
     let fake = Arc::new(Fake::default());
     fake.state().dead = [1, 3].into();
-    let (summary, _) = run(&fake, &[1, 2, 3], 10, Errand::PutBack);
-    assert_eq!((summary.progress.replayed, summary.gone, summary.end), (2, 1, super::End::Done));
+    let (summary, _) = run(&fake, &[1, 2, 3], 10, ReplayAction::PutBack);
+    assert_eq!((summary.progress.replayed, summary.gone, summary.end), (2, 1, super::ReplayEnd::Done));
 }
 
 #[test]
 fn a_set_that_lies_too_deep_is_told_and_what_was_passed_is_given_back() {
     let fake = Arc::new(Fake::default());
     fake.state().dead = (1..=20).collect();
-    let (summary, _) = run(&fake, &[1, 20], 10, Errand::PutBack);
-    assert_eq!((summary.progress.replayed, summary.end), (1, super::End::Blocked { before: 11 }));
+    let (summary, _) = run(&fake, &[1, 20], 10, ReplayAction::PutBack);
+    assert_eq!((summary.progress.replayed, summary.end), (1, super::ReplayEnd::Blocked { before: 11 }));
     assert!(fake.state().locks.is_empty());
 }

@@ -1,11 +1,11 @@
 //! Where the messages to put back come from: the dead-letter queue, or a file that was exported from it.
 
-use super::{file::File, taking::Taking};
+use super::{file::File, selective_receiver::SelectiveReceiver};
 
 /// Where messages come from.
-pub(crate) enum Supply<Q> {
+pub(crate) enum ReplaySource<Q> {
     /// The dead-letter queue.
-    Queue(Box<Taking<Q>>),
+    Queue(Box<SelectiveReceiver<Q>>),
     /// An exported file.
     File(Box<File>),
 }

@@ -42,7 +42,7 @@ pub(crate) enum Taken {
 }
 
 /// Receives the members of a set.
-pub(crate) struct Taking<Q> {
+pub(crate) struct SelectiveReceiver<Q> {
     queue: Arc<Q>,
     members: Members,
     /// Members whose copy is in the queue already, because their lock was lost between copy and completion.
@@ -54,7 +54,7 @@ pub(crate) struct Taking<Q> {
     started: Instant,
 }
 
-impl<Q: Queue> Taking<Q> {
+impl<Q: Queue> SelectiveReceiver<Q> {
     /// Receives these from a queue, keeping up to `window` others under lock on the way.
     pub(crate) fn new(queue: Arc<Q>, members: Members, window: usize) -> Self {
         let (locks, renewals) = (Locks::default(), JoinSet::new());
@@ -90,7 +90,7 @@ impl<Q: Queue> Taking<Q> {
     }
 
     /// Renews the locks that are held until some of them turn out to be lost; what was kept under these comes again.
-    /// Safe to cancel, but locks are renewed only while this or [`Taking::next`] is waited for.
+    /// Safe to cancel, but locks are renewed only while this or [`SelectiveReceiver::next`] is waited for.
     pub(crate) async fn keep_locks(&mut self) -> Vec<LockToken> {
         loop {
             self.locks.learn(self.queue.lock_length());

@@ -70,7 +70,7 @@ pub(crate) struct Progress {
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum ReplayEnd {
     /// Every message of the set was dealt with.
     Done,
     /// It was told to stop.
@@ -78,7 +78,7 @@ pub(crate) enum End {
     /// Too many failed again.
     Aborted,
     /// What became of the canaries did not show in time.
-    Untold,
+    OutcomeTimeout,
     /// Too many messages that are not wanted stand before the next one that is.
     Blocked {
         /// How many.
@@ -108,7 +108,7 @@ pub(crate) struct Summary {
     /// How long it took.
     pub took: Duration,
     /// How it ended.
-    pub end: End,
+    pub end: ReplayEnd,
 }
 
 impl Progress {
@@ -164,7 +164,7 @@ impl Summary {
     }
 }
 
-impl End {
+impl ReplayEnd {
     /// A short name for scripts.
     #[must_use]
     pub(crate) const fn name(&self) -> &'static str {
@@ -172,7 +172,7 @@ impl End {
             Self::Done => "done",
             Self::Stopped => "stopped",
             Self::Aborted => "aborted",
-            Self::Untold => "untold",
+            Self::OutcomeTimeout => "untold",
             Self::Blocked { .. } => "blocked",
             Self::Locked => "locked",
             Self::Failed(_) => "failed",
@@ -190,7 +190,7 @@ impl End {
                  the same command goes on with the rest"
                     .into()
             }
-            Self::Untold => {
+            Self::OutcomeTimeout => {
                 "stopped because the outcome of the canaries did not show in time; is a worker running? --wait takes \
                  more patience"
                     .into()
