@@ -5,7 +5,7 @@
 //!
 //! ```no_run
 //! # async fn example(
-//! #     http: reqwest::Client, endpoint: &servicebus::Endpoint, tokens: std::sync::Arc<dyn servicebus::TokenSource>,
+//! #     http: reqwest::Client, endpoint: &servicebus::NamespaceEndpoint, tokens: std::sync::Arc<dyn servicebus::TokenSource>,
 //! # ) -> Result<(), Box<dyn std::error::Error>> {
 //! use servicebus::admin::{self, AdminClient};
 //!
