@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use shared::{
     change::{self, Change, Columns},
     engine::intake::DecodedBody,
-    patch::{PropertyValue, UserPatch},
+    patch::{PropertyValue, UserPatch, UserWrite},
     plan::{Plan, Planner},
     property::Property,
     reason::DeadLetter,
@@ -15,6 +15,7 @@ use shared::{
 };
 
 use super::{Compared, Pending, Preview, judge};
+use crate::graph::Difference;
 
 /// Whether values are told, which are personal data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +46,8 @@ fn write_line(Pending { write, condition, compared }: &Pending, values: Values) 
     let what = format!("user {}: {}", write.user, entries.collect::<Vec<_>>().join(", "));
     let remark = match compared {
         None => condition.map_or_else(String::new, |condition| format!(", {condition}")),
-        Some(Compared::Differs(_)) => {
-            let (so, newer) = (kept(compared.as_ref(), write, false), kept(compared.as_ref(), write, true));
+        Some(Compared::Differs(difference)) => {
+            let (so, newer) = (kept(difference, write, false), kept(difference, write, true));
             let mut remark = match (&*so, &*newer) {
                 ([], []) => "; none of it is so yet".to_owned(),
                 ([], _) => String::new(),
@@ -65,8 +66,7 @@ fn write_line(Pending { write, condition, compared }: &Pending, values: Values) 
 }
 
 /// The properties that would not be written: because a newer change has set them, or because they are so already.
-fn kept<'w>(compared: Option<&Compared>, write: &'w shared::patch::UserWrite, newer: bool) -> Vec<&'w str> {
-    let Some(Compared::Differs(difference)) = compared else { return Vec::new() };
+fn kept<'w>(difference: &Difference, write: &'w UserWrite, newer: bool) -> Vec<&'w str> {
     let properties = write.entries.iter().map(|entry| &entry.property);
     let kept = properties.filter(|property| !difference.properties.contains(property));
     kept.filter(|property| difference.superseded.contains(property) == newer).map(Property::name).collect()
@@ -99,9 +99,9 @@ fn write_json(Pending { write, condition, compared }: &Pending, values: Values) 
     }
     match compared {
         None => {}
-        Some(Compared::Differs(_)) => {
-            object["already"] = json!(kept(compared.as_ref(), write, false));
-            object["newer"] = json!(kept(compared.as_ref(), write, true));
+        Some(Compared::Differs(difference)) => {
+            object["already"] = json!(kept(difference, write, false));
+            object["newer"] = json!(kept(difference, write, true));
         }
         Some(Compared::DeadLetter(letter)) => object["deadLetter"] = letter_json(letter),
         Some(Compared::Unknown(why)) => object["unknown"] = json!(why),
