@@ -1,7 +1,7 @@
 //! The ladder of waits between tries: each up to twice as long as the one before, drawn by chance so that many waiters
 //! do not come back together.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use crate::class::Class;
 
@@ -110,22 +110,6 @@ impl Ladder {
     }
 }
 
-impl fmt::Display for Ladder {
-    /// Its longest waits up to the one that repeats.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut last = None;
-        for wait in self.waits(|| 1.0) {
-            if last == Some(wait) {
-                return write!(f, ", …");
-            }
-            let comma = if last.is_some() { ", " } else { "" };
-            write!(f, "{comma}{wait:?}")?;
-            last = Some(wait);
-        }
-        Ok(())
-    }
-}
-
 /// What to do after a failed try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
@@ -182,12 +166,6 @@ mod tests {
         let ladder = ladder().with_equal_jitter();
         let waits = [0.0, 0.5, 1.0].map(|jitter| ladder.wait(1, jitter).as_millis());
         assert_eq!(waits, [50, 75, 100]);
-    }
-
-    #[test]
-    fn it_can_be_read() {
-        assert_eq!(ladder().with_tries(4).to_string(), "100ms, 200ms, 400ms");
-        assert_eq!(ladder().to_string(), "100ms, 200ms, 400ms, 800ms, 1s, …");
     }
 
     #[test]
