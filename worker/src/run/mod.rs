@@ -3,6 +3,7 @@
 //! intake back while messages do not show whom they mean; [`state`] says in the log what holds writes back.
 
 mod delayed_retry;
+pub(crate) mod epoch;
 mod link;
 mod now;
 mod pipeline;

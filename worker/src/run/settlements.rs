@@ -1,4 +1,4 @@
-//! verdict → settle: carries settlements out beside the pipeline, in the order in which they were decided.
+//! outcome → settle: carries settlements out beside the pipeline, in the order in which they were decided.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 

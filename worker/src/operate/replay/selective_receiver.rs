@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use super::item::Item;
-use crate::run::renewal::renew;
+use crate::run::{epoch::Epoch, renewal::renew};
 
 /// Most messages asked for at once.
 const MOST: usize = 256;
@@ -51,14 +51,14 @@ pub(crate) struct SelectiveReceiver<Q> {
     locks: Locks<Option<(SequenceNumber, Unsettled)>>,
     renewals: JoinSet<Vec<(LockToken, Renewal)>>,
     window: usize,
-    started: Instant,
+    epoch: Epoch,
 }
 
 impl<Q: Queue> SelectiveReceiver<Q> {
     /// Receives these from a queue, keeping up to `window` others under lock on the way.
     pub(crate) fn new(queue: Arc<Q>, members: Members, window: usize) -> Self {
         let (locks, renewals) = (Locks::default(), JoinSet::new());
-        Self { queue, members, copied: HashSet::new(), locks, renewals, window, started: Instant::now() }
+        Self { queue, members, copied: HashSet::new(), locks, renewals, window, epoch: Epoch::begin() }
     }
 
     /// How many others stand in the way, if no more may be kept.
@@ -99,7 +99,7 @@ impl<Q: Queue> SelectiveReceiver<Q> {
                 self.renewals.spawn(renew(Arc::clone(&self.queue), due));
             }
             let look = Instant::now() + LOOK;
-            let next = self.locks.next_due().map_or(look, |next| look.min(self.started + next.since_start()));
+            let next = self.locks.next_due().map_or(look, |next| look.min(self.epoch.instant(next)));
             tokio::select! {
                 Some(answers) = self.renewals.join_next() => {
                     let lost = self.locks.renewed(answers.unwrap_or_default(), self.now());
@@ -128,11 +128,7 @@ impl<Q: Queue> SelectiveReceiver<Q> {
     }
 
     fn now(&self) -> MonotonicTime {
-        self.moment(Instant::now())
-    }
-
-    fn moment(&self, instant: Instant) -> MonotonicTime {
-        MonotonicTime::after_start(instant.saturating_duration_since(self.started))
+        self.epoch.moment(Instant::now())
     }
 
     fn passed(&self) -> usize {
@@ -141,7 +137,7 @@ impl<Q: Queue> SelectiveReceiver<Q> {
 
     fn sort(&mut self, delivery: Delivery) -> Option<Item> {
         let sequence = delivery.message.sequence;
-        self.locks.hold(delivery.lock, self.moment(delivery.received), rand::random(), None);
+        self.locks.hold(delivery.lock, self.epoch.moment(delivery.received), rand::random(), None);
         let (unsettled, message) = delivery.split();
         if self.members.remove(&sequence) {
             let copied = self.copied.contains(&sequence);

@@ -1,4 +1,4 @@
-//! The path of a message: receive → decode → plan → lane → apply → verdict → settle, one function per arrow.
+//! The path of a message: receive → decode → plan → lane → apply → outcome → settle, one function per arrow.
 //!
 //! Everything that has to be decided is decided by [`Engine`], which does nothing itself. This is the shell
 //! around it: one task tells the engine what happened and carries out what it asks for; what takes time
@@ -14,7 +14,6 @@ use shared::{
     gate::State,
     ids::{LockToken, UserId},
     lanes::{Failure, Success},
-    monotonic_time::MonotonicTime,
     patch::UserWrite,
     reason::chain,
     step::Step,
@@ -26,6 +25,7 @@ use tokio::{
 };
 
 use super::{
+    epoch::Epoch,
     link::LinkGate,
     now::Now,
     policy::PipelineOptions,
@@ -58,7 +58,7 @@ pub(crate) struct Pipeline<Q, D> {
     queue: Arc<Q>,
     directory: Arc<D>,
     policy: PipelineOptions,
-    started: Instant,
+    epoch: Epoch,
     engine: Engine<LockedDelivery>,
     link: LinkGate<Q>,
     /// On tasks of their own: never behind receiving, never behind Graph.
@@ -90,7 +90,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             queue,
             directory,
             policy,
-            started: Instant::now(),
+            epoch: Epoch::begin(),
             renewals: JoinSet::new(),
             writes: FuturesUnordered::new(),
             looks: JoinSet::new(),
@@ -188,7 +188,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
             trace.part("plan", end, done);
         }
         let enqueued = past.first_seen.unwrap_or(there);
-        let (lock, taken) = (delivery.lock, self.moment(delivery.received));
+        let (lock, taken) = (delivery.lock, self.epoch.moment(delivery.received));
         let bytes = delivery.message.body.as_ref().map_or(0, bytes::Bytes::len);
         let lineage = past.lineage(&delivery.message);
         let trace = trace.map(|(trace, _)| trace);
@@ -216,7 +216,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
                 Step::Do(effect) => effect,
                 Step::Wait(until) => {
                     let beat = now.instant + BEAT;
-                    return until.map_or(beat, |until| beat.min(self.started + until.since_start()));
+                    return until.map_or(beat, |until| beat.min(self.epoch.instant(until)));
                 }
             };
             match effect {
@@ -303,7 +303,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
         self.engine.verified(user, result, now, jitter());
     }
 
-    /// apply → verdict.
+    /// apply → outcome.
     fn write_ended(&mut self, ended: WriteEnded, now: Now) {
         let WriteEnded { user, written, result, cause } = ended;
         self.observer.written(written);
@@ -388,11 +388,7 @@ impl<Q: Queue, D: Directory> Pipeline<Q, D> {
 
     fn now(&self) -> Now {
         let instant = Instant::now();
-        Now { instant, moment: self.moment(instant), wall: clock::now() }
-    }
-
-    fn moment(&self, instant: Instant) -> MonotonicTime {
-        MonotonicTime::after_start(instant.saturating_duration_since(self.started))
+        Now { instant, moment: self.epoch.moment(instant), wall: clock::now() }
     }
 }
 
