@@ -1,4 +1,4 @@
-//! What tests of the Service Bus client need beside it.
+//! A client for services on this machine, and what tests of the Service Bus client need beside it.
 
 use anyhow::Result;
 use servicebus::{DeadLettering, Settlement, tls};
@@ -6,7 +6,7 @@ use shared::reason::DeadLetter;
 
 use crate::PATIENCE;
 
-/// A client for the management interface that goes by no proxy.
+/// A client for services on this machine: the pages of workers, the management interface. It goes by no proxy.
 pub fn http_client() -> Result<reqwest::Client> {
     let builder = reqwest::Client::builder().tls_backend_preconfigured(tls::trusting(None)?);
     Ok(builder.no_proxy().timeout(PATIENCE).build()?)

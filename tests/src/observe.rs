@@ -18,9 +18,8 @@ use tokio::{
     net::TcpListener,
     time::{Instant, sleep},
 };
-use worker::http_client::{self, Timeouts};
 
-use crate::{PATIENCE, world::Worker};
+use crate::{PATIENCE, client::http_client, world::Worker};
 
 /// An answer of the worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,8 +76,7 @@ impl Worker {
 
 /// Asks for a page.
 pub async fn get(url: &str) -> Result<Page> {
-    let timeouts = Timeouts { connect: PATIENCE, request: PATIENCE };
-    let response = http_client::Client::new(timeouts, None)?.direct().get(url).send().await?;
+    let response = http_client()?.get(url).send().await?;
     Ok(Page { status: response.status().as_u16(), text: response.text().await? })
 }
 

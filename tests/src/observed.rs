@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use tokio::time::{Instant, sleep};
-use worker::http_client::{self, Timeouts};
 
-use crate::{PATIENCE, world::Worker};
+use crate::{PATIENCE, client::http_client, world::Worker};
 
 /// The pages of one worker.
 pub struct Observed {
-    client: http_client::Client,
+    client: reqwest::Client,
     address: String,
 }
 
@@ -22,7 +21,7 @@ impl Observed {
             let log = worker.log()?;
             let told = log.split_once("status are at http://").and_then(|(_, rest)| rest.split_once('/'));
             if let Some((address, _)) = told {
-                return Ok(Self { client: client()?, address: address.to_owned() });
+                return Ok(Self { client: http_client()?, address: address.to_owned() });
             }
             ensure!(Instant::now() < deadline, "the worker does not say where it listens:\n{log}");
             sleep(Duration::from_millis(10)).await;
@@ -57,15 +56,9 @@ impl Observed {
 }
 
 /// Status and text of a page of a service on this machine.
-pub async fn get(client: &http_client::Client, url: reqwest::Url) -> Result<(u16, String)> {
-    let response = client.direct().get(url).send().await?;
+pub async fn get(client: &reqwest::Client, url: reqwest::Url) -> Result<(u16, String)> {
+    let response = client.get(url).send().await?;
     Ok((response.status().as_u16(), response.text().await?))
-}
-
-/// A client for services on this machine.
-pub fn client() -> Result<http_client::Client> {
-    let timeouts = Timeouts { connect: PATIENCE, request: PATIENCE };
-    http_client::Client::new(timeouts, None).context("no client")
 }
 
 /// A page of metrics.

@@ -9,7 +9,8 @@ use serde_json::Value;
 use servicebus::{Outgoing, Queue};
 use tests::{
     binary::workspace,
-    observed::{Metrics, Observed, client, get},
+    client::http_client,
+    observed::{Metrics, Observed, get},
     scenario::{Mix, Posting, Scenario},
     world::{Options, World},
 };
@@ -19,7 +20,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
-use worker::{http_client, telemetry::catalogue};
+use worker::telemetry::catalogue;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const RULES: &str = "deploy/prometheus/contactsync.rules.yaml";
@@ -139,7 +140,7 @@ async fn throttled(world: &World, prometheus: &Prometheus) -> Result<()> {
 
 /// A running Prometheus. It is killed when this is dropped.
 struct Prometheus {
-    client: http_client::Client,
+    client: reqwest::Client,
     base: String,
     _child: Child,
 }
@@ -167,7 +168,7 @@ impl Prometheus {
             .kill_on_drop(true)
             .spawn()
             .context("prometheus cannot be started; it is Debian's package prometheus")?;
-        Ok(Self { client: client()?, base: format!("http://127.0.0.1:{port}"), _child: child })
+        Ok(Self { client: http_client()?, base: format!("http://127.0.0.1:{port}"), _child: child })
     }
 
     async fn ask(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value> {
