@@ -138,7 +138,7 @@ impl Receiver {
     #[must_use]
     pub fn settings(&self) -> String {
         format!(
-            "[telemetry]\notlp_endpoint = \"{}\"\notlp_headers = \"x-key=secret%20key\"\notlp_interval = \"1s\"\n\
+            "[telemetry]\notlp_endpoint = \"{}\"\notlp_headers = \"x-key=secret%20key\"\n\
              trace_ratio = 1.0\n",
             self.address
         )

@@ -226,6 +226,8 @@ listen = "127.0.0.1:0"
         let child = binary::command()?
             .args(["run", "--config"])
             .arg(settings)
+            // Nobody wants to wait half a minute for an export.
+            .env("OTEL_METRIC_EXPORT_INTERVAL", "1000")
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

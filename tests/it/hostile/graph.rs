@@ -17,7 +17,7 @@ use super::{
 const MOST: u64 = 100 * MEGABYTE;
 
 /// The shortest time that can be set for a call, so that silence does not take long.
-const BRIEF: &str = "[connection]\nrequest_timeout = \"1s\"\nconnect_timeout = \"1s\"";
+const BRIEF: &str = "connection.request_timeout = \"1s\"";
 
 /// Waits until a lie of this mode was told so often, with changes to be asked about.
 async fn told(world: &World, worker: &mut Worker, front: &Front, mode: Mode, times: usize) -> Result<()> {
@@ -100,7 +100,7 @@ async fn a_management_interface_and_a_receiver_of_telemetry_that_lie_neither_end
     let world = world(9).await?;
     let front = Front::start("", Mode::ALL[0]).await?;
     let settings = format!(
-        "[service_bus]\nadmin_url = \"http://{0}\"\n[telemetry]\notlp_endpoint = \"http://{0}\"\notlp_interval = \"1s\"\n\
+        "[service_bus]\nadmin_url = \"http://{0}\"\n[telemetry]\notlp_endpoint = \"http://{0}\"\n\
          queue_interval = \"1s\"",
         front.address
     );

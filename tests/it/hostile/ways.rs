@@ -28,7 +28,7 @@ async fn what_is_on_this_machine_is_called_past_every_proxy_of_the_environment()
         // All in plain text, by number and by name.
         format!(
             "[graph]\nroot = \"http://localhost:{port}\"\n[identity]\nauthority = \"{plain}\"\n[telemetry]\n\
-             otlp_endpoint = \"http://{}\"\notlp_interval = \"1s\"\nqueue_interval = \"1s\"",
+             otlp_endpoint = \"http://{}\"\nqueue_interval = \"1s\"",
             receiver.address
         ),
         // All by TLS, and AMQP in a websocket.

@@ -22,7 +22,7 @@ fn marked(change: ContactChange, at: &str) -> ContactChange {
 
 async fn seen_anywhere(world: &World) -> Result<Vec<(&'static str, String)>> {
     let receiver = Receiver::start().await?;
-    let layers = [QUICK, "[telemetry]\nlog_level = \"debug\"\nlog_outcomes = 1000\n", &receiver.settings()];
+    let layers = [QUICK, "[telemetry]\nlog_level = \"debug\"\n", &receiver.settings()];
     let mut worker = world.start_worker(&world.layered(&layers)?)?;
     world.drained(PATIENCE).await?;
     let mut seen = Vec::new();

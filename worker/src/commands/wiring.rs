@@ -1,6 +1,6 @@
 //! Concrete parts made from the settings, for every command that needs them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use servicebus::{
@@ -18,10 +18,13 @@ use crate::{
     telemetry::{Observer, tokens::ObservedTokens},
 };
 
+/// Longest time to establish a connection over HTTP.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The HTTP clients of the process.
 pub(crate) fn clients(connection: &settings::Connection) -> anyhow::Result<Clients> {
-    let timeouts =
-        http_client::Timeouts { connect: connection.connect_timeout, request: connection.request_timeout };
+    let request = connection.request_timeout;
+    let timeouts = http_client::Timeouts { connect: CONNECT_TIMEOUT.min(request), request };
     Ok(Clients::new(http_client::Client::new(timeouts, connection.ca_file.as_deref())?))
 }
 

@@ -47,7 +47,7 @@ pub(crate) enum Error {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallFailure {
     /// The time for a connection was over.
-    #[error("no connection within connection.connect_timeout")]
+    #[error("no connection was established in time")]
     NoConnection,
     /// The time for the call was over.
     #[error("no answer within connection.request_timeout")]

@@ -2,17 +2,20 @@
 //! told instead of refused.
 
 /// Old and new names. `check`, `config show` and the log of `run` say which old ones are in use.
-pub(super) const RENAMED: [(&str, &str); 3] = [
-    ("graph.ca_file", "connection.ca_file"),
-    ("graph.connect_timeout", "connection.connect_timeout"),
-    ("graph.request_timeout", "connection.request_timeout"),
-];
+pub(super) const RENAMED: [(&str, &str); 2] =
+    [("graph.ca_file", "connection.ca_file"), ("graph.request_timeout", "connection.request_timeout")];
 
 /// Settings of the last release that are none now, and what happens instead.
-pub(super) const REMOVED: [(&str, &str); 5] = [
+pub(super) const REMOVED: [(&str, &str); 8] = [
+    ("graph.connect_timeout", "a connection may take 10 seconds to be established"),
     ("pool.max_lock_hold", "a message is kept under lock for 10 minutes"),
     ("pool.remembered_users", "the worker remembers 20,000 users"),
     ("service_bus.audience", "tokens for Service Bus are for whom the cloud has them"),
+    (
+        "telemetry.log_outcomes",
+        "20 lines a second tell how messages ended, or all with log_level = \"debug\"",
+    ),
+    ("telemetry.otlp_interval", "OTEL_METRIC_EXPORT_INTERVAL in the environment, in milliseconds"),
     ("throttle.breaker_users", "the breaker opens when 10 users failed in a row"),
     ("throttle.longest_wait", "a Retry-After counts up to 10 minutes"),
 ];

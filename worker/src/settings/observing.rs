@@ -9,7 +9,10 @@ use reqwest::{
 };
 use tracing_subscriber::EnvFilter;
 
-use super::reader::{Reader, Rule, is_loopback};
+use super::{
+    reader::{Reader, Rule, is_loopback},
+    source::{EXPORT_INTERVAL, Surroundings},
+};
 
 /// Health, metrics and the status page over HTTP.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +28,6 @@ pub struct Telemetry {
     pub log_format: LogFormat,
     /// Filter of the log.
     pub log_level: Box<str>,
-    /// Lines about outcomes that were no dead letters, in a second.
-    pub log_outcomes: u64,
     /// Time between two readings of how much is in the queue; zero not to read.
     pub queue_interval: Duration,
     /// Where traces and metrics are exported to; `None` not to.
@@ -70,7 +71,7 @@ pub(super) fn http(r: &Reader<'_>) -> Option<Http> {
     }
 }
 
-pub(super) fn telemetry(r: &Reader<'_>) -> Option<Telemetry> {
+pub(super) fn telemetry(r: &Reader<'_>, around: &Surroundings) -> Option<Telemetry> {
     r.section(|r| Telemetry {
         log_format: match r.choice("telemetry.log_format", &["auto", "text", "json"]) {
             "text" => LogFormat::Text,
@@ -78,9 +79,8 @@ pub(super) fn telemetry(r: &Reader<'_>) -> Option<Telemetry> {
             _ => LogFormat::Auto,
         },
         log_level: log_level(r),
-        log_outcomes: u64::try_from(r.count("telemetry.log_outcomes", 0, 1_000_000)).unwrap_or(u64::MAX),
         queue_interval: queue_interval(r),
-        otlp: otlp(r),
+        otlp: otlp(r, around),
     })
 }
 
@@ -103,10 +103,9 @@ fn queue_interval(r: &Reader<'_>) -> Duration {
 }
 
 /// `None` if nobody asked for it, or after a mistake, which is noted.
-fn otlp(r: &Reader<'_>) -> Option<Otlp> {
+fn otlp(r: &Reader<'_>, around: &Surroundings) -> Option<Otlp> {
     const KEY: &str = "telemetry.otlp_endpoint";
     let headers = headers(r);
-    let interval = r.duration("telemetry.otlp_interval", Duration::from_secs(1), Duration::from_hours(1));
     let trace_ratio = r.number("telemetry.trace_ratio", 0.0, 1.0);
     r.rule(KEY, Rule::Address);
     let endpoint = r.optional(KEY)?;
@@ -120,7 +119,20 @@ fn otlp(r: &Reader<'_>) -> Option<Otlp> {
         return r
             .wrong(KEY, "must start with https://, because telemetry.otlp_headers would travel in the open");
     }
-    Some(Otlp { endpoint, headers, interval, trace_ratio })
+    Some(Otlp { endpoint, headers, interval: export_interval(r, around), trace_ratio })
+}
+
+/// The time between two exports of metrics, by the variable that OpenTelemetry has for it.
+fn export_interval(r: &Reader<'_>, around: &Surroundings) -> Duration {
+    const USUAL: Duration = Duration::from_secs(30);
+    let Some(text) = around.get(EXPORT_INTERVAL) else { return USUAL };
+    match text.parse().map(Duration::from_millis) {
+        Ok(interval) if (Duration::from_secs(1)..=Duration::from_hours(1)).contains(&interval) => interval,
+        _ => {
+            r.note(EXPORT_INTERVAL, "must be a number of milliseconds from 1000 to 3600000");
+            USUAL
+        }
+    }
 }
 
 /// `name=value,name=value` with percent-encoded values, as everybody who speaks OTLP writes them.

@@ -109,7 +109,7 @@ sections! {
     /// Health, metrics and the status page over HTTP.
     http: Http = |given| observing::http(given.r);
     /// Logs, traces and what is exported.
-    telemetry: Telemetry = |given| observing::telemetry(given.r);
+    telemetry: Telemetry = |given| observing::telemetry(given.r, given.around);
 }
 
 impl Parts {

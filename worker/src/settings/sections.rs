@@ -13,8 +13,6 @@ use super::{cloud::Cloud, reader::Reader};
 pub struct Connection {
     /// Certificates to trust besides those of the system.
     pub ca_file: Option<PathBuf>,
-    /// Longest time to establish a connection.
-    pub connect_timeout: Duration,
     /// Longest time for a call.
     pub request_timeout: Duration,
 }
@@ -80,7 +78,6 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(super) fn connection(r: &Reader<'_>) -> Option<Connection> {
     r.section(|r| Connection {
         ca_file: r.optional("connection.ca_file").map(PathBuf::from),
-        connect_timeout: r.duration("connection.connect_timeout", SECOND, Duration::from_mins(1)),
         request_timeout: r.duration("connection.request_timeout", SECOND, Duration::from_mins(5)),
     })
 }

@@ -26,9 +26,12 @@ pub const DEFAULTS: &str = include_str!("../../config.default.toml");
 const PREFIX: &str = "CONTACTSYNC__";
 const FILE_SUFFIX: &str = "_FILE";
 
+/// Milliseconds between two exports of metrics, by the specification of OpenTelemetry.
+pub(super) const EXPORT_INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
+
 /// Variables that are not ours, but that others set for us: by the webhook of workload identity, by the node,
-/// and for everybody who goes through a proxy.
-const FOREIGN: [&str; 11] = [
+/// for everybody who goes through a proxy, and for everybody who exports metrics.
+const FOREIGN: [&str; 12] = [
     "AZURE_TENANT_ID",
     "AZURE_CLIENT_ID",
     "AZURE_FEDERATED_TOKEN_FILE",
@@ -40,6 +43,7 @@ const FOREIGN: [&str; 11] = [
     "all_proxy",
     "NO_PROXY",
     "no_proxy",
+    EXPORT_INTERVAL,
 ];
 
 /// Keys of an identity that the webhook of workload identity fills in.

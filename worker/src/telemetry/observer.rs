@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use servicebus::{LinkState, Message, times::Times};
 use shared::{gate::State, outcome::Outcome};
 use tokio::{sync::watch, time::Instant};
+use tracing::Level;
 
 use super::{
     catalogue::Metrics,
@@ -22,6 +23,10 @@ use super::{
     trace::{MessageTrace, Tracer},
     values::Counter,
 };
+
+/// Lines a second about how messages ended, as many as somebody can read. Dead letters and other warnings are always
+/// logged.
+const LOG_LINES: u64 = 20;
 
 /// What one write came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +96,6 @@ impl Observer {
         constants: Constants,
         link: watch::Receiver<LinkState>,
         writes_per_second: f64,
-        log_outcomes: u64,
     ) -> Self {
         Self {
             metrics: Metrics::new(constants),
@@ -100,7 +104,7 @@ impl Observer {
             times: Arc::default(),
             clocks: Clocks::default(),
             writes_per_second,
-            log: LogBudget::new(log_outcomes),
+            log: LogBudget::new(LOG_LINES),
             throttled: Mutex::default(),
         }
     }
@@ -217,7 +221,7 @@ impl Observer {
 
     /// Whether a line about an outcome may be logged; counts it as left out if not.
     pub(crate) fn may_log(&self, now: Instant) -> bool {
-        let may = self.log.take(now);
+        let may = self.log.take(now) || tracing::enabled!(Level::DEBUG);
         if !may {
             self.metrics.log_lines_left_out.add(1);
         }
@@ -289,7 +293,7 @@ impl LogBudget {
             self.told.store(left_out, Relaxed);
             tracing::info!(
                 lines = left_out - told,
-                "lines about outcomes were left out (telemetry.log_outcomes)"
+                "lines about outcomes were left out; the level debug shows all"
             );
         }
     }
@@ -302,7 +306,7 @@ pub(crate) mod tests {
 
     /// An observer with a link to the queue that is up.
     pub(crate) fn observer() -> Arc<Observer> {
-        Arc::new(Observer::new(constants(), watch::channel(LinkState::Ready).1, 20.0, 20))
+        Arc::new(Observer::new(constants(), watch::channel(LinkState::Ready).1, 20.0))
     }
 
     #[test]

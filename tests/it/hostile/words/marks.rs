@@ -92,7 +92,7 @@ async fn a_forged_number_costs_nobody_elses_message() -> Result<()> {
     });
     post(&world, forged.collect()).await?;
     let returns = "retry.tries = 1\nretry.first_return = \"1h\"\nretry.longest_return = \"1h\"";
-    let logged = "telemetry.log_format = \"json\"\ntelemetry.log_outcomes = 1000";
+    let logged = "telemetry.log_format = \"json\"\ntelemetry.log_level = \"debug\"";
     let worker = world.start_worker(&world.layered(&[QUICK, returns, logged])?)?;
     let copied = |world: &World| {
         let counts = world.bus.counts(QUEUE)?;

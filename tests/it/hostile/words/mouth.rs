@@ -99,8 +99,7 @@ async fn check(format: &str) -> Result<()> {
     let count = messages.len();
     post(&world, messages).await?;
     let receiver = Receiver::start().await?;
-    let telemetry =
-        format!("[telemetry]\nlog_level = \"debug\"\nlog_format = \"{format}\"\nlog_outcomes = 1000\n");
+    let telemetry = format!("[telemetry]\nlog_level = \"debug\"\nlog_format = \"{format}\"\n");
     let layers = [QUICK, &telemetry, &receiver.settings()];
     let mut worker = world.start_worker(&world.layered(&layers)?)?;
     world.drained(PATIENCE).await?;

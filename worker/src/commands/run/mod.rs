@@ -132,7 +132,7 @@ fn observer(settings: &Settings, link: watch::Receiver<LinkState>, tracer: Optio
         started: clock::now(),
     };
     let writes_per_second = settings.throttle.writes_per_second;
-    let observer = Observer::new(constants, link, writes_per_second, settings.telemetry.log_outcomes);
+    let observer = Observer::new(constants, link, writes_per_second);
     match tracer {
         Some(tracer) => observer.with_tracer(tracer),
         None => observer,

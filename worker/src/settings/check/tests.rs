@@ -119,11 +119,6 @@ fn comparing_with_what_was_read_is_for_one_replica_with_a_guard() {
 #[test]
 fn times_have_to_fit_into_one_another() {
     check(
-        "[connection]\nconnect_timeout = \"20s\"\nrequest_timeout = \"10s\"",
-        "warning  connection.connect_timeout: 20s can never be waited for, because connection.request_timeout ends the call \
-         after 10s; make it the shorter of the two",
-    );
-    check(
         "[retry]\ntries = 9",
         "warning  retry.tries: 9 tries can take 10m 11s 500ms when calls time out, but a message is handed back after 10m, so the \
          last of them never happen; lower it, retry.longest_delay or connection.request_timeout",

@@ -13,8 +13,7 @@ use crate::{
     settings::{Parts, Retry, policy::max_lock_hold},
 };
 
-pub(super) const RULES: [Rule; 7] = [
-    connect_beyond_request,
+pub(super) const RULES: [Rule; 6] = [
     ladder_beyond_hold,
     return_beyond_age,
     patience_beyond_age,
@@ -28,22 +27,6 @@ pub(super) const RULES: [Rule; 7] = [
 const USUAL_GRACE: Duration = Duration::from_secs(25);
 /// The time to say good-bye.
 const GOOD_BYE: Duration = Duration::from_secs(5);
-
-fn connect_beyond_request(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let connection = parts.connection.as_ref()?;
-    (connection.connect_timeout > connection.request_timeout).then(|| {
-        Finding::new(
-            Severity::Warning,
-            "connection.connect_timeout",
-            format!(
-                "{} can never be waited for, because connection.request_timeout ends the call after {}",
-                exact(connection.connect_timeout),
-                exact(connection.request_timeout)
-            ),
-            "make it the shorter of the two",
-        )
-    })
-}
 
 fn ladder_beyond_hold(parts: &Parts, _: Surroundings) -> Option<Finding> {
     let (retry, hold) = (parts.retry.as_ref()?, max_lock_hold());

@@ -274,7 +274,24 @@ fn what_is_wrong_with_telemetry_is_told_without_its_key() {
             "telemetry.otlp_endpoint: must start with https://, because telemetry.otlp_headers would travel in the open",
         ],
     );
-    check("[telemetry]\notlp_endpoint = \"http://collector:4318\"\n", &[], &[]);
+    let plain = "[telemetry]\notlp_endpoint = \"http://collector:4318\"\n";
+    check(plain, &[], &[]);
+    let interval = "OTEL_METRIC_EXPORT_INTERVAL";
+    for wrong in ["30s", "0", "-1", "3600001"] {
+        let told = "OTEL_METRIC_EXPORT_INTERVAL: must be a number of milliseconds from 1000 to 3600000";
+        check(plain, &[(interval, wrong)], &[told]);
+        check("", &[(interval, wrong)], &[]);
+    }
+}
+
+#[test]
+fn metrics_are_exported_as_often_as_opentelemetry_has_it() {
+    let text = format!("{GOOD}[telemetry]\notlp_endpoint = \"http://localhost:4318\"\n");
+    for (variables, seconds) in [(&[][..], 30), (&[("OTEL_METRIC_EXPORT_INTERVAL", "5000")], 5)] {
+        let settings = parse_text(&text, variables).expect("good settings");
+        let interval = settings.telemetry.otlp.expect("an endpoint").interval;
+        assert_eq!(interval, std::time::Duration::from_secs(seconds));
+    }
 }
 
 #[test]
