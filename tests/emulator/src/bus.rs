@@ -27,10 +27,11 @@ use crate::{
     admin::{self, Diverted},
     amqp::{condition::known, listener},
     breakage::{Breakage, Broken},
-    broker::{self, Broker, Counts, EntityOptions, Sequence, Time, View},
+    broker::{self, Broker, Counts, EntityOptions, Holder, Sequence, Time, View},
     ca::{self, Ca},
     faults::Faults,
-    hub::{Hub, Order, Settings},
+    handle::Order,
+    hub::{Hub, Settings},
     journal::Journal,
     sas::Rule,
 };
@@ -321,6 +322,36 @@ impl ServiceBus {
         let target = Some(self.hub.run(|broker, _| broker.resolve(address))?);
         self.hub.order(&Order::Detach { target, condition: known(condition) });
         Ok(())
+    }
+
+    /// Makes the connections of a client silent, by its container id, as if the network between were gone: nothing is
+    /// read from it any more and nothing is written to it, and what it holds it holds until locks lapse. Returns their
+    /// numbers. After four minutes the service gives such a connection up.
+    #[must_use = "a test in which nobody was made silent proves nothing"]
+    pub fn silence_container(&self, container: &str) -> Vec<u64> {
+        self.hub.set_silent(true, |_, handle| *handle.container() == *container)
+    }
+
+    /// The same for the connection that holds a session. Returns its number; nothing if nobody holds the session.
+    pub fn silence_holder(&self, address: &str, session: &str) -> Result<Option<u64>, broker::Error> {
+        let target = self.hub.run(|broker, _| broker.resolve(address))?;
+        Ok(self.hub.silence_holder(target, session))
+    }
+
+    /// The network is back: silent connections get what was written to them meanwhile, and are read again.
+    pub fn restore_connections(&self) {
+        self.hub.set_silent(false, |_, handle| handle.is_silent());
+    }
+
+    /// Takes a session from the link that holds it, without a word to that link, and returns who it was. Another
+    /// receiver can have the session at once.
+    pub fn free_session(&self, address: &str, session: &str) -> Result<Option<Holder>, broker::Error> {
+        self.hub.run(|broker, now| broker.free_session(broker.resolve(address)?, session, now))
+    }
+
+    /// Which link holds a session now.
+    pub fn session_holder(&self, address: &str, session: &str) -> Result<Option<Holder>, broker::Error> {
+        self.hub.run(|broker, _| Ok(broker.session_holder(broker.resolve(address)?, session)))
     }
 
     /// Plays dead: cuts all connections and takes none for a while.

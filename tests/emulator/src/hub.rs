@@ -17,6 +17,7 @@ use crate::{
     breakage::{Breakage, Broken},
     broker::{Broker, Quirks, Target, Time},
     faults::Faults,
+    handle::{Handle, Order},
     journal::{Event, Journal},
     sas::Rule,
 };
@@ -43,50 +44,6 @@ impl Clock {
 
     fn instant(&self, at: Time) -> Instant {
         Instant::now() + self.now().until(at)
-    }
-}
-
-/// An order from outside to a connection.
-#[derive(Clone, Debug)]
-pub(crate) enum Order {
-    /// End without a word.
-    Cut,
-    /// Detach the data links of an entity, or all of them, with a condition.
-    Detach {
-        /// Which; all if absent.
-        target: Option<Target>,
-        /// The AMQP condition.
-        condition: &'static str,
-    },
-    /// Close in good form, with a condition.
-    Close(&'static str),
-}
-
-/// What others may do to a connection.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Handle {
-    orders: Arc<Mutex<Vec<Order>>>,
-    wake: Arc<Notify>,
-}
-
-impl Handle {
-    fn orders(&self) -> MutexGuard<'_, Vec<Order>> {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn give(&self, order: Order) {
-        self.orders().push(order);
-        self.wake.notify_one();
-    }
-
-    /// Takes the orders that came in.
-    pub(crate) fn take_orders(&self) -> Vec<Order> {
-        std::mem::take(&mut *self.orders())
-    }
-
-    /// Completes when there are orders or news from the broker.
-    pub(crate) async fn woken(&self) {
-        self.wake.notified().await;
     }
 }
 
@@ -301,6 +258,32 @@ impl Hub {
         for handle in lock(&self.connections).values() {
             handle.give(order.clone());
         }
+    }
+
+    /// Makes connections silent, or lets them speak again: those for which `meant` is so. Returns their numbers.
+    pub(crate) fn set_silent(&self, silent: bool, meant: impl Fn(u64, &Handle) -> bool) -> Vec<u64> {
+        let connections = lock(&self.connections);
+        let meant = connections.iter().filter(|(connection, handle)| meant(**connection, handle));
+        let mut meant: Vec<u64> = meant
+            .map(|(connection, handle)| {
+                handle.set_silent(silent);
+                *connection
+            })
+            .collect();
+        drop(connections);
+        meant.sort_unstable();
+        let event = |connection: &u64| {
+            let connection = *connection;
+            if silent { Event::Silenced { connection } } else { Event::Restored { connection } }
+        };
+        self.journal.record(meant.iter().map(event));
+        meant
+    }
+
+    /// Makes the connection silent that holds a session, if one does.
+    pub(crate) fn silence_holder(&self, target: Target, session: &str) -> Option<u64> {
+        let holder = self.run(|broker, _| broker.session_holder(target, session))?;
+        self.set_silent(true, |connection, _| connection == holder.connection).pop()
     }
 
     fn wake_all(&self) {

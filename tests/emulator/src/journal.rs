@@ -88,6 +88,16 @@ pub enum Event {
         /// The answer: 200, 410 and so on.
         status: i32,
     },
+    /// A connection was made silent: nothing is read from its client any more and nothing is written to it.
+    Silenced {
+        /// Number of the connection.
+        connection: u64,
+    },
+    /// A silent connection was let speak again.
+    Restored {
+        /// Number of the connection.
+        connection: u64,
+    },
     /// A scripted fault struck.
     Fault {
         /// What it did, in words.

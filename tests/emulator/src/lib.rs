@@ -16,6 +16,7 @@ pub(crate) mod clock;
 pub mod config;
 mod duration;
 pub mod faults;
+mod handle;
 pub mod hub;
 pub mod journal;
 pub mod sas;

@@ -15,7 +15,8 @@ use crate::{
     amqp::condition::known,
     broker::{Side, Target},
     faults::Rule,
-    hub::{Hub, Order},
+    handle::Order,
+    hub::Hub,
     journal::Mark,
 };
 
@@ -82,21 +83,30 @@ pub(super) struct Parameters {
     address: Option<String>,
     #[serde(default)]
     condition: Option<String>,
+    #[serde(default)]
+    session: Option<String>,
+    #[serde(default)]
+    container: Option<String>,
 }
 
-/// Does one thing at once: `drop`, `away`, `back`, `close`, `detach`, `lapse` or `skip`.
+/// Does one thing at once: `drop`, `away`, `back`, `close`, `detach`, `lapse`, `skip`, `silence`, `restore` or
+/// `free-session`.
 pub(super) async fn act(
     State(hub): State<Arc<Hub>>,
     Path(action): Path<String>,
     Query(parameters): Query<Parameters>,
 ) -> Result<StatusCode, Refusal> {
-    let Parameters { millis, address, condition } = parameters;
+    let Parameters { millis, address, condition, session, container } = parameters;
     let duration = Duration::from_millis(millis);
     let target = match &address {
         None => None,
         Some(address) => Some(hub.run(|broker, _| broker.resolve(address))?),
     };
     let condition = |default: &'static str| condition.as_deref().map_or(default, known);
+    if let "silence" | "free-session" = action.as_str() {
+        let meant = target.zip(session);
+        return strike_holder(&hub, &action, meant, container.as_deref());
+    }
     match (action.as_str(), target) {
         ("drop", _) => hub.order(&Order::Cut),
         ("away", _) => hub.go_away(duration),
@@ -109,8 +119,35 @@ pub(super) async fn act(
             hub.run(|broker, now| broker.lapse(target, None, now))?;
         }
         ("skip", _) => hub.skip(duration),
+        ("restore", _) => drop(hub.set_silent(false, |_, handle| handle.is_silent())),
         ("lapse", None) => return Err(Refusal::new(StatusCode::BAD_REQUEST, "address is missing")),
         _ => return Err(Refusal::new(StatusCode::NOT_FOUND, "there is no such action")),
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Does what concerns one client, or whoever holds a session. That nobody does is "not found".
+fn strike_holder(
+    hub: &Hub,
+    action: &str,
+    held: Option<(Target, String)>,
+    container: Option<&str>,
+) -> Result<StatusCode, Refusal> {
+    let struck = match (action, held, container) {
+        ("silence", None, Some(container)) => {
+            !hub.set_silent(true, |_, handle| *handle.container() == *container).is_empty()
+        }
+        ("silence", Some((target, session)), None) => hub.silence_holder(target, &session).is_some(),
+        ("free-session", Some((target, session)), None) => {
+            hub.run(|broker, now| broker.free_session(target, &session, now))?.is_some()
+        }
+        _ => {
+            let text = "needed: address and session; silence may have container in their place";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, text));
+        }
+    };
+    if struck {
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    Err(Refusal::new(StatusCode::NOT_FOUND, "there is no such client, or nobody holds the session"))
 }

@@ -9,7 +9,7 @@ use super::{
     condition::{self, Failure, known},
     connection::Connection,
     frame::{Performative, code},
-    link::{Answering, Kind, Link, Node, Receiving},
+    link::{Answering, Held, Kind, Link, Node, Receiving},
     pending::{Attach, PendingAttach, terminus_address},
     value::{described, fields, map, string, symbol, timestamp, undescribe},
 };
@@ -35,13 +35,13 @@ const COORDINATOR: u64 = 0x30;
 const LONGEST_REQUEST: u64 = 128 * 1024 * 1024;
 
 /// The session that a link locked, and until when.
-type Held = Option<(String, Time)>;
+type Locked = Option<(String, Time)>;
 
 /// What a link that may be had is like.
 struct Granted {
     kind: Kind,
     max_message_size: u64,
-    session: Held,
+    session: Locked,
 }
 
 /// Whether a link may be had.
@@ -62,9 +62,8 @@ impl Connection {
             self.refuse(channel, &attach, &failure);
             return;
         }
-        let id = self.hub.next_id();
-        match self.grant(&attach, id) {
-            Answer::Yes(granted) => self.accept_link(channel, &attach, id, *granted),
+        match self.grant(&attach) {
+            Answer::Yes(granted) => self.accept_link(channel, &attach, *granted),
             Answer::No(failure) => self.refuse(channel, &attach, &failure),
             Answer::Wait(target) => {
                 self.hub.wait_at(target, &self.handle);
@@ -94,7 +93,7 @@ impl Connection {
         }
     }
 
-    fn grant(&mut self, attach: &Attach, id: u64) -> Answer {
+    fn grant(&mut self, attach: &Attach) -> Answer {
         let address = attach.address();
         let path = entity_path(&address);
         if matches!(undescribe(attach.target.clone()), Some((COORDINATOR, _))) {
@@ -109,7 +108,7 @@ impl Connection {
         } else if path.ends_with(MANAGEMENT) {
             self.management(attach, &path)
         } else if attach.receiver {
-            return self.receiving(attach, &address, id);
+            return self.receiving(attach, &address);
         } else {
             self.taking(&address)
         };
@@ -166,7 +165,7 @@ impl Connection {
         Ok(Granted { kind: Kind::Taking(target), max_message_size, session: None })
     }
 
-    fn receiving(&mut self, attach: &Attach, address: &str, id: u64) -> Answer {
+    fn receiving(&mut self, attach: &Attach, address: &str) -> Answer {
         let filter = attach.session_filter();
         let checked = self.resolve(address).and_then(|target| {
             self.hub.run(|broker, _| broker.check_receiver(target, filter.is_some()))?;
@@ -180,16 +179,23 @@ impl Connection {
         let session = match filter {
             None => None,
             Some((wanted, _)) => {
-                let wanted = wanted.as_deref();
-                match self.hub.run(|broker, now| broker.accept_session(target, wanted, id, now)) {
-                    Ok(Some(session)) => Some(session),
+                let (wanted, holder) = (wanted.as_deref(), self.new_holder(&attach.name));
+                match self.hub.run(|broker, now| broker.accept_session(target, wanted, &holder, now)) {
+                    Ok(Some(session)) => Some((session, holder)),
                     Ok(None) => return Answer::Wait(target),
                     Err(error) => return Answer::No(error.into()),
                 }
             }
         };
-        let held = session.as_ref().map(|(id, _)| id.clone());
-        let receiving = Receiving { target, mode: attach.mode(), session: held, idle: false };
+        let (session, held) = session.map_or((None, None), |(locked, holder)| {
+            let held = Held { session: locked.0.clone(), holder };
+            (Some(locked), Some(held))
+        });
+        if held.is_some() {
+            // So that the link is told of a lost session even if it never asks for messages.
+            self.hub.wait_at(target, &self.handle);
+        }
+        let receiving = Receiving { target, mode: attach.mode(), held, idle: false };
         Answer::Yes(Box::new(Granted { kind: Kind::Receiving(receiving), max_message_size, session }))
     }
 
@@ -202,15 +208,10 @@ impl Connection {
         })
     }
 
-    fn accept_link(&mut self, channel: u16, attach: &Attach, id: u64, granted: Granted) {
+    fn accept_link(&mut self, channel: u16, attach: &Attach, granted: Granted) {
         let address = attach.address();
-        let mut link = Link::new(
-            id,
-            &attach.name,
-            &address,
-            granted.kind,
-            granted.max_message_size.min(LONGEST_REQUEST),
-        );
+        let max_size = granted.max_message_size.min(LONGEST_REQUEST);
+        let mut link = Link::new(&attach.name, &address, granted.kind, max_size);
         link.delivery_count = if attach.receiver { 0 } else { attach.initial_count };
         let data = link.is_data();
         let fields = answer(attach, &granted.session, granted.max_message_size, self.hub.settings.broken);
@@ -258,9 +259,8 @@ impl Connection {
     pub(crate) fn retry_pending(&mut self) {
         let now = Instant::now();
         for pending in std::mem::take(&mut self.pending) {
-            let id = self.hub.next_id();
-            match self.receiving(&pending.attach, &pending.attach.address(), id) {
-                Answer::Yes(granted) => self.accept_link(pending.channel, &pending.attach, id, *granted),
+            match self.receiving(&pending.attach, &pending.attach.address()) {
+                Answer::Yes(granted) => self.accept_link(pending.channel, &pending.attach, *granted),
                 Answer::No(failure) => self.refuse(pending.channel, &pending.attach, &failure),
                 Answer::Wait(_) if pending.until <= now => {
                     let text = "The operation did not complete within the allotted time: no session is free.";
@@ -331,17 +331,10 @@ impl Connection {
             self.hub.journal.record([Event::Detached { connection: self.id, address, condition }]);
         }
     }
-
-    /// Gives back what a link that is gone held: its session. Locks of messages run their time.
-    pub(crate) fn release(&self, link: &Link) {
-        if let Kind::Receiving(Receiving { target, session: Some(session), .. }) = &link.kind {
-            self.hub.run(|broker, now| broker.release_session(*target, session, link.id, now)).ok();
-        }
-    }
 }
 
 /// The fields of the attach that grants a link.
-fn answer(attach: &Attach, session: &Held, max_message_size: u64, broken: Broken) -> Vec<Value> {
+fn answer(attach: &Attach, session: &Locked, max_message_size: u64, broken: Broken) -> Vec<Value> {
     let properties = session.as_ref().map(|(_, until)| {
         let until = if broken.is(Breakage::LockedUntilTimestamp) {
             timestamp(*until)

@@ -21,7 +21,8 @@ use super::{
 };
 use crate::{
     access::{Grant, Rights},
-    hub::{Handle, Hub, Order},
+    handle::{Handle, Order},
+    hub::Hub,
     journal::Event,
 };
 
@@ -121,6 +122,7 @@ impl Connection {
         let mut written = 0;
         loop {
             while self.phase == Phase::Running
+                && !self.handle.is_silent()
                 && self.out.len() < FULL
                 && let Some(frame) = frame::read(&mut input).inspect_err(|error| self.complain(error))?
             {
@@ -131,6 +133,10 @@ impl Connection {
             if self.phase == Phase::Cut {
                 return Err(Ended::Cut);
             }
+            let silent = self.handle.is_silent();
+            if silent && self.phase != Phase::Running {
+                return Err(Ended::Silent);
+            }
             if matches!(self.phase, Phase::Closing | Phase::Leaving) && self.out.is_empty() {
                 writer.shutdown().await?;
                 return if self.phase == Phase::Closing { Ok(()) } else { Err(Ended::Cut) };
@@ -139,7 +145,7 @@ impl Connection {
             input.reserve(MAX_FRAME as usize);
             tokio::select! {
                 biased;
-                count = writer.write(&self.out[written..]), if !self.out.is_empty() => {
+                count = writer.write(&self.out[written..]), if !self.out.is_empty() && !silent => {
                     written += count?;
                     if written == self.out.len() {
                         self.out.clear();
@@ -148,7 +154,11 @@ impl Connection {
                         writer.flush().await?;
                     }
                 }
-                count = reader.read_buf(&mut input), if self.out.len() < FULL => {
+                count = reader.read_buf(&mut input), if self.out.len() < FULL && !silent => {
+                    if self.handle.is_silent() {
+                        // It came just as the connection was made silent.
+                        continue;
+                    }
                     if count? == 0 {
                         return if self.phase == Phase::Closing { Ok(()) } else { Err(Ended::Left) };
                     }
@@ -209,6 +219,8 @@ impl Connection {
             let error = failure.to_value(self.hub.settings.broken);
             self.emit(0, code::CLOSE, vec![error]);
             self.phase = Phase::Closing;
+            // Before the client can read of it: it may come back at once for the same sessions.
+            self.release_all();
         }
     }
 
@@ -251,6 +263,7 @@ impl Connection {
                     self.emit(0, code::CLOSE, Vec::new());
                 }
                 self.phase = Phase::Closing;
+                self.release_all();
             }
             other => {
                 let text = format!("Descriptor {other:#x} is not a performative.");
@@ -264,6 +277,7 @@ impl Connection {
         let idle = open.u32(4).filter(|millis| *millis > 0);
         self.heartbeat = idle.map(|millis| Duration::from_millis(u64::from(millis)) / 2);
         let container = open.text(0).unwrap_or_default().to_owned();
+        self.handle.set_container(&container);
         self.hub.journal.record([Event::Opened { connection: self.id, container }]);
         let idle = u32::try_from(IDLE_TIMEOUT.as_millis()).unwrap_or(u32::MAX);
         let fields = vec![
@@ -305,17 +319,9 @@ impl Connection {
         }
     }
 
-    fn release_all(&mut self) {
-        for session in std::mem::take(&mut self.sessions).into_values() {
-            for link in session.links.values() {
-                self.release(link);
-            }
-        }
-    }
-
     /// When there is something to do even if nothing comes in.
     fn deadline(&self) -> Instant {
-        let heartbeat = self.heartbeat.map(|interval| self.last_sent + interval);
+        let heartbeat = self.heartbeat_interval().map(|interval| self.last_sent + interval);
         let delayed = self.delayed.iter().map(|delayed| delayed.at);
         let pending = self.pending.iter().map(|pending| pending.until);
         let silence = [self.last_heard + IDLE_TIMEOUT];
@@ -324,13 +330,18 @@ impl Connection {
         all.min().unwrap_or(self.last_heard)
     }
 
+    /// How long nothing may be written; nothing is written to a silent connection anyhow.
+    fn heartbeat_interval(&self) -> Option<Duration> {
+        self.heartbeat.filter(|_| !self.handle.is_silent())
+    }
+
     fn on_time(&mut self) -> Result<(), Ended> {
         let now = Instant::now();
         if self.last_heard + IDLE_TIMEOUT <= now {
             return Err(Ended::Silent);
         }
         self.lose_patience(now)?;
-        if self.heartbeat.is_some_and(|interval| self.last_sent + interval <= now) {
+        if self.heartbeat_interval().is_some_and(|interval| self.last_sent + interval <= now) {
             frame::write(&mut self.out, 0, 0, &[], &[]);
         }
         let (due, waiting) = std::mem::take(&mut self.delayed).into_iter().partition(|frame| frame.at <= now);

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     breakage::Breakage,
-    broker::Verb,
+    broker::{Error, Verb},
     faults::{Action, Point},
     journal::Event,
 };
@@ -62,6 +62,14 @@ impl Connection {
             let Unsettled { target, token, .. } = unsettled;
             match self.hub.run(|broker, now| broker.settle(target, token, verb.clone(), now)) {
                 Ok(_) => Outcome::Plain(outcome_code(verb)),
+                // Messages of a session have no locks of their own.
+                Err(Error::MessageLockLost)
+                    if self
+                        .link(channel, unsettled.handle)
+                        .is_some_and(|link| self.has_lost_session(link)) =>
+                {
+                    Outcome::Failed(Error::SessionLockLost.into())
+                }
                 Err(error) => Outcome::Failed(error.into()),
             }
         });

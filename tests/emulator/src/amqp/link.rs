@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use tokio::time::Instant;
 
-use crate::broker::{Mode, Target};
+use crate::broker::{Holder, Mode, Target};
 
 /// A request/response node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,13 +16,21 @@ pub(crate) enum Node {
     Management(Target),
 }
 
+/// A session as the link knows it that was given it. Whether it still holds it, only the broker knows.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) session: String,
+    /// The link, as the broker knows it.
+    pub(crate) holder: Holder,
+}
+
 /// A link on which messages are handed out.
 #[derive(Clone, Debug)]
 pub(crate) struct Receiving {
     pub(crate) target: Target,
     pub(crate) mode: Mode,
-    /// The session that the link holds.
-    pub(crate) session: Option<String>,
+    /// The session that the link was given.
+    pub(crate) held: Option<Held>,
     /// Nothing was ready at the last look, and the connection will be woken when that changes.
     pub(crate) idle: bool,
 }
@@ -74,8 +82,6 @@ pub(crate) struct Incoming {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
-    /// Unique in the service; names the holder of a session.
-    pub(crate) id: u64,
     pub(crate) name: String,
     pub(crate) address: String,
     pub(crate) kind: Kind,
@@ -91,9 +97,8 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(id: u64, name: &str, address: &str, kind: Kind, max_size: u64) -> Self {
+    pub(crate) fn new(name: &str, address: &str, kind: Kind, max_size: u64) -> Self {
         Self {
-            id,
             name: name.to_owned(),
             address: address.to_owned(),
             kind,
@@ -109,6 +114,14 @@ impl Link {
     /// Whether the client is the sender.
     pub(crate) fn takes(&self) -> bool {
         matches!(self.kind, Kind::Taking(_) | Kind::Asking(_))
+    }
+
+    /// The session that it was given, and where.
+    pub(crate) fn held(&self) -> Option<(Target, &Held)> {
+        match &self.kind {
+            Kind::Receiving(receiving) => Some((receiving.target, receiving.held.as_ref()?)),
+            Kind::Taking(_) | Kind::Asking(_) | Kind::Answering(_) => None,
+        }
     }
 
     /// Whether it carries messages of an entity, as opposed to requests.

@@ -19,7 +19,7 @@ use super::{
     rewind::{Rewind, Stream},
     websocket,
 };
-use crate::hub::{Handle, Hub};
+use crate::{handle::Handle, hub::Hub};
 
 /// Pause after a failed accept, so that a lack of file handles does not make the loop spin.
 const BREATH: Duration = Duration::from_millis(50);

@@ -12,6 +12,7 @@ pub(crate) mod disposition;
 pub(crate) mod ended;
 pub(crate) mod flow;
 pub(crate) mod frame;
+pub(crate) mod held;
 pub(crate) mod link;
 pub(crate) mod listener;
 pub(crate) mod management;

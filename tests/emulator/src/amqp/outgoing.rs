@@ -5,13 +5,13 @@ use uuid::Uuid;
 use super::{
     condition::{Failure, known},
     connection::{Connection, HIGH_WATER},
-    link::{Kind, Receiving},
+    link::{Held, Kind, Receiving},
     message::encode_delivery,
     session::{Session, Transfer, Unsettled},
 };
 use crate::{
     breakage::{Breakage, Broken},
-    broker::{Broker, Delivery, Error, Mode, Time},
+    broker::{Broker, Delivery, Error, Mode, Standing, Time},
     faults::{Action, Point},
     hub::Hub,
     journal::Event,
@@ -110,11 +110,10 @@ impl Connection {
             }
         }
         // Registered before looking: what becomes ready in between wakes us, perhaps in vain.
-        let id = link.id;
-        let taken = match take(&self.hub, receiving, id, max as usize) {
+        let taken = match take(&self.hub, receiving, max as usize) {
             Ok(taken) if taken.is_empty() => {
                 self.hub.wait_at(receiving.target, &self.handle);
-                match take(&self.hub, receiving, id, max as usize) {
+                match take(&self.hub, receiving, max as usize) {
                     Ok(taken) => taken,
                     Err(error) => return Step::End(error.into()),
                 }
@@ -155,30 +154,23 @@ impl Connection {
     /// The broker has news: links that had nothing to do look again.
     pub(crate) fn look_again(&mut self) {
         self.expire_rights();
-        let mut lost = Vec::new();
-        for (channel, session) in &mut self.sessions {
-            for (handle, link) in &mut session.links {
-                let Kind::Receiving(receiving) = &mut link.kind else { continue };
+        for link in self.sessions.values_mut().flat_map(|session| session.links.values_mut()) {
+            if let Kind::Receiving(receiving) = &mut link.kind {
                 receiving.idle = false;
-                let Some(held) = &receiving.session else { continue };
-                let (target, id) = (receiving.target, link.id);
-                self.hub.wait_at(target, &self.handle);
-                if !self.hub.run(|broker, now| broker.holds_session(target, held, id, now)) {
-                    lost.push((*channel, *handle));
-                }
             }
         }
-        for (channel, handle) in lost {
-            self.force_detach(channel, handle, &Error::SessionLockLost.into());
-        }
+        self.detach_lost();
     }
 }
 
-fn take(hub: &Hub, receiving: &Receiving, holder: u64, max: usize) -> Result<Vec<Delivery>, Error> {
-    let Receiving { target, mode, session, .. } = receiving;
-    hub.run(|broker: &mut Broker, now: Time| match session {
-        None => broker.receive(*target, *mode, max, now),
-        Some(session) => broker.receive_session(*target, session, holder, *mode, max, now),
+fn take(hub: &Hub, receiving: &Receiving, max: usize) -> Result<Vec<Delivery>, Error> {
+    let Receiving { target, mode, held, .. } = receiving;
+    hub.run(|broker: &mut Broker, now: Time| {
+        let Some(Held { session, holder }) = held else { return broker.receive(*target, *mode, max, now) };
+        if broker.session_standing(*target, session, holder, now)? == Standing::LostUnawares {
+            return Ok(Vec::new());
+        }
+        broker.receive_session(*target, session, holder, *mode, max, now)
     })
 }
 

@@ -141,9 +141,7 @@ impl Entity {
     /// Lets everything happen whose time has come.
     pub(super) fn advance(&mut self, context: &mut Context<'_>) {
         while let Some(session) = self.sessions.due(context.now) {
-            self.free_session(&session, true, context);
-            let place = self.place(Side::Main);
-            context.events.push(Event::SessionLapsed { place, session: session.into() });
+            self.lapse_session(&session, context);
         }
         for side in [Side::Main, Side::DeadLetter] {
             while let Some(sequence) = self.store(side).due(context.now) {
@@ -271,8 +269,14 @@ impl Entity {
         Some(Delivery { token, view })
     }
 
-    /// Frees a session; `lapsed` counts a failed delivery for each message that was out.
-    pub(super) fn free_session(&mut self, session: &str, lapsed: bool, context: &mut Context<'_>) {
+    /// Frees a session and returns who held it; `lapsed` counts a failed delivery for each message that was out.
+    pub(super) fn free_session(
+        &mut self,
+        session: &str,
+        lapsed: bool,
+        context: &mut Context<'_>,
+    ) -> Option<Holder> {
+        let holder = self.sessions.unlock(session)?;
         let out: Vec<Sequence> = self
             .main
             .locked()
@@ -282,7 +286,6 @@ impl Entity {
                     == Some(session)
             })
             .collect();
-        self.sessions.unlock(session);
         self.main.wake();
         for sequence in out {
             if lapsed {
@@ -293,11 +296,20 @@ impl Entity {
                 self.main.change(sequence, |entry| entry.lock = None);
             }
         }
+        Some(holder)
+    }
+
+    /// The lock of a session lapses.
+    pub(super) fn lapse_session(&mut self, session: &str, context: &mut Context<'_>) {
+        if let Some(holder) = self.free_session(session, true, context) {
+            let (place, session) = (self.place(Side::Main), session.into());
+            context.events.push(Event::SessionLapsed { place, session, holder });
+        }
     }
 
     /// Refuses who does not hold a session.
-    pub(super) fn check_holder(&self, session: &str, holder: Holder) -> Result<(), Error> {
-        if self.sessions.holder(session) == Some(holder) { Ok(()) } else { Err(Error::SessionLockLost) }
+    pub(super) fn check_holder(&self, session: &str, holder: &Holder) -> Result<(), Error> {
+        if self.sessions.standing(session, holder).is_held() { Ok(()) } else { Err(Error::SessionLockLost) }
     }
 
     /// The lock token's message, if the token is still good.

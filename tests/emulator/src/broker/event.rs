@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Place, Sequence};
+use bytes::Bytes;
+
+use super::{Holder, Place, Sequence, Time};
 
 /// One thing that happened in the broker.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,13 +103,41 @@ pub enum Event {
         place: Place,
         /// Which.
         session: Arc<str>,
+        /// By which link.
+        holder: Holder,
+        /// Until when it is locked now.
+        until: Time,
     },
-    /// A session was given up by its holder.
+    /// A session was asked for that another link holds.
+    SessionRefused {
+        /// Where.
+        place: Place,
+        /// Which.
+        session: Arc<str>,
+        /// Which link asked.
+        holder: Holder,
+        /// Which link holds it.
+        held_by: Holder,
+    },
+    /// The lock of a session was renewed.
+    SessionRenewed {
+        /// Where.
+        place: Place,
+        /// Which.
+        session: Arc<str>,
+        /// By which link.
+        holder: Holder,
+        /// Until when it is locked now.
+        until: Time,
+    },
+    /// A session was given up: its link, or what carried the link, has ended.
     SessionReleased {
         /// Where.
         place: Place,
         /// Which.
         session: Arc<str>,
+        /// By which link.
+        holder: Holder,
     },
     /// The lock of a session lapsed.
     SessionLapsed {
@@ -115,6 +145,28 @@ pub enum Event {
         place: Place,
         /// Which.
         session: Arc<str>,
+        /// Which link held it.
+        holder: Holder,
+    },
+    /// A session was taken from the link that held it, which does not know.
+    SessionFreed {
+        /// Where.
+        place: Place,
+        /// Which.
+        session: Arc<str>,
+        /// Which link held it.
+        holder: Holder,
+    },
+    /// The state of a session was set.
+    SessionStateSet {
+        /// Where.
+        place: Place,
+        /// Which.
+        session: Arc<str>,
+        /// By which link.
+        holder: Holder,
+        /// What it is now.
+        state: Option<Bytes>,
     },
 }
 

@@ -1,19 +1,15 @@
-//! Messages on their way out: receiving, browsing, deferred ones by number, and sessions.
+//! Messages on their way out: receiving, browsing, and deferred ones by number.
 
-use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{
-    Broker, Error, Event, Sequence, Target, Time,
-    entity::{Entity, Kind, Mode},
+    Broker, Error, Sequence, Target, Time,
+    entity::{Kind, Mode},
     place::Side,
     session::Holder,
     store::Hold,
     view::{Delivery, View},
 };
-
-/// `get-message-sessions` with a time from here on (the year 9999) asks for sessions with messages.
-const YEAR_9999: Time = Time::from_millis(253_402_300_000_000);
 
 impl Broker {
     /// Checks that a receiver may be attached here.
@@ -53,7 +49,7 @@ impl Broker {
         &mut self,
         target: Target,
         session: &str,
-        holder: Holder,
+        holder: &Holder,
         mode: Mode,
         max: usize,
         now: Time,
@@ -145,123 +141,12 @@ impl Broker {
         })
     }
 
-    /// Locks a session for a link: the one named, or the next one that is free and has messages.
-    ///
-    /// Nothing is returned if no session is free; the caller may wait and ask again.
-    pub fn accept_session(
-        &mut self,
-        target: Target,
-        session: Option<&str>,
-        holder: Holder,
-        now: Time,
-    ) -> Result<Option<(String, Time)>, Error> {
-        self.within(target, now, |entity, context, _| {
-            let id = match session {
-                Some(id) if entity.sessions.holder(id).is_some() => {
-                    return Err(Error::SessionCannotBeLocked(id.to_owned()));
-                }
-                Some(id) => id.to_owned(),
-                None => match next_free(entity) {
-                    Some(id) => id,
-                    None => return Ok(None),
-                },
-            };
-            let until = now + entity.options.lock_duration;
-            entity.sessions.lock(&id, holder, until);
-            let place = entity.place(Side::Main);
-            context.events.push(Event::SessionAccepted { place, session: id.as_str().into() });
-            Ok(Some((id, until)))
-        })?
-    }
-
-    /// Frees a session if the link holds it. Messages that were out are ready again, uncounted.
-    pub fn release_session(
-        &mut self,
-        target: Target,
-        session: &str,
-        holder: Holder,
-        now: Time,
-    ) -> Result<(), Error> {
-        self.within(target, now, |entity, context, _| {
-            if entity.sessions.holder(session) != Some(holder) {
-                return;
-            }
-            entity.free_session(session, false, context);
-            let place = entity.place(Side::Main);
-            context.events.push(Event::SessionReleased { place, session: session.into() });
-        })
-    }
-
-    /// Whether a link holds a session.
-    pub fn holds_session(&mut self, target: Target, session: &str, holder: Holder, now: Time) -> bool {
-        let held = self.within(target, now, |entity, _, _| entity.sessions.holder(session) == Some(holder));
-        held.unwrap_or(false)
-    }
-
-    /// Renews the lock of a session for the link that holds it.
-    pub fn renew_session(
-        &mut self,
-        target: Target,
-        session: &str,
-        holder: Holder,
-        now: Time,
-    ) -> Result<Time, Error> {
-        self.within(target, now, |entity, _, _| {
-            entity.check_holder(session, holder)?;
-            let until = now + entity.options.lock_duration;
-            entity.sessions.lock(session, holder, until);
-            Ok(until)
-        })?
-    }
-
-    /// Until when a session is locked.
+    /// The session of the message behind a lock token that is good right now.
     #[must_use]
-    pub fn session_locked_until(&self, target: Target, session: &str) -> Option<Time> {
-        self.entity(target).ok()?.sessions.locked_until(session)
-    }
-
-    /// Stores a state with a session for the link that holds it.
-    pub fn set_session_state(
-        &mut self,
-        target: Target,
-        session: &str,
-        holder: Holder,
-        state: Option<Bytes>,
-        now: Time,
-    ) -> Result<(), Error> {
-        self.within(target, now, |entity, _, _| {
-            entity.check_holder(session, holder)?;
-            entity.sessions.set_state(session, state, now);
-            Ok(())
-        })?
-    }
-
-    /// The state stored with a session, for the link that holds it.
-    pub fn session_state(
-        &mut self,
-        target: Target,
-        session: &str,
-        holder: Holder,
-        now: Time,
-    ) -> Result<Option<Bytes>, Error> {
-        self.within(target, now, |entity, _, _| {
-            entity.check_holder(session, holder)?;
-            Ok(entity.sessions.state(session))
-        })?
-    }
-
-    /// Sessions with messages, or those whose state changed after a time.
-    pub fn sessions(&mut self, target: Target, since: Time, now: Time) -> Result<Vec<String>, Error> {
-        self.within(target, now, |entity, _, _| {
-            if since < YEAR_9999 {
-                return entity.sessions.changed_since(since).map(str::to_owned).collect();
-            }
-            let ids = entity.main.from(0).filter_map(|(_, entry)| entry.message.properties.session_id());
-            let mut ids: Vec<String> = ids.map(str::to_owned).collect();
-            ids.sort_unstable();
-            ids.dedup();
-            ids
-        })
+    pub fn locked_session(&self, target: Target, token: Uuid) -> Option<String> {
+        let sequence = self.locked_sequence(target, token)?;
+        let entry = self.entity(target).ok()?.store(target.side).get(sequence)?;
+        entry.message.properties.session_id().map(str::to_owned)
     }
 
     /// The message behind a lock token that is good right now.
@@ -269,8 +154,4 @@ impl Broker {
     pub fn locked_sequence(&self, target: Target, token: Uuid) -> Option<Sequence> {
         self.entity(target).ok()?.locked(target.side, token).ok()
     }
-}
-
-fn next_free(entity: &Entity) -> Option<String> {
-    entity.main.ready_sessions().into_iter().find(|id| entity.sessions.holder(id).is_none())
 }

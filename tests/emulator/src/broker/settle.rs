@@ -104,7 +104,7 @@ impl Broker {
             if sequence.is_none() && target.side == Side::Main {
                 let held: Vec<String> = entity.sessions.held().map(str::to_owned).collect();
                 for session in held {
-                    entity.free_session(&session, true, context);
+                    entity.lapse_session(&session, context);
                 }
             }
             locked.len()

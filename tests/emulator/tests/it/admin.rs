@@ -14,7 +14,13 @@ use tokio::{
 };
 
 /// Sends one request on a connection of its own and returns status and body.
-async fn call(authority: &str, method: &str, path: &str, headers: &str, body: &str) -> Result<(u16, String)> {
+pub(crate) async fn call(
+    authority: &str,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> Result<(u16, String)> {
     let mut stream = TcpStream::connect(authority).await?;
     let length = body.len();
     let request = format!(
@@ -28,7 +34,7 @@ async fn call(authority: &str, method: &str, path: &str, headers: &str, body: &s
     Ok((status, body))
 }
 
-fn authority(bus: &ServiceBus) -> String {
+pub(crate) fn authority(bus: &ServiceBus) -> String {
     bus.admin_url().trim_start_matches("http://").to_owned()
 }
 

@@ -22,6 +22,7 @@ pub(crate) const FLOW: u64 = 0x13;
 pub(crate) const TRANSFER: u64 = 0x14;
 pub(crate) const DISPOSITION: u64 = 0x15;
 pub(crate) const DETACH: u64 = 0x16;
+pub(crate) const END: u64 = 0x17;
 pub(crate) const CLOSE: u64 = 0x18;
 
 pub(crate) const ACCEPTED: u64 = 0x24;
@@ -100,15 +101,24 @@ pub(crate) struct Client {
 impl Client {
     /// Opens a connection and a session with a wide window.
     pub(crate) async fn connect(address: SocketAddr) -> Result<Self> {
-        Self::connect_with(address, 1 << 20, 65_536).await
+        Self::connect_as(address, "test").await
+    }
+
+    /// The same with a container id.
+    pub(crate) async fn connect_as(address: SocketAddr, container: &str) -> Result<Self> {
+        Self::open(address, container, 1 << 20, 65_536).await
     }
 
     pub(crate) async fn connect_with(address: SocketAddr, window: u32, max_frame: u32) -> Result<Self> {
+        Self::open(address, "test", window, max_frame).await
+    }
+
+    async fn open(address: SocketAddr, container: &str, window: u32, max_frame: u32) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
         let mut client = Self { stream, input: BytesMut::new(), sent: 0 };
         client.stream.write_all(b"AMQP\x00\x01\x00\x00").await?;
-        client.write(OPEN, vec!["test".into(), "localhost".into(), Value::Uint(max_frame)], &[]).await?;
+        client.write(OPEN, vec![container.into(), "localhost".into(), Value::Uint(max_frame)], &[]).await?;
         let begin = vec![Value::Null, Value::Uint(0), Value::Uint(window), Value::Uint(1 << 20)];
         client.write(BEGIN, begin, &[]).await?;
         while client.input.len() < 8 {
@@ -164,6 +174,17 @@ impl Client {
         loop {
             let frame = self.next().await?;
             if frame.code == code {
+                return Ok(frame);
+            }
+        }
+    }
+
+    /// The next frame that is more than the confirmation of what this client sent.
+    pub(crate) async fn news(&mut self) -> Result<Frame> {
+        loop {
+            let frame = self.next().await?;
+            let confirms = frame.code == DISPOSITION && frame.field(0) == &Value::Bool(true);
+            if !confirms {
                 return Ok(frame);
             }
         }
@@ -262,12 +283,24 @@ impl Client {
         properties: &[(&str, Value)],
         body: Value,
     ) -> Result<Frame> {
+        self.request(handle, id, properties, body).await?;
+        self.until(TRANSFER).await
+    }
+
+    /// Sends a request on the node at `handle`.
+    pub(crate) async fn request(
+        &mut self,
+        handle: u32,
+        id: Value,
+        properties: &[(&str, Value)],
+        body: Value,
+    ) -> Result<()> {
         let mut message = encode(&described(0x73, Value::List(vec![id])));
         let properties = properties.iter().map(|(key, value)| ((*key).into(), value.clone()));
         message.extend(encode(&described(0x74, map(properties))));
         message.extend(encode(&described(0x77, body)));
         self.send(handle, 0, &message).await?;
-        self.until(TRANSFER).await
+        Ok(())
     }
 
     /// Puts a token and returns the status.

@@ -8,6 +8,8 @@ mod faults;
 mod hostile;
 mod properties;
 mod rules;
+mod session_faults;
+mod session_laws;
 mod sessions;
 mod time;
 mod tokens;

@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use emulator::broker::{Broker, Delivery, EntityOptions, Error, Message, Mode, Side, Target, Time, Verb};
+use emulator::broker::{
+    Broker, Delivery, EntityOptions, Error, Holder, Message, Mode, Side, Target, Time, Verb,
+};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -251,23 +253,24 @@ proptest! {
             broker.send(queue, vec![message], now).map_err(fail)?;
         }
         let mut last: HashMap<String, i64> = HashMap::new();
-        for (holder, (session, complete, seconds)) in (1_u64..).zip(rounds) {
+        for (id, (session, complete, seconds)) in (1_u64..).zip(rounds) {
+            let [holder, other] = [id, id + 1_000].map(|id| Holder { id, ..Holder::default() });
             now = now + Duration::from_secs(seconds);
             let id = format!("s{session}");
             let free = broker.session_locked_until(queue, &id).is_none_or(|until| until <= now);
-            let accepted = broker.accept_session(queue, Some(&id), holder, now);
+            let accepted = broker.accept_session(queue, Some(&id), &holder, now);
             prop_assert_eq!(accepted.is_ok(), free);
             if accepted.is_err() {
                 continue;
             }
-            prop_assert!(broker.accept_session(queue, Some(&id), holder + 1_000, now).is_err());
-            for delivery in broker.receive_session(queue, &id, holder, Mode::PeekLock, 1, now).map_err(fail)? {
+            prop_assert!(broker.accept_session(queue, Some(&id), &other, now).is_err());
+            for delivery in broker.receive_session(queue, &id, &holder, Mode::PeekLock, 1, now).map_err(fail)? {
                 let number = delivery.view.sequence;
                 prop_assert!(number > last.get(&id).copied().unwrap_or(0), "session out of order");
                 if complete {
                     broker.settle(queue, delivery.token, Verb::Complete, now).map_err(fail)?;
                     last.insert(id.clone(), number);
-                    broker.release_session(queue, &id, holder, now).map_err(fail)?;
+                    broker.release_session(queue, &id, &holder, now).map_err(fail)?;
                 }
             }
         }

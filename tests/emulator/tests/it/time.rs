@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use emulator::broker::{
-    Broker, Delivery, EntityOptions, Error, Hold, Message, Mode, Side, Target, Time, Verb, View,
+    Broker, Delivery, EntityOptions, Error, Hold, Holder, Message, Mode, Side, Target, Time, Verb, View,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -103,7 +103,7 @@ impl World {
                 let mode = if delete { Mode::ReceiveAndDelete } else { Mode::PeekLock };
                 let taken = match self.broker.check_receiver(target, false) {
                     Ok(()) => self.broker.receive(target, mode, 2, now),
-                    Err(_) => self.broker.receive_session(target, SESSION, 1, mode, 2, now),
+                    Err(_) => self.broker.receive_session(target, SESSION, &holder(), mode, 2, now),
                 };
                 self.took(side, taken)
             }
@@ -127,13 +127,15 @@ impl World {
             Operation::Lapse => format!("{:?}", self.broker.lapse(target, None, now)),
             Operation::Sessions => format!("{:?}", self.broker.sessions(target, Time::default(), now)),
             Operation::Accept => {
-                format!("{:?}", self.broker.accept_session(target, Some(SESSION), 1, now))
+                format!("{:?}", self.broker.accept_session(target, Some(SESSION), &holder(), now))
             }
-            Operation::Release => format!("{:?}", self.broker.release_session(target, SESSION, 1, now)),
+            Operation::Release => {
+                format!("{:?}", self.broker.release_session(target, SESSION, &holder(), now))
+            }
             Operation::RenewSession => {
-                format!("{:?}", self.broker.renew_session(target, SESSION, 1, now))
+                format!("{:?}", self.broker.renew_session(target, SESSION, &holder(), now))
             }
-            Operation::State => format!("{:?}", self.broker.session_state(target, SESSION, 1, now)),
+            Operation::State => format!("{:?}", self.broker.session_state(target, SESSION, &holder(), now)),
         }
     }
 
@@ -147,6 +149,10 @@ impl World {
         let [main, dead, transfer] = SIDES.map(|side| self.broker.contents(self.queue.on(side)));
         Ok([main?, dead?, transfer?])
     }
+}
+
+fn holder() -> Holder {
+    Holder { id: 1, ..Holder::default() }
 }
 
 fn verb(which: usize, dead: bool) -> Verb {

@@ -1,5 +1,7 @@
 //! Locks by token: renewal, and settlement when the link of the delivery is gone.
 
+use uuid::Uuid;
+
 use super::{Done, Operation, Result, missing};
 use crate::{
     amqp::value::{array, entries, text, timestamp},
@@ -26,9 +28,17 @@ impl Operation<'_> {
         let tokens = self.tokens()?;
         self.check_session()?;
         for token in tokens {
+            self.check_belonging(token)?;
             self.broker.settle(self.target, token, verb.clone(), self.now)?;
         }
         Ok(Done::Body(Vec::new()))
+    }
+
+    /// Refuses a lock token of a message that belongs to another session than the one named.
+    fn check_belonging(&self, token: Uuid) -> Result<()> {
+        let Some(session) = self.session() else { return Ok(()) };
+        let belongs = self.broker.locked_session(self.target, token).is_none_or(|of| of == session);
+        if belongs { Ok(()) } else { Err(Error::SessionLockLost.into()) }
     }
 
     fn verb(&self) -> Result<Verb> {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     condition::{self, Failure},
     connection::Connection,
-    link::{Kind, Link, Receiving},
+    link::Link,
     message::Request,
     reply::Answer,
     value::{as_uuid, bytes, elements, entry, map, number, string, symbol, text},
@@ -45,7 +45,7 @@ pub(super) struct Operation<'a> {
     pub(super) target: Target,
     pub(super) now: Time,
     pub(super) body: &'a Value,
-    /// The link of the caller's connection that locked the session which the body names.
+    /// The link of the caller's connection that holds the session which the body names.
     pub(super) holder: Option<Holder>,
     pub(super) broken: Broken,
 }
@@ -95,20 +95,21 @@ impl Operation<'_> {
     /// The broker looks whether that link still holds it.
     fn held_session(&self) -> Result<(String, Holder)> {
         let session = self.session().ok_or_else(|| missing("session-id"))?;
-        let holder = self.holder.ok_or(Error::SessionLockLost)?;
+        let holder = self.holder.clone().ok_or(Error::SessionLockLost)?;
         Ok((session.to_owned(), holder))
     }
 
-    /// Refuses a request that names a session without holding it.
+    /// Where messages belong to sessions, refuses a request about them by who does not hold theirs.
     fn check_session(&mut self) -> Result<()> {
-        if self.session().is_none() || self.target.side != Side::Main {
+        if self.target.side != Side::Main || !self.broker.options(self.target)?.requires_session {
             return Ok(());
+        }
+        if self.session().is_none() {
+            return Err(Error::SessionLockLost.into());
         }
         let (session, holder) = self.held_session()?;
-        if self.broker.holds_session(self.target, &session, holder, self.now) {
-            return Ok(());
-        }
-        Err(Error::SessionLockLost.into())
+        let standing = self.broker.session_standing(self.target, &session, &holder, self.now)?;
+        if standing.is_held() { Ok(()) } else { Err(Error::SessionLockLost.into()) }
     }
 
     fn count(&self, name: &str) -> Result<usize> {
@@ -150,7 +151,7 @@ impl Connection {
             self.touch_link(link);
         }
         let session = entry(&request.body, "session-id").and_then(text);
-        let holder = session.and_then(|session| self.holder(target, session, named));
+        let holder = session.and_then(|session| self.session_holder(target, session, named));
         let broken = self.hub.settings.broken;
         let result = match self.request_fault(Point::Request, &entity, &name) {
             Some(Action::Disconnect) => {
@@ -180,18 +181,6 @@ impl Connection {
             None | Some(Action::Refuse(_) | Action::Detach(_) | Action::LapseLock | Action::Http(_)) => {}
         }
         Some(answer)
-    }
-
-    /// The link of this connection that locked a session; if the request names a link, only that one counts.
-    fn holder(&self, target: Target, session: &str, name: Option<&str>) -> Option<Holder> {
-        let mut links = self.sessions.values().flat_map(|session| session.links.values());
-        let holder = links.find(|link| match &link.kind {
-            Kind::Receiving(Receiving { target: at, session: Some(locked), .. }) => {
-                *at == target && locked == session && name.is_none_or(|name| link.name == name)
-            }
-            _ => false,
-        })?;
-        Some(holder.id)
     }
 
     /// A request that names a link counts as use of it.

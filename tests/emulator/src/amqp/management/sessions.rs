@@ -12,20 +12,20 @@ use crate::{
 impl Operation<'_> {
     pub(super) fn renew_session(&mut self) -> Result {
         let (session, holder) = self.held_session()?;
-        let until = self.broker.renew_session(self.target, &session, holder, self.now)?;
+        let until = self.broker.renew_session(self.target, &session, &holder, self.now)?;
         Ok(Done::Body(vec![("expiration", timestamp(until))]))
     }
 
     pub(super) fn set_session_state(&mut self) -> Result {
         let (session, holder) = self.held_session()?;
         let state = self.bytes("session-state").map(Bytes::copy_from_slice);
-        self.broker.set_session_state(self.target, &session, holder, state, self.now)?;
+        self.broker.set_session_state(self.target, &session, &holder, state, self.now)?;
         Ok(Done::Body(Vec::new()))
     }
 
     pub(super) fn session_state(&mut self) -> Result {
         let (session, holder) = self.held_session()?;
-        let state = self.broker.session_state(self.target, &session, holder, self.now)?;
+        let state = self.broker.session_state(self.target, &session, &holder, self.now)?;
         let state = state.map_or(Value::Null, binary);
         Ok(Done::Body(vec![("session-state", state)]))
     }
