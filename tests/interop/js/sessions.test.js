@@ -6,6 +6,7 @@ import {
   assertEmpty,
   atMost,
   connect,
+  freeSession,
   impatient,
   judge,
   receiveOne,
@@ -14,6 +15,20 @@ import {
   sleep,
   suite,
 } from "./support.js";
+
+// The SDK would renew by itself.
+const BY_HAND = { maxAutoLockRenewalDurationInMs: 0 };
+const LOST = { code: "SessionLockLost" };
+
+/** A second client, with a connection of its own. */
+async function withAnother(work) {
+  const other = connect();
+  try {
+    await work(other);
+  } finally {
+    await other.close();
+  }
+}
 
 function inSession(sessionId, body) {
   return { sessionId, body };
@@ -89,6 +104,63 @@ suite("sessions", () => {
     const held = { code: "SessionCannotBeLocked" };
     await atMost(PATIENCE, () => assert.rejects(client.acceptSession(queue, "A"), held));
     await receiver.completeMessage(await receiveOne(receiver));
+  });
+
+  judge("closing frees a session at once", async (client, queue) => {
+    for (let round = 0; round < 3; round += 1) {
+      const receiver = await client.acceptSession(queue, "A", BY_HAND);
+      await receiver.renewSessionLock();
+      await receiver.close();
+    }
+    const other = connect();
+    await other.acceptSession(queue, "A", BY_HAND);
+    await other.close();
+    await (await client.acceptSession(queue, "A", BY_HAND)).renewSessionLock();
+  });
+
+  judge("a session has its state without any message", async (client, queue) => {
+    const first = await client.acceptSession(queue, "A", BY_HAND);
+    const locked = first.sessionLockedUntilUtc - Date.now();
+    assert.ok(locked > 30_000 && locked < 61_000, `locked for ${locked} ms`);
+    await first.setSessionState("term 1");
+    await first.close();
+    await withAnother(async (other) => {
+      const second = await other.acceptSession(queue, "A", BY_HAND);
+      assert.equal(await second.getSessionState(), "term 1");
+    });
+  });
+
+  judge("who lost a session early cannot renew it nor see its state", async (client, queue) => {
+    const first = await client.acceptSession(queue, "A", BY_HAND);
+    await first.setSessionState("of the first");
+    await freeSession(queue, "A");
+    await withAnother(async (other) => {
+      const second = await other.acceptSession(queue, "A", BY_HAND);
+      assert.equal(await second.getSessionState(), "of the first");
+      const requests = [
+        () => first.renewSessionLock(),
+        () => first.getSessionState(),
+        () => first.setSessionState("too late"),
+      ];
+      for (const request of requests) {
+        await atMost(PATIENCE, () => assert.rejects(request(), LOST));
+      }
+      assert.equal(await second.getSessionState(), "of the first");
+      await second.renewSessionLock();
+    });
+  });
+
+  judge("a lapsed session goes to the next one with its state", async (client, queue) => {
+    const first = await client.acceptSession(queue, "A", BY_HAND);
+    await first.setSessionState("half way");
+    await sleep(first.sessionLockedUntilUtc - Date.now() + 500);
+    await withAnother(async (other) => {
+      const second = await other.acceptSession(queue, "A", BY_HAND);
+      const until = second.sessionLockedUntilUtc;
+      await atMost(PATIENCE, () => assert.rejects(first.renewSessionLock(), LOST));
+      assert.equal(await second.getSessionState(), "half way");
+      assert.ok((await second.renewSessionLock()) > until);
+    });
   });
 
   judge("waiting for a free session ends in time", async (_, queue) => {

@@ -105,6 +105,14 @@ export function sleep(milliseconds) {
   return new Promise((done) => setTimeout(done, Math.max(0, milliseconds)));
 }
 
+/** Takes a session from whoever holds it, who is not told. */
+export async function freeSession(queue, session) {
+  const [, host] = /Endpoint=sb:\/\/([^;/]+)/.exec(setting("BUS"));
+  const query = new URLSearchParams({ address: queue, session });
+  const answer = await fetch(`http://${host}/$emulator/free-session?${query}`, { method: "POST" });
+  assert.equal(answer.status, 204);
+}
+
 /** Opens a door of the local Graph for tests, such as /__users. */
 export async function door(method, path, body) {
   const answer = await fetch(setting("GRAPH_HTTP") + path, { method, body: body && JSON.stringify(body) });

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import time
+import urllib.parse
 import urllib.request
 from contextlib import contextmanager
 
@@ -74,6 +76,15 @@ def wait_until(condition, what):
             return found
         assert time.monotonic() < deadline, f"not in time: {what}"
         time.sleep(0.05)
+
+
+def free_session(queue, session):
+    """Takes a session from whoever holds it, who is not told."""
+    [host] = re.findall(r"Endpoint=sb://([^;/]+)", setting("BUS"))
+    query = urllib.parse.urlencode({"address": queue, "session": session})
+    request = urllib.request.Request(f"http://{host}/$emulator/free-session?{query}", method="POST")
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+        assert answer.status == 204
 
 
 def door(method, path, body=None):

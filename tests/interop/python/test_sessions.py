@@ -5,9 +5,14 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from azure.servicebus import NEXT_AVAILABLE_SESSION, ServiceBusMessage
-from azure.servicebus.exceptions import OperationTimeoutError, ServiceBusError, SessionCannotBeLockedError
+from azure.servicebus.exceptions import (
+    OperationTimeoutError,
+    ServiceBusError,
+    SessionCannotBeLockedError,
+    SessionLockLostError,
+)
 
-from support import PATIENCE, at_most, receive_one, send
+from support import PATIENCE, at_most, connect, free_session, receive_one, send
 
 
 def in_session(session, text):
@@ -76,6 +81,55 @@ def test_a_held_session_cannot_be_locked(client, queue):
             with client.get_queue_receiver(queue, session_id="A") as second:
                 receive_one(second)
         receiver.complete_message(receive_one(receiver))
+
+
+def test_closing_frees_a_session_at_once(client, queue):
+    for _ in range(3):
+        with client.get_queue_receiver(queue, session_id="A") as receiver:
+            receiver.session.renew_lock()
+    with connect() as other:
+        other.get_queue_receiver(queue, session_id="A").__enter__()
+    with client.get_queue_receiver(queue, session_id="A") as receiver:
+        receiver.session.renew_lock()
+
+
+def test_a_session_has_its_state_without_any_message(client, queue):
+    with client.get_queue_receiver(queue, session_id="A") as receiver:
+        locked = receiver.session.locked_until_utc - datetime.now(timezone.utc)
+        assert timedelta(seconds=30) < locked < timedelta(seconds=61)
+        receiver.session.set_state(b"term 1")
+    with connect() as other, other.get_queue_receiver(queue, session_id="A") as receiver:
+        assert receiver.session.get_state() == b"term 1"
+
+
+def test_who_lost_a_session_early_cannot_renew_it_nor_see_its_state(client, queue):
+    with client.get_queue_receiver(queue, session_id="A") as first, connect() as other:
+        first.session.set_state(b"of the first")
+        free_session(queue, "A")
+        with other.get_queue_receiver(queue, session_id="A") as second:
+            assert second.session.get_state() == b"of the first"
+            for request in (
+                first.session.renew_lock,
+                first.session.get_state,
+                lambda: first.session.set_state(b"too late"),
+            ):
+                with at_most(PATIENCE), pytest.raises(SessionLockLostError):
+                    request()
+            assert second.session.get_state() == b"of the first"
+            second.session.renew_lock()
+
+
+def test_a_lapsed_session_goes_to_the_next_one_with_its_state(client, queue):
+    with client.get_queue_receiver(queue, session_id="A") as first, connect() as other:
+        first.session.set_state(b"half way")
+        time.sleep((first.session.locked_until_utc - datetime.now(timezone.utc)).total_seconds() + 0.5)
+        with other.get_queue_receiver(queue, session_id="A") as second:
+            until = second.session.locked_until_utc
+            with at_most(PATIENCE), pytest.raises(SessionLockLostError):
+                first.session.renew_lock()
+            assert second.session.get_state() == b"half way"
+            assert second.session.locked_until_utc == until
+            assert second.session.renew_lock() > until
 
 
 def test_waiting_for_a_free_session_ends_in_time(client, queue):
