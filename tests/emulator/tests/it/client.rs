@@ -190,6 +190,17 @@ impl Client {
         }
     }
 
+    /// Drops what has come and was not looked at, and tells whether there was anything.
+    pub(crate) fn drop_unread(&mut self) -> bool {
+        let mut any = !self.input.is_empty();
+        self.input.clear();
+        let mut scrap = [0; 4_096];
+        while self.stream.try_read(&mut scrap).is_ok_and(|read| read > 0) {
+            any = true;
+        }
+        any
+    }
+
     /// Whether the server ends the connection without a word.
     pub(crate) async fn is_cut(&mut self) -> bool {
         loop {

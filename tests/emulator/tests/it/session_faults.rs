@@ -39,11 +39,13 @@ async fn a_silent_client_holds_its_session_until_the_lock_lapses() -> Result<()>
     assert_eq!(take(&mut first, 1).await?, None);
     let silenced = bus.silence_container("first");
     assert_eq!(silenced, [bus.session_holder("s", "x")?.expect("it is held").connection]);
+    first.drop_unread();
     ASK.send(&mut first).await?;
     assert_eq!(take(&mut second, 1).await?.as_deref(), Some(CANNOT_BE_LOCKED));
     assert_eq!(operations(&bus, silenced[0]), 0, "the renewal was not read");
     bus.skip_time(Duration::from_mins(1));
     assert_eq!(take(&mut second, 1).await?, None);
+    assert!(!first.drop_unread(), "the silent client was told something");
     let until = locked_until(&bus);
     bus.skip_time(Duration::from_secs(1));
     // The network is back: only now does the first one learn of all that, and its renewal comes far too late.
