@@ -103,7 +103,8 @@ fn the_lease_queue_has_sessions_and_is_not_the_queue_of_the_messages() {
     ] {
         let (intake, lease) = (queue_of(path, intake), queue_of(path, lease));
         assert!(intake.contains("requiressession: false"), "{path}: {intake}");
-        for wanted in ["requiressession: true", "lockduration: pt30s", "deadletteringonmessageexpiration: false"]
+        for wanted in
+            ["requiressession: true", "lockduration: pt30s", "deadletteringonmessageexpiration: false"]
         {
             assert!(lease.contains(wanted), "{path} lacks {wanted}: {lease}");
         }
@@ -172,7 +173,8 @@ fn the_image_is_built_from_all_that_it_needs() {
 #[test]
 fn the_container_gets_no_identity_that_may_manage_a_queue() {
     let text = read(BICEP);
-    let carried = text.split_once("userAssignedIdentities: {").and_then(|(_, rest)| rest.split_once("\n    }"));
+    let carried =
+        text.split_once("userAssignedIdentities: {").and_then(|(_, rest)| rest.split_once("\n    }"));
     let (carried, _) = carried.expect("identities of the app");
     assert_eq!(carried.trim(), "'${identity.id}': {}");
     // Azure Service Bus Data Owner, by its id.
