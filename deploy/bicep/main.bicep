@@ -1,5 +1,6 @@
-// contactsync on Azure: a queue, an identity that may receive from and send to it, the worker as a Container App that
-// scales by the length of the queue, its Graph secret in a Key Vault, and alerts.
+// contactsync on Azure: a queue, a second one by which the replicas agree which of them writes, an identity that may receive
+// from and send to the first and receive from the second, the worker as a Container App with a fixed number of replicas, its
+// Graph secret in a Key Vault, and alerts.
 //
 //   az deployment group create --resource-group RG --template-file main.bicep --parameters main.bicepparam
 
@@ -30,12 +31,15 @@ param usersClientSecretEnds int = 0
 
 param queueName string = 'contacts'
 
-@description('Largest number of replicas. Graph allows 20 writes a second to one app, and one replica can use them all: two give availability, more only contend.')
+@description('The queue with sessions by which the replicas agree which of them writes. It is always made.')
+param leaseQueueName string = 'contacts-lease'
+
+@description('How many replicas run, whatever the length of the queue: one writes, the others stand by and take over within seconds. Graph allows 20 writes a second to one app, and one replica can use them all, so more of them make nothing faster.')
 @minValue(1)
 @maxValue(5)
-param maxReplicas int = 2
+param replicas int = 2
 
-@description('Attribute of the user that guards against old changes, such as extensionAttribute15. Empty: none, which is safe with one replica only, and not across its restarts.')
+@description('Attribute of the user that guards against old changes, such as extensionAttribute15. Empty: none; then an older change that comes back after a restart or a takeover can overwrite a newer one.')
 param guardAttribute string
 
 @description('Id of an action group that alerts go to. Empty: alerts are shown in the portal only.')
@@ -48,7 +52,6 @@ var port = 9464
 // Built-in roles; their ids are the same in every tenant.
 var dataReceiver = '4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0'
 var dataSender = '69a216fc-b8fb-44d8-bc22-1f3c2cd27a39'
-var dataOwner = '090c5cfd-751d-490a-894a-3ce6f1109419'
 var keyVaultSecretsUser = '4633458b-17de-408a-b874-0445c86b69e6'
 
 // Standard, as Basic has no duplicate detection. Local authentication stays on, because Dataverse can only use a key.
@@ -85,6 +88,22 @@ resource queue 'Microsoft.ServiceBus/namespaces/queues@2024-01-01' = {
   }
 }
 
+// Its sessions are all that is used of it: the lock of one says which replica writes, its state what the next one must know.
+resource leaseQueue 'Microsoft.ServiceBus/namespaces/queues@2024-01-01' = {
+  parent: namespace
+  name: leaseQueueName
+  properties: {
+    // It can only be chosen when the queue is made.
+    requiresSession: true
+    // For so long a replica that vanished without closing its connection keeps the others from taking over.
+    lockDuration: 'PT30S'
+    // What expires here is of no use to anybody.
+    deadLetteringOnMessageExpiration: false
+    defaultMessageTimeToLive: 'P7D'
+    maxSizeInMegabytes: 1024
+  }
+}
+
 // The key that the service endpoint of Dataverse is given: it can send to this queue and do nothing else.
 resource dataverse 'Microsoft.ServiceBus/namespaces/queues/authorizationRules@2024-01-01' = {
   parent: queue
@@ -98,13 +117,6 @@ resource dataverse 'Microsoft.ServiceBus/namespaces/queues/authorizationRules@20
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
   name: name
-  location: location
-}
-
-// Reading the length of a queue takes the right Manage, which the worker itself must not have: the app carries this
-// identity, but identitySettings keeps its tokens from the container.
-resource scaler 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
-  name: '${name}-scaler'
   location: location
 }
 
@@ -129,13 +141,14 @@ resource send 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-resource measure 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(queue.id, scaler.id, dataOwner)
-  scope: queue
+// Listen covers the lock of a session and its state. Nothing is sent there.
+resource lease 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(leaseQueue.id, identity.id, dataReceiver)
+  scope: leaseQueue
   properties: {
-    principalId: scaler.properties.principalId
+    principalId: identity.properties.principalId
     principalType: 'ServicePrincipal'
-    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', dataOwner)
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', dataReceiver)
   }
 }
 
@@ -209,13 +222,12 @@ resource worker 'Microsoft.App/containerApps@2025-01-01' = {
     type: 'UserAssigned'
     userAssignedIdentities: {
       '${identity.id}': {}
-      '${scaler.id}': {}
     }
   }
   dependsOn: [
     receive
     send
-    measure
+    lease
     readSecret
     secret
   ]
@@ -223,14 +235,6 @@ resource worker 'Microsoft.App/containerApps@2025-01-01' = {
     environmentId: apps.id
     configuration: {
       activeRevisionsMode: 'Single'
-      // The scale rule alone uses that identity, outside of every container: whoever got into one could manage the
-      // queue with its tokens.
-      identitySettings: [
-        {
-          identity: scaler.id
-          lifecycle: 'None'
-        }
-      ]
       // No ingress: the worker takes its work from the queue.
       secrets: [
         {
@@ -241,7 +245,7 @@ resource worker 'Microsoft.App/containerApps@2025-01-01' = {
       ]
     }
     template: {
-      // Longer than pool.grace, in which the worker finishes what is under way.
+      // Longer than pool.grace, in which the worker finishes what is under way, and then hands over.
       terminationGracePeriodSeconds: 40
       containers: [
         {
@@ -262,6 +266,10 @@ resource worker 'Microsoft.App/containerApps@2025-01-01' = {
             {
               name: 'CONTACTSYNC__SERVICE_BUS__QUEUE'
               value: queue.name
+            }
+            {
+              name: 'CONTACTSYNC__REPLICAS__LEASE_QUEUE'
+              value: leaseQueue.name
             }
             {
               name: 'CONTACTSYNC__SERVICE_BUS__IDENTITY__KIND'
@@ -290,10 +298,6 @@ resource worker 'Microsoft.App/containerApps@2025-01-01' = {
             {
               name: 'CONTACTSYNC__GUARD__ATTRIBUTE'
               value: guardAttribute
-            }
-            {
-              name: 'CONTACTSYNC__GUARD__VERIFY_AFTER'
-              value: maxReplicas > 1 && !empty(guardAttribute) ? '10s' : '0s'
             }
             {
               name: 'CONTACTSYNC__HTTP__LISTEN'
@@ -341,24 +345,10 @@ resource worker 'Microsoft.App/containerApps@2025-01-01' = {
         }
       ]
       scale: {
-        // Never none: the first change after a quiet time would wait for a replica.
-        minReplicas: 1
-        maxReplicas: maxReplicas
-        rules: [
-          {
-            name: 'queue-length'
-            custom: {
-              type: 'azure-servicebus'
-              identity: scaler.id
-              metadata: {
-                namespace: namespace.name
-                queueName: queue.name
-                // Ten minutes of Graph's quota at one change a write.
-                messageCount: '12000'
-              }
-            }
-          }
-        ]
+        // A fixed number, and no rule: one replica writes however long the queue is, so more would only stand by. Never none,
+        // as the first change after a quiet time would wait for a replica.
+        minReplicas: replicas
+        maxReplicas: replicas
       }
     }
   }
@@ -428,6 +418,7 @@ resource alert 'Microsoft.Insights/metricAlerts@2018-03-01' = [for item in alert
 
 output namespaceName string = namespace.name
 output queueName string = queue.name
+output leaseQueueName string = leaseQueue.name
 output vaultName string = vault.name
 
 @description('What to ask for the connection string of the service endpoint: az servicebus queue authorization-rule keys list --name dataverse ...')

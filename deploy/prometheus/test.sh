@@ -10,5 +10,5 @@ if ! command -v promtool >/dev/null || ! command -v prometheus >/dev/null; then
     if command -v service >/dev/null; then service prometheus stop >/dev/null 2>&1 || true; fi
 fi
 promtool check rules deploy/prometheus/contactsync.rules.yaml
-promtool test rules deploy/prometheus/contactsync.test.yaml
+promtool test rules deploy/prometheus/*.test.yaml
 cargo run --quiet -p tests --bin monitoring

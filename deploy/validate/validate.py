@@ -35,13 +35,14 @@ CUSTOM = {
 GUID = "00000000-0000-0000-0000-000000000000"
 IDENTITY = {"tenant": "contoso.onmicrosoft.com", "clientId": GUID}
 BUS = {"namespace": "contoso", "tenant": GUID, "clientId": GUID}
+LEASE = BUS | {"leaseQueue": "contacts-lease"}
 
 PROMETHEUS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
 
-# Ways to install, each with the kinds of objects that it must make.
+# Ways to install, each with how many replicas run and the kinds of objects that it must make.
 ALWAYS = ["ConfigMap", "Deployment", "NetworkPolicy", "Service", "ServiceAccount"]
 INSTALLATIONS = {
-    "workload": ({"serviceBus": BUS, "identity": IDENTITY}, ALWAYS),
+    "workload": ({"serviceBus": BUS, "identity": IDENTITY}, 1, ALWAYS),
     "secret": (
         {
             "identity": IDENTITY | {"kind": "secret"},
@@ -53,13 +54,14 @@ INSTALLATIONS = {
                 ],
             },
         },
+        1,
         ALWAYS,
     ),
     "scaled": (
         {
-            "serviceBus": BUS,
+            "serviceBus": LEASE,
             "identity": IDENTITY,
-            "autoscaling": {"enabled": True, "identityId": GUID},
+            "scaleToZero": {"enabled": True, "identityId": GUID},
             "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
             "networkPolicy": {"metricsFrom": [PROMETHEUS]},
             "image": {"digest": "sha256:" + "0" * 64},
@@ -68,9 +70,14 @@ INSTALLATIONS = {
             "priorityClassName": "normal",
             "imagePullSecrets": [{"name": "registry"}],
         },
+        2,
         [*ALWAYS, "PodDisruptionBudget", "ScaledObject", "ServiceMonitor", "TriggerAuthentication"],
     ),
-    "replicas": ({"serviceBus": BUS, "identity": IDENTITY, "replicas": 2}, [*ALWAYS, "PodDisruptionBudget"]),
+    "standby": ({"serviceBus": LEASE, "identity": IDENTITY}, 2, [*ALWAYS, "PodDisruptionBudget"]),
+    "three": ({"serviceBus": LEASE, "identity": IDENTITY, "replicas": 3}, 3, [*ALWAYS, "PodDisruptionBudget"]),
+    # A lease queue and one replica: the way to the second one, and back.
+    "alone": ({"serviceBus": LEASE, "identity": IDENTITY, "replicas": 1}, 1, ALWAYS),
+    "stopped": ({"serviceBus": BUS, "identity": IDENTITY, "replicas": 0}, 0, ALWAYS),
     "bare": (
         {
             "serviceBus": BUS,
@@ -78,6 +85,7 @@ INSTALLATIONS = {
             "networkPolicy": {"enabled": False},
             "serviceAccount": {"create": False, "name": "mine"},
         },
+        1,
         ["ConfigMap", "Deployment", "Service"],
     ),
 }
@@ -88,10 +96,13 @@ REFUSED = [
     ({"serviceBus": BUS}, "identity.tenant: set that"),
     ({"serviceBus": {"namespace": "contoso"}, "identity": IDENTITY}, "serviceBus.clientId: set"),
     ({"serviceBus": BUS, "identity": IDENTITY | {"kind": "secret"}}, "identity.kind is secret"),
+    ({"serviceBus": BUS, "identity": IDENTITY, "replicas": 2}, "name it in serviceBus.leaseQueue, or run one"),
+    ({"serviceBus": BUS | {"leaseQueue": "Contacts"}, "identity": IDENTITY}, "serviceBus.leaseQueue: make a queue of its own"),
     (
-        {"serviceBus": BUS, "identity": IDENTITY, "autoscaling": {"minReplicas": 3}},
-        "must not be above autoscaling.maxReplicas",
+        {"serviceBus": LEASE, "identity": IDENTITY, "replicas": 0, "scaleToZero": {"enabled": True}},
+        "replicas: say how many run",
     ),
+    ({"serviceBus": BUS, "identity": IDENTITY, "autoscaling": {"enabled": True}}, "autoscaling"),
     ({"serviceBus": BUS, "identity": IDENTITY, "image": {"digest": "sha256:short"}}, "digest"),
     ({"serviceBus": BUS, "identity": IDENTITY, "replicsa": 2}, "replicsa"),
     ({"serviceBus": BUS, "identity": IDENTITY, "port": 80}, "port"),
@@ -124,7 +135,28 @@ def judge_object(manifest: dict) -> None:
     assert not strange, f"{manifest['kind']} has no {strange}"
 
 
-def judge_settings(name: str, objects: list[dict]) -> None:
+def judge_replicas(name: str, objects: list[dict], replicas: int) -> None:
+    """As many run as are promised, by whoever says how many, and never two at once that do not know which one writes."""
+    deployment = next(found["spec"] for found in objects if found["kind"] == "Deployment")
+    scaled = [found["spec"] for found in objects if found["kind"] == "ScaledObject"]
+    container = deployment["template"]["spec"]["containers"][0]
+    lease = any(variable["name"] == "CONTACTSYNC__REPLICAS__LEASE_QUEUE" for variable in container["env"])
+    # KEDA says how many instead of the Deployment, and may choose nothing between none and all.
+    assert ("replicas" in deployment) != bool(scaled), f"{name}: two say how many run"
+    said = {deployment.get("replicas")} if not scaled else set()
+    for one in scaled:
+        said |= {one["minReplicaCount"], one["maxReplicaCount"], one["fallback"]["replicas"]}
+    assert said == {replicas}, f"{name}: {said} replicas run, not {replicas}"
+    assert all(one["idleReplicaCount"] == 0 for one in scaled), f"{name}: {scaled}"
+    surge = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+    wanted = surge if lease else {"type": "Recreate"}
+    assert deployment["strategy"] == wanted, f"{name}: {deployment['strategy']}"
+    assert lease or replicas < 2, f"{name}: {replicas} replicas that do not know of each other"
+    places = [one["topologyKey"] for one in deployment["template"]["spec"]["topologySpreadConstraints"]]
+    assert places == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"], f"{name}: {places}"
+
+
+def judge_settings(name: str, objects: list[dict], replicas: int) -> None:
     """Hands the settings of a rendered Deployment to the real `contactsync check`, as the container would have them."""
     deployment = next(found for found in objects if found["kind"] == "Deployment")
     settings = next(found for found in objects if found["kind"] == "ConfigMap")["data"]["contactsync.toml"]
@@ -150,7 +182,11 @@ def judge_settings(name: str, objects: list[dict]) -> None:
             if key in secrets:
                 pathlib.Path(value).write_text(secrets[key])
         answer = subprocess.run(
-            [os.environ["CONTACTSYNC"], "check"], env=webhook | variables, capture_output=True, text=True, check=False
+            [os.environ["CONTACTSYNC"], "check", "--replicas", str(max(replicas, 1))],
+            env=webhook | variables,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert answer.returncode == 0, f"{name}: check says {answer.stdout}{answer.stderr}"
 
@@ -168,7 +204,7 @@ def judge_reach(name: str, objects: list[dict], values: dict) -> None:
 def judge_chart(folder: pathlib.Path) -> None:
     """Lints and renders every way to install, and keeps what was rendered for the tools that want files."""
     with helm.Chart.load(str(CHART)) as chart:
-        for name, (values, kinds) in INSTALLATIONS.items():
+        for name, (values, replicas, kinds) in INSTALLATIONS.items():
             report = helm.lint(str(CHART), values, strict=True)
             # Below 2 is advice: a chart that nobody browses needs no icon.
             complaints = [found for found in report["messages"] if found["severity"] >= 2]
@@ -182,7 +218,8 @@ def judge_chart(folder: pathlib.Path) -> None:
             for manifest in objects:
                 judge_object(manifest)
             judge_reach(name, objects, values)
-            judge_settings(name, objects)
+            judge_replicas(name, objects, replicas)
+            judge_settings(name, objects, replicas)
             fits = f"{len(objects)} objects fit Kubernetes {' and '.join(KUBERNETES)}"
             print(f"   chart, {name}: {fits}, and contactsync takes its settings")
         for values, words in REFUSED:

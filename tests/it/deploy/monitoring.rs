@@ -8,7 +8,7 @@ use worker::telemetry::catalogue;
 use super::read;
 
 const RULES: &str = "deploy/prometheus/contactsync.rules.yaml";
-const CASES: &str = "deploy/prometheus/contactsync.test.yaml";
+const CASES: [&str; 2] = ["deploy/prometheus/contactsync.test.yaml", "deploy/prometheus/seconds.test.yaml"];
 
 /// What stands behind `key` in the lines of a file.
 fn values<'a>(text: &'a str, key: &str) -> BTreeSet<&'a str> {
@@ -32,7 +32,7 @@ fn queries() -> Vec<String> {
 
 #[test]
 fn every_alert_has_its_entry_in_the_runbook_and_its_cases() {
-    let (rules, cases, runbook) = (read(RULES), read(CASES), read("deploy/runbook.md"));
+    let (rules, cases, runbook) = (read(RULES), CASES.map(read).concat(), read("deploy/runbook.md"));
     let alerts = values(&rules, "alert:");
     assert!(alerts.len() >= 10, "the search finds too little: {alerts:?}");
     let (_, section) = runbook.split_once("\n## Alerts\n").expect("a section about alerts");
@@ -47,7 +47,7 @@ fn every_alert_has_its_entry_in_the_runbook_and_its_cases() {
 
 #[test]
 fn every_case_shows_an_alert_fire_and_stay_quiet() {
-    let cases = read(CASES);
+    let cases = CASES.map(read).concat();
     for alert in values(&read(RULES), "alert:") {
         let mut checks =
             cases.split("- eval_time:").filter(|check| check.contains(&format!("alertname: {alert}\n")));
@@ -75,6 +75,14 @@ fn what_every_replica_tells_alike_is_never_summed() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn nothing_is_averaged_over_replicas() {
+    for query in queries().into_iter().chain([read(RULES)]) {
+        // Those that stand by tell zeros.
+        assert!(!query.contains("avg"), "{query}");
     }
 }
 

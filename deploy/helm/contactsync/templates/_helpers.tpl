@@ -25,6 +25,12 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- else }}{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
 
+{{- /* How many run: what was chosen, or a second one where it can stand by. */}}
+{{- define "contactsync.replicas" -}}
+{{- if kindIs "invalid" .Values.replicas }}{{ empty .Values.serviceBus.leaseQueue | ternary 1 2 }}
+{{- else }}{{ .Values.replicas | int }}{{ end }}
+{{- end }}
+
 {{- /* Whether a token of the cluster is needed at all. */}}
 {{- define "contactsync.workloadIdentity" -}}
 {{- if or .Values.serviceBus.namespace (eq .Values.identity.kind "workload") }}true{{ end }}
@@ -57,11 +63,18 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if and .Values.existingSecret.keys (not .Values.existingSecret.name) }}
 {{- $wrong = append $wrong "existingSecret.name: say which Secret has the keys" }}
 {{- end }}
-{{- if and .Values.autoscaling.enabled (not .Values.serviceBus.namespace) }}
-{{- $wrong = append $wrong "autoscaling.enabled: KEDA reads the length of the queue by identity, which wants serviceBus.namespace" }}
+{{- $replicas := include "contactsync.replicas" . | int }}
+{{- if and (gt $replicas 1) (not .Values.serviceBus.leaseQueue) }}
+{{- $wrong = append $wrong (printf "replicas: %d would write to the same users and share a quota without knowing of each other; make a queue with sessions and name it in serviceBus.leaseQueue, or run one" $replicas) }}
 {{- end }}
-{{- if gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas) }}
-{{- $wrong = append $wrong "autoscaling.minReplicas: must not be above autoscaling.maxReplicas" }}
+{{- if eq (lower .Values.serviceBus.leaseQueue) (lower .Values.serviceBus.queue) }}
+{{- $wrong = append $wrong "serviceBus.leaseQueue: make a queue of its own, with sessions; the one that Dataverse posts to cannot have them" }}
+{{- end }}
+{{- if and .Values.scaleToZero.enabled (not .Values.serviceBus.namespace) }}
+{{- $wrong = append $wrong "scaleToZero.enabled: KEDA reads the length of the queue by identity, which wants serviceBus.namespace" }}
+{{- end }}
+{{- if and .Values.scaleToZero.enabled (lt $replicas 1) }}
+{{- $wrong = append $wrong "replicas: say how many run while messages wait, as scaleToZero is enabled" }}
 {{- end }}
 {{- if and .Values.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) }}
 {{- $wrong = append $wrong "networkPolicy.metricsFrom: name the pods of Prometheus, as serviceMonitor is enabled; nobody else may read /metrics" }}
