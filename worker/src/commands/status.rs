@@ -96,8 +96,7 @@ impl Scout {
             SampleLimits::PERSON,
             clock::now,
         );
-        let queue = format!("{} at {}", bus.source, bus.endpoint.authority());
-        let worker = worker(&settings, args, clients)?;
+        let (queue, worker) = (bus.to_string(), worker(&settings, args, clients)?);
         Ok(Self { bus: settings.bus, queue, reader, worker })
     }
 

@@ -29,6 +29,20 @@ pub struct Bus {
     pub admin: Url,
 }
 
+impl Bus {
+    /// Where it is on the network, as `host:port`.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        self.endpoint.authority()
+    }
+}
+
+impl fmt::Display for Bus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.source, self.authority())
+    }
+}
+
 /// With what right the worker receives and sends.
 pub enum Access {
     /// A shared access key or signature.

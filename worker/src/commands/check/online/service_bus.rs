@@ -40,7 +40,7 @@ pub(super) async fn probes(settings: &Settings, clients: &Clients) -> (Vec<Probe
             matches!(error, servicebus::Error::Refused { doing, .. } if *doing != "putting a token")
         }
     };
-    let place = settings.bus.endpoint.authority();
+    let place = settings.bus.authority();
     if reached {
         probes.push(Probe::good(SERVICE, format!("{place} answers")));
     }
