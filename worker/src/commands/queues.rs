@@ -44,10 +44,10 @@ impl Queues {
         let clients = wiring::clients(&settings.connection)?;
         let main = wiring::queue_settings(settings, &clients);
         let dead = main.clone().dead_letters();
-        let mut target = main;
-        if let Some(to) = to {
-            (target.entity, target.target) = (to.into(), to.into());
-        }
+        let target = match to {
+            Some(to) => main.towards(to),
+            None => main,
+        };
         Ok(Self {
             looking: wiring::queue_without_intake(&dead)?,
             target: Arc::new(wiring::queue_without_intake(&target)?),
