@@ -61,9 +61,13 @@ pub(crate) fn admin(bus: &Bus, clients: &Clients) -> AdminClient {
     admin_by(bus, clients, bus_tokens(bus, clients))
 }
 
-/// The same with tokens that others use too.
+/// The same by the tokens that the queue is reached with: one identity needs no second one.
 #[must_use]
-pub(crate) fn admin_by(bus: &Bus, clients: &Clients, tokens: Arc<dyn TokenSource>) -> AdminClient {
+pub(super) fn admin_beside(queue: &QueueSettings, bus: &Bus, clients: &Clients) -> AdminClient {
+    admin_by(bus, clients, Arc::clone(&queue.tokens))
+}
+
+fn admin_by(bus: &Bus, clients: &Clients, tokens: Arc<dyn TokenSource>) -> AdminClient {
     AdminClient::new(
         clients.http.to(&bus.admin).clone(),
         &bus.admin,

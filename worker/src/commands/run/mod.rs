@@ -112,8 +112,7 @@ fn read_queue(
     if interval.is_zero() {
         return;
     }
-    // By the tokens that the queue is reached with: one identity needs no second one.
-    let admin = || wiring::admin_by(&settings.bus, clients, Arc::clone(&way.tokens));
+    let admin = || wiring::admin_beside(way, &settings.bus, clients);
     tokio::spawn(admin().get_acquainted());
     let (queue, dead_letters) = (Arc::new(queue.browser()), Arc::new(queue.dead_letter_browser()));
     let reader = Reader::new(admin(), queue, dead_letters, SampleLimits::GAUGES, clock::now);
