@@ -47,7 +47,16 @@ const SERVICE_BUS: Table = Table {
     layers: &[
         &["amqp", "admin"],
         &["delivery", "peek"],
-        &["confirm", "connection_string", "counts", "link_state", "message", "tls", "transport"],
+        &[
+            "confirm",
+            "connection_string",
+            "counts",
+            "link_state",
+            "message",
+            "messaging_system",
+            "tls",
+            "transport",
+        ],
         &["sas"],
         &["token"],
         &["error"],

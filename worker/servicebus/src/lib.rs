@@ -14,6 +14,7 @@ mod delivery;
 mod error;
 mod link_state;
 mod message;
+mod messaging_system;
 mod peek;
 mod sas;
 mod token;
@@ -42,6 +43,7 @@ pub use link_state::LinkState;
 pub use message::{
     ApplicationProperties, ApplicationValue, Damage, Message, Outgoing, Peeked, PeekedState, UnreadableBody,
 };
+pub use messaging_system::MessagingSystem;
 pub use peek::{Peek, Walk, browse, last};
 pub use sas::SasKey;
 use shared::ids::LockToken;
@@ -77,6 +79,9 @@ pub trait Queue: Peek {
     /// How long a lock lasts from when it was taken or renewed; too short rather than too long while it is not known
     /// exactly. The expiry time that the service reports is not exposed: it is a time of another clock.
     fn lock_length(&self) -> Duration;
+
+    /// What metrics and traces call the system that it belongs to.
+    fn system(&self) -> MessagingSystem;
 
     /// Sends a message and waits until the service confirms it.
     async fn send(&self, message: Outgoing) -> Result<(), Error>;

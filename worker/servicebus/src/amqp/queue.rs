@@ -27,7 +27,7 @@ use super::{
     settler::{AmqpSettler, Command, Locks},
 };
 use crate::{
-    Peek, Queue,
+    MessagingSystem, Peek, Queue,
     delivery::Delivery,
     error::{Error, RenewError},
     link_state::LinkState,
@@ -184,6 +184,10 @@ impl Queue for AmqpQueue {
 
     fn lock_length(&self) -> Duration {
         self.namespace.lock_length()
+    }
+
+    fn system(&self) -> MessagingSystem {
+        MessagingSystem::SERVICE_BUS
     }
 
     async fn send(&self, message: Outgoing) -> Result<(), Error> {

@@ -5,7 +5,7 @@ pub(super) mod preview;
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context, ensure};
-use servicebus::{LinkState, clock};
+use servicebus::{LinkState, MessagingSystem, Queue, clock};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
@@ -64,13 +64,12 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     let clients = wiring::clients(&settings.connection)?;
     let way = wiring::queue_settings(&settings, &clients);
     let queue = Arc::new(wiring::queue(&way).context("the queue cannot be opened")?);
-    let (tracer, spans) = settings.telemetry.otlp.as_ref().map(|otlp| Tracer::new(otlp.trace_ratio)).unzip();
-    let observer = observer(&settings, queue.state(), tracer).with_times(Arc::clone(&clients.times));
+    let system = queue.system();
+    let otlp = settings.telemetry.otlp.as_ref();
+    let (tracer, spans) = otlp.map(|otlp| Tracer::new(otlp.trace_ratio, system)).unzip();
+    let observer = observer(&settings, system, queue.state(), tracer).with_times(Arc::clone(&clients.times));
     let observer = Arc::new(observer);
-    let export = settings
-        .telemetry
-        .otlp
-        .as_ref()
+    let export = otlp
         .zip(spans)
         .map(|(otlp, spans)| Export::start(clients.http.clone(), otlp, Arc::clone(&observer), spans));
     read_queue(&settings, &clients, &way, &queue, &observer);
@@ -122,9 +121,15 @@ fn read_queue(
     }));
 }
 
-fn observer(settings: &Settings, link: watch::Receiver<LinkState>, tracer: Option<Tracer>) -> Observer {
+fn observer(
+    settings: &Settings,
+    system: MessagingSystem,
+    link: watch::Receiver<LinkState>,
+    tracer: Option<Tracer>,
+) -> Observer {
     let root = &settings.graph.root;
     let constants = Constants {
+        system,
         destination: settings.bus.source.address(),
         server: root.host_str().unwrap_or_default().into(),
         port: root.port_or_known_default().unwrap_or_default(),

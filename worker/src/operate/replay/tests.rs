@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use servicebus::{
-    Delivery, Error, Message, Outgoing, Peek, Peeked, PeekedState, Queue, RenewError, Settle, SettleError,
+    Delivery, Error, Message, MessagingSystem, Outgoing, Peek, Peeked, PeekedState, Queue, RenewError, Settle, SettleError,
     Settlement,
 };
 use shared::{
@@ -145,6 +145,10 @@ impl Queue for Side {
 
     fn lock_length(&self) -> Duration {
         Duration::from_mins(1)
+    }
+
+    fn system(&self) -> MessagingSystem {
+        MessagingSystem::SERVICE_BUS
     }
 
     async fn send(&self, message: Outgoing) -> Result<(), Error> {

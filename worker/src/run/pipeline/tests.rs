@@ -6,7 +6,7 @@ use std::{path::Path, sync::Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use servicebus::{Message, Outgoing, Peek, Peeked, RenewError, Settle as Settles, SettleError, Settlement};
+use servicebus::{Message, MessagingSystem, Outgoing, Peek, Peeked, RenewError, Settle as Settles, SettleError, Settlement};
 use shared::{
     engine::{Failures, Intake, Planned},
     ids::{ContactId, SequenceNumber},
@@ -67,6 +67,10 @@ impl Queue for Shelf {
 
     fn lock_length(&self) -> Duration {
         Duration::from_mins(1)
+    }
+
+    fn system(&self) -> MessagingSystem {
+        MessagingSystem::SERVICE_BUS
     }
 
     async fn send(&self, _: Outgoing) -> Result<(), servicebus::Error> {
