@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use servicebus::{
-    Delivery, Error, Message, MessagingSystem, Outgoing, Peek, Peeked, PeekedState, Queue, RenewError, Settle, SettleError,
-    Settlement,
+    Delivery, Error, Message, MessagingSystem, Outgoing, Peek, Peeked, PeekedState, Queue, RefusalKind,
+    RenewError, Settle, SettleError, Settlement,
 };
 use shared::{
     class::Class,
@@ -159,6 +159,7 @@ impl Queue for Side {
                 doing: "sending",
                 condition: "size".into(),
                 description: "".into(),
+                kind: RefusalKind::Other,
                 class,
             });
         }

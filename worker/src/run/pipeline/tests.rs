@@ -6,7 +6,10 @@ use std::{path::Path, sync::Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use servicebus::{Message, MessagingSystem, Outgoing, Peek, Peeked, RenewError, Settle as Settles, SettleError, Settlement};
+use servicebus::{
+    Message, MessagingSystem, Outgoing, Peek, Peeked, RefusalKind, RenewError, Settle as Settles,
+    SettleError, Settlement,
+};
 use shared::{
     engine::{Failures, Intake, Planned},
     ids::{ContactId, SequenceNumber},
@@ -80,7 +83,8 @@ impl Queue for Shelf {
     async fn schedule(&self, message: Outgoing, _: Timestamp) -> Result<(), servicebus::Error> {
         if let Some(class) = self.refusal {
             let (condition, description) = ("amqp:some-condition".into(), "in a test".into());
-            return Err(servicebus::Error::Refused { doing: "sending", condition, description, class });
+            let kind = RefusalKind::Other;
+            return Err(servicebus::Error::Refused { doing: "sending", condition, description, kind, class });
         }
         self.record.copies.lock().expect("no panic under the lock").push(message);
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use servicebus::{self, LinkState, Peek, Queue, Walk, admin};
+use servicebus::{self, LinkState, Peek, Queue, RefusalKind, Walk, admin};
 use shared::{ids::UserId, plan::Planner, reason::chain};
 
 use super::super::super::wiring::{self, ServiceBusQueue};
@@ -36,9 +36,8 @@ pub(super) async fn probes(settings: &Settings, clients: &Clients) -> (Vec<Probe
     let listening = ready(&queue).await;
     let reached = match &listening {
         Ok(()) => true,
-        Err(error) => {
-            matches!(error, servicebus::Error::Refused { doing, .. } if *doing != "putting a token")
-        }
+        Err(servicebus::Error::Refused { kind, .. }) => *kind != RefusalKind::Token,
+        Err(_) => false,
     };
     let place = settings.bus.authority();
     if reached {
@@ -100,7 +99,7 @@ fn failed(right: &'static str, entity: &str, place: &str, error: &servicebus::Er
         servicebus::Error::Timeout { .. } => NetworkFault::Silent.probe(SERVICE, place, &chain(error)),
         servicebus::Error::Connection { .. } => NetworkFault::of(error).probe(SERVICE, place, &chain(error)),
         servicebus::Error::Token { .. } => Probe::failed(TOKEN, chain(error), ""),
-        servicebus::Error::Refused { doing: "putting a token", description, .. }
+        servicebus::Error::Refused { kind: RefusalKind::Token, description, .. }
             if description.to_ascii_lowercase().contains("expired") =>
         {
             Probe::failed(
@@ -110,38 +109,38 @@ fn failed(right: &'static str, entity: &str, place: &str, error: &servicebus::Er
                  so put a new one into it",
             )
         }
-        servicebus::Error::Refused { doing: "putting a token", condition, .. } => Probe::failed(
+        servicebus::Error::Refused { kind: RefusalKind::Token, condition, .. } => Probe::failed(
             TOKEN,
             format!("service bus does not accept the token ({condition})"),
             "copy the connection string again: the key was replaced, or the rule is another queue's; with Entra, give \
              the identity the roles Azure Service Bus Data Receiver and Data Sender",
         ),
-        servicebus::Error::Refused { condition, .. } => refused(right, entity, condition, error),
+        servicebus::Error::Refused { kind, .. } => refused(right, entity, *kind, error),
         _ => Probe::failed(SERVICE, chain(error), ""),
     }
 }
 
-fn refused(right: &'static str, entity: &str, condition: &str, error: &servicebus::Error) -> Probe {
+fn refused(right: &'static str, entity: &str, kind: RefusalKind, error: &servicebus::Error) -> Probe {
     let (what, role) = if right == LISTEN {
         ("listen at", "Listen, or the identity the role Azure Service Bus Data Receiver")
     } else {
         ("send to", "Send, or the identity the role Azure Service Bus Data Sender")
     };
-    match condition {
-        "amqp:not-found" => Probe::failed(
+    match kind {
+        RefusalKind::NotFound => Probe::failed(
             right,
             format!("there is no {entity} in this namespace"),
             "make it, or correct service_bus.queue, or topic and subscription",
         ),
-        "amqp:unauthorized-access" | "com.microsoft:auth-failed" => Probe::failed(
+        RefusalKind::Denied => Probe::failed(
             right,
             format!("the credential may not {what} {entity}"),
             &format!("give the rule the right {role}"),
         ),
-        "com.microsoft:entity-disabled" => {
+        RefusalKind::Disabled => {
             Probe::failed(right, format!("{entity} is disabled"), "set its status to Active")
         }
-        _ => Probe::failed(right, chain(error), ""),
+        RefusalKind::Token | RefusalKind::Other => Probe::failed(right, chain(error), ""),
     }
 }
 
