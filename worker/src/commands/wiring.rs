@@ -36,10 +36,10 @@ pub(super) type ServiceBusQueue = AmqpQueue;
 /// How to reach the queue of the settings.
 pub(super) fn queue_settings(settings: &Settings, clients: &Clients) -> QueueSettings {
     let bus = &settings.bus;
-    let tokens = bus_tokens(bus, clients);
-    let mut queue = QueueSettings::new(bus.endpoint.clone(), tokens, &bus.source.address(), clock::now);
+    let (endpoint, tokens) = (bus.namespace.endpoint.clone(), bus_tokens(bus, clients));
+    let mut queue = QueueSettings::new(endpoint, tokens, &bus.source.address(), clock::now);
     queue.target = bus.source.target().into();
-    queue.way = bus.way.clone();
+    queue.way = bus.namespace.way.clone();
     queue.ca_file.clone_from(&settings.connection.ca_file);
     queue.times = Arc::clone(&clients.times);
     queue
@@ -68,19 +68,15 @@ pub(super) fn admin_beside(queue: &QueueSettings, bus: &Bus, clients: &Clients) 
 }
 
 fn admin_by(bus: &Bus, clients: &Clients, tokens: Arc<dyn TokenSource>) -> AdminClient {
-    AdminClient::new(
-        clients.http.to(&bus.admin).clone(),
-        &bus.admin,
-        &bus.source.address(),
-        tokens,
-        clock::now,
-    )
-    .telling(Arc::clone(&clients.times))
+    let root = &bus.namespace.admin;
+    let http = clients.http.to(root).clone();
+    AdminClient::new(http, root, &bus.source.address(), tokens, clock::now)
+        .telling(Arc::clone(&clients.times))
 }
 
 /// Tokens for Service Bus, by a shared key or by Entra.
 pub(crate) fn bus_tokens(bus: &Bus, clients: &Clients) -> Arc<dyn TokenSource> {
-    match &bus.access {
+    match &bus.namespace.access {
         Access::Shared(credential) => credential.source(),
         Access::Stored(stored) => Arc::new(stored.clone()),
         Access::Entra { identity, audience } => {
