@@ -4,7 +4,7 @@ use std::{sync::Arc, vec};
 
 use anyhow::Context;
 use jiff::Timestamp;
-use servicebus::{Message, Peek, Peeked, Queue, Walk, clock};
+use servicebus::{Message, Peek, Peeked, Queue, Walk, admin, clock};
 use shared::{ids::SequenceNumber, plan::Planner};
 
 use super::{
@@ -59,7 +59,7 @@ impl Queues {
 
     /// The dead letters, to be received. How long their locks hold is asked beside, so that it is known soon.
     pub(super) fn receiving(&self, settings: &Settings) -> anyhow::Result<ServiceBusQueue> {
-        tokio::spawn(wiring::admin(&settings.bus, &self.clients).get_acquainted());
+        tokio::spawn(admin::get_acquainted(wiring::admin(&settings.bus, &self.clients)));
         wiring::queue(&self.dead).context("the dead-letter queue cannot be opened")
     }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Context;
 use servicebus::{
     TokenSource,
-    admin::AdminClient,
+    admin::{AdminClient, Describe},
     amqp::{self, AmqpQueue},
     clock,
 };
@@ -57,25 +57,25 @@ pub(super) fn queue_without_intake(settings: &QueueSettings) -> anyhow::Result<S
 
 /// The management interface of the namespace, to ask about our queue or subscription.
 #[must_use]
-pub(crate) fn admin(bus: &Bus, clients: &Clients) -> AdminClient {
+pub(crate) fn admin(bus: &Bus, clients: &Clients) -> Arc<dyn Describe> {
     admin_by(bus, clients, bus_tokens(bus, clients))
 }
 
 /// The same by the tokens that the queue is reached with: one identity needs no second one.
 #[must_use]
-pub(super) fn admin_beside(queue: &QueueSettings, bus: &Bus, clients: &Clients) -> AdminClient {
+pub(super) fn admin_beside(queue: &QueueSettings, bus: &Bus, clients: &Clients) -> Arc<dyn Describe> {
     admin_by(bus, clients, Arc::clone(&queue.tokens))
 }
 
-fn admin_by(bus: &Bus, clients: &Clients, tokens: Arc<dyn TokenSource>) -> AdminClient {
+fn admin_by(bus: &Bus, clients: &Clients, tokens: Arc<dyn TokenSource>) -> Arc<dyn Describe> {
     let root = &bus.namespace.admin;
     let http = clients.http.to(root).clone();
-    AdminClient::new(http, root, &bus.source.address(), tokens, clock::now)
-        .telling(Arc::clone(&clients.times))
+    let client = AdminClient::new(http, root, &bus.source.address(), tokens, clock::now);
+    Arc::new(client.telling(Arc::clone(&clients.times)))
 }
 
 /// Tokens for Service Bus, by a shared key or by Entra.
-pub(crate) fn bus_tokens(bus: &Bus, clients: &Clients) -> Arc<dyn TokenSource> {
+fn bus_tokens(bus: &Bus, clients: &Clients) -> Arc<dyn TokenSource> {
     match &bus.namespace.access {
         Access::Shared(credential) => credential.source(),
         Access::Stored(stored) => Arc::new(stored.clone()),

@@ -5,7 +5,7 @@ pub(super) mod preview;
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context, ensure};
-use servicebus::{LinkState, MessagingSystem, Queue, clock};
+use servicebus::{LinkState, MessagingSystem, Queue, admin, clock};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
@@ -111,10 +111,10 @@ fn read_queue(
     if interval.is_zero() {
         return;
     }
-    let admin = || wiring::admin_beside(way, &settings.bus, clients);
-    tokio::spawn(admin().get_acquainted());
+    let admin = wiring::admin_beside(way, &settings.bus, clients);
+    tokio::spawn(admin::get_acquainted(Arc::clone(&admin)));
     let (queue, dead_letters) = (Arc::new(queue.browser()), Arc::new(queue.dead_letter_browser()));
-    let reader = Reader::new(admin(), queue, dead_letters, SampleLimits::GAUGES, clock::now);
+    let reader = Reader::new(admin, queue, dead_letters, SampleLimits::GAUGES, clock::now);
     let observer = Arc::clone(observer);
     tokio::spawn(backlog::poll(reader, PollInterval::new(interval), move |reading| {
         observer.metrics.queue.send_replace(reading);
