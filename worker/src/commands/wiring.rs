@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use servicebus::{
-    TokenSource,
+    Queue, TokenSource,
     admin::{AdminClient, Describe},
     amqp::{self, AmqpQueue},
     clock,
@@ -28,10 +28,8 @@ pub(crate) fn clients(connection: &settings::Connection) -> anyhow::Result<Clien
     Ok(Clients::new(http_client::Client::new(timeouts, connection.ca_file.as_deref())?))
 }
 
-/// How to reach a queue.
+/// How to reach a queue. Nothing else names the protocol.
 pub(super) type QueueSettings = amqp::Settings;
-/// A queue as commands use it. Nothing else names the protocol by which it is reached.
-pub(super) type ServiceBusQueue = AmqpQueue;
 
 /// How to reach the queue of the settings.
 pub(super) fn queue_settings(settings: &Settings, clients: &Clients) -> QueueSettings {
@@ -46,13 +44,13 @@ pub(super) fn queue_settings(settings: &Settings, clients: &Clients) -> QueueSet
 }
 
 /// The queue, being received from.
-pub(super) fn queue(settings: &QueueSettings) -> Result<ServiceBusQueue, servicebus::Error> {
-    AmqpQueue::open(settings)
+pub(super) fn queue(settings: &QueueSettings) -> Result<Arc<dyn Queue>, servicebus::Error> {
+    Ok(Arc::new(AmqpQueue::open(settings)?))
 }
 
 /// The queue for sending and looking only.
-pub(super) fn queue_without_intake(settings: &QueueSettings) -> anyhow::Result<ServiceBusQueue> {
-    AmqpQueue::open_without_intake(settings).context("the queue cannot be opened")
+pub(super) fn queue_without_intake(settings: &QueueSettings) -> anyhow::Result<Arc<dyn Queue>> {
+    Ok(Arc::new(AmqpQueue::open_without_intake(settings).context("the queue cannot be opened")?))
 }
 
 /// The management interface of the namespace, to ask about our queue or subscription.

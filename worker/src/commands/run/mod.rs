@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, sync::watch};
 
 use super::{
     runtime::{runtime, stop_signal},
-    wiring::{self, QueueSettings, ServiceBusQueue},
+    wiring::{self, QueueSettings},
 };
 use crate::{
     commands::global::Global,
@@ -63,7 +63,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     };
     let clients = wiring::clients(&settings.connection)?;
     let way = wiring::queue_settings(&settings, &clients);
-    let queue = Arc::new(wiring::queue(&way).context("the queue cannot be opened")?);
+    let queue = wiring::queue(&way).context("the queue cannot be opened")?;
     let system = queue.system();
     let otlp = settings.telemetry.otlp.as_ref();
     let (tracer, spans) = otlp.map(|otlp| Tracer::new(otlp.trace_ratio, system)).unzip();
@@ -72,7 +72,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     let export = otlp
         .zip(spans)
         .map(|(otlp, spans)| Export::start(clients.http.clone(), otlp, Arc::clone(&observer), spans));
-    read_queue(&settings, &clients, &way, &queue, &observer);
+    read_queue(&settings, &clients, &way, &*queue, &observer);
     let (directory, tokens) = wiring::observed_directory(&settings, clients, &observer);
     let probes = settings.throttle.probes;
     tokio::spawn(async move { tokens.warm_up(probes).await });
@@ -104,7 +104,7 @@ fn read_queue(
     settings: &Settings,
     clients: &Clients,
     way: &QueueSettings,
-    queue: &ServiceBusQueue,
+    queue: &dyn Queue,
     observer: &Arc<Observer>,
 ) {
     let interval = settings.telemetry.queue_interval;
@@ -113,7 +113,7 @@ fn read_queue(
     }
     let admin = wiring::admin_beside(way, &settings.bus, clients);
     tokio::spawn(admin::get_acquainted(Arc::clone(&admin)));
-    let (queue, dead_letters) = (Arc::new(queue.browser()), Arc::new(queue.dead_letter_browser()));
+    let (queue, dead_letters) = (queue.browser(), queue.dead_letter_browser());
     let reader = Reader::new(admin, queue, dead_letters, SampleLimits::GAUGES, clock::now);
     let observer = Arc::clone(observer);
     tokio::spawn(backlog::poll(reader, PollInterval::new(interval), move |reading| {

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use servicebus::{
-    Delivery, Error, Message, MessagingSystem, Outgoing, Peek, Peeked, PeekedState, Queue, RefusalKind,
-    RenewError, Settle, SettleError, Settlement,
+    Delivery, Error, LinkState, Message, MessagingSystem, Outgoing, Peek, Peeked, PeekedState, Queue,
+    RefusalKind, RenewError, Settle, SettleError, Settlement,
 };
 use shared::{
     class::Class,
@@ -145,6 +145,22 @@ impl Queue for Side {
 
     fn lock_length(&self) -> Duration {
         Duration::from_mins(1)
+    }
+
+    fn state(&self) -> watch::Receiver<LinkState> {
+        watch::channel(LinkState::Ready).1
+    }
+
+    fn browser(&self) -> Arc<dyn Peek> {
+        unreachable!("who is tested looks into the queue itself")
+    }
+
+    fn dead_letter_browser(&self) -> Arc<dyn Peek> {
+        unreachable!("who is tested looks into the queue itself")
+    }
+
+    async fn attach_sender(&self) -> Result<(), Error> {
+        Ok(())
     }
 
     fn system(&self) -> MessagingSystem {

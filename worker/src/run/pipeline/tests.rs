@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use servicebus::{
-    Message, MessagingSystem, Outgoing, Peek, Peeked, RefusalKind, RenewError, Settle as Settles,
+    LinkState, Message, MessagingSystem, Outgoing, Peek, Peeked, RefusalKind, RenewError, Settle as Settles,
     SettleError, Settlement,
 };
 use shared::{
@@ -70,6 +70,22 @@ impl Queue for Shelf {
 
     fn lock_length(&self) -> Duration {
         Duration::from_mins(1)
+    }
+
+    fn state(&self) -> watch::Receiver<LinkState> {
+        watch::channel(LinkState::Ready).1
+    }
+
+    fn browser(&self) -> Arc<dyn Peek> {
+        unreachable!("who is tested looks into the queue itself")
+    }
+
+    fn dead_letter_browser(&self) -> Arc<dyn Peek> {
+        unreachable!("who is tested looks into the queue itself")
+    }
+
+    async fn attach_sender(&self) -> Result<(), servicebus::Error> {
+        Ok(())
     }
 
     fn system(&self) -> MessagingSystem {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use servicebus::{self, LinkState, Peek, Queue, RefusalKind, Walk, admin};
 use shared::{ids::UserId, plan::Planner, reason::chain};
 
-use super::super::super::wiring::{self, ServiceBusQueue};
+use super::super::super::wiring;
 use crate::{
     identity::Clients,
     preview::waiting::{Sample, WAITING},
@@ -33,7 +33,7 @@ pub(super) async fn probes(settings: &Settings, clients: &Clients) -> (Vec<Probe
     };
     let mut users = BTreeSet::new();
     let mut probes = Vec::new();
-    let listening = ready(&queue).await;
+    let listening = ready(&*queue).await;
     let reached = match &listening {
         Ok(()) => true,
         Err(servicebus::Error::Refused { kind, .. }) => *kind != RefusalKind::Token,
@@ -55,7 +55,7 @@ pub(super) async fn probes(settings: &Settings, clients: &Clients) -> (Vec<Probe
             Err(error) => failed(SEND, target, &place, &error),
         });
         probes.extend(described(settings, clients, &address).await);
-        let (waiting, meant) = waiting(&queue, &settings.planner).await;
+        let (waiting, meant) = waiting(&*queue, &settings.planner).await;
         probes.extend(waiting);
         users = meant;
     } else {
@@ -66,7 +66,7 @@ pub(super) async fn probes(settings: &Settings, clients: &Clients) -> (Vec<Probe
 }
 
 /// What the messages that wait say about the settings, and which users they mean. They are looked at and not taken.
-async fn waiting(queue: &impl Peek, planner: &Planner) -> (Vec<Probe>, BTreeSet<UserId>) {
+async fn waiting(queue: &dyn Peek, planner: &Planner) -> (Vec<Probe>, BTreeSet<UserId>) {
     let mut sample = Sample::new(planner);
     let mut walk = Walk::default();
     for _ in 0..PAGES {
@@ -83,7 +83,7 @@ async fn waiting(queue: &impl Peek, planner: &Planner) -> (Vec<Probe>, BTreeSet<
 }
 
 /// Waits until messages could come, or for the first reason why not. Without credit none does come.
-async fn ready(queue: &ServiceBusQueue) -> Result<(), servicebus::Error> {
+async fn ready(queue: &dyn Queue) -> Result<(), servicebus::Error> {
     let mut state = queue.state();
     tokio::select! {
         // An error would mean that the task has ended; then `receive` says why.
