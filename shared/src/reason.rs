@@ -7,107 +7,74 @@ use crate::shown;
 /// Longest words of one cause, in characters: who is asked may answer at any length.
 const LONGEST_CAUSE: usize = 1_000;
 
-/// Stable reasons. Their strings are a contract with operators: alerts, replay filters and the headings of
-/// `deploy/runbook.md` use them, so none is ever renamed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DeadLetterReason {
-    /// The body is none of the formats Dataverse sends, or is damaged.
-    BodyUndecodable,
-    /// The message around the body is damaged, nested too deep, or has more properties than anybody needs.
-    MessageUnreadable,
-    /// The message is about another table than contact.
-    WrongEntity,
-    /// The message comes from an organization that the filter does not accept.
-    ForeignOrganization,
-    /// The pipeline message is one that contactsync does not know, and no contact with mapped columns is in it.
-    MessageNotSupported,
-    /// The sender removed columns and images because of its size limit.
-    ContextTruncated,
-    /// The link column is in no place of the message, so nobody can tell which user is meant.
-    UserLinkUnknown,
-    /// The link column holds something that is not an object id.
-    UserLinkInvalid,
-    /// A mapped property needs a column that is in no place of the message.
-    ColumnMissing,
-    /// Graph knows no such user, also after the time that a new one may take to appear.
-    UserNotFound,
-    /// A value would be refused by Graph: too long, empty where it must not be, of the wrong kind.
-    ValueInvalid,
-    /// Nothing tells which of the user's sign-in addresses is meant, or he has another one than the contact had.
-    SignInAmbiguous,
-    /// One message makes the user the contact's and would move his sign-in address.
-    LinkAndAddressTogether,
-    /// The user belongs to another contact.
-    UserOfAnotherContact,
-    /// The user is not of those whom the filter lets be written.
-    UserNotAllowed,
-    /// A value belongs to another object of the directory already.
-    IdentityConflict,
-    /// Graph refused this one user or value for good.
-    GraphRefused,
-    /// Graph fails for this one user each time, while others are written.
-    GraphFailsForUser,
-    /// It was tried again and again until its time was over.
-    RetryBudgetExhausted,
-    /// The copy that should come back later is refused by the queue for good.
-    CopyRefused,
-    /// Our own code failed on this message.
-    InternalError,
+/// Rows of `variant = text`, in the order of the runbook.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        /// Stable reasons. Their strings are a contract with operators: alerts, replay filters and the headings of
+        /// `deploy/runbook.md` use them, so none is ever renamed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum DeadLetterReason {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl DeadLetterReason {
+            /// All reasons, in the order of the runbook.
+            pub const ALL: [Self; [$($text),*].len()] = [$(Self::$name),*];
+
+            /// The text in `DeadLetterReason`, in metrics and in filters.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
 }
 
-impl DeadLetterReason {
-    /// All reasons, in the order of the runbook.
-    pub const ALL: [Self; 21] = [
-        Self::BodyUndecodable,
-        Self::MessageUnreadable,
-        Self::WrongEntity,
-        Self::ForeignOrganization,
-        Self::MessageNotSupported,
-        Self::ContextTruncated,
-        Self::UserLinkUnknown,
-        Self::UserLinkInvalid,
-        Self::ColumnMissing,
-        Self::UserNotFound,
-        Self::ValueInvalid,
-        Self::SignInAmbiguous,
-        Self::LinkAndAddressTogether,
-        Self::UserOfAnotherContact,
-        Self::UserNotAllowed,
-        Self::IdentityConflict,
-        Self::GraphRefused,
-        Self::GraphFailsForUser,
-        Self::RetryBudgetExhausted,
-        Self::CopyRefused,
-        Self::InternalError,
-    ];
-
-    /// The text in `DeadLetterReason`, in metrics and in filters.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::BodyUndecodable => "BodyUndecodable",
-            Self::MessageUnreadable => "MessageUnreadable",
-            Self::WrongEntity => "WrongEntity",
-            Self::ForeignOrganization => "ForeignOrganization",
-            Self::MessageNotSupported => "MessageNotSupported",
-            Self::ContextTruncated => "ContextTruncated",
-            Self::UserLinkUnknown => "UserLinkUnknown",
-            Self::UserLinkInvalid => "UserLinkInvalid",
-            Self::ColumnMissing => "ColumnMissing",
-            Self::UserNotFound => "UserNotFound",
-            Self::ValueInvalid => "ValueInvalid",
-            Self::SignInAmbiguous => "SignInAmbiguous",
-            Self::LinkAndAddressTogether => "LinkAndAddressTogether",
-            Self::UserOfAnotherContact => "UserOfAnotherContact",
-            Self::UserNotAllowed => "UserNotAllowed",
-            Self::IdentityConflict => "IdentityConflict",
-            Self::GraphRefused => "GraphRefused",
-            Self::GraphFailsForUser => "GraphFailsForUser",
-            Self::RetryBudgetExhausted => "RetryBudgetExhausted",
-            Self::CopyRefused => "CopyRefused",
-            Self::InternalError => "InternalError",
-        }
-    }
+reasons! {
+    /// The body is none of the formats Dataverse sends, or is damaged.
+    BodyUndecodable = "BodyUndecodable";
+    /// The message around the body is damaged, nested too deep, or has more properties than anybody needs.
+    MessageUnreadable = "MessageUnreadable";
+    /// The message is about another table than contact.
+    WrongEntity = "WrongEntity";
+    /// The message comes from an organization that the filter does not accept.
+    ForeignOrganization = "ForeignOrganization";
+    /// The pipeline message is one that contactsync does not know, and no contact with mapped columns is in it.
+    MessageNotSupported = "MessageNotSupported";
+    /// The sender removed columns and images because of its size limit.
+    ContextTruncated = "ContextTruncated";
+    /// The link column is in no place of the message, so nobody can tell which user is meant.
+    UserLinkUnknown = "UserLinkUnknown";
+    /// The link column holds something that is not an object id.
+    UserLinkInvalid = "UserLinkInvalid";
+    /// A mapped property needs a column that is in no place of the message.
+    ColumnMissing = "ColumnMissing";
+    /// Graph knows no such user, also after the time that a new one may take to appear.
+    UserNotFound = "UserNotFound";
+    /// A value would be refused by Graph: too long, empty where it must not be, of the wrong kind.
+    ValueInvalid = "ValueInvalid";
+    /// Nothing tells which of the user's sign-in addresses is meant, or he has another one than the contact had.
+    SignInAmbiguous = "SignInAmbiguous";
+    /// One message makes the user the contact's and would move his sign-in address.
+    LinkAndAddressTogether = "LinkAndAddressTogether";
+    /// The user belongs to another contact.
+    UserOfAnotherContact = "UserOfAnotherContact";
+    /// The user is not of those whom the filter lets be written.
+    UserNotAllowed = "UserNotAllowed";
+    /// A value belongs to another object of the directory already.
+    IdentityConflict = "IdentityConflict";
+    /// Graph refused this one user or value for good.
+    GraphRefused = "GraphRefused";
+    /// Graph fails for this one user each time, while others are written.
+    GraphFailsForUser = "GraphFailsForUser";
+    /// It was tried again and again until its time was over.
+    RetryBudgetExhausted = "RetryBudgetExhausted";
+    /// The copy that should come back later is refused by the queue for good.
+    CopyRefused = "CopyRefused";
+    /// Our own code failed on this message.
+    InternalError = "InternalError";
 }
 
 impl fmt::Display for DeadLetterReason {

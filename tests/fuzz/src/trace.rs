@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use servicebus::{ApplicationProperties, ApplicationValue, Message};
+use servicebus::{ApplicationProperties, ApplicationValue, Message, MessagingSystem};
 use worker::telemetry::trace::Tracer;
 
 use crate::texts;
@@ -11,7 +11,7 @@ use crate::texts;
 /// A sender is followed only where it wrote what the standard says.
 pub(crate) fn check(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let (tracer, _spans) = Tracer::new(0.0);
+    let (tracer, _spans) = Tracer::new(0.0, MessagingSystem::SERVICE_BUS);
     let tracer = Arc::new(tracer);
     for name in ["traceparent", "Diagnostic-Id"] {
         let properties: ApplicationProperties =

@@ -11,7 +11,7 @@ use emulator::{
 };
 use servicebus::{
     ConnectionString, FixedToken, Outgoing, Queue, QueueCounts,
-    admin::{self, AdminClient, Description, Error, Status},
+    admin::{self, AdminClient, Describe, Description, Error, Status},
     amqp::{self, AmqpQueue},
 };
 use shared::class::Class;

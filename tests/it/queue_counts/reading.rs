@@ -44,8 +44,8 @@ impl Bench {
         let http = tests::client::http_client()?;
         let admin = AdminClient::new(http, &root, QUEUE, parsed.credential.source(), servicebus::clock::now);
         let looking = AmqpQueue::open_without_intake(&settings(&text)?)?;
-        let (head, dead) = (Arc::new(looking.browser()), Arc::new(looking.dead_letter_browser()));
-        let reader = Reader::new(admin, head, dead, thoroughness, clock);
+        let (head, dead) = (looking.browser(), looking.dead_letter_browser());
+        let reader = Reader::new(Arc::new(admin), head, dead, thoroughness, clock);
         Ok(Self { bus, queue, reader })
     }
 

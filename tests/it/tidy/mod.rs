@@ -233,6 +233,39 @@ fn documents_name_files_that_exist() {
     check_none(&offenders, "there are no such files");
 }
 
+/// The names in a cell of a table that lead nowhere from a path before them in the cell, nor from a folder above it.
+fn lost_names(cell: &str) -> Vec<&str> {
+    // A setting has a dot in its name too.
+    let endings = [".html", ".json", ".md", ".rs", ".sh", ".toml"];
+    let (mut before, mut lost): (Vec<&Path>, Vec<&str>) = (Vec::new(), Vec::new());
+    for word in cell.split('`').skip(1).step_by(2) {
+        let plain = word.chars().all(|letter| letter.is_ascii_alphanumeric() || "_-./".contains(letter));
+        let is_path = plain && (word.contains('/') || endings.iter().any(|ending| word.ends_with(ending)));
+        if ["shared/", "worker/", "tests/", "deploy/"].iter().any(|root| word.starts_with(root)) {
+            before.push(Path::new(word));
+        } else if is_path && !word.starts_with('/') {
+            // The last one above a path is the workspace itself.
+            let mut folders =
+                before.iter().flat_map(|path| path.ancestors()).filter(|path| path.parent().is_some());
+            if !folders.any(|folder| workspace().join(folder).join(word).exists()) {
+                lost.push(word);
+            }
+        }
+    }
+    lost
+}
+
+#[test]
+fn names_in_a_cell_lead_somewhere_from_the_paths_before_them() {
+    let cell = "`shared/src/plan`: `letters.rs`, `plan/letters.rs`, `identities.rs`, `letter.rs`, `worker/nowhere.rs`";
+    assert_eq!(lost_names(cell), ["letter.rs"]);
+    assert_eq!(lost_names("`letters.rs` in `shared/src/plan`; `/status.json`, `link.match`"), ["letters.rs"]);
+    let text = read("ARCHITECTURE.md");
+    let cells = text.lines().filter(|line| line.starts_with('|')).flat_map(|line| line.split(" | "));
+    let lost: Vec<_> = cells.flat_map(lost_names).map(str::to_owned).collect();
+    check_none(&lost, "there are no such files below the paths that stand before these names");
+}
+
 #[test]
 fn documents_link_to_files_that_exist() {
     let mut offenders = Vec::new();

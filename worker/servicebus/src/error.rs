@@ -7,6 +7,21 @@ use shared::{class::Class, shown::brief};
 /// A cause from another crate.
 pub type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
 
+/// What a refusal is about, for whoever tells a person what to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// The token is not accepted.
+    Token,
+    /// There is no such queue, topic or subscription.
+    NotFound,
+    /// The identity has no right to do this.
+    Denied,
+    /// The queue is there and switched off.
+    Disabled,
+    /// Something else; the condition tells.
+    Other,
+}
+
 /// A failure of Service Bus or of the connection to it. Callers decide by [`Error::class`] alone.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -62,6 +77,8 @@ pub enum Error {
         condition: Box<str>,
         /// The service's words.
         description: Box<str>,
+        /// What it is about.
+        kind: RefusalKind,
         /// What the condition means for us.
         class: Class,
     },
@@ -129,6 +146,7 @@ mod tests {
                     doing: "sending",
                     condition: "busy".into(),
                     description: "wait".into(),
+                    kind: RefusalKind::Other,
                     class: throttled,
                 },
                 throttled,

@@ -14,6 +14,7 @@ mod delivery;
 mod error;
 mod link_state;
 mod message;
+mod messaging_system;
 mod peek;
 mod sas;
 mod token;
@@ -27,7 +28,7 @@ pub mod retry;
 pub mod times;
 pub mod tls;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 pub use confirm::{Confirmation, Confirmations, Confirmed};
@@ -36,16 +37,18 @@ pub use connection_string::{
 };
 pub use counts::QueueCounts;
 pub use delivery::{DeadLettering, Delivery, Settle, SettleError, Settled, Settlement, Settling, Unsettled};
-pub use error::{Cause, Error, RenewError};
+pub use error::{Cause, Error, RefusalKind, RenewError};
 use jiff::Timestamp;
 pub use link_state::LinkState;
 pub use message::{
     ApplicationProperties, ApplicationValue, Damage, Message, Outgoing, Peeked, PeekedState, UnreadableBody,
 };
+pub use messaging_system::MessagingSystem;
 pub use peek::{Peek, Walk, browse, last};
 pub use sas::SasKey;
 use shared::ids::LockToken;
 pub use token::{FixedToken, Token, TokenKind, TokenSource};
+use tokio::sync::watch;
 pub use transport::{Proxy, Transport};
 
 /// The largest credit. Service Bus allows so many concurrent receives on an entity (Microsoft Learn, "Service Bus
@@ -77,6 +80,21 @@ pub trait Queue: Peek {
     /// How long a lock lasts from when it was taken or renewed; too short rather than too long while it is not known
     /// exactly. The expiry time that the service reports is not exposed: it is a time of another clock.
     fn lock_length(&self) -> Duration;
+
+    /// How receiving fares, now and from now on.
+    fn state(&self) -> watch::Receiver<LinkState>;
+
+    /// Looks into the queue over the same connection, and does nothing else.
+    fn browser(&self) -> Arc<dyn Peek>;
+
+    /// The same for the dead-letter queue beneath.
+    fn dead_letter_browser(&self) -> Arc<dyn Peek>;
+
+    /// Finds out whether messages may be sent, without sending one.
+    async fn attach_sender(&self) -> Result<(), Error>;
+
+    /// What metrics and traces call the system that it belongs to.
+    fn system(&self) -> MessagingSystem;
 
     /// Sends a message and waits until the service confirms it.
     async fn send(&self, message: Outgoing) -> Result<(), Error>;

@@ -4,12 +4,12 @@ use std::{sync::Arc, vec};
 
 use anyhow::Context;
 use jiff::Timestamp;
-use servicebus::{Message, Peek, Peeked, Queue, Walk, clock};
+use servicebus::{Message, Peek, Peeked, Queue, Walk, admin, clock};
 use shared::{ids::SequenceNumber, plan::Planner};
 
 use super::{
     screen::Screen,
-    wiring::{self, QueueSettings, ServiceBusQueue},
+    wiring::{self, QueueSettings},
 };
 use crate::{
     identity::Clients,
@@ -32,11 +32,11 @@ pub(super) struct Queues {
     clients: Clients,
     dead: QueueSettings,
     /// The dead letters, to look at.
-    pub(super) looking: ServiceBusQueue,
+    pub(super) looking: Arc<dyn Queue>,
     /// Where copies go.
-    pub(super) target: Arc<ServiceBusQueue>,
+    pub(super) target: Arc<dyn Queue>,
     /// The dead letters of where copies go.
-    pub(super) target_dead: Arc<ServiceBusQueue>,
+    pub(super) target_dead: Arc<dyn Queue>,
 }
 
 impl Queues {
@@ -44,28 +44,28 @@ impl Queues {
         let clients = wiring::clients(&settings.connection)?;
         let main = wiring::queue_settings(settings, &clients);
         let dead = main.clone().dead_letters();
-        let mut target = main;
-        if let Some(to) = to {
-            (target.entity, target.target) = (to.into(), to.into());
-        }
+        let target = match to {
+            Some(to) => main.towards(to),
+            None => main,
+        };
         Ok(Self {
             looking: wiring::queue_without_intake(&dead)?,
-            target: Arc::new(wiring::queue_without_intake(&target)?),
-            target_dead: Arc::new(wiring::queue_without_intake(&target.dead_letters())?),
+            target: wiring::queue_without_intake(&target)?,
+            target_dead: wiring::queue_without_intake(&target.dead_letters())?,
             clients,
             dead,
         })
     }
 
     /// The dead letters, to be received. How long their locks hold is asked beside, so that it is known soon.
-    pub(super) fn receiving(&self, settings: &Settings) -> anyhow::Result<ServiceBusQueue> {
-        tokio::spawn(wiring::admin(&settings.bus, &self.clients).get_acquainted());
+    pub(super) fn receiving(&self, settings: &Settings) -> anyhow::Result<Arc<dyn Queue>> {
+        tokio::spawn(admin::get_acquainted(wiring::admin(&settings.bus, &self.clients)));
         wiring::queue(&self.dead).context("the dead-letter queue cannot be opened")
     }
 
     pub(super) async fn close(&self) {
-        for queue in [&self.looking, &*self.target, &*self.target_dead] {
-            Queue::close(queue).await;
+        for queue in [&self.looking, &self.target, &self.target_dead] {
+            queue.close().await;
         }
     }
 }

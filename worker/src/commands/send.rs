@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context;
 use bytes::Bytes;
 use serde_json::json;
-use servicebus::{Outgoing, Queue};
+use servicebus::Outgoing;
 use shared::{
     decode::{self, Format},
     shown::Shown,

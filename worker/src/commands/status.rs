@@ -4,7 +4,6 @@ use std::{
     io::{IsTerminal, stdout},
     net::SocketAddr,
     process::ExitCode,
-    sync::Arc,
     time::Duration,
 };
 
@@ -91,13 +90,12 @@ impl Scout {
         let queue = wiring::queue_without_intake(&wiring::queue_settings(&settings, &clients))?;
         let reader = Reader::new(
             wiring::admin(bus, &clients),
-            Arc::new(queue.browser()),
-            Arc::new(queue.dead_letter_browser()),
+            queue.browser(),
+            queue.dead_letter_browser(),
             SampleLimits::PERSON,
             clock::now,
         );
-        let queue = format!("{} at {}", bus.source, bus.endpoint.authority());
-        let worker = worker(&settings, args, clients)?;
+        let (queue, worker) = (bus.to_string(), worker(&settings, args, clients)?);
         Ok(Self { bus: settings.bus, queue, reader, worker })
     }
 

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use servicebus::{
-    TokenSource,
-    admin::AdminClient,
+    Queue, TokenSource,
+    admin::{AdminClient, Describe},
     amqp::{self, AmqpQueue},
     clock,
 };
@@ -28,55 +28,53 @@ pub(crate) fn clients(connection: &settings::Connection) -> anyhow::Result<Clien
     Ok(Clients::new(http_client::Client::new(timeouts, connection.ca_file.as_deref())?))
 }
 
-/// How to reach a queue.
+/// How to reach a queue. Nothing else names the protocol.
 pub(super) type QueueSettings = amqp::Settings;
-/// A queue as commands use it. Nothing else names the protocol by which it is reached.
-pub(super) type ServiceBusQueue = AmqpQueue;
 
 /// How to reach the queue of the settings.
 pub(super) fn queue_settings(settings: &Settings, clients: &Clients) -> QueueSettings {
     let bus = &settings.bus;
-    let tokens = bus_tokens(bus, clients);
-    let mut queue = QueueSettings::new(bus.endpoint.clone(), tokens, &bus.source.address(), clock::now);
+    let (endpoint, tokens) = (bus.namespace.endpoint.clone(), bus_tokens(bus, clients));
+    let mut queue = QueueSettings::new(endpoint, tokens, &bus.source.address(), clock::now);
     queue.target = bus.source.target().into();
-    queue.way = bus.way.clone();
+    queue.way = bus.namespace.way.clone();
     queue.ca_file.clone_from(&settings.connection.ca_file);
     queue.times = Arc::clone(&clients.times);
     queue
 }
 
 /// The queue, being received from.
-pub(super) fn queue(settings: &QueueSettings) -> Result<ServiceBusQueue, servicebus::Error> {
-    AmqpQueue::open(settings)
+pub(super) fn queue(settings: &QueueSettings) -> Result<Arc<dyn Queue>, servicebus::Error> {
+    Ok(Arc::new(AmqpQueue::open(settings)?))
 }
 
 /// The queue for sending and looking only.
-pub(super) fn queue_without_intake(settings: &QueueSettings) -> anyhow::Result<ServiceBusQueue> {
-    AmqpQueue::open_without_intake(settings).context("the queue cannot be opened")
+pub(super) fn queue_without_intake(settings: &QueueSettings) -> anyhow::Result<Arc<dyn Queue>> {
+    Ok(Arc::new(AmqpQueue::open_without_intake(settings).context("the queue cannot be opened")?))
 }
 
 /// The management interface of the namespace, to ask about our queue or subscription.
 #[must_use]
-pub(crate) fn admin(bus: &Bus, clients: &Clients) -> AdminClient {
+pub(crate) fn admin(bus: &Bus, clients: &Clients) -> Arc<dyn Describe> {
     admin_by(bus, clients, bus_tokens(bus, clients))
 }
 
-/// The same with tokens that others use too.
+/// The same by the tokens that the queue is reached with: one identity needs no second one.
 #[must_use]
-pub(crate) fn admin_by(bus: &Bus, clients: &Clients, tokens: Arc<dyn TokenSource>) -> AdminClient {
-    AdminClient::new(
-        clients.http.to(&bus.admin).clone(),
-        &bus.admin,
-        &bus.source.address(),
-        tokens,
-        clock::now,
-    )
-    .telling(Arc::clone(&clients.times))
+pub(super) fn admin_beside(queue: &QueueSettings, bus: &Bus, clients: &Clients) -> Arc<dyn Describe> {
+    admin_by(bus, clients, Arc::clone(&queue.tokens))
+}
+
+fn admin_by(bus: &Bus, clients: &Clients, tokens: Arc<dyn TokenSource>) -> Arc<dyn Describe> {
+    let root = &bus.namespace.admin;
+    let http = clients.http.to(root).clone();
+    let client = AdminClient::new(http, root, &bus.source.address(), tokens, clock::now);
+    Arc::new(client.telling(Arc::clone(&clients.times)))
 }
 
 /// Tokens for Service Bus, by a shared key or by Entra.
-pub(crate) fn bus_tokens(bus: &Bus, clients: &Clients) -> Arc<dyn TokenSource> {
-    match &bus.access {
+fn bus_tokens(bus: &Bus, clients: &Clients) -> Arc<dyn TokenSource> {
+    match &bus.namespace.access {
         Access::Shared(credential) => credential.source(),
         Access::Stored(stored) => Arc::new(stored.clone()),
         Access::Entra { identity, audience } => {

@@ -22,7 +22,7 @@ const REST: Duration = Duration::from_secs(1);
 
 /// Sends the copy, and returns how the original ends for that. `None` if its lock may be lost: then it comes again, and
 /// a copy beside it would make two of one.
-pub(super) async fn hand_back<Q: Queue>(
+pub(super) async fn hand_back<Q: Queue + ?Sized>(
     queue: &Q,
     lock: LockToken,
     message: &Message,
@@ -39,7 +39,7 @@ pub(super) async fn hand_back<Q: Queue>(
 }
 
 /// Whether a message is surely held, so that it can be removed once its copy is confirmed.
-async fn is_held<Q: Queue>(queue: &Q, lock: LockToken, message: &Message) -> bool {
+async fn is_held<Q: Queue + ?Sized>(queue: &Q, lock: LockToken, message: &Message) -> bool {
     let error = match queue.renew(&[lock]).await.pop() {
         Some(Ok(())) => return true,
         Some(Err(error)) => chain(&error),
@@ -78,7 +78,7 @@ async fn without_copy(message: &Message, error: &Error, letter: DeadLetter) -> O
 }
 
 /// Sends the copy that comes back later; returns when the service has confirmed it.
-async fn schedule<Q: Queue>(queue: &Q, message: &Message, delays: Ladder) -> Result<(), Error> {
+async fn schedule<Q: Queue + ?Sized>(queue: &Q, message: &Message, delays: Ladder) -> Result<(), Error> {
     let now = clock::now();
     let attempt = DeliveryHistory::of(message).attempt.saturating_add(1);
     let delay = delays.wait(attempt, rand::random());

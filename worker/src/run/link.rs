@@ -57,7 +57,7 @@ enum Intakes {
 }
 
 /// Looks at what waits and what comes, and says whether messages may be taken.
-pub(super) struct LinkGate<Q> {
+pub(super) struct LinkGate<Q: ?Sized> {
     queue: Arc<Q>,
     observer: Arc<Observer>,
     watch: LinkWatch,
@@ -76,7 +76,7 @@ pub(super) struct LinkGate<Q> {
     retold: u64,
 }
 
-impl<Q: Queue> LinkGate<Q> {
+impl<Q: Queue + ?Sized> LinkGate<Q> {
     /// Begins with a look at what waits.
     pub(super) fn start(queue: Arc<Q>, policy: &PipelineOptions, observer: Arc<Observer>) -> Self {
         let mut gate = Self {

@@ -7,7 +7,10 @@ use servicebus::{Queue, RenewError};
 use shared::{engine::renewal::Renewal, ids::LockToken, reason::chain};
 
 /// Renews these locks in one request. Each has an answer, also when the request panics.
-pub(crate) async fn renew<Q: Queue>(queue: Arc<Q>, locks: Vec<LockToken>) -> Vec<(LockToken, Renewal)> {
+pub(crate) async fn renew<Q: Queue + ?Sized>(
+    queue: Arc<Q>,
+    locks: Vec<LockToken>,
+) -> Vec<(LockToken, Renewal)> {
     let answers = AssertUnwindSafe(queue.renew(&locks)).catch_unwind().await.unwrap_or_default();
     let answers = answers.into_iter().map(|answer| match answer {
         Ok(()) => Renewal::Renewed,

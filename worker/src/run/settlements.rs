@@ -47,7 +47,7 @@ pub(super) struct LockedDelivery {
 /// Nearly all messages end plainly: completed, or given back untouched. Those settlements are only begun here, and the
 /// queue tells later of each that it is done; a task for each would cost more than all the rest of a settlement. What
 /// has to be waited for (a copy, a dead letter, a link that is gone) has a task of its own.
-pub(super) struct Settlements<Q> {
+pub(super) struct Settlements<Q: ?Sized> {
     queue: Arc<Q>,
     /// Waits before a message that was handed back comes again.
     returns: Ladder,
@@ -92,7 +92,7 @@ struct Account {
     trace: Option<(Box<MessageTrace>, Timestamp)>,
 }
 
-impl<Q: Queue> Settlements<Q> {
+impl<Q: Queue + ?Sized> Settlements<Q> {
     /// None under way.
     pub(super) fn new(queue: Arc<Q>, returns: Ladder, observer: Arc<Observer>) -> Self {
         let (begun, confirmations) = (IdMap::default(), Confirmations::default());

@@ -15,18 +15,44 @@ use crate::identity::Identity;
 
 /// The queue or subscription.
 pub struct Bus {
-    /// Where the namespace is.
+    /// The namespace that it is in.
+    pub namespace: Namespace,
+    /// Where the messages come from.
+    pub source: MessageSource,
+    /// The entity that the connection string names, which need not be the one that messages come from.
+    pub entity_path: Option<Box<str>>,
+}
+
+/// A namespace of Service Bus, and how to be let in.
+pub struct Namespace {
+    /// Where it is.
     pub endpoint: NamespaceEndpoint,
     /// By which protocol it is reached.
     pub way: Transport,
     /// With what right.
     pub access: Access,
-    /// Where the messages come from.
-    pub source: MessageSource,
-    /// The entity that the connection string names, which need not be the one that messages come from.
-    pub entity_path: Option<Box<str>>,
-    /// Where the namespace is managed and its messages are counted.
+    /// Where it is managed and its messages are counted.
     pub admin: Url,
+}
+
+impl Bus {
+    /// Where it is on the network, as `host:port`.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        self.namespace.endpoint.authority()
+    }
+
+    /// The namespace, for what is true of Service Bus alone.
+    #[must_use]
+    pub fn service_bus(&self) -> Option<&Namespace> {
+        Some(&self.namespace)
+    }
+}
+
+impl fmt::Display for Bus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.source, self.authority())
+    }
 }
 
 /// With what right the worker receives and sends.
@@ -128,7 +154,8 @@ pub(super) fn bus(r: &Reader<'_>, cloud: Option<&Cloud>, around: &Surroundings) 
     } else {
         (endpoint, Transport::Tcp)
     };
-    Some(Bus { endpoint, way, access, source: source?, entity_path, admin: admin? })
+    let namespace = Namespace { endpoint, way, access, admin: admin? };
+    Some(Bus { namespace, source: source?, entity_path })
 }
 
 fn by_connection_string(r: &Reader<'_>, text: &str) -> Option<Door> {

@@ -24,7 +24,7 @@ mod stored_credential;
 mod tests;
 
 pub use self::{
-    bus::{Access, Bus, MessageSource},
+    bus::{Access, Bus, MessageSource, Namespace},
     cloud::{Cloud, cloud_of},
     entry::{Entries, SettingOrigin, SourcedValue},
     load::{SettingsFile, examine, load, load_planner, parse},

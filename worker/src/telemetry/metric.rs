@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
+use servicebus::MessagingSystem;
 
 /// How a metric behaves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,6 +52,8 @@ pub struct Metric {
 /// What is the same for every value of a process.
 #[derive(Clone, Debug)]
 pub(crate) struct Constants {
+    /// What the queue belongs to.
+    pub system: MessagingSystem,
     /// Queue, or topic and subscription.
     pub destination: Box<str>,
     /// Host of Graph.
@@ -65,7 +68,7 @@ impl Constants {
     /// The value of a label that is the same for all metrics that have it.
     fn label(&self, name: &str) -> Option<Cow<'static, str>> {
         Some(match name {
-            "messaging.system" => "servicebus".into(),
+            "messaging.system" => self.system.name.into(),
             "messaging.destination.name" => self.destination.to_string().into(),
             "server.address" => self.server.to_string().into(),
             "server.port" => self.port.to_string().into(),

@@ -64,6 +64,7 @@ impl Metrics {
 #[cfg(test)]
 pub(crate) mod tests {
     use jiff::Timestamp;
+    use servicebus::MessagingSystem;
 
     use super::{
         super::{
@@ -76,6 +77,7 @@ pub(crate) mod tests {
 
     pub(crate) fn constants() -> Constants {
         Constants {
+            system: MessagingSystem::SERVICE_BUS,
             destination: "contacts".into(),
             server: "graph.microsoft.com".into(),
             port: 443,

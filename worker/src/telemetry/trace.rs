@@ -12,7 +12,7 @@
 use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
-use servicebus::{Message, clock};
+use servicebus::{Message, MessagingSystem, clock};
 use shared::{outcome::Outcome, shown};
 use tokio::sync::mpsc;
 
@@ -69,6 +69,7 @@ pub struct Span {
 pub struct Tracer {
     spans: mpsc::Sender<Span>,
     ratio: f64,
+    system: MessagingSystem,
     /// Spans for which there was no room.
     lost: Counter,
 }
@@ -125,11 +126,11 @@ fn bytes<const N: usize>(hex: &str) -> Option<[u8; N]> {
 }
 
 impl Tracer {
-    /// A tracer of this share of messages, and where its spans come out.
+    /// A tracer of this share of the messages of a system, and where its spans come out.
     #[must_use]
-    pub fn new(ratio: f64) -> (Self, mpsc::Receiver<Span>) {
+    pub fn new(ratio: f64, system: MessagingSystem) -> (Self, mpsc::Receiver<Span>) {
         let (spans, ended) = mpsc::channel(ROOM);
-        (Self { spans, ratio, lost: Counter::default() }, ended)
+        (Self { spans, ratio, system, lost: Counter::default() }, ended)
     }
 
     /// Begins to trace a message, if it is to be. The sender's decision counts; without one, chance decides.
@@ -185,12 +186,13 @@ impl MessageTrace {
         let ended = outcome.map_or(Ended::UNSETTLED, Ended::from);
         let lost = outcome.is_none().then(|| "the settlement did not reach the queue".to_owned());
         self.child("settle", SpanRole::Client, asked, end, lost);
+        let system = self.tracer.system;
         let mut attributes = vec![
-            ("messaging.system", "servicebus".to_owned()),
+            ("messaging.system", system.name.to_owned()),
             ("messaging.operation.name", "process".to_owned()),
             ("messaging.operation.type", "process".to_owned()),
             ("messaging.destination.name", destination.to_owned()),
-            ("messaging.servicebus.message.delivery_count", message.delivery_count.to_string()),
+            (system.delivery_count, message.delivery_count.to_string()),
             ("message.sequence", message.sequence.to_string()),
             ("outcome", ended.outcome.to_owned()),
         ];
@@ -331,7 +333,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_merged_write_is_told_once_and_linked_with_every_message() {
-        let (tracer, mut spans) = Tracer::new(1.0);
+        let (tracer, mut spans) = Tracer::new(1.0, MessagingSystem::SERVICE_BUS);
         let tracer = Arc::new(tracer);
         let begin = || tracer.begin(&Message::default(), Timestamp::UNIX_EPOCH).expect("sampled");
         let mut both = [begin(), begin()];
@@ -348,7 +350,7 @@ mod tests {
 
     #[test]
     fn a_sender_that_has_not_sampled_is_followed() {
-        let tracer = Arc::new(Tracer::new(1.0).0);
+        let tracer = Arc::new(Tracer::new(1.0, MessagingSystem::SERVICE_BUS).0);
         let mut message = Message::default();
         let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0";
         message.properties.set("Diagnostic-Id", ApplicationValue::from(&*format!("{text}0")));

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use reqwest::{
     Method, Response,
@@ -9,11 +10,11 @@ use reqwest::{
 };
 use secrecy::ExposeSecret;
 use shared::retry_after;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use url::Url;
 
 use super::{
-    Description, Error,
+    Describe, Description, Error,
     xml::{self, Unusable},
 };
 use crate::{
@@ -43,11 +44,6 @@ pub fn root(endpoint: &NamespaceEndpoint) -> Option<Url> {
     let authority = NamespaceEndpoint { port, ..endpoint.clone() }.authority();
     Url::parse(&format!("{scheme}://{authority}/")).ok()
 }
-
-/// So many answers tell the clock of the service well enough.
-const ACQUAINTED: usize = 3;
-/// The time between two of them.
-const BETWEEN: Duration = Duration::from_secs(1);
 
 /// Asks about one queue or subscription.
 pub struct AdminClient {
@@ -82,40 +78,6 @@ impl AdminClient {
     #[must_use]
     pub fn telling(self, times: Arc<Times>) -> Self {
         Self { times, ..self }
-    }
-
-    /// What is set and what is in it. One call, tried once more only if a token was refused.
-    pub async fn describe(&self) -> Result<Description, Error> {
-        let token = self.token().await?;
-        let mut response = self.get(&token).await?;
-        if response.status().as_u16() == 401 && token.kind == TokenKind::Bearer {
-            self.tokens.refused(&token).await;
-            response = self.get(&self.token().await?).await?;
-        }
-        let status = response.status().as_u16();
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = retry_after.and_then(|value| retry_after::parse(value, (self.clock)()));
-        let body = http::body(&mut response, LONGEST_BODY).await;
-        let body = body.map_err(|error| self.unreachable(error))?;
-        let body = body.map(|body| String::from_utf8_lossy(&body).into_owned());
-        if status != 200 {
-            return Err(self.refused(status, &body.unwrap_or_default(), retry_after));
-        }
-        let body = body.ok_or_else(|| self.senseless("it is longer than 1 MB"))?;
-        let description = self.understood(&body)?;
-        if let Some(length) = description.properties.lock_duration {
-            self.times.lock_length_is(length);
-        }
-        Ok(description)
-    }
-
-    /// Asks until enough is known of the service's clock, a few times at most, so that a process need not work on
-    /// guesses for long. What goes wrong is left to those who need the answer.
-    pub async fn get_acquainted(self) {
-        for _ in 0..ACQUAINTED {
-            drop(self.describe().await);
-            sleep(BETWEEN).await;
-        }
     }
 
     /// Signed for the entity, so that a rule of the queue serves as well as one of the namespace.
@@ -161,12 +123,6 @@ impl AdminClient {
         }
     }
 
-    /// The failure that an answer without counts is.
-    #[must_use]
-    pub fn incomplete(&self) -> Error {
-        self.senseless("it has no counts")
-    }
-
     fn unreachable(&self, error: reqwest::Error) -> Error {
         Error::Unreachable { host: self.host(), cause: error.without_url().into() }
     }
@@ -179,6 +135,38 @@ impl AdminClient {
     fn host(&self) -> Box<str> {
         let host = self.url.host_str().unwrap_or_default();
         self.url.port().map_or_else(|| host.into(), |port| format!("{host}:{port}").into())
+    }
+}
+
+#[async_trait]
+impl Describe for AdminClient {
+    /// One call, tried once more only if a token was refused.
+    async fn describe(&self) -> Result<Description, Error> {
+        let token = self.token().await?;
+        let mut response = self.get(&token).await?;
+        if response.status().as_u16() == 401 && token.kind == TokenKind::Bearer {
+            self.tokens.refused(&token).await;
+            response = self.get(&self.token().await?).await?;
+        }
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = retry_after.and_then(|value| retry_after::parse(value, (self.clock)()));
+        let body = http::body(&mut response, LONGEST_BODY).await;
+        let body = body.map_err(|error| self.unreachable(error))?;
+        let body = body.map(|body| String::from_utf8_lossy(&body).into_owned());
+        if status != 200 {
+            return Err(self.refused(status, &body.unwrap_or_default(), retry_after));
+        }
+        let body = body.ok_or_else(|| self.senseless("it is longer than 1 MB"))?;
+        let description = self.understood(&body)?;
+        if let Some(length) = description.properties.lock_duration {
+            self.times.lock_length_is(length);
+        }
+        Ok(description)
+    }
+
+    fn incomplete(&self) -> Error {
+        self.senseless("it has no counts")
     }
 }
 

@@ -1,13 +1,13 @@
 //! The management interface of Service Bus: what is set on a queue or subscription, and how much is in it.
 //!
-//! One call, [`AdminClient::describe`], which needs the right *Manage*. It costs the service more than a message does,
+//! One call, [`Describe::describe`], which needs the right *Manage*. It costs the service more than a message does,
 //! so ask at a measured pace: for `check` once, for gauges every half minute.
 //!
 //! ```no_run
 //! # async fn example(
 //! #     http: reqwest::Client, endpoint: &servicebus::NamespaceEndpoint, tokens: std::sync::Arc<dyn servicebus::TokenSource>,
 //! # ) -> Result<(), Box<dyn std::error::Error>> {
-//! use servicebus::admin::{self, AdminClient};
+//! use servicebus::admin::{self, AdminClient, Describe};
 //!
 //! let root = admin::root(endpoint).ok_or("no address")?;
 //! let admin = AdminClient::new(http, &root, "contacts", tokens, servicebus::clock::now);
@@ -24,6 +24,7 @@
 //! of 0. [`Description::counts`] is what it said; look into the queue before you believe them.
 
 mod client;
+mod describe;
 mod description;
 mod duration;
 mod error;
@@ -32,5 +33,6 @@ pub mod fuzz;
 mod xml;
 
 pub use client::{AdminClient, root};
+pub use describe::{Describe, get_acquainted};
 pub use description::{Description, EntityProperties, Status};
 pub use error::Error;

@@ -15,7 +15,7 @@ use super::{
     sessions::Sessions,
 };
 use crate::{
-    error::Error,
+    error::{Error, RefusalKind},
     times::{self, ClockReading, Times},
     token::{TokenKind, TokenSource},
 };
@@ -26,6 +26,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_LIFE: Duration = Duration::from_hours(24);
 /// Pause after a renewal that failed.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
+
+/// What failures of a token say was being done.
+const DOING: &str = "putting a token";
 
 /// Where tokens come from, and the clocks that they are judged by.
 #[derive(Clone)]
@@ -107,7 +110,7 @@ impl Claims {
         };
         let secret = token.secret.expose_secret();
         let request = || Request {
-            doing: "putting a token",
+            doing: DOING,
             properties: vec![
                 ("operation", SimpleValue::String("put-token".into())),
                 ("type", SimpleValue::String(kind.into())),
@@ -115,7 +118,10 @@ impl Claims {
             ],
             body: Value::String(secret.to_owned()),
         };
-        if let Err(failure) = self.ask(request).await {
+        if let Err(mut failure) = self.ask(request).await {
+            if let Error::Refused { doing: DOING, kind, .. } = &mut failure.error {
+                *kind = RefusalKind::Token;
+            }
             if failure.error.class() == Class::Installation {
                 self.issuer.tokens.refused(&token).await;
             }

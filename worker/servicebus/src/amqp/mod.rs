@@ -40,6 +40,6 @@ mod websocket;
 mod wire;
 
 pub use self::{
-    queue::{AmqpQueue, Browser},
+    queue::AmqpQueue,
     settings::{Settings, Timing},
 };

@@ -27,7 +27,7 @@ use super::{
     settler::{AmqpSettler, Command, Locks},
 };
 use crate::{
-    Peek, Queue,
+    MessagingSystem, Peek, Queue,
     delivery::Delivery,
     error::{Error, RenewError},
     link_state::LinkState,
@@ -99,34 +99,10 @@ impl AmqpQueue {
         Ok((Self { entity, namespace, management, sender, buffer, settler, state, taking }, task))
     }
 
-    /// How the receiving link fares, now and from now on.
-    #[must_use]
-    pub fn state(&self) -> watch::Receiver<LinkState> {
-        self.state.clone()
-    }
-
     /// How many deliveries were dropped unsettled so far.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.settler.dropped.load(Ordering::Relaxed)
-    }
-
-    /// Looks into the queue over the same connection.
-    #[must_use]
-    pub fn browser(&self) -> Browser {
-        Browser(Arc::clone(&self.management))
-    }
-
-    /// Looks into the dead-letter queue beneath over the same connection.
-    #[must_use]
-    pub fn dead_letter_browser(&self) -> Browser {
-        let entity = format!("{}/$DeadLetterQueue", self.entity);
-        Browser(Arc::new(Management::new(Arc::clone(&self.namespace), &entity)))
-    }
-
-    /// Attaches the sending link and sends nothing, to find out whether we may.
-    pub async fn attach_sender(&self) -> Result<(), Error> {
-        self.sender.once(|_| std::future::ready(Ok(()))).await.map_err(|failure| failure.error)
     }
 
     async fn post(&self, message: Outgoing, at: Option<Timestamp>) -> Result<(), Error> {
@@ -141,8 +117,7 @@ impl AmqpQueue {
 }
 
 /// Somebody who may look into a queue, and do nothing else.
-#[derive(Clone)]
-pub struct Browser(Arc<Management>);
+struct Browser(Arc<Management>);
 
 #[async_trait]
 impl Peek for Browser {
@@ -184,6 +159,27 @@ impl Queue for AmqpQueue {
 
     fn lock_length(&self) -> Duration {
         self.namespace.lock_length()
+    }
+
+    fn state(&self) -> watch::Receiver<LinkState> {
+        self.state.clone()
+    }
+
+    fn browser(&self) -> Arc<dyn Peek> {
+        Arc::new(Browser(Arc::clone(&self.management)))
+    }
+
+    fn dead_letter_browser(&self) -> Arc<dyn Peek> {
+        let entity = format!("{}/$DeadLetterQueue", self.entity);
+        Arc::new(Browser(Arc::new(Management::new(Arc::clone(&self.namespace), &entity))))
+    }
+
+    async fn attach_sender(&self) -> Result<(), Error> {
+        self.sender.once(|_| std::future::ready(Ok(()))).await.map_err(|failure| failure.error)
+    }
+
+    fn system(&self) -> MessagingSystem {
+        MessagingSystem::SERVICE_BUS
     }
 
     async fn send(&self, message: Outgoing) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fe2o3_amqp_types::definitions;
 use shared::class::Class;
 
-use crate::error::Error;
+use crate::error::{Error, RefusalKind};
 
 /// How long to wait when the service says that it is busy; the least that Microsoft's clients wait.
 const BUSY: Duration = Duration::from_secs(4);
@@ -143,6 +143,16 @@ impl Condition {
         Self::parse(symbol.as_str())
     }
 
+    /// What a refusal under this condition is about.
+    fn kind(&self) -> RefusalKind {
+        match self {
+            Self::NotFound => RefusalKind::NotFound,
+            Self::UnauthorizedAccess | Self::AuthFailed => RefusalKind::Denied,
+            Self::EntityDisabled => RefusalKind::Disabled,
+            _ => RefusalKind::Other,
+        }
+    }
+
     /// The condition of a management or token reply: its own, or by its status if it names none.
     pub(super) fn of_status(condition: Option<&str>, status: i32) -> Self {
         match (condition, status) {
@@ -176,6 +186,7 @@ impl Failure {
             doing,
             condition: condition.as_str().into(),
             description: description[..description.floor_char_boundary(500)].into(),
+            kind: condition.kind(),
             class,
         };
         Self { error, recovery, condition: Some(condition) }
@@ -307,6 +318,23 @@ mod tests {
     fn the_table_has_no_row_that_is_not_tested() {
         for condition in Condition::ALL {
             assert!(EXPECTED.iter().any(|(text, ..)| *text == condition.as_str()), "{condition:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_it_is_about() {
+        for condition in Condition::ALL {
+            let expected = match condition.as_str() {
+                "amqp:not-found" => RefusalKind::NotFound,
+                "amqp:unauthorized-access" | "com.microsoft:auth-failed" => RefusalKind::Denied,
+                "com.microsoft:entity-disabled" => RefusalKind::Disabled,
+                _ => RefusalKind::Other,
+            };
+            let failure = Failure::refused("attaching", condition.clone(), None);
+            assert!(
+                matches!(failure.error, Error::Refused { kind, .. } if kind == expected),
+                "{condition:?}"
+            );
         }
     }
 

@@ -90,6 +90,13 @@ impl Settings {
         }
     }
 
+    /// The same for another queue or topic of the namespace, which is received from and sent to alike.
+    #[must_use]
+    pub fn towards(mut self, name: &str) -> Self {
+        (self.entity, self.target) = (name.into(), name.into());
+        self
+    }
+
     /// The same for the dead-letter queue beneath; what is sent still goes where it went.
     #[must_use]
     pub fn dead_letters(mut self) -> Self {

@@ -202,7 +202,7 @@ fn line(text: &mut String, line: &str) {
 fn summary(parts: &Parts) -> Vec<(&'static str, String)> {
     let mut lines = Vec::new();
     if let Some(bus) = &parts.bus {
-        lines.push(("takes from", format!("{} at {}", bus.source, bus.endpoint.authority())));
+        lines.push(("takes from", bus.to_string()));
     }
     if let Some(identity) = &parts.identity {
         lines.push(("writes as", identity.credential.to_string()));

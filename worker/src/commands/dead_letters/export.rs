@@ -46,7 +46,7 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
         selection.sequence = Some(start..=end);
     }
     let queues = Queues::open(settings, None)?;
-    let written = choose(&queues.looking, settings, &selection, |message| output.write(message)).await;
+    let written = choose(&*queues.looking, settings, &selection, |message| output.write(message)).await;
     queues.close().await;
     // What was written stays good even if not all could be looked at.
     output.finish()?;

@@ -44,7 +44,7 @@ pub struct Args {
 pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
     let queues = Queues::open(settings, None)?;
     let mut census = DeadLetterGroups::new(args.by.clone(), clock::now());
-    let counting = choose(&queues.looking, settings, &args.selection, |message| {
+    let counting = choose(&*queues.looking, settings, &args.selection, |message| {
         census.add(&Letter::of(message));
         Ok(())
     });

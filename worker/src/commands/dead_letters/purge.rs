@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::bail;
 use serde_json::json;
-use servicebus::{Queue, clock};
+use servicebus::clock;
 use uuid::Uuid;
 
 use super::export::Output;
@@ -62,7 +62,7 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
     let queues = Queues::open(settings, None)?;
     let exports = args.yes && !args.no_export;
     let mut output = exports.then(|| output(args)).transpose()?;
-    let (members, walk) = choose(&queues.looking, settings, &args.selection, |message| {
+    let (members, walk) = choose(&*queues.looking, settings, &args.selection, |message| {
         output.as_mut().map_or(Ok(()), |(_, output)| output.write(message))
     })
     .await?;
@@ -76,7 +76,7 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
         tell(args, path, output.count)?;
     }
     let count = members.len() as u64;
-    let dead = Arc::new(queues.receiving(settings)?);
+    let dead = queues.receiving(settings)?;
     let receiver = SelectiveReceiver::new(Arc::clone(&dead), members, args.window);
     let options = ReplayOptions {
         replay: Uuid::new_v4(),

@@ -15,7 +15,6 @@ pub(super) use self::report::Report;
 use super::{
     queues::{Queues, choose, start_log},
     runtime::{runtime, stop_signal},
-    wiring::ServiceBusQueue,
 };
 use crate::{
     commands::global::Global,
@@ -139,11 +138,11 @@ async fn source(
     settings: &Settings,
     args: &Args,
     queues: &Queues,
-) -> anyhow::Result<(ReplaySource<ServiceBusQueue>, u64, u64)> {
+) -> anyhow::Result<(ReplaySource<dyn Queue>, u64, u64)> {
     let Some(path) = &args.from else {
-        let (members, walk) = choose(&queues.looking, settings, &args.selection, |_| Ok(())).await?;
+        let (members, walk) = choose(&*queues.looking, settings, &args.selection, |_| Ok(())).await?;
         let count = members.len() as u64;
-        let receiver = SelectiveReceiver::new(Arc::new(queues.receiving(settings)?), members, args.window);
+        let receiver = SelectiveReceiver::new(queues.receiving(settings)?, members, args.window);
         return Ok((ReplaySource::Queue(Box::new(receiver)), count, walk.seen));
     };
     let now = clock::now();
@@ -158,9 +157,9 @@ async fn source(
 
 async fn carry_out(
     options: ReplayOptions,
-    source: ReplaySource<ServiceBusQueue>,
+    source: ReplaySource<dyn Queue>,
     queues: &Queues,
-    watch: Option<Watch<ServiceBusQueue>>,
+    watch: Option<Watch<dyn Queue>>,
     report: &mut Report,
     stop: watch::Receiver<bool>,
 ) -> Summary {

@@ -100,7 +100,7 @@ enum Source<'a> {
 impl<'a> Source<'a> {
     fn open(settings: &'a Settings, asked: &Question<'a>, queues: &'a Queues) -> anyhow::Result<Self> {
         let Some(path) = asked.from else {
-            return Ok(Self::Queue(Box::new(Chosen::of(&queues.looking, settings, asked.selection))));
+            return Ok(Self::Queue(Box::new(Chosen::of(&*queues.looking, settings, asked.selection))));
         };
         let file = File::open(path, asked.selection, &settings.planner, clock::now());
         let file = file.with_context(|| format!("cannot read {}", path.display()))?;

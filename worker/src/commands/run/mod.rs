@@ -5,12 +5,12 @@ pub(super) mod preview;
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context, ensure};
-use servicebus::{LinkState, clock};
+use servicebus::{LinkState, MessagingSystem, Queue, admin, clock};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
     runtime::{runtime, stop_signal},
-    wiring::{self, QueueSettings, ServiceBusQueue},
+    wiring::{self, QueueSettings},
 };
 use crate::{
     commands::global::Global,
@@ -63,17 +63,16 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     };
     let clients = wiring::clients(&settings.connection)?;
     let way = wiring::queue_settings(&settings, &clients);
-    let queue = Arc::new(wiring::queue(&way).context("the queue cannot be opened")?);
-    let (tracer, spans) = settings.telemetry.otlp.as_ref().map(|otlp| Tracer::new(otlp.trace_ratio)).unzip();
-    let observer = observer(&settings, queue.state(), tracer).with_times(Arc::clone(&clients.times));
+    let queue = wiring::queue(&way).context("the queue cannot be opened")?;
+    let system = queue.system();
+    let otlp = settings.telemetry.otlp.as_ref();
+    let (tracer, spans) = otlp.map(|otlp| Tracer::new(otlp.trace_ratio, system)).unzip();
+    let observer = observer(&settings, system, queue.state(), tracer).with_times(Arc::clone(&clients.times));
     let observer = Arc::new(observer);
-    let export = settings
-        .telemetry
-        .otlp
-        .as_ref()
+    let export = otlp
         .zip(spans)
         .map(|(otlp, spans)| Export::start(clients.http.clone(), otlp, Arc::clone(&observer), spans));
-    read_queue(&settings, &clients, &way, &queue, &observer);
+    read_queue(&settings, &clients, &way, &*queue, &observer);
     let (directory, tokens) = wiring::observed_directory(&settings, clients, &observer);
     let probes = settings.throttle.probes;
     tokio::spawn(async move { tokens.warm_up(probes).await });
@@ -105,27 +104,32 @@ fn read_queue(
     settings: &Settings,
     clients: &Clients,
     way: &QueueSettings,
-    queue: &ServiceBusQueue,
+    queue: &dyn Queue,
     observer: &Arc<Observer>,
 ) {
     let interval = settings.telemetry.queue_interval;
     if interval.is_zero() {
         return;
     }
-    // By the tokens that the queue is reached with: one identity needs no second one.
-    let admin = || wiring::admin_by(&settings.bus, clients, Arc::clone(&way.tokens));
-    tokio::spawn(admin().get_acquainted());
-    let (queue, dead_letters) = (Arc::new(queue.browser()), Arc::new(queue.dead_letter_browser()));
-    let reader = Reader::new(admin(), queue, dead_letters, SampleLimits::GAUGES, clock::now);
+    let admin = wiring::admin_beside(way, &settings.bus, clients);
+    tokio::spawn(admin::get_acquainted(Arc::clone(&admin)));
+    let (queue, dead_letters) = (queue.browser(), queue.dead_letter_browser());
+    let reader = Reader::new(admin, queue, dead_letters, SampleLimits::GAUGES, clock::now);
     let observer = Arc::clone(observer);
     tokio::spawn(backlog::poll(reader, PollInterval::new(interval), move |reading| {
         observer.metrics.queue.send_replace(reading);
     }));
 }
 
-fn observer(settings: &Settings, link: watch::Receiver<LinkState>, tracer: Option<Tracer>) -> Observer {
+fn observer(
+    settings: &Settings,
+    system: MessagingSystem,
+    link: watch::Receiver<LinkState>,
+    tracer: Option<Tracer>,
+) -> Observer {
     let root = &settings.graph.root;
     let constants = Constants {
+        system,
         destination: settings.bus.source.address(),
         server: root.host_str().unwrap_or_default().into(),
         port: root.port_or_known_default().unwrap_or_default(),

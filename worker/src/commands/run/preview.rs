@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use servicebus::{Peek, Peeked, PeekedState, Queue, Walk, clock};
+use servicebus::{Peek, Peeked, PeekedState, Walk, clock};
 use shared::{class::Class, ids::UserId, plan::Planner, reason::chain, shown::Shown};
 use tokio::{sync::watch, time::sleep};
 
@@ -62,7 +62,7 @@ pub(super) async fn run(settings: Settings, args: &Args) -> anyhow::Result<()> {
     let mut stop = stop_signal()?;
     let mut summary = Summary::default();
     let walked = tokio::select! {
-        walked = walk(&queue, &settings.planner, directory.as_ref(), args, &mut summary) => walked,
+        walked = walk(&*queue, &settings.planner, directory.as_ref(), args, &mut summary) => walked,
         () = stopped(&mut stop) => Ok(()),
     };
     queue.close().await;
@@ -76,7 +76,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 async fn walk(
-    queue: &impl Peek,
+    queue: &dyn Peek,
     planner: &Planner,
     directory: Option<&GraphClient>,
     args: &Args,

@@ -8,7 +8,7 @@ use std::sync::{
 use jiff::Timestamp;
 use servicebus::{
     Peek, QueueCounts,
-    admin::{self, AdminClient},
+    admin::{self, Describe},
 };
 use shared::{class::Class, reason::chain};
 
@@ -38,7 +38,7 @@ impl SampleLimits {
 
 /// Reads how much is in a queue.
 pub struct Reader {
-    admin: AdminClient,
+    admin: Arc<dyn Describe>,
     queue: Arc<dyn Peek>,
     dead_letters: Arc<dyn Peek>,
     thoroughness: SampleLimits,
@@ -53,7 +53,7 @@ pub struct Reader {
 impl Reader {
     /// A reader of one queue or subscription.
     pub fn new(
-        admin: AdminClient,
+        admin: Arc<dyn Describe>,
         queue: Arc<dyn Peek>,
         dead_letters: Arc<dyn Peek>,
         thoroughness: SampleLimits,

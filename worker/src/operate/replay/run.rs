@@ -55,7 +55,7 @@ pub(crate) struct ReplayOptions {
 }
 
 /// A replay.
-pub(crate) struct Run<Q, T> {
+pub(crate) struct Run<Q: ?Sized, T> {
     options: ReplayOptions,
     source: ReplaySource<Q>,
     target: Arc<Q>,
@@ -78,7 +78,7 @@ pub(crate) struct Run<Q, T> {
     exhausted: bool,
 }
 
-impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
+impl<Q: Queue + ?Sized, T: FnMut(Event)> Run<Q, T> {
     /// A run that has not begun. `watch` follows the outcomes where the pacing asks for them.
     pub(crate) fn new(
         options: ReplayOptions,
@@ -451,7 +451,7 @@ impl<Q: Queue, T: FnMut(Event)> Run<Q, T> {
     }
 }
 
-async fn take<Q: Queue>(source: &mut ReplaySource<Q>) -> Result<Taken, servicebus::Error> {
+async fn take<Q: Queue + ?Sized>(source: &mut ReplaySource<Q>) -> Result<Taken, servicebus::Error> {
     match source {
         ReplaySource::Queue(receiver) => receiver.next().await,
         ReplaySource::File(_) => std::future::pending().await,
@@ -459,14 +459,14 @@ async fn take<Q: Queue>(source: &mut ReplaySource<Q>) -> Result<Taken, servicebu
 }
 
 /// Renews the locks of what was taken until some are lost.
-async fn keep_locks<Q: Queue>(source: &mut ReplaySource<Q>) -> Vec<LockToken> {
+async fn keep_locks<Q: Queue + ?Sized>(source: &mut ReplaySource<Q>) -> Vec<LockToken> {
     match source {
         ReplaySource::Queue(receiver) => receiver.keep_locks().await,
         ReplaySource::File(_) => std::future::pending().await,
     }
 }
 
-async fn look<Q: Queue>(watch: &mut Option<Watch<Q>>) -> Result<(), servicebus::Error> {
+async fn look<Q: Queue + ?Sized>(watch: &mut Option<Watch<Q>>) -> Result<(), servicebus::Error> {
     match watch {
         Some(watch) => watch.look().await,
         None => std::future::pending().await,

@@ -42,7 +42,7 @@ pub(crate) enum Taken {
 }
 
 /// Receives the members of a set.
-pub(crate) struct SelectiveReceiver<Q> {
+pub(crate) struct SelectiveReceiver<Q: ?Sized> {
     queue: Arc<Q>,
     members: Members,
     /// Members whose copy is in the queue already, because their lock was lost between copy and completion.
@@ -54,7 +54,7 @@ pub(crate) struct SelectiveReceiver<Q> {
     epoch: Epoch,
 }
 
-impl<Q: Queue> SelectiveReceiver<Q> {
+impl<Q: Queue + ?Sized> SelectiveReceiver<Q> {
     /// Receives these from a queue, keeping up to `window` others under lock on the way.
     pub(crate) fn new(queue: Arc<Q>, members: Members, window: usize) -> Self {
         let (locks, renewals) = (Locks::default(), JoinSet::new());
@@ -211,7 +211,7 @@ impl<Q: Queue> SelectiveReceiver<Q> {
 }
 
 /// Which of these are in a queue.
-pub(super) async fn present<Q: Queue>(queue: Arc<Q>, members: Members) -> Result<Members, Error> {
+pub(super) async fn present<Q: Queue + ?Sized>(queue: Arc<Q>, members: Members) -> Result<Members, Error> {
     let (Some(first), Some(last)) = (members.first().copied(), members.last().copied()) else {
         return Ok(members);
     };

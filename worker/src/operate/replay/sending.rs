@@ -24,7 +24,7 @@ pub(super) struct Sent {
 }
 
 /// Sends the copy, if there is one to send, and completes the dead letter.
-pub(super) async fn send<Q: Queue>(target: Arc<Q>, item: Item, copy: Option<Outgoing>) -> Sent {
+pub(super) async fn send<Q: Queue + ?Sized>(target: Arc<Q>, item: Item, copy: Option<Outgoing>) -> Sent {
     let was_copied = copy.is_none();
     let message = Message { body: Ok(bytes::Bytes::new()), ..item.message.clone() };
     let mut message_id = Box::default();
@@ -43,6 +43,6 @@ pub(super) async fn send<Q: Queue>(target: Arc<Q>, item: Item, copy: Option<Outg
 }
 
 /// Returns when the service has the copy. All tries carry the same id.
-async fn confirm<Q: Queue>(target: &Q, copy: Outgoing) -> Result<(), Error> {
+async fn confirm<Q: Queue + ?Sized>(target: &Q, copy: Outgoing) -> Result<(), Error> {
     retry(COPY, |error: &Error| error.class().into(), || target.send(copy.clone())).await
 }

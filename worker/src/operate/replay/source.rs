@@ -3,7 +3,7 @@
 use super::{file::File, selective_receiver::SelectiveReceiver};
 
 /// Where messages come from.
-pub(crate) enum ReplaySource<Q> {
+pub(crate) enum ReplaySource<Q: ?Sized> {
     /// The dead-letter queue.
     Queue(Box<SelectiveReceiver<Q>>),
     /// An exported file.

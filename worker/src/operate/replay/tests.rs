@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use servicebus::{
-    Delivery, Error, Message, Outgoing, Peek, Peeked, PeekedState, Queue, RenewError, Settle, SettleError,
-    Settlement,
+    Delivery, Error, LinkState, Message, MessagingSystem, Outgoing, Peek, Peeked, PeekedState, Queue,
+    RefusalKind, RenewError, Settle, SettleError, Settlement,
 };
 use shared::{
     class::Class,
@@ -147,6 +147,26 @@ impl Queue for Side {
         Duration::from_mins(1)
     }
 
+    fn state(&self) -> watch::Receiver<LinkState> {
+        watch::channel(LinkState::Ready).1
+    }
+
+    fn browser(&self) -> Arc<dyn Peek> {
+        unreachable!("who is tested looks into the queue itself")
+    }
+
+    fn dead_letter_browser(&self) -> Arc<dyn Peek> {
+        unreachable!("who is tested looks into the queue itself")
+    }
+
+    async fn attach_sender(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn system(&self) -> MessagingSystem {
+        MessagingSystem::SERVICE_BUS
+    }
+
     async fn send(&self, message: Outgoing) -> Result<(), Error> {
         let mut state = self.0.state();
         if number(&message).is_some_and(|number| state.refused.contains(&number)) {
@@ -155,6 +175,7 @@ impl Queue for Side {
                 doing: "sending",
                 condition: "size".into(),
                 description: "".into(),
+                kind: RefusalKind::Other,
                 class,
             });
         }

@@ -17,7 +17,7 @@ use crate::envelope::replayed_by;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Follows the copies of a run through the queue that they were sent to.
-pub(crate) struct Watch<Q> {
+pub(crate) struct Watch<Q: ?Sized> {
     main: Arc<Q>,
     dead: Arc<Q>,
     replay: Uuid,
@@ -28,7 +28,7 @@ pub(crate) struct Watch<Q> {
     next: Instant,
 }
 
-impl<Q: Queue> Watch<Q> {
+impl<Q: Queue + ?Sized> Watch<Q> {
     /// Notes where both queues end now, before anything is sent.
     pub(crate) async fn begin(main: Arc<Q>, dead: Arc<Q>, replay: Uuid) -> Result<Self, Error> {
         let after =
@@ -73,7 +73,7 @@ impl<Q: Queue> Watch<Q> {
     }
 }
 
-async fn look<Q: Queue>(
+async fn look<Q: Queue + ?Sized>(
     main: Arc<Q>,
     dead: Arc<Q>,
     replay: Uuid,

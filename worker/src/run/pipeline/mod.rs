@@ -54,7 +54,7 @@ struct WriteEnded {
 }
 
 /// The path of messages through one replica.
-pub(crate) struct Pipeline<Q, D> {
+pub(crate) struct Pipeline<Q: ?Sized, D> {
     queue: Arc<Q>,
     directory: Arc<D>,
     policy: PipelineOptions,
@@ -75,7 +75,7 @@ pub(crate) struct Pipeline<Q, D> {
     read: BodyReader,
 }
 
-impl<Q: Queue, D: Directory> Pipeline<Q, D> {
+impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
     /// One that has not begun yet.
     pub(crate) fn new(
         queue: Arc<Q>,

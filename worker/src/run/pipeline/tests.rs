@@ -6,7 +6,10 @@ use std::{path::Path, sync::Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
-use servicebus::{Message, Outgoing, Peek, Peeked, RenewError, Settle as Settles, SettleError, Settlement};
+use servicebus::{
+    LinkState, Message, MessagingSystem, Outgoing, Peek, Peeked, RefusalKind, RenewError, Settle as Settles,
+    SettleError, Settlement,
+};
 use shared::{
     engine::{Failures, Intake, Planned},
     ids::{ContactId, SequenceNumber},
@@ -69,6 +72,26 @@ impl Queue for Shelf {
         Duration::from_mins(1)
     }
 
+    fn state(&self) -> watch::Receiver<LinkState> {
+        watch::channel(LinkState::Ready).1
+    }
+
+    fn browser(&self) -> Arc<dyn Peek> {
+        unreachable!("who is tested looks into the queue itself")
+    }
+
+    fn dead_letter_browser(&self) -> Arc<dyn Peek> {
+        unreachable!("who is tested looks into the queue itself")
+    }
+
+    async fn attach_sender(&self) -> Result<(), servicebus::Error> {
+        Ok(())
+    }
+
+    fn system(&self) -> MessagingSystem {
+        MessagingSystem::SERVICE_BUS
+    }
+
     async fn send(&self, _: Outgoing) -> Result<(), servicebus::Error> {
         Err(servicebus::Error::Closed)
     }
@@ -76,7 +99,8 @@ impl Queue for Shelf {
     async fn schedule(&self, message: Outgoing, _: Timestamp) -> Result<(), servicebus::Error> {
         if let Some(class) = self.refusal {
             let (condition, description) = ("amqp:some-condition".into(), "in a test".into());
-            return Err(servicebus::Error::Refused { doing: "sending", condition, description, class });
+            let kind = RefusalKind::Other;
+            return Err(servicebus::Error::Refused { doing: "sending", condition, description, kind, class });
         }
         self.record.copies.lock().expect("no panic under the lock").push(message);
         Ok(())

@@ -8,7 +8,7 @@ use super::{
     rule::Rule,
 };
 use crate::settings::{
-    Access, MessageSource, Parts, SettingOrigin, cloud_of,
+    Access, MessageSource, Namespace, Parts, SettingOrigin, cloud_of,
     secrets::{SECRETS, Secret},
 };
 
@@ -41,19 +41,21 @@ fn cloud(parts: &Parts) -> Option<Finding> {
     })
 }
 
+/// The namespace of Service Bus, if that is where messages come from.
+fn namespace(parts: &Parts) -> Option<&Namespace> {
+    parts.bus.as_ref()?.service_bus()
+}
+
 fn namespace_of_other_cloud(parts: &Parts) -> Option<Finding> {
-    let bus = parts.bus.as_ref()?;
-    let Access::Entra { audience, .. } = &bus.access else { return None };
-    let of_namespace = cloud_of(&bus.endpoint.host)?;
+    let Namespace { access, endpoint, .. } = namespace(parts)?;
+    let Access::Entra { audience, .. } = access else { return None };
+    let of_namespace = cloud_of(&endpoint.host)?;
     let known = cloud_of(audience.strip_prefix("https://")?)?;
     (known.audience != of_namespace.audience).then(|| {
         Finding::new(
             Severity::Error,
             "service_bus.namespace",
-            format!(
-                "{} belongs to another cloud than its tokens, which are for {audience}",
-                bus.endpoint.host
-            ),
+            format!("{} belongs to another cloud than its tokens, which are for {audience}", endpoint.host),
             "set cloud to that of the namespace",
         )
     })
@@ -90,9 +92,9 @@ fn misplaced(parts: &Parts, secret: &Secret) -> Option<Finding> {
 }
 
 fn root_key(parts: &Parts) -> Option<Finding> {
-    let bus = parts.bus.as_ref()?;
-    let NamespaceCredential::Key(key) = bus.access.shared()? else { return None };
-    (&*key.name == "RootManageSharedAccessKey" && !bus.endpoint.is_loopback()).then(|| {
+    let Namespace { access, endpoint, .. } = namespace(parts)?;
+    let NamespaceCredential::Key(key) = access.shared()? else { return None };
+    (&*key.name == "RootManageSharedAccessKey" && !endpoint.is_loopback()).then(|| {
         Finding::new(
             Severity::Warning,
             "service_bus.connection_string",
@@ -103,7 +105,7 @@ fn root_key(parts: &Parts) -> Option<Finding> {
 }
 
 fn signature(parts: &Parts) -> Option<Finding> {
-    let Access::Shared(credential) = &parts.bus.as_ref()?.access else { return None };
+    let Access::Shared(credential) = &namespace(parts)?.access else { return None };
     matches!(credential, NamespaceCredential::Signature(_)).then(|| {
         Finding::new(
             Severity::Warning,
@@ -115,7 +117,7 @@ fn signature(parts: &Parts) -> Option<Finding> {
 }
 
 fn plain_text(parts: &Parts) -> Option<Finding> {
-    let endpoint = &parts.bus.as_ref()?.endpoint;
+    let endpoint = &namespace(parts)?.endpoint;
     (!endpoint.tls).then(|| {
         Finding::new(
             Severity::Note,

@@ -30,6 +30,11 @@ fn settings(text: &str, environment: &[(&str, &str)]) -> Settings {
 }
 
 #[track_caller]
+fn namespace(settings: &Settings) -> &Namespace {
+    settings.bus.service_bus().expect("messages come from Service Bus")
+}
+
+#[track_caller]
 fn refused(text: &str, environment: &[(&str, &str)], expected: &[&str]) {
     let Err(problems) = parse_text(text, environment) else { panic!("accepted: {text}") };
     let problems: Vec<_> = problems.0.iter().map(ToString::to_string).collect();
@@ -223,9 +228,10 @@ fn a_cloud_names_the_hosts_and_each_can_be_set_by_itself() {
     ] {
         let read = settings(&text(cloud), &[]);
         assert_eq!((read.identity.authority.as_str(), read.graph.root.as_str()), (login, graph));
-        assert_eq!((&*read.bus.endpoint.host, read.bus.endpoint.port), (host, 5671));
-        let Access::Entra { audience: found, .. } = read.bus.access else { panic!("a key") };
-        assert_eq!(found, audience);
+        let Namespace { endpoint, access, .. } = namespace(&read);
+        assert_eq!((&*endpoint.host, endpoint.port), (host, 5671));
+        let Access::Entra { audience: found, .. } = access else { panic!("a key") };
+        assert_eq!(*found, audience);
     }
     let own = [
         ("CONTACTSYNC__IDENTITY__AUTHORITY", "https://login.example"),
@@ -235,7 +241,7 @@ fn a_cloud_names_the_hosts_and_each_can_be_set_by_itself() {
     let read = settings(&text("china"), &own);
     assert_eq!(read.identity.authority.as_str(), "https://login.example/");
     assert_eq!(
-        (read.graph.root.as_str(), &*read.bus.endpoint.host),
+        (read.graph.root.as_str(), &*namespace(&read).endpoint.host),
         ("https://graph.example/", "bus.example")
     );
     refused(
@@ -252,7 +258,7 @@ fn service_bus_knows_the_worker_by_the_same_identity_or_by_one_of_its_own() {
         let text = format!(
             "{APP}[service_bus]\nnamespace = \"ns\"\nqueue = \"q\"\n[service_bus.identity]\n{section}"
         );
-        match settings(&text, &[]).bus.access {
+        match &namespace(&settings(&text, &[])).access {
             Access::Entra { identity, .. } => identity.credential.to_string(),
             Access::Shared(_) | Access::Stored(_) => panic!("a key"),
         }
@@ -332,14 +338,16 @@ fn the_way_in_is_a_key_or_an_identity_and_the_source_a_queue_or_a_subscription()
 
 #[test]
 fn a_websocket_goes_to_port_443_and_through_the_proxy_of_the_environment() {
-    let text = |namespace: &str| {
-        format!("{APP}[service_bus]\nnamespace = \"{namespace}\"\nqueue = \"q\"\ntransport = \"websocket\"\n")
+    let text = |name: &str| {
+        format!("{APP}[service_bus]\nnamespace = \"{name}\"\nqueue = \"q\"\ntransport = \"websocket\"\n")
     };
-    let way = |namespace: &str, environment: &[(&str, &str)]| {
-        let bus = settings(&text(namespace), environment).bus;
-        let Transport::WebSocket { proxy } = bus.way else { panic!("no websocket") };
-        let proxy = proxy.map(|proxy| (proxy.host.to_string(), proxy.port, proxy.authorization.is_some()));
-        (bus.endpoint.port, proxy)
+    let way = |name: &str, environment: &[(&str, &str)]| {
+        let read = settings(&text(name), environment);
+        let Namespace { endpoint, way, .. } = namespace(&read);
+        let Transport::WebSocket { proxy } = way else { panic!("no websocket") };
+        let proxy =
+            proxy.as_ref().map(|proxy| (proxy.host.to_string(), proxy.port, proxy.authorization.is_some()));
+        (endpoint.port, proxy)
     };
     assert_eq!(way("ns", &[]), (443, None));
     assert_eq!(way("ns.example:8443", &[]), (8443, None));

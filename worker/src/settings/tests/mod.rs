@@ -4,7 +4,7 @@ mod identity;
 
 use std::path::Path;
 
-use shared::engine;
+use shared::{engine, mapping::Convert};
 
 use super::*;
 
@@ -87,6 +87,7 @@ rows = [
   { property = "jobTitle", columm = "a" },
 ]
 "#;
+    let conversions = Convert::NAMES.map(|(name, _)| name).join(", ");
     check(
         rows,
         &[],
@@ -96,7 +97,7 @@ rows = [
             "mapping.rows, entry 3: needs a property",
             "mapping.rows, entry 4: needs one of column, columns and template",
             "mapping.rows, entry 5: template: a brace at character 1 has no partner; write a column as {firstname}",
-            "mapping.rows, entry 6: convert must be a list of trim, lower, upper, country",
+            &format!("mapping.rows, entry 6: convert must be a list of {conversions}"),
             "mapping.rows, entry 7: default needs on_null = \"default\"",
             "mapping.rows, entry 8: columm is unknown; an entry may have column, columns, template, property, convert, on_null, default, on_invalid, require",
         ],

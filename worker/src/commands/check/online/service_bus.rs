@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use servicebus::{self, LinkState, Peek, Queue, Walk, admin};
+use servicebus::{self, LinkState, Peek, Queue, RefusalKind, Walk, admin};
 use shared::{ids::UserId, plan::Planner, reason::chain};
 
-use super::super::super::wiring::{self, ServiceBusQueue};
+use super::super::super::wiring;
 use crate::{
     identity::Clients,
     preview::waiting::{Sample, WAITING},
@@ -33,14 +33,13 @@ pub(super) async fn probes(settings: &Settings, clients: &Clients) -> (Vec<Probe
     };
     let mut users = BTreeSet::new();
     let mut probes = Vec::new();
-    let listening = ready(&queue).await;
+    let listening = ready(&*queue).await;
     let reached = match &listening {
         Ok(()) => true,
-        Err(error) => {
-            matches!(error, servicebus::Error::Refused { doing, .. } if *doing != "putting a token")
-        }
+        Err(servicebus::Error::Refused { kind, .. }) => *kind != RefusalKind::Token,
+        Err(_) => false,
     };
-    let place = settings.bus.endpoint.authority();
+    let place = settings.bus.authority();
     if reached {
         probes.push(Probe::good(SERVICE, format!("{place} answers")));
     }
@@ -56,7 +55,7 @@ pub(super) async fn probes(settings: &Settings, clients: &Clients) -> (Vec<Probe
             Err(error) => failed(SEND, target, &place, &error),
         });
         probes.extend(described(settings, clients, &address).await);
-        let (waiting, meant) = waiting(&queue, &settings.planner).await;
+        let (waiting, meant) = waiting(&*queue, &settings.planner).await;
         probes.extend(waiting);
         users = meant;
     } else {
@@ -67,7 +66,7 @@ pub(super) async fn probes(settings: &Settings, clients: &Clients) -> (Vec<Probe
 }
 
 /// What the messages that wait say about the settings, and which users they mean. They are looked at and not taken.
-async fn waiting(queue: &impl Peek, planner: &Planner) -> (Vec<Probe>, BTreeSet<UserId>) {
+async fn waiting(queue: &dyn Peek, planner: &Planner) -> (Vec<Probe>, BTreeSet<UserId>) {
     let mut sample = Sample::new(planner);
     let mut walk = Walk::default();
     for _ in 0..PAGES {
@@ -84,7 +83,7 @@ async fn waiting(queue: &impl Peek, planner: &Planner) -> (Vec<Probe>, BTreeSet<
 }
 
 /// Waits until messages could come, or for the first reason why not. Without credit none does come.
-async fn ready(queue: &ServiceBusQueue) -> Result<(), servicebus::Error> {
+async fn ready(queue: &dyn Queue) -> Result<(), servicebus::Error> {
     let mut state = queue.state();
     tokio::select! {
         // An error would mean that the task has ended; then `receive` says why.
@@ -100,7 +99,7 @@ fn failed(right: &'static str, entity: &str, place: &str, error: &servicebus::Er
         servicebus::Error::Timeout { .. } => NetworkFault::Silent.probe(SERVICE, place, &chain(error)),
         servicebus::Error::Connection { .. } => NetworkFault::of(error).probe(SERVICE, place, &chain(error)),
         servicebus::Error::Token { .. } => Probe::failed(TOKEN, chain(error), ""),
-        servicebus::Error::Refused { doing: "putting a token", description, .. }
+        servicebus::Error::Refused { kind: RefusalKind::Token, description, .. }
             if description.to_ascii_lowercase().contains("expired") =>
         {
             Probe::failed(
@@ -110,38 +109,38 @@ fn failed(right: &'static str, entity: &str, place: &str, error: &servicebus::Er
                  so put a new one into it",
             )
         }
-        servicebus::Error::Refused { doing: "putting a token", condition, .. } => Probe::failed(
+        servicebus::Error::Refused { kind: RefusalKind::Token, condition, .. } => Probe::failed(
             TOKEN,
             format!("service bus does not accept the token ({condition})"),
             "copy the connection string again: the key was replaced, or the rule is another queue's; with Entra, give \
              the identity the roles Azure Service Bus Data Receiver and Data Sender",
         ),
-        servicebus::Error::Refused { condition, .. } => refused(right, entity, condition, error),
+        servicebus::Error::Refused { kind, .. } => refused(right, entity, *kind, error),
         _ => Probe::failed(SERVICE, chain(error), ""),
     }
 }
 
-fn refused(right: &'static str, entity: &str, condition: &str, error: &servicebus::Error) -> Probe {
+fn refused(right: &'static str, entity: &str, kind: RefusalKind, error: &servicebus::Error) -> Probe {
     let (what, role) = if right == LISTEN {
         ("listen at", "Listen, or the identity the role Azure Service Bus Data Receiver")
     } else {
         ("send to", "Send, or the identity the role Azure Service Bus Data Sender")
     };
-    match condition {
-        "amqp:not-found" => Probe::failed(
+    match kind {
+        RefusalKind::NotFound => Probe::failed(
             right,
             format!("there is no {entity} in this namespace"),
             "make it, or correct service_bus.queue, or topic and subscription",
         ),
-        "amqp:unauthorized-access" | "com.microsoft:auth-failed" => Probe::failed(
+        RefusalKind::Denied => Probe::failed(
             right,
             format!("the credential may not {what} {entity}"),
             &format!("give the rule the right {role}"),
         ),
-        "com.microsoft:entity-disabled" => {
+        RefusalKind::Disabled => {
             Probe::failed(right, format!("{entity} is disabled"), "set its status to Active")
         }
-        _ => Probe::failed(right, chain(error), ""),
+        RefusalKind::Token | RefusalKind::Other => Probe::failed(right, chain(error), ""),
     }
 }
 
