@@ -23,6 +23,7 @@ use super::{
     receiver::Task,
     reconnecting_link::ReconnectingLink,
     sender::SendLink,
+    session_queue::SessionQueue,
     settings::Settings,
     settler::{AmqpSettler, Command, Locks},
 };
@@ -122,6 +123,13 @@ impl AmqpQueue {
     pub fn dead_letter_browser(&self) -> Browser {
         let entity = format!("{}/$DeadLetterQueue", self.entity);
         Browser(Arc::new(Management::new(Arc::clone(&self.namespace), &entity)))
+    }
+
+    /// A queue with sessions in the same namespace, over the same connection: if that dies, both notice. Closing this
+    /// queue closes the connection, so a session that is to be given up in good form is closed before.
+    #[must_use]
+    pub fn session_queue(&self, entity: &str) -> SessionQueue {
+        SessionQueue::over(Arc::clone(&self.namespace), entity)
     }
 
     /// Attaches the sending link and sends nothing, to find out whether we may.
