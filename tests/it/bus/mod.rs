@@ -3,6 +3,7 @@
 mod credit;
 mod messages;
 mod recovery;
+mod sessions;
 mod settlement;
 mod tls;
 

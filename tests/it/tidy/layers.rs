@@ -71,7 +71,7 @@ const AMQP: Table = Table {
         &["fuzz"],
         &["untrusted"],
         &["queue", "dispatch"],
-        &["receiver", "sender"],
+        &["receiver", "sender", "session_queue"],
         &["delivery_buffer", "arrival"],
         &["link"],
         &["settler"],

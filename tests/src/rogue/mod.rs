@@ -27,7 +27,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use self::encode::{FALSE, NULL, TRUE, binary, described, frame, int, list, map, text, uint};
+use self::encode::{FALSE, NULL, TRUE, binary, described, frame, int, list, map, symbol, text, uint};
 
 /// The queue it pretends to have.
 pub const QUEUE: &str = "contacts";
@@ -45,6 +45,8 @@ pub struct Behaviour {
     pub peeked: Vec<Vec<u8>>,
     /// An encoded message in place of its answers to questions about messages and locks.
     pub answer: Option<Vec<u8>>,
+    /// The session that it says it gives to whoever attaches a receiving link; without one it knows nothing of filters.
+    pub session: Option<String>,
     /// A performative that nobody expects, as soon as a link is attached.
     pub surprise: Option<Vec<u8>>,
 }
@@ -69,6 +71,8 @@ pub struct Seen {
     pub detached: usize,
     /// Bytes of the flood.
     pub flooded: usize,
+    /// Questions that named the receiving link they are about.
+    pub associated: usize,
 }
 
 /// A running one.
@@ -145,13 +149,24 @@ struct Connection {
     replies: HashMap<String, (u16, u32)>,
     /// The receiving link, and whether it had its messages.
     receiving: Option<(u16, u32)>,
+    /// Its name.
+    name: String,
     done: bool,
     next: u32,
 }
 
 impl Connection {
     fn new(stream: TcpStream, behaviour: Arc<Behaviour>, seen: Arc<Mutex<Seen>>) -> Self {
-        Self { stream, behaviour, seen, replies: HashMap::new(), receiving: None, done: false, next: 0 }
+        Self {
+            stream,
+            behaviour,
+            seen,
+            replies: HashMap::new(),
+            receiving: None,
+            name: String::new(),
+            done: false,
+            next: 0,
+        }
     }
 
     /// Until the other side has had enough; why does not matter.
@@ -239,13 +254,21 @@ impl Connection {
             _ => String::new(),
         };
         let end = |code, address: &str| described(code, &list(&[&text(address)]));
+        let origin = match &self.behaviour.session {
+            Some(session) => {
+                let filter = map(&[&symbol("com.microsoft:session-filter"), &text(session)]);
+                let fields = [&text(&source)[..], NULL, NULL, NULL, NULL, NULL, NULL, &filter];
+                described(0x28, &list(&fields))
+            }
+            None => end(0x28, &source),
+        };
         let fields = [
             &text(&attach.name)[..],
             &uint(handle),
             if receives { FALSE } else { TRUE },
             &[0x50, 0],
             &[0x50, 0],
-            &end(0x28, &source),
+            &origin,
             &end(0x29, &target),
             NULL,
             FALSE,
@@ -264,6 +287,7 @@ impl Connection {
             self.replies.insert(target, (channel, handle));
         } else {
             self.receiving = Some((channel, handle));
+            self.name = attach.name;
         }
         Ok(())
     }
@@ -320,11 +344,14 @@ impl Connection {
         let asked = message.properties.context("a question has properties")?;
         let Some(place) = asked.reply_to.and_then(|to| self.replies.get(&to).copied()) else { return Ok(()) };
         let Some(MessageId::String(id)) = asked.message_id else { return Ok(()) };
-        let operation = message.application_properties.as_ref().and_then(|all| all.0.get("operation"));
-        let operation = match operation {
-            Some(SimpleValue::String(operation)) => operation.trim_start_matches("com.microsoft:"),
+        let property = |name| match message.application_properties.as_ref().and_then(|all| all.0.get(name)) {
+            Some(SimpleValue::String(text)) => text.as_str(),
             _ => "",
         };
+        let operation = property("operation").trim_start_matches("com.microsoft:");
+        if !self.name.is_empty() && property("associated-link-name") == self.name {
+            note(&self.seen, |seen| seen.associated += 1);
+        }
         let body = match &message.body {
             Body::Value(value) => value.0.clone(),
             _ => Value::Null,

@@ -125,6 +125,28 @@ pub enum RenewError {
     Failed(#[source] Arc<Error>),
 }
 
+/// Why a session could not be accepted, or what was asked about one that is held was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The link ended, or the service says that somebody else may hold the session. Whoever held it holds it no more,
+    /// and has to accept it again.
+    #[error("the session is not held any more")]
+    Lost,
+    /// There was no answer, or none that says whether the session is held: a broken connection, a busy service, nonsense.
+    /// What was asked for may have been done, or may be done later still.
+    #[error("service bus did not answer")]
+    Unanswered(#[source] Error),
+    /// The installation is at fault; a person has to act.
+    #[error("{what}")]
+    Refused {
+        /// What is wrong and what to do.
+        what: Box<str>,
+        /// What the service or a lower layer said.
+        #[source]
+        cause: Error,
+    },
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

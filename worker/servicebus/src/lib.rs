@@ -37,7 +37,7 @@ pub use connection_string::{
 };
 pub use counts::QueueCounts;
 pub use delivery::{DeadLettering, Delivery, Settle, SettleError, Settled, Settlement, Settling, Unsettled};
-pub use error::{Cause, Error, RefusalKind, RenewError};
+pub use error::{Cause, Error, RefusalKind, RenewError, SessionError};
 use jiff::Timestamp;
 pub use link_state::LinkState;
 pub use message::{

@@ -177,23 +177,29 @@ impl Management {
 async fn ask(
     rpc: Arc<Rpc>,
     doing: &'static str,
-    operation: &'static str,
+    name: &'static str,
     body: Value,
     limit: Duration,
 ) -> Result<Reply, Failure> {
+    rpc.ask(operation(doing, name, body, limit), limit).await
+}
+
+/// The request for an operation; its name is given without the `com.microsoft:` that stands before all of them.
+pub(super) fn operation(doing: &'static str, name: &'static str, body: Value, limit: Duration) -> Request {
     let limit_ms = u32::try_from(limit.as_millis()).unwrap_or(u32::MAX);
     let properties = vec![
-        ("operation", SimpleValue::String(format!("com.microsoft:{operation}"))),
+        ("operation", SimpleValue::String(format!("com.microsoft:{name}"))),
         ("com.microsoft:server-timeout", SimpleValue::Uint(limit_ms)),
     ];
-    rpc.ask(Request { doing, properties, body }, limit).await
+    Request { doing, properties, body }
 }
 
 fn tokens(locks: &[LockToken]) -> Value {
     Value::Array(Array(locks.iter().map(|lock| Value::Uuid(prim::Uuid::from(*lock.0.as_bytes()))).collect()))
 }
 
-fn map(entries: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
+/// A map with text for keys, as all operations take one.
+pub(super) fn map(entries: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
     let mut map = OrderedMap::new();
     for (name, value) in entries {
         map.insert(Value::String(name.into()), value);

@@ -8,6 +8,8 @@
 //! [`management`]; [`sender`] sends. [`recovery`] says what each failure means, [`faults`] digs the condition
 //! out of the library's errors, [`reconnecting_link`] attaches links on demand. Messages are read by [`wire`], which finds their
 //! [`sections`] after a [`scan`], and written by [`outgoing`].
+//!
+//! [`session_queue`] receives nothing: it holds a session of another queue, as a lock, over the same connection.
 
 mod arrival;
 mod claims;
@@ -29,6 +31,7 @@ mod rpc;
 mod scan;
 mod sections;
 mod sender;
+mod session_queue;
 mod sessions;
 mod settings;
 mod settler;
@@ -41,5 +44,6 @@ mod wire;
 
 pub use self::{
     queue::AmqpQueue,
+    session_queue::{HeldSession, SessionQueue},
     settings::{Settings, Timing},
 };

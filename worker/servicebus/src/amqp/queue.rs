@@ -23,6 +23,7 @@ use super::{
     receiver::Task,
     reconnecting_link::ReconnectingLink,
     sender::SendLink,
+    session_queue::SessionQueue,
     settings::Settings,
     settler::{AmqpSettler, Command, Locks},
 };
@@ -103,6 +104,13 @@ impl AmqpQueue {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.settler.dropped.load(Ordering::Relaxed)
+    }
+
+    /// A queue with sessions in the same namespace, over the same connection: if that dies, both notice. Closing this
+    /// queue closes the connection, so a session that is to be given up in good form is closed before.
+    #[must_use]
+    pub fn session_queue(&self, entity: &str) -> SessionQueue {
+        SessionQueue::over(Arc::clone(&self.namespace), entity)
     }
 
     async fn post(&self, message: Outgoing, at: Option<Timestamp>) -> Result<(), Error> {

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::{
-    rpc,
+    rpc, session_queue,
     wall::{Examined, Shelves},
     wire,
 };
@@ -27,6 +27,7 @@ pub fn peeked(encoded: &[u8]) -> Peeked {
 pub fn reply(encoded: &[u8]) -> Result<(usize, usize), String> {
     let read = rpc::read_reply("reading", Bytes::copy_from_slice(encoded));
     let reply = read.map_err(|failure| failure.error.to_string())?;
+    drop((session_queue::state("reading", &reply), session_queue::expiration("reading", &reply)));
     let messages = reply.get("messages").map_or(0, |entries| entries.items().count());
     Ok((messages, reply.get("expirations").map_or(0, super::scan::Encoded::timestamps)))
 }
