@@ -88,6 +88,11 @@ impl<M> HeldMessages<M> {
         &mut self.locks
     }
 
+    /// Whether renewals of locks fail.
+    pub(super) fn renewals_fail(&self) -> bool {
+        self.locks.is_failing()
+    }
+
     /// When the next lock has to be renewed.
     pub(super) fn next_renewal(&self) -> Option<MonotonicTime> {
         self.locks.next_due()

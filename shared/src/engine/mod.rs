@@ -130,6 +130,16 @@ pub type WriteResult = Result<Success, Failure>;
 /// What a look showed to have been undone.
 pub type LookResult = Result<Vec<Property>, Failure>;
 
+/// Messages held while writes are not scarce.
+const HELD: usize = 500;
+/// The same, for each write that may be under way, where that is more.
+const HELD_FOR_EACH_WRITE: usize = 4;
+/// Messages that may be on their way at once: they come even if it then shows that there is no room for them.
+const AT_ONCE: usize = 1_000;
+
+/// There is no room if less than this part of [`AT_ONCE`], or of what is held, could still come.
+const CROWDED: usize = 10;
+
 /// The decisions of one replica.
 #[derive(Debug)]
 pub struct Engine<M> {
@@ -140,6 +150,8 @@ pub struct Engine<M> {
     /// How long locks hold, as last seen.
     locked_for: Option<Duration>,
     copies: Copies<M>,
+    /// Credit that was given and not used.
+    given: usize,
     /// Changes whose time lay in the future.
     times_cut: u64,
     probing: bool,
@@ -157,6 +169,7 @@ impl<M> Engine<M> {
             ready: VecDeque::new(),
             locked_for: None,
             copies: Copies::default(),
+            given: 0,
             times_cut: 0,
             probing: false,
             stopping: false,
@@ -167,6 +180,7 @@ impl<M> Engine<M> {
     pub fn arrived(&mut self, arrival: Arrival<M>, now: MonotonicTime) {
         let Arrival { message, lock, taken, jitter, locked_for, bytes, enqueued, age, .. } = arrival;
         let Arrival { lineage, urgency, intake, .. } = arrival;
+        self.given = self.given.saturating_sub(1);
         self.locked_for = Some(locked_for);
         self.locks_hold_for(locked_for);
         self.held.locks().hold(lock, taken, jitter, None);
@@ -208,6 +222,8 @@ impl<M> Engine<M> {
         let due = self.copies.due(now);
         self.go_on(due);
         let lanes = loop {
+            // A lane that is written makes room for as many messages as it has.
+            self.lanes.crowded(self.room_in_memory() < AT_ONCE.min(self.held.len()) / CROWDED);
             if let Some(effect) = self.ready.pop_front() {
                 return Step::Do(effect);
             }
@@ -284,6 +300,7 @@ impl<M> Engine<M> {
     /// How long locks hold has become known better.
     pub fn locks_hold_for(&mut self, length: Duration) {
         self.held.locks().learn(length);
+        self.lanes.locks_hold_for(length);
     }
 
     /// The renewals that were asked for are answered. Returns how many locks are lost.
@@ -379,28 +396,58 @@ impl<M> Engine<M> {
 
     /// How many more messages may come now.
     ///
-    /// Never more than can be held, and never more than can be applied before locks lapse: writes owed count,
-    /// not messages, because a hundred changes of one user are one write. None while the installation is at
-    /// fault, and one at a time while it is on trial.
-    #[must_use]
-    pub fn credit(&self, now: MonotonicTime) -> usize {
-        if self.stopping {
-            return 0;
-        }
-        let room = self.policy.lanes.messages.saturating_sub(self.held.len());
-        let room = if self.held.bytes() < self.policy.bytes { room } else { 0 };
-        match self.state(now) {
-            State::Paused => 0,
-            State::Trial => room.min(usize::from(self.held.len() == 0)),
-            State::Throttled(until) => room.min(self.writes_within(until - now)),
-            State::Open | State::BreakerOpen => room.min(self.writes_within(Duration::ZERO)),
-        }
+    /// A few hundred are held while the budget has a write at hand for each user that waits: more would only take
+    /// memory. While writes are scarce each further message may spare one, so then the bounds are those of memory
+    /// ([`EnginePolicy::bytes`], [`lanes::LaneLimits::messages`]) and of what can be applied before messages are handed
+    /// back; writes owed count there, not messages, because a hundred changes of one user are one write. While renewals
+    /// fail it is what can be applied before locks lapse. None while the installation is at fault, and one at a time
+    /// while it is on trial.
+    ///
+    /// What was given is taken back only where more must not come, because that costs the shell a new link.
+    pub fn credit(&mut self, now: MonotonicTime) -> usize {
+        let most = self.policy.lanes.messages.saturating_sub(self.held.len()).min(AT_ONCE);
+        let (most, least) = match self.state(now) {
+            _ if self.stopping || self.held.bytes() >= self.policy.bytes => (0, 0),
+            State::Paused => (0, 0),
+            State::Trial => (most.min(usize::from(self.held.len() == 0)), 0),
+            State::Throttled(_) | State::Open | State::BreakerOpen if self.held.renewals_fail() => {
+                (most.min(self.writes_within(self.locked_for.unwrap_or_default(), now)), 0)
+            }
+            State::Throttled(_) | State::Open | State::BreakerOpen => (
+                most.min(self.window(now).saturating_sub(self.held.len()))
+                    .min(self.room_in_memory())
+                    .min(self.writes_within(self.policy.max_lock_hold, now)),
+                self.given.min(most),
+            ),
+        };
+        self.given = most.max(least);
+        self.given
     }
 
-    /// How many more writes, each of a message yet to come at worst, fit into half of a lock's time.
-    fn writes_within(&self, lost: Duration) -> usize {
-        let Some(locked_for) = self.locked_for else { return usize::MAX };
-        let time = (locked_for / 2).saturating_sub(lost);
+    /// How many messages are worth holding.
+    fn window(&self, now: MonotonicTime) -> usize {
+        // Behind an open breaker nothing is written that could be spared.
+        if self.lanes.is_scarce(now) && self.state(now) != State::BreakerOpen {
+            return usize::MAX;
+        }
+        HELD.max(self.policy.lanes.concurrency * HELD_FOR_EACH_WRITE)
+    }
+
+    /// How many more messages fit into memory if they are like those that are held; at least one.
+    fn room_in_memory(&self) -> usize {
+        let usual = self.held.bytes() / self.held.len().max(1);
+        let room = self.policy.bytes.saturating_sub(self.held.bytes());
+        room.checked_div(usual).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// How many more writes, each of a message yet to come at worst, fit into half of the time for which messages are
+    /// held.
+    fn writes_within(&self, held_for: Duration, now: MonotonicTime) -> usize {
+        let lost = match self.state(now) {
+            State::Throttled(until) => until - now,
+            _ => Duration::ZERO,
+        };
+        let time = (held_for / 2).saturating_sub(lost);
         let possible = self.lanes.gate().rate() * time.as_secs_f64();
         if possible.is_infinite() {
             return usize::MAX;

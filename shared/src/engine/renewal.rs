@@ -48,6 +48,8 @@ pub struct Locks<T> {
     next: Option<MonotonicTime>,
     /// When the request that is under way was begun; there is one at a time.
     asked: Option<MonotonicTime>,
+    /// Whether a renewal of the last request failed.
+    failing: bool,
 }
 
 #[derive(Debug)]
@@ -64,7 +66,7 @@ struct Lock<T> {
 impl<T> Default for Locks<T> {
     /// None are held.
     fn default() -> Self {
-        Self { held: IdMap::default(), length: SHORTEST, next: None, asked: None }
+        Self { held: IdMap::default(), length: SHORTEST, next: None, asked: None, failing: false }
     }
 }
 
@@ -142,6 +144,12 @@ impl<T> Locks<T> {
         self.next.filter(|_| self.asked.is_none())
     }
 
+    /// Whether renewals fail: nobody knows whether a lock that is taken now can be kept beyond its own time.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.failing
+    }
+
     /// The request that was under way is answered. Returns the locks that are held and turned out to be lost; they are
     /// renewed no more.
     pub fn renewed(
@@ -150,8 +158,9 @@ impl<T> Locks<T> {
         now: MonotonicTime,
     ) -> Vec<LockToken> {
         let since = self.asked.take().unwrap_or(now);
-        let mut lost = Vec::new();
+        let (mut lost, mut failing) = (Vec::new(), false);
         for (lock, answer) in answers {
+            failing |= answer == Renewal::Failed;
             let Some(held) = self.held.get_mut(&lock) else { continue };
             match answer {
                 Renewal::Renewed => {
@@ -166,6 +175,7 @@ impl<T> Locks<T> {
                 }
             }
         }
+        self.failing = failing;
         self.next = self.first();
         lost
     }

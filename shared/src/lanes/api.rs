@@ -41,7 +41,7 @@ pub struct Work<T> {
 pub struct LaneLimits {
     /// Writes under way at once.
     pub concurrency: usize,
-    /// Messages held, waiting or under way.
+    /// Messages held, waiting or under way; an upper bound, most of it used only while writes are scarce.
     pub messages: usize,
     /// Users whose newest versions are remembered.
     pub remembered_users: NonZeroUsize,
@@ -63,7 +63,8 @@ impl Default for LaneLimits {
             Ladder::fixed(Duration::from_millis(500), Duration::from_secs(20)).with_tries(6);
         Self {
             concurrency: 16,
-            messages: 500,
+            // What is kept of a message beside its body is small, and has an end.
+            messages: 50_000,
             remembered_users: REMEMBERED_USERS,
             retries: RETRIES,
             // No setting. Fewer would let a handful of deleted users stop the worker.

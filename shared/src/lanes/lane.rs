@@ -88,6 +88,11 @@ impl<T> Lane<T> {
         !self.waiting.is_empty() || !self.apart.is_empty() || !self.repair.is_empty()
     }
 
+    /// Changes that wait.
+    pub(super) fn waiting_len(&self) -> usize {
+        self.waiting.len() + self.apart.len()
+    }
+
     /// How much what waits is waited for: one live change makes all live, because it waits for what is before it.
     /// So does a repair, which is of a write that was live once.
     pub(super) fn urgency(&self) -> Priority {

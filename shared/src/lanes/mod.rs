@@ -5,6 +5,7 @@
 //! *ticket*, travels along untouched and comes back with an [`Outcome`].
 
 mod api;
+mod crowd;
 mod evidence;
 mod failing;
 mod lane;
@@ -17,10 +18,11 @@ mod ready_queue;
 mod tests;
 mod unverified;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 pub use self::api::{About, Action, Failure, InstallationFault, LaneLimits, Success, Suspicion, Work};
 use self::{
+    crowd::Crowd,
     evidence::Evidence,
     lane::Lane,
     last_written::Applied,
@@ -50,6 +52,9 @@ pub struct Lanes<T> {
     /// Lanes that wait for another try.
     delayed: BTreeSet<(MonotonicTime, UserId)>,
     gathering: Gathering,
+    /// Whose turn it is while there is no room for more messages.
+    crowd: Crowd,
+    is_crowded: bool,
     applied: Applied,
     unverified: Unverified<T>,
     evidence: Evidence,
@@ -79,6 +84,8 @@ impl<T> Lanes<T> {
             ready: Turns::default(),
             delayed: BTreeSet::new(),
             gathering: Gathering::default(),
+            crowd: Crowd::default(),
+            is_crowded: false,
             held: 0,
             in_flight: 0,
         }
@@ -126,7 +133,7 @@ impl<T> Lanes<T> {
         let queued = lane.is_flying() || lane.has_waiting();
         lane.push(work);
         self.held += 1;
-        self.gathering.arrived(now);
+        self.gathering.arrived(self.gate.rate(), now);
         if queued {
             self.ready.renew(user, urgency, newness);
         } else {
@@ -158,18 +165,15 @@ impl<T> Lanes<T> {
     /// Starts the next write, or reports what holds it up.
     fn start_writing(&mut self, now: MonotonicTime) -> Step<Action<T>> {
         while self.in_flight < self.limits.concurrency && !self.ready.is_empty() {
-            let (scarce, gathering) = self.shortage(now);
-            if gathering.is_some() {
-                return Step::Wait(gathering);
-            }
+            let first = match self.turn(now) {
+                Step::Do(first) => first,
+                Step::Wait(until) => return Step::Wait(until),
+            };
             match self.gate.ask(now) {
                 Permit::Now => {}
                 Permit::At(moment) => return Step::Wait(Some(moment)),
                 Permit::AfterProbe => return Step::Wait(None),
             }
-            // Behind an open breaker those that have waited longest may be the very ones that fail.
-            let newest = scarce || self.gate.state(now) == State::BreakerOpen;
-            let first = if newest { First::Newest } else { First::Longest };
             match self.start_next(first, now) {
                 Some(action) => return Step::Do(action),
                 None => self.gate.unused(),
@@ -178,13 +182,45 @@ impl<T> Lanes<T> {
         Step::Wait(None)
     }
 
-    /// Whether more writes are owed than the budget has at hand, and until when to gather messages if so: until the
-    /// flood is over, or the budget is enough for all.
-    fn shortage(&mut self, now: MonotonicTime) -> (bool, Option<MonotonicTime>) {
+    /// Whether more writes are owed than the budget has at hand.
+    #[must_use]
+    pub fn is_scarce(&self, now: MonotonicTime) -> bool {
+        self.gate.enough_at(self.ready.len(), now) != Some(now)
+    }
+
+    /// Whether there is no room for more messages, whatever their number.
+    pub fn crowded(&mut self, is_crowded: bool) {
+        self.is_crowded = is_crowded;
+    }
+
+    /// How long locks hold, which bounds how long messages are gathered.
+    pub fn locks_hold_for(&mut self, length: Duration) {
+        self.gathering.locks_hold_for(length);
+    }
+
+    /// Which lane comes first, or until when to gather messages before any does: until the flood is over, or the
+    /// budget is enough for all.
+    fn turn(&mut self, now: MonotonicTime) -> Step<First> {
         let enough = self.gate.enough_at(self.ready.len(), now);
         let scarce = enough != Some(now);
-        let gathering = self.gathering.until(scarce, self.held >= self.limits.messages, now);
-        (scarce, gathering.map(|until| enough.map_or(until, |enough| until.min(enough))))
+        let gathering = self.gathering.until(scarce, self.is_full(), now);
+        self.gate.save_up(gathering.is_some(), now);
+        let Some(end) = gathering else {
+            // Behind an open breaker those that have waited longest may be the very ones that fail.
+            let newest = scarce || self.gate.state(now) == State::BreakerOpen;
+            return Step::Do(if newest { First::Newest } else { First::Longest });
+        };
+        if self.is_full() {
+            return Step::Do(First::Newest);
+        }
+        // Changes of people do not wait for a flood of replayed ones.
+        let live = self.ready.live();
+        if live > 0 && self.gate.enough_at(live, now) == Some(now) {
+            return Step::Do(First::Longest);
+        }
+        // By then the budget is enough, as it is saved up.
+        let enough = self.gate.enough_at(self.ready.len(), now);
+        Step::Wait(earliest([Some(end), enough]))
     }
 
     /// The write of this user ended. `jitter` is drawn evenly from 0 to 1.
@@ -279,9 +315,27 @@ impl<T> Lanes<T> {
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.is_crowded || self.held >= self.limits.messages
+    }
+
+    fn pop(&mut self, first: First) -> Option<UserId> {
+        if first == First::Newest && self.is_full() {
+            let (ready, users) = (&self.ready, &self.users);
+            let changes = |user| users.get(&user).map_or(0, Lane::waiting_len);
+            let all = || ready.iter().map(|(user, urgency)| (user, urgency, changes(user)));
+            if let Some(user) = self.crowd.next(all).filter(|user| self.ready.take(*user)) {
+                return Some(user);
+            }
+        } else {
+            self.crowd.clear();
+        }
+        self.ready.pop(first)
+    }
+
     /// Starts the write of the lane whose turn it is; `None` if that lane had nothing left.
     fn start_next(&mut self, first: First, now: MonotonicTime) -> Option<Action<T>> {
-        let user = self.ready.pop(first)?;
+        let user = self.pop(first)?;
         // Its turn comes when the look has ended.
         if self.unverified.is_looking(user) {
             return None;

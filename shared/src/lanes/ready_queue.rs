@@ -93,6 +93,11 @@ impl Turns {
         self.places.len()
     }
 
+    /// Lanes with live work.
+    pub(super) fn live(&self) -> usize {
+        self.live.by_turn.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
@@ -127,18 +132,36 @@ impl Turns {
         }
     }
 
+    /// All lanes, with how much they are waited for.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (UserId, Priority)> {
+        self.places.iter().map(|(user, place)| (*user, place.urgency))
+    }
+
+    /// Gives this lane a turn in place of the newest; false if it has none, or if it is the turn of the one that has
+    /// waited longest.
+    pub(super) fn take(&mut self, user: UserId) -> bool {
+        if self.newest_in_a_row >= NEWEST_IN_A_ROW {
+            return false;
+        }
+        let Some(place) = self.places.remove(&user) else { return false };
+        self.of(place.urgency).remove(user, place);
+        self.newest_in_a_row += 1;
+        true
+    }
+
     /// The lane whose turn it is.
     pub(super) fn pop(&mut self, first: First) -> Option<UserId> {
         let live = match (self.live.by_turn.is_empty(), self.replayed.by_turn.is_empty()) {
             (false, false) => self.live_in_a_row < LIVE_IN_A_ROW,
             (no_live, _) => !no_live,
         };
-        let longest = first == First::Longest || self.newest_in_a_row >= NEWEST_IN_A_ROW;
+        let due = first == First::Newest && self.newest_in_a_row >= NEWEST_IN_A_ROW;
+        let first = if due { First::Longest } else { first };
         let contested = live && !self.replayed.by_turn.is_empty();
         let among = if live { &self.live } else { &self.replayed };
-        let user = among.first(if longest { First::Longest } else { First::Newest })?;
+        let user = among.first(first)?;
         self.live_in_a_row = if contested { self.live_in_a_row + 1 } else { 0 };
-        self.newest_in_a_row = if longest { 0 } else { self.newest_in_a_row + 1 };
+        self.newest_in_a_row = if first == First::Newest { self.newest_in_a_row + 1 } else { 0 };
         if let Some(place) = self.places.remove(&user) {
             self.of(place.urgency).remove(user, place);
         }

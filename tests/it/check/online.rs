@@ -355,8 +355,8 @@ async fn a_queue_that_is_missing_or_does_not_fit_is_told() -> Result<()> {
         [
             (
                 "warning",
-                "a lock of 10s lets 100 messages wait at a time, not pool.messages (500), so that fewer changes of one \
-                 user meet",
+                "a lock of 10s is short: a flood of changes is gathered for a quarter of it at most, and 100 users can \
+                 wait while renewals fail, so that fewer changes of one user meet",
                 "set the lock duration to one to five minutes"
             ),
             (

@@ -48,6 +48,8 @@ pub struct Run {
     pub held: usize,
     /// Messages a second, one by one; all of them before the start if there is no rate.
     pub rate: Option<f64>,
+    /// Whether the workers have the usual settings, whatever is said here of theirs.
+    pub usual: bool,
     /// Further settings of the workers, as TOML.
     pub settings: String,
 }
@@ -64,6 +66,7 @@ impl Default for Run {
             concurrency: 64,
             held: 2_000,
             rate: None,
+            usual: false,
             settings: String::new(),
         }
     }
@@ -137,6 +140,9 @@ impl Run {
 
     /// Settings of somebody whose directory is as fast as this one.
     fn base_settings(&self) -> String {
+        if self.usual {
+            return "[telemetry]\nlog_level = \"warn\"\n".to_owned();
+        }
         let rate = self.quota.map_or(100_000.0, |quota| REAL_RATE * quota.scale);
         let mut text = format!(
             "[pool]\nconcurrency = {}\nmessages = {}\nmegabytes = 256\n[throttle]\nwrites_per_second = {rate:?}\nburst = {rate:?}\n\

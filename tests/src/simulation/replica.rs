@@ -96,8 +96,9 @@ impl Replica {
     }
 
     /// How many messages it may take.
-    pub(super) fn credit(&self, now: MonotonicTime) -> usize {
-        self.engine.credit(self.time(now))
+    pub(super) fn credit(&mut self, now: MonotonicTime) -> usize {
+        let time = self.time(now);
+        self.engine.credit(time)
     }
 
     /// Tells the engine something that happened.

@@ -149,7 +149,9 @@ fn replicas_use_up_the_quota_and_hardly_ever_exceed_it() {
         for latency in [20, 100, 200] {
             let (used, refused) = figures(replicas, latency);
             assert!(used > 1.0 / 1.15, "{replicas} replicas at {latency} ms use {used:.3} of the quota");
-            assert!(refused < 0.02, "{replicas} replicas at {latency} ms have {refused:.4} refused");
+            // One alone exceeds it only where others use it, too.
+            let most = if replicas == 1 { 0.005 } else { 0.02 };
+            assert!(refused < most, "{replicas} replicas at {latency} ms have {refused:.4} refused");
         }
     }
 }

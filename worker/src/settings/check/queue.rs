@@ -24,7 +24,7 @@ pub fn judge(address: &str, properties: &EntityProperties, settings: &Settings) 
         status(address, properties),
         sessions(address, properties),
         forwarding(address, properties),
-        lock(properties, rate, settings.pool.messages),
+        lock(properties, rate),
         deliveries(properties),
         caution::dead_letters_elsewhere(address, properties).map(warning),
         caution::deleted(address, properties).map(warning),
@@ -67,15 +67,15 @@ fn warning(Caution { what, remedy }: Caution) -> Probe {
     Probe::found(Severity::Warning, CHECK, what, &remedy)
 }
 
-fn lock(properties: &EntityProperties, rate: f64, messages: usize) -> Option<Probe> {
+fn lock(properties: &EntityProperties, rate: f64) -> Option<Probe> {
     let lock = properties.lock_duration.filter(|lock| *lock < SHORTEST_LOCK)?;
     let taken = (rate * lock.as_secs_f64() / 2.0).floor();
     Some(Probe::found(
         Severity::Warning,
         CHECK,
         format!(
-            "a lock of {} lets {taken} messages wait at a time, not pool.messages ({messages}), so that fewer changes \
-             of one user meet",
+            "a lock of {} is short: a flood of changes is gathered for a quarter of it at most, and {taken} users can \
+             wait while renewals fail, so that fewer changes of one user meet",
             exact(lock)
         ),
         "set the lock duration to one to five minutes",

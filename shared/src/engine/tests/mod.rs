@@ -1,5 +1,7 @@
 //! Cases of the engine; the random worlds are in the simulation.
 
+mod flood;
+
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -146,16 +148,48 @@ fn credit_is_bounded_by_messages_and_by_bytes() {
     assert_eq!(engine.credit(at(0)), 0, "the bytes are used up");
 }
 
+/// An engine that makes one write a second and holds messages for so many seconds.
+fn slow_engine(max_lock_hold: u64) -> Engine<LockToken> {
+    let max_lock_hold = Duration::from_secs(max_lock_hold);
+    Engine::new(EnginePolicy { max_lock_hold, ..policy(RateLimiter::new(1.0, 1.0)) })
+}
+
 #[test]
-fn credit_counts_writes_that_fit_into_the_time_of_a_lock() {
-    let mut engine = engine_with(RateLimiter::new(1.0, 1.0));
-    let short = |n, users: &[u128]| Arrival { locked_for: Duration::from_secs(8), ..arrival(n, users) };
-    engine.arrived(short(1, &[1]), at(0));
+fn credit_counts_writes_that_fit_into_half_of_the_time_for_which_messages_are_held() {
+    let mut engine = slow_engine(8);
+    engine.arrived(arrival(1, &[1]), at(0));
     assert_eq!(engine.credit(at(0)), 3, "four writes fit into half of eight seconds, and one is owed");
-    engine.arrived(short(2, &[1]), at(0));
+    engine.arrived(arrival(2, &[1]), at(0));
     assert_eq!(engine.credit(at(0)), 3, "a second change of the same user owes no second write");
-    engine.arrived(short(3, &[2]), at(0));
+    engine.arrived(arrival(3, &[2]), at(0));
     assert_eq!(engine.credit(at(0)), 2);
+}
+
+#[test]
+fn while_renewals_fail_credit_counts_writes_that_fit_into_half_of_a_lock() {
+    let mut engine = slow_engine(600);
+    engine.arrived(Arrival { locked_for: Duration::from_secs(8), ..arrival(1, &[1]) }, at(0));
+    engine.arrived(Arrival { locked_for: Duration::from_secs(8), ..arrival(2, &[2]) }, at(0));
+    assert_eq!(engine.credit(at(0)), 8, "bounded by messages alone");
+    for (answer, credit) in [(Renewal::Failed, 2), (Renewal::Renewed, 8), (Renewal::Failed, 2)] {
+        engine.renewed([(lock(1), answer), (lock(2), Renewal::Renewed)], at(1));
+        assert_eq!(engine.credit(at(1)), credit, "{answer:?}");
+    }
+}
+
+#[test]
+fn what_was_given_is_taken_back_only_where_more_must_not_come() {
+    let mut engine = slow_engine(8);
+    engine.arrived(arrival(1, &[1]), at(0));
+    assert_eq!(engine.credit(at(0)), 3);
+    let throttled = failure(Class::Throttled { retry_after: Some(Duration::from_mins(1)) });
+    assert_eq!(effects(&mut engine, at(1)).len(), 1);
+    engine.write_ended(user(1), throttled, at(1), 0.5);
+    assert_eq!(engine.credit(at(1)), 3, "less would fit now, but it was given");
+    engine.arrived(Arrival { bytes: 900, ..arrival(2, &[2]) }, at(1));
+    assert_eq!(engine.credit(at(1)), 0, "the memory is full");
+    engine.stop(at(1));
+    assert_eq!(engine.credit(at(1)), 0);
 }
 
 #[test]
