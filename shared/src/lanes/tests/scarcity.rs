@@ -58,3 +58,42 @@ fn a_write_that_was_not_needed_leaves_its_share_of_the_budget_to_others() {
     }
     assert!(matches!(lanes.next(at(1)), Step::Do(Action::Write { .. })), "the third in the same second");
 }
+
+#[test]
+fn what_is_not_written_while_a_flood_is_gathered_is_written_when_it_is_over() {
+    let mut lanes = lanes_with(RateLimiter::new(1.0, 2.0));
+    lanes.locks_hold_for(Duration::from_mins(1));
+    let tenths = |tenths| MonotonicTime::after_start(Duration::from_millis(100) * tenths);
+    (0..3).for_each(|to| lanes.push(change(to.into(), to, 0), at(0)));
+    for time in 0..90_u32 {
+        let to = u8::try_from(time % 20).expect("small");
+        lanes.push(change(usize::try_from(time).expect("small") + 3, to, time.into()), tenths(time));
+        assert!(matches!(lanes.next(tenths(time)), Step::Wait(Some(_))), "still a flood at {time}");
+    }
+    let written = std::iter::from_fn(|| next_user(&mut lanes, 10)).count();
+    assert_eq!(written, 2 + 10, "the burst and what ten seconds bring");
+}
+
+#[test]
+fn a_live_change_does_not_wait_for_a_flood_of_replayed_ones() {
+    let mut lanes = lanes_with(RateLimiter::new(1.0, 2.0));
+    (0..5).for_each(|to| lanes.push(replayed(change(to.into(), to, 0)), at(0)));
+    assert!(matches!(lanes.next(at(0)), Step::Wait(Some(_))), "a flood");
+    lanes.push(change(9, 9, 0), at(0));
+    assert_eq!(next_user(&mut lanes, 0), Some(user(9)));
+    assert_eq!(next_user(&mut lanes, 0), None, "the flood is still gathered");
+}
+
+#[test]
+fn where_there_is_no_room_for_the_rest_of_a_flood_the_fullest_lane_makes_some() {
+    let mut lanes = lanes_with(RateLimiter::new(1.0, 2.0));
+    for (id, to) in [(1, 1), (2, 2), (3, 2), (4, 2), (5, 3), (6, 3), (7, 4)] {
+        lanes.push(change(id, to, i64::try_from(id).expect("small")), at(0));
+    }
+    assert!(matches!(lanes.next(at(0)), Step::Wait(Some(_))), "a flood");
+    lanes.crowded(true);
+    assert_eq!(next_user(&mut lanes, 0), Some(user(2)), "three changes");
+    assert_eq!(next_user(&mut lanes, 0), Some(user(3)), "two");
+    lanes.crowded(false);
+    assert_eq!(next_user(&mut lanes, 1), Some(user(4)), "the newest");
+}
