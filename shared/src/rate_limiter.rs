@@ -97,6 +97,22 @@ impl RateLimiter {
         Some(self.ready_at(now))
     }
 
+    /// What is known of the budget, to be handed on: writes per second, and writes at once.
+    #[must_use]
+    pub fn known(&self, now: MonotonicTime) -> (f64, f64) {
+        (self.rate, self.at_hand(now))
+    }
+
+    /// Goes on with what another replica knew of the budget.
+    pub fn resume(&mut self, rate: f64, tokens: f64, now: MonotonicTime) {
+        if self.rate.is_infinite() {
+            return;
+        }
+        self.rate = rate.clamp(FLOOR, self.ceiling);
+        self.tokens = tokens.clamp(0.0, self.burst);
+        self.counted = now;
+    }
+
     /// Writes that can be taken at once.
     fn at_hand(&self, now: MonotonicTime) -> f64 {
         let passed = (now - self.counted).as_secs_f64();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Engine;
+use super::{Engine, writer::may_take};
 use crate::{gate::State, monotonic_time::MonotonicTime};
 
 /// Messages held while writes are not scarce.
@@ -28,10 +28,11 @@ impl<M> Engine<M> {
     pub fn credit(&mut self, now: MonotonicTime) -> usize {
         let most = self.policy.lanes.messages.saturating_sub(self.held.len()).min(AT_ONCE);
         let fit = match self.state(now) {
-            _ if self.stopping || self.held.bytes() >= self.policy.bytes => 0,
+            _ if self.stopping || !may_take(self.role) || self.held.bytes() >= self.policy.bytes => 0,
             State::Paused => 0,
             State::Trial => most.min(usize::from(self.held.len() == 0)),
-            State::Throttled(_) | State::Open | State::BreakerOpen => {
+            // Who is about to write gathers meanwhile.
+            State::NotWriter | State::Throttled(_) | State::Open | State::BreakerOpen => {
                 let (fails, lock) = (self.held.renewals_fail(), self.locked_for.unwrap_or_default());
                 let worth = self.window(now).saturating_sub(self.held.len());
                 let held_for = if fails { lock } else { self.policy.max_lock_hold };

@@ -136,6 +136,14 @@ impl<M> HeldMessages<M> {
         Some((message, failed.unwrap_or(outcome), lineage))
     }
 
+    /// Takes all of them out, in the order in which they came.
+    pub(super) fn drain(&mut self) -> Vec<M> {
+        let mut drained: Vec<_> = self.locks.iter_mut().filter_map(|(_, held)| held.take()).collect();
+        drained.sort_by_key(|held| held.lineage.origin);
+        (self.messages, self.bytes, self.first) = (0, 0, None);
+        drained.into_iter().map(|held| held.message).collect()
+    }
+
     /// The users that a message concerns.
     pub(super) fn users(&self, lock: LockToken) -> &[UserId] {
         self.locks.get(lock).and_then(Option::as_ref).map_or(&[], |held| &held.users)

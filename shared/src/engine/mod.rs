@@ -12,6 +12,7 @@ mod members;
 pub mod renewal;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -31,6 +32,7 @@ use crate::{
     gate::{self, Gate, State},
     ids::{LockToken, UserId},
     lanes::{self, Action, Failure, InstallationFault, Lanes, Success, Work},
+    lease::Role,
     monotonic_time::MonotonicTime,
     outcome::Outcome,
     patch::UserWrite,
@@ -147,6 +149,8 @@ pub struct Engine<M> {
     times_cut: u64,
     probing: bool,
     stopping: bool,
+    /// Whether this replica writes.
+    role: Role,
 }
 
 impl<M> Engine<M> {
@@ -164,6 +168,7 @@ impl<M> Engine<M> {
             times_cut: 0,
             probing: false,
             stopping: false,
+            role: Role::Alone,
         }
     }
 

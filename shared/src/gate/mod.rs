@@ -1,9 +1,9 @@
 //! When the pool as a whole may write to Graph: one gate for every lane, so that they do not discover a
 //! throttled or broken service one by one.
 //!
-//! Four things can hold writes back, each with a life of its own: the **throttle** (Graph asked everyone to
-//! wait), the **pace** (the write budget), the **breaker** (many users failed in a row) and the **pause**
-//! (the installation is at fault and a person has to mend it).
+//! Five things can hold writes back, each with a life of its own: the **throttle** (Graph asked everyone to
+//! wait), the **pace** (the write budget), the **breaker** (many users failed in a row), the **pause**
+//! (the installation is at fault and a person has to mend it) and the **lease** (another replica writes, or may).
 
 use std::{collections::HashSet, time::Duration};
 
@@ -45,10 +45,12 @@ pub enum State {
     Paused,
     /// A probe succeeded after a pause; one write at a time until one of them succeeds, too.
     Trial,
+    /// This replica is not the writer, or cannot be sure that it is.
+    NotWriter,
 }
 
 /// The gate.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Gate {
     limits: GateLimits,
     pace: RateLimiter,
@@ -59,6 +61,8 @@ pub struct Gate {
     pause: Option<Probing>,
     /// Whether a probe has succeeded since the pause began.
     trial: bool,
+    /// Whether this replica is the writer. One that has no lease to ask for always is.
+    writer: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +79,7 @@ pub enum Permit {
     Now,
     /// Ask again then.
     At(MonotonicTime),
-    /// Ask again when a write that is under way has ended.
+    /// Ask again when something has happened: a write that is under way has ended, or this replica became the writer.
     AfterProbe,
 }
 
@@ -92,13 +96,35 @@ impl Gate {
             breaker: None,
             pause: None,
             trial: false,
+            writer: true,
         }
+    }
+
+    /// Whether this replica is the writer from now on. What holds writes back otherwise is kept.
+    pub fn set_writer(&mut self, writer: bool) {
+        self.writer = writer;
+    }
+
+    /// The same gate after all calls were given up: none of them tells any more what it was to show.
+    #[must_use]
+    pub fn without_calls(mut self) -> Self {
+        for probing in [&mut self.pause, &mut self.breaker].into_iter().flatten() {
+            probing.under_way = false;
+        }
+        self
+    }
+
+    /// The write budget.
+    pub fn pace(&mut self) -> &mut RateLimiter {
+        &mut self.pace
     }
 
     /// What holds writes back at this moment.
     #[must_use]
     pub fn state(&self, now: MonotonicTime) -> State {
-        if self.pause.is_some() {
+        if !self.writer {
+            State::NotWriter
+        } else if self.pause.is_some() {
             if self.trial { State::Trial } else { State::Paused }
         } else if self.breaker.is_some() {
             State::BreakerOpen
@@ -148,7 +174,8 @@ impl Gate {
 
     /// Asks to start a write, and takes one from the budget if the answer is [`Permit::Now`].
     pub fn ask(&mut self, now: MonotonicTime) -> Permit {
-        if self.pause.is_some() && !self.trial {
+        // Becoming the writer is something that happens, as the end of a probe is.
+        if !self.writer || (self.pause.is_some() && !self.trial) {
             return Permit::AfterProbe;
         }
         let probing = self.pause.as_mut().or(self.breaker.as_mut());

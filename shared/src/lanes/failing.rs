@@ -27,6 +27,14 @@ impl<T> Lanes<T> {
         self.fault.as_ref()
     }
 
+    /// The write of this user was not begun after all, because this replica was not sure to be the writer any more. It
+    /// waits for its turn again, and nothing is counted.
+    pub fn not_begun(&mut self, user: UserId) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.gate.unused();
+        self.turn_back(user);
+    }
+
     /// Properties that Graph refuses of everybody while others are written, with what it answers.
     pub fn refused_properties(&self) -> impl Iterator<Item = (&str, &[Property])> {
         self.evidence.suspects()

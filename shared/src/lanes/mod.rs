@@ -38,6 +38,7 @@ use crate::{
     outcome::Outcome,
     patch::UserWrite,
     property::Property,
+    rate_limiter::RateLimiter,
     step::{Step, earliest},
 };
 
@@ -63,6 +64,8 @@ pub struct Lanes<T> {
     fault: Option<InstallationFault>,
     /// How often row versions of an organization were seen to have gone back.
     went_back: u64,
+    /// Until when a call of a replica that wrote before this one may still take effect.
+    rival_until: Option<MonotonicTime>,
     held: usize,
     in_flight: usize,
 }
@@ -78,6 +81,7 @@ impl<T> Lanes<T> {
             parked: Parked::default(),
             fault: None,
             went_back: 0,
+            rival_until: None,
             limits,
             gate,
             users: IdMap::default(),
@@ -89,6 +93,31 @@ impl<T> Lanes<T> {
             held: 0,
             in_flight: 0,
         }
+    }
+
+    /// The same after everything under way was given up: it knows of no change and of no user, as after a restart.
+    #[must_use]
+    pub fn restarted(&self) -> Self {
+        Self {
+            went_back: self.went_back,
+            fault: self.fault.clone(),
+            ..Self::new(self.limits, self.gate.clone().without_calls())
+        }
+    }
+
+    /// Whether writes may be started here.
+    pub fn set_writer(&mut self, writer: bool) {
+        self.gate.set_writer(writer);
+    }
+
+    /// Until then a call of another replica may still take effect, so every write is looked at again.
+    pub fn set_rival(&mut self, until: MonotonicTime) {
+        self.rival_until = Some(until);
+    }
+
+    /// The write budget.
+    pub fn pace(&mut self) -> &mut RateLimiter {
+        self.gate.pace()
     }
 
     /// The gate, for its state.
@@ -389,7 +418,7 @@ impl<T> Lanes<T> {
         self.applied.put(user, known);
         self.rest(user);
         let written = settled.iter().any(|(_, outcome)| *outcome == Outcome::Applied);
-        match self.limits.verify_after {
+        match self.verify_after(now) {
             Some(after) if written || self.unverified.holds(user) => {
                 self.unverified.add(user, settled, now + after);
                 Vec::new()

@@ -1,6 +1,8 @@
 //! The second look at what was written: nothing of it is settled until no older write of another replica can be
 //! on its way any more, and the user still shows it.
 
+use std::time::Duration;
+
 use super::{Action, InstallationFault, Lanes, Work, failing::later, lane::Lane};
 use crate::{
     class::Class,
@@ -14,6 +16,10 @@ use crate::{
     reason::{DeadLetter, DeadLetterReason},
     step::Step,
 };
+
+/// How long after a write to look at the user again while a replica that wrote before may still have a call under way:
+/// longer than a look and a write take together.
+const SECOND_LOOK: Duration = Duration::from_secs(10);
 
 impl<T> Lanes<T> {
     /// The look at a user ended: with the properties whose values were undone, or with a failure.
@@ -74,9 +80,15 @@ impl<T> Lanes<T> {
         Step::Wait(None)
     }
 
+    /// How long after a write to look at the user again; `None` not to look.
+    pub(super) fn verify_after(&self, now: MonotonicTime) -> Option<Duration> {
+        let in_doubt = self.rival_until.is_some_and(|until| now < until);
+        self.limits.verify_after.or(in_doubt.then_some(SECOND_LOOK))
+    }
+
     /// It is too early for a look, or the write that would have repaired came to nothing: look after another while.
     pub(super) fn look_again(&mut self, user: UserId, now: MonotonicTime) {
-        self.unverified.postpone(user, now + self.limits.verify_after.unwrap_or_default());
+        self.unverified.postpone(user, now + self.verify_after(now).unwrap_or_default());
     }
 
     /// A user's messages come again, here or elsewhere. Somebody may have undone what was written: were it
