@@ -191,6 +191,15 @@ fn names_source(r: &Reader<'_>) -> bool {
     ["queue", "topic", "subscription"].iter().any(|key| r.optional(&format!("service_bus.{key}")).is_some())
 }
 
+/// Whether a text can be the name of an entity; notes it if not.
+pub(super) fn is_entity(r: &Reader<'_>, key: &str, name: &str) -> bool {
+    let fits = is_name(name);
+    if !fits {
+        r.note(key, "must be a name: letters, digits, hyphens, dots, underscores and slashes");
+    }
+    fits
+}
+
 /// Whether a text can be the name of a queue, topic or subscription. It is told in logs, so a connection string that was
 /// put in its place must not pass for one.
 fn is_name(text: &str) -> bool {

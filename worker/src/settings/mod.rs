@@ -34,7 +34,7 @@ pub use self::{
     problem::{SettingsProblem, SettingsProblems},
     schema::schema,
     secrets::{shown, without_credentials},
-    sections::{Connection, Graph, Guard, Pool, Retry, Throttle},
+    sections::{Connection, Graph, Guard, Pool, Replicas, Retry, Throttle},
     source::{DEFAULTS, arguments, environment},
     starter::starter,
     stored_credential::StoredCredential,

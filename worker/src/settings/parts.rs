@@ -13,7 +13,7 @@ use super::{
     observing::{self, Http, Telemetry},
     problem::{SettingsProblem, SettingsProblems},
     reader::{Reader, Rules},
-    sections::{self, Connection, Graph, Guard, Pool, Retry, Throttle},
+    sections::{self, Connection, Graph, Guard, Pool, Replicas, Retry, Throttle},
     source::{self, Layers, Surroundings},
 };
 use crate::identity::Identity;
@@ -106,6 +106,8 @@ sections! {
     retry: Retry = |given| sections::retry(given.r);
     /// Write budget and probes.
     throttle: Throttle = |given| sections::throttle(given.r);
+    /// Who writes, if there are several replicas.
+    replicas: Replicas = |given| sections::replicas(given.r);
     /// Health, metrics and the status page over HTTP.
     http: Http = |given| observing::http(given.r);
     /// Logs, traces and what is exported.
@@ -132,8 +134,25 @@ fn reading(graph: &Graph, guard: &Guard, terms: &Terms) -> ReadPolicy {
     ReadPolicy { guard: guard.attribute.clone(), diff: graph.diff, terms: terms.clone() }
 }
 
-/// The attributes of the guard and of the link are the worker's own: nothing else may write them.
+/// What cannot be the same.
 fn collisions(parts: &Parts) -> Vec<SettingsProblem> {
+    attributes(parts).into_iter().chain(queues(parts)).collect()
+}
+
+/// The queue of the lease is for nothing else.
+fn queues(parts: &Parts) -> Option<SettingsProblem> {
+    let lease = parts.replicas.as_ref()?.lease_queue.as_deref()?;
+    let intake = parts.bus.as_ref()?.source.address();
+    let below = format!("{}/", intake.to_ascii_lowercase());
+    let lease = lease.to_ascii_lowercase();
+    (lease == intake.to_ascii_lowercase() || lease.starts_with(&below)).then(|| {
+        let text = "is the queue that messages come from; make another one, with sessions";
+        SettingsProblem::new("replicas.lease_queue", text)
+    })
+}
+
+/// The attributes of the guard and of the link are the worker's own: nothing else may write them.
+fn attributes(parts: &Parts) -> Vec<SettingsProblem> {
     let (Some(guard), Some(terms), Some(planner)) = (&parts.guard, &parts.terms, &parts.planner) else {
         return Vec::new();
     };

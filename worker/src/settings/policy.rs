@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use shared::{engine, gate, lanes, rate_limiter::RateLimiter};
 
 use super::parts::Settings;
@@ -29,6 +30,25 @@ impl Settings {
             max_age: retry.max_age,
             ..engine::EnginePolicy::default()
         }
+    }
+}
+
+/// Sections and keys that decide what is written to whom.
+const DECISIVE: [&str; 8] =
+    ["cloud", "filter.", "graph.", "guard.", "identity.client_id", "identity.tenant", "link.", "mapping."];
+
+impl Settings {
+    /// The same for replicas that write the same, and no secret: the beginning of a hash of what decides about writes.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for (key, entry) in &self.entries {
+            if DECISIVE.iter().any(|start| key.starts_with(start)) {
+                hash.update(format!("{key}={}\n", entry.value));
+            }
+        }
+        let digest = hash.finalize();
+        digest.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
     }
 }
 

@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 use reqwest::Url;
 use shared::{admission::Terms, property::Property, retry::Ladder};
 
-use super::{cloud::Cloud, reader::Reader};
+use super::{bus::is_entity, cloud::Cloud, reader::Reader};
 
 /// What all connections have in common: to Graph, to the login host and to Service Bus.
 #[derive(Clone, Debug)]
@@ -72,8 +72,22 @@ pub struct Throttle {
     pub probes: Ladder,
 }
 
+/// Several replicas.
+#[derive(Clone, Debug)]
+pub struct Replicas {
+    /// Queue with sessions that says which of them writes; `None` if there is one.
+    pub lease_queue: Option<Box<str>>,
+}
+
 const DAY: Duration = Duration::from_hours(24);
 const SECOND: Duration = Duration::from_secs(1);
+
+pub(super) fn replicas(r: &Reader<'_>) -> Option<Replicas> {
+    const KEY: &str = "replicas.lease_queue";
+    r.section(|r| Replicas {
+        lease_queue: r.optional(KEY).filter(|name| is_entity(r, KEY, name)).map(Into::into),
+    })
+}
 
 pub(super) fn connection(r: &Reader<'_>) -> Option<Connection> {
     r.section(|r| Connection {

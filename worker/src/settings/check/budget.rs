@@ -6,8 +6,8 @@ use super::{
 };
 use crate::settings::{Graph, Parts};
 
-pub(super) const RULES: [Rule; 5] =
-    [above_quota, replicas_above_quota, burst_above_bucket, too_few_writes_at_once, too_few_messages];
+pub(super) const RULES: [Rule; 4] =
+    [above_quota, burst_above_bucket, too_few_writes_at_once, too_few_messages];
 
 /// Writes a second that Graph allows to one app in one tenant.
 const QUOTA: f64 = 20.0;
@@ -32,26 +32,6 @@ fn above_quota(parts: &Parts, _: Surroundings) -> Option<Finding> {
                  is answered with 429"
             ),
             "set it to 20 or less",
-        )
-    })
-}
-
-fn replicas_above_quota(parts: &Parts, around: Surroundings) -> Option<Finding> {
-    let (rate, replicas) = (parts.throttle.as_ref()?.writes_per_second, around.replicas?);
-    let together = rate * f64::from(replicas);
-    let above = is_real(parts.graph.as_ref()?) && replicas > 1 && rate <= QUOTA && together > QUOTA;
-    above.then(|| {
-        Finding::new(
-            Severity::Note,
-            "throttle.writes_per_second",
-            format!(
-                "{replicas} replicas may write {together} times a second together, and Graph allows 20; they find \
-                 the limit by being throttled"
-            ),
-            &format!(
-                "set it to {:.1} for fewer 429s, or keep it so that one replica alone can use the whole quota",
-                QUOTA / f64::from(replicas)
-            ),
         )
     })
 }

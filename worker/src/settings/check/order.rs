@@ -8,14 +8,16 @@ use super::{
 };
 use crate::{duration::exact, settings::Parts};
 
-pub(super) const RULES: [Rule; 4] = [guard_missing, second_look_missing, second_look_too_soon, diff];
+pub(super) const RULES: [Rule; 5] =
+    [replicas_without_lease, guard_missing, second_look_needless, second_look_too_soon, diff];
 
 /// A look and a write together, on a slow day.
 const LOOK_AND_WRITE: Duration = Duration::from_secs(5);
 
 fn guard_missing(parts: &Parts, around: Surroundings) -> Option<Finding> {
     let missing = parts.guard.as_ref()?.attribute.is_none();
-    let severity = if around.several() == Some(true) { Severity::Warning } else { Severity::Note };
+    let several = around.several().is_some() || is_leased(parts)?;
+    let severity = if several { Severity::Warning } else { Severity::Note };
     missing.then(|| {
         Finding::new(
             severity,
@@ -27,16 +29,17 @@ fn guard_missing(parts: &Parts, around: Surroundings) -> Option<Finding> {
     })
 }
 
-fn second_look_missing(parts: &Parts, around: Surroundings) -> Option<Finding> {
-    let guard = parts.guard.as_ref()?;
-    let missing = guard.attribute.is_some() && guard.verify_after.is_zero();
-    let severity = several(around).filter(|_| missing)?;
-    Some(Finding::new(
-        severity,
-        "guard.verify_after",
-        "with several replicas, of two writes that cross each other the older value can come last",
-        "set it to 10s if there are several replicas",
-    ))
+fn second_look_needless(parts: &Parts, _: Surroundings) -> Option<Finding> {
+    let after = parts.guard.as_ref()?.verify_after;
+    (is_leased(parts)? && !after.is_zero()).then(|| {
+        Finding::new(
+            Severity::Note,
+            "guard.verify_after",
+            "with replicas.lease_queue one replica writes, and what a predecessor may still have under way is looked at \
+             anyway; a second look at every write costs a read and keeps its message",
+            "set it to 0s",
+        )
+    })
 }
 
 fn second_look_too_soon(parts: &Parts, _: Surroundings) -> Option<Finding> {
@@ -52,28 +55,34 @@ fn second_look_too_soon(parts: &Parts, _: Surroundings) -> Option<Finding> {
     })
 }
 
-fn diff(parts: &Parts, around: Surroundings) -> Option<Finding> {
-    let (graph, guarded) = (parts.graph.as_ref()?, parts.guard.as_ref()?.attribute.is_some());
-    let severity = if guarded { several(around) } else { Some(Severity::Warning) }.filter(|_| graph.diff)?;
-    let remedy = if guarded {
-        "keep it with one replica; with several, set it to \"nothing\""
-    } else {
-        "set guard.attribute, or set it to \"nothing\""
-    };
-    Some(Finding::new(
-        severity,
-        "graph.diff",
-        "\"read\" compares with values that can lag behind writes by seconds, so a change that goes back to an \
-         earlier value can look needless and be lost",
-        remedy,
-    ))
+fn diff(parts: &Parts, _: Surroundings) -> Option<Finding> {
+    let (graph, guard) = (parts.graph.as_ref()?, parts.guard.as_ref()?);
+    (graph.diff && guard.attribute.is_none()).then(|| {
+        Finding::new(
+            Severity::Warning,
+            "graph.diff",
+            "\"read\" compares with values that can lag behind writes by seconds, so a change that goes back to an \
+             earlier value can look needless and be lost",
+            "set guard.attribute, or set it to \"nothing\"",
+        )
+    })
 }
 
-/// How grave it is what matters with several replicas only.
-fn several(around: Surroundings) -> Option<Severity> {
-    match around.several() {
-        None => Some(Severity::Note),
-        Some(true) => Some(Severity::Warning),
-        Some(false) => None,
-    }
+fn replicas_without_lease(parts: &Parts, around: Surroundings) -> Option<Finding> {
+    let replicas = around.several()?;
+    (!is_leased(parts)?).then(|| {
+        Finding::new(
+            Severity::Error,
+            "replicas.lease_queue",
+            format!(
+                "{replicas} replicas would write to the same users and share a quota without knowing of each other"
+            ),
+            "make a queue with sessions in the same namespace and name it here, or run one replica",
+        )
+    })
+}
+
+/// Whether replicas agree on who writes.
+fn is_leased(parts: &Parts) -> Option<bool> {
+    Some(parts.replicas.as_ref()?.lease_queue.is_some())
 }

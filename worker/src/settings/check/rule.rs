@@ -11,9 +11,9 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Whether it is known that there are several replicas.
-    pub(super) fn several(self) -> Option<bool> {
-        self.replicas.map(|replicas| replicas > 1)
+    /// How many replicas run, if it is known that there are several.
+    pub(super) fn several(self) -> Option<u32> {
+        self.replicas.filter(|replicas| *replicas > 1)
     }
 }
 

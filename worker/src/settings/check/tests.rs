@@ -50,7 +50,7 @@ fn check(layer: &str, expected: &str) {
 fn settings_that_fit_together_leave_nothing_to_say() {
     check_with(None, "", &[]);
     check_with(Some(1), "", &[]);
-    check_with(Some(3), "[throttle]\nwrites_per_second = 6.6", &[]);
+    check_with(Some(3), LEASED, &[]);
 }
 
 #[test]
@@ -69,24 +69,44 @@ fn mistakes_come_first_and_hide_no_other_finding() {
     );
 }
 
-#[test]
-fn what_matters_with_several_replicas_is_graver_if_there_are_some() {
-    let crossing = "guard.verify_after: with several replicas, of two writes that cross each other the older value \
-                    can come last; set it to 10s if there are several replicas";
-    let layer = "[guard]\nverify_after = \"0s\"\n[throttle]\nwrites_per_second = 6.0";
-    check_with(None, layer, &[&format!("note     {crossing}")]);
-    check_with(Some(1), layer, &[]);
-    check_with(Some(3), layer, &[&format!("warning  {crossing}")]);
+/// Settings of several replicas.
+const LEASED: &str = "[replicas]\nlease_queue = \"contacts-lease\"\n[guard]\nverify_after = \"0s\"";
 
-    let unguarded = "[guard]\nattribute = \"\"\nverify_after = \"0s\"\n[throttle]\nwrites_per_second = 6.0";
-    check_with(
-        Some(2),
-        unguarded,
-        &[
-            "warning  guard.attribute: without a guard, an old message that arrives after a restart, by another \
-           replica or from the dead-letter queue can overwrite a newer value; name an attribute of the user that \
-           nothing else writes, such as extensionAttribute15",
-        ],
+#[test]
+fn several_replicas_need_a_lease() {
+    let alone = "error    replicas.lease_queue: 2 replicas would write to the same users and share a quota without knowing of \
+                 each other; make a queue with sessions in the same namespace and name it here, or run one replica";
+    check_with(Some(2), "", &[alone]);
+    check_with(Some(1), "", &[]);
+    check_with(Some(2), LEASED, &[]);
+    let needless = "note     guard.verify_after: with replicas.lease_queue one replica writes, and what a predecessor may \
+                    still have under way is looked at anyway; a second look at every write costs a read and keeps its \
+                    message; set it to 0s";
+    check_with(Some(2), &LEASED.replace("0s", "10s"), &[needless]);
+    let unguarded = |severity| {
+        format!(
+            "{severity}  guard.attribute: without a guard, an old message that arrives after a restart, by another replica \
+             or from the dead-letter queue can overwrite a newer value; name an attribute of the user that nothing else \
+             writes, such as extensionAttribute15"
+        )
+    };
+    let layer = LEASED.replace("[guard]", "[guard]\nattribute = \"\"");
+    check_with(None, &layer, &[&unguarded("warning")]);
+    check_with(None, "[guard]\nattribute = \"\"\nverify_after = \"0s\"", &[&unguarded("note   ")]);
+}
+
+#[test]
+fn the_queue_of_the_lease_is_no_other() {
+    for queue in ["contacts", "CONTACTS", "contacts/$DeadLetterQueue"] {
+        let layer = format!("[replicas]\nlease_queue = \"{queue}\"\n[guard]\nverify_after = \"0s\"");
+        check(
+            &layer,
+            "error    replicas.lease_queue: is the queue that messages come from; make another one, with sessions",
+        );
+    }
+    check(
+        "[replicas]\nlease_queue = \"a b\"\n[guard]\nverify_after = \"0s\"",
+        "error    replicas.lease_queue: must be a name: letters, digits, hyphens, dots, underscores and slashes",
     );
 }
 
@@ -100,19 +120,14 @@ fn a_second_look_needs_its_time() {
 }
 
 #[test]
-fn comparing_with_what_was_read_is_for_one_replica_with_a_guard() {
-    let what = "\"read\" compares with values that can lag behind writes by seconds, so a change that goes back to \
-                an earlier value can look needless and be lost";
-    let layer = "[graph]\ndiff = \"read\"\n[throttle]\nwrites_per_second = 6.0";
-    let remedy = "keep it with one replica; with several, set it to \"nothing\"";
-    check_with(None, layer, &[&format!("note     graph.diff: {what}; {remedy}")]);
-    check_with(Some(1), layer, &[]);
-    check_with(Some(2), layer, &[&format!("warning  graph.diff: {what}; {remedy}")]);
+fn comparing_with_what_was_read_needs_a_guard() {
+    check_with(Some(1), "[graph]\ndiff = \"read\"", &[]);
     let unguarded = "[guard]\nattribute = \"\"\nverify_after = \"0s\"\n[graph]\ndiff = \"read\"";
     let found = findings(&parts(unguarded), Surroundings { replicas: Some(1) });
     assert_eq!(
         found[0].to_string(),
-        format!("warning  graph.diff: {what}; set guard.attribute, or set it to \"nothing\"")
+        "warning  graph.diff: \"read\" compares with values that can lag behind writes by seconds, so a change that goes \
+         back to an earlier value can look needless and be lost; set guard.attribute, or set it to \"nothing\""
     );
 }
 
@@ -161,15 +176,6 @@ fn the_budget_is_held_against_the_quota() {
         "[throttle]\nwrites_per_second = 30.0",
         "warning  throttle.writes_per_second: 30 is above the 20 writes a second that Graph allows to one app in \
          one tenant; what is above is answered with 429; set it to 20 or less",
-    );
-    check_with(
-        Some(3),
-        "",
-        &[
-            "note     throttle.writes_per_second: 3 replicas may write 60 times a second together, and Graph allows \
-           20; they find the limit by being throttled; set it to 6.7 for fewer 429s, or keep it so that one replica \
-           alone can use the whole quota",
-        ],
     );
     check(
         "[pool]\nconcurrency = 5",
