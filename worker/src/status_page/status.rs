@@ -9,7 +9,7 @@ use servicebus::QueueCounts;
 use super::history::{History, Rates, STEP, Sample};
 use crate::telemetry::{
     Metrics, Observer,
-    health::{Check, HealthFault, Phase},
+    health::{Check, HealthFault, Phase, WriteHold},
     labels::{Ended, Warning},
 };
 
@@ -30,6 +30,8 @@ pub(crate) struct StatusPage {
     pub state: String,
     /// Whether it can work.
     pub ready: bool,
+    /// What it is among other replicas: alone, standby, entering, writer or doubting.
+    pub role: String,
     /// What has to be well for that.
     pub checks: Vec<CheckStatus>,
     /// What must be seen to, though it works.
@@ -128,6 +130,7 @@ impl StatusPage {
             now: format!("{now:.0}"),
             state: state(observer, &checks).to_owned(),
             ready: checks.iter().all(|check| check.ok),
+            role: health.role().as_str().to_owned(),
             checks,
             warnings: health.warnings().into_iter().map(CheckStatus::from).collect(),
             clock_skew_seconds: metrics
@@ -173,9 +176,13 @@ fn state(observer: &Observer, checks: &[CheckStatus]) -> &'static str {
         Phase::Draining => "draining",
         Phase::Running if failed("intake") || failed("breaker") => observer.health.current_gate().as_str(),
         Phase::Running if failed("link") => "link_unknown",
+        Phase::Running if failed("lease") => "lease_unknown",
         Phase::Running if failed("broker") => "broker_away",
         Phase::Running if failed("token") => "no_token",
-        Phase::Running => observer.health.current_gate().as_str(),
+        Phase::Running => match observer.health.current_gate() {
+            WriteHold::NotWriter => observer.health.role().as_str(),
+            gate => gate.as_str(),
+        },
     }
 }
 
@@ -240,7 +247,7 @@ mod tests {
         assert_eq!((&written["queue_now"], &written["now"]), (&queue, &json!("1970-01-01T00:00:00Z")));
         let names: Vec<_> = written.as_object().into_iter().flat_map(|members| members.keys()).collect();
         let expected = "checks clock_skew_seconds dead_letters held history in_flight lanes_waiting locks_lost needless \
-                        now outcomes queue queue_now rates ready received started state version warnings writes";
+                        now outcomes queue queue_now rates ready received role started state version warnings writes";
         assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
         assert_eq!(written["rates"]["received"], Value::from(0.0));
     }

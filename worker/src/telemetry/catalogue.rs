@@ -12,7 +12,10 @@ use tokio::sync::watch;
 
 pub use super::metric::{Metric, MetricKind};
 use super::{
-    labels::{Call, CallOutcome, Ended, ErrorType, PauseCause, Service, Signal, Warning, Worked},
+    labels::{
+        Call, CallOutcome, Ended, ErrorType, LeaseChange, LeaseRenewal, PauseCause, ReplicaRole, Service,
+        Signal, Warning, Worked,
+    },
     metric::{Constants, MetricValue, Readings, Series, one},
     process,
     values::{Counter, Family, Gauge, Histogram, Instrument, Measure, Seconds},
@@ -142,6 +145,23 @@ catalogue! {
             "1 while no messages are taken because the installation is at fault, by the cause; else 0";
         warning: Gauge by Warning, "contactsync_warning", "contactsync.warning", "1", ["kind"],
             "1 while something must be seen to though the worker works, by what it is; else 0";
+        replica_role: Gauge by ReplicaRole, "contactsync_replica_role", "contactsync.replica.role", "1", ["role"],
+            "1 for what this replica is among others, else 0; one of them is the writer";
+        lease_term: Gauge, "contactsync_lease_term", "contactsync.lease.term", "1", [],
+            "Number of the term in which this replica holds the lease; 0 while it does not";
+        lease_remaining: Gauge, "contactsync_lease_remaining_seconds", "contactsync.lease.remaining", "s", [],
+            "Time for which this replica may start writes without another answer of Service Bus; 0 while it may not";
+        lease_renewals: Counter by LeaseRenewal, "contactsync_lease_renewals_total", "contactsync.lease.renewals",
+            "{renewal}", ["result"],
+            "Renewals of the lease by how they ended";
+        lease_changes: Counter by LeaseChange, "contactsync_lease_changes_total", "contactsync.lease.changes",
+            "{change}", ["why"],
+            "How often this replica got or lost the lease, by why";
+        lease_takeover: Histogram(SLOW), "contactsync_lease_takeover_seconds", "contactsync.lease.takeover", "s", [],
+            "Time from the grant of the lease to the first moment at which writes may start";
+        lease_aborted_writes: Counter, "contactsync_lease_aborted_writes_total", "contactsync.lease.aborted_writes",
+            "{write}", [],
+            "Writes given up while they were under way, because the lease was lost";
         clock_skew: Measure by Service, "contactsync_clock_skew_seconds", "contactsync.clock_skew", "s", ["service"],
             "By how much the clock of this machine is ahead of that of the service, negative if it is behind; absent \
              while unknown";

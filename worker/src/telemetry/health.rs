@@ -16,7 +16,7 @@ use servicebus::LinkState;
 use shared::gate::State;
 use tokio::{sync::watch, time::Instant};
 
-use super::labels::{PauseCause, Warning};
+use super::labels::{PauseCause, ReplicaRole, Warning};
 
 /// The pipeline turns at least this often, also when nothing happens.
 pub(crate) const BEAT: Duration = Duration::from_secs(1);
@@ -50,6 +50,8 @@ pub(crate) enum WriteHold {
     Paused,
     /// One message is tried after a pause.
     Trial,
+    /// Another replica writes, or may.
+    NotWriter,
 }
 
 impl From<State> for WriteHold {
@@ -60,6 +62,7 @@ impl From<State> for WriteHold {
             State::BreakerOpen => Self::BreakerOpen,
             State::Paused => Self::Paused,
             State::Trial => Self::Trial,
+            State::NotWriter => Self::NotWriter,
         }
     }
 }
@@ -74,6 +77,7 @@ impl WriteHold {
             Self::BreakerOpen => "breaker_open",
             Self::Paused => "paused",
             Self::Trial => "trial",
+            Self::NotWriter => "not_writer",
         }
     }
 }
@@ -119,6 +123,10 @@ struct Seen {
     warnings: BTreeMap<Warning, HealthFault>,
     /// Why messages do not show which user is meant, while no message is taken for it.
     link: Option<HealthFault>,
+    /// Why it is not known which replica writes.
+    lease: Option<HealthFault>,
+    /// What this replica is among others; nothing before the pipeline's first turn.
+    role: Option<ReplicaRole>,
 }
 
 impl Health {
@@ -180,6 +188,22 @@ impl Health {
         self.seen().link = fault;
     }
 
+    /// It is not known which replica writes; `None` when that is over.
+    pub(crate) fn lease(&self, fault: Option<HealthFault>) {
+        self.seen().lease = fault;
+    }
+
+    /// What this replica is among others from now on.
+    pub(crate) fn take_role(&self, role: ReplicaRole) {
+        self.seen().role = Some(role);
+    }
+
+    /// What this replica is among others.
+    #[must_use]
+    pub(crate) fn role(&self) -> ReplicaRole {
+        self.seen().role.unwrap_or(ReplicaRole::Alone)
+    }
+
     /// Whether no message is taken because none shows which user is meant.
     #[must_use]
     pub(crate) fn link_is_unknown(&self) -> bool {
@@ -223,7 +247,7 @@ impl Health {
 
     /// Everything that has to be well, with what is not.
     #[must_use]
-    pub(crate) fn checks(&self) -> [Check; 6] {
+    pub(crate) fn checks(&self) -> [Check; 7] {
         let seen = self.seen();
         [
             Check { name: "worker", fault: self.worker_fault() },
@@ -231,6 +255,7 @@ impl Health {
             Check { name: "token", fault: seen.token.as_deref().map(token_fault) },
             Check { name: "intake", fault: intake_fault(&seen) },
             Check { name: "link", fault: seen.link.clone() },
+            Check { name: "lease", fault: seen.lease.clone() },
             Check { name: "breaker", fault: breaker_fault(&seen) },
         ]
     }

@@ -93,6 +93,52 @@ labels! {
 }
 
 labels! {
+    /// What this replica is among others.
+    ReplicaRole {
+        /// There are no others.
+        Alone = "alone",
+        /// Another one writes, or may.
+        Standby = "standby",
+        /// It was granted the lease, and what another may still have under way ends.
+        Entering = "entering",
+        /// It writes.
+        Writer = "writer",
+        /// It wrote, and is not sure any more that it may.
+        Doubting = "doubting",
+    }
+}
+
+labels! {
+    /// How a renewal of the lease ended.
+    LeaseRenewal {
+        /// The lease holds on.
+        Renewed = "ok",
+        /// It is gone.
+        Refused = "refused",
+        /// Nobody knows.
+        Unanswered = "unanswered",
+    }
+}
+
+labels! {
+    /// Why the lease changed hands.
+    LeaseChange {
+        /// It was granted.
+        Granted = "granted",
+        /// It was given back, because the worker stops.
+        Left = "left",
+        /// No renewal was answered in time.
+        LostTime = "lost_time",
+        /// The link ended, and another replica has it.
+        LostLink = "lost_link",
+        /// Service Bus refused to renew it.
+        LostLock = "lost_lock",
+        /// It was given back, because this replica does not reach Graph and another one may.
+        Yielded = "yielded",
+    }
+}
+
+labels! {
     /// What telemetry was lost.
     Signal {
         /// Spans.

@@ -18,7 +18,7 @@ use super::{
     catalogue::Metrics,
     clocks::Clocks,
     health::{Health, Phase, WriteHold},
-    labels::{Ended, ErrorType, Labels, PauseCause, Signal, Warning, Worked},
+    labels::{Ended, ErrorType, Labels, PauseCause, ReplicaRole, Signal, Warning, Worked},
     metric::Constants,
     trace::{MessageTrace, Tracer},
     values::Counter,
@@ -166,6 +166,14 @@ impl Observer {
         }
         metrics.intake_paused.of(PauseCause::Link).set(f64::from(u8::from(self.health.link_is_unknown())));
         metrics.breaker_state.set(f64::from(u8::from(gate == WriteHold::BreakerOpen)));
+    }
+
+    /// What this replica is among others, as of now.
+    pub(crate) fn role(&self, role: ReplicaRole) {
+        self.health.take_role(role);
+        for member in ReplicaRole::all() {
+            self.metrics.replica_role.of(member).set(f64::from(u8::from(member == role)));
+        }
     }
 
     /// A message was received.
