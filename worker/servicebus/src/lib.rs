@@ -30,6 +30,7 @@ pub mod tls;
 
 use std::{sync::Arc, time::Duration};
 
+pub use amqp::{HeldSession, SessionQueue};
 use async_trait::async_trait;
 pub use confirm::{Confirmation, Confirmations, Confirmed};
 pub use connection_string::{

@@ -10,10 +10,13 @@ use servicebus::{
     clock,
 };
 
+use shared::lease::Holder;
+
 use crate::{
     graph::{self, GraphClient},
     http_client,
     identity::{Clients, EntraSource, EntraTokens, TokenProvider},
+    run::LeaseOptions,
     settings::{self, Access, Bus, Settings},
     telemetry::{Observer, tokens::ObservedTokens},
 };
@@ -44,8 +47,28 @@ pub(super) fn queue_settings(settings: &Settings, clients: &Clients) -> QueueSet
 }
 
 /// The queue, being received from.
-pub(super) fn queue(settings: &QueueSettings) -> Result<Arc<dyn Queue>, servicebus::Error> {
-    Ok(Arc::new(AmqpQueue::open(settings)?))
+pub(super) fn queue(way: &QueueSettings) -> Result<Arc<dyn Queue>, servicebus::Error> {
+    Ok(Arc::new(AmqpQueue::open(way)?))
+}
+
+/// The queue, being received from, and the lease by which replicas agree on who writes. Both use one connection: if that
+/// dies, both are noticed. No lease if there is one replica.
+pub(super) fn queue_and_lease(
+    way: &QueueSettings,
+    settings: &Settings,
+) -> Result<(Arc<dyn Queue>, Option<LeaseOptions>), servicebus::Error> {
+    let queue = AmqpQueue::open(way)?;
+    let lease = settings.replicas.lease_queue.as_deref().map(|name| LeaseOptions {
+        queue: queue.session_queue(name),
+        intake: settings.bus.source.address(),
+        holder: Holder {
+            // Whoever reads it looks for a pod or machine; the number tells processes of it apart.
+            name: format!("{}/{}", hostname(), uuid::Uuid::new_v4().simple()),
+            settings: settings.fingerprint(),
+            version: env!("CARGO_PKG_VERSION").into(),
+        },
+    });
+    Ok((Arc::new(queue), lease))
 }
 
 /// The queue for sending and looking only.
@@ -84,6 +107,15 @@ fn bus_tokens(bus: &Bus, clients: &Clients) -> Arc<dyn TokenSource> {
             Arc::new(EntraSource::new(Arc::new(tokens)))
         }
     }
+}
+
+/// What this machine or pod is called.
+fn hostname() -> String {
+    #[cfg(unix)]
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    #[cfg(not(unix))]
+    let name = String::from("worker");
+    name
 }
 
 /// Graph.

@@ -35,6 +35,9 @@ pub(crate) enum Error {
     /// Graph was not reached, or the connection broke; whether the write happened is unknown.
     #[error("graph could not be reached")]
     Unreachable(#[source] CallFailure),
+    /// The write was not started, because this replica is not sure any more that it is the writer.
+    #[error("this replica is not the writer any more, so the write was not started")]
+    NotWriter,
     /// The user, or his sign-in address, is not for this change to write.
     #[error("{0}")]
     Withheld(Withheld),
@@ -103,7 +106,7 @@ impl Error {
     pub(crate) fn answer(&self) -> Option<&GraphRefusal> {
         match self {
             Self::Refused { answer, .. } | Self::NotGraph { answer, .. } => Some(answer),
-            Self::Unreachable(_) | Self::Withheld(_) | Self::Token(_) => None,
+            Self::Unreachable(_) | Self::NotWriter | Self::Withheld(_) | Self::Token(_) => None,
         }
     }
 
@@ -118,7 +121,10 @@ impl Error {
             return match self {
                 Self::Token(error) => error.class(),
                 Self::Withheld(_) => Class::Permanent,
-                Self::Unreachable(_) | Self::Refused { .. } | Self::NotGraph { .. } => Class::Transient,
+                // Nobody but a pipeline with a lease gets it, and that one takes it for what it is.
+                Self::NotWriter | Self::Unreachable(_) | Self::Refused { .. } | Self::NotGraph { .. } => {
+                    Class::Transient
+                }
             };
         };
         match answer.handling() {
@@ -150,7 +156,7 @@ impl Error {
             Self::Token(_) => PauseCause::Token,
             Self::Refused { .. } => PauseCause::Permission,
             Self::NotGraph { .. } => PauseCause::Way,
-            Self::Unreachable(_) | Self::Withheld(_) => PauseCause::Other,
+            Self::Unreachable(_) | Self::NotWriter | Self::Withheld(_) => PauseCause::Other,
         }
     }
 

@@ -1,9 +1,10 @@
 //! The path of a message: [`pipeline`] tells the engine what happens and does what it asks for; beside it run
 //! [`settlements`], with [`delayed_retry`] for messages that come back later, and [`renewal`] of locks. [`link`] holds
-//! intake back while messages do not show whom they mean; [`state`] says in the log what holds writes back.
+//! intake back while messages do not show whom they mean; [`lease`] says which of several replicas writes; [`state`] says in the log what holds writes back.
 
 mod delayed_retry;
 pub(crate) mod epoch;
+mod lease;
 mod link;
 mod now;
 mod pipeline;
@@ -12,4 +13,8 @@ pub(crate) mod renewal;
 mod settlements;
 mod state;
 
-pub(crate) use self::{pipeline::Pipeline, policy::PipelineOptions};
+pub(crate) use self::{
+    lease::{LeaseOptions, LeaseSeat, start as start_lease},
+    pipeline::Pipeline,
+    policy::PipelineOptions,
+};

@@ -26,6 +26,8 @@ pub(crate) struct PipelineOptions {
     pub returns: Ladder,
     /// Time to finish at shutdown.
     pub grace: Duration,
+    /// Whether what is written carries a mark.
+    pub guarded: bool,
 }
 
 /// Patience with a conflict or an overload that Graph reports for one write; longer waits are the ladder's.
@@ -43,6 +45,7 @@ impl PipelineOptions {
             patience: GracePeriods { not_found: settings.retry.not_found_grace, brief: BRIEF },
             returns: settings.retry.returns,
             grace: settings.pool.grace,
+            guarded: settings.guard.attribute.is_some(),
         }
     }
 }

@@ -79,6 +79,8 @@ impl StateLog {
                 "intake is paused because the installation is at fault; messages stay in the queue; mend the \
                  cause named above, and the worker goes on by itself"
             ),
+            // The lease tells itself who writes and why.
+            State::NotWriter => {}
             State::Trial => tracing::info!(
                 paused_for_ms,
                 "graph can be reached again after {}; trying one message",

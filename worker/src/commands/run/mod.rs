@@ -16,7 +16,7 @@ use crate::{
     commands::global::Global,
     identity::Clients,
     operate::backlog::{self, PollInterval, Reader, SampleLimits},
-    run::{Pipeline, PipelineOptions},
+    run::{LeaseSeat, Pipeline, PipelineOptions, epoch::Epoch, start_lease},
     settings::Settings,
     status_page,
     telemetry::{Constants, Observer, Tally, logging, otlp::Export, trace::Tracer},
@@ -63,7 +63,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     };
     let clients = wiring::clients(&settings.connection)?;
     let way = wiring::queue_settings(&settings, &clients);
-    let queue = wiring::queue(&way).context("the queue cannot be opened")?;
+    let (queue, lease) = wiring::queue_and_lease(&way, &settings).context("the queue cannot be opened")?;
     let system = queue.system();
     let otlp = settings.telemetry.otlp.as_ref();
     let (tracer, spans) = otlp.map(|otlp| Tracer::new(otlp.trace_ratio, system)).unzip();
@@ -73,7 +73,9 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         .zip(spans)
         .map(|(otlp, spans)| Export::start(clients.http.clone(), otlp, Arc::clone(&observer), spans));
     read_queue(&settings, &clients, &way, &*queue, &observer);
+    let lease = lease.map(|options| start_lease(options, Epoch::begin(), Arc::clone(&observer)));
     let (directory, tokens) = wiring::observed_directory(&settings, clients, &observer);
+    let directory = directory.fenced(lease.as_ref().map(LeaseSeat::may_write));
     let probes = settings.throttle.probes;
     tokio::spawn(async move { tokens.warm_up(probes).await });
     tracing::info!(
@@ -86,7 +88,8 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         show(listener, &observer)?;
     }
     let (policy, stopped) = (PipelineOptions::of(&settings), stop_signal()?);
-    Pipeline::new(queue, Arc::new(directory), policy, Arc::clone(&observer)).run(stopped.clone()).await;
+    let pipeline = Pipeline::new(queue, Arc::new(directory), policy, Arc::clone(&observer), lease);
+    pipeline.run(stopped.clone()).await;
     if let Some(export) = export {
         export.finish().await;
     }

@@ -5,7 +5,7 @@ mod roles;
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -81,7 +81,14 @@ pub(crate) struct GraphClient {
     /// Whether a user was denied and nobody written since.
     denied: AtomicBool,
     observer: Option<Arc<Observer>>,
+    /// Whether a write may be started now; nothing stands in the way where there is one replica.
+    may_write: Option<MayWrite>,
+    /// Until when looks may show what is about to be overwritten.
+    distrusted_until: Mutex<Option<Instant>>,
 }
+
+/// Whether this replica is sure to be the writer, asked immediately before each write goes out.
+pub(crate) type MayWrite = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// Errors and users with a few properties are small; nothing longer is read.
 const LONGEST_BODY: usize = 256 * 1024;
@@ -108,13 +115,30 @@ impl GraphClient {
         users.set_path(&format!("{}/v1.0/users/", root.path().trim_end_matches('/')));
         let (http, guard) = (http.to(root).clone(), Guard::new(reading.guard.clone()));
         let (reading, priority, denied) = (reading.clone(), *priority, AtomicBool::new(false));
-        Self { http, tokens, users, reading, priority, guard, denied, observer: None }
+        Self {
+            http,
+            tokens,
+            users,
+            reading,
+            priority,
+            guard,
+            denied,
+            observer: None,
+            may_write: None,
+            distrusted_until: Mutex::default(),
+        }
     }
 
     /// Tells an observer of every call.
     #[must_use]
     pub(crate) fn observed(self, observer: Arc<Observer>) -> Self {
         Self { observer: Some(observer), ..self }
+    }
+
+    /// Starts a write only while this says so.
+    #[must_use]
+    pub(crate) fn fenced(self, may_write: Option<MayWrite>) -> Self {
+        Self { may_write, ..self }
     }
 
     /// Makes a user who belongs to another contact this one's, because a person says so.
@@ -177,6 +201,10 @@ impl GraphClient {
         if !call.body.is_empty() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             *request.body_mut() = Some(call.body.clone().into());
+        }
+        // The last moment before the call is out of our hands. What waited for a token or a look may have waited long.
+        if call.method == Method::Patch && self.may_write.as_ref().is_some_and(|may_write| !may_write()) {
+            return Err(Error::NotWriter);
         }
         self.execute(call.method, request).await.map_err(Error::Unreachable)
     }
@@ -274,6 +302,12 @@ impl GraphClient {
         }
     }
 
+    /// Whether a writer before this one may still have a call under way.
+    fn is_distrusted(&self) -> bool {
+        let until = *self.distrusted_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
     fn refused(&self, answer: GraphRefusal) -> Error {
         Error::of(answer, self.host())
     }
@@ -288,8 +322,10 @@ impl GraphClient {
 impl Directory for GraphClient {
     async fn apply(&self, write: &UserWrite) -> Result<Success, Error> {
         let reconciled = if self.reading.is_needed(write) {
-            let current = self.read(write, &self.reading).await?;
-            reconcile::reconcile(write, &current, &self.reading).map_err(Error::Withheld)?
+            let reading =
+                ReadPolicy { diff: self.reading.diff && !self.is_distrusted(), ..self.reading.clone() };
+            let current = self.read(write, &reading).await?;
+            reconcile::reconcile(write, &current, &reading).map_err(Error::Withheld)?
         } else {
             Reconciled { body: Some(reconcile::blind(write)), ..Reconciled::default() }
         };
@@ -304,6 +340,10 @@ impl Directory for GraphClient {
         let reading = ReadPolicy { diff: true, ..self.reading.clone() };
         let current = self.read(write, &reading).await?;
         Ok(reconcile::undone(write, &current))
+    }
+
+    fn distrust_looks_until(&self, until: Instant) {
+        *self.distrusted_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
     }
 
     async fn probe(&self) -> Result<(), Error> {

@@ -4,6 +4,8 @@
 //! around it: one task tells the engine what happened and carries out what it asks for; what takes time
 //! (writes, settlements, renewals, probes) runs beside it and reports back.
 
+mod writer;
+
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -14,6 +16,7 @@ use shared::{
     gate::State,
     ids::{LockToken, UserId},
     lanes::{Failure, Success},
+    monotonic_time::MonotonicTime,
     patch::UserWrite,
     reason::chain,
     step::Step,
@@ -26,6 +29,7 @@ use tokio::{
 
 use super::{
     epoch::Epoch,
+    lease::{LeaseSeat, SeatEvent},
     link::LinkGate,
     now::Now,
     policy::PipelineOptions,
@@ -45,8 +49,13 @@ use crate::{
     },
 };
 
-struct WriteEnded {
-    user: UserId,
+enum WriteEnded {
+    Answered(UserId, WriteAnswer),
+    /// The lease had run out at the last moment.
+    NotBegun(UserId),
+}
+
+struct WriteAnswer {
     written: Written,
     result: WriteResult,
     /// What is at fault, if the installation is.
@@ -70,6 +79,10 @@ pub(crate) struct Pipeline<Q: ?Sized, D> {
     settlements: Settlements<Q>,
     observer: Arc<Observer>,
     state: StateLog,
+    /// By which replicas agree on who writes; `None` if this is the only one.
+    lease: Option<LeaseSeat>,
+    /// Since when nothing can be written although this replica is the writer.
+    unable_since: Option<MonotonicTime>,
     closed: bool,
     /// decode → plan; a field so that tests can show what a panic in it does.
     read: BodyReader,
@@ -82,6 +95,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         directory: Arc<D>,
         policy: PipelineOptions,
         observer: Arc<Observer>,
+        lease: Option<LeaseSeat>,
     ) -> Self {
         Self {
             engine: Engine::new(policy.engine.clone()),
@@ -90,13 +104,15 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             queue,
             directory,
             policy,
-            epoch: Epoch::begin(),
+            epoch: lease.as_ref().map_or_else(Epoch::begin, LeaseSeat::epoch),
             renewals: JoinSet::new(),
             writes: FuturesUnordered::new(),
             looks: JoinSet::new(),
             probe: JoinSet::new(),
             state: StateLog::new(Arc::clone(&observer)),
             observer,
+            lease,
+            unable_since: None,
             closed: false,
             read,
         }
@@ -109,6 +125,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         }
         self.link.give_up();
         self.drain().await;
+        self.say_goodbye().await;
         self.queue.close().await;
     }
 
@@ -116,6 +133,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
     async fn step(&mut self, stop: &mut watch::Receiver<bool>) {
         let now = self.now();
         self.engine.locks_hold_for(self.queue.lock_length());
+        self.take_role(now);
         let wake = self.carry_out(now);
         self.state.turn(&self.engine, Phase::Running, now);
         let credit = if self.link.is_open() { self.engine.credit(now.moment) } else { 0 };
@@ -139,6 +157,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             Some(probed) = self.probe.join_next() => self.probe_ended(probed),
             Some(end) = self.settlements.next() => self.settled(end, self.now()),
             Some(answers) = self.renewals.join_next() => self.renewed(answers),
+            event = changed(&mut self.lease) => self.lease_changed(event),
             () = sleep_until(wake) => {}
         }
         self.catch_up();
@@ -246,6 +265,9 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
                 None => apply.await,
             };
             let mut cause = PauseCause::Other;
+            if matches!(applied, Ok(Err(graph::Error::NotWriter))) {
+                return WriteEnded::NotBegun(user);
+            }
             let result = match applied {
                 Ok(Ok(applied)) => Ok(applied),
                 Ok(Err(error)) => {
@@ -256,7 +278,8 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
                 Err(_) => Err(panicked(patience)),
             };
             let accepted = result.as_ref().is_ok_and(|applied| applied.written);
-            WriteEnded { user, written: Written { changes, accepted, took: begun.elapsed() }, result, cause }
+            let written = Written { changes, accepted, took: begun.elapsed() };
+            WriteEnded::Answered(user, WriteAnswer { written, result, cause })
         }));
     }
 
@@ -305,7 +328,10 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
 
     /// apply → outcome.
     fn write_ended(&mut self, ended: WriteEnded, now: Now) {
-        let WriteEnded { user, written, result, cause } = ended;
+        let (user, WriteAnswer { written, result, cause }) = match ended {
+            WriteEnded::Answered(user, answer) => (user, answer),
+            WriteEnded::NotBegun(user) => return self.engine.write_not_begun(user, now.moment),
+        };
         self.observer.written(written);
         let failed = result.as_ref().err().map(|failure| failure.dead_letter.description.as_str());
         if let Some(text) = failed {
@@ -365,6 +391,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         let deadline = Instant::now() + self.policy.grace;
         loop {
             let now = self.now();
+            self.take_role(now);
             let wake = self.carry_out(now);
             self.state.turn(&self.engine, Phase::Draining, now);
             if self.writes.is_empty() && self.settlements.is_idle() {
@@ -374,6 +401,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
                 Some(ended) = self.writes.next() => self.write_ended(ended, self.now()),
                 Some(end) = self.settlements.next() => self.settled(end, self.now()),
                 Some(answers) = self.renewals.join_next() => self.renewed(answers),
+                event = changed(&mut self.lease) => self.lease_changed(event),
                 () = sleep_until(wake) => {}
                 () = sleep_until(deadline) => {
                     tracing::warn!(
@@ -389,6 +417,14 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
     fn now(&self) -> Now {
         let instant = Instant::now();
         Now { instant, moment: self.epoch.moment(instant), wall: clock::now() }
+    }
+}
+
+/// The next change of the lease, if there is one to hold.
+async fn changed(lease: &mut Option<LeaseSeat>) -> SeatEvent {
+    match lease {
+        Some(seat) => seat.event().await,
+        None => std::future::pending().await,
     }
 }
 

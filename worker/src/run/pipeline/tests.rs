@@ -116,6 +116,8 @@ const TOUCHY: u128 = 100;
 
 #[async_trait]
 impl Directory for Touchy {
+    fn distrust_looks_until(&self, _: Instant) {}
+
     async fn apply(&self, write: &UserWrite) -> Result<Success, graph::Error> {
         assert!(write.user.0.as_u128() >= TOUCHY, "this write panics");
         Ok(Success { written: true, ..Success::default() })
@@ -183,8 +185,13 @@ impl Run {
         let queue = Shelf { waiting, record: Arc::clone(&record), refusal: self.refusal };
         let text = format!("{SETTINGS}{}", self.extra);
         let settings = settings::parse(Some((Path::new("test"), &text)), Vec::new()).expect("good settings");
-        let mut pipeline =
-            Pipeline::new(Arc::new(queue), Arc::new(Touchy), PipelineOptions::of(&settings), observer());
+        let mut pipeline = Pipeline::new(
+            Arc::new(queue),
+            Arc::new(Touchy),
+            PipelineOptions::of(&settings),
+            observer(),
+            None,
+        );
         pipeline.read = touchy_read;
         let (stop, stopped) = watch::channel(false);
         let run = tokio::spawn(pipeline.run(stopped));
