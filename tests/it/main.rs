@@ -28,6 +28,8 @@ mod queue_counts;
 
 mod replay;
 
+mod replicas;
+
 mod resilience;
 
 mod sending;

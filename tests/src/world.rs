@@ -35,6 +35,12 @@ pub const QUEUE: &str = "contacts";
 /// Name of its dead-letter queue.
 pub const DEAD_LETTERS: &str = "contacts/$DeadLetterQueue";
 
+/// Name of the queue by whose session replicas agree on who writes.
+pub const LEASE_QUEUE: &str = "contacts-lease";
+
+/// Settings of one of several replicas.
+pub const LEASED: &str = "replicas.lease_queue = \"contacts-lease\"";
+
 /// Messages that wait for their confirmation at once when a scenario is posted.
 const POSTED_AT_ONCE: usize = 64;
 
@@ -92,6 +98,13 @@ impl World {
         let graph = Arc::new(Graph::start_with_ca(options.graph, &ca).await?);
         let mut bus =
             bus::Options::default().tls().queue_with(QUEUE, entity).topic(TOPIC, vec![subscription]);
+        // As the guide says.
+        let lease = EntityOptions {
+            requires_session: true,
+            lock_duration: Duration::from_secs(30),
+            ..EntityOptions::default()
+        };
+        bus = bus.queue_with(LEASE_QUEUE, lease);
         let rules = vec![sas::Rule::default(), worker_rule()];
         bus.access = Access { rules, entra: tokens_of(&graph), ..Access::default() };
         bus.ahead = options.ahead;
