@@ -12,6 +12,8 @@ pub mod plan;
 pub mod engine;
 pub mod lanes;
 
+pub mod lease;
+
 pub mod reconcile;
 
 pub mod gate;
