@@ -61,3 +61,17 @@ impl Default for LeasePolicy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_fit_each_other_even_if_one_clock_is_slow_and_another_fast() {
+        let policy = LeasePolicy::default();
+        assert!(policy.quiet.as_secs_f64() / 1.01 > policy.sure.as_secs_f64() / 0.99);
+        // Two requests without an answer, and a third that is answered late.
+        assert!(policy.renew_every.max(policy.answer_within) * 3 < policy.sure);
+        assert!(policy.sure < policy.lost && policy.lost < Duration::from_secs(30));
+    }
+}

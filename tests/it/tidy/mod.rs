@@ -95,6 +95,8 @@ fn the_core_depends_on_nothing_that_acts() {
         "memchr",
         "rust_iso3166",
         "serde",
+        "serde_json",
+        "sha2",
         "thiserror",
         "uuid",
     ];

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn at(seconds: f64) -> Clocks {
+pub(super) fn at(seconds: f64) -> Clocks {
     let wall = Timestamp::from_second(1_790_000_000).expect("a time");
     Clocks {
         monotonic: MonotonicTime::after_start(Duration::from_secs_f64(seconds.max(0.0))),
@@ -10,20 +10,20 @@ fn at(seconds: f64) -> Clocks {
     }
 }
 
-fn wait(seconds: f64) -> Step<LeaseAction> {
+pub(super) fn wait(seconds: f64) -> Step<LeaseAction> {
     Step::Wait(Some(at(seconds).monotonic))
 }
 
-fn holder(name: &str) -> Holder {
+pub(super) fn holder(name: &str) -> Holder {
     Holder { name: name.into(), settings: "9f3a".into(), version: "0.9.0".into() }
 }
 
-fn budget(rate: f64) -> Budget {
+pub(super) fn budget(rate: f64) -> Budget {
     Budget { rate, tokens: 4.0 }
 }
 
 /// The record that another replica left, written at that time.
-fn left_by_another(clean: bool, seconds: f64) -> LeaseRecord {
+pub(super) fn left_by_another(clean: bool, seconds: f64) -> LeaseRecord {
     LeaseRecord {
         term: 16,
         holder: holder("other"),
@@ -35,16 +35,16 @@ fn left_by_another(clean: bool, seconds: f64) -> LeaseRecord {
     }
 }
 
-fn start() -> Lease {
+pub(super) fn start() -> Lease {
     Lease::new(LeasePolicy::default(), holder("us"), at(0.0))
 }
 
-fn events(lease: &mut Lease) -> Vec<LeaseEvent> {
+pub(super) fn events(lease: &mut Lease) -> Vec<LeaseEvent> {
     std::iter::from_fn(|| lease.event()).collect()
 }
 
 /// Answers everything well at once; returns what was written.
-fn answer(lease: &mut Lease, state: Option<&str>, now: Clocks) -> Vec<LeaseRecord> {
+pub(super) fn answer(lease: &mut Lease, state: Option<&str>, now: Clocks) -> Vec<LeaseRecord> {
     let mut written = Vec::new();
     while let Step::Do(action) = lease.next(now) {
         match action {
@@ -64,7 +64,7 @@ fn answer(lease: &mut Lease, state: Option<&str>, now: Clocks) -> Vec<LeaseRecor
 }
 
 /// A holder since the start, and its record.
-fn holding() -> (Lease, String) {
+pub(super) fn holding() -> (Lease, String) {
     let mut lease = start();
     let clean = left_by_another(true, 0.0).to_json();
     let record = answer(&mut lease, Some(&clean), at(0.0)).remove(0);
@@ -73,7 +73,7 @@ fn holding() -> (Lease, String) {
     (lease, record.to_json())
 }
 
-fn send(lease: &mut Lease, action: &LeaseAction, now: Clocks) {
+pub(super) fn send(lease: &mut Lease, action: &LeaseAction, now: Clocks) {
     assert_eq!(lease.next(now), Step::Do(action.clone()));
 }
 
@@ -262,6 +262,23 @@ fn links_that_end_again_and_again_are_not_replaced_in_a_hurry() {
 }
 
 #[test]
+fn a_renewal_is_no_look_at_the_record() {
+    let (mut lease, own) = holding();
+    lease.link_ended(at(1.0));
+    send(&mut lease, &LeaseAction::Accept, at(1.0));
+    lease.link_ended(at(1.0));
+    assert_eq!(lease.next(at(1.0)), wait(20.0), "that of the old link ends no attach by a new one");
+    lease.accepted(Accepted::Granted, at(1.1), 0.0);
+    send(&mut lease, &LeaseAction::ReadRecord, at(1.1));
+    lease.record_read(LeaseAnswer::Unanswered, at(4.0));
+    send(&mut lease, &LeaseAction::Renew, at(4.0));
+    lease.renewed(LeaseAnswer::Answered(()), at(4.0));
+    assert_eq!((lease.fence(), lease.role(at(4.0))), (Fence::Shut, Role::Doubting));
+    answer(&mut lease, Some(&own), at(5.0));
+    assert_eq!(events(&mut lease), [LeaseEvent::Doubting(DoubtCause::LinkEnded), LeaseEvent::Resumed]);
+}
+
+#[test]
 fn who_comes_back_to_its_own_record_waits_only_if_calls_were_cut_off() {
     for (cut_off, role) in [(false, Role::Writer), (true, Role::Entering)] {
         let (mut lease, own) = holding();
@@ -309,66 +326,6 @@ fn a_stuck_pipeline_loses_the_lease() {
     assert_eq!(lease.next(at(40.0)), Step::Wait(None), "and does not ask for it");
     lease.alive(at(41.0));
     send(&mut lease, &LeaseAction::Accept, at(41.0));
-}
-
-#[test]
-fn goodbye_is_said_if_no_call_was_cut_off_and_the_link_is_closed() {
-    for cut_off in [false, true] {
-        let (mut lease, _) = holding();
-        lease.leave(cut_off, budget(18.2), at(1.0));
-        assert_eq!((lease.fence(), lease.event()), (Fence::Shut, None));
-        let written = answer(&mut lease, None, at(1.0));
-        let goodbye: Vec<_> =
-            written.iter().map(|record| (record.term, record.clean, record.budget)).collect();
-        let expected = if cut_off { vec![] } else { vec![(17, true, Some(budget(18.2)))] };
-        assert_eq!(goodbye, expected);
-        assert_eq!((events(&mut lease), lease.next(at(1.0))), (vec![LeaseEvent::Left], Step::Wait(None)));
-    }
-}
-
-#[test]
-fn no_goodbye_is_said_while_a_predecessor_may_still_write() {
-    for (second, goodbyes) in [(5.0, 0), (39.0, 0), (41.0, 1)] {
-        let mut lease = start();
-        answer(&mut lease, Some(&left_by_another(false, 0.0).to_json()), at(0.0));
-        for renewal in 1..=14 {
-            let now = at((f64::from(renewal) * 3.0).min(second));
-            lease.alive(now);
-            answer(&mut lease, None, now);
-        }
-        lease.leave(false, budget(20.0), at(second));
-        assert_eq!(answer(&mut lease, None, at(second)).len(), goodbyes, "after {second} s");
-        assert_eq!(events(&mut lease).last(), Some(&LeaseEvent::Left));
-    }
-}
-
-#[test]
-fn who_leaves_while_asking_lets_go_of_what_is_granted_late() {
-    let mut lease = start();
-    send(&mut lease, &LeaseAction::Accept, at(0.0));
-    lease.leave(false, budget(20.0), at(0.1));
-    assert_eq!((lease.next(at(0.1)), lease.event()), (Step::Wait(None), None));
-    lease.accepted(Accepted::Granted, at(0.2), 0.0);
-    send(&mut lease, &LeaseAction::Close, at(0.2));
-    lease.closed();
-    assert_eq!(lease.event(), Some(LeaseEvent::Left));
-}
-
-#[test]
-fn who_cannot_write_lets_another_try_once_in_ten_minutes() {
-    let (mut lease, _) = holding();
-    let since = at(0.0).monotonic;
-    assert!(!lease.should_give_way(since, at(119.0)));
-    assert!(lease.should_give_way(since, at(120.0)));
-    lease.give_way(false, budget(20.0), at(1.0));
-    let goodbye = answer(&mut lease, None, at(1.0)).remove(0);
-    assert!(goodbye.clean);
-    assert_eq!((events(&mut lease), lease.next(at(1.0))), (vec![LeaseEvent::Left], wait(61.0)));
-    lease.alive(at(61.0));
-    answer(&mut lease, Some(&goodbye.to_json()), at(61.0));
-    assert_eq!(lease.role(at(61.0)), Role::Writer);
-    assert!(!lease.should_give_way(since, at(600.0)));
-    assert!(lease.should_give_way(since, at(601.0)));
 }
 
 #[test]

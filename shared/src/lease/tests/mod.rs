@@ -9,6 +9,7 @@
 
 mod broker;
 mod cases;
+mod goodbyes;
 mod machine;
 mod records;
 mod world;
@@ -34,7 +35,22 @@ fn check(seeds: std::ops::Range<u64>, twist: Twist) {
 
 #[test]
 fn no_two_replicas_start_writes_at_the_same_time_and_somebody_writes_soon() {
-    check(0..1_500, Twist::None);
+    check(0..1_000, Twist::None);
+}
+
+#[test]
+fn worlds_are_eventful() {
+    let (mut unclean, mut resumed, mut lost, mut terms) = (0, 0, 0, 0);
+    for seed in 0..100 {
+        let mut world = World::new(seed, Twist::None, false);
+        assert_eq!(world.run(), Ok(()));
+        unclean += world.unclean;
+        resumed += world.resumed;
+        lost += world.lost;
+        terms = terms.max(world.terms);
+    }
+    let seen = (unclean, resumed, lost, terms);
+    assert!(unclean >= 70 && resumed >= 30 && lost >= 60 && terms >= 4, "{seen:?}");
 }
 
 #[test]
@@ -45,7 +61,7 @@ fn without_faults_everybody_says_goodbye_and_nobody_waits() {
 #[test]
 fn the_world_notices_what_would_be_wrong() {
     for twist in [Twist::NoFence, Twist::NoQuiet, Twist::BrokerRenewsForAnybody] {
-        let found = violation(0..1_500, twist);
+        let found = violation(0..1_000, twist);
         assert!(found.is_some(), "{twist:?} harms nobody");
     }
 }

@@ -66,7 +66,7 @@ impl World {
                 self.replicas[which].inbox.push_back(happening);
                 Ok(())
             }
-            happening => self.reaches(which, process, happening),
+            happening => self.reaches(which, happening),
         }
     }
 
@@ -100,7 +100,7 @@ impl World {
     }
 
     /// Something reaches a process that runs.
-    fn reaches(&mut self, which: usize, process: u64, happening: Happening) -> Verdict {
+    fn reaches(&mut self, which: usize, happening: Happening) -> Verdict {
         let replica = &mut self.replicas[which];
         let now = replica.machine.clocks(self.now);
         let Some(lease) = &mut replica.lease else { return Ok(()) };
@@ -122,7 +122,7 @@ impl World {
                     self.plan(self.now + travels, which, Happening::Abandoned { link: request });
                 }
                 let answer = Answer::none(&action);
-                return self.reaches(which, process, Happening::Answered { request, answer });
+                return self.reaches(which, Happening::Answered { request, answer });
             }
             Happening::LinkEnded { link } if link == replica.link && link != 0 => {
                 (replica.link, replica.request) = (0, 0);
