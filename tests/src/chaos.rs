@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     audit::{Findings, audit},
     scenario::{Mix, Scenario},
-    world::{Options, QUEUE, Worker, World},
+    world::{LEASED, Options, QUEUE, Worker, World},
 };
 
 /// How much of it.
@@ -48,7 +48,6 @@ pub struct Outcome {
 const SETTINGS: &str = r#"
 [guard]
 attribute = "extensionAttribute15"
-verify_after = "2s"
 [throttle]
 writes_per_second = 2000.0
 burst = 200.0
@@ -92,7 +91,7 @@ pub async fn chaos(measure: Measure) -> anyhow::Result<Outcome> {
 
     let mut storm = Storm {
         rng: StdRng::seed_from_u64(measure.seed),
-        settings: world.layered(&[SETTINGS])?,
+        settings: world.layered(&[SETTINGS, LEASED])?,
         world: &world,
         replicas: Vec::new(),
         kills: 0,

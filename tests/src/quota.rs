@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     message::{ContactChange, moment},
-    world::{Options, World},
+    world::{LEASE_QUEUE, Options, World},
 };
 
 /// What is to be done, and how fast the quota's clock runs.
@@ -47,7 +47,8 @@ impl Load {
     fn settings(&self) -> String {
         let rate = self.rate();
         format!(
-            "[throttle]\nwrites_per_second = {rate:?}\nburst = {rate:?}\n[telemetry]\nlog_level = \"warn\"\n"
+            "[throttle]\nwrites_per_second = {rate:?}\nburst = {rate:?}\n[telemetry]\nlog_level = \"warn\"\n\
+             [replicas]\nlease_queue = \"{LEASE_QUEUE}\"\n"
         )
     }
 }

@@ -18,7 +18,10 @@ async fn main() -> anyhow::Result<ExitCode> {
             "--seed" => measure.seed = value,
             "--messages" => measure.messages = usize::try_from(value)?,
             "--users" => measure.users = usize::try_from(value)?,
-            _ => anyhow::bail!("usage: cargo chaos [--seconds N] [--seed S] [--messages N] [--users N]"),
+            "--replicas" => measure.replicas = usize::try_from(value)?,
+            _ => anyhow::bail!(
+                "usage: cargo chaos [--seconds N] [--seed S] [--messages N] [--users N] [--replicas N]"
+            ),
         }
     }
     let outcome = chaos(measure).await?;

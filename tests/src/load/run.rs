@@ -16,7 +16,7 @@ use super::{
     mix::{Batch, Mix, Post, user},
     usage::Usage,
 };
-use crate::world::{Options, QUEUE, Worker, World};
+use crate::world::{LEASE_QUEUE, Options, QUEUE, Worker, World};
 
 /// Graph's write quota for a run.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +92,8 @@ impl Run {
             || (0..self.workers).map(|_| world.start_worker(&settings)).collect::<anyhow::Result<Vec<_>>>();
         let (workers, started, posted): (Vec<Worker>, _, _) = if let Some(rate) = self.rate {
             let workers = start()?;
-            listening(&world, self.workers).await?;
+            // Of several replicas the writer alone takes messages.
+            listening(&world, 1).await?;
             let started = Instant::now();
             let posted = trickle(&world, &self.mix, &batch, rate).await?;
             (workers, started, posted)
@@ -150,10 +151,12 @@ impl Run {
             self.concurrency, self.held
         );
         if self.workers > 1 {
-            // Replicas share the users, so without a mark an old change could overwrite a newer one.
+            // One of them writes. With a mark, as an installation with several has it.
             // Writing to a string cannot fail.
-            let _infallible =
-                write!(text, "[guard]\nattribute = \"extensionAttribute15\"\nverify_after = \"300ms\"\n");
+            let _infallible = write!(
+                text,
+                "[guard]\nattribute = \"extensionAttribute15\"\n[replicas]\nlease_queue = \"{LEASE_QUEUE}\"\n"
+            );
         }
         text
     }

@@ -10,7 +10,7 @@ use servicebus::{
     clock,
 };
 
-use shared::lease::Holder;
+use shared::lease::{Holder, LeasePolicy};
 
 use crate::{
     graph::{self, GraphClient},
@@ -66,6 +66,11 @@ pub(super) fn queue_and_lease(
             name: format!("{}/{}", hostname(), uuid::Uuid::new_v4().simple()),
             settings: settings.fingerprint(),
             version: env!("CARGO_PKG_VERSION").into(),
+        },
+        // Nobody waits longer for a call to Graph, so none of a predecessor's takes effect later than that.
+        policy: LeasePolicy {
+            calls_end_within: settings.connection.request_timeout,
+            ..LeasePolicy::default()
         },
     });
     Ok((Arc::new(queue), lease))

@@ -108,6 +108,14 @@ labels! {
     }
 }
 
+impl ReplicaRole {
+    /// Whether what is the same for all replicas is told by this one.
+    #[must_use]
+    pub(crate) const fn is_first(self) -> bool {
+        matches!(self, Self::Alone | Self::Entering | Self::Writer)
+    }
+}
+
 labels! {
     /// How a renewal of the lease ended.
     LeaseRenewal {

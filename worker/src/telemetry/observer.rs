@@ -171,6 +171,10 @@ impl Observer {
     /// What this replica is among others, as of now.
     pub(crate) fn role(&self, role: ReplicaRole) {
         self.health.take_role(role);
+        if !role.is_first() {
+            // The next writer tells it; two that differ would mislead.
+            self.metrics.queue.send_if_modified(|counts| counts.take().is_some());
+        }
         for member in ReplicaRole::all() {
             self.metrics.replica_role.of(member).set(f64::from(u8::from(member == role)));
         }

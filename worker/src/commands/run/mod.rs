@@ -118,8 +118,9 @@ fn read_queue(
     tokio::spawn(admin::get_acquainted(Arc::clone(&admin)));
     let (queue, dead_letters) = (queue.browser(), queue.dead_letter_browser());
     let reader = Reader::new(admin, queue, dead_letters, SampleLimits::GAUGES, clock::now);
-    let observer = Arc::clone(observer);
-    tokio::spawn(backlog::poll(reader, PollInterval::new(interval), move |reading| {
+    let (observer, role) = (Arc::clone(observer), Arc::clone(observer));
+    let reads = move || role.health.role().is_first();
+    tokio::spawn(backlog::poll(reader, PollInterval::new(interval), reads, move |reading| {
         observer.metrics.queue.send_replace(reading);
     }));
 }

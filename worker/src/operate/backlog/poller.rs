@@ -10,11 +10,26 @@ use super::{BacklogReading, Oldest, PollInterval, Reader, Reasons, Unknown, Unkn
 /// No reading takes longer: each of its calls has a time-out of its own, so this is for what nobody thought of.
 const LONGEST_READING: Duration = Duration::from_mins(3);
 
-/// Reads at this pace and hands over what the gauges show, `None` while the counts are unknown; until dropped.
-pub async fn poll(reader: Reader, mut pace: PollInterval, show: impl Fn(Option<QueueCounts>)) {
+/// Looks at this pace whether it is ours to read while it is not.
+const WHOSE: Duration = Duration::from_secs(5);
+
+/// Reads at this pace and hands over what the gauges show, `None` while the counts are unknown; until dropped. Of several
+/// replicas one reads, because each reading costs the service something and tells the same: `reads` says whether it is
+/// this one.
+pub async fn poll(
+    reader: Reader,
+    mut pace: PollInterval,
+    reads: impl Fn() -> bool,
+    show: impl Fn(Option<QueueCounts>),
+) {
     let mut told = None;
     sleep(pace.first(rand::random())).await;
     loop {
+        if !reads() {
+            show(None);
+            sleep(WHOSE).await;
+            continue;
+        }
         let reading = timeout(LONGEST_READING, reader.read()).await.unwrap_or_else(|_| no_answer());
         report(&mut told, &reading.counts);
         show(gauges(&reading));

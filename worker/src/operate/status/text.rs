@@ -59,10 +59,11 @@ pub(crate) fn remark(reading: &BacklogReading) -> Option<String> {
 #[must_use]
 pub(crate) fn worker_rows(page: &StatusPage) -> Vec<(&'static str, String)> {
     let ready = if page.ready { "ready" } else { "not ready" };
+    // Of the other roles the state speaks.
+    let role = if page.role == "writer" { ", the writer" } else { "" };
     let writes = &page.writes;
     vec![
-        ("state", format!("{}, {ready}", page.state.replace('_', " "))),
-        ("role among replicas", if page.role.is_empty() { "unknown".to_owned() } else { page.role.clone() }),
+        ("state", format!("{}, {ready}{role}", page.state.replace('_', " "))),
         ("received", units::rate(page.rates.received)),
         ("settled", units::rate(page.rates.settled)),
         ("writes to Graph", units::rate(page.rates.writes)),
@@ -260,7 +261,6 @@ Dead letters by reason, of the first that were looked at
 Worker 1.2.3 at http://127.0.0.1:9464/status.json
 
   state                       paused, not ready
-  role among replicas                     unknown
   received                                0.0/s
   settled                                 0.0/s
   writes to Graph                         0.0/s

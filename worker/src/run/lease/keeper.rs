@@ -43,10 +43,12 @@ pub(crate) struct LeaseOptions {
     pub intake: Box<str>,
     /// This replica.
     pub holder: Holder,
+    /// How patient it is.
+    pub policy: LeasePolicy,
 }
 
 /// Nobody is known to write for so long: that has to be told.
-const UNKNOWN: Duration = Duration::from_secs(60);
+const UNKNOWN: Duration = Duration::from_mins(1);
 
 /// How a request to the session ended.
 enum Answer {
@@ -83,7 +85,7 @@ pub(crate) fn start(options: LeaseOptions, epoch: Epoch, observer: Arc<Observer>
     let (tell, events) = mpsc::unbounded_channel();
     let (orders, hear) = mpsc::unbounded_channel();
     let keeper = Keeper {
-        lease: Lease::new(LeasePolicy::default(), options.holder.clone(), common.clocks()),
+        lease: Lease::new(options.policy, options.holder.clone(), common.clocks()),
         name: session_name(&options.intake),
         options,
         common: Arc::clone(&common),
@@ -311,7 +313,7 @@ impl Keeper {
                 why(*cause),
             ),
             LeaseEvent::Resumed => {
-                tracing::info!(lease.term = self.lease.term(), "this replica is still the writer")
+                tracing::info!(lease.term = self.lease.term(), "this replica is still the writer");
             }
             LeaseEvent::Lost(cause) => {
                 self.count(match cause {

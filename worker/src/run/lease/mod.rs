@@ -56,6 +56,7 @@ impl Common {
 }
 
 /// What the pipeline tells the keeper.
+#[derive(Clone, Copy)]
 enum Order {
     /// What is known of the write budget.
     Budget(Budget),

@@ -157,7 +157,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             Some(probed) = self.probe.join_next() => self.probe_ended(probed),
             Some(end) = self.settlements.next() => self.settled(end, self.now()),
             Some(answers) = self.renewals.join_next() => self.renewed(answers),
-            event = changed(&mut self.lease) => self.lease_changed(event),
+            event = changed(&mut self.lease) => self.lease_changed(&event),
             () = sleep_until(wake) => {}
         }
         self.catch_up();
@@ -401,7 +401,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
                 Some(ended) = self.writes.next() => self.write_ended(ended, self.now()),
                 Some(end) = self.settlements.next() => self.settled(end, self.now()),
                 Some(answers) = self.renewals.join_next() => self.renewed(answers),
-                event = changed(&mut self.lease) => self.lease_changed(event),
+                event = changed(&mut self.lease) => self.lease_changed(&event),
                 () = sleep_until(wake) => {}
                 () = sleep_until(deadline) => {
                     tracing::warn!(

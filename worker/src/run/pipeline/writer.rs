@@ -27,9 +27,9 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         self.observer.role(label(role));
     }
 
-    pub(super) fn lease_changed(&mut self, event: SeatEvent) {
+    pub(super) fn lease_changed(&mut self, event: &SeatEvent) {
         let now = self.now();
-        match event {
+        match *event {
             SeatEvent::Lease(LeaseEvent::Entered { looks_until, budget, .. }) => {
                 if let Some(Budget { rate, tokens }) = budget {
                     self.engine.take_over_budget(rate, tokens, now.moment);

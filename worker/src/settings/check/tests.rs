@@ -193,7 +193,7 @@ fn the_budget_is_held_against_the_quota() {
 fn a_local_graph_has_the_quota_it_was_started_with() {
     let local =
         "[graph]\nroot = \"http://127.0.0.1:5080\"\n[throttle]\nwrites_per_second = 5000.0\nburst = 5000.0";
-    check_with(Some(3), local, &[]);
+    check_with(Some(1), local, &[]);
 }
 
 #[test]
