@@ -16,7 +16,7 @@ use crate::{
     graph::{self, GraphClient},
     http_client,
     identity::{Clients, EntraSource, EntraTokens, TokenProvider},
-    run::LeaseOptions,
+    run::{LONGEST_CONNECT, LeaseOptions},
     settings::{self, Access, Bus, Settings},
     telemetry::{Observer, tokens::ObservedTokens},
 };
@@ -26,8 +26,21 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The HTTP clients of the process.
 pub(crate) fn clients(connection: &settings::Connection) -> anyhow::Result<Clients> {
+    clients_that_connect_within(CONNECT_TIMEOUT, connection)
+}
+
+/// The same for one of several replicas: a write must not wait longer for a connection than its lease is sure to hold.
+pub(super) fn clients_of_replica(settings: &Settings) -> anyhow::Result<Clients> {
+    let leased = settings.replicas.lease_queue.is_some();
+    clients_that_connect_within(if leased { LONGEST_CONNECT } else { CONNECT_TIMEOUT }, &settings.connection)
+}
+
+fn clients_that_connect_within(
+    connect: Duration,
+    connection: &settings::Connection,
+) -> anyhow::Result<Clients> {
     let request = connection.request_timeout;
-    let timeouts = http_client::Timeouts { connect: CONNECT_TIMEOUT.min(request), request };
+    let timeouts = http_client::Timeouts { connect: connect.min(request), request };
     Ok(Clients::new(http_client::Client::new(timeouts, connection.ca_file.as_deref())?))
 }
 

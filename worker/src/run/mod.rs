@@ -14,7 +14,7 @@ mod settlements;
 mod state;
 
 pub(crate) use self::{
-    lease::{LeaseOptions, LeaseSeat, start as start_lease},
+    lease::{LONGEST_CONNECT, LeaseOptions, LeaseSeat, start as start_lease},
     pipeline::Pipeline,
     policy::PipelineOptions,
 };

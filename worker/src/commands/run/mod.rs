@@ -61,7 +61,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         Some(address) => Some(status_page::bind(address)?),
         None => None,
     };
-    let clients = wiring::clients(&settings.connection)?;
+    let clients = wiring::clients_of_replica(&settings)?;
     let way = wiring::queue_settings(&settings, &clients);
     let (queue, lease) = wiring::queue_and_lease(&way, &settings).context("the queue cannot be opened")?;
     let system = queue.system();

@@ -32,6 +32,10 @@ use crate::{graph::MayWrite, telemetry::health::BEAT};
 /// Longest time for the goodbye: writing the record, and closing the link.
 const GOODBYE: Duration = Duration::from_secs(5);
 
+/// Longest time to establish a connection for a write. A write that waits for one goes out later than it was permitted, so
+/// none is permitted in the last moments of certainty that are not longer than this.
+pub(crate) const LONGEST_CONNECT: Duration = Duration::from_secs(3);
+
 /// What the keeper and the pipeline both know.
 struct Common {
     epoch: Epoch,
@@ -48,6 +52,12 @@ impl Common {
     fn seen(&self) -> (Fence, Role) {
         // Both are copied whole, so whatever panicked under the lock left whole values.
         *self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a write may start, and would still be on its way in time if it had to wait for a connection.
+    fn may_write(&self) -> bool {
+        let (fence, now) = (self.seen().0, self.clocks());
+        fence.holds(now) && fence.left(now) >= LONGEST_CONNECT
     }
 
     fn publish(&self, fence: Fence, role: Role) {
@@ -92,7 +102,7 @@ impl LeaseSeat {
     /// Whether a write may start, for whoever is about to start one.
     pub(crate) fn may_write(&self) -> MayWrite {
         let common = Arc::clone(&self.common);
-        Arc::new(move || common.seen().0.holds(common.clocks()))
+        Arc::new(move || common.may_write())
     }
 
     /// Where the monotonic time of the lease begins.
@@ -102,9 +112,8 @@ impl LeaseSeat {
 
     /// What this replica is now. A writer whose fence has closed by itself is in doubt before anybody says so.
     pub(super) fn role(&self) -> Role {
-        let (fence, role) = self.common.seen();
-        let closed = role == Role::Writer && !fence.holds(self.common.clocks());
-        if closed { Role::Doubting } else { role }
+        let role = self.common.seen().1;
+        if role == Role::Writer && !self.common.may_write() { Role::Doubting } else { role }
     }
 
     /// Waits for the next change. Cancel-safe.
@@ -155,4 +164,17 @@ impl LeaseSeat {
 
 fn millis(moment: MonotonicTime) -> u64 {
     u64::try_from(moment.since_start().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::lease::LeasePolicy;
+
+    use super::*;
+
+    #[test]
+    fn a_renewal_that_is_answered_late_still_leaves_room_for_a_connection() {
+        let LeasePolicy { sure, renew_every, answer_within, .. } = LeasePolicy::default();
+        assert!(renew_every + answer_within + LONGEST_CONNECT <= sure);
+    }
 }

@@ -43,7 +43,7 @@ use crate::{
     telemetry::{
         Observer,
         health::{BEAT, Phase},
-        labels::PauseCause,
+        labels::{PauseCause, ReplicaRole},
         observer::Written,
         trace::{Tracer, WriteTrace},
     },
@@ -81,6 +81,8 @@ pub(crate) struct Pipeline<Q: ?Sized, D> {
     state: StateLog,
     /// By which replicas agree on who writes; `None` if this is the only one.
     lease: Option<LeaseSeat>,
+    /// The role that was told last.
+    role: Option<ReplicaRole>,
     /// Since when nothing can be written although this replica is the writer.
     unable_since: Option<MonotonicTime>,
     closed: bool,
@@ -112,6 +114,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             state: StateLog::new(Arc::clone(&observer)),
             observer,
             lease,
+            role: None,
             unable_since: None,
             closed: false,
             read,

@@ -18,13 +18,20 @@ use crate::{
 impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
     /// Takes the role that this replica has now, and leaves a sign of life.
     pub(super) fn take_role(&mut self, now: Now) {
-        let Some(seat) = &mut self.lease else { return self.observer.role(ReplicaRole::Alone) };
+        let Some(seat) = &mut self.lease else { return self.tell_role(ReplicaRole::Alone) };
         let role = seat.role();
         self.engine.set_role(role);
         let unable = matches!(self.engine.state(now.moment), State::Paused | State::BreakerOpen);
         self.unable_since = unable.then(|| self.unable_since.unwrap_or(now.moment));
         seat.turn(now, budget(&mut self.engine, now), self.unable_since);
-        self.observer.role(label(role));
+        self.tell_role(label(role));
+    }
+
+    /// Tells the role if it is another one.
+    fn tell_role(&mut self, role: ReplicaRole) {
+        if self.role.replace(role) != Some(role) {
+            self.observer.role(role);
+        }
     }
 
     pub(super) fn lease_changed(&mut self, event: &SeatEvent) {
