@@ -42,6 +42,12 @@ impl World {
                 if replica.stops_in_sleep {
                     replica.clock.sleep(now);
                 }
+                if even {
+                    // The service gives up a link by which it hears nothing.
+                    let link = seat.link;
+                    self.session.close(link);
+                    self.plan(soon, Event::Seat(writer, SeatNews::LinkEnded(link)));
+                }
                 self.plan(now + lasts, Event::Thaw(writer));
             }
             3 | 4 => {
