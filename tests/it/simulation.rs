@@ -42,14 +42,14 @@ fn the_same_seed_is_the_same_world() {
 #[test]
 fn without_the_guard_a_replica_that_forgets_lets_an_old_value_win() {
     // The simulation must be able to see what the guard is for.
-    let unguarded = |seed| Shape { guard: false, verify: false, ..Shape::of(seed * 4 + 2) };
+    let unguarded = |seed| Shape { guard: false, verify: false, ..Shape::without_lease(seed * 4 + 2) };
     let broken = (0..200).any(|seed| simulate(unguarded(seed), seed * 4 + 2).is_err());
     assert!(broken, "no world shows the fault that the guard prevents");
 }
 
 #[test]
 fn without_the_second_look_replicas_that_cross_let_an_old_value_win() {
-    let hasty = |seed| Shape { verify: false, ..Shape::of(seed * 4 + 3) };
+    let hasty = |seed| Shape { verify: false, ..Shape::without_lease(seed * 4 + 3) };
     let broken = (0..200).any(|seed| simulate(hasty(seed), seed * 4 + 3).is_err());
     assert!(broken, "no world shows the fault that the second look mends");
 }
@@ -58,7 +58,7 @@ fn without_the_second_look_replicas_that_cross_let_an_old_value_win() {
 #[track_caller]
 fn check_remedy(remedy: Remedy, shape: impl Fn(Shape) -> Shape, breaks: fn(&Broken) -> bool) {
     // Alone and without crashes, so that nothing but the remedy makes the difference.
-    let shaped = |seed, without| Shape { without, ..shape(Shape::of(seed)) };
+    let shaped = |seed, without| Shape { without, ..shape(Shape::without_lease(seed)) };
     let seeds = || (0..60).map(|seed| seed * 4 + 1);
     let found =
         seeds().any(|seed| simulate(shaped(seed, Some(remedy)), seed).is_err_and(|broken| breaks(&broken)));
@@ -101,4 +101,34 @@ fn without_heeding_the_time_changes_after_a_restore_are_stale() {
 fn without_renewing_locks_they_lapse_in_the_hands_of_replicas_that_live() {
     let shape = |shape| Shape { guilt: Guilt::Fails, guilty: 3, ..shape };
     check_remedy(Remedy::Renewal, shape, |broken| matches!(broken, Broken::LockLapsed(_)));
+}
+
+#[test]
+fn replicas_with_a_lease_keep_every_promise_whatever_happens_to_it() {
+    for seed in 0..24 {
+        if let Err(broken) = simulate(Shape::with_lease(seed), seed) {
+            panic!("seed {seed}: {broken}");
+        }
+    }
+}
+
+/// Whether some world of replicas with a lease breaks such a promise when a remedy is taken away; with it none does.
+#[track_caller]
+fn check_lease_remedy(remedy: Remedy) {
+    let shape = |seed| Shape { without: Some(remedy), ..Shape::with_lease(seed) };
+    let found = (0..60).any(|seed| {
+        simulate(shape(seed), seed)
+            .is_err_and(|broken| matches!(broken, Broken::TwoWriters(..) | Broken::Term(..)))
+    });
+    assert!(found, "no world shows the fault that {remedy:?} prevents");
+}
+
+#[test]
+fn without_waiting_after_a_replica_that_said_no_goodbye_two_replicas_write() {
+    check_lease_remedy(Remedy::Quiet);
+}
+
+#[test]
+fn where_a_lost_session_can_be_renewed_two_replicas_write() {
+    check_lease_remedy(Remedy::Session);
 }

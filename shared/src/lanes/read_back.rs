@@ -88,7 +88,8 @@ impl<T> Lanes<T> {
 
     /// It is too early for a look, or the write that would have repaired came to nothing: look after another while.
     pub(super) fn look_again(&mut self, user: UserId, now: MonotonicTime) {
-        self.unverified.postpone(user, now + self.verify_after(now).unwrap_or_default());
+        // Never at once: what is in the way of the look, such as another write of the user, would still be.
+        self.unverified.postpone(user, now + self.verify_after(now).unwrap_or(SECOND_LOOK));
     }
 
     /// A user's messages come again, here or elsewhere. Somebody may have undone what was written: were it

@@ -14,16 +14,30 @@ use shared::{
 
 use super::{
     directory::{self, Flight, Writer},
+    event::Event,
     model,
     shape::{Fault, Guilt, Remedy},
-    world::{Event, TROUBLE, World},
+    world::{TROUBLE, World},
 };
 
 impl World {
     /// Sends a write and decides how it goes: in time order, the look, the effect, the answer.
     pub(super) fn write(&mut self, writer: Writer, write: UserWrite) {
-        let flight = self.directory.look(write.clone(), writer, self.now);
-        let effect = self.now + Duration::from_millis(self.rng.random_range(2..1_500));
+        let flight = self.directory.look(write, writer, self.now);
+        if self.shape.leased {
+            let at = self.soon(1_500);
+            self.plan(at, Event::Begin(Box::new(flight)));
+        } else {
+            self.send(flight);
+        }
+    }
+
+    pub(super) fn send(&mut self, flight: Flight) {
+        let (writer, write) = (flight.writer, flight.write.clone());
+        let mut effect = self.now + Duration::from_millis(self.rng.random_range(2..1_500));
+        if self.shape.leased && effect < MonotonicTime::after_start(TROUBLE) && self.rng.random_bool(0.03) {
+            effect = effect + Duration::from_millis(self.rng.random_range(0..25_000));
+        }
         let answer = effect + Duration::from_millis(self.rng.random_range(1..1_500));
         let trouble = effect < MonotonicTime::after_start(TROUBLE);
         let poison = write.entries.iter().any(|entry| model::is_poison(&entry.value));

@@ -32,6 +32,8 @@ pub(super) struct Flight {
     pub(super) write: UserWrite,
     pub(super) writer: Writer,
     seen: MonotonicTime,
+    /// When its request was sent.
+    pub(super) begun: MonotonicTime,
     current: Current,
 }
 
@@ -39,7 +41,7 @@ impl Directory {
     /// Looks at the user.
     pub(super) fn look(&self, write: UserWrite, writer: Writer, now: MonotonicTime) -> Flight {
         let mark = self.marks.get(&write.user).cloned();
-        Flight { write, writer, seen: now, current: Current { mark, ..Current::default() } }
+        Flight { write, writer, seen: now, begun: now, current: Current { mark, ..Current::default() } }
     }
 
     /// The write takes effect.

@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use rand::RngExt;
-use shared::{engine::Engine, monotonic_time::MonotonicTime};
+use shared::{engine::Engine, lease::LeasePolicy, monotonic_time::MonotonicTime};
 
 use super::{
+    clock::MachineClock,
     directory::Writer,
+    event::Event,
     model::Broken,
     replica::Replica,
+    seat::Seat,
     shape::Remedy,
-    world::{Event, TROUBLE, VERIFY_AFTER, World},
+    world::{TROUBLE, VERIFY_AFTER, World},
 };
 
 /// Longer than any call takes, and all the settlements after it.
@@ -21,8 +24,12 @@ impl World {
         self.lives += 1;
         let verify_after = self.shape.verify.then_some(VERIFY_AFTER);
         let judges = self.shape.without != Some(Remedy::Judgement);
-        self.replicas[replica] = Some(Replica::new(self.lives, self.now, verify_after, judges));
         let writer = (replica, self.lives);
+        let clock = MachineClock::exact(self.now);
+        self.replicas[replica] = Some(Replica::new(self.lives, clock, verify_after, judges));
+        if self.shape.leased {
+            self.ask_for_lease(writer);
+        }
         self.turn_at(writer, self.now);
     }
 
@@ -37,9 +44,11 @@ impl World {
             // It has not come back yet, or is about to leave.
             None => {}
             Some(leaving) if leaving.stopping => {}
-            Some(_) if dies => {
+            Some(frozen) if frozen.inbox.is_some() => {}
+            Some(dead) if dies => {
+                let writer = (replica, dead.life);
                 self.report.crashes += 1;
-                self.gone(replica);
+                if self.shape.leased { self.vanish(writer) } else { self.gone(replica) }
             }
             Some(stopped) => {
                 stopped.stopping = true;
@@ -60,19 +69,45 @@ impl World {
         if !replica.locks.is_empty() {
             return Err(Broken::LocksLeft(replica.locks.len()));
         }
+        if replica.seat.is_some() {
+            self.say_goodbye(writer);
+            return Ok(());
+        }
         self.report.stops += 1;
         self.gone(writer.0);
         Ok(())
     }
 
     pub(super) fn overdue(&mut self, writer: Writer) -> Result<(), Broken> {
-        match self.alive(writer) {
-            Some(replica) => Err(Broken::NotStopped(replica.engine().held())),
-            None => Ok(()),
+        let Some(replica) = self.alive(writer) else { return Ok(()) };
+        let excused = replica.was_frozen || !replica.writing.is_empty();
+        if replica.seat.is_some() && excused {
+            // What is under way will be delivered again.
+            replica.locks.clear();
+            self.say_goodbye(writer);
+            return Ok(());
         }
+        Err(Broken::NotStopped(replica.engine().held()))
     }
 
-    fn gone(&mut self, replica: usize) {
+    /// On a machine whose clocks run as they like, within one per cent.
+    fn ask_for_lease(&mut self, writer: Writer) {
+        let rate =
+            [990_000, 1_010_000, self.rng.random_range(990_000..1_010_000)][self.rng.random_range(0..3)];
+        let stops_in_sleep = self.rng.random_bool(0.5);
+        let mut policy = LeasePolicy::default();
+        if self.shape.without == Some(Remedy::Quiet) {
+            policy.quiet = Duration::ZERO;
+        }
+        let now = self.now;
+        let Some(replica) = self.alive(writer) else { return };
+        replica.clock = MachineClock::new(now, rate);
+        replica.stops_in_sleep = stops_in_sleep;
+        replica.seat = Some(Seat::new(policy, writer.1, replica.clock.clocks(now)));
+        self.keep(writer);
+    }
+
+    pub(super) fn gone(&mut self, replica: usize) {
         self.replicas[replica] = None;
         let back = self.soon(20_000);
         self.plan(back, Event::Start(replica));

@@ -7,9 +7,10 @@ use shared::{engine::renewal::Renewal, ids::LockToken, monotonic_time::Monotonic
 
 use super::{
     directory::Writer,
+    event::Event,
     model::Broken,
     shape::Remedy,
-    world::{Event, TROUBLE, World},
+    world::{TROUBLE, World},
 };
 
 /// The longest way of a request or an answer, in milliseconds. Two requests and an answer take less than what is left
@@ -71,7 +72,7 @@ impl World {
     pub(super) fn check_lapsed(&mut self) -> Result<(), Broken> {
         for lock in std::mem::take(&mut self.queue.lapsed) {
             let failed = |failures: Option<&u32>| failures.is_some_and(|failures| *failures > FAILURES);
-            let mut alive = self.replicas.iter().flatten();
+            let mut alive = self.replicas.iter().flatten().filter(|replica| replica.inbox.is_none());
             if alive
                 .any(|replica| replica.locks.contains(&lock) && !failed(replica.failed_renewals.get(&lock)))
             {

@@ -17,14 +17,23 @@ mod run;
 
 mod life;
 
+mod keeper;
+mod leases;
+mod mishaps;
+
 mod calls;
 mod ending;
 mod locks;
 
+mod event;
+
+mod clock;
 mod directory;
 mod model;
 mod queue;
 mod replica;
+mod seat;
+mod session;
 
 pub use self::{
     model::Broken,

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use shared::{
     ids::{LockToken, UserId},
+    monotonic_time::MonotonicTime,
     patch::{PropertyValue, UserPatch},
     property::Property,
     version::Version,
@@ -103,6 +104,14 @@ pub enum Broken {
     LockLapsed(LockToken),
     /// A user was written twice at once by one replica.
     TwoWrites(UserId),
+    /// A replica began a write in one term while another one could begin one in another.
+    TwoWriters(u64, u64),
+    /// A write of one term was begun after one of another.
+    Term(u64, u64),
+    /// Replicas are alive, nothing is wrong any more, and none has been able to write.
+    NobodyWrites(MonotonicTime),
+    /// A replica that has stopped left the session to lapse.
+    SessionLeft(u64),
     /// The engine asked for something before it said it would, or said so of a time that had come.
     Announced(String),
     /// The directory is not as the model says.
@@ -133,6 +142,12 @@ impl fmt::Display for Broken {
             Self::LockLapsed(lock) => {
                 write!(f, "the lock {lock:?} lapsed in the hands of a replica that lives")
             }
+            Self::TwoWriters(term, other) => {
+                write!(f, "a write of term {term} began while one of term {other} could")
+            }
+            Self::Term(last, term) => write!(f, "a write of term {term} began after one of term {last}"),
+            Self::NobodyWrites(at) => write!(f, "nobody is able to write at {at:?}"),
+            Self::SessionLeft(link) => write!(f, "a replica has stopped and left the session to link {link}"),
             Self::Announced(what) => write!(f, "the engine announced {what}"),
             Self::Value { user, property, expected, found } => {
                 write!(f, "{property} of {user} is {found:?} and must be {expected:?}")

@@ -10,12 +10,13 @@ use shared::{
     gate,
     ids::{LockToken, UserId},
     lanes,
+    lease::Budget,
     monotonic_time::MonotonicTime,
     retry::Ladder,
     step::Step,
 };
 
-use super::model::Broken;
+use super::{clock::MachineClock, event::Event, model::Broken, seat::Seat};
 
 /// After so long a message that still fails is dead-lettered; far longer than anything lasts that passes.
 const MAX_AGE: Duration = Duration::from_mins(20);
@@ -35,8 +36,15 @@ pub(super) struct Replica {
     announced: Option<Announced>,
     /// Which life it is; what an earlier life began does not concern this one.
     pub(super) life: u32,
-    /// When this life began: the engine counts from there.
-    born: MonotonicTime,
+    /// By which its engine and its lease measure time, from the beginning of this life.
+    pub(super) clock: MachineClock,
+    /// Whether its monotonic clock stands still while the process is frozen.
+    pub(super) stops_in_sleep: bool,
+    /// What came while it was frozen, if it is.
+    pub(super) inbox: Option<Vec<Event>>,
+    pub(super) was_frozen: bool,
+    /// Its lease, if there are several that agree on who writes.
+    pub(super) seat: Option<Seat>,
     /// Locks it holds.
     pub(super) locks: BTreeSet<LockToken>,
     /// How often the renewal of each of them failed, of those of which it did.
@@ -57,7 +65,7 @@ const PROBES: Ladder = Ladder::fixed(Duration::from_secs(1), Duration::from_secs
 
 impl Replica {
     /// `judges` tells whether refusals are judged by what becomes of others.
-    pub(super) fn new(life: u32, born: MonotonicTime, verify_after: Option<Duration>, judges: bool) -> Self {
+    pub(super) fn new(life: u32, clock: MachineClock, verify_after: Option<Duration>, judges: bool) -> Self {
         let lanes = lanes::LaneLimits {
             concurrency: 4,
             messages: 40,
@@ -80,7 +88,11 @@ impl Replica {
             engine: Engine::new(policy),
             announced: None,
             life,
-            born,
+            clock,
+            stops_in_sleep: false,
+            inbox: None,
+            was_frozen: false,
+            seat: None,
             locks: BTreeSet::new(),
             failed_renewals: HashMap::new(),
             writing: HashSet::new(),
@@ -93,6 +105,12 @@ impl Replica {
     /// The engine, to look at.
     pub(super) fn engine(&self) -> &Engine<LockToken> {
         &self.engine
+    }
+
+    /// What it knows of the budget for writes.
+    pub(super) fn budget(&mut self, now: MonotonicTime) -> Budget {
+        let (rate, tokens) = self.engine.budget(self.time(now));
+        Budget { rate, tokens }
     }
 
     /// How many messages it may take.
@@ -135,12 +153,12 @@ impl Replica {
         self.announced = announced;
         Ok(match step {
             Step::Do(effect) => Step::Do(effect),
-            Step::Wait(until) => Step::Wait(until.map(|until| self.born + until.since_start())),
+            Step::Wait(until) => Step::Wait(until.map(|until| self.clock.real(until))),
         })
     }
 
     /// The engine's own time.
     fn time(&self, now: MonotonicTime) -> MonotonicTime {
-        MonotonicTime::after_start(now - self.born)
+        self.clock.monotonic(now)
     }
 }

@@ -13,9 +13,10 @@ use shared::{
 
 use super::{
     directory::Writer,
+    event::Event,
     model::Broken,
     shape::{Report, Shape},
-    world::{Event, LOCK, PATIENCE, TROUBLE, World},
+    world::{LOCK, PATIENCE, TROUBLE, World},
 };
 
 /// Runs the world of this seed.
@@ -36,6 +37,12 @@ pub fn simulate(shape: Shape, seed: u64) -> Result<Report, Broken> {
 
 impl World {
     fn happen(&mut self, event: Event) -> Result<(), Broken> {
+        if let Some(writer) = event.reaches()
+            && let Some(inbox) = self.alive(writer).and_then(|replica| replica.inbox.as_mut())
+        {
+            inbox.push(event);
+            return Ok(());
+        }
         match event {
             Event::Turn(writer) => return self.turn(writer),
             Event::Effect(flight) => self.take_effect(&flight),
@@ -48,6 +55,14 @@ impl World {
             Event::End(replica) => self.end(replica),
             Event::Overdue(writer) => return self.overdue(writer),
             Event::Start(replica) => self.start(replica),
+            Event::Begin(flight) => return self.begin(flight),
+            Event::Seat(writer, news) => return self.seat_news(writer, news),
+            Event::Asked { writer, request, link, action } => self.asked(writer, request, link, &action),
+            Event::Detached(link) => self.session.close(link),
+            Event::Mishap(replica) => self.mishap(replica),
+            Event::Heal(writer, ended) => self.heal(writer, ended),
+            Event::Thaw(writer) => self.thaw(writer),
+            Event::Aim => return self.check_aim(),
         }
         Ok(())
     }
@@ -68,6 +83,11 @@ impl World {
         if replica.next_turn.is_some_and(|planned| planned <= now) {
             replica.next_turn = None;
         }
+        // The pipeline has ended, and only its goodbye is awaited.
+        if replica.seat.as_ref().is_some_and(|seat| seat.leaving) {
+            return Ok(());
+        }
+        self.take_role(writer);
         self.carry_out(writer)?;
         let Some(replica) = self.alive(writer) else { return Ok(()) };
         let credit = replica.credit(now).min(10);

@@ -11,6 +11,8 @@ use std::ops::AddAssign;
 pub struct Shape {
     /// Replicas on the queue.
     pub replicas: usize,
+    /// Whether they agree by a lease on who of them writes.
+    pub leased: bool,
     /// Whether they die or are stopped, and come back.
     pub crashes: bool,
     /// Whether the guard is on.
@@ -87,13 +89,36 @@ pub enum Remedy {
     Time,
     /// Locks are renewed.
     Renewal,
+    /// The lease is asked once more when a write begins.
+    Fence,
+    /// Who takes over from one that said no goodbye waits for a while.
+    Quiet,
+    /// The service renews the lock of a session only for the link that has it.
+    Session,
 }
 
 impl Shape {
-    /// The shape that goes with a seed: alone and undisturbed, alone with crashes, or several with crashes. Where
-    /// memory can be lost, the guard is on, as the documentation asks for.
+    /// The shape that goes with a seed: of five worlds, one has replicas with a lease.
     #[must_use]
     pub fn of(seed: u64) -> Self {
+        if seed % 5 == 4 { Self::with_lease(seed) } else { Self::without_lease(seed) }
+    }
+
+    /// Replicas of which one writes. The guard is on, and writes are looked at again only after a takeover that needs it.
+    #[must_use]
+    pub fn with_lease(seed: u64) -> Self {
+        let replicas = if seed % 3 == 0 { 2 } else { 3 };
+        let crashes = seed % 4 != 0;
+        let other = Self::without_lease(seed);
+        // Worlds with guilty users last for hours, in which nothing happens to a lease any more.
+        let guilty = if seed.is_multiple_of(6) { other.guilty } else { 0 };
+        Self { replicas, leased: true, crashes, guard: true, verify: false, guilty, ..other }
+    }
+
+    /// The shape without a lease: alone and undisturbed, alone with crashes, or several with crashes. Where
+    /// memory can be lost, the guard is on, as the documentation asks for.
+    #[must_use]
+    pub fn without_lease(seed: u64) -> Self {
         let (replicas, crashes, guard) = match seed % 4 {
             0 => (1, false, false),
             1 => (1, false, true),
@@ -103,6 +128,7 @@ impl Shape {
         let pick = |part: u64, count: usize| usize::try_from(seed / part).unwrap_or(0) % count;
         Self {
             replicas,
+            leased: false,
             crashes,
             guard,
             verify: guard,
@@ -131,6 +157,14 @@ pub struct Report {
     pub deliveries: u64,
     /// Users for whom two replicas crossed each other; the newest value stands for them all the same.
     pub crossed: u64,
+    /// Terms that began.
+    pub takeovers: u64,
+    /// Those among them that found no goodbye.
+    pub unclean: u64,
+    /// Times a replica lost its lease.
+    pub lost: u64,
+    /// Writes that were not begun, because the lease had run out at the last moment.
+    pub not_begun: u64,
 }
 
 impl AddAssign for Report {
@@ -140,5 +174,9 @@ impl AddAssign for Report {
         self.stops += other.stops;
         self.deliveries += other.deliveries;
         self.crossed += other.crossed;
+        self.takeovers += other.takeovers;
+        self.unclean += other.unclean;
+        self.lost += other.lost;
+        self.not_begun += other.not_begun;
     }
 }

@@ -5,11 +5,8 @@ use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use shared::{
-    engine::{LookResult, WriteResult, renewal::Renewal},
-    ids::{LockToken, OrganizationId},
+    ids::OrganizationId,
     monotonic_time::MonotonicTime,
-    outcome::Outcome,
-    patch::UserWrite,
     property::Property,
     reconcile::ReadPolicy,
     version::{Realm, RowVersion, Version},
@@ -17,38 +14,14 @@ use shared::{
 use uuid::Uuid;
 
 use super::{
-    directory::{Directory, Flight, Writer},
+    directory::{Directory, Writer},
+    event::{Event, Scheduled},
     model::Change,
     queue::Queue,
     replica::Replica,
+    session::Session,
     shape::{Remedy, Report, Shape},
 };
-
-#[derive(Debug)]
-pub(super) enum Event {
-    /// A replica has a turn.
-    Turn(Writer),
-    /// A write takes effect, or not, in the directory.
-    Effect(Box<Flight>),
-    /// A replica hears how a write ended.
-    Answer(Writer, Box<UserWrite>, WriteResult),
-    /// A settlement reaches the queue.
-    Settle(Writer, LockToken, Outcome),
-    /// The request of a replica to renew locks reaches the queue.
-    Renew(Writer, Vec<LockToken>),
-    /// A replica hears how that ended.
-    Renewed(Writer, Vec<(LockToken, Renewal)>),
-    /// A replica hears what its second look at a user showed.
-    Verified(Writer, Box<UserWrite>, LookResult),
-    /// A replica hears how its probe ended.
-    Probed(Writer, bool),
-    /// A replica dies, or is asked to stop.
-    End(usize),
-    /// A replica that was asked to stop must have done so.
-    Overdue(Writer),
-    /// A replica is started.
-    Start(usize),
-}
 
 /// How long messages are posted and things go wrong.
 pub(super) const TROUBLE: Duration = Duration::from_mins(2);
@@ -63,33 +36,6 @@ const LATE: u32 = 30;
 pub(super) const LOCK: Duration = Duration::from_secs(30);
 /// Longer than any look and write take together.
 pub(super) const VERIFY_AFTER: Duration = Duration::from_secs(4);
-
-/// An event in its place: earlier first, and in the order of planning at the same time.
-pub(super) struct Scheduled {
-    pub(super) at: MonotonicTime,
-    pub(super) order: u64,
-    pub(super) event: Event,
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        self.order == other.order
-    }
-}
-
-impl Eq for Scheduled {}
-
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
-}
 
 pub(super) struct World {
     pub(super) shape: Shape,
@@ -106,6 +52,13 @@ pub(super) struct World {
     /// When the installation is at fault, and when Graph is away.
     pub(super) at_fault: (MonotonicTime, MonotonicTime),
     pub(super) away: (MonotonicTime, MonotonicTime),
+    /// The session by which replicas agree on who writes, and how many requests concerned it.
+    pub(super) session: Session,
+    pub(super) requests: u64,
+    /// The term of the write that was started last, and who started it.
+    pub(super) started: Option<(u64, Writer)>,
+    /// When a replica that could not write left the lease to others.
+    pub(super) yielded: MonotonicTime,
     pub(super) report: Report,
 }
 
@@ -135,6 +88,10 @@ impl World {
             lives: 0,
             at_fault,
             away,
+            session: Session::new(shape.without == Some(Remedy::Session)),
+            requests: 0,
+            started: None,
+            yielded: MonotonicTime::START,
             report: Report::default(),
         };
         world.populate();
@@ -175,6 +132,12 @@ impl World {
                 let at = MonotonicTime::after_start(Duration::from_millis(self.rng.random_range(0..100_000)));
                 self.plan(at, Event::End(replica));
             }
+            if self.shape.leased {
+                self.plan_mishaps(replica);
+            }
+        }
+        if self.shape.leased {
+            self.aim();
         }
     }
 

@@ -112,3 +112,15 @@ fn looks_go_on_while_writes_wait_for_the_budget() {
     expect_look(lanes.next(at(0)), 1, &["mail"]);
     assert_eq!(lanes.next(at(0)), Step::Wait(Some(at(1))), "nothing is left of the budget");
 }
+
+#[test]
+fn a_look_that_another_write_is_in_the_way_of_waits_also_when_no_rival_is_left() {
+    let mut lanes = lanes();
+    lanes.set_rival(at(5));
+    written(&mut lanes, change(1, 1, "mail"), 0);
+    lanes.push(change(2, 1, "surname"), at(9));
+    assert!(matches!(lanes.next(at(9)), Step::Do(Action::Write { .. })));
+    // The look is due, and the other write is still under way.
+    let Step::Wait(Some(until)) = lanes.next(at(11)) else { panic!("nothing can be done yet") };
+    assert!(until > at(11));
+}
