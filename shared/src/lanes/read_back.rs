@@ -80,10 +80,12 @@ impl<T> Lanes<T> {
         Step::Wait(None)
     }
 
-    /// How long after a write to look at the user again; `None` not to look.
+    /// How long after a write that ends now to look at the user again; `None` not to look.
     pub(super) fn verify_after(&self, now: MonotonicTime) -> Option<Duration> {
-        let in_doubt = self.rival_until.is_some_and(|until| now < until);
-        self.limits.verify_after.or(in_doubt.then_some(SECOND_LOOK))
+        // Not before the last call of a rival has taken effect; and a write that ends a little later may have looked at
+        // the user before that.
+        let in_doubt = self.rival_until.filter(|until| now < *until + SECOND_LOOK);
+        self.limits.verify_after.max(in_doubt.map(|until| (until - now).max(SECOND_LOOK)))
     }
 
     /// It is too early for a look, or the write that would have repaired came to nothing: look after another while.

@@ -82,7 +82,8 @@ pub(super) fn queue_and_lease(
         },
         // Nobody waits longer for a call to Graph, so none of a predecessor's takes effect later than that.
         policy: LeasePolicy {
-            calls_end_within: settings.connection.request_timeout,
+            // A little longer, because no clock is exact.
+            calls_end_within: settings.connection.request_timeout.mul_f64(1.03),
             ..LeasePolicy::default()
         },
     });

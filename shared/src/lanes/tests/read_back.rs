@@ -124,3 +124,14 @@ fn a_look_that_another_write_is_in_the_way_of_waits_also_when_no_rival_is_left()
     let Step::Wait(Some(until)) = lanes.next(at(11)) else { panic!("nothing can be done yet") };
     assert!(until > at(11));
 }
+
+#[test]
+fn what_is_written_beside_a_rivals_last_calls_is_looked_at_when_they_have_ended() {
+    for (written_at, looked_at) in [(11, 40), (35, 45), (45, 55)] {
+        let mut lanes = lanes();
+        lanes.set_rival(at(40));
+        written(&mut lanes, change(1, 1, "mail"), written_at);
+        let waits = lanes.next(at(written_at));
+        assert_eq!(waits, Step::Wait(Some(at(looked_at))), "written at {written_at}");
+    }
+}
