@@ -39,6 +39,9 @@ async fn main() -> Result<()> {
     let seen = |page: &Metrics| page.messages("dead_letter").is_some_and(|dead| dead > 0.0);
     check_page(&observed.until("dead letters are counted", seen).await?.0).await?;
     prometheus.until("the worker is scraped", "contactsync_queue_messages", |found| found > 0).await?;
+    // Before the first call to Graph there is none to tell of.
+    let calls = "http_client_request_duration_seconds_bucket";
+    prometheus.until("calls to Graph are scraped", calls, |found| found > 0).await?;
     let metrics = names(&prometheus).await?;
     let queries = queries(&prometheus).await?;
     throttled(&world, &prometheus).await?;
