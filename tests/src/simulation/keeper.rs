@@ -156,7 +156,7 @@ impl World {
         let (lost, late) = (self.rng.random_bool(0.03), self.rng.random_bool(0.05));
         let way = self.rng.random_range(if late && trouble { 1_000..4_000 } else { 1..30 });
         let cut = self.seat(writer).is_some_and(|(seat, _)| seat.cut);
-        (!cut && !(lost && trouble)).then(|| Duration::from_millis(way))
+        (!(cut || lost && trouble)).then(|| Duration::from_millis(way))
     }
 
     pub(super) fn seat(&mut self, writer: Writer) -> Option<(&mut Seat, Clocks)> {

@@ -169,9 +169,9 @@ impl World {
     fn check_start(&mut self, writer: Writer, term: u64) -> Result<(), Broken> {
         let others = self.replicas.iter().flatten().filter(|replica| replica.life != writer.1);
         let open = |(fence, clocks): (Fence, Clocks)| fence.holds(clocks).then(|| fence.term()).flatten();
-        let fences =
+        let mut fences =
             others.filter_map(|other| Some((other.seat.as_ref()?.published.0, other.clock.clocks(self.now))));
-        if let Some(other) = fences.filter_map(open).next() {
+        if let Some(other) = fences.find_map(open) {
             return Err(Broken::TwoWriters(term, other));
         }
         if let Some((last, by)) = self.started.replace((term, writer))

@@ -107,8 +107,8 @@ impl Shape {
     /// Replicas of which one writes. The guard is on, and writes are looked at again only after a takeover that needs it.
     #[must_use]
     pub fn with_lease(seed: u64) -> Self {
-        let replicas = if seed % 3 == 0 { 2 } else { 3 };
-        let crashes = seed % 4 != 0;
+        let replicas = if seed.is_multiple_of(3) { 2 } else { 3 };
+        let crashes = !seed.is_multiple_of(4);
         let other = Self::without_lease(seed);
         // Worlds with guilty users last for hours, in which nothing happens to a lease any more.
         let guilty = if seed.is_multiple_of(6) { other.guilty } else { 0 };
