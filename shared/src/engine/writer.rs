@@ -16,7 +16,6 @@ impl<M> Engine<M> {
         let held = self.held.drain();
         let postponed = self.copies.withdraw(None);
         self.lanes = self.lanes.restarted();
-        self.lanes.set_writer(may_write(self.role));
         self.probing = false;
         // What is settled already stays settled: its change was written, or needs no write.
         self.give_back(held);

@@ -160,11 +160,6 @@ impl Gate {
         self.pace.holds_at(writes as f64, now)
     }
 
-    /// Whether what is not spent of the budget is saved up from now on, even if it is more than a burst.
-    pub fn save_up(&mut self, saving: bool, now: MonotonicTime) {
-        self.pace.save_up(saving, now);
-    }
-
     /// When a look, which costs nothing of the write budget, may be made; `None` while the installation is at
     /// fault. An open breaker does not hold it back: its success is as good as that of a write.
     #[must_use]

@@ -233,7 +233,7 @@ impl<T> Lanes<T> {
         let enough = self.gate.enough_at(self.ready.len(), now);
         let scarce = enough != Some(now);
         let gathering = self.gathering.until(scarce, self.is_full(), now);
-        self.gate.save_up(gathering.is_some(), now);
+        self.gate.pace().save_up(gathering.is_some(), now);
         let Some(end) = gathering else {
             // Behind an open breaker those that have waited longest may be the very ones that fail.
             let newest = scarce || self.gate.state(now) == State::BreakerOpen;

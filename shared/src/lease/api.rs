@@ -1,5 +1,7 @@
 //! What goes into a lease and what comes out of it.
 
+use std::ops::Deref;
+
 use crate::{
     lease::record::{Budget, LeaseRecord},
     monotonic_time::MonotonicTime,
@@ -57,6 +59,18 @@ pub enum LeaseAnswer<T> {
     Lost,
     /// No answer in time, or one that tells nothing, such as that the server is busy.
     Unanswered,
+}
+
+impl<T: Deref> LeaseAnswer<Option<T>> {
+    /// The same with what was answered lent out.
+    #[must_use]
+    pub fn as_deref(&self) -> LeaseAnswer<Option<&T::Target>> {
+        match self {
+            Self::Answered(answer) => LeaseAnswer::Answered(answer.as_deref()),
+            Self::Lost => LeaseAnswer::Lost,
+            Self::Unanswered => LeaseAnswer::Unanswered,
+        }
+    }
 }
 
 /// Why a holder is in doubt, or has lost the lease.

@@ -133,11 +133,7 @@ impl Answer {
     pub(super) fn report(self, lease: &mut Lease, now: Clocks, jitter: f64) {
         match self {
             Self::Accepted(answer) => lease.accepted(answer, now, jitter),
-            Self::Read(LeaseAnswer::Answered(state)) => {
-                lease.record_read(LeaseAnswer::Answered(state.as_deref()), now);
-            }
-            Self::Read(LeaseAnswer::Lost) => lease.record_read(LeaseAnswer::Lost, now),
-            Self::Read(LeaseAnswer::Unanswered) => lease.record_read(LeaseAnswer::Unanswered, now),
+            Self::Read(answer) => lease.record_read(answer.as_deref(), now),
             Self::Written(answer) => lease.record_written(answer, now),
             Self::Renewed(answer) => lease.renewed(answer, now),
             Self::Closed => lease.closed(),

@@ -62,7 +62,7 @@ enum Answer {
 struct Keeper {
     lease: Lease,
     name: String,
-    options: LeaseOptions,
+    queue: SessionQueue,
     common: Arc<Common>,
     /// The session, while it is ours.
     session: Option<Arc<HeldSession>>,
@@ -80,14 +80,15 @@ struct Keeper {
 
 /// Begins to ask for the lease.
 pub(crate) fn start(options: LeaseOptions, epoch: Epoch, observer: Arc<Observer>) -> LeaseSeat {
+    let LeaseOptions { queue, intake, holder, policy } = options;
     let now = Mutex::new((Fence::Shut, Role::Standby));
     let common = Arc::new(Common { epoch, now, alive: AtomicU64::new(0) });
     let (tell, events) = mpsc::unbounded_channel();
     let (orders, hear) = mpsc::unbounded_channel();
     let keeper = Keeper {
-        lease: Lease::new(options.policy, options.holder.clone(), common.clocks()),
-        name: session_name(&options.intake),
-        options,
+        lease: Lease::new(policy, holder, common.clocks()),
+        name: session_name(&intake),
+        queue,
         common: Arc::clone(&common),
         session: None,
         request: None,
@@ -178,7 +179,7 @@ impl Keeper {
     }
 
     fn begin(&mut self, action: LeaseAction) {
-        let (queue, name) = (self.options.queue.clone(), self.name.clone());
+        let (queue, name) = (self.queue.clone(), self.name.clone());
         if action == LeaseAction::Accept {
             // Whatever link there was is done with.
             self.session = None;
@@ -237,13 +238,7 @@ impl Keeper {
                 };
                 self.lease.accepted(accepted, now, rand::random());
             }
-            Answer::Read(read) => match lease_answer(read) {
-                LeaseAnswer::Answered(state) => {
-                    self.lease.record_read(LeaseAnswer::Answered(state.as_deref()), now);
-                }
-                LeaseAnswer::Lost => self.lease.record_read(LeaseAnswer::Lost, now),
-                LeaseAnswer::Unanswered => self.lease.record_read(LeaseAnswer::Unanswered, now),
-            },
+            Answer::Read(read) => self.lease.record_read(lease_answer(read).as_deref(), now),
             Answer::Written(written) => self.lease.record_written(lease_answer(written), now),
             Answer::Renewed(renewed) => {
                 let answer = lease_answer(renewed);
