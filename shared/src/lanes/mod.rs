@@ -28,6 +28,7 @@ use self::{
     last_written::Applied,
     linger::Gathering,
     parked::Parked,
+    read_back::SECOND_LOOK,
     ready_queue::{First, Newness, Turns},
     unverified::Unverified,
 };
@@ -418,8 +419,11 @@ impl<T> Lanes<T> {
         self.applied.put(user, known);
         self.rest(user);
         let written = settled.iter().any(|(_, outcome)| *outcome == Outcome::Applied);
-        match self.verify_after(now) {
-            Some(after) if written || self.unverified.holds(user) => {
+        let holds = self.unverified.holds(user);
+        // What was repaired is looked at again, whoever may still undo it: its messages wait for that look.
+        let after = self.verify_after(now).or(holds.then_some(SECOND_LOOK));
+        match after {
+            Some(after) if written || holds => {
                 self.unverified.add(user, settled, now + after);
                 Vec::new()
             }

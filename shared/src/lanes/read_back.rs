@@ -19,7 +19,7 @@ use crate::{
 
 /// How long after a write to look at the user again while a replica that wrote before may still have a call under way:
 /// longer than a look and a write take together.
-const SECOND_LOOK: Duration = Duration::from_secs(10);
+pub(super) const SECOND_LOOK: Duration = Duration::from_secs(10);
 
 impl<T> Lanes<T> {
     /// The look at a user ended: with the properties whose values were undone, or with a failure.

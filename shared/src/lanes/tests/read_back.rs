@@ -135,3 +135,18 @@ fn what_is_written_beside_a_rivals_last_calls_is_looked_at_when_they_have_ended(
         assert_eq!(waits, Step::Wait(Some(at(looked_at))), "written at {written_at}");
     }
 }
+
+#[test]
+fn what_was_repaired_is_looked_at_again_also_when_no_rival_is_left() {
+    let mut lanes = lanes();
+    lanes.set_rival(at(5));
+    written(&mut lanes, change(1, 1, "mail"), 0);
+    expect_look(lanes.next(at(10)), 1, &["mail"]);
+    assert_eq!(lanes.verified(user(1), Ok(vec![property("mail")]), at(14), 0.5), []);
+    expect_write(lanes.next(at(14)), 1, &[("mail", "Ada")], 0);
+    // Nobody but this replica writes any more, and still the message waits for a look.
+    assert_eq!(lanes.finished(user(1), Ok(applied()), at(16), 0.5), []);
+    expect_look(lanes.next(at(26)), 1, &["mail"]);
+    let settled = lanes.verified(user(1), Ok(Vec::new()), at(26), 0.5);
+    assert_eq!(verdicts(&settled), [(1, &Outcome::Applied)]);
+}
