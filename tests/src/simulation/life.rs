@@ -80,6 +80,10 @@ impl World {
 
     pub(super) fn overdue(&mut self, writer: Writer) -> Result<(), Broken> {
         let Some(replica) = self.alive(writer) else { return Ok(()) };
+        // It is done, and says goodbye; how long that takes is bounded as well.
+        if replica.seat.as_ref().is_some_and(|seat| seat.leaving) {
+            return Ok(());
+        }
         let excused = replica.was_frozen || !replica.writing.is_empty();
         if replica.seat.is_some() && excused {
             // What is under way will be delivered again.
