@@ -129,7 +129,11 @@ impl<T> Lanes<T> {
         }
         let suspects = self.suspects(user, failure, suspicion);
         let Some(change) = self.first_flying(user).map(|work| (user, work.stamp.arrival)) else {
-            return Vec::new();
+            // It only repaired, so no change is refused. The next look says what is still to be written.
+            if trial {
+                self.gate.pause(now, jitter);
+            }
+            return self.set_aside(user, &failure.dead_letter, now);
         };
         let tried = self.users.get(&user).map(|lane| lane.begun).unwrap_or_default();
         match self.evidence.refused(change, tried, suspicion, &suspects) {

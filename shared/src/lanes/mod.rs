@@ -245,12 +245,13 @@ impl<T> Lanes<T> {
         }
         // Changes of people do not wait for a flood of replayed ones.
         let live = self.ready.live();
-        if live > 0 && self.gate.enough_at(live, now) == Some(now) {
+        let enough_for_live = self.gate.enough_at(live, now).filter(|_| live > 0);
+        if enough_for_live == Some(now) {
             return Step::Do(First::Longest);
         }
         // By then the budget is enough, as it is saved up.
         let enough = self.gate.enough_at(self.ready.len(), now);
-        Step::Wait(earliest([Some(end), enough]))
+        Step::Wait(earliest([Some(end), enough_for_live, enough]))
     }
 
     /// The write of this user ended. `jitter` is drawn evenly from 0 to 1.

@@ -150,3 +150,19 @@ fn what_was_repaired_is_looked_at_again_also_when_no_rival_is_left() {
     let settled = lanes.verified(user(1), Ok(Vec::new()), at(26), 0.5);
     assert_eq!(verdicts(&settled), [(1, &Outcome::Applied)]);
 }
+
+#[test]
+fn a_repair_that_is_refused_is_followed_by_another_look() {
+    let mut lanes = looking_lanes(limits());
+    written(&mut lanes, change(1, 1, "mail"), 0);
+    expect_look(lanes.next(at(5)), 1, &["mail"]);
+    assert_eq!(lanes.verified(user(1), Ok(vec![property("mail")]), at(5), 0.5), []);
+    expect_write(lanes.next(at(5)), 1, &[("mail", "Ada")], 0);
+    let suspicion = Some(Suspicion { kind: "400".into(), about: About::Values });
+    let refused = failure(Class::Permanent).map_err(|failure| Failure { suspicion, ..failure });
+    assert_eq!(lanes.finished(user(1), refused, at(5), 0.5), []);
+    assert_eq!((lanes.in_flight(), lanes.waiting_lanes()), (0, 0));
+    expect_look(lanes.next(at(10)), 1, &["mail"]);
+    let settled = lanes.verified(user(1), Ok(Vec::new()), at(10), 0.5);
+    assert_eq!(verdicts(&settled), [(1, &Outcome::Applied)]);
+}

@@ -85,6 +85,17 @@ fn a_live_change_does_not_wait_for_a_flood_of_replayed_ones() {
 }
 
 #[test]
+fn a_live_change_that_came_into_a_flood_goes_as_soon_as_the_budget_is_enough_for_it() {
+    let mut lanes = lanes_with(RateLimiter::new(10.0, 1.0));
+    lanes.push(change(9, 9, 0), at(0));
+    assert_eq!(next_user(&mut lanes, 0), Some(user(9)), "what was at hand");
+    (0..20).for_each(|to| lanes.push(replayed(change(to.into(), to, 0)), at(0)));
+    lanes.push(change(30, 30, 0), at(0));
+    let a_write_later = at(0) + Duration::from_millis(100);
+    assert_eq!(lanes.next(at(0)), Step::Wait(Some(a_write_later)), "and not the end of the flood");
+}
+
+#[test]
 fn where_there_is_no_room_for_the_rest_of_a_flood_the_fullest_lane_makes_some() {
     let mut lanes = lanes_with(RateLimiter::new(1.0, 2.0));
     for (id, to) in [(1, 1), (2, 2), (3, 2), (4, 2), (5, 3), (6, 3), (7, 4)] {
