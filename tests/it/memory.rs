@@ -24,7 +24,6 @@ const MEGABYTE: u64 = 1 << 20;
 const FAST: &str = "
 [throttle]
 writes_per_second = 100000.0
-burst = 100000.0
 ";
 
 fn user(number: usize) -> Uuid {

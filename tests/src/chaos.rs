@@ -50,7 +50,6 @@ const SETTINGS: &str = r#"
 attribute = "extensionAttribute15"
 [throttle]
 writes_per_second = 2000.0
-burst = 200.0
 first_probe = "50ms"
 longest_probe = "500ms"
 [retry]

@@ -34,7 +34,6 @@ const SETTINGS: &str = r#"
 [throttle]
 # The local Graph has no quota; the real one allows 20 writes a second.
 writes_per_second = 200.0
-burst = 10.0
 [retry]
 # A user who does not exist is waited for, because a new one may not be found yet; minutes by default.
 not_found_grace = "1s"

@@ -14,7 +14,6 @@ use crate::{
 pub const QUICK: &str = r#"
 [throttle]
 writes_per_second = 1000.0
-burst = 100.0
 first_probe = "50ms"
 longest_probe = "200ms"
 [retry]

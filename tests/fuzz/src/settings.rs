@@ -29,7 +29,7 @@ pub(crate) fn check(bytes: &[u8]) {
     let named = named || file.parse::<Table>().is_ok_and(|table| has_key(&table, SECRET));
     let told = match settings::parse(Some((Path::new("file"), file)), environment) {
         Ok(settings) => {
-            assert!(settings.pool.concurrency > 0);
+            assert!(settings.engine.lanes.concurrency > 0);
             format!("{:?}", settings.bus.source)
         }
         Err(problems) => {
@@ -55,7 +55,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         "[service_bus]\nconnection_string = \"Endpoint=sb://ns;SharedAccessKeyName=n;SharedAccessKey={SECRET}\"\nqueue = \"contacts\"\n\
          [identity]\ntenant = \"contoso\"\nclient_id = \"00112233-4455-6677-8899-aabbccddeeff\"\nclient_secret = \"{SECRET}\"\n\
          [mapping]\npreset = \"b2c\"\nrows = [{{ column = \"a\", property = \"mail\" }}]\n[guard]\nattribute = \"extensionAttribute15\"\n\
-         [throttle]\nwrites_per_second = 3\n[telemetry]\notlp_headers = \"key={SECRET}\"\n{LINE}CONTACTSYNC__POOL__MESSAGES=7\n"
+         [throttle]\nwrites_per_second = 3\n[telemetry]\notlp_headers = \"key={SECRET}\"\n{LINE}CONTACTSYNC__POOL__MEGABYTES=7\n"
     );
     let environment = format!(
         "{LINE}CONTACTSYNC__SERVICE_BUS__CONNECTION_STRING={SECRET}\nCONTACTSYNC__IDENTITY__CLIENT_SECRET={SECRET}\n\

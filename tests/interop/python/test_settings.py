@@ -75,7 +75,7 @@ def test_the_schema_takes_what_the_worker_takes(validator):
         ("[pool]\ngrace = 25", "pool.grace"),
         ("[pool]\ngracee = 25", "pool"),
         ("[pol]\ngrace = 25", ""),
-        ("[throttle]\nburst = 0.5", "throttle.burst"),
+        ("[throttle]\nwrites_per_second = 0.5", "throttle.writes_per_second"),
         ('[graph]\ndiff = "write"', "graph.diff"),
         ('[identity]\nkind = "password"', "identity.kind"),
         ('[service_bus.identity]\nkind = "password"', "service_bus.identity.kind"),

@@ -1,7 +1,6 @@
 //! `peer`: contactsync as one of the workers that a comparison runs in turns, by the contract of such programs:
 //! the environment says what to do (`SB_CONN`, `QUEUE`, `GRAPH_BASE`, `TOKEN_URL`, `CLIENT_ID`, `CLIENT_SECRET`,
-//! `CONCURRENCY`, `EXPECTED`; besides `MESSAGES` for `pool.messages`), and after so many messages one line of JSON
-//! says how it went.
+//! `CONCURRENCY`, `EXPECTED`), and after so many messages one line of JSON says how it went.
 //!
 //! It starts the real program and looks at it from outside: at the queue by the HTTP interface of the local
 //! Service Bus, at processor time and memory by the system.
@@ -47,7 +46,6 @@ struct Task {
     client: String,
     secret: String,
     concurrency: usize,
-    messages: usize,
     expected: usize,
 }
 
@@ -68,7 +66,6 @@ impl Task {
             client: variable("CLIENT_ID", Some("00000000-0000-0000-0000-000000000001"))?,
             secret: variable("CLIENT_SECRET", Some("secret"))?,
             concurrency: number("CONCURRENCY", Some("64"))?,
-            messages: number("MESSAGES", Some("500"))?,
             expected: number("EXPECTED", None)?,
         })
     }
@@ -78,7 +75,7 @@ impl Task {
         let root = self.graph.trim_end_matches('/').trim_end_matches("/v1.0");
         let place = self.token.strip_suffix("/oauth2/v2.0/token").context("TOKEN_URL is of another form")?;
         let (authority, tenant) = place.rsplit_once('/').context("TOKEN_URL has no tenant")?;
-        let Self { connection, queue, client, secret, concurrency, messages, .. } = self;
+        let Self { connection, queue, client, secret, concurrency, .. } = self;
         Ok(format!(
             r#"[service_bus]
 connection_string = "{connection}"
@@ -92,10 +89,8 @@ client_id = "{client}"
 client_secret = "{secret}"
 [pool]
 concurrency = {concurrency}
-messages = {messages}
 [throttle]
 writes_per_second = 100000.0
-burst = 100000.0
 [retry]
 not_found_grace = "0s"
 [telemetry]

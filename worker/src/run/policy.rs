@@ -40,11 +40,11 @@ impl PipelineOptions {
         Self {
             planner: settings.planner.clone(),
             link_unseen: settings.link_unseen,
-            looks: settings.throttle.probes,
-            engine: settings.engine_policy(),
-            patience: GracePeriods { not_found: settings.retry.not_found_grace, brief: BRIEF },
-            returns: settings.retry.returns,
-            grace: settings.pool.grace,
+            looks: settings.engine.gate.probe,
+            engine: settings.engine.clone(),
+            patience: GracePeriods { not_found: settings.shell.not_found_grace, brief: BRIEF },
+            returns: settings.shell.returns,
+            grace: settings.shell.grace,
             guarded: settings.guard.attribute.is_some(),
         }
     }

@@ -4,13 +4,13 @@ mod bus;
 pub mod check;
 mod cloud;
 mod entry;
+mod fingerprint;
 mod identity;
 mod load;
 mod mapping;
 mod names;
 mod observing;
 mod parts;
-mod policy;
 mod problem;
 mod proxy;
 mod reader;
@@ -34,7 +34,7 @@ pub use self::{
     problem::{SettingsProblem, SettingsProblems},
     schema::schema,
     secrets::{shown, without_credentials},
-    sections::{Connection, Graph, Guard, Pool, Replicas, Retry, Throttle},
+    sections::{Connection, Graph, Guard, Replicas, ShellPolicy},
     source::{DEFAULTS, arguments, environment},
     starter::starter,
     stored_credential::StoredCredential,

@@ -6,9 +6,10 @@ pub(super) const RENAMED: [(&str, &str); 2] =
     [("graph.ca_file", "connection.ca_file"), ("graph.request_timeout", "connection.request_timeout")];
 
 /// Settings of the last release that are none now, and what happens instead.
-pub(super) const REMOVED: [(&str, &str); 8] = [
+pub(super) const REMOVED: [(&str, &str); 10] = [
     ("graph.connect_timeout", "a connection may take 10 seconds to be established"),
     ("pool.max_lock_hold", "a message is kept under lock for 10 minutes"),
+    ("pool.messages", "as many messages are held as pool.megabytes allow, 50,000 at most"),
     ("pool.remembered_users", "the worker remembers 20,000 users"),
     ("service_bus.audience", "tokens for Service Bus are for whom the cloud has them"),
     (
@@ -17,6 +18,10 @@ pub(super) const REMOVED: [(&str, &str); 8] = [
     ),
     ("telemetry.otlp_interval", "OTEL_METRIC_EXPORT_INTERVAL in the environment, in milliseconds"),
     ("throttle.breaker_users", "the breaker opens when 10 users failed in a row"),
+    (
+        "throttle.burst",
+        "after a quiet time as many writes are made at once as throttle.writes_per_second allows in a second",
+    ),
     ("throttle.longest_wait", "a Retry-After counts up to 10 minutes"),
 ];
 

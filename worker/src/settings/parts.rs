@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use shared::{admission::Terms, plan::Planner, reconcile::ReadPolicy};
+use shared::{admission::Terms, engine::EnginePolicy, plan::Planner, reconcile::ReadPolicy};
 
 use super::{
     bus::{self, Bus},
@@ -13,7 +13,7 @@ use super::{
     observing::{self, Http, Telemetry},
     problem::{SettingsProblem, SettingsProblems},
     reader::{Reader, Rules},
-    sections::{self, Connection, Graph, Guard, Pool, Replicas, Retry, Throttle},
+    sections::{self, Connection, Graph, Guard, Replicas, ShellPolicy},
     source::{self, Layers, Surroundings},
 };
 use crate::identity::Identity;
@@ -100,12 +100,10 @@ sections! {
     planner: Planner = |given| mapping::planner(given.r);
     /// What to do about a link that is never seen.
     link_unseen: LinkUnseen = |given| mapping::link_unseen(given.r);
-    /// Concurrency and bounds.
-    pool: Pool = |given| sections::pool(given.r);
-    /// Patience.
-    retry: Retry = |given| sections::retry(given.r);
-    /// Write budget and probes.
-    throttle: Throttle = |given| sections::throttle(given.r);
+    /// Patience of the shell around the engine.
+    shell: ShellPolicy = |given| sections::shell(given.r);
+    /// Concurrency, bounds, tries and the write budget: what the engine is told.
+    engine: EnginePolicy = |given| sections::engine(given.r);
     /// Who writes, if there are several replicas.
     replicas: Replicas = |given| sections::replicas(given.r);
     /// Health, metrics and the status page over HTTP.

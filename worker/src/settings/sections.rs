@@ -4,7 +4,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use reqwest::Url;
-use shared::{admission::Terms, property::Property, retry::Ladder};
+use shared::{
+    admission::Terms, engine::EnginePolicy, gate::GateLimits, lanes::LaneLimits, property::Property,
+    rate_limiter::RateLimiter, retry::Ladder,
+};
 
 use super::{bus::is_entity, cloud::Cloud, reader::Reader};
 
@@ -31,45 +34,17 @@ pub struct Graph {
 pub struct Guard {
     /// Attribute that holds the mark; `None` for no guard.
     pub attribute: Option<Property>,
-    /// How long after a write to look at the user again; zero not to look.
-    pub verify_after: Duration,
 }
 
-/// Concurrency and bounds.
+/// What the shell around the engine is told.
 #[derive(Clone, Copy, Debug)]
-pub struct Pool {
-    /// Writes under way at once.
-    pub concurrency: usize,
-    /// Messages held at once.
-    pub messages: usize,
-    /// Bytes of their bodies.
-    pub bytes: usize,
+pub struct ShellPolicy {
     /// Time to finish after SIGTERM.
     pub grace: Duration,
-}
-
-/// Patience.
-#[derive(Clone, Copy, Debug)]
-pub struct Retry {
-    /// Tries in place, and the waits between them.
-    pub in_place: Ladder,
     /// Waits before a message that was handed back comes again.
     pub returns: Ladder,
-    /// Age after which a failing message is dead-lettered.
-    pub max_age: Duration,
     /// Patience with unknown users.
     pub not_found_grace: Duration,
-}
-
-/// Write budget and probes.
-#[derive(Clone, Copy, Debug)]
-pub struct Throttle {
-    /// Ceiling of the write rate.
-    pub writes_per_second: f64,
-    /// Writes at once after a quiet time.
-    pub burst: f64,
-    /// Waits between probes, after a 429 that names no time, and between tries for the first token.
-    pub probes: Ladder,
 }
 
 /// Several replicas.
@@ -103,15 +78,7 @@ pub(super) fn graph(r: &Reader<'_>, cloud: Option<&Cloud>) -> Option<Graph> {
 }
 
 pub(super) fn guard(r: &Reader<'_>) -> Option<Guard> {
-    const AFTER: &str = "guard.verify_after";
-    let guard = r.section(|r| Guard {
-        attribute: attribute(r, "guard.attribute"),
-        verify_after: r.duration(AFTER, Duration::ZERO, Duration::from_mins(5)),
-    })?;
-    if !guard.verify_after.is_zero() && guard.attribute.is_none() {
-        return r.wrong(AFTER, "needs guard.attribute: the second look is at the mark");
-    }
-    Some(guard)
+    r.section(|r| Guard { attribute: attribute(r, "guard.attribute") })
 }
 
 /// What a user must be to be written, by `[link]` and `[filter]`.
@@ -137,31 +104,47 @@ fn attribute(r: &Reader<'_>, key: &str) -> Option<Property> {
     })
 }
 
-pub(super) fn pool(r: &Reader<'_>) -> Option<Pool> {
-    r.section(|r| Pool {
-        concurrency: r.count("pool.concurrency", 1, 1_000),
-        messages: r.count("pool.messages", 1, 50_000),
-        bytes: r.count("pool.megabytes", 1, 100_000) << 20,
-        grace: r.duration("pool.grace", SECOND, Duration::from_hours(1)),
+/// Bounds and patience of the engine, read straight into its own structs. A bound that is no setting stands with its reason
+/// in their defaults.
+pub(super) fn engine(r: &Reader<'_>) -> Option<EnginePolicy> {
+    r.section(|r| {
+        let usual = EnginePolicy::default();
+        let rate = r.number("throttle.writes_per_second", 1.0, 100_000.0);
+        let probes = r.ladder("throttle.first_probe", "throttle.longest_probe").with_equal_jitter();
+        EnginePolicy {
+            lanes: LaneLimits {
+                concurrency: r.count("pool.concurrency", 1, 1_000),
+                retries: r
+                    .ladder("retry.first_delay", "retry.longest_delay")
+                    .with_tries(u32::try_from(r.count("retry.tries", 1, 100)).unwrap_or(u32::MAX)),
+                verify_after: second_look(r),
+                ..usual.lanes
+            },
+            gate: GateLimits { probe: probes, throttle: probes, ..usual.gate },
+            // What a second brings may be saved up for another.
+            pace: RateLimiter::new(rate, rate),
+            bytes: r.count("pool.megabytes", 1, 100_000) << 20,
+            max_age: r.duration("retry.max_age", SECOND, 30 * DAY),
+            ..usual
+        }
     })
 }
 
-pub(super) fn retry(r: &Reader<'_>) -> Option<Retry> {
-    r.section(|r| Retry {
-        in_place: r
-            .ladder("retry.first_delay", "retry.longest_delay")
-            .with_tries(u32::try_from(r.count("retry.tries", 1, 100)).unwrap_or(u32::MAX)),
+fn second_look(r: &Reader<'_>) -> Option<Duration> {
+    const AFTER: &str = "guard.verify_after";
+    let after =
+        Some(r.duration(AFTER, Duration::ZERO, Duration::from_mins(5))).filter(|after| !after.is_zero())?;
+    if r.optional("guard.attribute").is_none() {
+        return r.wrong(AFTER, "needs guard.attribute: the second look is at the mark");
+    }
+    Some(after)
+}
+
+pub(super) fn shell(r: &Reader<'_>) -> Option<ShellPolicy> {
+    r.section(|r| ShellPolicy {
+        grace: r.duration("pool.grace", SECOND, Duration::from_hours(1)),
         // A message that comes back at once would only fail again.
         returns: r.ladder("retry.first_return", "retry.longest_return").with_equal_jitter(),
-        max_age: r.duration("retry.max_age", SECOND, 30 * DAY),
         not_found_grace: r.duration("retry.not_found_grace", Duration::ZERO, DAY),
-    })
-}
-
-pub(super) fn throttle(r: &Reader<'_>) -> Option<Throttle> {
-    r.section(|r| Throttle {
-        writes_per_second: r.number("throttle.writes_per_second", 1.0, 100_000.0),
-        burst: r.number("throttle.burst", 1.0, 100_000.0),
-        probes: r.ladder("throttle.first_probe", "throttle.longest_probe").with_equal_jitter(),
     })
 }

@@ -238,9 +238,9 @@ async fn wrong_arguments_and_settings_are_told_without_their_commands() -> Resul
     let shown = contactsync(&world.layered(&[GUARDED, &layers[0]])?, &["config", "show"]).await?;
     assert!(shown.out.contains("PWNED"));
     let named = settings.with_file_name(format!("{POISON}.toml"));
-    std::fs::write(&named, "[pool]\nmessages = 0\n")?;
+    std::fs::write(&named, "[pool]\nmegabytes = 0\n")?;
     let said = contactsync(&named, &["check"]).await?;
-    assert!(tame("the name of the settings", said).all().contains("pool.messages"));
+    assert!(tame("the name of the settings", said).all().contains("pool.megabytes"));
     Ok(())
 }
 

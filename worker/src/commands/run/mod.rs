@@ -76,11 +76,11 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     let lease = lease.map(|options| start_lease(options, Epoch::begin(), Arc::clone(&observer)));
     let (directory, tokens) = wiring::observed_directory(&settings, clients, &observer);
     let directory = directory.fenced(lease.as_ref().map(LeaseSeat::may_write));
-    let probes = settings.throttle.probes;
+    let probes = settings.engine.gate.probe;
     tokio::spawn(async move { tokens.warm_up(probes).await });
     tracing::info!(
         queue.name = &*settings.bus.source.address(),
-        concurrency = settings.pool.concurrency,
+        concurrency = settings.engine.lanes.concurrency,
         "contactsync {} takes messages",
         env!("CARGO_PKG_VERSION"),
     );
@@ -139,7 +139,7 @@ fn observer(
         port: root.port_or_known_default().unwrap_or_default(),
         started: clock::now(),
     };
-    let writes_per_second = settings.throttle.writes_per_second;
+    let writes_per_second = settings.engine.pace.rate();
     let observer = Observer::new(constants, link, writes_per_second);
     match tracer {
         Some(tracer) => observer.with_tracer(tracer),

@@ -30,8 +30,8 @@ fn guard_missing(parts: &Parts, around: Surroundings) -> Option<Finding> {
 }
 
 fn second_look_needless(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let after = parts.guard.as_ref()?.verify_after;
-    (is_leased(parts)? && !after.is_zero()).then(|| {
+    let looks = parts.engine.as_ref()?.lanes.verify_after.is_some();
+    (is_leased(parts)? && looks).then(|| {
         Finding::new(
             Severity::Note,
             "guard.verify_after",
@@ -43,8 +43,8 @@ fn second_look_needless(parts: &Parts, _: Surroundings) -> Option<Finding> {
 }
 
 fn second_look_too_soon(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let after = parts.guard.as_ref()?.verify_after;
-    (!after.is_zero() && after < LOOK_AND_WRITE).then(|| {
+    let after = parts.engine.as_ref()?.lanes.verify_after?;
+    (after < LOOK_AND_WRITE).then(|| {
         let after = exact(after);
         Finding::new(
             Severity::Warning,

@@ -19,7 +19,7 @@ const FEWEST_DELIVERIES: u32 = 5;
 /// Everything there is to say about the queue; one good word if there is nothing.
 #[must_use]
 pub fn judge(address: &str, properties: &EntityProperties, settings: &Settings) -> Vec<Probe> {
-    let rate = settings.throttle.writes_per_second;
+    let rate = settings.engine.pace.rate();
     let found: Vec<_> = [
         status(address, properties),
         sessions(address, properties),
@@ -28,7 +28,7 @@ pub fn judge(address: &str, properties: &EntityProperties, settings: &Settings) 
         deliveries(properties),
         caution::dead_letters_elsewhere(address, properties).map(warning),
         caution::deleted(address, properties).map(warning),
-        expiry(properties, settings.retry.max_age),
+        expiry(properties, settings.engine.max_age),
     ]
     .into_iter()
     .flatten()

@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use shared::property::PropertyKind;
+use shared::{property::PropertyKind, retry::Ladder};
 
 use super::{
     finding::{Finding, Severity},
     rule::{Rule, Surroundings},
 };
-use crate::{
-    duration::exact,
-    settings::{Parts, Retry, policy::max_lock_hold},
-};
+use crate::{duration::exact, settings::Parts};
 
 pub(super) const RULES: [Rule; 6] = [
     ladder_beyond_hold,
@@ -29,8 +26,9 @@ const USUAL_GRACE: Duration = Duration::from_secs(25);
 const GOOD_BYE: Duration = Duration::from_secs(5);
 
 fn ladder_beyond_hold(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let (retry, hold) = (parts.retry.as_ref()?, max_lock_hold());
-    let (tries, longest) = (retry.in_place.tries()?, longest_ladder(parts, retry)?);
+    let engine = parts.engine.as_ref()?;
+    let (retries, hold) = (engine.lanes.retries, engine.max_lock_hold);
+    let (tries, longest) = (retries.tries()?, longest_ladder(parts, retries)?);
     (longest > hold).then(|| {
         let (longest, hold) = (exact(longest), exact(hold));
         Finding::new(
@@ -46,21 +44,21 @@ fn ladder_beyond_hold(parts: &Parts, _: Surroundings) -> Option<Finding> {
 }
 
 /// All tries of a write, each running into its time-out, with the longest waits between them.
-fn longest_ladder(parts: &Parts, retry: &Retry) -> Option<Duration> {
+fn longest_ladder(parts: &Parts, retries: Ladder) -> Option<Duration> {
     let (rows, reading) = (parts.planner.as_ref()?.mapping.rows(), parts.reading()?);
     let looks = reading.guard.is_some()
         || reading.diff
         || rows.iter().any(|row| row.property.rules().kind == PropertyKind::SignIn);
     let calls = if looks { 2 } else { 1 };
     let request = parts.connection.as_ref()?.request_timeout;
-    Some(request * retry.in_place.tries()? * calls + retry.in_place.longest()?)
+    Some(request * retries.tries()? * calls + retries.longest()?)
 }
 
 fn return_beyond_age(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let retry = parts.retry.as_ref()?;
-    let first = retry.returns.ceiling(1);
-    (first >= retry.max_age).then(|| {
-        let (first, age) = (exact(first), exact(retry.max_age));
+    let (shell, max_age) = (parts.shell.as_ref()?, parts.engine.as_ref()?.max_age);
+    let first = shell.returns.ceiling(1);
+    (first >= max_age).then(|| {
+        let (first, age) = (exact(first), exact(max_age));
         Finding::new(
             Severity::Warning,
             "retry.max_age",
@@ -74,10 +72,10 @@ fn return_beyond_age(parts: &Parts, _: Surroundings) -> Option<Finding> {
 }
 
 fn longest_return_beyond_age(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let retry = parts.retry.as_ref()?;
-    let (first, longest) = (retry.returns.ceiling(1), retry.returns.ceiling(u32::MAX));
-    (first < retry.max_age && longest >= retry.max_age).then(|| {
-        let (longest, age) = (exact(longest), exact(retry.max_age));
+    let (shell, max_age) = (parts.shell.as_ref()?, parts.engine.as_ref()?.max_age);
+    let (first, longest) = (shell.returns.ceiling(1), shell.returns.ceiling(u32::MAX));
+    (first < max_age && longest >= max_age).then(|| {
+        let (longest, age) = (exact(longest), exact(max_age));
         Finding::new(
             Severity::Note,
             "retry.longest_return",
@@ -91,9 +89,9 @@ fn longest_return_beyond_age(parts: &Parts, _: Surroundings) -> Option<Finding> 
 }
 
 fn patience_beyond_age(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let retry = parts.retry.as_ref()?;
-    (retry.not_found_grace >= retry.max_age).then(|| {
-        let (patience, age) = (exact(retry.not_found_grace), exact(retry.max_age));
+    let (shell, max_age) = (parts.shell.as_ref()?, parts.engine.as_ref()?.max_age);
+    (shell.not_found_grace >= max_age).then(|| {
+        let (patience, age) = (exact(shell.not_found_grace), exact(max_age));
         Finding::new(
             Severity::Warning,
             "retry.not_found_grace",
@@ -107,7 +105,7 @@ fn patience_beyond_age(parts: &Parts, _: Surroundings) -> Option<Finding> {
 }
 
 fn grace_too_short(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let grace = parts.pool.as_ref()?.grace;
+    let grace = parts.shell.as_ref()?.grace;
     (grace < GOOD_BYE).then(|| {
         let grace = exact(grace);
         Finding::new(
@@ -122,7 +120,7 @@ fn grace_too_short(parts: &Parts, _: Surroundings) -> Option<Finding> {
 }
 
 fn grace_beyond_pod(parts: &Parts, _: Surroundings) -> Option<Finding> {
-    let grace = parts.pool.as_ref()?.grace;
+    let grace = parts.shell.as_ref()?.grace;
     (grace > USUAL_GRACE).then(|| {
         let (grace, needed) = (exact(grace), (grace + GOOD_BYE).as_secs());
         Finding::new(

@@ -59,13 +59,13 @@ root = "http://graph.example"
 [mapping]
 presett = "default"
 "#,
-        &[("CONTACTSYNC__POOL__MESSAGES", "many")],
+        &[("CONTACTSYNC__POOL__MEGABYTES", "many")],
         &[
             "mapping.presett in contactsync.toml: there is no such setting; did you mean mapping.preset?",
-            "CONTACTSYNC__POOL__MESSAGES: must be a whole number",
+            "CONTACTSYNC__POOL__MEGABYTES: must be a whole number",
             "graph.root: must start with https://; plain http is accepted for this machine only",
-            "pool.concurrency: must be from 1 to 1000, and is 0",
             "pool.grace: must be a duration such as 500ms, 30s, 5m or 2h",
+            "pool.concurrency: must be from 1 to 1000, and is 0",
             "retry.first_delay: must not be longer than retry.longest_delay",
         ],
     );
@@ -120,14 +120,14 @@ fn the_environment_wins_and_files_can_hold_secrets() {
         GOOD,
         &[
             ("CONTACTSYNC__POOL__CONCURRENCY", "3"),
-            ("CONTACTSYNC__THROTTLE__BURST", "7"),
+            ("CONTACTSYNC__THROTTLE__WRITES_PER_SECOND", "7"),
             ("CONTACTSYNC__IDENTITY__CLIENT_SECRET_FILE", &path),
             ("CONTACTSYNC__FILTER__ORGANIZATIONS", "11111111-2222-4333-8444-aaaaaaaaaaaa"),
         ],
     );
     let Ok(settings) = settings else { panic!("refused") };
-    assert_eq!(settings.pool.concurrency, 3);
-    assert!((settings.throttle.burst - 7.0).abs() < f64::EPSILON);
+    assert_eq!(settings.engine.lanes.concurrency, 3);
+    assert!((settings.engine.pace.rate() - 7.0).abs() < f64::EPSILON);
     assert_eq!(settings.planner.organizations.len(), 1);
     assert_eq!(settings.entries["identity.client_secret"].value.as_str(), Some("from-file"));
     assert_eq!(
@@ -248,7 +248,7 @@ fn an_address_with_a_password_is_refused_and_not_repeated() {
 
 #[test]
 fn words_of_files_and_names_take_one_line_and_command_nothing() {
-    let Err(problems) = parse(Some((Path::new("a\x1b[2J\n.toml"), "pool.messages = 0")), Vec::new()) else {
+    let Err(problems) = parse(Some((Path::new("a\x1b[2J\n.toml"), "pool.megabytes = 0")), Vec::new()) else {
         panic!("accepted")
     };
     assert!(problems.to_string().lines().all(|line| !line.contains('\x1b')), "{problems}");
@@ -311,7 +311,7 @@ fn headers_for_telemetry_are_read_and_hidden() {
 #[test]
 fn the_engine_by_default_is_what_the_file_of_defaults_says() {
     let settings = parse_text(GOOD, &[]).expect("good settings");
-    assert_eq!(settings.engine_policy(), engine::EnginePolicy::default());
+    assert_eq!(settings.engine, engine::EnginePolicy::default());
 }
 
 /// What is said about names of the last release.
