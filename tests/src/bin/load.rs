@@ -10,6 +10,7 @@ use ::tests::load::{
     report::Report,
     run::{Quota, Run},
     start::Start,
+    takeover::Takeover,
     template::Format,
 };
 use clap::Parser;
@@ -83,6 +84,11 @@ async fn main() -> anyhow::Result<ExitCode> {
     for run in runs {
         let figures = median(&run, arguments.runs.max(1)).await?;
         report.runs.push((run, figures));
+    }
+    for cause in arguments.profile.map(Profile::takeovers).unwrap_or_default() {
+        if wanted(cause.key()) {
+            report.takeovers.push(Takeover::measure(*cause, arguments.runs.max(1)).await?);
+        }
     }
     if let Some(profile) = arguments.profile.filter(|_| wanted("f")) {
         report.start = Some(Start::measure(profile.waiting()).await?);

@@ -151,7 +151,7 @@ pub(super) fn ratio(count: usize) -> f64 {
 }
 
 /// Whatever is lost, wrong or out of order.
-fn faults(batch: &Batch, world: &World, calls: &[Entry]) -> anyhow::Result<Vec<String>> {
+pub(super) fn faults(batch: &Batch, world: &World, calls: &[Entry]) -> anyhow::Result<Vec<String>> {
     let mut faults = Vec::new();
     let dead = world.letters()?;
     let poison = dead.iter().filter(|letter| letter.reason == "BodyUndecodable").count();

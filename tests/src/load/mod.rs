@@ -1,7 +1,8 @@
 //! `cargo load`: a queue full of a described mix, real worker processes, and what they make of it.
 //!
 //! [`template`] and [`mix`] make the messages, [`run`] carries one run out, [`usage`] asks the system what the
-//! processes used, [`figures`] counts and finds what is wrong, [`start`] looks at starting and memory,
+//! processes used, [`figures`] counts and finds what is wrong, [`start`] looks at starting and memory, [`takeover`] at
+//! replicas that take over,
 //! [`profile`] lists the scenarios, [`report`] prints. How to read it is in `tests/README.md`.
 
 pub mod template;
@@ -15,6 +16,8 @@ pub mod run;
 pub mod figures;
 
 pub mod start;
+
+pub mod takeover;
 
 pub mod profile;
 

@@ -6,6 +6,7 @@ use super::{
     figures::Figures,
     mix::Mix,
     run::{Quota, Run},
+    takeover::Cause,
     template::Format,
 };
 
@@ -17,9 +18,6 @@ pub enum Profile {
     /// All of them, as the table in `tests/README.md` has them.
     All,
 }
-
-/// Where changes of one user are to meet, all of them may wait together.
-const MOST_HELD: usize = 20_000;
 
 /// Users of the scenario at the real quota.
 const REAL_USERS: usize = 150;
@@ -40,6 +38,15 @@ impl Profile {
         match self {
             Self::Quick => quick(),
             Self::All => all(),
+        }
+    }
+
+    /// Why replicas take over from one another.
+    #[must_use]
+    pub const fn takeovers(self) -> &'static [Cause] {
+        match self {
+            Self::Quick => &[Cause::Stop],
+            Self::All => &Cause::ALL,
         }
     }
 
@@ -78,16 +85,10 @@ fn all() -> Vec<Run> {
     let replicas = [1, 2, 4].map(|workers| Run {
         workers,
         quota,
-        held: MOST_HELD,
         latency: Duration::from_millis(20),
         ..run(&format!("i-{workers}"), "fixed quota", shared)
     });
-    let scarce = Run {
-        quota,
-        held: MOST_HELD,
-        latency: Duration::from_millis(20),
-        ..run("d", "quota", mix(12_000, 1_200))
-    };
+    let scarce = Run { quota, latency: Duration::from_millis(20), ..run("d", "quota", mix(12_000, 1_200)) };
     let real = Run {
         quota: Some(Quota { scale: 1.0, burst: 25 }),
         latency: Duration::from_millis(200),
@@ -99,7 +100,7 @@ fn all() -> Vec<Run> {
     let mut runs = vec![
         run("a", "different users", mix(20_000, 20_000)),
         Run { latency, concurrency: 200, ..run("b", "80 ms latency", mix(10_000, 10_000)) },
-        Run { held: MOST_HELD, ..run("c", "few users", Mix { skew: 1.0, ..mix(20_000, 1_000) }) },
+        run("c", "few users", Mix { skew: 1.0, ..mix(20_000, 1_000) }),
         Run { key: "d-1".to_owned(), ..scarce.clone() },
         Run { key: "d-2".to_owned(), workers: 2, ..scarce.clone() },
         Run { key: "d-4".to_owned(), workers: 4, ..scarce },

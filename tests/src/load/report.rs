@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
 use serde_json::{Value, json};
 
-use super::{figures::Figures, profile::aim, run::Run, start::Start};
+use super::{figures::Figures, profile::aim, run::Run, start::Start, takeover::Takeover};
 
 const HEADER: [&str; 15] = [
     "scenario",
@@ -30,6 +30,8 @@ const HEADER: [&str; 15] = [
 pub struct Report {
     /// Runs, each the median of its repetitions.
     pub runs: Vec<(Run, Figures)>,
+    /// Replicas that took over.
+    pub takeovers: Vec<Takeover>,
     /// Start and memory, if measured.
     pub start: Option<Start>,
 }
@@ -46,12 +48,16 @@ impl Report {
         for column in table.column_iter_mut().skip(2) {
             column.set_cell_alignment(CellAlignment::Right);
         }
-        let mut text = format!("{table}\n");
+        let mut text = if self.runs.is_empty() { String::new() } else { format!("{table}\n") };
         for (run, figures) in &self.runs {
             if let Some(line) = aim(run, figures, &self.runs) {
                 text.push_str(&line);
                 text.push('\n');
             }
+        }
+        for takeover in &self.takeovers {
+            text.push_str(&takeover.line());
+            text.push('\n');
         }
         if let Some(start) = &self.start {
             let Start { first, idle, laden, program } = start;
@@ -73,10 +79,11 @@ impl Report {
     #[must_use]
     pub fn json(&self) -> Value {
         let runs: Vec<_> = self.runs.iter().map(|(run, figures)| figures.json(run)).collect();
+        let takeovers: Vec<_> = self.takeovers.iter().map(Takeover::json).collect();
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         json!({
             "version": env!("CARGO_PKG_VERSION"), "cores": cores, "ok": self.faults().is_empty(),
-            "runs": runs, "start": self.start.as_ref().map(Start::json),
+            "runs": runs, "takeovers": takeovers, "start": self.start.as_ref().map(Start::json),
         })
     }
 
@@ -86,7 +93,12 @@ impl Report {
         let named = |(run, figures): &(Run, Figures)| {
             figures.faults.iter().map(|fault| format!("{}: {fault}", run.key)).collect::<Vec<_>>()
         };
-        self.runs.iter().flat_map(named).collect()
+        let taken_over = |takeover: &Takeover| {
+            let key = takeover.cause.key();
+            takeover.faults.iter().map(|fault| format!("{key}: {fault}")).collect::<Vec<_>>()
+        };
+        let runs = self.runs.iter().flat_map(named);
+        runs.chain(self.takeovers.iter().flat_map(taken_over)).collect()
     }
 }
 

@@ -44,8 +44,6 @@ pub struct Run {
     pub quota: Option<Quota>,
     /// `pool.concurrency` of each worker.
     pub concurrency: usize,
-    /// `pool.messages` of each worker.
-    pub held: usize,
     /// Messages a second, one by one; all of them before the start if there is no rate.
     pub rate: Option<f64>,
     /// Whether the workers have the usual settings, whatever is said here of theirs.
@@ -64,7 +62,6 @@ impl Default for Run {
             latency: Duration::ZERO,
             quota: None,
             concurrency: 64,
-            held: 2_000,
             rate: None,
             usual: false,
             settings: String::new(),
@@ -146,9 +143,9 @@ impl Run {
         }
         let rate = self.quota.map_or(100_000.0, |quota| REAL_RATE * quota.scale);
         let mut text = format!(
-            "[pool]\nconcurrency = {}\nmessages = {}\nmegabytes = 256\n[throttle]\nwrites_per_second = {rate:?}\nburst = {rate:?}\n\
+            "[pool]\nconcurrency = {}\nmegabytes = 256\n[throttle]\nwrites_per_second = {rate:?}\n\
              [telemetry]\nlog_level = \"warn\"\n",
-            self.concurrency, self.held
+            self.concurrency
         );
         if self.workers > 1 {
             // One of them writes. With a mark, as an installation with several has it.
@@ -178,7 +175,12 @@ fn stored(mix: &Mix, post: &Post) -> broker::Message {
 }
 
 /// Posts one message after the other at a rate, as a client; tells when each was sent, by Graph's clock.
-async fn trickle(world: &World, mix: &Mix, batch: &Batch, rate: f64) -> anyhow::Result<Vec<Duration>> {
+pub(super) async fn trickle(
+    world: &World,
+    mix: &Mix,
+    batch: &Batch,
+    rate: f64,
+) -> anyhow::Result<Vec<Duration>> {
     let sender = world.sender()?;
     let (mut next, mut posted) = (Instant::now(), Vec::with_capacity(batch.posts.len()));
     for post in &batch.posts {
@@ -220,7 +222,7 @@ async fn first_delivery(world: &World, messages: usize) -> anyhow::Result<Instan
 }
 
 /// Waits until the queue is empty.
-async fn empty(world: &World) -> anyhow::Result<()> {
+pub(super) async fn empty(world: &World) -> anyhow::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let counts = world.bus.counts(QUEUE)?;
