@@ -28,7 +28,6 @@ use self::{
     last_written::Applied,
     linger::Gathering,
     parked::Parked,
-    read_back::SECOND_LOOK,
     ready_queue::{First, Newness, Turns},
     unverified::Unverified,
 };
@@ -420,15 +419,12 @@ impl<T> Lanes<T> {
         self.applied.put(user, known);
         self.rest(user);
         let written = settled.iter().any(|(_, outcome)| *outcome == Outcome::Applied);
-        let holds = self.unverified.holds(user);
-        // What was repaired is looked at again, whoever may still undo it: its messages wait for that look.
-        let after = self.verify_after(now).or(holds.then_some(SECOND_LOOK));
-        match after {
-            Some(after) if written || holds => {
+        match self.looks_after(user, written, now) {
+            Some(after) => {
                 self.unverified.add(user, settled, now + after);
                 Vec::new()
             }
-            _ => settled,
+            None => settled,
         }
     }
 

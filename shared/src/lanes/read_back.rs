@@ -19,7 +19,7 @@ use crate::{
 
 /// How long after a write to look at the user again while a replica that wrote before may still have a call under way:
 /// longer than a look and a write take together.
-pub(super) const SECOND_LOOK: Duration = Duration::from_secs(10);
+const SECOND_LOOK: Duration = Duration::from_secs(10);
 
 impl<T> Lanes<T> {
     /// The look at a user ended: with the properties whose values were undone, or with a failure.
@@ -80,8 +80,19 @@ impl<T> Lanes<T> {
         Step::Wait(None)
     }
 
-    /// How long after a write that ends now to look at the user again; `None` not to look.
-    pub(super) fn verify_after(&self, now: MonotonicTime) -> Option<Duration> {
+    /// How long after a write of this user that ends now to look at the user again; `None` not to look.
+    pub(super) fn looks_after(&self, user: UserId, written: bool, now: MonotonicTime) -> Option<Duration> {
+        let usual = self.verify_after(now);
+        // What was repaired is looked at again, whoever may still undo it: its messages wait for that look.
+        if self.unverified.holds(user) {
+            Some(usual.unwrap_or(SECOND_LOOK))
+        } else {
+            usual.filter(|_| written)
+        }
+    }
+
+    /// The same after any write.
+    fn verify_after(&self, now: MonotonicTime) -> Option<Duration> {
         // Not before the last call of a rival has taken effect; and a write that ends a little later may have looked at
         // the user before that.
         let in_doubt = self.rival_until.filter(|until| now < *until + SECOND_LOOK);
