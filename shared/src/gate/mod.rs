@@ -55,6 +55,8 @@ pub struct Gate {
     limits: GateLimits,
     pace: RateLimiter,
     closed_until: MonotonicTime,
+    /// Until when writes of replayed changes are held back, which Graph throttles before others.
+    replayed_closed_until: MonotonicTime,
     throttles_in_a_row: u32,
     failed_users: HashSet<UserId>,
     breaker: Option<Probing>,
@@ -91,6 +93,7 @@ impl Gate {
             limits,
             pace,
             closed_until: MonotonicTime::START,
+            replayed_closed_until: MonotonicTime::START,
             throttles_in_a_row: 0,
             failed_users: HashSet::new(),
             breaker: None,
@@ -237,14 +240,33 @@ impl Gate {
 
     /// Graph asked everyone to wait.
     pub fn throttled(&mut self, retry_after: Option<Duration>, now: MonotonicTime, jitter: f64) {
-        self.throttles_in_a_row += 1;
-        let wait = retry_after.map_or_else(
-            || self.limits.throttle.wait(self.throttles_in_a_row, jitter),
-            |asked| asked.min(self.limits.longest_wait),
-        );
-        self.closed_until = self.closed_until.max(now + wait);
+        let until = now + self.asked_to_wait(retry_after, jitter);
+        self.closed_until = self.closed_until.max(until);
         self.pace.throttled(now, self.closed_until);
         self.end_probe(now, jitter, false);
+    }
+
+    /// Graph asked a write of low priority to wait, as those of replayed changes are. It refuses them while there is still
+    /// room for others, so others go on; if there is none, the next of them will be asked to wait as well.
+    pub fn replayed_throttled(&mut self, retry_after: Option<Duration>, now: MonotonicTime, jitter: f64) {
+        let until = now + self.asked_to_wait(retry_after, jitter);
+        self.replayed_closed_until = self.replayed_closed_until.max(until);
+        self.pace.near_limit(now);
+        self.end_probe(now, jitter, false);
+    }
+
+    /// Until when writes of replayed changes are held back, if they are.
+    #[must_use]
+    pub fn replayed_held_until(&self, now: MonotonicTime) -> Option<MonotonicTime> {
+        Some(self.replayed_closed_until).filter(|until| *until > now)
+    }
+
+    fn asked_to_wait(&mut self, retry_after: Option<Duration>, jitter: f64) -> Duration {
+        self.throttles_in_a_row += 1;
+        retry_after.map_or_else(
+            || self.limits.throttle.wait(self.throttles_in_a_row, jitter),
+            |asked| asked.min(self.limits.longest_wait),
+        )
     }
 
     /// A write of this user failed in a way that may pass.

@@ -4,6 +4,7 @@ use super::{
     InstallationFault, Lanes, Suspicion, Work,
     api::{About, Failure},
     evidence::Judgement,
+    lane::Lane,
     parked::Refused,
     ready_queue::Newness,
 };
@@ -13,6 +14,7 @@ use crate::{
     ids::UserId,
     monotonic_time::MonotonicTime,
     outcome::Outcome,
+    priority::Priority,
     property::Property,
     reason::{DeadLetter, DeadLetterReason},
 };
@@ -54,7 +56,10 @@ impl<T> Lanes<T> {
         match failure.class {
             Class::Transient => self.failed_for_now(user, failure, now, jitter),
             Class::Throttled { retry_after } => {
-                self.gate.throttled(retry_after, now, jitter);
+                match self.users.get(&user).map(Lane::flying_urgency) {
+                    Some(Priority::Replayed) => self.gate.replayed_throttled(retry_after, now, jitter),
+                    Some(Priority::Live) | None => self.gate.throttled(retry_after, now, jitter),
+                }
                 self.turn_back(user);
                 Vec::new()
             }

@@ -28,7 +28,7 @@ use self::{
     last_written::Applied,
     linger::Gathering,
     parked::Parked,
-    ready_queue::{First, Newness, Turns},
+    ready_queue::{Among, First, Newness, Turns},
     unverified::Unverified,
 };
 use crate::{
@@ -194,16 +194,21 @@ impl<T> Lanes<T> {
     /// Starts the next write, or reports what holds it up.
     fn start_writing(&mut self, now: MonotonicTime) -> Step<Action<T>> {
         while self.in_flight < self.limits.concurrency && !self.ready.is_empty() {
-            let first = match self.turn(now) {
+            let held_until = self.gate.replayed_held_until(now);
+            let among = if held_until.is_some() { Among::Live } else { Among::All };
+            if self.ready.count(among) == 0 {
+                return Step::Wait(held_until);
+            }
+            let first = match self.turn(among, now) {
                 Step::Do(first) => first,
-                Step::Wait(until) => return Step::Wait(until),
+                Step::Wait(until) => return Step::Wait(earliest([until, held_until])),
             };
             match self.gate.ask(now) {
                 Permit::Now => {}
                 Permit::At(moment) => return Step::Wait(Some(moment)),
                 Permit::AfterProbe => return Step::Wait(None),
             }
-            match self.start_next(first, now) {
+            match self.start_next(first, among, now) {
                 Some(action) => return Step::Do(action),
                 None => self.gate.unused(),
             }
@@ -229,8 +234,8 @@ impl<T> Lanes<T> {
 
     /// Which lane comes first, or until when to gather messages before any does: until the flood is over, or the
     /// budget is enough for all.
-    fn turn(&mut self, now: MonotonicTime) -> Step<First> {
-        let enough = self.gate.enough_at(self.ready.len(), now);
+    fn turn(&mut self, among: Among, now: MonotonicTime) -> Step<First> {
+        let enough = self.gate.enough_at(self.ready.count(among), now);
         let scarce = enough != Some(now);
         let gathering = self.gathering.until(scarce, self.is_full(), now);
         self.gate.pace().save_up(gathering.is_some(), now);
@@ -243,13 +248,13 @@ impl<T> Lanes<T> {
             return Step::Do(First::Newest);
         }
         // Changes of people do not wait for a flood of replayed ones.
-        let live = self.ready.live();
+        let live = self.ready.count(Among::Live);
         let enough_for_live = self.gate.enough_at(live, now).filter(|_| live > 0);
         if enough_for_live == Some(now) {
             return Step::Do(First::Longest);
         }
         // By then the budget is enough, as it is saved up.
-        let enough = self.gate.enough_at(self.ready.len(), now);
+        let enough = self.gate.enough_at(self.ready.count(among), now);
         Step::Wait(earliest([Some(end), enough_for_live, enough]))
     }
 
@@ -349,8 +354,8 @@ impl<T> Lanes<T> {
         self.is_crowded || self.held >= self.limits.messages
     }
 
-    fn pop(&mut self, first: First) -> Option<UserId> {
-        if first == First::Newest && self.is_full() {
+    fn pop(&mut self, first: First, among: Among) -> Option<UserId> {
+        if first == First::Newest && among == Among::All && self.is_full() {
             let (ready, users) = (&self.ready, &self.users);
             let changes = |user| users.get(&user).map_or(0, Lane::waiting_len);
             let all = || ready.iter().map(|(user, urgency)| (user, urgency, changes(user)));
@@ -360,12 +365,12 @@ impl<T> Lanes<T> {
         } else {
             self.crowd.clear();
         }
-        self.ready.pop(first)
+        self.ready.pop(first, among)
     }
 
     /// Starts the write of the lane whose turn it is; `None` if that lane had nothing left.
-    fn start_next(&mut self, first: First, now: MonotonicTime) -> Option<Action<T>> {
-        let user = self.pop(first)?;
+    fn start_next(&mut self, first: First, among: Among, now: MonotonicTime) -> Option<Action<T>> {
+        let user = self.pop(first, among)?;
         // Its turn comes when the look has ended.
         if self.unverified.is_looking(user) {
             return None;

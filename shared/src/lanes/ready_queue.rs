@@ -45,6 +45,15 @@ pub(super) enum First {
     Newest,
 }
 
+/// Which lanes may have their turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Among {
+    /// All of them.
+    All,
+    /// Those with live work.
+    Live,
+}
+
 /// Lanes with something to write, each once.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
@@ -93,9 +102,12 @@ impl Turns {
         self.places.len()
     }
 
-    /// Lanes with live work.
-    pub(super) fn live(&self) -> usize {
-        self.live.by_turn.len()
+    /// How many of these lanes wait.
+    pub(super) fn count(&self, among: Among) -> usize {
+        match among {
+            Among::All => self.len(),
+            Among::Live => self.live.by_turn.len(),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -150,14 +162,15 @@ impl Turns {
     }
 
     /// The lane whose turn it is.
-    pub(super) fn pop(&mut self, first: First) -> Option<UserId> {
+    pub(super) fn pop(&mut self, first: First, among: Among) -> Option<UserId> {
         let live = match (self.live.by_turn.is_empty(), self.replayed.by_turn.is_empty()) {
+            _ if among == Among::Live => true,
             (false, false) => self.live_in_a_row < LIVE_IN_A_ROW,
             (no_live, _) => !no_live,
         };
         let due = first == First::Newest && self.newest_in_a_row >= NEWEST_IN_A_ROW;
         let first = if due { First::Longest } else { first };
-        let contested = live && !self.replayed.by_turn.is_empty();
+        let contested = live && among == Among::All && !self.replayed.by_turn.is_empty();
         let among = if live { &self.live } else { &self.replayed };
         let user = among.first(first)?;
         self.live_in_a_row = if contested { self.live_in_a_row + 1 } else { 0 };
@@ -202,7 +215,7 @@ mod tests {
     }
 
     fn drain(turns: &mut Turns, first: First) -> Vec<UserId> {
-        std::iter::from_fn(|| turns.pop(first)).collect()
+        std::iter::from_fn(|| turns.pop(first, Among::All)).collect()
     }
 
     #[test]
@@ -248,7 +261,7 @@ mod tests {
             for turn in 1..=100 {
                 let live = user(100 + turn % 2);
                 turns.push_back(live, Priority::Live, newness(turn));
-                let popped = turns.pop(first).expect("a lane is there");
+                let popped = turns.pop(first, Among::All).expect("a lane is there");
                 if popped < user(100) {
                     replayed.push(turn);
                 }
@@ -266,7 +279,7 @@ mod tests {
             for (step, n, live, second) in steps {
                 let urgency = if live { Priority::Live } else { Priority::Replayed };
                 let pop = |turns: &mut Turns, waiting: &mut BTreeSet<UserId>, first| {
-                    let popped = turns.pop(first);
+                    let popped = turns.pop(first, Among::All);
                     popped.is_none() == waiting.is_empty() && popped.is_none_or(|user| waiting.remove(&user))
                 };
                 match step {

@@ -150,6 +150,14 @@ pub(super) fn ratio(count: usize) -> f64 {
     count as f64
 }
 
+/// Whether a user is as the message of this number left him.
+pub(super) fn is_as(world: &World, id: &Uuid, number: usize) -> bool {
+    world.graph.user(*id).is_some_and(|user| {
+        let of = |name: &&str| user.text(name).and_then(number_in) == Some(number);
+        ["mail", "givenName", "surname"].iter().all(of)
+    })
+}
+
 /// Whatever is lost, wrong or out of order.
 pub(super) fn faults(batch: &Batch, world: &World, calls: &[Entry]) -> anyhow::Result<Vec<String>> {
     let mut faults = Vec::new();
@@ -160,14 +168,7 @@ pub(super) fn faults(batch: &Batch, world: &World, calls: &[Entry]) -> anyhow::R
             dead.iter().map(|letter| (&letter.reason, &letter.description)).take(5).collect();
         faults.push(format!("{} dead letters in place of {}: {reasons:?}", dead.len(), batch.poisoned));
     }
-    let is = |id: &Uuid, number: usize| {
-        world.graph.user(*id).is_some_and(|user| {
-            ["mail", "givenName", "surname"]
-                .iter()
-                .all(|name| user.text(name).and_then(number_in) == Some(number))
-        })
-    };
-    let wrong = batch.newest.iter().filter(|(id, number)| !is(id, **number)).count();
+    let wrong = batch.newest.iter().filter(|(id, number)| !is_as(world, id, **number)).count();
     if wrong > 0 {
         faults.push(format!(
             "{wrong} of {} users are not as their newest change left them",
@@ -175,7 +176,7 @@ pub(super) fn faults(batch: &Batch, world: &World, calls: &[Entry]) -> anyhow::R
         ));
     }
     let touched = calls.iter().filter(|call| call.applied).filter_map(|call| call.user);
-    let strangers = touched.filter(|id| !batch.newest.contains_key(id)).count();
+    let strangers = touched.filter(|id| !batch.knows(id)).count();
     if strangers > 0 {
         faults.push(format!("{strangers} writes to users whom no message was about"));
     }

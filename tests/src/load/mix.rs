@@ -61,6 +61,16 @@ pub struct Batch {
     pub newest: BTreeMap<Uuid, usize>,
     /// Messages that must be dead-lettered.
     pub poisoned: usize,
+    /// Users from this number on are those of other messages.
+    others_from: usize,
+}
+
+impl Batch {
+    /// Whether any message can be about this user.
+    #[must_use]
+    pub fn knows(&self, id: &Uuid) -> bool {
+        self.newest.contains_key(id) || *id >= user(self.others_from)
+    }
 }
 
 impl Mix {
@@ -70,7 +80,7 @@ impl Mix {
         let mut rng = StdRng::seed_from_u64(self.seed);
         let template = Template::new(self.format, self.filler);
         let weights = self.weights();
-        let mut batch = Batch::default();
+        let mut batch = Batch { others_from: self.users, ..Batch::default() };
         for number in 0..self.messages {
             let index = if self.skew > 0.0 {
                 let drawn = rng.random::<f64>() * weights.last().copied().unwrap_or(1.0);
@@ -92,6 +102,11 @@ impl Mix {
             batch.posts.push(post);
         }
         batch
+    }
+
+    /// One message of that number, for the user of that one.
+    pub(super) fn post(&self, number: usize, user: usize) -> Post {
+        post(&Template::new(self.format, self.filler), number, user, false)
     }
 
     /// Sums of the weights.

@@ -8,11 +8,12 @@ use emulator::{
     graph::{DEFAULT_CLIENT_ID, Throttle, User},
     journal::{Event, Role},
 };
+use serde_amqp::Value;
 use servicebus::{Outgoing, Queue};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
-    figures::{Figures, Observed},
+    figures::{Figures, Observed, is_as},
     mix::{Batch, Mix, Post, user},
     usage::Usage,
 };
@@ -46,6 +47,9 @@ pub struct Run {
     pub concurrency: usize,
     /// Messages a second, one by one; all of them before the start if there is no rate.
     pub rate: Option<f64>,
+    /// Messages that wait beside them, put back from the dead letters, each of a user of its own. Their end is not waited
+    /// for.
+    pub replayed: usize,
     /// Whether the workers have the usual settings, whatever is said here of theirs.
     pub usual: bool,
     /// Further settings of the workers, as TOML.
@@ -63,6 +67,7 @@ impl Default for Run {
             quota: None,
             concurrency: 64,
             rate: None,
+            replayed: 0,
             usual: false,
             settings: String::new(),
         }
@@ -87,7 +92,9 @@ impl Run {
         let settings = world.layered(&[&self.base_settings(), &self.settings])?;
         let start =
             || (0..self.workers).map(|_| world.start_worker(&settings)).collect::<anyhow::Result<Vec<_>>>();
+        fill_replayed(&world, &self.mix, self.replayed)?;
         let (workers, started, posted): (Vec<Worker>, _, _) = if let Some(rate) = self.rate {
+            self.drain_quota(&world);
             let workers = start()?;
             // Of several replicas the writer alone takes messages.
             listening(&world, 1).await?;
@@ -96,14 +103,16 @@ impl Run {
             (workers, started, posted)
         } else {
             fill(&world, &self.mix, &batch)?;
-            if let Some(Quota { burst, .. }) = self.quota {
-                world.graph.drain_app(DEFAULT_CLIENT_ID, REAL_BURST - burst);
-            }
+            self.drain_quota(&world);
             let workers = start()?;
             let started = first_delivery(&world, batch.posts.len()).await?;
             (workers, started, vec![world.graph.age(); batch.posts.len()])
         };
-        empty(&world).await?;
+        if self.replayed == 0 {
+            empty(&world).await?;
+        } else {
+            all_newest(&world, &batch).await?;
+        }
         let took = started.elapsed();
         let usage = workers.iter().map(|worker| worker.id().map(Usage::of).unwrap_or_default()).collect();
         let mut logs = String::new();
@@ -111,6 +120,12 @@ impl Run {
             logs += &worker.stop().await?;
         }
         Figures::of(self, &batch, &world, Observed { took, posted, usage, logs })
+    }
+
+    fn drain_quota(&self, world: &World) {
+        if let Some(Quota { burst, .. }) = self.quota {
+            world.graph.drain_app(DEFAULT_CLIENT_ID, REAL_BURST - burst);
+        }
     }
 
     /// What the quota needs at least for so many writes; nothing without a quota.
@@ -130,7 +145,7 @@ impl Run {
             options.graph.throttle = Throttle::real_quota(scale);
         }
         let world = World::start(options).await?;
-        for index in 0..self.mix.users {
+        for index in 0..self.mix.users + self.replayed {
             world.graph.add_user(User::new(user(index)))?;
         }
         Ok(world)
@@ -166,6 +181,29 @@ pub(super) fn fill(world: &World, mix: &Mix, batch: &Batch) -> anyhow::Result<()
         world.store(messages)?;
     }
     Ok(())
+}
+
+/// Puts messages beside them into the queue as `contactsync replay` does, one for each of the users after those of the mix.
+fn fill_replayed(world: &World, mix: &Mix, count: usize) -> anyhow::Result<()> {
+    let replay = uuid::Uuid::new_v4().to_string();
+    let messages = (0..count).map(|index| {
+        let post = mix.post(index, mix.users + index);
+        let mut message = stored(mix, &post);
+        message.set_property("contactsync-replays", Value::Long(1));
+        message.set_property("contactsync-replay-id", Value::String(replay.clone()));
+        message
+    });
+    world.store(messages.collect())
+}
+
+/// Waits until every user of the mix is as the newest change left him.
+async fn all_newest(world: &World, batch: &Batch) -> anyhow::Result<()> {
+    world
+        .until(PATIENCE, "the changes are applied", |world| {
+            let late = batch.newest.iter().filter(|(id, number)| !is_as(world, id, **number)).count();
+            Ok((late == 0, late.to_string()))
+        })
+        .await
 }
 
 /// A message as the broker keeps it.

@@ -261,6 +261,25 @@ fn a_user_who_may_be_too_new_is_tried_for_the_grace_time_and_then_dead_lettered(
 }
 
 #[test]
+fn a_replayed_write_that_is_throttled_waits_alone_and_a_live_one_holds_everybody_back() {
+    let throttled = || failure(Class::Throttled { retry_after: Some(Duration::from_secs(5)) });
+    let mut lanes = lanes();
+    lanes.push(replayed(work(1, 0, 1, &[("mail", "a")])), at(0));
+    expect_write(lanes.next(at(0)), 0, &[("mail", "a")], 1);
+    assert_eq!(lanes.finished(user(0), throttled(), at(0), 0.5), []);
+    assert_eq!(lanes.next(at(0)), Step::Wait(Some(at(5))));
+    lanes.push(work(2, 1, 2, &[("mail", "b")]), at(1));
+    expect_write(lanes.next(at(1)), 1, &[("mail", "b")], 1);
+    assert_eq!(lanes.next(at(1)), Step::Wait(Some(at(5))), "the replayed one still waits");
+    assert_eq!(lanes.finished(user(1), throttled(), at(4), 0.5), []);
+    assert_eq!(lanes.next(at(6)), Step::Wait(Some(at(9))), "now there is no room for anybody");
+    expect_write(lanes.next(at(9)), 1, &[("mail", "b")], 1);
+    // A live change of the same user makes the replayed one as urgent.
+    lanes.push(work(3, 0, 3, &[("surname", "King")]), at(9));
+    expect_write(lanes.next(at(9)), 0, &[("mail", "a"), ("surname", "King")], 2);
+}
+
+#[test]
 fn a_throttled_write_waits_for_the_time_asked_and_counts_no_try() {
     let mut lanes = lanes();
     lanes.push(work(1, 0, 1, &[("mail", "a")]), at(0));
