@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use emulator::{
-    broker::EntityOptions,
+    broker::{self, EntityOptions},
     graph::{DEFAULT_CLIENT_ID, Secret},
+    journal::Event,
     sas::{Claims, Rule},
 };
-use tests::world::World;
+use tests::world::{LEASED, World};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
@@ -368,5 +369,35 @@ async fn a_queue_that_is_missing_or_does_not_fit_is_told() -> Result<()> {
             ("warning", "messages vanish without a trace after 2h", "switch dead-lettering on expiration on"),
         ]
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_of_the_lease_is_tried_by_a_session_of_its_own() -> Result<()> {
+    let world = world().await?;
+    let checked = check(&world, &[LEASED], &[], &[]).await?;
+    let (result, what, _) = checked.probe("lease queue");
+    assert_eq!((result, what), ("ok", "a session of contacts-lease can be held and renewed"));
+    let sessions = world
+        .bus
+        .journal()
+        .count(|event| matches!(event, Event::Broker(broker::Event::SessionAccepted { .. })));
+    assert_eq!(sessions, 1);
+    let missing = check(&world, &["replicas.lease_queue = \"nowhere\""], &[], &[]).await?;
+    let (result, what, _) = missing.probe("lease queue");
+    assert!(result == "failed" && what.contains("there is no queue nowhere"), "{what}");
+    world.bus.broker(|broker, now| broker.add_queue("plain", EntityOptions::default(), now))?;
+    let plain = check(&world, &["replicas.lease_queue = \"plain\""], &[], &[]).await?;
+    let (result, what, _) = plain.probe("lease queue");
+    assert!(result == "failed" && what.contains("plain has no sessions"), "{what}");
+    let long = EntityOptions {
+        requires_session: true,
+        lock_duration: std::time::Duration::from_mins(5),
+        ..EntityOptions::default()
+    };
+    world.bus.broker(|broker, now| broker.add_queue("long", long, now))?;
+    let slow = check(&world, &["replicas.lease_queue = \"long\""], &[], &[]).await?;
+    let told: Vec<_> = slow.probes("lease queue").into_iter().map(|(result, ..)| result).collect();
+    assert_eq!(told, ["ok", "warning"]);
     Ok(())
 }

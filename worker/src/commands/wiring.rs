@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use servicebus::{
-    Queue, TokenSource,
+    Queue, SessionQueue, TokenSource,
     admin::{AdminClient, Describe},
     amqp::{self, AmqpQueue},
     clock,
@@ -90,6 +90,15 @@ pub(super) fn queue_and_lease(
     Ok((Arc::new(queue), lease))
 }
 
+/// The queue with sessions of that name, to try a session of it.
+pub(super) fn session_queue(
+    settings: &Settings,
+    clients: &Clients,
+    name: &str,
+) -> Result<SessionQueue, servicebus::Error> {
+    SessionQueue::open(&queue_settings(settings, clients).towards(name))
+}
+
 /// The queue for sending and looking only.
 pub(super) fn queue_without_intake(settings: &QueueSettings) -> anyhow::Result<Arc<dyn Queue>> {
     Ok(Arc::new(AmqpQueue::open_without_intake(settings).context("the queue cannot be opened")?))
@@ -98,19 +107,25 @@ pub(super) fn queue_without_intake(settings: &QueueSettings) -> anyhow::Result<A
 /// The management interface of the namespace, to ask about our queue or subscription.
 #[must_use]
 pub(crate) fn admin(bus: &Bus, clients: &Clients) -> Arc<dyn Describe> {
-    admin_by(bus, clients, bus_tokens(bus, clients))
+    admin_of(bus, clients, &bus.source.address())
+}
+
+/// The same to ask about another queue.
+#[must_use]
+pub(super) fn admin_of(bus: &Bus, clients: &Clients, address: &str) -> Arc<dyn Describe> {
+    admin_by(bus, clients, bus_tokens(bus, clients), address)
 }
 
 /// The same by the tokens that the queue is reached with: one identity needs no second one.
 #[must_use]
 pub(super) fn admin_beside(queue: &QueueSettings, bus: &Bus, clients: &Clients) -> Arc<dyn Describe> {
-    admin_by(bus, clients, Arc::clone(&queue.tokens))
+    admin_by(bus, clients, Arc::clone(&queue.tokens), &bus.source.address())
 }
 
-fn admin_by(bus: &Bus, clients: &Clients, tokens: Arc<dyn TokenSource>) -> Arc<dyn Describe> {
+fn admin_by(bus: &Bus, clients: &Clients, tokens: Arc<dyn TokenSource>, address: &str) -> Arc<dyn Describe> {
     let root = &bus.namespace.admin;
     let http = clients.http.to(root).clone();
-    let client = AdminClient::new(http, root, &bus.source.address(), tokens, clock::now);
+    let client = AdminClient::new(http, root, address, tokens, clock::now);
     Arc::new(client.telling(Arc::clone(&clients.times)))
 }
 

@@ -3,7 +3,7 @@
 //!
 //! [`findings`] is pure: it looks at the sections that could be read, and each rule is one function of them. A rule
 //! whose section is missing stays silent, so that one mistake does not hide the others. What is tried out over the
-//! network is judged here too, by what was seen: [`permissions`], [`queue`], [`skew`], [`NetworkFault`], each a [`Probe`].
+//! network is judged here too, by what was seen: [`permissions`], [`queue`], [`lease`], [`skew`], [`NetworkFault`], each a [`Probe`].
 //! A [`Caution`] is told wherever somebody looks for messages.
 
 mod access;
@@ -11,6 +11,7 @@ mod budget;
 mod caution;
 mod claims;
 mod finding;
+pub mod lease;
 mod mapping;
 mod order;
 pub mod permissions;

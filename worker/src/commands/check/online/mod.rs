@@ -1,6 +1,7 @@
 //! `contactsync check --online`: tries out everything that `run` needs, and changes nothing.
 
 mod directory;
+mod lease;
 mod roles;
 mod service_bus;
 

@@ -62,6 +62,7 @@ pub(super) async fn probes(settings: &Settings, clients: &Clients) -> (Vec<Probe
         probes.extend([SEND, QUEUE].map(|check| Probe::skipped(check, "service bus cannot be used")));
     }
     queue.close().await;
+    probes.extend(super::lease::probes(settings, clients, reached).await);
     (probes, users)
 }
 
