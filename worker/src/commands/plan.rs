@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use servicebus::{Message, clock};
 use shared::{plan::Planner, shown::Shown};
 
@@ -23,6 +23,7 @@ use crate::{
 Examples:
   contactsync plan contact.json                what run would do with it
   contactsync plan captured/*.json             with each of several; --json prints one object a line, with the file
+  contactsync map test captured                whether the mapping makes of them what it should
 
 Exit codes: 0 each body would be written or needs nothing, 1 one would become a dead letter or cannot be read, 2 wrong \
 usage, 78 bad settings.")]
@@ -82,6 +83,12 @@ pub(super) fn told(message: &Message, planner: &Planner, json: bool) -> Told {
             if json { json_text(&details.json(preview)) } else { details.text(preview) }
         },
     )
+}
+
+/// The document that `--json` prints.
+pub(super) fn told_json(message: &Message, planner: &Planner) -> Value {
+    let preview = Preview::of(message, planner, clock::now());
+    details(planner).json(&preview)
 }
 
 fn told_with(
