@@ -318,7 +318,9 @@ mod tests {
                 Ok(Some(PropertyValue::Integer(number))) => {
                     prop_assert_eq!(source.and_then(|source| source.parse().ok()), Some(*number));
                 }
-                Ok(Some(PropertyValue::SignIn(_))) | Err(RowError::Missing(_)) => prop_assert!(false, "{:?}", result),
+                Ok(Some(PropertyValue::SignIn(_))) | Err(RowError::Missing(_)) => {
+                    return Err(TestCaseError::fail(format!("{result:?}")));
+                }
                 Err(RowError::Invalid(invalid)) => {
                     let told = invalid.to_string();
                     prop_assert!(!told.contains("Zq"), "{}", told);
