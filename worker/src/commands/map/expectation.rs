@@ -187,7 +187,8 @@ mod tests {
         );
         check(
             differing(|found| {
-                drop(found["changes"][0]["write"].as_object_mut().expect("a write").remove("condition"))
+                let write = found["changes"][0]["write"].as_object_mut();
+                drop(write.expect("a write").remove("condition"));
             }),
             &[("only under a condition", Some(json!(["signInEmail"])), None)],
         );

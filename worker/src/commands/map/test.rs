@@ -123,7 +123,9 @@ fn names(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
     if names.is_empty() {
         bail!("{} holds no body (a file that ends with .json, .xml or .bin)", folder.display());
     }
-    names.values_mut().for_each(|bodies| bodies.sort());
+    for bodies in names.values_mut() {
+        bodies.sort();
+    }
     Ok(names)
 }
 
