@@ -43,8 +43,36 @@ pub enum ColumnValue {
         /// Display text of the option, from the formatted values.
         label: Option<Box<str>>,
     },
-    /// A kind of value that no mapping can use (lookups, files, lists); named for error texts.
+    /// A lookup: the record it points to, and the name of that record where the message carried it.
+    Lookup {
+        /// Id of the record; none if it is named by an alternate key.
+        id: Option<uuid::Uuid>,
+        /// Primary name of the record, or its display text from the formatted values.
+        name: Option<Box<str>>,
+    },
+    /// A kind of value that no mapping can use (files, lists); named for error texts.
     Unsupported(&'static str),
+}
+
+impl ColumnValue {
+    /// Whether both are known to be the same value. Display texts do not count: they come with some messages only,
+    /// in the language of whoever made the change. What cannot be told apart is not known to be the same.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Choice { value: a, .. }, Self::Choice { value: b, .. }) => a == b,
+            (Self::Lookup { id: Some(a), .. }, Self::Lookup { id: Some(b), .. }) => a == b,
+            (Self::Lookup { .. }, Self::Lookup { .. }) | (Self::Unsupported(_), Self::Unsupported(_)) => {
+                false
+            }
+            (a, b) => a == b,
+        }
+    }
+
+    /// Whether its display text is missing.
+    fn is_unnamed(&self) -> bool {
+        matches!(self, Self::Choice { label: None, .. } | Self::Lookup { name: None, .. })
+    }
 }
 
 /// Columns and their values, by logical name.
@@ -140,4 +168,78 @@ pub struct Change {
     pub truncated: bool,
     /// Where it came from.
     pub origin: ChangeOrigin,
+}
+
+impl Change {
+    /// The value of a column after the change: what the change set, or else what a post image shows.
+    ///
+    /// Dataverse leaves the display text out of a choice or lookup that was just set, and the post image has it. It
+    /// counts if the image shows the same value; a text of another value never does.
+    #[must_use]
+    pub fn present(&self, column: &str) -> Option<&ColumnValue> {
+        match (self.columns.get(column), self.after.get(column)) {
+            (Some(set), Some(shown)) if set.is_unnamed() && set.is_same(shown) => Some(shown),
+            (set, shown) => set.or(shown),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn choice(value: i64, label: Option<&str>) -> ColumnValue {
+        ColumnValue::Choice { value, label: label.map(Into::into) }
+    }
+
+    fn lookup(id: Option<u128>, name: Option<&str>) -> ColumnValue {
+        ColumnValue::Lookup { id: id.map(Uuid::from_u128), name: name.map(Into::into) }
+    }
+
+    #[test]
+    fn what_cannot_be_told_apart_is_not_known_to_be_the_same() {
+        for (a, b, same) in [
+            (choice(1, None), choice(1, Some("Gold")), true),
+            (choice(1, Some("Gold")), choice(2, Some("Gold")), false),
+            (lookup(Some(1), None), lookup(Some(1), Some("Contoso")), true),
+            (lookup(Some(1), Some("Contoso")), lookup(Some(2), Some("Contoso")), false),
+            (lookup(None, None), lookup(None, None), false),
+            (ColumnValue::Unsupported("list or file"), ColumnValue::Unsupported("list or file"), false),
+            (ColumnValue::Bool(true), ColumnValue::Bool(true), true),
+            (ColumnValue::Null, ColumnValue::Null, true),
+            (ColumnValue::Text("a".into()), ColumnValue::Text("b".into()), false),
+        ] {
+            assert_eq!((a.is_same(&b), b.is_same(&a)), (same, same), "{a:?} {b:?}");
+        }
+    }
+
+    #[test]
+    fn a_display_text_comes_from_the_post_image_of_the_same_value_only() {
+        let change = |set: ColumnValue, shown: Option<ColumnValue>| Change {
+            organization: None,
+            contact: ContactId(Uuid::from_u128(1)),
+            operation: Operation::Update,
+            version: None,
+            columns: Columns::from_iter([("column", set)]),
+            before: Columns::default(),
+            after: shown.map(|value| ("column", value)).into_iter().collect(),
+            imaged: true,
+            truncated: false,
+            origin: ChangeOrigin::default(),
+        };
+        for (set, shown, expected) in [
+            (choice(1, None), Some(choice(1, Some("Gold"))), choice(1, Some("Gold"))),
+            (choice(1, None), Some(choice(2, Some("Silver"))), choice(1, None)),
+            (choice(1, None), None, choice(1, None)),
+            (lookup(Some(1), None), Some(lookup(Some(1), Some("A"))), lookup(Some(1), Some("A"))),
+            (lookup(Some(1), None), Some(lookup(Some(2), Some("B"))), lookup(Some(1), None)),
+            (lookup(Some(1), Some("A")), Some(lookup(Some(1), Some("B"))), lookup(Some(1), Some("A"))),
+            (ColumnValue::Null, Some(lookup(Some(2), Some("B"))), ColumnValue::Null),
+        ] {
+            assert_eq!(change(set, shown).present("column"), Some(&expected));
+        }
+        assert_eq!(change(ColumnValue::Null, None).present("other"), None);
+    }
 }

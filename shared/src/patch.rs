@@ -18,6 +18,8 @@ pub enum PropertyValue {
     Single(Box<str>),
     /// Yes or no.
     Bool(bool),
+    /// A whole number.
+    Integer(i32),
     /// The address with which the user signs in.
     SignIn(Box<SignIn>),
 }

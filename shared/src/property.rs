@@ -60,6 +60,35 @@ pub enum PropertyKind {
     Culture,
     /// Yes or no.
     Bool,
+    /// A whole number of 32 bits with its sign.
+    Integer,
+}
+
+/// Type of a directory extension. Whoever registers the extension chooses it, and its name does not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExtensionType {
+    /// Text, which most of them are.
+    String,
+    /// Yes or no.
+    Boolean,
+    /// A whole number of 32 bits; Graph calls the type `Integer`, and B2C `Int`.
+    Integer,
+}
+
+impl ExtensionType {
+    /// All of them with their names in the settings.
+    pub const NAMES: [(&'static str, Self); 3] =
+        [("string", Self::String), ("boolean", Self::Boolean), ("integer", Self::Integer)];
+
+    /// Kind of value of an extension of this type.
+    #[must_use]
+    pub const fn kind(self) -> PropertyKind {
+        match self {
+            Self::String => EXTENSION.kind,
+            Self::Boolean => PropertyKind::Bool,
+            Self::Integer => PropertyKind::Integer,
+        }
+    }
 }
 
 const fn text(max: usize) -> Rules {
@@ -135,7 +164,13 @@ impl Property {
         }
     }
 
-    /// What Graph accepts for it.
+    /// Whether it is a directory extension.
+    #[must_use]
+    pub fn is_extension(&self) -> bool {
+        matches!(self.0, Name::Extension(_))
+    }
+
+    /// What Graph accepts for it; a directory extension counts as text.
     #[must_use]
     pub fn rules(&self) -> Rules {
         match &self.0 {

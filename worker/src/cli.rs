@@ -62,6 +62,9 @@ pub enum Command {
     Status(commands::status::Args),
     /// Show what would be written to Graph for a captured message body, and why.
     Plan(commands::plan::Args),
+    /// Test the mapping: captured bodies against the writes that are expected of them.
+    #[command(subcommand)]
+    Map(commands::map::Command),
     /// Write one contact to its user, from a captured body or a dead letter, even if nothing changed.
     Apply(commands::apply::Args),
     /// Show or clear a user's version mark, by which the guard keeps old changes from overwriting newer values.
@@ -99,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => commands::replay::run(global, args),
         Command::Status(args) => commands::status::run(global, args),
         Command::Plan(args) => commands::plan::run(global, args),
+        Command::Map(command) => commands::map::run(global, command),
         Command::Apply(args) => commands::apply::run(global, args),
         Command::Guard(command) => commands::guard::run(global, command),
         Command::Check(args) => commands::check::run(global, args),

@@ -99,8 +99,15 @@ fn reduce(name: &str, value: &ContextValue<'_>, labels: &mut Labels<'_, '_>) -> 
         }
         ContextValue::Enum(named) => text(&named.1),
         ContextValue::IllFormedText => change::ColumnValue::Unsupported("text with half of a surrogate pair"),
-        ContextValue::Reference(_) => change::ColumnValue::Unsupported("lookup"),
-
+        ContextValue::Reference(reference) => change::ColumnValue::Lookup {
+            id: reference.id.get().copied().filter(|id| !id.is_nil()),
+            name: reference
+                .name
+                .text()
+                .map(Box::from)
+                .or_else(|| labels.get(name))
+                .filter(|text| !text.trim().is_empty()),
+        },
         ContextValue::Entity(_) => change::ColumnValue::Unsupported("record"),
         // JSON tells these no better apart than this, and a change must read the same in every format.
         ContextValue::Bytes(_)

@@ -84,9 +84,12 @@ impl Link {
                 Some(_) => Self::Linked,
                 None => Self::NoId,
             },
-            Some(ColumnValue::Bool(_) | ColumnValue::Choice { .. } | ColumnValue::Unsupported(_)) => {
-                Self::NoText
-            }
+            Some(
+                ColumnValue::Bool(_)
+                | ColumnValue::Choice { .. }
+                | ColumnValue::Lookup { .. }
+                | ColumnValue::Unsupported(_),
+            ) => Self::NoText,
         }
     }
 }
@@ -324,6 +327,7 @@ fn names(change: &Change) -> impl Iterator<Item = (&str, bool)> {
         ColumnValue::Null
         | ColumnValue::Bool(_)
         | ColumnValue::Choice { .. }
+        | ColumnValue::Lookup { .. }
         | ColumnValue::Unsupported(_) => false,
     };
     columns.iter().chain(after).chain(before).map(move |(name, value)| (name, guid(value)))
@@ -348,7 +352,10 @@ fn shows_empties(change: &Change) -> bool {
     let empty = |value: &ColumnValue| match value {
         ColumnValue::Null => true,
         ColumnValue::Text(text) => text.is_empty(),
-        ColumnValue::Bool(_) | ColumnValue::Choice { .. } | ColumnValue::Unsupported(_) => false,
+        ColumnValue::Bool(_)
+        | ColumnValue::Choice { .. }
+        | ColumnValue::Lookup { .. }
+        | ColumnValue::Unsupported(_) => false,
     };
     [&change.after, &change.before]
         .into_iter()

@@ -78,7 +78,7 @@ fn what_messages_prove_and_what_they_do_not() {
     let stamp = |n| update(n, &[], &[("adx_identity_securitystamp", text(&user(n)))]);
     check("a GUID that is no id", LINK, changes(300, stamp), None);
 
-    let lookup = |n| update(n, &[], &[("parentcustomerid", ColumnValue::Unsupported("lookup"))]);
+    let lookup = |n| update(n, &[], &[("parentcustomerid", ColumnValue::Lookup { id: None, name: None })]);
     check("a lookup", "parentcustomerid", changes(1, lookup), Some(Why::NoText));
     let own = |n: u128| update(n, &[("contactid", text(&Uuid::from_u128(n).to_string()))], &[LAST]);
     check("the primary key", "contactid", changes(1, own), Some(Why::OwnId));

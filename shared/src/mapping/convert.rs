@@ -66,6 +66,18 @@ pub enum Invalid {
     /// Graph refuses a character of it.
     #[error("holds < or >, which Graph refuses here")]
     Forbidden,
+    /// The property takes a yes/no value or a number, and it does not read as one.
+    #[error("is not {expected}")]
+    WrongType {
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// The table of the row does not know it.
+    #[error("is not in choices")]
+    NotAChoice,
+    /// It is a lookup, and the message does not tell the name of the record.
+    #[error("is a lookup without the name of its record in the message")]
+    Unnamed,
     /// Its kind cannot be written into that property.
     #[error("is a {found}, which cannot feed this property")]
     WrongKind {
@@ -110,7 +122,17 @@ pub(super) fn fit(kind: PropertyKind, text: &str) -> Result<PropertyValue, Inval
         PropertyKind::Culture => code(text, "a culture code such as en-US", |text| {
             text.len() <= 20 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         })?,
-        PropertyKind::Bool => return Err(Invalid::WrongKind { found: "text" }),
+        PropertyKind::Bool => {
+            return match text.trim() {
+                text if text.eq_ignore_ascii_case("true") => Ok(PropertyValue::Bool(true)),
+                text if text.eq_ignore_ascii_case("false") => Ok(PropertyValue::Bool(false)),
+                _ => Err(Invalid::WrongType { expected: "true or false" }),
+            };
+        }
+        PropertyKind::Integer => {
+            let number = text.trim().parse().map(PropertyValue::Integer);
+            return number.map_err(|_| Invalid::WrongType { expected: "a whole number of 32 bits" });
+        }
     }
     Ok(PropertyValue::Text(text.into()))
 }

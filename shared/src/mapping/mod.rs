@@ -1,5 +1,6 @@
 //! Which contact column feeds which property of the user; validated once, so that nothing later has to ask.
 
+mod choices;
 mod convert;
 mod country;
 mod row;
@@ -10,6 +11,7 @@ mod tests;
 use std::collections::HashMap;
 
 pub use self::{
+    choices::Choices,
     convert::{Convert, Invalid},
     row::{MappingRow, OnInvalid, OnNull, RowError, ValueSource},
     template::{Template, TemplateError},
@@ -66,6 +68,41 @@ pub enum Error {
     /// Two properties that Graph keeps in one place.
     #[error("{0} has no column")]
     NoColumn(Property),
+    /// There would never be anything to write the constants together with.
+    #[error(
+        "no row reads a column, and a constant is written together with other properties only; map at least one \
+         contact column"
+    )]
+    OnlyConstants,
+    /// The constant is itself a value that Graph refuses.
+    #[error("the value of {property} {invalid}")]
+    Constant {
+        /// The property.
+        property: Property,
+        /// What is wrong with it.
+        invalid: Invalid,
+    },
+    /// An address belongs to one user.
+    #[error("{0} is an address, and no two users can have the same; give its row a column")]
+    SharedAddress(Property),
+    /// A table for a text that has several columns.
+    #[error("{0} has choices and a template; choices need column or columns")]
+    ChoicesInTemplate(Property),
+    /// What the table gives is itself a value that Graph refuses.
+    #[error("what choices of {property} give for {key} {invalid}")]
+    Choice {
+        /// The property.
+        property: Property,
+        /// The value of the column.
+        key: Box<str>,
+        /// What is wrong with what it becomes.
+        invalid: Invalid,
+    },
+    /// Only the type of a directory extension is anybody's choice.
+    #[error(
+        "the type of {0} is given by Graph; only a directory extension (extension_...) has a type in its row"
+    )]
+    Typed(Property),
 }
 
 impl Mapping {
@@ -83,6 +120,9 @@ impl Mapping {
                 });
             }
             check(row)?;
+        }
+        if rows.iter().all(|row| row.source.is_constant()) {
+            return Err(Error::OnlyConstants);
         }
         Ok(Self::indexed(rows))
     }
@@ -141,6 +181,11 @@ impl Mapping {
         &self.rows
     }
 
+    /// The rows that no column feeds.
+    pub fn constants(&self) -> impl Iterator<Item = &MappingRow> {
+        self.rows.iter().filter(|row| row.source.is_constant())
+    }
+
     /// Whether a column feeds anything.
     #[must_use]
     pub fn maps(&self, column: &str) -> bool {
@@ -161,22 +206,59 @@ impl Mapping {
 }
 
 fn check(row: &MappingRow) -> Result<(), Error> {
-    let rules = row.property.rules();
+    let property = || row.property.clone();
+    if row.extension_type.is_some() && !row.property.is_extension() {
+        return Err(Error::Typed(property()));
+    }
+    if let ValueSource::Constant(text) = &row.source {
+        return check_constant(row, text);
+    }
     if row.source.columns().next().is_none() {
-        return Err(Error::NoColumn(row.property.clone()));
+        return Err(Error::NoColumn(property()));
     }
     match &row.on_null {
-        OnNull::Clear if !rules.clearable => {
-            return Err(Error::NotClearable { column: row.source.clone(), property: row.property.clone() });
+        OnNull::Clear if !row.property.rules().clearable => {
+            return Err(Error::NotClearable { column: row.source.clone(), property: property() });
         }
         OnNull::Default(text) => {
-            convert::fit(rules.kind, text)
-                .map_err(|invalid| Error::Default { property: row.property.clone(), invalid })?;
+            convert::fit(row.kind(), text)
+                .map_err(|invalid| Error::Default { property: property(), invalid })?;
         }
         OnNull::Clear | OnNull::Keep => {}
     }
-    if row.on_invalid == OnInvalid::Truncate && !matches!(rules.kind, PropertyKind::Text { .. }) {
-        return Err(Error::NotTruncatable { property: row.property.clone() });
+    if row.on_invalid == OnInvalid::Truncate && !matches!(row.kind(), PropertyKind::Text { .. }) {
+        return Err(Error::NotTruncatable { property: property() });
+    }
+    check_choices(row)
+}
+
+fn check_constant(row: &MappingRow, text: &str) -> Result<(), Error> {
+    if matches!(
+        row.kind(),
+        PropertyKind::SignIn | PropertyKind::Address { .. } | PropertyKind::List { addresses: true, .. }
+    ) {
+        return Err(Error::SharedAddress(row.property.clone()));
+    }
+    // It would empty the property of everybody.
+    if text.trim().is_empty() {
+        return Err(Error::NoColumn(row.property.clone()));
+    }
+    let fitted = convert::fit(row.kind(), text);
+    fitted.map(drop).map_err(|invalid| Error::Constant { property: row.property.clone(), invalid })
+}
+
+/// What a table gives must fit, or the value would be found wanting when it is too late.
+fn check_choices(row: &MappingRow) -> Result<(), Error> {
+    let Some(choices) = &row.choices else { return Ok(()) };
+    if matches!(row.source, ValueSource::Template(_)) {
+        return Err(Error::ChoicesInTemplate(row.property.clone()));
+    }
+    for (key, text) in choices.iter() {
+        row.of_text(Some(text.to_owned())).map_err(|invalid| Error::Choice {
+            property: row.property.clone(),
+            key: key.into(),
+            invalid,
+        })?;
     }
     Ok(())
 }

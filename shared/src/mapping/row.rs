@@ -3,13 +3,14 @@
 use std::fmt;
 
 use super::{
+    choices::Choices,
     convert::{Convert, Invalid, fit},
     template::Template,
 };
 use crate::{
     change::ColumnValue,
     patch::PropertyValue,
-    property::{Property, PropertyKind},
+    property::{ExtensionType, Property, PropertyKind},
     utf16,
 };
 
@@ -22,6 +23,8 @@ pub enum ValueSource {
     FirstOf(Vec<Box<str>>),
     /// A text with columns in it.
     Template(Template),
+    /// This text, for every user who is written anyway.
+    Constant(Box<str>),
 }
 
 /// What to do when there is no value.
@@ -55,6 +58,10 @@ pub struct MappingRow {
     pub source: ValueSource,
     /// Property it feeds.
     pub property: Property,
+    /// Type of a directory extension that is not a text.
+    pub extension_type: Option<ExtensionType>,
+    /// A table that the value is looked up in first.
+    pub choices: Option<Choices>,
     /// What is done with the text, in order.
     pub convert: Vec<Convert>,
     /// What an empty source means.
@@ -89,8 +96,15 @@ impl ValueSource {
             Self::Column(name) => (std::slice::from_ref(name), None),
             Self::FirstOf(names) => (names, None),
             Self::Template(template) => (&[], Some(template)),
+            Self::Constant(_) => (&[], None),
         };
         names.iter().map(|name| &**name).chain(template.into_iter().flat_map(Template::columns))
+    }
+
+    /// Whether it is the same for everybody.
+    #[must_use]
+    pub const fn is_constant(&self) -> bool {
+        matches!(self, Self::Constant(_))
     }
 }
 
@@ -100,6 +114,7 @@ impl fmt::Display for ValueSource {
             Self::Column(name) => f.write_str(name),
             Self::FirstOf(names) => f.write_str(&names.join(", else ")),
             Self::Template(template) => template.fmt(f),
+            Self::Constant(_) => f.write_str("a constant"),
         }
     }
 }
@@ -111,11 +126,19 @@ impl MappingRow {
         Self {
             source,
             property,
+            extension_type: None,
+            choices: None,
             convert: Vec::new(),
             on_null: OnNull::default(),
             on_invalid: OnInvalid::default(),
             require: None,
         }
+    }
+
+    /// Kind of value that the row writes.
+    #[must_use]
+    pub fn kind(&self) -> PropertyKind {
+        self.extension_type.map_or_else(|| self.property.rules().kind, ExtensionType::kind)
     }
 
     /// The columns that decide about the property.
@@ -129,7 +152,10 @@ impl MappingRow {
         match column(name).ok_or_else(|| RowError::Missing(name.clone()))? {
             ColumnValue::Bool(yes) => Ok(*yes),
             ColumnValue::Text(text) => Ok(text.trim().eq_ignore_ascii_case("true")),
-            ColumnValue::Null | ColumnValue::Choice { .. } | ColumnValue::Unsupported(_) => Ok(false),
+            ColumnValue::Null
+            | ColumnValue::Choice { .. }
+            | ColumnValue::Lookup { .. }
+            | ColumnValue::Unsupported(_) => Ok(false),
         }
     }
 
@@ -181,6 +207,7 @@ impl MappingRow {
                     Err(missing) => return Err(missing),
                 }
             }
+            ValueSource::Constant(text) => self.of_text(Some(text.clone().into_string())),
         };
         match value {
             Ok(Some(value)) => Ok(Filled::Value(value)),
@@ -191,21 +218,25 @@ impl MappingRow {
     }
 
     fn of_value(&self, value: &ColumnValue) -> Result<Option<PropertyValue>, Invalid> {
-        match value {
-            ColumnValue::Bool(yes) if self.property.rules().kind == PropertyKind::Bool => {
-                Ok(Some(PropertyValue::Bool(*yes)))
+        match (&self.choices, value, self.kind()) {
+            (Some(choices), value, _) => self.of_text(choices.text(value)?),
+            (None, ColumnValue::Bool(yes), PropertyKind::Bool) => Ok(Some(PropertyValue::Bool(*yes))),
+            // The number is what the choice is; a label is for people.
+            (None, ColumnValue::Choice { value, .. }, PropertyKind::Integer) => {
+                self.of_text(Some(value.to_string()))
             }
-            value => self.of_text(text_of(value)?),
+            (None, value, _) => self.of_text(text_of(value)?),
         }
     }
 
-    fn of_text(&self, text: Option<String>) -> Result<Option<PropertyValue>, Invalid> {
+    /// What the row makes of a text.
+    pub(super) fn of_text(&self, text: Option<String>) -> Result<Option<PropertyValue>, Invalid> {
         let Some(text) = text else { return Ok(None) };
         let text = self.convert.iter().try_fold(text, |text, convert| convert.apply(&text))?;
         if text.trim().is_empty() {
             return Ok(None);
         }
-        let kind = self.property.rules().kind;
+        let kind = self.kind();
         match (fit(kind, &text), self.on_invalid) {
             (Err(Invalid::TooLong { max, .. }), OnInvalid::Truncate) => {
                 fit(kind, utf16::cut(&text, max).trim_end()).map(Some)
@@ -219,7 +250,7 @@ impl MappingRow {
             OnNull::Clear => Some(PropertyValue::Clear),
             OnNull::Keep => None,
             // That it fits was checked when the table was made.
-            OnNull::Default(text) => fit(self.property.rules().kind, text).ok(),
+            OnNull::Default(text) => fit(self.kind(), text).ok(),
         }
     }
 }
@@ -234,6 +265,9 @@ fn text_of(value: &ColumnValue) -> Result<Option<String>, Invalid> {
             Ok(Some(text.clone().into_string()))
         }
         ColumnValue::Choice { label: None, value } => Ok(Some(value.to_string())),
+        ColumnValue::Lookup { name: Some(name), .. } => Ok(Some(name.clone().into_string())),
+        // Its id would be no name, and its name before may be another record's.
+        ColumnValue::Lookup { name: None, .. } => Err(Invalid::Unnamed),
         ColumnValue::Bool(_) => Err(Invalid::WrongKind { found: "yes/no value" }),
         ColumnValue::Unsupported(found) => Err(Invalid::WrongKind { found }),
     }

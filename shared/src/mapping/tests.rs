@@ -76,8 +76,8 @@ fn a_value_that_graph_would_refuse_is_found_before_the_call() {
         &Err(Invalid::NotACode { expected: "a two-letter country code" }),
     );
     check("givenName", &ColumnValue::Bool(true), &Err(Invalid::WrongKind { found: "yes/no value" }));
-    check("accountEnabled", &text("true"), &Err(Invalid::WrongKind { found: "text" }));
-    check("givenName", &ColumnValue::Unsupported("lookup"), &Err(Invalid::WrongKind { found: "lookup" }));
+    check("accountEnabled", &text("on"), &Err(Invalid::WrongType { expected: "true or false" }));
+    check("givenName", &ColumnValue::Unsupported("record"), &Err(Invalid::WrongKind { found: "record" }));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{intent::Plan, planner::Planner};
 use crate::{
-    change::Change,
+    change::{Change, ColumnValue},
     mapping::{Mapping, MappingRow, RowError},
     property::Property,
 };
@@ -23,7 +23,7 @@ impl Planner {
     /// of them is missing: what `run` would have written must not fail because more is asked for.
     #[must_use]
     pub fn plan_forced(&self, change: &Change) -> Forced {
-        let present = |column: &str| change.columns.get(column).or_else(|| change.after.get(column));
+        let present = |column: &str| change.present(column);
         let (mut rows, mut left_out) = (Vec::new(), Vec::new());
         for row in self.mapping.rows() {
             let value = row.is_met(present).and_then(|met| if met { row.value(present) } else { Ok(None) });
@@ -56,7 +56,9 @@ fn all_changed(change: &Change, mapping: &Mapping) -> Change {
     // The target stands behind the image, because the last of two values for one column wins.
     let columns = shown.chain(change.columns.iter()).map(|(column, value)| (column, value.clone()));
     let columns: crate::change::Columns = columns.collect();
-    let differs = |(column, value): &(&str, &_)| !mapping.maps(column) || columns.get(column) != Some(*value);
+    let differs = |(column, value): &(&str, &ColumnValue)| {
+        !mapping.maps(column) || !columns.get(column).is_some_and(|set| set.is_same(value))
+    };
     let before =
         change.before.iter().filter(differs).map(|(column, value)| (column, value.clone())).collect();
     Change { columns, before, ..change.clone() }
@@ -66,7 +68,7 @@ fn all_changed(change: &Change, mapping: &Mapping) -> Change {
 mod tests {
     use super::*;
     use crate::{
-        change::{ColumnValue, Columns, Operation},
+        change::{Columns, Operation},
         mapping::{OnNull, Template, ValueSource},
         patch::PropertyValue,
         plan::{
@@ -133,6 +135,21 @@ mod tests {
             &update(&[("lastname", None), LINK], &[("lastname", None)], &[]),
             &[("surname", None)],
         );
+    }
+
+    #[test]
+    fn a_value_that_the_pre_image_shows_with_its_label_is_forced_too() {
+        let source = ValueSource::Column("gendercode".into());
+        let row = crate::mapping::MappingRow::new(source, Property::named("jobTitle").expect("known"));
+        let planner = Planner::new(Mapping::new(vec![row]).expect("valid"));
+        let choice = |label: Option<&str>| -> Columns {
+            let value = ColumnValue::Choice { value: 2, label: label.map(Into::into) };
+            [("gendercode", value)].into_iter().collect()
+        };
+        let saved_again =
+            Change { columns: choice(None), before: choice(Some("Female")), ..update(&[], &[], &[LINK]) };
+        assert_eq!(planner.plan(&saved_again), Plan::Nothing(SkipReason::SameAsBefore));
+        check_write(&planner, &saved_again, &[("jobTitle", Some("2"))]);
     }
 
     #[test]

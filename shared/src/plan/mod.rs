@@ -71,7 +71,7 @@ impl Planner {
         // What the change did not really change need not be written: the column had this value already.
         let differing: Vec<_> = changed
             .into_iter()
-            .filter(|(column, value)| change.before.get(column) != Some(value))
+            .filter(|(column, value)| !change.before.get(column).is_some_and(|before| before.is_same(value)))
             .map(|(column, _)| column)
             .collect();
         if differing.is_empty() {
@@ -96,7 +96,10 @@ impl Planner {
             ColumnValue::Null => return Ok(Err(SkipReason::NotAPortalUser)),
             ColumnValue::Text(text) if text.trim().is_empty() => return Ok(Err(SkipReason::NotAPortalUser)),
             ColumnValue::Text(text) => text,
-            ColumnValue::Bool(_) | ColumnValue::Choice { .. } | ColumnValue::Unsupported(_) => {
+            ColumnValue::Bool(_)
+            | ColumnValue::Choice { .. }
+            | ColumnValue::Lookup { .. }
+            | ColumnValue::Unsupported(_) => {
                 return Err(letters::link_invalid(&self.link_column));
             }
         };
@@ -118,8 +121,7 @@ impl Planner {
     fn entries<'c>(&self, change: &'c Change, differing: Vec<&'c str>) -> Result<Entries, DeadLetter> {
         // A column that the change did not touch is as the post image shows it. One left out at creation is empty.
         let created = (change.operation == Operation::Create).then_some(&ColumnValue::Null);
-        let present =
-            |column: &str| change.columns.get(column).or_else(|| change.after.get(column)).or(created);
+        let present = |column: &str| change.present(column).or(created);
         let mut entries = Entries::default();
         for row in self.mapping.fed_by(differing) {
             let unmappable = |error| letters::unmappable(row, &error, change);
@@ -129,6 +131,10 @@ impl Planner {
             } else {
                 entries.unmet = true;
             }
+        }
+        for row in self.mapping.constants() {
+            let value = row.value(|_| None).map_err(|error| letters::unmappable(row, &error, change))?;
+            entries.put(row, value);
         }
         Ok(entries)
     }

@@ -33,7 +33,7 @@ impl Planner {
     /// Images leave empty columns out, so a column that is absent from a post image counts as empty; but as it may
     /// not be registered either, that never empties a property.
     pub(super) fn all_entries(&self, change: &Change) -> Result<Entries, DeadLetter> {
-        let present = |column: &str| change.columns.get(column).or_else(|| change.after.get(column));
+        let present = |column: &str| change.present(column);
         let shown = change.after.iter().any(|(column, _)| self.mapping.maps(column));
         let (mut entries, mut missing) = (Entries::default(), Vec::new());
         for row in self.mapping.rows() {
@@ -98,6 +98,7 @@ mod tests {
                         format!("{property}={} was {:?}", wanted.address, wanted.previous)
                     }
                     PropertyValue::Bool(yes) => format!("{property}={yes}"),
+                    PropertyValue::Integer(number) => format!("{property}={number}"),
                 });
                 told.collect::<Vec<_>>().join(" ")
             }

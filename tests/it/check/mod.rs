@@ -1,5 +1,6 @@
-//! `contactsync check`, `config` and `run --dry-run`, as the real binary.
+//! `contactsync check`, `config`, `plan`, `map test` and `run --dry-run`, as the real binary.
 
+mod captured;
 mod dry_run;
 mod elsewhere;
 mod message;

@@ -205,6 +205,21 @@ fn a_choice_brings_the_label_that_the_user_saw() {
 }
 
 #[test]
+fn a_lookup_brings_its_id_and_the_name_if_it_has_one() {
+    let message = message("contact-update-lookup");
+    let lookup = |name: &str| match message.changes()[0].columns.get(name) {
+        Some(ColumnValue::Lookup { id, name }) => (id.map(|id| id.to_string()), name.as_deref()),
+        other => panic!("{other:?}"),
+    };
+    let id = |id: &str| Some(id.to_owned());
+    let contoso = id("0e34e1ea-7e0d-4f2d-9159-bbb80dcfff0c");
+    assert_eq!(lookup("parentcustomerid"), (contoso, Some("Contoso, Ltd.")));
+    assert_eq!(lookup("ownerid"), (id("41bc1a78-1b0f-4741-9ef6-0aad5d4893b1"), None));
+    assert_eq!(lookup("preferredserviceid"), (id("f106e872-fdae-442c-93a7-a720e4138397"), None));
+    assert_eq!(lookup("new_empty"), (None, None));
+}
+
+#[test]
 fn ids_that_disagree_are_refused() {
     let body = br#"{"MessageName":"Delete","PrimaryEntityName":"contact","PrimaryEntityId":"03d0d059-3dcf-41f2-9e20-57b85dbff932",
         "InputParameters":[{"key":"Target","value":{"__type":"EntityReference:http:\/\/schemas.microsoft.com\/xrm\/2011\/Contracts",

@@ -189,3 +189,34 @@ fn nobody_but_the_node_reaches_the_status_port_of_a_pod_unasked() {
     assert!(policy.contains("{{- with .Values.networkPolicy.metricsFrom }}"), "{policy}");
     assert!(policy.contains("{{- else }}\n  ingress: []"), "{policy}");
 }
+
+/// Rows of a mapping are taken by the worker.
+#[track_caller]
+fn check_rows(settings: &str) {
+    let parts = settings::Parts::of(Some((Path::new("contactsync.toml"), settings)), Vec::new());
+    let wrong: Vec<_> =
+        parts.problems.iter().filter(|problem| problem.place.starts_with("mapping")).collect();
+    assert!(parts.planner.is_some(), "{wrong:?}");
+}
+
+#[test]
+fn the_rows_of_the_guide_and_of_the_defaults_are_rows_that_the_worker_takes() {
+    let guide = read("deploy/README.md");
+    let blocks: Vec<_> =
+        guide.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let rows: Vec<_> = blocks.into_iter().filter(|block| block.contains("rows = [")).collect();
+    assert!(!rows.is_empty(), "the guide shows no rows");
+    for rows in rows {
+        check_rows(rows);
+    }
+
+    let defaults = read("worker/config.default.toml");
+    let shown = defaults.lines().filter_map(|line| line.strip_prefix("#   {"));
+    let rows: Vec<_> = shown.map(|row| row.replace("<app id without hyphens>", &"0".repeat(32))).collect();
+    assert!(rows.len() > 10, "the search finds too little: {rows:?}");
+    for row in rows {
+        let (row, _) = row.rsplit_once('}').expect("the end of a row");
+        let beside = "{ column = \"beside\", property = \"city\" }";
+        check_rows(&format!("[mapping]\npreset = \"custom\"\nrows = [{{{row}}}, {beside}]\n"));
+    }
+}

@@ -71,6 +71,63 @@ async fn every_kind_of_row_reaches_its_property_in_one_write() -> Result<()> {
     Ok(())
 }
 
+const TYPED: &str = r#"
+[guard]
+attribute = "extensionAttribute15"
+[graph]
+diff = "read"
+[mapping]
+preset = "custom"
+rows = [
+    { column = "customertypecode", property = "jobTitle", choices = { "1" = "Gold", "2" = "Silver" } },
+    { column = "statecode", property = "accountEnabled", choices = { "0" = true, "1" = false }, on_null = "keep" },
+    { column = "donotemail", property = "extension_0123456789abcdef0123456789abcdef_quiet", type = "boolean" },
+    { column = "new_points", property = "extension_0123456789abcdef0123456789abcdef_points", type = "integer" },
+    { column = "parentcustomerid", property = "companyName", on_invalid = "skip" },
+    { value = "Portal", property = "department" },
+]
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn choices_lookups_and_typed_extensions_are_written_as_graph_wants_them_and_once() -> Result<()> {
+    const QUIET: &str = "extension_0123456789abcdef0123456789abcdef_quiet";
+    const POINTS: &str = "extension_0123456789abcdef0123456789abcdef_points";
+    let mut options = tests::world::Options::default();
+    options.graph.extensions = vec![format!("{QUIET}:Boolean"), format!("{POINTS}:Integer")];
+    let world = super::world_with(options, 0).await?;
+    world.graph.add_user(User::new(user(1)))?;
+    let lookup = json!({"__type": "EntityReference:http://schemas.microsoft.com/xrm/2011/Contracts",
+        "Id": user(9), "KeyAttributes": [], "LogicalName": "account", "Name": "Contoso", "RowVersion": null});
+    let full = |minute| {
+        change(1, minute)
+            .set("customertypecode", option(2))
+            .set("statecode", option(1))
+            .set("donotemail", true)
+            .set("new_points", 42)
+            .set("parentcustomerid", lookup.clone())
+    };
+    let log = run(&world, &[TYPED], &[full(1)]).await?;
+    assert_eq!(world.reasons()?, [""; 0], "{log}");
+    let ada = world.user(user(1))?;
+    let written = [
+        ("jobTitle", json!("Silver")),
+        ("accountEnabled", json!(false)),
+        (QUIET, json!(true)),
+        (POINTS, json!(42)),
+        ("companyName", json!("Contoso")),
+        ("department", json!("Portal")),
+    ];
+    for (property, expected) in &written {
+        assert_eq!(ada.get(property), *expected, "{property}");
+    }
+    // The same values are known again when they are read, and what is not in the table touches nobody.
+    let unknown = change(1, 3).set("customertypecode", option(3)).set("new_points", 7);
+    let log = run(&world, &[TYPED], &[full(2), unknown]).await?;
+    assert_eq!(world.reasons()?, ["ValueInvalid"], "{log}");
+    assert_eq!(world.patches().len(), 1, "{log}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn emptied_columns_clear_keep_or_fall_back_as_their_rows_say() -> Result<()> {
     let before = User::new(user(1))

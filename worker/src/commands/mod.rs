@@ -15,6 +15,7 @@ pub(crate) mod dead_letters;
 pub(crate) mod decode;
 pub(crate) mod guard;
 pub(crate) mod health;
+pub(crate) mod map;
 pub(crate) mod plan;
 pub(crate) mod replay;
 pub(crate) mod run;

@@ -320,7 +320,10 @@ fn every_command_says_what_run_does() {
         )
     });
     check("plan", |message, planner| {
-        by_json(&serde_json::from_str(&plan::told(message, planner, true)).expect("JSON"))
+        let told = plan::told(message, planner, true);
+        let said = by_json(&serde_json::from_str(&told.text).expect("JSON"));
+        assert_eq!(told.is_dead_letter, said.starts_with("dead letter"), "{said}");
+        said
     });
     check("dead-letters show", |message, planner| {
         by_json(&show::json(message, planner, Values::Hidden)["now"])
@@ -333,7 +336,7 @@ fn every_text_says_it_in_words() {
     for (_, message, expected) in table() {
         let preview = Preview::of(&message, &planner, now());
         by_text(&run::told(&peeked(&message), &preview, false, Values::Hidden), expected);
-        by_text(&plan::told(&message, &planner, false), expected);
+        by_text(&plan::told(&message, &planner, false).text, expected);
         by_text(&show::text(&message, &planner, Values::Hidden), expected);
     }
 }

@@ -155,7 +155,10 @@ fn known(value: &Json) -> Option<PropertyValue> {
             [Json::String(text)] => Some(PropertyValue::Single(text.as_str().into())),
             _ => None,
         },
-        Json::Number(_) | Json::Object(_) => None,
+        Json::Number(number) => {
+            number.as_i64().and_then(|number| i32::try_from(number).ok()).map(PropertyValue::Integer)
+        }
+        Json::Object(_) => None,
     }
 }
 
@@ -168,6 +171,7 @@ impl Serialize for Value<'_> {
             (PropertyValue::Text(text), _) => serializer.serialize_str(text),
             (PropertyValue::Single(text), _) => serializer.collect_seq([text]),
             (PropertyValue::Bool(yes), _) => serializer.serialize_bool(*yes),
+            (PropertyValue::Integer(number), _) => serializer.serialize_i32(*number),
             // Never a property of its own: it has become an element of `identities` by now.
             (PropertyValue::SignIn(wanted), _) => serializer.serialize_str(&wanted.address),
         }
@@ -340,6 +344,30 @@ mod tests {
         assert_eq!(current.principal_name.as_deref(), Some("u@c.d"));
     }
 
+    const TYPED: &str = "extension_0123456789abcdef0123456789abcdef_typed";
+
+    #[test]
+    fn a_typed_value_that_was_written_reads_as_the_same() {
+        let reading = ReadPolicy { diff: true, ..ReadPolicy::default() };
+        let seen = |json: &str| {
+            let user = format!(r#"{{"id":"1","{TYPED}":{json}}}"#);
+            current(user.as_bytes(), &write(&[TYPED]), &reading).expect("a user").values.pop()
+        };
+        for value in [
+            PropertyValue::Bool(true),
+            PropertyValue::Integer(0),
+            PropertyValue::Integer(i32::MIN),
+            PropertyValue::Clear,
+        ] {
+            let written = serde_json::to_string(&Value(&named(TYPED), &value)).expect("serializes");
+            assert_eq!(seen(&written), Some((named(TYPED), value)));
+        }
+        // Numbers of other types are none of ours, so that they count as not known.
+        for other in ["2147483648", "7.5"] {
+            assert_eq!(seen(other), None, "{other}");
+        }
+    }
+
     #[test]
     fn a_patch_is_written_as_graph_wants_it() {
         let text = |text: &str| PropertyValue::Text(text.into());
@@ -350,6 +378,7 @@ mod tests {
             ("otherMails", PropertyValue::Clear),
             ("extensionAttribute3", text("x")),
             ("accountEnabled", PropertyValue::Bool(false)),
+            (TYPED, PropertyValue::Integer(-7)),
         ]);
         body.identities = Some(vec![ObjectIdentity {
             sign_in_type: "emailAddress".into(),
@@ -358,7 +387,7 @@ mod tests {
         }]);
         assert_eq!(
             serde_json::to_string(&Patch(&body)).expect("serializes"),
-            r#"{"givenName":"Zoë \"Z\"","surname":null,"businessPhones":["1"],"otherMails":[],"accountEnabled":false,"onPremisesExtensionAttributes":{"extensionAttribute3":"x"},"identities":[{"signInType":"emailAddress","issuer":"c.d","issuerAssignedId":"a@b.c"}]}"#
+            r#"{"givenName":"Zoë \"Z\"","surname":null,"businessPhones":["1"],"otherMails":[],"accountEnabled":false,"extension_0123456789abcdef0123456789abcdef_typed":-7,"onPremisesExtensionAttributes":{"extensionAttribute3":"x"},"identities":[{"signInType":"emailAddress","issuer":"c.d","issuerAssignedId":"a@b.c"}]}"#
         );
     }
 

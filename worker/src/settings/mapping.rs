@@ -2,9 +2,9 @@
 
 use shared::{
     ids::OrganizationId,
-    mapping::{Convert, Mapping, MappingRow, OnInvalid, OnNull, Template, ValueSource},
+    mapping::{Choices, Convert, Mapping, MappingRow, OnInvalid, OnNull, Template, ValueSource},
     plan::{LinkMatch, Planner},
-    property::Property,
+    property::{ExtensionType, Property},
 };
 use toml::{Table, Value};
 use uuid::Uuid;
@@ -12,8 +12,23 @@ use uuid::Uuid;
 use super::reader::Reader;
 
 /// Keys that an entry of `mapping.rows` may have.
-pub(super) const KEYS: [&str; 9] =
-    ["column", "columns", "template", "property", "convert", "on_null", "default", "on_invalid", "require"];
+pub(super) const KEYS: [&str; 12] = [
+    "column",
+    "columns",
+    "template",
+    "property",
+    "convert",
+    "on_null",
+    "default",
+    "on_invalid",
+    "require",
+    "value",
+    "choices",
+    "type",
+];
+
+/// Those of them that an entry with a constant may have: it is written as it is, and never empty.
+const KEYS_OF_CONSTANT: [&str; 3] = ["value", "property", "type"];
 
 /// What the worker does when messages prove that the link column or the images are wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +111,16 @@ fn row(table: &Table) -> Result<MappingRow, String> {
         Some(name) => Property::named(name).ok_or_else(|| no_such_property(name))?,
         None => return Err("needs a property".to_owned()),
     };
+    if table.contains_key("value")
+        && let Some(key) = table.keys().find(|key| !KEYS_OF_CONSTANT.contains(&key.as_str()))
+    {
+        return Err(format!(
+            "{key} cannot be used with value, which is written as it is; take one of them out"
+        ));
+    }
     Ok(MappingRow {
+        extension_type: extension_type(table)?,
+        choices: choices(table)?,
         convert: conversions(table)?,
         on_null: on_null(table)?,
         on_invalid: on_invalid(table)?,
@@ -110,16 +134,37 @@ fn source(table: &Table) -> Result<ValueSource, String> {
         None => None,
         Some(value) => Some(texts(value).ok_or("columns must be a list of names in quotes")?),
     };
-    match (text(table, "column")?, columns, text(table, "template")?) {
-        (Some(column), None, None) => Ok(ValueSource::Column(column.into())),
-        (None, Some(columns), None) => {
+    match (text(table, "column")?, columns, text(table, "template")?, scalar(table, "value")?) {
+        (Some(column), None, None, None) => Ok(ValueSource::Column(column.into())),
+        (None, Some(columns), None, None) => {
             Ok(ValueSource::FirstOf(columns.into_iter().map(Into::into).collect()))
         }
-        (None, None, Some(template)) => {
+        (None, None, Some(template), None) => {
             Template::parse(template).map(ValueSource::Template).map_err(|error| format!("template: {error}"))
         }
-        _ => Err("needs one of column, columns and template".to_owned()),
+        (None, None, None, Some(value)) if value.trim().is_empty() => {
+            Err("value must not be empty".to_owned())
+        }
+        (None, None, None, Some(value)) => Ok(ValueSource::Constant(value.into())),
+        _ => Err("needs one of column, columns, template and value".to_owned()),
     }
+}
+
+fn extension_type(table: &Table) -> Result<Option<ExtensionType>, String> {
+    let Some(name) = text(table, "type")? else { return Ok(None) };
+    let found = ExtensionType::NAMES.into_iter().find(|(known, _)| *known == name);
+    found.map(|(_, kind)| Some(kind)).ok_or_else(|| {
+        let names = ExtensionType::NAMES.map(|(name, _)| format!("\"{name}\""));
+        format!("type must be one of {}", names.join(", "))
+    })
+}
+
+fn choices(table: &Table) -> Result<Option<Choices>, String> {
+    let Some(value) = table.get("choices") else { return Ok(None) };
+    let wrong = || "choices must look like { \"1\" = \"Gold\", \"2\" = \"Silver\" }".to_owned();
+    let entry = |(key, value): (&String, &Value)| Some((key.clone(), of_scalar(value)?));
+    let entries: Option<Vec<_>> = value.as_table().ok_or_else(wrong)?.iter().map(entry).collect();
+    Choices::new(entries.ok_or_else(wrong)?).map(Some).map_err(|error| error.to_string())
 }
 
 fn conversions(table: &Table) -> Result<Vec<Convert>, String> {
@@ -130,7 +175,7 @@ fn conversions(table: &Table) -> Result<Vec<Convert>, String> {
 }
 
 fn on_null(table: &Table) -> Result<OnNull, String> {
-    let default = text(table, "default")?;
+    let default = scalar(table, "default")?;
     match (text(table, "on_null")?, default) {
         (None | Some("default"), Some(default)) => Ok(OnNull::Default(default.into())),
         (_, Some(_)) => Err("default needs on_null = \"default\"".to_owned()),
@@ -154,6 +199,21 @@ fn text<'t>(table: &'t Table, key: &str) -> Result<Option<&'t str>, String> {
     match table.get(key) {
         None => Ok(None),
         Some(value) => value.as_str().map(Some).ok_or_else(|| format!("{key} must be a text in quotes")),
+    }
+}
+
+/// A text, or a truth value or whole number as its text: the property says what it becomes.
+fn scalar(table: &Table, key: &str) -> Result<Option<String>, String> {
+    let wrong = || format!("{key} must be a text in quotes, true, false or a whole number");
+    table.get(key).map(|value| of_scalar(value).ok_or_else(wrong)).transpose()
+}
+
+fn of_scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Boolean(yes) => Some(yes.to_string()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Float(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => None,
     }
 }
 

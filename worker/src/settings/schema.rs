@@ -4,7 +4,10 @@
 use std::collections::HashMap;
 
 use serde_json::{Map, Value as Json, json};
-use shared::{mapping::Convert, property::Property};
+use shared::{
+    mapping::Convert,
+    property::{ExtensionType, Property},
+};
 use toml::{Table, Value};
 
 use super::{
@@ -129,6 +132,15 @@ fn row() -> Json {
     let known: Vec<_> = Property::names().collect();
     let mut properties: Map<String, Json> =
         mapping::KEYS.iter().map(|key| ((*key).to_owned(), text.clone())).collect();
+    let scalar = json!({ "type": ["string", "boolean", "integer"], "minLength": 1 });
+    let types = ExtensionType::NAMES.map(|(name, _)| name);
+    properties.insert("value".into(), scalar.clone());
+    properties.insert("default".into(), scalar.clone());
+    properties.insert(
+        "choices".into(),
+        json!({ "type": "object", "minProperties": 1, "additionalProperties": scalar }),
+    );
+    properties.insert("type".into(), json!({ "enum": types }));
     properties.insert("columns".into(), json!({ "type": "array", "items": text, "minItems": 1 }));
     properties.insert("convert".into(), json!({ "type": "array", "items": { "enum": conversions } }));
     properties.insert("on_null".into(), json!({ "enum": ["clear", "keep", "default"] }));
@@ -140,11 +152,12 @@ fn row() -> Json {
             { "type": "string", "pattern": "^extension_[0-9a-fA-F]{32}_[0-9a-zA-Z_]+$" },
         ] }),
     );
+    let sources = ["column", "columns", "template", "value"].map(|source| json!({ "required": [source] }));
     json!({
         "type": "object",
         "additionalProperties": false,
         "required": ["property"],
-        "oneOf": [{ "required": ["column"] }, { "required": ["columns"] }, { "required": ["template"] }],
+        "oneOf": sources,
         "properties": properties,
     })
 }

@@ -27,7 +27,8 @@ pub struct Options {
     pub profile: Profile,
     /// The quota, if any.
     pub throttle: Throttle,
-    /// Full names (`extension_{app id without hyphens}_{name}`) of the extension properties that are defined.
+    /// Full names (`extension_{app id without hyphens}_{name}`) of the extension properties that are defined. They hold
+    /// texts, or what `:Boolean` or `:Integer` behind the name says.
     pub extensions: Vec<String>,
     /// Users, apps and extension properties to begin with; a reset goes back to them.
     pub seed: Seed,

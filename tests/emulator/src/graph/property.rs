@@ -28,7 +28,7 @@ pub(super) enum Rule {
     /// Fifteen numbered texts.
     NumberedTexts,
     /// An extension property of an app.
-    Extension,
+    Extension(ExtensionType),
     /// The list of sign-in names.
     Identities,
     /// A password, which an app needs a permission of its own for.
@@ -37,6 +37,14 @@ pub(super) enum Rule {
     Elsewhere,
     /// Written by the service only.
     ReadOnly,
+}
+
+/// What an extension property holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ExtensionType {
+    String,
+    Boolean,
+    Integer,
 }
 
 /// Whether null removes the value.
@@ -97,9 +105,18 @@ pub(super) fn rule(name: &str, extensions: &[String]) -> Option<Rule> {
         | "onPremisesSyncEnabled"
         | "lastPasswordChangeDateTime"
         | "userType" => Rule::ReadOnly,
-        _ if extensions.iter().any(|defined| defined == name) => Rule::Extension,
-        _ => return None,
+        _ => return extensions.iter().find_map(|defined| extension(defined, name)).map(Rule::Extension),
     })
+}
+
+/// The type of a definition, if it is one of this name: `name`, or `name:Boolean`, or `name:Integer`.
+fn extension(defined: &str, name: &str) -> Option<ExtensionType> {
+    match defined.strip_prefix(name)? {
+        "" | ":String" => Some(ExtensionType::String),
+        ":Boolean" => Some(ExtensionType::Boolean),
+        ":Integer" => Some(ExtensionType::Integer),
+        _ => None,
+    }
 }
 
 /// Checks one value by itself; what concerns other users or the user's past is checked by the directory.
@@ -120,7 +137,16 @@ pub(super) fn check(name: &str, rule: Rule, value: &Value, profile: Profile) -> 
         Rule::Upn => value.as_str().is_some_and(is_upn),
         Rule::Switch => value.is_boolean(),
         Rule::NumberedTexts => are_numbered_texts(value),
-        Rule::Extension => value.is_null() || is_text(value, 256),
+        Rule::Extension(kind) => {
+            value.is_null()
+                || match kind {
+                    ExtensionType::String => is_text(value, 256),
+                    ExtensionType::Boolean => value.is_boolean(),
+                    ExtensionType::Integer => {
+                        value.as_i64().is_some_and(|number| i32::try_from(number).is_ok())
+                    }
+                }
+        }
         Rule::Identities => true,
         Rule::Password | Rule::Elsewhere => return Err(Refusal::forbidden()),
         Rule::ReadOnly => return Err(Refusal::read_only(name)),
@@ -190,7 +216,8 @@ mod tests {
     use super::*;
 
     fn check_all(profile: Profile, table: &[(&str, Value, bool)]) {
-        let extensions = ["extension_0123456789abcdef0123456789abcdef_mark".to_owned()];
+        let extensions = ["mark", "known:Boolean", "points:Integer"]
+            .map(|name| format!("extension_0123456789abcdef0123456789abcdef_{name}"));
         for (name, value, fits) in table {
             let verdict = rule(name, &extensions).map(|rule| check(name, rule, value, profile));
             assert_eq!(verdict.is_some_and(|v| v.is_ok()), *fits, "{name}: {value}");
@@ -304,6 +331,13 @@ mod tests {
                 ("extension_0123456789abcdef0123456789abcdef_mark", json!("v1"), true),
                 ("extension_0123456789abcdef0123456789abcdef_mark", json!("x".repeat(257)), false),
                 ("extension_0123456789abcdef0123456789abcdef_other", json!("v1"), false),
+                ("extension_0123456789abcdef0123456789abcdef_mark", json!(true), false),
+                ("extension_0123456789abcdef0123456789abcdef_known", json!(true), true),
+                ("extension_0123456789abcdef0123456789abcdef_known", json!(null), true),
+                ("extension_0123456789abcdef0123456789abcdef_known", json!("true"), false),
+                ("extension_0123456789abcdef0123456789abcdef_points", json!(-7), true),
+                ("extension_0123456789abcdef0123456789abcdef_points", json!(2_147_483_648_i64), false),
+                ("extension_0123456789abcdef0123456789abcdef_points", json!("7"), false),
                 ("onPremisesExtensionAttributes", json!({"extensionAttribute15": "x"}), true),
                 ("onPremisesExtensionAttributes", json!({"extensionAttribute1": null}), true),
                 ("onPremisesExtensionAttributes", json!({"extensionAttribute16": "x"}), false),

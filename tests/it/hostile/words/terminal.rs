@@ -167,6 +167,9 @@ async fn captured_bodies_and_names_of_files_are_told_without_their_commands() ->
         let said = tame(&what, contactsync(&settings, &[arguments, &[&name]].concat()).await?.ended(code));
         assert!(!shows || said.all().contains("PWNED"), "{what} shows nothing of it: {}", said.all());
     }
+    let folder = world.folder().to_str().context("a path of text")?;
+    let said = tame("map test", contactsync(&settings, &["map", "test", folder]).await?.ended(1));
+    assert!(said.out.contains("PWNED"), "{}", said.out);
     for _ in 0..2 {
         let export = ["dead-letters", "export", &format!("{POISON}.jsonl")];
         let said = tame("export", contactsync(&settings, &export).await?.ended(0));

@@ -30,7 +30,8 @@ Examples:
   contactsync run --dry-run --once             what would be done with the messages that wait now
   contactsync run --dry-run --online --json    follow new messages, and compare with Graph
 
-Exit codes: 0 stopped when told to, 1 failed, 78 bad settings.")]
+Exit codes: 0 stopped when told to (a dry run also if it saw messages that would be dead letters), 1 failed, 78 bad \
+settings.")]
 pub struct Args {
     /// Print what would be done with each message, without doing it. Messages are peeked at and not received, so
     /// it can run beside production. Prints names of properties, no values.

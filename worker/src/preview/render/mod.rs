@@ -311,6 +311,7 @@ pub(crate) fn shown(value: &PropertyValue) -> Value {
         PropertyValue::Text(text) => json!(text),
         PropertyValue::Single(text) => json!([text]),
         PropertyValue::Bool(yes) => json!(yes),
+        PropertyValue::Integer(number) => json!(number),
         PropertyValue::SignIn(wanted) => json!(wanted.address),
     }
 }
@@ -329,6 +330,9 @@ fn column(value: &change::ColumnValue) -> Value {
         change::ColumnValue::Text(text) => json!(text),
         change::ColumnValue::Bool(yes) => json!(yes),
         change::ColumnValue::Choice { value, label } => json!({ "value": value, "label": label }),
+        change::ColumnValue::Lookup { id, name } => {
+            json!({ "id": id.map(|id| id.to_string()), "name": name })
+        }
         change::ColumnValue::Unsupported(kind) => json!(format!("({kind})")),
     }
 }

@@ -1,5 +1,6 @@
 //! Bad settings and what is said about them; the defaults and what they must be.
 
+mod conversions;
 mod identity;
 
 use std::path::Path;
@@ -95,11 +96,11 @@ rows = [
             "mapping.rows, entry 1: jobtitle is not a property that can be written; did you mean jobTitle?",
             "mapping.rows, entry 2: on_null must be \"clear\", \"keep\" or \"default\"",
             "mapping.rows, entry 3: needs a property",
-            "mapping.rows, entry 4: needs one of column, columns and template",
+            "mapping.rows, entry 4: needs one of column, columns, template and value",
             "mapping.rows, entry 5: template: a brace at character 1 has no partner; write a column as {firstname}",
             &format!("mapping.rows, entry 6: convert must be a list of {conversions}"),
             "mapping.rows, entry 7: default needs on_null = \"default\"",
-            "mapping.rows, entry 8: columm is unknown; an entry may have column, columns, template, property, convert, on_null, default, on_invalid, require",
+            "mapping.rows, entry 8: columm is unknown; an entry may have column, columns, template, property, convert, on_null, default, on_invalid, require, value, choices, type",
         ],
     );
     check(
