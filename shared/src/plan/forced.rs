@@ -98,9 +98,7 @@ mod tests {
         let Plan::Write { user, patch } = forced.plan else { panic!("no write: {:?}", forced.plan) };
         assert_eq!(user.to_string(), USER);
         let text = |value: &PropertyValue| match value {
-            PropertyValue::Text(text) | PropertyValue::Single(text) => Some(text.to_string()),
-            PropertyValue::SignIn(wanted) => Some(wanted.address.to_string()),
-            _ => None,
+            value => value.text().map(str::to_owned),
         };
         let written: Vec<_> = patch.iter().map(|(property, value)| (property.name(), text(value))).collect();
         let expected: Vec<_> =
