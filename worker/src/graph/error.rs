@@ -247,6 +247,10 @@ impl Error {
     }
 }
 
+/// What to do about a value that somebody else has, if nobody knows who.
+const NOBODY_FOUND: &str = "the value belongs to another user of the directory, perhaps to a deleted one, and it could not be \
+                            found out to whom; decide which of the two keeps it, then replay the message";
+
 /// What to do about a value that somebody else has.
 fn taken(holder: Option<ValueHolder>) -> String {
     match holder {
@@ -258,10 +262,7 @@ fn taken(holder: Option<ValueHolder>) -> String {
             "the value belongs to user {user}; decide which of the two keeps it, change the other one, then replay \
              the message"
         ),
-        None => format!(
-            "the value belongs to another user of the directory, perhaps to a deleted one, and it could not be found out to \
-             whom; decide which of the two keeps it, then replay the message"
-        ),
+        None => NOBODY_FOUND.to_owned(),
     }
 }
 

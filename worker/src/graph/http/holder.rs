@@ -59,7 +59,7 @@ impl GraphClient {
             match found {
                 Ok(found) => answer.holder = found.or(answer.holder),
                 Err(error) => {
-                    tracing::debug!(error = chain(&error), "who has the value could not be found out")
+                    tracing::debug!(error = chain(&error), "who has the value could not be found out");
                 }
             }
         }
@@ -101,7 +101,7 @@ impl GraphClient {
     }
 }
 
-/// Which users sign in with an address. A quote in a text of OData is written twice.
+/// Which users sign in with an address. A quote in a text is written twice there.
 fn filter(issuer: &str, address: &str) -> String {
     let quoted = |text: &str| text.replace('\'', "''");
     format!(
