@@ -28,8 +28,8 @@ pub struct Terms {
 /// What a look at a user shows of who he is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Person {
-    /// The identities, if they were asked for.
-    pub identities: Vec<ObjectIdentity>,
+    /// The identities, if they were asked for and shown.
+    pub identities: Option<Vec<ObjectIdentity>>,
     /// The `userType`, if it was asked for.
     pub user_type: Option<Box<str>>,
     /// The contact that the user belongs to, if that was asked for.
@@ -48,6 +48,15 @@ pub enum Withheld {
              would also move the address with which he signs in"
     )]
     LinkAndAddress,
+    /// A list does not show which of its elements is the contact's.
+    #[error("{0} has elements of others, and nothing tells whether one is the contact's")]
+    Unclear(&'static str),
+    /// A list is full.
+    #[error("{0} holds as many elements as graph takes")]
+    Full(&'static str),
+    /// A list that was asked for is not in the answer, or holds what is no text.
+    #[error("graph does not show {0} in a form that can be written back")]
+    NotShown(&'static str),
     /// The user has another address than link.match asks for.
     #[error(
         "the user signs in with another address than the contact had before, and link.match asks for that one"
@@ -74,6 +83,9 @@ impl Withheld {
         match self {
             Self::Ambiguous | Self::NotPrevious => DeadLetterReason::SignInAmbiguous,
             Self::LinkAndAddress => DeadLetterReason::LinkAndAddressTogether,
+            Self::Unclear(_) => DeadLetterReason::ColumnMissing,
+            Self::Full(_) => DeadLetterReason::ValueInvalid,
+            Self::NotShown(_) => DeadLetterReason::GraphRefused,
             Self::OtherContact | Self::SeveralContacts => DeadLetterReason::UserOfAnotherContact,
             Self::UserType | Self::NotLocal => DeadLetterReason::UserNotAllowed,
         }
@@ -83,6 +95,12 @@ impl Withheld {
     #[must_use]
     pub const fn remedy(self) -> &'static str {
         match self {
+            Self::Unclear(_) => {
+                "register a pre image with the column, which tells what stood there before, and correct \
+                 this user by hand"
+            }
+            Self::Full(_) => "remove elements of the user that nobody needs, then replay the message",
+            Self::NotShown(_) => "look at the user in Graph, and report a fault in contactsync",
             Self::Ambiguous => "register a pre image with the e-mail column, and correct this user by hand",
             Self::LinkAndAddress => {
                 "the rest was written; if contact and user are the same person, contactsync apply --overrule moves the \
@@ -126,6 +144,7 @@ impl Terms {
             && !person
                 .identities
                 .iter()
+                .flatten()
                 .any(|identity| is_local(identity) && identity.issuer.eq_ignore_ascii_case(issuer))
         {
             return Err(Withheld::NotLocal);
@@ -207,14 +226,11 @@ mod tests {
 
     #[test]
     fn a_user_must_be_of_the_kind_and_of_the_issuer_that_are_asked_for() {
-        let identity = |sign_in_type: &str, issuer: &str| ObjectIdentity {
-            sign_in_type: sign_in_type.into(),
-            issuer: issuer.into(),
-            issuer_assigned_id: "ada@example.com".into(),
-        };
+        let identity =
+            |sign_in_type: &str, issuer: &str| ObjectIdentity::new(sign_in_type, issuer, "ada@example.com");
         let of = |user_type: Option<&str>, identities: &[ObjectIdentity]| Person {
             user_type: user_type.map(Into::into),
-            identities: identities.to_vec(),
+            identities: Some(identities.to_vec()),
             owner: None,
         };
         let kind = Terms { user_type: Some("Member".into()), ..Terms::default() };

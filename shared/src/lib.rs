@@ -15,6 +15,7 @@ pub mod lanes;
 pub mod lease;
 
 pub mod reconcile;
+pub mod second_look;
 
 pub mod gate;
 pub mod outcome;
@@ -25,6 +26,7 @@ pub mod change;
 pub mod class;
 pub mod identities;
 pub mod ids;
+pub mod lists;
 pub mod lww_register;
 pub mod mapping;
 pub mod mark;

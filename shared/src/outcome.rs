@@ -49,13 +49,14 @@ impl Outcome {
     /// and losing one is not.
     pub(crate) const fn gravity(&self) -> u8 {
         match self {
-            Self::Stale | Self::Unchanged(_) | Self::Copied => 0,
-            Self::Applied => 1,
-            Self::DeadLettered(_) => 2,
-            Self::Released => 3,
+            Self::Stale | Self::Copied => 0,
+            Self::Unchanged(_) => 1,
+            Self::Applied => 2,
+            Self::DeadLettered(_) => 3,
+            Self::Released => 4,
             // A message that was set aside must not come back at once, and be the first again, because another change of
             // it was given back.
-            Self::Returned(_) => 4,
+            Self::Returned(_) => 5,
         }
     }
 }

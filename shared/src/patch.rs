@@ -4,7 +4,7 @@ use crate::{
     ids::{ContactId, UserId},
     lww_register::Stamp,
     priority::Priority,
-    property::{Property, PropertyKind},
+    property::Property,
 };
 
 /// The value a property shall have. Absolute, so that writing it twice is harmless.
@@ -14,8 +14,10 @@ pub enum PropertyValue {
     Clear,
     /// A text.
     Text(Box<str>),
-    /// A collection with this one element.
-    Single(Box<str>),
+    /// One element of a collection, the contact's own; what else is in it stays.
+    Element(Box<ListElement>),
+    /// A whole collection: what was read of a user, or what is written to him.
+    List(Box<[Box<str>]>),
     /// Yes or no.
     Bool(bool),
     /// A whole number.
@@ -24,9 +26,81 @@ pub enum PropertyValue {
     SignIn(Box<SignIn>),
 }
 
+impl PropertyValue {
+    /// The one text that is asked for, if it is one.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Element(wanted) => wanted.text.as_deref(),
+            Self::SignIn(wanted) => Some(&wanted.address),
+            Self::Clear | Self::List(_) | Self::Bool(_) => None,
+        }
+    }
+
+    /// Whether the same is asked for, whatever gives way to it.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::SignIn(one), Self::SignIn(other)) => one.address.eq_ignore_ascii_case(&other.address),
+            (Self::Element(one), Self::Element(other)) => one.text == other.text,
+            (one, other) => one == other,
+        }
+    }
+}
+
 impl From<SignIn> for PropertyValue {
     fn from(wanted: SignIn) -> Self {
         Self::SignIn(Box::new(wanted))
+    }
+}
+
+impl From<ListElement> for PropertyValue {
+    fn from(wanted: ListElement) -> Self {
+        Self::Element(Box::new(wanted))
+    }
+}
+
+/// The contact's element of a list, such as its address in `otherMails`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListElement {
+    /// The new text; `None` to take the contact's element out.
+    pub text: Option<Box<str>>,
+    /// What the contact had before: it says which element gives way.
+    pub previous: Previous,
+    /// What it had before that, the newest first, as far as this replica knows. A look at the user can lag behind, and
+    /// of merged changes only the newest is written.
+    pub earlier: Box<[Box<str>]>,
+    /// The contact that asks for it.
+    pub contact: Option<ContactId>,
+}
+
+/// The text that a contact had before a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Previous {
+    /// The message does not tell.
+    #[default]
+    Unknown,
+    /// It had none.
+    Empty,
+    /// This one.
+    Was(Box<str>),
+}
+
+impl ListElement {
+    /// An element with this text, in the place of whatever the contact had before.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self { text: Some(text.into()), ..Self::default() }
+    }
+
+    /// Texts that give way to the new one, the most likely first.
+    pub fn giving_way(&self) -> impl Iterator<Item = &str> {
+        let previous = match &self.previous {
+            Previous::Was(text) => Some(&**text),
+            Previous::Unknown | Previous::Empty => None,
+        };
+        previous.into_iter().chain(self.earlier.iter().map(|text| &**text))
     }
 }
 
@@ -37,6 +111,9 @@ pub struct SignIn {
     pub address: Box<str>,
     /// The address before, if a pre image tells: it says which of several to change.
     pub previous: Option<Box<str>>,
+    /// Addresses before that, the newest first, as far as this replica knows: a look at the user can lag behind, and of
+    /// merged changes only the newest is written.
+    pub earlier: Box<[Box<str>]>,
     /// From where it may be moved.
     pub from: MovesFrom,
     /// The contact that asks for it.
@@ -77,7 +154,13 @@ impl SignIn {
     /// A move to this address, from wherever.
     #[must_use]
     pub fn to(address: &str) -> Self {
-        Self { address: address.into(), previous: None, from: MovesFrom::Any, contact: None }
+        Self {
+            address: address.into(),
+            previous: None,
+            earlier: Box::default(),
+            from: MovesFrom::Any,
+            contact: None,
+        }
     }
 }
 
@@ -119,14 +202,16 @@ impl UserPatch {
         })
     }
 
-    /// The parts that are decided apart: an address that may not be moved from anywhere must not keep the rest from
-    /// being written. With it goes whatever else would be given that address, or is an address too.
+    /// The parts that are decided apart, the addresses last: an address that may not be moved, or that somebody else
+    /// has, must not keep the rest from being written. With it goes whatever else would be given that address.
     pub fn parted(self) -> impl Iterator<Item = Self> {
-        let bound = self.sign_in().filter(|wanted| wanted.from != MovesFrom::Any);
-        let (addresses, rest): (Vec<_>, Vec<_>) = match bound.map(|wanted| wanted.address.clone()) {
-            Some(address) => self.0.into_iter().partition(|entry| is_address(entry, &address)),
-            None => (Vec::new(), self.0),
+        let found = self.0.iter().filter(|(property, _)| property.holds_addresses());
+        let given: Vec<Box<str>> = found.filter_map(|(_, value)| value.text().map(Into::into)).collect();
+        let is_address = |(property, value): &(Property, PropertyValue)| {
+            let given = |text: &str| given.iter().any(|address| address.eq_ignore_ascii_case(text));
+            property.holds_addresses() || value.text().is_some_and(given)
         };
+        let (addresses, rest): (Vec<_>, Vec<_>) = self.0.into_iter().partition(is_address);
         [rest, addresses].into_iter().filter(|part| !part.is_empty()).map(Self)
     }
 
@@ -135,17 +220,6 @@ impl UserPatch {
     pub fn get(&self, property: &Property) -> Option<&PropertyValue> {
         self.0.iter().find(|(known, _)| known == property).map(|(_, value)| value)
     }
-}
-
-/// Whether an entry is about an address, or gives another property this one.
-fn is_address((property, value): &(Property, PropertyValue), address: &str) -> bool {
-    let kind = property.rules().kind;
-    let is_kind = matches!(
-        kind,
-        PropertyKind::SignIn | PropertyKind::Address { .. } | PropertyKind::List { addresses: true, .. }
-    );
-    is_kind
-        || matches!(value, PropertyValue::Text(text) | PropertyValue::Single(text) if text.eq_ignore_ascii_case(address))
 }
 
 impl IntoIterator for UserPatch {

@@ -40,10 +40,12 @@ pub enum PropertyKind {
         /// Longest address.
         max: usize,
     },
-    /// A list of at most `items` texts; ours always has one element or none.
+    /// A list of at most `most` texts of at most `max` characters, one of which is the contact's.
     List {
         /// Longest element.
         max: usize,
+        /// Most elements.
+        most: usize,
         /// Whether the elements are SMTP addresses.
         addresses: bool,
     },
@@ -98,7 +100,10 @@ const fn text(max: usize) -> Rules {
 /// Every property that can be mapped, but for extensions.
 const CATALOGUE: [(&str, Rules); 36] = [
     ("accountEnabled", Rules { kind: PropertyKind::Bool, clearable: false }),
-    ("businessPhones", Rules { kind: PropertyKind::List { max: 64, addresses: false }, clearable: true }),
+    (
+        "businessPhones",
+        Rules { kind: PropertyKind::List { max: 64, most: 1, addresses: false }, clearable: true },
+    ),
     ("city", text(128)),
     ("companyName", text(64)),
     ("country", text(128)),
@@ -126,7 +131,10 @@ const CATALOGUE: [(&str, Rules); 36] = [
     ("mail", Rules { kind: PropertyKind::Address { max: 254 }, clearable: false }),
     ("mobilePhone", text(64)),
     ("officeLocation", text(128)),
-    ("otherMails", Rules { kind: PropertyKind::List { max: 250, addresses: true }, clearable: true }),
+    (
+        "otherMails",
+        Rules { kind: PropertyKind::List { max: 250, most: 250, addresses: true }, clearable: true },
+    ),
     ("postalCode", text(40)),
     ("preferredLanguage", Rules { kind: PropertyKind::Culture, clearable: true }),
     (Property::SIGN_IN, Rules { kind: PropertyKind::SignIn, clearable: false }),
@@ -177,6 +185,15 @@ impl Property {
             Name::Known(index) => CATALOGUE[usize::from(*index)].1,
             Name::Extension(_) => EXTENSION,
         }
+    }
+
+    /// Whether it holds e-mail addresses.
+    #[must_use]
+    pub fn holds_addresses(&self) -> bool {
+        matches!(
+            self.rules().kind,
+            PropertyKind::SignIn | PropertyKind::Address { .. } | PropertyKind::List { addresses: true, .. }
+        )
     }
 
     /// Names of all properties that are not extensions, for help and suggestions.

@@ -1,11 +1,12 @@
-//! What is left to write when a user has been looked at first: with the guard on, for a sign-in address, or
-//! when only differences are written.
+//! What is left to write when a user has been looked at first: with the guard on, for a sign-in address, for an element
+//! of a list, or when only differences are written.
 
 use crate::{
     admission::{Person, Terms, Withheld},
-    identities::{self, Edit, ObjectIdentity},
+    identities::{self, Edit, ObjectIdentity, Owner},
+    lists::{self, ListEdit},
     mark::Mark,
-    patch::{MovesFrom, PatchEntry, PropertyValue, SignIn, UserWrite},
+    patch::{ListElement, MovesFrom, PatchEntry, PropertyValue, SignIn, UserWrite},
     property::{Property, PropertyKind},
 };
 
@@ -49,6 +50,8 @@ pub struct Reconciled {
     pub body: Option<Body>,
     /// Properties for which the mark shows a newer version than ours.
     pub superseded: Vec<Property>,
+    /// Properties that the user has as they shall be, or that he cannot have.
+    pub unchanged: Vec<Property>,
     /// Whether the mark shows that the row versions of the organization went back: its database was restored.
     pub went_back: bool,
 }
@@ -59,17 +62,39 @@ impl Body {
     }
 }
 
+impl Current {
+    /// What was shown of a property.
+    pub(crate) fn shown(&self, property: &Property) -> Option<&PropertyValue> {
+        self.values.iter().find(|(known, _)| known == property).map(|(_, value)| value)
+    }
+
+    /// Whether he is a guest.
+    #[must_use]
+    pub fn is_guest(&self) -> bool {
+        self.person.user_type.as_ref().is_some_and(|kind| kind.eq_ignore_ascii_case("Guest"))
+    }
+}
+
 impl ReadPolicy {
     /// Whether this write needs a look at the user.
     #[must_use]
     pub fn is_needed(&self, write: &UserWrite) -> bool {
         let own = self.guard.is_some() || self.diff || self.terms.need_a_look();
-        own || write.entries.iter().any(|entry| is_sign_in(&entry.property))
+        own || write.entries.iter().any(|entry| is_sign_in(&entry.property) || is_list(&entry.property))
     }
 }
 
 fn is_sign_in(property: &Property) -> bool {
     property.rules().kind == PropertyKind::SignIn
+}
+
+/// Whether one element of it is the contact's, so that the others must be read to be kept.
+fn is_list(property: &Property) -> bool {
+    matches!(property.rules().kind, PropertyKind::List { .. })
+}
+
+fn list_name(property: &Property) -> &'static str {
+    Property::names().find(|name| *name == property.name()).unwrap_or("the list")
 }
 
 /// The body of a write without a look at the user.
@@ -83,44 +108,21 @@ pub fn blind(write: &UserWrite) -> Body {
 /// What is left of a write for a user who looks like this.
 pub fn reconcile(write: &UserWrite, current: &Current, reading: &ReadPolicy) -> Result<Reconciled, Withheld> {
     let claim = reading.terms.admit(&write.contacts, &current.person)?;
-    let mut mark = Mark::read(current.mark.as_deref().unwrap_or_default());
-    let (mut body, mut superseded) = (Body::default(), Vec::new());
-    let (seen, mut must_mark, mut went_back) = (mark.clone(), false, false);
+    let seen = Mark::read(current.mark.as_deref().unwrap_or_default());
+    let mut left = Left { mark: seen.clone(), ..Left::default() };
     for entry in &write.entries {
         let version = entry.stamp.version;
         if reading.guard.is_some() {
-            if mark.is_newer(&entry.property, &version) {
-                superseded.push(entry.property.clone());
+            if left.mark.is_newer(&entry.property, &version) {
+                left.superseded.push(entry.property.clone());
                 continue;
             }
-            went_back |= seen.went_back(&entry.property, &version);
-            mark.note(&entry.property, version);
+            left.went_back |= seen.went_back(&entry.property, &version);
+            left.mark.note(&entry.property, version);
         }
-        match &entry.value {
-            PropertyValue::SignIn(wanted) => {
-                let (principal, written) = (current.principal_name.as_deref(), last_of(write, wanted));
-                match identities::edit(&current.person.identities, wanted, written, principal) {
-                    Edit::Unchanged => {}
-                    // What this replica wrote after what it now reads has not come through yet.
-                    Edit::Present(list) if !is_last(write, &entry.property, &entry.value) => {
-                        body.identities = Some(list);
-                    }
-                    // Nothing to write but the version: without it, an older address that arrives late would
-                    // not be known to be older.
-                    Edit::Present(_) => must_mark = !reading.diff,
-                    Edit::Replace(list) => body.identities = Some(list),
-                    Edit::Ambiguous => return Err(Withheld::Ambiguous),
-                    Edit::Bound if wanted.from == MovesFrom::Nowhere => return Err(Withheld::LinkAndAddress),
-                    Edit::Bound => return Err(Withheld::NotPrevious),
-                }
-            }
-            value
-                if reading.diff
-                    && has(current, &entry.property, value)
-                    && is_last(write, &entry.property, value) => {}
-            value => body.properties.push((entry.property.clone(), value.clone())),
-        }
+        left.entry(entry, Look { write, current, reading })?;
     }
+    let Left { mut mark, mut body, superseded, unchanged, must_mark, went_back } = left;
     let writes = (must_mark && mark != seen) || !body.is_empty();
     body.properties.extend(claim.filter(|_| writes));
     if let (true, Some(attribute)) = (writes, &reading.guard) {
@@ -133,7 +135,95 @@ pub fn reconcile(write: &UserWrite, current: &Current, reading: &ReadPolicy) -> 
             body.properties.push((attribute.clone(), PropertyValue::Text(text.into())));
         }
     }
-    Ok(Reconciled { body: (!body.is_empty()).then_some(body), superseded, went_back })
+    Ok(Reconciled { body: (!body.is_empty()).then_some(body), superseded, unchanged, went_back })
+}
+
+/// What is decided by.
+#[derive(Clone, Copy)]
+struct Look<'l> {
+    write: &'l UserWrite,
+    current: &'l Current,
+    reading: &'l ReadPolicy,
+}
+
+/// What is gathered entry by entry.
+#[derive(Default)]
+struct Left {
+    mark: Mark,
+    body: Body,
+    superseded: Vec<Property>,
+    unchanged: Vec<Property>,
+    /// Whether the version is to be written even if no value is.
+    must_mark: bool,
+    went_back: bool,
+}
+
+impl Left {
+    fn entry(&mut self, entry: &PatchEntry, look: Look<'_>) -> Result<(), Withheld> {
+        let Look { write, current, reading } = look;
+        let property = &entry.property;
+        let is_so =
+            |value| reading.diff && current.shown(property) == Some(value) && is_last(write, property, value);
+        match &entry.value {
+            PropertyValue::SignIn(wanted) => return self.sign_in(entry, wanted, look),
+            PropertyValue::Element(wanted) => return self.element(entry, wanted, look),
+            // Nobody says whose element is to be taken out.
+            PropertyValue::Clear if is_list(property) => {
+                return self.element(entry, &ListElement::default(), look);
+            }
+            value if is_so(value) => self.unchanged.push(property.clone()),
+            value => self.body.properties.push((property.clone(), value.clone())),
+        }
+        Ok(())
+    }
+
+    fn sign_in(&mut self, entry: &PatchEntry, wanted: &SignIn, look: Look<'_>) -> Result<(), Withheld> {
+        let Look { write, current, reading } = look;
+        let list = current.person.identities.as_deref().ok_or(Withheld::NotShown("identities"))?;
+        let owner = Owner { principal_name: current.principal_name.as_deref(), is_guest: current.is_guest() };
+        match identities::edit(list, wanted, last_of(write, wanted), owner) {
+            // What this replica wrote after what it now reads has not come through yet.
+            Edit::Present(list) if !is_last(write, &entry.property, &entry.value) => {
+                self.body.identities = Some(list);
+            }
+            Edit::NoAddress | Edit::Present(_) => self.is_there(entry, reading),
+            Edit::Replace(list) => self.body.identities = Some(list),
+            Edit::Ambiguous => return Err(Withheld::Ambiguous),
+            Edit::Bound if wanted.from == MovesFrom::Nowhere => return Err(Withheld::LinkAndAddress),
+            Edit::Bound => return Err(Withheld::NotPrevious),
+        }
+        Ok(())
+    }
+
+    fn element(&mut self, entry: &PatchEntry, wanted: &ListElement, look: Look<'_>) -> Result<(), Withheld> {
+        let Look { write, current, reading } = look;
+        let property = &entry.property;
+        let PropertyKind::List { most, .. } = property.rules().kind else { return Ok(()) };
+        let list = match current.shown(property) {
+            Some(PropertyValue::List(list)) => &**list,
+            Some(PropertyValue::Clear) => &[],
+            _ => return Err(Withheld::NotShown(list_name(property))),
+        };
+        let list = match lists::edit(list, wanted, most) {
+            // What this replica wrote after what it now reads has not come through yet.
+            ListEdit::Unchanged if !is_last(write, property, &entry.value) => list.into(),
+            ListEdit::Unchanged => {
+                self.is_there(entry, reading);
+                return Ok(());
+            }
+            ListEdit::Replace(list) => list.into(),
+            ListEdit::Unclear => return Err(Withheld::Unclear(list_name(property))),
+            ListEdit::Full => return Err(Withheld::Full(list_name(property))),
+        };
+        self.body.properties.push((property.clone(), PropertyValue::List(list)));
+        Ok(())
+    }
+
+    /// Nothing to write but the version: without it, an older value that arrives late would not be known to be older.
+    fn is_there(&mut self, entry: &PatchEntry, reading: &ReadPolicy) {
+        self.must_mark |= !reading.diff;
+        self.unchanged.push(entry.property.clone());
+    }
 }
 
 /// The address that this replica wrote last for the contact that now asks for another.
@@ -148,44 +238,7 @@ fn last_of<'w>(write: &'w UserWrite, wanted: &SignIn) -> Option<&'w str> {
 
 /// Whether this replica has written no other value since: only then is a value that was read to be believed.
 fn is_last(write: &UserWrite, property: &Property, value: &PropertyValue) -> bool {
-    write.known.iter().filter(|known| known.property == *property).all(|known| match (&known.value, value) {
-        (PropertyValue::SignIn(last), PropertyValue::SignIn(wanted)) => {
-            last.address.eq_ignore_ascii_case(&wanted.address)
-        }
-        (last, value) => last == value,
-    })
-}
-
-/// Properties whose written values somebody has undone whose call crossed ours: the mark shows an older version
-/// or none, or it shows ours beside another value. The mark alone does not tell, because a third call that had
-/// looked before can carry our version on over a value that is not ours any more.
-#[must_use]
-pub fn undone(write: &UserWrite, current: &Current) -> Vec<Property> {
-    let mark = Mark::read(current.mark.as_deref().unwrap_or_default());
-    let lost = write.entries.iter().filter(|entry| {
-        let (property, version) = (&entry.property, &entry.stamp.version);
-        !mark.is_newer(property, version) && (!mark.covers(property, version) || differs(current, entry))
-    });
-    lost.map(|entry| entry.property.clone()).collect()
-}
-
-/// Whether the user shows another value. What cannot be seen does not count as different.
-fn differs(current: &Current, entry: &PatchEntry) -> bool {
-    if let PropertyValue::SignIn(wanted) = &entry.value {
-        let has =
-            |identity: &ObjectIdentity| identity.issuer_assigned_id.eq_ignore_ascii_case(&wanted.address);
-        let emails = current
-            .person
-            .identities
-            .iter()
-            .filter(|identity| identity.sign_in_type.starts_with("emailAddress"));
-        return emails.clone().next().is_some() && !emails.clone().any(has);
-    }
-    current.values.iter().any(|(property, value)| *property == entry.property && *value != entry.value)
-}
-
-fn has(current: &Current, property: &Property, value: &PropertyValue) -> bool {
-    current.values.iter().any(|(known, found)| known == property && found == value)
+    write.known.iter().filter(|known| known.property == *property).all(|known| known.value.is_like(value))
 }
 
 #[cfg(test)]
@@ -197,7 +250,7 @@ mod tests {
     use crate::{
         ids::{ContactId, SequenceNumber, UserId},
         lww_register::Stamp,
-        patch::PatchEntry,
+        patch::Previous,
         priority::Priority,
         version::Version,
     };
@@ -206,7 +259,7 @@ mod tests {
     const EVE: ContactId = ContactId(Uuid::from_u128(0xe7e));
 
     fn showing(identities: Vec<ObjectIdentity>) -> Current {
-        Current { person: Person { identities, ..Person::default() }, ..Current::default() }
+        Current { person: Person { identities: Some(identities), ..Person::default() }, ..Current::default() }
     }
 
     fn property(name: &str) -> Property {
@@ -287,11 +340,7 @@ mod tests {
     #[test]
     fn an_address_that_is_there_already_is_marked_so_that_an_older_one_stays_out() {
         let address = |text: &str| PropertyValue::from(SignIn::to(text));
-        let identity = ObjectIdentity {
-            sign_in_type: "emailAddress".into(),
-            issuer: "contoso.onmicrosoft.com".into(),
-            issuer_assigned_id: "new@example.com".into(),
-        };
+        let identity = ObjectIdentity::new("emailAddress", "contoso.onmicrosoft.com", "new@example.com");
         let there = showing(vec![identity]);
         let same = write(20, &[(Property::SIGN_IN, address("new@example.com"))]);
         let marked = reconcile(&same, &there, &guarded()).expect("clear");
@@ -329,11 +378,7 @@ mod tests {
     fn a_sign_in_address_becomes_the_whole_list_beside_the_other_properties() {
         let address = PropertyValue::from(SignIn::to("new@example.com"));
         let wanted = write(1, &[("givenName", text("Ada")), (Property::SIGN_IN, address)]);
-        let old = ObjectIdentity {
-            sign_in_type: "emailAddress".into(),
-            issuer: "contoso.onmicrosoft.com".into(),
-            issuer_assigned_id: "old@example.com".into(),
-        };
+        let old = ObjectIdentity::new("emailAddress", "contoso.onmicrosoft.com", "old@example.com");
         let current = showing(vec![old.clone()]);
         let body =
             reconcile(&wanted, &current, &ReadPolicy::default()).expect("clear").body.expect("a write");
@@ -348,11 +393,7 @@ mod tests {
 
     #[test]
     fn an_address_that_may_not_be_moved_is_not_and_what_was_written_for_the_contact_last_counts_as_its_own() {
-        let old = ObjectIdentity {
-            sign_in_type: "emailAddress".into(),
-            issuer: "contoso.onmicrosoft.com".into(),
-            issuer_assigned_id: "old@example.com".into(),
-        };
+        let old = ObjectIdentity::new("emailAddress", "contoso.onmicrosoft.com", "old@example.com");
         let current = showing(vec![old]);
         let address = |text: &str, from: MovesFrom, contact: ContactId| {
             PropertyValue::from(SignIn { from, contact: Some(contact), ..SignIn::to(text) })
@@ -389,5 +430,69 @@ mod tests {
             ..Current::default()
         };
         assert_eq!(reconcile(&wanted, &owned, &reading), Err(Withheld::OtherContact));
+    }
+
+    fn list(texts: &[&str]) -> PropertyValue {
+        PropertyValue::List(texts.iter().map(|text| (*text).into()).collect())
+    }
+
+    fn element(text: &str, previous: &str) -> PropertyValue {
+        ListElement { previous: Previous::Was(previous.into()), ..ListElement::of(text) }.into()
+    }
+
+    fn with_list(texts: &[&str]) -> Current {
+        Current { values: vec![(property("otherMails"), list(texts))], ..Current::default() }
+    }
+
+    #[test]
+    fn one_element_of_a_list_is_changed_and_the_whole_list_is_written() {
+        let reading = ReadPolicy::default();
+        let moved = write(20, &[("otherMails", element("new@b.c", "old@b.c"))]);
+        assert!(reading.is_needed(&moved), "it has to be read to be kept");
+        let has = with_list(&["x@y.z", "old@b.c"]);
+        let body = reconcile(&moved, &has, &reading).expect("clear").body.expect("a write");
+        assert_eq!(body.properties, [(property("otherMails"), list(&["x@y.z", "new@b.c"]))]);
+
+        let there = with_list(&["New@b.c"]);
+        let same = reconcile(&moved, &there, &reading).expect("clear");
+        assert_eq!((same.body, same.unchanged), (None, vec![property("otherMails")]));
+        // Our last write has not come through yet: it must be undone.
+        let mut back = moved.clone();
+        back.known = write(10, &[("otherMails", element("other@b.c", "new@b.c"))]).entries;
+        let body = reconcile(&back, &there, &reading).expect("clear").body.expect("a write");
+        assert_eq!(body.properties, [(property("otherMails"), list(&["New@b.c"]))]);
+    }
+
+    #[test]
+    fn what_is_there_already_is_marked_so_that_an_older_one_stays_out() {
+        let moved = write(20, &[("otherMails", element("new@b.c", "old@b.c"))]);
+        let marked = reconcile(&moved, &with_list(&["new@b.c"]), &guarded()).expect("clear");
+        assert_eq!(marked.unchanged, [property("otherMails")]);
+        let current = Current { mark: after(&marked).mark, ..with_list(&["new@b.c"]) };
+        let older = write(10, &[("otherMails", element("old@b.c", "older@b.c"))]);
+        assert_eq!(
+            reconcile(&older, &current, &guarded()).expect("clear").superseded,
+            [property("otherMails")]
+        );
+    }
+
+    #[test]
+    fn a_list_that_is_not_shown_or_not_clear_or_full_is_not_written() {
+        let ask = |value: PropertyValue, current: &Current| {
+            reconcile(&write(20, &[("otherMails", value)]), current, &ReadPolicy::default())
+                .map(|left| left.body)
+        };
+        let new = || PropertyValue::from(ListElement::of("new@b.c"));
+        assert_eq!(ask(new(), &Current::default()), Err(Withheld::NotShown("otherMails")));
+        let full: Vec<String> = (0..250).map(|n| format!("{n}@b.c")).collect();
+        let full: Vec<&str> = full.iter().map(String::as_str).collect();
+        assert_eq!(ask(new(), &with_list(&full)), Err(Withheld::Full("otherMails")));
+        let emptied = || PropertyValue::from(ListElement::default());
+        assert_eq!(ask(emptied(), &with_list(&["x@y.z"])), Err(Withheld::Unclear("otherMails")));
+        assert_eq!(ask(PropertyValue::Clear, &with_list(&["x@y.z"])), Err(Withheld::Unclear("otherMails")));
+        assert_eq!(ask(emptied(), &with_list(&[])), Ok(None));
+        let sign_in = write(20, &[(Property::SIGN_IN, SignIn::to("new@b.c").into())]);
+        let blank = reconcile(&sign_in, &Current::default(), &ReadPolicy::default());
+        assert_eq!(blank, Err(Withheld::NotShown("identities")), "no list is not an empty list");
     }
 }

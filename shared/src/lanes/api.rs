@@ -84,6 +84,8 @@ pub struct Success {
     pub written: bool,
     /// Properties that were left out because the user's mark shows a newer version.
     pub superseded: Vec<Property>,
+    /// Properties that were as they shall be already, or that this user cannot have.
+    pub unchanged: Vec<Property>,
     /// Whether the mark shows that the row versions of the organization went back.
     pub went_back: bool,
     /// Whether Graph hinted that a limit is near.

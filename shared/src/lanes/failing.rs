@@ -70,7 +70,14 @@ impl<T> Lanes<T> {
             }
             Class::Permanent => {
                 self.gate.answered(now);
-                self.refused(user, &failure.dead_letter, now)
+                if self.take_apart(user, now) {
+                    return Vec::new();
+                }
+                // An address that somebody else has may be his no more when his own change has been written.
+                if failure.grace.is_some() && !self.is_out_of_grace(user, failure, now) {
+                    return self.try_again(user, now, jitter);
+                }
+                self.dead(user, &failure.dead_letter, now)
             }
         }
     }

@@ -71,6 +71,19 @@ impl<T> Lane<T> {
         self.flying.len()
     }
 
+    /// Messages in the write that is under way; one may have come in parts.
+    pub(super) fn flying_messages(&self) -> usize {
+        let mut arrivals: Vec<_> = self.flying.iter().map(|work| work.stamp.arrival).collect();
+        arrivals.sort_unstable();
+        arrivals.dedup();
+        arrivals.len()
+    }
+
+    /// Whether what came last is another part of the same message.
+    pub(super) fn is_part(&self, work: &Work<T>) -> bool {
+        self.waiting.last().is_some_and(|last| last.stamp.arrival == work.stamp.arrival)
+    }
+
     /// The contacts whose changes are in the write that is under way, each once.
     pub(super) fn contacts(&self) -> Vec<ContactId> {
         let mut contacts: Vec<_> = self.flying.iter().map(|work| work.contact).collect();
@@ -133,6 +146,7 @@ impl<T> Lane<T> {
                 entries.push(entry.clone());
             }
         }
+        self.pending.tell_earlier(&mut entries);
         self.airborne = !entries.is_empty();
         self.properties.clear();
         self.properties.extend(entries.iter().map(|entry| entry.property.clone()));

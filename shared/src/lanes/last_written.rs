@@ -10,27 +10,66 @@ use lru::LruCache;
 
 use super::Work;
 use crate::{
-    ids::{IdState, UserId},
+    ids::{ContactId, IdState, UserId},
     lww_register::{LwwRegister, Stamp},
-    patch::{PatchEntry, PropertyValue, UserPatch},
+    patch::{MovesFrom, PatchEntry, Previous, PropertyValue, UserPatch},
     property::Property,
 };
 
 /// The newest value of each property of one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Known(Vec<(Property, LwwRegister<PropertyValue>)>);
+pub(super) struct Known {
+    values: Vec<(Property, LwwRegister<PropertyValue>)>,
+    /// Addresses and elements of lists that contacts had or have, the newest last.
+    had: Vec<Had>,
+}
+
+/// A text that a contact had in a property, written or to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Had {
+    property: Property,
+    contact: ContactId,
+    text: Box<str>,
+}
+
+/// How many such texts are remembered of a user: more than there are changes in the seconds by which a look lags behind.
+const REMEMBERED: usize = 16;
 
 impl Known {
     /// Takes a change in.
     pub(super) fn add(&mut self, stamp: Stamp, patch: &UserPatch) {
         for (property, value) in patch.iter() {
             self.register(property).set(stamp, value.clone());
+            let is_newest = self.newest(property).is_some_and(|(newest, _)| *newest == stamp);
+            for (index, had) in had(property, value).enumerate() {
+                // What comes late was there before what is known.
+                let place = if is_newest { self.had.len() } else { index };
+                self.had.retain(|known| *known != had);
+                self.had.insert(place.min(self.had.len()), had);
+            }
+        }
+        self.had.drain(..self.had.len().saturating_sub(REMEMBERED));
+    }
+
+    /// Tells each address and element what its contact had before, the newest first.
+    pub(super) fn tell_earlier(&self, entries: &mut [PatchEntry]) {
+        for PatchEntry { property, value, .. } in entries {
+            let of = |contact: ContactId| -> Box<[Box<str>]> {
+                let had = self.had.iter().rev();
+                let same = had.filter(|had| had.contact == contact && had.property == *property);
+                same.map(|had| had.text.clone()).collect()
+            };
+            match value {
+                PropertyValue::SignIn(wanted) => wanted.earlier = wanted.contact.map(of).unwrap_or_default(),
+                PropertyValue::Element(wanted) => wanted.earlier = wanted.contact.map(of).unwrap_or_default(),
+                _ => {}
+            }
         }
     }
 
     /// What brings a user from what `before` knew to what is known now; empty if nothing does.
     pub(super) fn since(&self, before: &Self) -> Vec<PatchEntry> {
-        let differing = self.0.iter().filter_map(|(property, register)| {
+        let differing = self.values.iter().filter_map(|(property, register)| {
             let (stamp, value) = register.newest()?;
             let unchanged = before.newest(property) == Some((stamp, value));
             (!unchanged).then(|| PatchEntry {
@@ -56,16 +95,38 @@ impl Known {
     }
 
     fn newest(&self, property: &Property) -> Option<(&Stamp, &PropertyValue)> {
-        self.0.iter().find(|(known, _)| known == property).and_then(|(_, register)| register.newest())
+        self.values.iter().find(|(known, _)| known == property).and_then(|(_, register)| register.newest())
     }
 
     fn register(&mut self, property: &Property) -> &mut LwwRegister<PropertyValue> {
-        let index = self.0.iter().position(|(known, _)| known == property).unwrap_or_else(|| {
-            self.0.push((property.clone(), LwwRegister::default()));
-            self.0.len() - 1
+        let index = self.values.iter().position(|(known, _)| known == property).unwrap_or_else(|| {
+            self.values.push((property.clone(), LwwRegister::default()));
+            self.values.len() - 1
         });
-        &mut self.0[index].1
+        &mut self.values[index].1
     }
+}
+
+/// What a contact had before and has by this value, in that order.
+fn had(property: &Property, value: &PropertyValue) -> impl Iterator<Item = Had> {
+    let (contact, texts) = match value {
+        // A message that may move no address says nothing about whose it was.
+        PropertyValue::SignIn(wanted) if wanted.from != MovesFrom::Nowhere => {
+            (wanted.contact, [wanted.previous.as_ref(), Some(&wanted.address)])
+        }
+        PropertyValue::Element(wanted) => {
+            let previous = match &wanted.previous {
+                Previous::Was(text) => Some(text),
+                Previous::Unknown | Previous::Empty => None,
+            };
+            (wanted.contact, [previous, wanted.text.as_ref()])
+        }
+        _ => (None, [None, None]),
+    };
+    let texts = texts.into_iter().flatten();
+    contact.into_iter().flat_map(move |contact| {
+        texts.clone().map(move |text| Had { property: property.clone(), contact, text: text.clone() })
+    })
 }
 
 /// The memory of all users.

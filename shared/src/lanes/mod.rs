@@ -37,6 +37,7 @@ use crate::{
     monotonic_time::MonotonicTime,
     outcome::Outcome,
     patch::UserWrite,
+    plan::SkipReason,
     property::Property,
     rate_limiter::RateLimiter,
     step::{Step, earliest},
@@ -160,9 +161,12 @@ impl<T> Lanes<T> {
         let (user, urgency, newness) = (work.user, work.urgency, Newness::from(work.stamp));
         let lane = self.users.entry(user).or_default();
         let queued = lane.is_flying() || lane.has_waiting();
+        let is_part = lane.is_part(&work);
         lane.push(work);
         self.held += 1;
-        self.gathering.arrived(self.gate.rate(), now);
+        if !is_part {
+            self.gathering.arrived(self.gate.rate(), now);
+        }
         if queued {
             self.ready.renew(user, urgency, newness);
         } else {
@@ -270,15 +274,16 @@ impl<T> Lanes<T> {
     ) -> Vec<(Work<T>, Outcome)> {
         self.in_flight = self.in_flight.saturating_sub(1);
         let settled = match result {
-            Ok(Success { written, superseded, went_back, near_limit }) => {
+            Ok(Success { written, superseded, unchanged, went_back, near_limit }) => {
+                let left_out: Vec<_> = superseded.iter().chain(&unchanged).cloned().collect();
                 self.went_back += u64::from(went_back);
                 if written {
                     self.gate.written(now);
-                    self.accepted(user, &superseded);
+                    self.accepted(user, &left_out);
                 } else {
                     self.gate.spared(now);
                 }
-                let settled = self.landed(user, &superseded, now);
+                let settled = self.landed(user, &superseded, &left_out, now);
                 if near_limit {
                     self.gate.near_limit(now);
                 }
@@ -389,7 +394,7 @@ impl<T> Lanes<T> {
             self.in_flight += 1;
             let (known, urgency, contacts) = (known.entries(), lane.flying_urgency(), lane.contacts());
             let write = UserWrite { user, entries, known, urgency, contacts };
-            return Some(Action::Write { write, changes: lane.flying_len() });
+            return Some(Action::Write { write, changes: lane.flying_messages() });
         }
         self.gate.unused();
         let mut stale = lane.landed().into_iter().map(|work| (work, Outcome::Stale)).collect();
@@ -404,6 +409,7 @@ impl<T> Lanes<T> {
         &mut self,
         user: UserId,
         superseded: &[Property],
+        left_out: &[Property],
         now: MonotonicTime,
     ) -> Vec<(Work<T>, Outcome)> {
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
@@ -416,14 +422,20 @@ impl<T> Lanes<T> {
         let settled: Vec<_> = landed
             .into_iter()
             .map(|work| {
-                let held = known.holds(work.stamp, &work.patch, superseded);
-                let outcome = if held { Outcome::Applied } else { Outcome::Stale };
+                let outcome = if known.holds(work.stamp, &work.patch, left_out) {
+                    Outcome::Applied
+                } else if known.holds(work.stamp, &work.patch, superseded) {
+                    Outcome::Unchanged(SkipReason::AlreadyThere)
+                } else {
+                    Outcome::Stale
+                };
                 (work, outcome)
             })
             .collect();
         self.applied.put(user, known);
         self.rest(user);
-        let written = settled.iter().any(|(_, outcome)| *outcome == Outcome::Applied);
+        // Also what was there already may be undone by a call that is still on its way.
+        let written = settled.iter().any(|(_, outcome)| *outcome != Outcome::Stale);
         match self.looks_after(user, written, now) {
             Some(after) => {
                 self.unverified.add(user, settled, now + after);

@@ -2,7 +2,7 @@
 
 use super::country;
 use crate::{
-    patch::{PropertyValue, SignIn},
+    patch::{ListElement, PropertyValue, SignIn},
     property::PropertyKind,
     utf16,
 };
@@ -104,12 +104,12 @@ pub(super) fn fit(kind: PropertyKind, text: &str) -> Result<PropertyValue, Inval
             limit(max)?;
             address(text)?;
         }
-        PropertyKind::List { max, addresses } => {
+        PropertyKind::List { max, addresses, .. } => {
             limit(max)?;
             if addresses {
                 address(text)?;
             }
-            return Ok(PropertyValue::Single(text.into()));
+            return Ok(PropertyValue::from(ListElement::of(text)));
         }
         PropertyKind::SignIn => {
             limit(crate::property::LONGEST_SIGN_IN)?;

@@ -127,6 +127,16 @@ impl Mapping {
         Ok(Self::indexed(rows))
     }
 
+    /// The presets with their names in the settings.
+    #[must_use]
+    pub fn presets() -> [(&'static str, Self); 3] {
+        [
+            ("default", Self::preset_default()),
+            ("b2c", Self::preset_b2c()),
+            ("external_id", Self::preset_external_id()),
+        ]
+    }
+
     /// What most portals do: e-mail address, first name and last name.
     #[must_use]
     pub fn preset_default() -> Self {
@@ -138,6 +148,18 @@ impl Mapping {
     #[must_use]
     pub fn preset_b2c() -> Self {
         Self::preset(&[
+            ("emailaddress1", "otherMails", OnNull::Keep),
+            ("emailaddress1", Property::SIGN_IN, OnNull::Keep),
+            ("firstname", "givenName", OnNull::Clear),
+        ])
+    }
+
+    /// For Entra External ID: the address goes everywhere where the directory keeps it, also to the address with which
+    /// the user signs in, by password or by a code.
+    #[must_use]
+    pub fn preset_external_id() -> Self {
+        Self::preset(&[
+            ("emailaddress1", "mail", OnNull::Keep),
             ("emailaddress1", "otherMails", OnNull::Keep),
             ("emailaddress1", Property::SIGN_IN, OnNull::Keep),
             ("firstname", "givenName", OnNull::Clear),

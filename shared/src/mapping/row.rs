@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     change::ColumnValue,
-    patch::PropertyValue,
+    patch::{ListElement, PropertyValue},
     property::{ExtensionType, Property, PropertyKind},
     utf16,
 };
@@ -247,6 +247,10 @@ impl MappingRow {
 
     fn emptied(&self) -> Option<PropertyValue> {
         match &self.on_null {
+            // Of a list only the contact's own is taken out.
+            OnNull::Clear if matches!(self.property.rules().kind, PropertyKind::List { .. }) => {
+                Some(ListElement::default().into())
+            }
             OnNull::Clear => Some(PropertyValue::Clear),
             OnNull::Keep => None,
             // That it fits was checked when the table was made.

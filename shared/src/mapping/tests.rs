@@ -1,7 +1,10 @@
 //! What each conversion and each rule makes of a value.
 
 use super::*;
-use crate::{change::ColumnValue, patch::PropertyValue};
+use crate::{
+    change::ColumnValue,
+    patch::{ListElement, PropertyValue},
+};
 
 fn row(property: &str, on_null: OnNull) -> MappingRow {
     let property = Property::named(property).expect("known");
@@ -46,8 +49,8 @@ fn the_presets_are_valid() {
 fn a_value_in_the_form_of_its_property_is_taken_as_it_is() {
     check("givenName", &text("Zoë"), &Ok(Some(written("Zoë"))));
     check("mail", &text("ada@example.com"), &Ok(Some(written("ada@example.com"))));
-    check("otherMails", &text("ada@example.com"), &Ok(Some(PropertyValue::Single("ada@example.com".into()))));
-    check("businessPhones", &text("+90 212"), &Ok(Some(PropertyValue::Single("+90 212".into()))));
+    check("otherMails", &text("ada@example.com"), &Ok(Some(ListElement::of("ada@example.com").into())));
+    check("businessPhones", &text("+90 212"), &Ok(Some(ListElement::of("+90 212").into())));
     check("accountEnabled", &ColumnValue::Bool(true), &Ok(Some(PropertyValue::Bool(true))));
     check(
         "jobTitle",
@@ -154,10 +157,10 @@ fn the_first_of_several_columns_that_is_not_empty_counts() {
     let columns = |mobile: ColumnValue, work: Option<ColumnValue>| {
         row.value(|name| if name == "mobilephone" { Some(&mobile) } else { work.as_ref() })
     };
-    let single = |text: &str| Ok(Some(PropertyValue::Single(text.into())));
+    let single = |text: &str| Ok(Some(ListElement::of(text).into()));
     assert_eq!(columns(text("1"), None), single("1"), "later columns are not needed then");
     assert_eq!(columns(ColumnValue::Null, Some(text("2"))), single("2"));
-    assert_eq!(columns(ColumnValue::Null, Some(ColumnValue::Null)), Ok(Some(PropertyValue::Clear)));
+    assert_eq!(columns(ColumnValue::Null, Some(ColumnValue::Null)), Ok(Some(ListElement::default().into())));
     assert_eq!(columns(ColumnValue::Null, None), Err(RowError::Missing("telephone1".into())));
 }
 

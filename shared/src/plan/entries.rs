@@ -5,7 +5,7 @@ use crate::{
     change::Change,
     ids::UserId,
     mapping::MappingRow,
-    patch::{MovesFrom, PropertyValue, SignIn, UserPatch},
+    patch::{ListElement, MovesFrom, PropertyValue, SignIn, UserPatch},
     property::Property,
 };
 
@@ -28,6 +28,7 @@ impl Entries {
     pub(super) fn write(self, user: UserId, change: &Change, from: MovesFrom) -> Plan {
         let bound = |value| match value {
             PropertyValue::SignIn(wanted) => SignIn { from, contact: Some(change.contact), ..*wanted }.into(),
+            PropertyValue::Element(wanted) => ListElement { contact: Some(change.contact), ..*wanted }.into(),
             value => value,
         };
         let constants = if self.values.is_empty() { Vec::new() } else { self.constants };

@@ -99,11 +99,7 @@ mod tests {
         let forced = planner.plan_forced(change);
         let Plan::Write { user, patch } = forced.plan else { panic!("no write: {:?}", forced.plan) };
         assert_eq!(user.to_string(), USER);
-        let text = |value: &PropertyValue| match value {
-            PropertyValue::Text(text) | PropertyValue::Single(text) => Some(text.to_string()),
-            PropertyValue::SignIn(wanted) => Some(wanted.address.to_string()),
-            _ => None,
-        };
+        let text = |value: &PropertyValue| value.text().map(str::to_owned);
         let written: Vec<_> = patch.iter().map(|(property, value)| (property.name(), text(value))).collect();
         let expected: Vec<_> =
             expected.iter().map(|(name, value)| (*name, value.map(str::to_owned))).collect();

@@ -34,17 +34,20 @@ pub enum SkipReason {
     RequirementNotMet,
     /// The operation never touches a user (delete, state, owner).
     OperationIgnored,
+    /// The user has these values already.
+    AlreadyThere,
 }
 
 impl SkipReason {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::NotAPortalUser,
         Self::LinkNotInImage,
         Self::NothingMapped,
         Self::SameAsBefore,
         Self::RequirementNotMet,
         Self::OperationIgnored,
+        Self::AlreadyThere,
     ];
 
     /// The same for people.
@@ -65,6 +68,9 @@ impl SkipReason {
                 "what changed is written only if the column that its row requires is true, and it is not"
             }
             Self::OperationIgnored => "this operation never touches a user",
+            Self::AlreadyThere => {
+                "the user has these values already, or nothing that they could be changed in"
+            }
         }
     }
 
@@ -78,6 +84,7 @@ impl SkipReason {
             Self::SameAsBefore => "same-as-before",
             Self::RequirementNotMet => "requirement-not-met",
             Self::OperationIgnored => "operation-ignored",
+            Self::AlreadyThere => "already-there",
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     change::{Change, ColumnValue, Columns, Operation},
     ids::UserId,
     mapping::MappingRow,
-    patch::{MovesFrom, PropertyValue, SignIn},
+    patch::{ListElement, MovesFrom, Previous, PropertyValue, SignIn},
     reason::DeadLetter,
 };
 
@@ -140,15 +140,31 @@ impl Planner {
     }
 }
 
-/// The address before, for a sign-in address: it tells which of several to change.
+/// What stood there before, for a sign-in address and for an element of a list: it tells which of several to change.
 fn with_previous(value: PropertyValue, row: &MappingRow, change: &Change) -> PropertyValue {
-    let PropertyValue::SignIn(wanted) = value else { return value };
-    let before = row.value(|column| change.before.get(column));
-    let previous = match before {
-        Ok(Some(PropertyValue::SignIn(before))) => Some(before.address),
-        _ => None,
-    };
-    SignIn { previous, ..*wanted }.into()
+    let before = || row.value(|column| change.before.get(column));
+    match value {
+        PropertyValue::SignIn(wanted) => {
+            let previous = match before() {
+                Ok(Some(PropertyValue::SignIn(before))) => Some(before.address),
+                _ => None,
+            };
+            SignIn { previous, ..*wanted }.into()
+        }
+        PropertyValue::Element(wanted) => {
+            let previous = match before() {
+                _ if change.operation == Operation::Create => Previous::Empty,
+                Ok(Some(PropertyValue::Element(before))) => {
+                    before.text.map_or(Previous::Empty, Previous::Was)
+                }
+                Ok(_) => Previous::Empty,
+                // What Graph would have refused was never written, but something before it may have been.
+                Err(_) => Previous::Unknown,
+            };
+            ListElement { previous, ..*wanted }.into()
+        }
+        value => value,
+    }
 }
 
 #[cfg(test)]

@@ -93,12 +93,16 @@ mod tests {
                 assert_eq!(user.to_string(), USER);
                 let told = patch.iter().map(|(property, value)| match value {
                     PropertyValue::Clear => format!("{property}=-"),
-                    PropertyValue::Text(text) | PropertyValue::Single(text) => format!("{property}={text}"),
+                    PropertyValue::Text(text) => format!("{property}={text}"),
+                    PropertyValue::Element(wanted) => {
+                        format!("{property}={}", wanted.text.as_deref().unwrap_or_default())
+                    }
                     PropertyValue::SignIn(wanted) => {
                         format!("{property}={} was {:?}", wanted.address, wanted.previous)
                     }
                     PropertyValue::Bool(yes) => format!("{property}={yes}"),
                     PropertyValue::Integer(number) => format!("{property}={number}"),
+                    value => format!("{property}={value:?}"),
                 });
                 told.collect::<Vec<_>>().join(" ")
             }

@@ -6,7 +6,7 @@ use shared::{
     admission::Terms,
     ids::{ContactId, SequenceNumber, UserId},
     lww_register::Stamp,
-    patch::{PatchEntry, PropertyValue, SignIn, UserWrite},
+    patch::{ListElement, PatchEntry, PropertyValue, SignIn, UserWrite},
     priority::Priority,
     property::Property,
     reconcile::{self, ReadPolicy},
@@ -77,7 +77,7 @@ fn write() -> UserWrite {
     let values = [
         ("mail", PropertyValue::Text("a@b.c".into())),
         ("surname", PropertyValue::Clear),
-        ("otherMails", PropertyValue::Single("a@b.c".into())),
+        ("otherMails", ListElement::of("a@b.c").into()),
         ("signInEmail", address.into()),
     ];
     let entry = |(name, value): (&str, PropertyValue)| {

@@ -7,6 +7,7 @@ mod fit;
 mod monitoring;
 
 mod names;
+mod presets;
 
 use std::{fs, path::Path};
 

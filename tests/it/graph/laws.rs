@@ -15,7 +15,7 @@ use shared::{
     lww_register::Stamp,
     mapping::Mapping,
     monotonic_time::MonotonicTime,
-    patch::{PropertyValue, SignIn, UserPatch, UserWrite},
+    patch::{ListElement, PropertyValue, SignIn, UserPatch, UserWrite},
     plan::{Plan, Planner, SkipReason},
     priority::Priority,
     property::Property,
@@ -26,7 +26,11 @@ use shared::{
 };
 use uuid::Uuid;
 
-const PROPERTIES: [&str; 4] = ["givenName", "mail", "surname", Property::SIGN_IN];
+const LIST: &str = "otherMails";
+const PROPERTIES: [&str; 5] = ["givenName", "mail", "surname", Property::SIGN_IN, LIST];
+/// What stands in the list and is nobody's of ours.
+const OTHERS: [&str; 2] = ["x@elsewhere.example", "y@elsewhere.example"];
+const CONTACT: ContactId = ContactId(Uuid::from_u128(1));
 const USER: UserId = UserId(Uuid::from_u128(1));
 
 fn property(name: &str) -> Property {
@@ -43,6 +47,10 @@ type Patch = BTreeMap<usize, u8>;
 fn value(name: &str, value: u8) -> PropertyValue {
     match (name, value) {
         (Property::SIGN_IN, value) => PropertyValue::from(SignIn::to(&format!("v{value}@example.com"))),
+        (LIST, value) => {
+            let text = format!("v{value}@example.com");
+            ListElement { contact: Some(CONTACT), ..ListElement::of(&text) }.into()
+        }
         ("mail", value) => PropertyValue::Text(format!("v{value}@example.com").into()),
         (_, 0) => PropertyValue::Clear,
         (_, value) => PropertyValue::Text(format!("v{value}").into()),
@@ -64,14 +72,12 @@ struct Directory {
 
 impl Default for Directory {
     fn default() -> Self {
-        let identity = |sign_in_type: &str, id: &str| ObjectIdentity {
-            sign_in_type: sign_in_type.into(),
-            issuer: "contoso.onmicrosoft.com".into(),
-            issuer_assigned_id: id.into(),
-        };
+        let identity =
+            |sign_in_type: &str, id: &str| ObjectIdentity::new(sign_in_type, "contoso.onmicrosoft.com", id);
         let local = identity("emailAddress", "start@example.com");
         let principal = identity("userPrincipalName", "1@contoso.onmicrosoft.com");
-        Self { values: BTreeMap::new(), identities: vec![local, principal] }
+        let list = PropertyValue::List(OTHERS.map(Into::into).into());
+        Self { values: BTreeMap::from([(property(LIST), list)]), identities: vec![local, principal] }
     }
 }
 
@@ -81,16 +87,27 @@ impl Directory {
             Some(PropertyValue::Text(text)) => Some(text.clone()),
             _ => None,
         };
-        let person = Person { identities: self.identities.clone(), ..Person::default() };
-        let current = Current { person, mark, ..Current::default() };
-        let Reconciled { body, superseded, went_back } =
+        let person = Person { identities: Some(self.identities.clone()), ..Person::default() };
+        let values = vec![(property(LIST), self.values[&property(LIST)].clone())];
+        let current = Current { person, mark, values, ..Current::default() };
+        let Reconciled { body, superseded, unchanged, went_back } =
             reconcile(write, &current, &reading()).expect("one address is never ambiguous");
         let written = body.is_some();
         if let Some(body) = body {
             self.values.extend(body.properties);
             self.identities = body.identities.unwrap_or_else(|| self.identities.clone());
         }
-        Success { written, superseded, went_back, ..Success::default() }
+        Success { written, superseded, unchanged, went_back, ..Success::default() }
+    }
+
+    /// The list without what is not ours in it, and that apart.
+    fn list(&self) -> (Vec<&str>, Vec<&str>) {
+        match &self.values[&property(LIST)] {
+            PropertyValue::List(list) => {
+                list.iter().map(|text| &**text).partition(|text| !OTHERS.contains(text))
+            }
+            value => panic!("{value:?}"),
+        }
     }
 
     fn shows(&self, name: &str) -> Option<PropertyValue> {
@@ -125,7 +142,7 @@ impl Replica {
         self.lanes.push(
             Work {
                 user: USER,
-                contact: ContactId(Uuid::from_u128(1)),
+                contact: CONTACT,
                 stamp,
                 patch: patch(change),
                 urgency: Priority::Live,
@@ -219,6 +236,13 @@ proptest! {
         for (index, name) in PROPERTIES.iter().enumerate() {
             let newest = history.iter().rev().find_map(|patch| patch.get(&index));
             let expected = newest.map(|chosen| value(name, *chosen));
+            if *name == LIST {
+                let (ours, others) = directory.list();
+                prop_assert_eq!(others, OTHERS);
+                let newest = expected.as_ref().and_then(PropertyValue::text);
+                prop_assert!(newest.is_none_or(|newest| ours.contains(&newest)));
+                continue;
+            }
             prop_assert_eq!(directory.shows(name), expected, "{}", name);
         }
     }
@@ -271,10 +295,7 @@ proptest! {
             let blind = planner.plan(&change(&set, &BTreeMap::new()));
             if let (Plan::Write { patch: with_image, .. }, Plan::Write { patch: without, .. }) = (&plan, &blind) {
                 for (property, value) in with_image.iter() {
-                    let same = match (value, without.get(property)) {
-                        (PropertyValue::SignIn(a), Some(PropertyValue::SignIn(b))) => a.address == b.address,
-                        (value, other) => Some(value) == other,
-                    };
+                    let same = without.get(property).is_some_and(|other| value.is_like(other));
                     prop_assert!(same, "{}", property);
                 }
             }

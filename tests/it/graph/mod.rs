@@ -2,6 +2,7 @@
 //! must never be done to it.
 
 mod access;
+mod addresses;
 mod belief;
 mod conflicts;
 mod failures;

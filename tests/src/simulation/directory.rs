@@ -9,6 +9,7 @@ use shared::{
     patch::{PropertyValue, UserWrite},
     property::Property,
     reconcile::{self, Body, Current, ReadPolicy, Reconciled},
+    second_look,
 };
 
 /// Who writes: a replica and which life of it.
@@ -61,7 +62,7 @@ impl Directory {
             .entries
             .iter()
             .map(|entry| (entry.property.clone(), value(&entry.property).unwrap_or(PropertyValue::Clear)));
-        reconcile::undone(write, &Current { mark, values: values.collect(), ..Current::default() })
+        second_look::undone(write, &Current { mark, values: values.collect(), ..Current::default() })
     }
 
     fn note(&mut self, user: UserId, flight: &Flight, now: MonotonicTime) {
@@ -88,8 +89,8 @@ impl Directory {
 
 /// What will come of this write: the mark decides, as it was when the user was looked at.
 pub(super) fn success(flight: &Flight, reading: &ReadPolicy) -> Success {
-    let Reconciled { body, superseded, went_back } = reconciled(flight, reading);
-    Success { written: body.is_some(), superseded, went_back, ..Success::default() }
+    let Reconciled { body, superseded, unchanged, went_back } = reconciled(flight, reading);
+    Success { written: body.is_some(), superseded, unchanged, went_back, ..Success::default() }
 }
 
 fn reconciled(flight: &Flight, reading: &ReadPolicy) -> Reconciled {

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use shared::reason::DeadLetterReason;
+use shared::{ids::UserId, reason::DeadLetterReason};
 
 /// A refusal, reduced to what may be logged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct GraphRefusal {
     pub target: Option<Box<str>>,
     /// Whether a detail, the code or the text says that a value belongs to another object.
     pub conflict: bool,
+    /// Who has the value that is refused.
+    pub holder: Option<ValueHolder>,
     /// Whether the text is the one known message of overload that comes as a 400.
     pub overload: bool,
     /// Graph's id of the request, for Microsoft's support.
@@ -29,6 +31,23 @@ pub struct GraphRefusal {
     pub retry_after: Option<Duration>,
     /// Type of the body, without parameters.
     pub content_type: Option<Box<str>>,
+}
+
+/// A user who has a value that only one can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValueHolder {
+    /// Who it is.
+    pub user: UserId,
+    /// Whether he was deleted, and can still be restored; `None` if that is not known.
+    pub deleted: Option<bool>,
+}
+
+impl ValueHolder {
+    /// Somebody whom Graph names.
+    #[must_use]
+    pub const fn named(user: UserId) -> Self {
+        Self { user, deleted: None }
+    }
 }
 
 /// What a refusal asks for.

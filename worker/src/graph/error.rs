@@ -10,7 +10,7 @@ use shared::{
     reason::{DeadLetter, DeadLetterReason},
 };
 
-use super::answer::{GraphRefusal, Handling};
+use super::answer::{GraphRefusal, Handling, ValueHolder};
 use crate::{identity, telemetry::labels::PauseCause};
 
 /// A call to Graph failed.
@@ -88,8 +88,10 @@ impl fmt::Display for GraphRefusal {
 pub(crate) struct GracePeriods {
     /// With a user whom Graph does not know yet.
     pub not_found: Duration,
-    /// With a conflict or overload that Graph reports for one write.
+    /// With an overload that Graph reports for one write.
     pub brief: Duration,
+    /// With a value that somebody else has.
+    pub conflict: Duration,
 }
 
 impl Error {
@@ -178,6 +180,7 @@ impl Error {
         match self.handling()? {
             Handling::NotFoundYet => Some(patience.not_found),
             Handling::RetryBriefly => Some(patience.brief),
+            Handling::DeadLetter(DeadLetterReason::IdentityConflict) => Some(patience.conflict),
             _ => None,
         }
     }
@@ -223,7 +226,7 @@ impl Error {
                 "the user was deleted or belongs to another tenant; correct the link of the contact"
             }
             Some(Handling::DeadLetter(DeadLetterReason::IdentityConflict)) => {
-                "the value belongs to another user of the directory; decide which of the two keeps it"
+                return taken(self.answer().and_then(|answer| answer.holder)).into();
             }
             Some(Handling::Denied) => {
                 "the app may not write this user, most likely because it holds an administrator role"
@@ -244,6 +247,25 @@ impl Error {
     }
 }
 
+/// What to do about a value that somebody else has, if nobody knows who.
+const NOBODY_FOUND: &str = "the value belongs to another user of the directory, perhaps to a deleted one, and it could not be \
+                            found out to whom; decide which of the two keeps it, then replay the message";
+
+/// What to do about a value that somebody else has.
+fn taken(holder: Option<ValueHolder>) -> String {
+    match holder {
+        Some(ValueHolder { user, deleted: Some(true) }) => format!(
+            "the value belongs to the deleted user {user}, who keeps it for 30 days; delete that user for good, or \
+             restore and change him, then replay the message"
+        ),
+        Some(ValueHolder { user, .. }) => format!(
+            "the value belongs to user {user}; decide which of the two keeps it, change the other one, then replay \
+             the message"
+        ),
+        None => NOBODY_FOUND.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,8 +282,11 @@ mod tests {
         Error::of(answer, "graph.example")
     }
 
-    const PATIENCE: GracePeriods =
-        GracePeriods { not_found: Duration::from_mins(1), brief: Duration::from_secs(5) };
+    const PATIENCE: GracePeriods = GracePeriods {
+        not_found: Duration::from_mins(1),
+        brief: Duration::from_secs(5),
+        conflict: Duration::from_secs(5),
+    };
 
     fn about(error: &Error) -> Option<About> {
         error.failure(PATIENCE).suspicion.map(|suspicion| suspicion.about)

@@ -1,18 +1,19 @@
 //! JSON as Graph speaks it: the body of a PATCH, a user, and the body of an error.
 
-use std::{borrow::Cow, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize, ser::SerializeMap};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, value::RawValue};
 use shared::{
     admission::Person,
     identities::ObjectIdentity,
+    ids::UserId,
     patch::{PropertyValue, UserWrite},
     property::{Property, PropertyKind},
     reconcile::{Body, Current, ReadPolicy},
 };
 
-use super::answer::GraphRefusal;
+use super::answer::{GraphRefusal, ValueHolder};
 
 /// The body of a PATCH in the form Graph takes.
 pub(super) struct Patch<'a>(pub(super) &'a Body);
@@ -39,7 +40,7 @@ impl Serialize for Patch<'_> {
             map.serialize_entry(NESTED, &Nested(properties))?;
         }
         if let Some(identities) = &self.0.identities {
-            let identities: Vec<_> = identities.iter().map(WireIdentity::from).collect();
+            let identities: Vec<_> = identities.iter().map(WireIdentity).collect();
             map.serialize_entry("identities", &identities)?;
         }
         map.end()
@@ -53,24 +54,45 @@ impl Serialize for Nested<'_> {
     }
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireIdentity<'a> {
-    #[serde(borrow)]
-    sign_in_type: Cow<'a, str>,
-    #[serde(borrow)]
-    issuer: Cow<'a, str>,
-    #[serde(borrow)]
-    issuer_assigned_id: Cow<'a, str>,
+/// An identity with whatever else was read of it.
+struct WireIdentity<'a>(&'a ObjectIdentity);
+
+const SIGN_IN_TYPE: &str = "signInType";
+const ISSUER: &str = "issuer";
+const ID: &str = "issuerAssignedId";
+
+impl Serialize for WireIdentity<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::Error as _;
+
+        let Self(identity) = self;
+        let Some(json) = &identity.json else {
+            let own = [
+                (SIGN_IN_TYPE, &identity.sign_in_type),
+                (ISSUER, &identity.issuer),
+                (ID, &identity.issuer_assigned_id),
+            ];
+            return serializer.collect_map(own);
+        };
+        let read: &RawValue = serde_json::from_str(json).map_err(S::Error::custom)?;
+        if self::identity(read) == **identity {
+            return read.serialize(serializer);
+        }
+        let id = serde_json::value::to_raw_value(&identity.issuer_assigned_id).map_err(S::Error::custom)?;
+        let mut members: BTreeMap<Box<str>, &RawValue> =
+            serde_json::from_str(json).map_err(S::Error::custom)?;
+        members.insert(ID.into(), &id);
+        members.serialize(serializer)
+    }
 }
 
-impl<'a> From<&'a ObjectIdentity> for WireIdentity<'a> {
-    fn from(identity: &'a ObjectIdentity) -> Self {
-        Self {
-            sign_in_type: Cow::Borrowed(&identity.sign_in_type),
-            issuer: Cow::Borrowed(&identity.issuer),
-            issuer_assigned_id: Cow::Borrowed(&identity.issuer_assigned_id),
-        }
+/// An element of `identities` as far as it can be understood.
+fn identity(read: &RawValue) -> ObjectIdentity {
+    let members: BTreeMap<Box<str>, Json> = serde_json::from_str(read.get()).unwrap_or_default();
+    let text = |name: &str| members.get(name).and_then(Json::as_str).unwrap_or_default();
+    ObjectIdentity {
+        json: Some(read.get().into()),
+        ..ObjectIdentity::new(text(SIGN_IN_TYPE), text(ISSUER), text(ID))
     }
 }
 
@@ -80,7 +102,8 @@ pub(super) fn selection(write: &UserWrite, reading: &ReadPolicy) -> String {
     let own = [&reading.guard, &reading.terms.owner];
     for property in write.entries.iter().map(|entry| &entry.property).chain(own.into_iter().flatten()) {
         match property.rules().kind {
-            PropertyKind::SignIn => names.extend(["identities", "userPrincipalName"]),
+            PropertyKind::SignIn => names.extend(["identities", "userPrincipalName", "userType"]),
+            PropertyKind::List { .. } => names.push(property.name()),
             _ if is_nested(property) => names.push(NESTED),
             _ if reading.diff || own.iter().any(|own| own.as_ref() == Some(property)) => {
                 names.push(property.name());
@@ -115,11 +138,7 @@ pub(super) fn current(body: &[u8], write: &UserWrite, reading: &ReadPolicy) -> O
     };
     Some(Current {
         person: Person {
-            identities: user
-                .get("identities")
-                .and_then(Json::as_array)
-                .map(|list| identities(list))
-                .unwrap_or_default(),
+            identities: identities(body),
             user_type: user.get("userType").and_then(Json::as_str).map(Into::into),
             owner: text(&reading.terms.owner),
         },
@@ -134,15 +153,15 @@ fn is_user(object: &serde_json::Map<String, Json>) -> bool {
     object.get("id").is_some_and(Json::is_string)
 }
 
-fn identities(list: &[Json]) -> Vec<ObjectIdentity> {
-    let parsed = list.iter().filter_map(|item| WireIdentity::deserialize(item).ok());
-    parsed
-        .map(|identity| ObjectIdentity {
-            sign_in_type: identity.sign_in_type.into(),
-            issuer: identity.issuer.into(),
-            issuer_assigned_id: identity.issuer_assigned_id.into(),
-        })
-        .collect()
+/// The list of a user, each element with all that is in it; `None` if there is no list.
+fn identities(body: &[u8]) -> Option<Vec<ObjectIdentity>> {
+    #[derive(Deserialize)]
+    struct Listed<'a> {
+        #[serde(borrow)]
+        identities: Vec<&'a RawValue>,
+    }
+    let Listed { identities } = serde_json::from_slice(body).ok()?;
+    Some(identities.into_iter().map(identity).collect())
 }
 
 fn known(value: &Json) -> Option<PropertyValue> {
@@ -150,11 +169,10 @@ fn known(value: &Json) -> Option<PropertyValue> {
         Json::Null => Some(PropertyValue::Clear),
         Json::Bool(yes) => Some(PropertyValue::Bool(*yes)),
         Json::String(text) => Some(PropertyValue::Text(text.as_str().into())),
-        Json::Array(list) => match &list[..] {
-            [] => Some(PropertyValue::Clear),
-            [Json::String(text)] => Some(PropertyValue::Single(text.as_str().into())),
-            _ => None,
-        },
+        Json::Array(list) => {
+            let texts: Option<Vec<Box<str>>> = list.iter().map(|text| Some(text.as_str()?.into())).collect();
+            texts.map(|texts| PropertyValue::List(texts.into()))
+        }
         Json::Number(number) => {
             number.as_i64().and_then(|number| i32::try_from(number).ok()).map(PropertyValue::Integer)
         }
@@ -169,11 +187,13 @@ impl Serialize for Value<'_> {
             (PropertyValue::Clear, PropertyKind::List { .. }) => serializer.collect_seq::<[&str; 0]>([]),
             (PropertyValue::Clear, _) => serializer.serialize_none(),
             (PropertyValue::Text(text), _) => serializer.serialize_str(text),
-            (PropertyValue::Single(text), _) => serializer.collect_seq([text]),
+            (PropertyValue::List(texts), _) => serializer.collect_seq(texts.iter()),
             (PropertyValue::Bool(yes), _) => serializer.serialize_bool(*yes),
             (PropertyValue::Integer(number), _) => serializer.serialize_i32(*number),
-            // Never a property of its own: it has become an element of `identities` by now.
-            (PropertyValue::SignIn(wanted), _) => serializer.serialize_str(&wanted.address),
+            // Never written by themselves: they have become elements of a list by now.
+            (value @ (PropertyValue::SignIn(_) | PropertyValue::Element(_)), _) => {
+                value.text().serialize(serializer)
+            }
         }
     }
 }
@@ -228,10 +248,37 @@ pub(super) fn answer(head: Head<'_>, body: &[u8]) -> GraphRefusal {
             .iter()
             .filter(|detail| detail.code.as_deref() != Some("ConflictingObjects"))
             .find_map(|detail| detail.target.as_deref().and_then(name)),
+        holder: error.details.iter().find_map(holder).map(ValueHolder::named),
         code: error.code.as_deref().and_then(name),
         request_id: request_id.and_then(name),
         retry_after,
     }
+}
+
+/// The user that a conflict is with: `User_` and his object id.
+fn holder(detail: &Detail) -> Option<UserId> {
+    let target = detail.target.as_deref().filter(|_| detail.code.as_deref() == Some("ConflictingObjects"))?;
+    UserId::parse(target.strip_prefix("User_")?)
+}
+
+/// The users of a list, by their ids; `None` if it is no list of Graph's.
+pub(super) fn user_ids(body: &[u8]) -> Option<Vec<UserId>> {
+    #[derive(Deserialize)]
+    struct List {
+        value: Vec<One>,
+    }
+    let List { value } = serde_json::from_slice(body).ok()?;
+    Some(value.iter().filter_map(|one| UserId::parse(&one.id)).collect())
+}
+
+/// The id of one object; `None` if it is no object of Graph's.
+pub(super) fn object_id(body: &[u8]) -> Option<UserId> {
+    serde_json::from_slice(body).ok().and_then(|one: One| UserId::parse(&one.id))
+}
+
+#[derive(Deserialize)]
+struct One {
+    id: Box<str>,
 }
 
 /// Type and subtype, without parameters.
@@ -264,11 +311,7 @@ fn name(text: &str) -> Option<Box<str>> {
 mod tests {
     use jiff::Timestamp;
     use shared::{
-        admission::Terms,
-        ids::{SequenceNumber, UserId},
-        lww_register::Stamp,
-        patch::PatchEntry,
-        priority::Priority,
+        admission::Terms, ids::SequenceNumber, lww_register::Stamp, patch::PatchEntry, priority::Priority,
         version::Version,
     };
     use uuid::Uuid;
@@ -308,8 +351,9 @@ mod tests {
         assert_eq!(selection(&write(&["mail", "surname"]), &diff), "id,mail,surname");
         assert_eq!(
             selection(&write(&["mail", "signInEmail"]), &ReadPolicy::default()),
-            "id,identities,userPrincipalName"
+            "id,identities,userPrincipalName,userType"
         );
+        assert_eq!(selection(&write(&["surname", "otherMails"]), &ReadPolicy::default()), "id,otherMails");
         let terms = Terms {
             owner: Some(named("extensionAttribute14")),
             user_type: Some("Member".into()),
@@ -323,7 +367,7 @@ mod tests {
         );
         assert_eq!(
             selection(&write(&["signInEmail"]), &all),
-            "id,identities,userPrincipalName,onPremisesExtensionAttributes,userType"
+            "id,identities,userPrincipalName,userType,onPremisesExtensionAttributes"
         );
     }
 
@@ -332,14 +376,22 @@ mod tests {
         let user =
             br#"{"id":"1","mail":"a@b.c","surname":null,"otherMails":["x@y.z"],"businessPhones":["1","2"],
             "userPrincipalName":"u@c.d","identities":[{"signInType":"emailAddress","issuer":"c.d",
-            "issuerAssignedId":"a@b.c"},{"odd":1}],
+            "issuerAssignedId":"a@b.c"},{"odd":1.50},null],
             "onPremisesExtensionAttributes":{"extensionAttribute15":"cs1|x"}}"#;
         let reading = ReadPolicy { diff: true, ..guarded() };
         let current = current(user, &write(&["mail", "surname", "otherMails", "businessPhones"]), &reading);
         let current = current.expect("a user");
-        assert_eq!(current.values.len(), 3, "a list of two is not ours");
+        assert_eq!(current.values.len(), 4);
+        let list = |texts: &[&str]| PropertyValue::List(texts.iter().map(|text| (*text).into()).collect());
+        assert_eq!(
+            current.values[2..],
+            [(named("otherMails"), list(&["x@y.z"])), (named("businessPhones"), list(&["1", "2"]))]
+        );
         assert_eq!(current.values[1], (named("surname"), PropertyValue::Clear));
-        assert_eq!(current.person.identities.len(), 1);
+        let identities = current.person.identities.expect("shown");
+        let odd: Vec<_> =
+            identities[1..].iter().map(|one| (&*one.sign_in_type, one.json.as_deref())).collect();
+        assert_eq!(odd, [("", Some("{\"odd\":1.50}")), ("", Some("null"))], "as they were read");
         assert_eq!(current.mark.as_deref(), Some("cs1|x"));
         assert_eq!(current.principal_name.as_deref(), Some("u@c.d"));
     }
@@ -374,20 +426,21 @@ mod tests {
         let mut body = body(&[
             ("givenName", text("Zoë \"Z\"")),
             ("surname", PropertyValue::Clear),
-            ("businessPhones", PropertyValue::Single("1".into())),
+            ("businessPhones", PropertyValue::List(["1".into()].into())),
             ("otherMails", PropertyValue::Clear),
             ("extensionAttribute3", text("x")),
             ("accountEnabled", PropertyValue::Bool(false)),
             (TYPED, PropertyValue::Integer(-7)),
         ]);
-        body.identities = Some(vec![ObjectIdentity {
-            sign_in_type: "emailAddress".into(),
-            issuer: "c.d".into(),
-            issuer_assigned_id: "a@b.c".into(),
-        }]);
+        let read = ObjectIdentity {
+            json: Some(r#"{"extra": {"a":1.50}, "signInType":"emailAddress","issuer":"c.d","issuerAssignedId":"o@b.c"}"#.into()),
+            ..ObjectIdentity::new("emailAddress", "c.d", "a@b.c")
+        };
+        let odd = ObjectIdentity { json: Some(r#"{"odd": 1.50}"#.into()), ..ObjectIdentity::default() };
+        body.identities = Some(vec![ObjectIdentity::new("emailAddress", "c.d", "a@b.c"), read, odd]);
         assert_eq!(
             serde_json::to_string(&Patch(&body)).expect("serializes"),
-            r#"{"givenName":"Zoë \"Z\"","surname":null,"businessPhones":["1"],"otherMails":[],"accountEnabled":false,"extension_0123456789abcdef0123456789abcdef_typed":-7,"onPremisesExtensionAttributes":{"extensionAttribute3":"x"},"identities":[{"signInType":"emailAddress","issuer":"c.d","issuerAssignedId":"a@b.c"}]}"#
+            r#"{"givenName":"Zoë \"Z\"","surname":null,"businessPhones":["1"],"otherMails":[],"accountEnabled":false,"extension_0123456789abcdef0123456789abcdef_typed":-7,"onPremisesExtensionAttributes":{"extensionAttribute3":"x"},"identities":[{"signInType":"emailAddress","issuer":"c.d","issuerAssignedId":"a@b.c"},{"extra":{"a":1.50},"issuer":"c.d","issuerAssignedId":"a@b.c","signInType":"emailAddress"},{"odd": 1.50}]}"#
         );
     }
 
@@ -404,7 +457,7 @@ mod tests {
     #[test]
     fn a_conflict_is_seen_in_details_and_in_the_known_sentences() {
         let by_detail = br#"{"error":{"code":"Request_BadRequest","details":
-            [{"code":"ObjectConflict","target":"proxyAddresses"},{"code":"ConflictingObjects","target":"User_1"}]}}"#;
+            [{"code":"ObjectConflict","target":"proxyAddresses"},{"code":"ConflictingObjects","target":"User_11111111-2222-4333-8444-aaaaaaaaaaaa"}]}}"#;
         let head = Head { status: 400, ..Head::default() };
         let found = answer(head, by_detail);
         assert_eq!((found.conflict, found.target.as_deref()), (true, Some("proxyAddresses")));

@@ -30,8 +30,10 @@ pub(crate) struct PipelineOptions {
     pub guarded: bool,
 }
 
-/// Patience with a conflict or an overload that Graph reports for one write; longer waits are the ladder's.
+/// Patience with an overload that Graph reports for one write; longer waits are the ladder's.
 const BRIEF: Duration = Duration::from_secs(30);
+/// Patience with a value that somebody else has. People who hand an address on are often changed at the same time.
+const CONFLICT: Duration = Duration::from_secs(5);
 
 impl PipelineOptions {
     /// The policy that these settings ask for.
@@ -42,7 +44,11 @@ impl PipelineOptions {
             link_unseen: settings.link_unseen,
             looks: settings.engine.gate.probe,
             engine: settings.engine.clone(),
-            patience: GracePeriods { not_found: settings.shell.not_found_grace, brief: BRIEF },
+            patience: GracePeriods {
+                not_found: settings.shell.not_found_grace,
+                brief: BRIEF,
+                conflict: CONFLICT,
+            },
             returns: settings.shell.returns,
             grace: settings.shell.grace,
             guarded: settings.guard.attribute.is_some(),

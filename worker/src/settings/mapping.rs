@@ -30,6 +30,9 @@ pub(super) const KEYS: [&str; 12] = [
 /// Those of them that an entry with a constant may have: it is written as it is, and never empty.
 const KEYS_OF_CONSTANT: [&str; 3] = ["value", "property", "type"];
 
+/// The choice of rows instead of a preset.
+const CUSTOM: &str = "custom";
+
 /// What the worker does when messages prove that the link column or the images are wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkUnseen {
@@ -50,15 +53,17 @@ pub(super) fn planner(r: &Reader<'_>) -> Option<Planner> {
     let link = r.required("mapping.link_column", "the column that holds the user's object id");
     let organizations = organizations(r);
     let rows = rows(r);
-    let preset = r.section(|r| r.choice("mapping.preset", &["default", "b2c", "custom"]))?;
+    let presets = Mapping::presets();
+    let names: Vec<_> = presets.iter().map(|(name, _)| *name).chain([CUSTOM]).collect();
+    let chosen = r.section(|r| r.choice("mapping.preset", &names))?;
+    let preset = presets.into_iter().find(|(name, _)| *name == chosen);
     let mapping = match preset {
-        "default" | "b2c" if rows.as_ref().is_some_and(|rows| !rows.is_empty()) => {
-            let text = format!("are not used with preset = \"{preset}\"; set preset = \"custom\"");
+        Some(_) if rows.as_ref().is_some_and(|rows| !rows.is_empty()) => {
+            let text = format!("are not used with preset = \"{chosen}\"; set preset = \"custom\"");
             r.wrong("mapping.rows", text)
         }
-        "default" => Some(Mapping::preset_default()),
-        "b2c" => Some(Mapping::preset_b2c()),
-        _ => match Mapping::new(rows?) {
+        Some((_, mapping)) => Some(mapping),
+        None => match Mapping::new(rows?) {
             Ok(mapping) => Some(mapping),
             Err(error) => r.wrong("mapping.rows", error),
         },

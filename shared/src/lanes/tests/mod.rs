@@ -1,5 +1,6 @@
 //! A small world around the scheduler: a directory that fails at random, and a model of what must come out.
 
+mod addresses;
 mod read_back;
 mod scarcity;
 

@@ -29,6 +29,8 @@ pub(super) enum Place {
     ByIds,
     Batch,
     RoleAssignments,
+    DeletedUsers,
+    DeletedUser(String),
     Nowhere,
 }
 
@@ -79,6 +81,8 @@ impl Call {
             }
             (Some("directoryObjects"), Some("getByIds" | "microsoft.graph.getByIds"), None) => Place::ByIds,
             (Some("$batch"), None, None) => Place::Batch,
+            (Some("directory"), Some("deletedItems"), Some("microsoft.graph.user")) => Place::DeletedUsers,
+            (Some("directory"), Some("deletedItems"), Some(key)) => Place::DeletedUser(key.to_owned()),
             _ => Place::Nowhere,
         };
         Some(place)
@@ -116,6 +120,8 @@ mod tests {
                 "/v1.0/roleManagement/directory/roleAssignments?$select=principalId",
                 Some(Place::RoleAssignments),
             ),
+            ("/v1.0/directory/deletedItems/microsoft.graph.user", Some(Place::DeletedUsers)),
+            ("/v1.0/directory/deletedItems/x", Some(Place::DeletedUser("x".into()))),
             ("/v1.0/groups", Some(Place::Nowhere)),
             ("/v1.0/users/x/manager", Some(Place::Nowhere)),
             ("/contoso/oauth2/v2.0/token", None),

@@ -48,6 +48,8 @@ fn fits(identity: &Identity, domain: &str) -> bool {
     let local = issuer.eq_ignore_ascii_case(domain);
     let shape = match sign_in_type.as_str() {
         "" => false,
+        // Who signs in with a code that is sent by e-mail.
+        "federated" if issuer == "mail" => is_address(id),
         "federated" => true,
         "userPrincipalName" => local && id.contains('@'),
         name if name.starts_with("emailAddress") => local && is_address(id),
@@ -156,6 +158,7 @@ mod tests {
         let extra =
             json!({"signInType": "federated", "issuer": "x", "issuerAssignedId": "1", "colour": "red"});
         let typed = json!({"@odata.type": "#microsoft.graph.objectIdentity", "signInType": "federated", "issuer": "x", "issuerAssignedId": "1"});
+        let code = |id: &str| json!({"signInType": "federated", "issuer": "mail", "issuerAssignedId": id});
         let name = |id: &str| json!({"signInType": "userName", "issuer": DOMAIN, "issuerAssignedId": id});
         for (element, message) in [
             (email("not an address"), invalid),
@@ -164,6 +167,8 @@ mod tests {
             (other_issuer, invalid),
             (extra, invalid),
             (typed, None),
+            (code("a@b.test"), None),
+            (code("118"), invalid),
             (name("ada_1-x"), None),
             (name("_ada"), invalid),
             (name("ada.x"), invalid),

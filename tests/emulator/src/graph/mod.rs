@@ -10,6 +10,7 @@ mod access;
 mod batch;
 mod call;
 mod core;
+mod deleted;
 mod directory;
 mod faults;
 mod filter;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     access,
     call::{Call, Place},
+    deleted,
     journal::Kind,
     list,
     options::Profile,
@@ -92,6 +93,14 @@ impl State {
                 access::may_read(grant)?;
                 let body = object(call)?;
                 list::by_ids(&self.directory, call, &body, now).map(|body| answered(StatusCode::OK, body))
+            }
+            (Place::DeletedUsers, &Method::GET) => {
+                access::may_read(grant)?;
+                deleted::page(&self.directory, call).map(|body| answered(StatusCode::OK, body))
+            }
+            (Place::DeletedUser(key), &Method::GET) => {
+                access::may_read(grant)?;
+                deleted::one(&self.directory, key, call).map(|body| answered(StatusCode::OK, body))
             }
             (Place::Batch, &Method::POST) => self.batch(call, now),
             (Place::Delta, &Method::GET) => {

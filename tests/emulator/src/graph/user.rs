@@ -30,6 +30,12 @@ impl Identity {
         Self::new("federated", issuer, id)
     }
 
+    /// A sign-in with a code that is sent to an address.
+    #[must_use]
+    pub fn code(address: &str) -> Self {
+        Self::federated("mail", address)
+    }
+
     pub(super) fn new(sign_in_type: &str, issuer: &str, id: &str) -> Self {
         Self {
             sign_in_type: sign_in_type.to_owned(),

@@ -1,5 +1,6 @@
 //! Graph over HTTP.
 
+mod holder;
 mod mark;
 mod roles;
 
@@ -25,7 +26,7 @@ use shared::{
     priority::Priority,
     property::Property,
     reconcile::{self, Body, Current, ReadPolicy, Reconciled},
-    retry_after,
+    retry_after, second_look,
 };
 use tokio::time::Instant;
 use url::Url;
@@ -329,17 +330,18 @@ impl Directory for GraphClient {
         } else {
             Reconciled { body: Some(reconcile::blind(write)), ..Reconciled::default() }
         };
-        let Reconciled { body, superseded, went_back } = reconciled;
-        let Some(body) = body else { return Ok(Success { superseded, went_back, ..Success::default() }) };
-        let near_limit = self.patch_guarded(write, body).await?;
-        Ok(Success { written: true, near_limit, superseded, went_back })
+        let Reconciled { body, superseded, unchanged, went_back } = reconciled;
+        let done = Success { superseded, unchanged, went_back, ..Success::default() };
+        let Some(body) = body else { return Ok(done) };
+        let near_limit = self.patch_or_name_holder(write, body).await?;
+        Ok(Success { written: true, near_limit, ..done })
     }
 
     async fn verify(&self, write: &UserWrite) -> Result<Vec<Property>, Error> {
         // The values beside the mark: a third call can have carried our version on over another value.
         let reading = ReadPolicy { diff: true, ..self.reading.clone() };
         let current = self.read(write, &reading).await?;
-        Ok(reconcile::undone(write, &current))
+        Ok(second_look::undone(write, &current))
     }
 
     fn distrust_looks_until(&self, until: Instant) {

@@ -62,7 +62,7 @@ impl GraphClient {
     }
 
     /// The path of Graph below which everything lies.
-    fn base(&self) -> &str {
+    pub(super) fn base(&self) -> &str {
         let users = self.users.path();
         users.strip_suffix("users/").unwrap_or(users)
     }

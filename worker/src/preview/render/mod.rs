@@ -309,7 +309,8 @@ pub(crate) fn shown(value: &PropertyValue) -> Value {
     match value {
         PropertyValue::Clear => Value::Null,
         PropertyValue::Text(text) => json!(text),
-        PropertyValue::Single(text) => json!([text]),
+        PropertyValue::Element(wanted) => json!(wanted.text.iter().collect::<Vec<_>>()),
+        PropertyValue::List(texts) => json!(texts),
         PropertyValue::Bool(yes) => json!(yes),
         PropertyValue::Integer(number) => json!(number),
         PropertyValue::SignIn(wanted) => json!(wanted.address),

@@ -23,7 +23,7 @@ fn mail(parts: &Parts, _: Surroundings) -> Option<Finding> {
             "{} goes to mail, of which Azure AD B2C takes ten values in the life of an account and never lets go",
             row.source
         ),
-        "for a B2C tenant choose preset = \"b2c\"; for External ID this is right",
+        "for a B2C tenant choose preset = \"b2c\"; for External ID this is right (preset = \"external_id\")",
     ))
 }
 

@@ -141,7 +141,9 @@ mod tests {
     #[test]
     fn the_usual_permissions_are_enough_and_nothing_too_much() {
         check(Mapping::preset_default(), &["User.ReadWrite.All"], &[], &[]);
-        check(Mapping::preset_b2c(), &["User.ManageIdentities.All", "User.ReadWrite.All"], &[], &[]);
+        for both in [Mapping::preset_b2c(), Mapping::preset_external_id()] {
+            check(both, &["User.ManageIdentities.All", "User.ReadWrite.All"], &[], &[]);
+        }
     }
 
     #[test]
@@ -161,6 +163,12 @@ mod tests {
         let reading = "reading users, to find out whether a fault is over";
         check(Mapping::preset_default(), &[], &["writing mail, givenName, surname", reading], &[]);
         check(Mapping::preset_b2c(), &["User.ReadWrite.All"], &["writing signInEmail"], &[]);
+        check(
+            Mapping::preset_external_id(),
+            &["User.ManageIdentities.All", "User.ReadUpdate.All"],
+            &["writing otherMails"],
+            &[],
+        );
         check(
             Mapping::preset_b2c(),
             &["User.ManageIdentities.All", "User.Read.All"],

@@ -315,7 +315,7 @@ fn the_address_goes_where_the_directory_wants_it() {
     check(
         "[mapping]\npreset = \"default\"\nrows = []",
         "note     mapping: emailaddress1 goes to mail, of which Azure AD B2C takes ten values in the life of an \
-         account and never lets go; for a B2C tenant choose preset = \"b2c\"; for External ID this is right",
+         account and never lets go; for a B2C tenant choose preset = \"b2c\"; for External ID this is right (preset = \"external_id\")",
     );
     check(
         "[mapping]\npreset = \"b2c\"\nrows = []",

@@ -40,7 +40,9 @@ fn scope(call: &Call) -> Scope {
             | Place::Users
             | Place::Delta
             | Place::ByIds
-            | Place::RoleAssignments,
+            | Place::RoleAssignments
+            | Place::DeletedUsers
+            | Place::DeletedUser(_),
         ) => Scope::Graph,
         None if token::is_managed(call) => Scope::ManagedIdentity,
         None => Scope::Token,

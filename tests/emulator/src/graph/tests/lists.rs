@@ -41,6 +41,24 @@ async fn filters_find_users_by_id_sign_in_name_and_property() {
 }
 
 #[tokio::test]
+async fn users_in_the_bin_are_found_by_id_and_by_sign_in_name() {
+    let graph = started(Options::default()).await;
+    let mut client = Client::new(&graph).await;
+    let bin = "/v1.0/directory/deletedItems/";
+    assert_eq!(client.get(&format!("{bin}{ADA}")).await.status, 404);
+    graph.delete_user(ADA);
+    assert_eq!(client.get(&format!("{bin}{ADA}?$select=id")).await.json()["id"], json!(ADA.to_string()));
+    let domain = graph.tenant().domain;
+    for (address, found) in [("Ada@example.test", vec![ADA]), ("bob@example.test", Vec::new())] {
+        let text = format!("identities/any(c:c/issuerAssignedId eq '{address}' and c/issuer eq '{domain}')");
+        let encoded: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        let answer = client.get(&format!("{bin}microsoft.graph.user?$filter={encoded}&$select=id")).await;
+        assert_eq!((answer.status, ids(&answer)), (200, found), "{address}");
+        assert!(!ids(&filter(&mut client, &text).await).contains(&ADA), "she is no user any more");
+    }
+}
+
+#[tokio::test]
 async fn queries_that_b2c_does_not_answer_are_refused() {
     let graph = started(Options::default()).await;
     let mut client = Client::new(&graph).await;

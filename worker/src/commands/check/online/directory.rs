@@ -7,7 +7,7 @@ use shared::{
     admission::Withheld,
     ids::{SequenceNumber, UserId},
     lww_register::Stamp,
-    patch::{PatchEntry, PropertyValue, SignIn, UserWrite},
+    patch::{ListElement, PatchEntry, PropertyValue, SignIn, UserWrite},
     priority::Priority,
     property::PropertyKind,
     reason::chain,
@@ -161,6 +161,7 @@ fn sample(settings: &Settings, user: UserId) -> UserWrite {
         property: row.property.clone(),
         value: match row.property.rules().kind {
             PropertyKind::SignIn => PropertyValue::from(SignIn::to("somebody@example.com")),
+            PropertyKind::List { .. } => PropertyValue::from(ListElement::of("somebody@example.com")),
             _ => PropertyValue::Clear,
         },
         stamp,
