@@ -34,17 +34,38 @@ pub enum SkipReason {
     RequirementNotMet,
     /// The operation never touches a user (delete, state, owner).
     OperationIgnored,
+    /// `filter.operations` does not name the operation.
+    OperationSwitchedOff,
+    /// The change was made by a user of `filter.initiating_users`.
+    InitiatingUserIgnored,
+    /// The change was made deeper than `filter.max_depth`.
+    TooDeep,
+    /// The contact is not as `filter.require` asks for.
+    FilterNotMet,
+    /// The link is an address, so it means no user of this directory.
+    ForeignAddress,
+    /// The link looks like the key of another provider.
+    ForeignKey,
+    /// The link is another text, as a rule the name of a local account of the portal.
+    ForeignName,
 }
 
 impl SkipReason {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 13] = [
         Self::NotAPortalUser,
         Self::LinkNotInImage,
         Self::NothingMapped,
         Self::SameAsBefore,
         Self::RequirementNotMet,
         Self::OperationIgnored,
+        Self::OperationSwitchedOff,
+        Self::InitiatingUserIgnored,
+        Self::TooDeep,
+        Self::FilterNotMet,
+        Self::ForeignAddress,
+        Self::ForeignKey,
+        Self::ForeignName,
     ];
 
     /// The same for people.
@@ -65,6 +86,23 @@ impl SkipReason {
                 "what changed is written only if the column that its row requires is true, and it is not"
             }
             Self::OperationIgnored => "this operation never touches a user",
+            Self::OperationSwitchedOff => "filter.operations does not name this operation",
+            Self::InitiatingUserIgnored => {
+                "the change was made by a user whom filter.initiating_users names, whose changes are ignored"
+            }
+            Self::TooDeep => "the change was made deeper in other changes than filter.max_depth allows",
+            Self::FilterNotMet => "the contact is not as filter.require asks for",
+            Self::ForeignAddress => {
+                "the link column holds an address, not the object id of a user, and link.on_foreign ignores such links"
+            }
+            Self::ForeignKey => {
+                "the link column holds what looks like the key of another provider, not the object id of a user, and \
+                 link.on_foreign ignores such links"
+            }
+            Self::ForeignName => {
+                "the link column holds a name or another text, not the object id of a user, and link.on_foreign ignores \
+                 such links"
+            }
         }
     }
 
@@ -78,6 +116,13 @@ impl SkipReason {
             Self::SameAsBefore => "same-as-before",
             Self::RequirementNotMet => "requirement-not-met",
             Self::OperationIgnored => "operation-ignored",
+            Self::OperationSwitchedOff => "operation-switched-off",
+            Self::InitiatingUserIgnored => "initiating-user-ignored",
+            Self::TooDeep => "too-deep",
+            Self::FilterNotMet => "filter-not-met",
+            Self::ForeignAddress => "foreign-link-address",
+            Self::ForeignKey => "foreign-link-key",
+            Self::ForeignName => "foreign-link-name",
         }
     }
 }

@@ -2,19 +2,22 @@
 //! shown before it is.
 
 mod entries;
+mod filter;
 mod forced;
+mod foreign;
 mod intent;
 mod letters;
 mod link_match;
 mod new_link;
 mod planner;
 
-use self::entries::Entries;
+use self::{entries::Entries, filter::Filtered};
 pub use self::{
+    filter::{ChangeFilter, Requirement},
     forced::Forced,
     intent::{Plan, SkipReason},
     letters::{is_logical_name, truncated, unsupported},
-    planner::{LinkMatch, Planner},
+    planner::{LinkMatch, OnForeign, Planner},
 };
 use crate::{
     change::{Change, ColumnValue, Columns, Operation},
@@ -50,12 +53,17 @@ impl Planner {
                 return Ok(Plan::Nothing(SkipReason::OperationIgnored));
             }
         }
+        let filtered = self.filter.judge(change);
+        if let Filtered::Out(why) = filtered {
+            return Ok(Plan::Nothing(why));
+        }
         if change.truncated {
             return Err(truncated());
         }
         let changed: Vec<_> = change.columns.iter().filter(|(column, _)| self.mapping.maps(column)).collect();
         let links_anew = self.links_anew(change, !changed.is_empty());
-        if changed.is_empty() && !links_anew {
+        let admitted_anew = matches!(filtered, Filtered::In { anew: true });
+        if changed.is_empty() && !links_anew && !admitted_anew {
             return match change.operation {
                 Operation::Unknown => Err(unsupported(&change.origin.message)),
                 _ => Ok(Plan::Nothing(SkipReason::NothingMapped)),
@@ -65,8 +73,11 @@ impl Planner {
             Ok(user) => user,
             Err(nobody) => return Ok(Plan::Nothing(nobody)),
         };
-        if links_anew {
-            return Ok(self.all_entries(change)?.write(user, change, from));
+        if let Filtered::Unknown(letter) = filtered {
+            return Err(letter);
+        }
+        if links_anew || admitted_anew {
+            return Ok(self.all_entries(change, links_anew)?.write(user, change, from));
         }
         // What the change did not really change need not be written: the column had this value already.
         let differing: Vec<_> = changed
@@ -100,7 +111,10 @@ impl Planner {
                 return Err(letters::link_invalid(&self.link_column));
             }
         };
-        UserId::parse(text).map(Ok).ok_or_else(|| letters::link_invalid(&self.link_column))
+        match UserId::parse(text) {
+            Some(user) => Ok(Ok(user)),
+            None => self.foreign(text).map(Err).ok_or_else(|| letters::link_invalid(&self.link_column)),
+        }
     }
 
     /// What it means that the link column is nowhere in the message.

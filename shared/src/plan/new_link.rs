@@ -28,11 +28,12 @@ impl Planner {
         }
     }
 
-    /// Every mapped column for a user about whom nothing is known.
+    /// Every mapped column for a user about whom nothing is known: the link is new, or changes of the contact did not
+    /// count until now.
     ///
     /// Images leave empty columns out, so a column that is absent from a post image counts as empty; but as it may
     /// not be registered either, that never empties a property.
-    pub(super) fn all_entries(&self, change: &Change) -> Result<Entries, DeadLetter> {
+    pub(super) fn all_entries(&self, change: &Change, links_anew: bool) -> Result<Entries, DeadLetter> {
         let present = |column: &str| change.columns.get(column).or_else(|| change.after.get(column));
         let shown = change.after.iter().any(|(column, _)| self.mapping.maps(column));
         let (mut entries, mut missing) = (Entries::default(), Vec::new());
@@ -59,7 +60,7 @@ impl Planner {
         if missing.is_empty() {
             return Ok(entries);
         }
-        Err(letters::new_link(&self.link_column, &missing, change))
+        Err(letters::all_due(links_anew.then_some(&*self.link_column), &missing, change))
     }
 }
 

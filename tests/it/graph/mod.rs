@@ -5,6 +5,7 @@ mod access;
 mod belief;
 mod conflicts;
 mod failures;
+mod filter;
 mod guard;
 mod injection;
 mod laws;

@@ -5,11 +5,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use servicebus::{ApplicationValue, Message, Peeked, PeekedState, UnreadableBody};
 use shared::{
+    change::Operation,
     engine::{Intake, intake::DecodedBody},
     ids::{OrganizationId, SequenceNumber, UserId},
     mapping::{Mapping, MappingRow, OnNull, Template, ValueSource},
     outcome::Outcome,
-    plan::{Planner, SkipReason},
+    plan::{ChangeFilter, OnForeign, Planner, Requirement, SkipReason},
 };
 use uuid::Uuid;
 
@@ -57,6 +58,17 @@ fn planner() -> Planner {
     rows[last].property = shared::property::Property::named("jobTitle").expect("known");
     let organizations = vec![OrganizationId(OURS.parse().expect("a GUID"))];
     Planner { organizations, ..Planner::new(Mapping::new(rows).expect("a mapping")) }
+}
+
+/// The same with a filter, and patience with links of others.
+fn strict() -> Planner {
+    let filter = ChangeFilter {
+        operations: vec![Operation::Create, Operation::Update],
+        initiating_users: vec![OTHER.parse().expect("a GUID")],
+        max_depth: 2,
+        require: vec![Requirement::parse("statecode = 0").expect("a requirement")],
+    };
+    Planner { filter, on_foreign: OnForeign::Ignore, ..planner() }
 }
 
 fn entity(id: &str, table: &str, columns: &Value) -> Value {
@@ -238,11 +250,42 @@ fn with_a_past() -> Vec<Case> {
     ]
 }
 
+/// What the filter has a say in.
+fn filtered() -> Vec<Case> {
+    let state = |state| json!({"__type": "OptionSetValue:http://schemas.microsoft.com/xrm/2011/Contracts", "Value": state});
+    let of = |link: &str, active: i32| {
+        update(&json!({"firstname": "Ada"}), &Value::Null, &json!({ LINK: link, "statecode": state(active) }))
+    };
+    let (mut mine, mut deep) = (of(USER, 0), of(USER, 0));
+    mine["InitiatingUserId"] = json!(OTHER);
+    deep["Depth"] = json!(3);
+    let reference = "EntityReference:http://schemas.microsoft.com/xrm/2011/Contracts";
+    let reference = json!({"__type": reference, "Id": CONTACT, "LogicalName": "contact"});
+    let contexts = [
+        ("an active contact", of(USER, 0), NAMES),
+        ("an inactive contact", of(USER, 1), "unchanged filter-not-met"),
+        ("a contact of unknown state", named(&json!({"firstname": "Ada"})), "dead letter ColumnMissing"),
+        ("a change of an ignored user", mine, "unchanged initiating-user-ignored"),
+        ("a deep change", deep, "unchanged too-deep"),
+        ("a merge", context("Merge", "contact", &reference), "unchanged operation-switched-off"),
+        ("a link that is a name", of("ada", 0), "unchanged foreign-link-name"),
+        ("a link that is an address", of("ada@example.com", 0), "unchanged foreign-link-address"),
+        ("a link that is a key", of("109876543210987654321", 0), "unchanged foreign-link-key"),
+        ("a link that may be ours", of(&format!("x{USER}"), 0), "dead letter UserLinkInvalid"),
+    ];
+    contexts.into_iter().map(|(name, context, expected)| (name, message(&context), expected)).collect()
+}
+
+/// Each message, and whom to ask about it.
+fn cases() -> impl Iterator<Item = (Planner, Case)> {
+    let usual = table().into_iter().map(|case| (planner(), case));
+    usual.chain(filtered().into_iter().map(|case| (strict(), case)))
+}
+
 /// Asks each caller about each message.
 #[track_caller]
 fn check(caller: &str, answer: impl Fn(&Message, &Planner) -> String) {
-    let planner = planner();
-    for (name, message, expected) in table() {
+    for (planner, (name, message, expected)) in cases() {
         assert_eq!(answer(&message, &planner), expected, "{caller} about {name}");
     }
 }
@@ -329,8 +372,7 @@ fn every_command_says_what_run_does() {
 
 #[test]
 fn every_text_says_it_in_words() {
-    let planner = planner();
-    for (_, message, expected) in table() {
+    for (planner, (_, message, expected)) in cases() {
         let preview = Preview::of(&message, &planner, now());
         by_text(&run::told(&peeked(&message), &preview, false, Values::Hidden), expected);
         by_text(&plan::told(&message, &planner, false), expected);
@@ -340,8 +382,7 @@ fn every_text_says_it_in_words() {
 
 #[tokio::test]
 async fn a_replay_says_it_too_and_leaves_what_it_cannot_copy() {
-    let planner = planner();
-    for (name, message, expected) in table() {
+    for (planner, (name, message, expected)) in cases() {
         let (outcome, detail) = replay::outcome(&message, &planner, None).await;
         let expected = if message.body.is_err() { "left its body cannot be read" } else { expected };
         assert_eq!(format!("{outcome} {detail}"), expected, "{name}");
@@ -350,8 +391,7 @@ async fn a_replay_says_it_too_and_leaves_what_it_cannot_copy() {
 
 #[test]
 fn check_says_it_too_about_one_message_and_about_those_that_wait() {
-    let planner = planner();
-    for (name, message, expected) in table() {
+    for (planner, (name, message, expected)) in cases() {
         let probes = message_check::check(&message, &planner);
         let last = probes.last().expect("an outcome");
         let words = match expected.split_once(' ').expect("two words") {

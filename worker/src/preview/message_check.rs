@@ -185,7 +185,7 @@ fn link(changes: &[Change], planner: &Planner) -> Probe {
     }
     match changes {
         [change] => link_of_one(change, &watch, planner),
-        _ => link_of_many(changes, &planner.link_column),
+        _ => link_of_many(changes, planner),
     }
 }
 
@@ -209,6 +209,14 @@ fn link_of_one(change: &Change, watch: &LinkWatch, planner: &Planner) -> Probe {
             "try a message of a contact that has one",
         ),
         Link::OwnId => not_shown("holds the contact's own id", "set mapping.link_column to another column"),
+        Link::NoId if planner.passes_over_link(change) => Probe::found(
+            Severity::Warning,
+            LINK,
+            format!(
+                "{column} holds text that is no object id (a GUID), and link.on_foreign ignores such links"
+            ),
+            "try a message of a contact that has a user of this directory",
+        ),
         Link::NoId => not_shown(
             "holds text that is no object id (a GUID)",
             "set it to the object id of the user, or choose another column",
@@ -232,12 +240,17 @@ fn link_of_one(change: &Change, watch: &LinkWatch, planner: &Planner) -> Probe {
     }
 }
 
-fn link_of_many(changes: &[Change], column: &str) -> Probe {
+fn link_of_many(changes: &[Change], planner: &Planner) -> Probe {
+    let column = &planner.link_column;
     let found = |wanted: Link| changes.iter().filter(|change| Link::of(change, column) == wanted).count();
     let (linked, empty) = (found(Link::Linked), found(Link::Empty));
-    let what =
+    let foreign = changes.iter().filter(|change| planner.passes_over_link(change)).count();
+    let mut what =
         format!("{column} holds a GUID in {linked} of {} contacts, and is empty in {empty}", changes.len());
-    if linked + empty == changes.len() {
+    if foreign > 0 {
+        what += &format!("; in {foreign} it holds a text that link.on_foreign ignores");
+    }
+    if linked + empty + foreign == changes.len() {
         return Probe::good(LINK, what);
     }
     let remedy = "messages about several contacts bring no image, so the others can only be told if what changes them \

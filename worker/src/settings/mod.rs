@@ -4,6 +4,7 @@ mod bus;
 pub mod check;
 mod cloud;
 mod entry;
+mod filter;
 mod fingerprint;
 mod identity;
 mod load;

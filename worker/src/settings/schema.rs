@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use serde_json::{Map, Value as Json, json};
-use shared::{mapping::Convert, property::Property};
+use shared::{mapping::Convert, plan::ChangeFilter, property::Property};
 use toml::{Table, Value};
 
 use super::{
@@ -99,7 +99,16 @@ fn leaf(key: &str, default: &Value, rule: Option<&Rule>) -> Map<String, Json> {
     }
     match key {
         "mapping.rows" => drop(schema.insert("items".into(), row())),
-        "filter.organizations" => drop(schema.insert("items".into(), organization())),
+        "filter.organizations" | "filter.initiating_users" => drop(schema.insert("items".into(), guid())),
+        "filter.operations" => {
+            let names = ChangeFilter::OPERATIONS.map(|(name, _)| name);
+            schema.insert("minItems".into(), json!(1));
+            drop(schema.insert("items".into(), json!({ "enum": names })));
+        }
+        "filter.require" => {
+            let condition = json!({ "type": "string", "pattern": "^\\s*[0-9a-zA-Z_]+\\s*=.*\\S.*$" });
+            drop(schema.insert("items".into(), condition));
+        }
         _ => {}
     }
     schema
@@ -118,7 +127,7 @@ fn constraint(rule: &Rule) -> Map<String, Json> {
     constraint.as_object().cloned().unwrap_or_default()
 }
 
-fn organization() -> Json {
+fn guid() -> Json {
     json!({ "type": "string", "pattern": "^\\s*\\{?[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\\}?\\s*$" })
 }
 
