@@ -192,6 +192,7 @@ mod tests {
             }
             Plan::Nothing(why) => why.as_str().to_owned(),
             Plan::Impossible(letter) => letter.reason.to_string(),
+            Plan::LookUp(_) => "look up".to_owned(),
         }
     }
 
@@ -383,6 +384,7 @@ mod tests {
             match planner(filter).plan(&change) {
                 written @ Plan::Write { .. } => prop_assert_eq!(written, unfiltered),
                 Plan::Impossible(_) => prop_assert!(state.is_none()),
+                Plan::LookUp(_) => prop_assert!(false, "nobody is looked up"),
                 Plan::Nothing(_) => {
                     let deep = max_depth > 0 && depth.is_some_and(|depth| i64::from(depth) > i64::from(max_depth));
                     let known = state.is_some_and(|state| state != choice(0));

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{
     intent::SkipReason,
     planner::{OnForeign, Planner},
+    user::NoUser,
 };
 use crate::change::Change;
 
@@ -23,7 +24,9 @@ impl Planner {
     pub fn passes_over_link(&self, change: &Change) -> bool {
         matches!(
             self.user(change),
-            Ok(Err(SkipReason::ForeignAddress | SkipReason::ForeignKey | SkipReason::ForeignName))
+            Err(NoUser::Passed(
+                SkipReason::ForeignAddress | SkipReason::ForeignKey | SkipReason::ForeignName
+            ))
         )
     }
 
@@ -72,6 +75,7 @@ mod tests {
             Plan::Write { .. } => "written".to_owned(),
             Plan::Nothing(why) => why.as_str().to_owned(),
             Plan::Impossible(letter) => letter.reason.to_string(),
+            Plan::LookUp(_) => "look up".to_owned(),
         };
         assert_eq!(planner.passes_over_link(&change), told.starts_with("foreign-link"), "{link}");
         told

@@ -1,5 +1,6 @@
 //! What a change asks for: a write, nothing, or what cannot be done.
 
+use super::rules::LinkQuery;
 use crate::{ids::UserId, patch::UserPatch, reason::DeadLetter};
 
 /// What a change asks for.
@@ -14,6 +15,8 @@ pub enum Plan {
     },
     /// No write is needed.
     Nothing(SkipReason),
+    /// The directory has to be asked who is meant, before anything else is known.
+    LookUp(Vec<LinkQuery>),
     /// It cannot be done, now or later.
     Impossible(DeadLetter),
 }

@@ -1,8 +1,9 @@
 //! Why a change cannot be planned, and what a person can do about it.
 
+use super::rules::LinkQuery;
 use crate::{
     change::{Change, Operation},
-    ids::OrganizationId,
+    ids::{OrganizationId, UserId},
     mapping::{MappingRow, RowError},
     reason::{DeadLetter, DeadLetterReason},
 };
@@ -53,6 +54,37 @@ pub(super) fn link_invalid(link_column: &str) -> DeadLetter {
         &format!(
             "{link_column} is not the object id of a user (a GUID); set it to the object id, or clear it if the \
              contact does not sign in through this directory"
+        ),
+    )
+}
+
+pub(super) fn link_unfit(column: &str) -> DeadLetter {
+    DeadLetter::new(
+        DeadLetterReason::UserLinkInvalid,
+        &format!(
+            "{column} is no text by which the directory can be asked: it must be one of at most {} characters; correct \
+             the contact",
+            LinkQuery::LONGEST_VALUE
+        ),
+    )
+}
+
+/// Nobody is who the contact means.
+pub(super) fn not_found(query: &LinkQuery) -> DeadLetter {
+    DeadLetter::new(
+        DeadLetterReason::UserNotFound,
+        &format!(
+            "the directory was asked for {query}, and has none; correct the link of the contact or of the user"
+        ),
+    )
+}
+
+pub(super) fn link_ambiguous(query: &LinkQuery, one: UserId, other: UserId) -> DeadLetter {
+    DeadLetter::new(
+        DeadLetterReason::UserLinkAmbiguous,
+        &format!(
+            "the directory was asked for {query}, and has several: {one} and {other}; decide which of them is the \
+             contact's, and take the link away from the others"
         ),
     )
 }

@@ -14,18 +14,11 @@ impl Planner {
     /// An update that brings the link along with other columns, from a step without any image, does not say so:
     /// senders that always carry the link look like that, and without an image they have to.
     pub(super) fn links_anew(&self, change: &Change, writes: bool) -> bool {
-        let link = |columns: &Columns| columns.get(&self.link_column).cloned();
         // What a new contact has is all in its target.
         if change.operation == Operation::Create {
             return false;
         }
-        match (link(&change.columns), link(&change.before)) {
-            (Some(now), Some(before)) => !is_same(&now, &before),
-            (Some(_), None) => change.operation == Operation::Merge || change.imaged || !writes,
-            // Something else in the same transaction may have set it.
-            (None, Some(before)) => link(&change.after).is_some_and(|now| !is_same(&now, &before)),
-            (None, None) => false,
-        }
+        self.link_columns().any(|column| is_new(column, change, writes))
     }
 
     /// Every mapped column for a user about whom nothing is known: the link is new, or changes of the contact did not
@@ -60,7 +53,21 @@ impl Planner {
         if missing.is_empty() {
             return Ok(entries);
         }
-        Err(letters::all_due(links_anew.then_some(&*self.link_column), &missing, change))
+        let mut columns = self.link_columns();
+        let new = columns.find(|column| links_anew && is_new(column, change, false));
+        Err(letters::all_due(new, &missing, change))
+    }
+}
+
+/// Whether one column that names the user has another value than before.
+fn is_new(column: &str, change: &Change, writes: bool) -> bool {
+    let link = |columns: &Columns| columns.get(column).cloned();
+    match (link(&change.columns), link(&change.before)) {
+        (Some(now), Some(before)) => !is_same(&now, &before),
+        (Some(_), None) => change.operation == Operation::Merge || change.imaged || !writes,
+        // Something else in the same transaction may have set it.
+        (None, Some(before)) => link(&change.after).is_some_and(|now| !is_same(&now, &before)),
+        (None, None) => false,
     }
 }
 
@@ -104,6 +111,7 @@ mod tests {
             }
             Plan::Nothing(why) => why.as_str().to_owned(),
             Plan::Impossible(letter) => letter.reason.to_string(),
+            Plan::LookUp(_) => "look up".to_owned(),
         }
     }
 

@@ -1,6 +1,9 @@
 //! What planning depends on besides the change.
 
-use super::filter::ChangeFilter;
+use super::{
+    filter::ChangeFilter,
+    rules::{KnownLinks, LinkRule},
+};
 use crate::{ids::OrganizationId, mapping::Mapping};
 
 /// Everything that planning depends on besides the change itself.
@@ -18,6 +21,10 @@ pub struct Planner {
     pub filter: ChangeFilter,
     /// What becomes of a link that means no user of this directory.
     pub on_foreign: OnForeign,
+    /// How the user is found, if not by the object id in `link_column`.
+    pub rules: Vec<LinkRule>,
+    /// What the directory has answered.
+    pub known: KnownLinks,
 }
 
 impl Planner {
@@ -34,6 +41,8 @@ impl Planner {
             link_match: LinkMatch::default(),
             filter: ChangeFilter::default(),
             on_foreign: OnForeign::default(),
+            rules: Vec::new(),
+            known: KnownLinks::default(),
         }
     }
 }

@@ -13,6 +13,7 @@ mod link;
 mod mapping;
 mod needless;
 mod quota;
+mod rules;
 mod several;
 mod sign_in;
 mod takeover;

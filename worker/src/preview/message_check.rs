@@ -172,10 +172,15 @@ fn wanted(planner: &Planner) -> Vec<&str> {
         |row: &&MappingRow| !matches!(row.source, ValueSource::Column(_)) || row.require.is_some();
     let together = planner.mapping.rows().iter().filter(needs_more);
     let columns: BTreeSet<_> = together.flat_map(MappingRow::columns).collect();
-    std::iter::once(&*planner.link_column).chain(columns).collect()
+    planner.link_columns().chain(columns).collect()
 }
 
 fn link(changes: &[Change], planner: &Planner) -> Probe {
+    if !planner.shows_link() {
+        let known = changes.iter().filter(|change| planner.linked_user(change).is_some()).count();
+        let what = format!("link.rules find {known} of {} users without asking Graph", changes.len());
+        return Probe::good(LINK, what);
+    }
     let mut watch = LinkWatch::new(&planner.link_column);
     // Whom the message comes from has been told already.
     let anybody = Planner { organizations: Vec::new(), ..planner.clone() };
@@ -245,11 +250,14 @@ fn link_of_many(changes: &[Change], planner: &Planner) -> Probe {
     let found = |wanted: Link| changes.iter().filter(|change| Link::of(change, column) == wanted).count();
     let (linked, empty) = (found(Link::Linked), found(Link::Empty));
     let foreign = changes.iter().filter(|change| planner.passes_over_link(change)).count();
-    let mut what =
-        format!("{column} holds a GUID in {linked} of {} contacts, and is empty in {empty}", changes.len());
-    if foreign > 0 {
-        what += &format!("; in {foreign} it holds a text that link.on_foreign ignores");
-    }
+    let passed_over = match foreign {
+        0 => String::new(),
+        some => format!("; in {some} it holds a text that link.on_foreign ignores"),
+    };
+    let what = format!(
+        "{column} holds a GUID in {linked} of {} contacts, and is empty in {empty}{passed_over}",
+        changes.len()
+    );
     if linked + empty + foreign == changes.len() {
         return Probe::good(LINK, what);
     }
@@ -305,6 +313,9 @@ fn outcome(check: &'static str, preview: &Preview) -> Probe {
         };
         let (reason, why) = (letter.reason, letter.description.as_str());
         return Probe::failed(check, format!("would be a dead letter, {reason}{after}: {why}"), "");
+    }
+    if !preview.lookups.is_empty() {
+        return Probe::good(check, format!("would be looked up first: {}", render::outcome(preview).1));
     }
     Probe::good(
         check,

@@ -13,9 +13,9 @@ const DEEPEST: usize = 1_000;
 
 pub(super) fn filter(r: &Reader<'_>) -> Option<ChangeFilter> {
     let names = ChangeFilter::OPERATIONS.map(|(name, _)| name);
-    let named = |text: &str| ChangeFilter::OPERATIONS.into_iter().find(|(name, _)| *name == text);
+    let by_name = |text: &str| ChangeFilter::OPERATIONS.into_iter().find(|(name, _)| *name == text);
     let known = one_of(&names).replacen("must be", "must be a list of", 1);
-    let operations = list(r, "filter.operations", |text| Some(named(text)?.1), &known);
+    let operations = list(r, "filter.operations", |text| Some(by_name(text)?.1), &known);
     let ids = "must be a list of ids of Dataverse users (GUIDs in quotes)";
     let initiating_users = list(r, "filter.initiating_users", guid, ids);
     let conditions = "must be a list of conditions such as \"statecode = 0\" or \"new_kind = 1 | 2\"";

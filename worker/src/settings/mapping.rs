@@ -2,12 +2,12 @@
 
 use shared::{
     mapping::{Convert, Mapping, MappingRow, OnInvalid, OnNull, Template, ValueSource},
-    plan::{LinkMatch, OnForeign, Planner},
+    plan::{KnownLinks, LinkMatch, LinkRule, OnForeign, Planner},
     property::Property,
 };
 use toml::{Table, Value};
 
-use super::{filter, reader::Reader};
+use super::{filter, link_rules, reader::Reader};
 
 /// Keys that an entry of `mapping.rows` may have.
 pub(super) const KEYS: [&str; 9] =
@@ -47,8 +47,17 @@ pub(super) fn planner(r: &Reader<'_>) -> Option<Planner> {
         },
     };
     let (link_match, on_foreign, filter) = (link_match(r), on_foreign(r), filter::filter(r));
+    let mut rules = link_rules::rules(r)?;
+    let mut link_column: Box<str> = link?.into();
+    // One column is what it always was: messages show whether it is the right one.
+    if let [LinkRule::ObjectId(column)] = &rules[..] {
+        link_column.clone_from(column);
+        rules.clear();
+    }
     Some(Planner {
-        link_column: link?.into(),
+        link_column,
+        rules,
+        known: KnownLinks::default(),
         mapping: mapping?,
         organizations: organizations?,
         link_match: link_match?,

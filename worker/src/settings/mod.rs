@@ -7,6 +7,7 @@ mod entry;
 mod filter;
 mod fingerprint;
 mod identity;
+mod link_rules;
 mod load;
 mod mapping;
 mod names;

@@ -8,7 +8,7 @@ use shared::{mapping::Convert, plan::ChangeFilter, property::Property};
 use toml::{Table, Value};
 
 use super::{
-    mapping,
+    link_rules, mapping,
     names::RENAMED,
     parts::Parts,
     reader::{Rule, Rules},
@@ -99,6 +99,7 @@ fn leaf(key: &str, default: &Value, rule: Option<&Rule>) -> Map<String, Json> {
     }
     match key {
         "mapping.rows" => drop(schema.insert("items".into(), row())),
+        "link.rules" => drop(schema.insert("items".into(), link_rule())),
         "filter.organizations" | "filter.initiating_users" => drop(schema.insert("items".into(), guid())),
         "filter.operations" => {
             let names = ChangeFilter::OPERATIONS.map(|(name, _)| name);
@@ -129,6 +130,19 @@ fn constraint(rule: &Rule) -> Map<String, Json> {
 
 fn guid() -> Json {
     json!({ "type": "string", "pattern": "^\\s*\\{?[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\\}?\\s*$" })
+}
+
+/// An entry of `link.rules`.
+fn link_rule() -> Json {
+    let text = json!({ "type": "string", "minLength": 1 });
+    let properties: Map<String, Json> =
+        link_rules::KEYS.iter().map(|key| ((*key).to_owned(), text.clone())).collect();
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "oneOf": [{ "required": ["object_id"] }, { "required": ["attribute"] }, { "required": ["identity"] }],
+        "properties": properties,
+    })
 }
 
 /// An entry of `mapping.rows`.

@@ -1,5 +1,6 @@
 //! Graph over HTTP.
 
+mod find;
 mod mark;
 mod roles;
 
@@ -22,6 +23,7 @@ use shared::{
     ids::UserId,
     lanes::Success,
     patch::{PropertyValue, UserWrite},
+    plan::{LinkAnswer, LinkQuery},
     priority::Priority,
     property::Property,
     reconcile::{self, Body, Current, ReadPolicy, Reconciled},
@@ -340,6 +342,10 @@ impl Directory for GraphClient {
         let reading = ReadPolicy { diff: true, ..self.reading.clone() };
         let current = self.read(write, &reading).await?;
         Ok(reconcile::undone(write, &current))
+    }
+
+    async fn find(&self, query: &LinkQuery) -> Result<LinkAnswer, Error> {
+        self.ask_who(query).await
     }
 
     fn distrust_looks_until(&self, until: Instant) {
