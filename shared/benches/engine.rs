@@ -112,7 +112,7 @@ fn arrival_to_settlement(bencher: Bencher, users: u32) {
                             engine.settled(message);
                             settled += 1;
                         }
-                        Effect::Verify(_) | Effect::Probe | Effect::Renew(_) => {}
+                        Effect::Verify(_) | Effect::Probe | Effect::Renew(_) | Effect::Find { .. } => {}
                     }
                 }
                 let Some(user) = flying.pop() else { break };

@@ -34,7 +34,7 @@ impl PropertyValue {
             Self::Text(text) => Some(text),
             Self::Element(wanted) => wanted.text.as_deref(),
             Self::SignIn(wanted) => Some(&wanted.address),
-            Self::Clear | Self::List(_) | Self::Bool(_) => None,
+            Self::Clear | Self::List(_) | Self::Bool(_) | Self::Integer(_) => None,
         }
     }
 

@@ -49,6 +49,8 @@ reasons! {
     UserLinkUnknown = "UserLinkUnknown";
     /// The link column holds something that is not an object id.
     UserLinkInvalid = "UserLinkInvalid";
+    /// The directory has several users to whom the contact's link leads.
+    UserLinkAmbiguous = "UserLinkAmbiguous";
     /// A mapped property needs a column that is in no place of the message.
     ColumnMissing = "ColumnMissing";
     /// Graph knows no such user, also after the time that a new one may take to appear.

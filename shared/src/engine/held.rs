@@ -34,7 +34,7 @@ pub(super) struct Held<M> {
     failures: Failures,
     users: Vec<UserId>,
     bytes: usize,
-    lineage: Lineage,
+    pub(super) lineage: Lineage,
     /// When it is handed back; nothing once it has been, as far as it could.
     until: Option<MonotonicTime>,
 }
@@ -52,6 +52,13 @@ impl<M> Held<M> {
     ) -> Self {
         let (open, outcome, until) = (users.len(), Outcome::Stale, Some(until));
         Self { message, open, outcome, failures, users, bytes, lineage, until }
+    }
+}
+
+impl<M> Held<M> {
+    /// A message of which it is not known yet whom it concerns.
+    pub(super) fn of_nobody(message: M, lineage: Lineage, bytes: usize, until: MonotonicTime) -> Self {
+        Self { open: 1, ..Self::new(message, lineage, Vec::new(), bytes, Failures::default(), until) }
     }
 }
 
@@ -107,6 +114,13 @@ impl<M> HeldMessages<M> {
         *place = Some(held);
     }
 
+    /// It is known now whom a message concerns: as in [`Held::new`].
+    pub(super) fn replan(&mut self, lock: LockToken, users: Vec<UserId>, failures: Failures) {
+        if let Some(held) = self.locks.get_mut(lock).and_then(Option::as_mut) {
+            (held.open, held.users, held.failures) = (users.len(), users, failures);
+        }
+    }
+
     /// The caller's own of a message whose changes are on their way.
     pub(super) fn message_mut(&mut self, lock: LockToken) -> Option<&mut M> {
         self.locks.get_mut(lock)?.as_mut().map(|held| &mut held.message)
@@ -127,13 +141,19 @@ impl<M> HeldMessages<M> {
         if held.open > 0 {
             return None;
         }
-        let Held { message, outcome, failures, bytes, lineage, .. } = place.take()?;
-        self.messages -= 1;
-        self.bytes -= bytes;
-        self.first = self.first.filter(|_| self.messages > 0);
+        let Held { message, outcome, failures, lineage, .. } = self.take(ticket.lock)?;
         let failed = failures.letter().map(Outcome::DeadLettered);
         let failed = failed.filter(|failed| failed.gravity() > outcome.gravity());
         Some((message, failed.unwrap_or(outcome), lineage))
+    }
+
+    /// Takes a message out that is settled as a whole.
+    pub(super) fn take(&mut self, lock: LockToken) -> Option<Held<M>> {
+        let held = self.locks.get_mut(lock)?.take()?;
+        self.messages -= 1;
+        self.bytes -= held.bytes;
+        self.first = self.first.filter(|_| self.messages > 0);
+        Some(held)
     }
 
     /// Takes all of them out, in the order in which they came.

@@ -10,7 +10,7 @@ use crate::{
     lww_register::Stamp,
     outcome::Outcome,
     patch::{PatchEntry, UserPatch, UserWrite},
-    plan::{Plan, Planner, SkipReason, is_logical_name, truncated, unsupported},
+    plan::{LinkQuery, Plan, Planner, SkipReason, is_logical_name, truncated, unsupported},
     priority::Priority,
     reason::{DeadLetter, DeadLetterReason, chain},
     version::Version,
@@ -73,6 +73,8 @@ pub enum Intake {
     Work(Vec<Planned>, Failures),
     /// Nothing that Graph has to hear of.
     Settle(Outcome),
+    /// Graph has to be asked who is meant, by these questions, never none; with the answers the message is planned anew.
+    LookUp(Vec<LinkQuery>),
 }
 
 /// What a body reports.
@@ -106,6 +108,7 @@ pub fn plan(read: DecodedBody, planner: &Planner) -> Result<Intake, DeadLetter> 
     };
     let mut writes = Vec::with_capacity(changes.len());
     let mut needless = SkipReason::NothingMapped;
+    let mut queries = Vec::new();
     for change in &changes {
         let (contact, version) = (change.contact, change.version);
         let member = change.origin.position.map(|position| Member { position, contact: Some(contact) });
@@ -115,11 +118,21 @@ pub fn plan(read: DecodedBody, planner: &Planner) -> Result<Intake, DeadLetter> 
                 writes.extend(patch.parted().map(part));
             }
             (Plan::Nothing(why), _) => needless = why,
+            (Plan::LookUp(asked), _) => {
+                for query in asked {
+                    if !queries.contains(&query) {
+                        queries.push(query);
+                    }
+                }
+            }
             // The others are written first; replaying the message once the contact is mended repeats them, which
             // is harmless.
             (Plan::Impossible(letter), Some(member)) => failures.push(member, letter),
             (Plan::Impossible(letter), None) => return Err(letter),
         }
+    }
+    if !queries.is_empty() {
+        return Ok(Intake::LookUp(queries));
     }
     if !writes.is_empty() {
         return Ok(Intake::Work(writes, failures));

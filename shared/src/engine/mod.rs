@@ -6,10 +6,12 @@
 
 mod copies;
 mod credit;
+mod finding;
 mod held;
 pub mod intake;
 mod members;
 pub mod renewal;
+mod searches;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -27,6 +29,7 @@ use self::{
     copies::{Copies, Postponed},
     held::{Held, HeldMessages, Ticket},
     renewal::Renewal,
+    searches::{Circumstances, Searches},
 };
 use crate::{
     gate::{self, Gate, State},
@@ -36,6 +39,7 @@ use crate::{
     monotonic_time::MonotonicTime,
     outcome::Outcome,
     patch::UserWrite,
+    plan::LinkQuery,
     priority::Priority,
     property::Property,
     rate_limiter::RateLimiter,
@@ -123,12 +127,23 @@ pub enum Effect<M> {
     Renew(Vec<LockToken>),
     /// Look whether the user still shows this, and report with [`Engine::verified`].
     Verify(UserWrite),
+    /// Ask who is meant by the message under this lock, plan it anew with the answers, and report with
+    /// [`Engine::found`].
+    Find {
+        /// Its lock.
+        lock: LockToken,
+        /// The questions.
+        queries: Vec<LinkQuery>,
+    },
     /// Find out whether the installation works, and report with [`Engine::probed`].
     Probe,
 }
 
 /// How a write ended.
 pub type WriteResult = Result<Success, Failure>;
+
+/// What a message asks for by the answers to its questions, or why there are none.
+pub type SearchResult = Result<Intake, Failure>;
 
 /// What a look showed to have been undone.
 pub type LookResult = Result<Vec<Property>, Failure>;
@@ -143,6 +158,7 @@ pub struct Engine<M> {
     /// How long locks hold, as last seen.
     locked_for: Option<Duration>,
     copies: Copies<M>,
+    searches: Searches,
     /// Credit that was given and not used.
     given: usize,
     /// Changes whose time lay in the future.
@@ -164,6 +180,7 @@ impl<M> Engine<M> {
             ready: VecDeque::new(),
             locked_for: None,
             copies: Copies::default(),
+            searches: Searches::default(),
             given: 0,
             times_cut: 0,
             probing: false,
@@ -184,24 +201,23 @@ impl<M> Engine<M> {
             self.copies.postpone(then, Postponed { message, lock, lineage, outcome: Outcome::Copied });
             return;
         }
-        let (planned, failures) = match intake {
+        let deadline = now + self.policy.max_age.saturating_sub(age);
+        let until = now + self.policy.max_lock_hold;
+        let circumstances = Circumstances { enqueued, lineage, urgency, deadline };
+        match intake {
             Intake::Settle(outcome) => {
                 self.ready.push_back(Effect::Settle { message, outcome });
                 return;
             }
-            Intake::Work(planned, failures) => (planned, failures),
-        };
-        let deadline = now + self.policy.max_age.saturating_sub(age);
-        let users = planned.iter().map(|write| write.user).collect();
-        let until = now + self.policy.max_lock_hold;
-        self.held.hold(lock, Held::new(message, lineage, users, bytes, failures, until));
-        for planned in planned {
-            self.times_cut += u64::from(planned.is_from_the_future(enqueued));
-            let stamp = planned.stamp(enqueued, lineage.origin);
-            let Planned { user, contact, patch, member, .. } = planned;
-            let (ticket, refused_before) = (Ticket { lock, member }, false);
-            let work = Work { user, contact, stamp, patch, urgency, deadline, refused_before, ticket };
-            self.lanes.push(work, now);
+            Intake::LookUp(queries) => {
+                let held = Held::of_nobody(message, lineage, bytes, until);
+                return self.search(lock, held, queries, circumstances, now);
+            }
+            Intake::Work(planned, failures) => {
+                let users = planned.iter().map(|write| write.user).collect();
+                self.held.hold(lock, Held::new(message, lineage, users, bytes, failures, until));
+                self.take_up(lock, circumstances, planned, now);
+            }
         }
         if self.stopping {
             self.release_waiting(now);
@@ -231,13 +247,17 @@ impl<M> Engine<M> {
                 Step::Wait(until) => break until,
             }
         };
+        let search = match self.next_search(now) {
+            Ok(effect) => return Step::Do(effect),
+            Err(until) => until,
+        };
         let probe = self.lanes.probe_due().filter(|_| !self.probing && !self.stopping);
         if probe.is_some_and(|due| due <= now) {
             self.probing = true;
             return Step::Do(Effect::Probe);
         }
         let held = [self.held.next_renewal(), self.held.next_overdue()];
-        Step::Wait(earliest([lanes, probe, self.copies.next_due(), earliest(held)]))
+        Step::Wait(earliest([lanes, probe, search, self.copies.next_due(), earliest(held)]))
     }
 
     /// A write ended. `jitter` is drawn evenly from 0 to 1.
@@ -390,6 +410,7 @@ impl<M> Engine<M> {
     }
 
     fn withdraw(&mut self, lock: LockToken, outcome: &Outcome, now: MonotonicTime) {
+        self.withdraw_search(lock, outcome, now);
         for user in self.held.users(lock).to_vec() {
             let withdrawn = self.lanes.withdraw(user, |ticket| ticket.lock == lock);
             self.close(withdrawn.into_iter().map(|work| (work, outcome.clone())).collect(), now);
@@ -410,6 +431,7 @@ impl<M> Engine<M> {
     fn release_waiting(&mut self, now: MonotonicTime) {
         let released = self.lanes.release_waiting();
         self.close(released, now);
+        self.release_searches(now);
     }
 
     /// Settles what had to wait.
@@ -427,14 +449,24 @@ impl<M> Engine<M> {
         for (work, outcome) in settled {
             let lock = work.ticket.lock;
             let Some((message, outcome, lineage)) = self.held.close(work.ticket, outcome) else { continue };
-            if matches!(outcome, Outcome::Returned(_))
-                && !self.stopping
-                && let Some(until) = self.copies.hold_back(lineage, now)
-            {
-                self.copies.postpone(until, Postponed { message, lock, lineage, outcome });
-                continue;
-            }
-            self.ready.push_back(Effect::Settle { message, outcome });
+            self.settle(lock, message, outcome, lineage, now);
         }
+    }
+
+    fn settle(
+        &mut self,
+        lock: LockToken,
+        message: M,
+        outcome: Outcome,
+        lineage: Lineage,
+        now: MonotonicTime,
+    ) {
+        if matches!(outcome, Outcome::Returned(_))
+            && !self.stopping
+            && let Some(until) = self.copies.hold_back(lineage, now)
+        {
+            return self.copies.postpone(until, Postponed { message, lock, lineage, outcome });
+        }
+        self.ready.push_back(Effect::Settle { message, outcome });
     }
 }

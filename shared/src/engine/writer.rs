@@ -14,6 +14,7 @@ impl<M> Engine<M> {
     /// from elsewhere now. Calls under way must have been given up before; nobody reports how they ended.
     pub fn abandon(&mut self) {
         let held = self.held.drain();
+        self.searches.clear();
         let postponed = self.copies.withdraw(None);
         self.lanes = self.lanes.restarted();
         self.probing = false;

@@ -403,7 +403,9 @@ pub(super) fn later<T>(
     Outcome::DeadLettered(if own { fails_for_user(work, cause) } else { exhausted(cause) })
 }
 
-fn exhausted(cause: &DeadLetter) -> DeadLetter {
+/// It was tried until the time of its message was over.
+#[must_use]
+pub fn exhausted(cause: &DeadLetter) -> DeadLetter {
     let text = format!("retried until its time was over; the last failure: {}", cause.description.as_str());
     DeadLetter {
         code: cause.code.clone(),

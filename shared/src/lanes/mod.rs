@@ -20,7 +20,10 @@ mod unverified;
 
 use std::{collections::BTreeSet, time::Duration};
 
-pub use self::api::{About, Action, Failure, InstallationFault, LaneLimits, Success, Suspicion, Work};
+pub use self::{
+    api::{About, Action, Failure, InstallationFault, LaneLimits, Success, Suspicion, Work},
+    failing::exhausted,
+};
 use self::{
     crowd::Crowd,
     evidence::Evidence,

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::{Action, InstallationFault, Lanes, Work, failing::later, lane::Lane};
 use crate::{
     class::Class,
-    ids::UserId,
+    ids::{SequenceNumber, UserId},
     lanes::Failure,
     monotonic_time::MonotonicTime,
     outcome::Outcome,
@@ -121,6 +123,33 @@ impl<T> Lanes<T> {
             _ if failure.suspicion.is_some() => self.gate.undecided(now),
             // A user who may only be too new says nothing about Graph's health.
             Class::Transient if failure.grace.is_none() => self.gate.failed(user, now, jitter),
+            Class::Transient | Class::Permanent => self.gate.seen_well(now),
+            Class::Throttled { retry_after } => self.gate.throttled(retry_after, now, jitter),
+            Class::Installation => {
+                let text = failure.dead_letter.description.as_str().into();
+                self.fault = Some(InstallationFault { about: None, text });
+                self.gate.pause(now, jitter);
+            }
+        }
+    }
+
+    /// Graph was asked who is meant, and answered.
+    pub fn looked_well(&mut self, now: MonotonicTime) {
+        self.gate.seen_well(now);
+    }
+
+    /// Graph was asked who is meant by a message, and did not answer that. For the breaker the message stands for its user.
+    pub fn search_failed(
+        &mut self,
+        message: SequenceNumber,
+        failure: &Failure,
+        now: MonotonicTime,
+        jitter: f64,
+    ) {
+        match failure.class {
+            Class::Transient if failure.grace.is_none() => {
+                self.gate.failed(UserId(Uuid::from_u64_pair(0, message.0.unsigned_abs())), now, jitter);
+            }
             Class::Transient | Class::Permanent => self.gate.seen_well(now),
             Class::Throttled { retry_after } => self.gate.throttled(retry_after, now, jitter),
             Class::Installation => {

@@ -11,6 +11,8 @@ pub struct Counts {
     pub empty: u64,
     /// With something that is no object id.
     pub no_id: u64,
+    /// With a link that means no user of this directory and is passed over.
+    pub foreign: u64,
     /// Without the column, though an image came along.
     pub not_in_image: u64,
     /// Without the column and without an image.

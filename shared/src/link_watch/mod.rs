@@ -174,7 +174,8 @@ impl LinkWatch {
         let new = self.counted.is_none_or(|counted| sequence > counted);
         let certain = self.why().is_some() && (self.held || self.counts.not_in_image >= WARN_AT_START);
         for change in changes.iter().filter(|change| accepted(change, planner)) {
-            self.look_at(change, new && needs_link(change, planner));
+            let count = new && needs_link(change, planner);
+            self.look_at(change, count.then(|| planner.passes_over_link(change)));
         }
         self.counted = self.counted.max(Some(sequence));
         if certain && self.why().is_none() {
@@ -201,7 +202,8 @@ impl LinkWatch {
         }
     }
 
-    fn look_at(&mut self, change: &Change, count: bool) {
+    /// `passed_over` tells whether the link is foreign and passed over; `None` if the change is not to be counted.
+    fn look_at(&mut self, change: &Change, passed_over: Option<bool>) {
         let link = Link::of(change, &self.column);
         let alike = u64::from(self.carries_another(change));
         let in_image = [&change.after, &change.before].iter().any(|image| image.get(&self.column).is_some());
@@ -220,19 +222,20 @@ impl LinkWatch {
                 clues.alike_absent += alike;
                 clues.signed_in += u64::from(portal && has_signed_in(change));
             }
-            Link::Absent | Link::Empty => clues.alike_empty += if count { alike } else { 0 },
+            Link::Absent | Link::Empty => clues.alike_empty += if passed_over.is_some() { alike } else { 0 },
         }
-        if count {
+        if let Some(passed_over) = passed_over {
             clues.empties_shown += u64::from(link == Link::Absent && shows_empties(change));
-            self.count(change, link);
+            self.count(change, link, passed_over);
         }
     }
 
-    fn count(&mut self, change: &Change, link: Link) {
+    fn count(&mut self, change: &Change, link: Link, passed_over: bool) {
         let counts = &mut self.counts;
         counts.looked_at += 1;
         match link {
             Link::Linked => counts.linked += 1,
+            Link::NoId if passed_over => counts.foreign += 1,
             Link::OwnId | Link::NoId | Link::NoText => counts.no_id += 1,
             Link::Empty => counts.empty += 1,
             Link::Absent if change.operation == Operation::Create => counts.empty += 1,
@@ -312,6 +315,7 @@ fn accepted(change: &Change, planner: &Planner) -> bool {
 fn needs_link(change: &Change, planner: &Planner) -> bool {
     let touches_users = !matches!(change.operation, Operation::Delete | Operation::Administrative);
     touches_users
+        && planner.filter.lets_count(change)
         && !change.truncated
         && change.columns.iter().any(|(column, _)| planner.mapping.maps(column))
 }

@@ -85,11 +85,12 @@ impl Report {
 
     /// How the column looked in the changes.
     fn looked(&self) -> String {
-        let Counts { linked, empty, no_id, not_in_image, no_image, .. } = self.counts;
+        let Counts { linked, empty, no_id, foreign, not_in_image, no_image, .. } = self.counts;
         let parts = [
             (linked, "with a user, but never in an image"),
             (empty, "with it empty"),
             (no_id, "with something that is no object id"),
+            (foreign, "with a link that link.on_foreign ignores"),
             (not_in_image, "with an image that does not show it"),
             (no_image, "without it and without an image"),
         ];

@@ -3,7 +3,12 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::{change::ChangeOrigin, ids::ContactId, mapping::Mapping};
+use crate::{
+    change::ChangeOrigin,
+    ids::ContactId,
+    mapping::Mapping,
+    plan::{ChangeFilter, OnForeign},
+};
 
 const LINK: &str = "adx_identity_username";
 
@@ -200,4 +205,35 @@ fn hostile_names_are_neither_kept_nor_told() {
     let watch = watch(LINK, [update(1, &columns, &[])]);
     assert_eq!(watch.carried.len(), NAMES);
     assert!(watch.carried.keys().all(|name| name.len() < 20 && !name.contains(' ')));
+}
+
+#[test]
+fn links_of_others_that_are_passed_over_prove_nothing_and_are_told() {
+    let foreign = |number| update(number, &[], &[(LINK, text("ada@example.com")), LAST]);
+    let ignoring = Planner { on_foreign: OnForeign::Ignore, ..Planner::new(Mapping::preset_default()) };
+    for (planner, expected) in
+        [(Planner::new(Mapping::preset_default()), Some(Why::NeverAnId)), (ignoring, None)]
+    {
+        let mut watch = LinkWatch::new(LINK);
+        for (number, change) in changes(u128::from(NEVER) * 3, foreign).into_iter().enumerate() {
+            watch.look(&[change], &planner, SequenceNumber(i64::try_from(number).expect("few") + 1));
+        }
+        assert_eq!(watch.why(), expected);
+        let told = watch.report().told(None);
+        let passed_over = "300 with a link that link.on_foreign ignores";
+        assert_eq!(told.contains(passed_over), expected.is_none(), "{told}");
+        // A wrong column looks like this, too: somebody is warned until a user is seen.
+        assert_eq!(watch.counts().without_user(), 300);
+        watch.look(&[update(1, &[], &[(LINK, text(&user(1))), LAST])], &planner, SequenceNumber(1_000));
+        assert!(watch.seen());
+    }
+}
+
+#[test]
+fn changes_that_do_not_count_are_not_waited_for() {
+    let filter = ChangeFilter { operations: vec![Operation::Create], ..ChangeFilter::default() };
+    let planner = Planner { filter, ..Planner::new(Mapping::preset_default()) };
+    let mut watch = LinkWatch::new(LINK);
+    watch.look(&[update(1, &[], &[LAST])], &planner, SequenceNumber(1));
+    assert_eq!(watch.counts().looked_at, 0);
 }

@@ -118,8 +118,8 @@ mod tests {
             Ok(Some(PropertyValue::Clear)) => "clear".to_owned(),
             Ok(Some(PropertyValue::Bool(yes))) => format!("bool {yes}"),
             Ok(Some(PropertyValue::Integer(number))) => format!("int {number}"),
-            Ok(Some(PropertyValue::Text(text) | PropertyValue::Single(text))) => format!("text {text}"),
             Ok(Some(PropertyValue::SignIn(wanted))) => format!("sign-in {}", wanted.address),
+            Ok(Some(value)) => value.text().map_or_else(|| "clear".to_owned(), |text| format!("text {text}")),
             Err(RowError::Invalid(invalid)) => invalid.to_string(),
             Err(RowError::Missing(column)) => format!("missing {column}"),
         }
@@ -307,9 +307,10 @@ mod tests {
             match &result {
                 Ok(None) => {}
                 Ok(Some(PropertyValue::Clear)) => prop_assert!(own.is_none_or(|text| text.trim().is_empty())),
-                Ok(Some(PropertyValue::Text(text) | PropertyValue::Single(text))) => {
-                    let whole = source.as_deref() == Some(&**text);
-                    let cut = row.on_invalid == OnInvalid::Truncate && source.is_some_and(|source| source.starts_with(&**text));
+                Ok(Some(value @ (PropertyValue::Text(_) | PropertyValue::Element(_) | PropertyValue::List(_)))) => {
+                    let text = value.text().unwrap_or_default();
+                    let whole = source.as_deref().unwrap_or_default().trim() == text.trim();
+                    let cut = row.on_invalid == OnInvalid::Truncate && source.is_some_and(|source| source.starts_with(text));
                     prop_assert!(whole || cut, "{:?}", result);
                 }
                 Ok(Some(PropertyValue::Bool(yes))) => {

@@ -80,6 +80,7 @@ mod tests {
             }
             Plan::Nothing(why) => why.as_str().to_owned(),
             Plan::Impossible(letter) => letter.reason.to_string(),
+            Plan::LookUp(_) => "look up".to_owned(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a change asks for: a write, nothing, or what cannot be done.
 
+use super::rules::LinkQuery;
 use crate::{ids::UserId, patch::UserPatch, reason::DeadLetter};
 
 /// What a change asks for.
@@ -14,6 +15,8 @@ pub enum Plan {
     },
     /// No write is needed.
     Nothing(SkipReason),
+    /// The directory has to be asked who is meant, before anything else is known.
+    LookUp(Vec<LinkQuery>),
     /// It cannot be done, now or later.
     Impossible(DeadLetter),
 }
@@ -36,11 +39,25 @@ pub enum SkipReason {
     OperationIgnored,
     /// The user has these values already.
     AlreadyThere,
+    /// `filter.operations` does not name the operation.
+    OperationSwitchedOff,
+    /// The change was made by a user of `filter.initiating_users`.
+    InitiatingUserIgnored,
+    /// The change was made deeper than `filter.max_depth`.
+    TooDeep,
+    /// The contact is not as `filter.require` asks for.
+    FilterNotMet,
+    /// The link is an address, so it means no user of this directory.
+    ForeignAddress,
+    /// The link looks like the key of another provider.
+    ForeignKey,
+    /// The link is another text, as a rule the name of a local account of the portal.
+    ForeignName,
 }
 
 impl SkipReason {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 14] = [
         Self::NotAPortalUser,
         Self::LinkNotInImage,
         Self::NothingMapped,
@@ -48,6 +65,13 @@ impl SkipReason {
         Self::RequirementNotMet,
         Self::OperationIgnored,
         Self::AlreadyThere,
+        Self::OperationSwitchedOff,
+        Self::InitiatingUserIgnored,
+        Self::TooDeep,
+        Self::FilterNotMet,
+        Self::ForeignAddress,
+        Self::ForeignKey,
+        Self::ForeignName,
     ];
 
     /// The same for people.
@@ -71,6 +95,23 @@ impl SkipReason {
             Self::AlreadyThere => {
                 "the user has these values already, or nothing that they could be changed in"
             }
+            Self::OperationSwitchedOff => "filter.operations does not name this operation",
+            Self::InitiatingUserIgnored => {
+                "the change was made by a user whom filter.initiating_users names, whose changes are ignored"
+            }
+            Self::TooDeep => "the change was made deeper in other changes than filter.max_depth allows",
+            Self::FilterNotMet => "the contact is not as filter.require asks for",
+            Self::ForeignAddress => {
+                "the link column holds an address, not the object id of a user, and link.on_foreign ignores such links"
+            }
+            Self::ForeignKey => {
+                "the link column holds what looks like the key of another provider, not the object id of a user, and \
+                 link.on_foreign ignores such links"
+            }
+            Self::ForeignName => {
+                "the link column holds a name or another text, not the object id of a user, and link.on_foreign ignores \
+                 such links"
+            }
         }
     }
 
@@ -85,6 +126,13 @@ impl SkipReason {
             Self::RequirementNotMet => "requirement-not-met",
             Self::OperationIgnored => "operation-ignored",
             Self::AlreadyThere => "already-there",
+            Self::OperationSwitchedOff => "operation-switched-off",
+            Self::InitiatingUserIgnored => "initiating-user-ignored",
+            Self::TooDeep => "too-deep",
+            Self::FilterNotMet => "filter-not-met",
+            Self::ForeignAddress => "foreign-link-address",
+            Self::ForeignKey => "foreign-link-key",
+            Self::ForeignName => "foreign-link-name",
         }
     }
 }

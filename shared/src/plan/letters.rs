@@ -1,8 +1,9 @@
 //! Why a change cannot be planned, and what a person can do about it.
 
+use super::rules::LinkQuery;
 use crate::{
     change::{Change, Operation},
-    ids::OrganizationId,
+    ids::{OrganizationId, UserId},
     mapping::{MappingRow, RowError},
     reason::{DeadLetter, DeadLetterReason},
 };
@@ -57,6 +58,37 @@ pub(super) fn link_invalid(link_column: &str) -> DeadLetter {
     )
 }
 
+pub(super) fn link_unfit(column: &str) -> DeadLetter {
+    DeadLetter::new(
+        DeadLetterReason::UserLinkInvalid,
+        &format!(
+            "{column} is no text by which the directory can be asked: it must be one of at most {} characters; correct \
+             the contact",
+            LinkQuery::LONGEST_VALUE
+        ),
+    )
+}
+
+/// Nobody is who the contact means.
+pub(super) fn not_found(query: &LinkQuery) -> DeadLetter {
+    DeadLetter::new(
+        DeadLetterReason::UserNotFound,
+        &format!(
+            "the directory was asked for {query}, and has none; correct the link of the contact or of the user"
+        ),
+    )
+}
+
+pub(super) fn link_ambiguous(query: &LinkQuery, one: UserId, other: UserId) -> DeadLetter {
+    DeadLetter::new(
+        DeadLetterReason::UserLinkAmbiguous,
+        &format!(
+            "the directory was asked for {query}, and has several: {one} and {other}; decide which of them is the \
+             contact's, and take the link away from the others"
+        ),
+    )
+}
+
 /// The link column is nowhere in the message, nor is an image that it could have been left out of.
 pub(super) fn link_unknown(link_column: &str, change: &Change) -> DeadLetter {
     if change.origin.marked {
@@ -94,8 +126,9 @@ fn is_cut(change: &Change) -> bool {
     change.origin.marked && change.after.is_empty()
 }
 
-/// The contact has another user than before, and the message does not say what this user shall look like.
-pub(super) fn new_link(link_column: &str, missing: &[&str], change: &Change) -> DeadLetter {
+/// The contact has another user than before, or its changes did not count until now, and the message does not say what
+/// the user shall look like. `link_column` if it is the link that is new.
+pub(super) fn all_due(link_column: Option<&str>, missing: &[&str], change: &Change) -> DeadLetter {
     if is_cut(change) {
         return truncated();
     }
@@ -104,12 +137,45 @@ pub(super) fn new_link(link_column: &str, missing: &[&str], change: &Change) -> 
     } else {
         format!("{NO_IMAGES}; {INSTEAD}, with a post image with all mapped columns")
     };
+    let why = link_column.map_or_else(
+        || "the contact did not meet filter.require before".to_owned(),
+        |column| format!("{column} is new"),
+    );
     DeadLetter::new(
         DeadLetterReason::ColumnMissing,
         &format!(
-            "{link_column} is new, so every mapped column is needed for this user, and no post image shows {}; \
+            "{why}, so every mapped column is needed for this user, and no post image shows {}; \
              {remedy}, then force a later message of this contact through with contactsync apply",
             missing.join(", ")
+        ),
+    )
+}
+
+/// The message does not say whether the contact is as `filter.require` asks for.
+pub(super) fn filter_unknown(column: &str, change: &Change) -> DeadLetter {
+    if is_cut(change) {
+        return truncated();
+    }
+    let text = if has_images(change) {
+        format!(
+            "filter.require needs {column}, which is neither in the target nor in an image, so it cannot be told whether \
+             the change counts; register a post image with that column on the step; images leave empty columns out, so \
+             require only what is never empty"
+        )
+    } else {
+        format!(
+            "filter.require needs {column}, which is not among the columns of the contact, and {NO_IMAGES}; {INSTEAD}, \
+             with a post image with that column"
+        )
+    };
+    DeadLetter::new(DeadLetterReason::ColumnMissing, &text)
+}
+
+pub(super) fn filter_incomparable(column: &str) -> DeadLetter {
+    DeadLetter::new(
+        DeadLetterReason::ValueInvalid,
+        &format!(
+            "filter.require compares {column}, which holds no text, number, choice or yes and no; require another column"
         ),
     )
 }

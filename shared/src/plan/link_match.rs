@@ -27,15 +27,18 @@ impl Planner {
     /// Whether the contact is known to have had the same user before. What sets the link without a pre image that shows
     /// the same one may be the message that makes the user the contact's.
     fn keeps_link(&self, change: &Change) -> bool {
-        let link = |columns: &Columns| columns.get(&self.link_column).cloned();
-        match (link(&change.columns), link(&change.before)) {
-            _ if change.operation == Operation::Create => false,
-            (Some(now), Some(before)) => is_same(&now, &before),
-            (Some(_), None) => false,
-            // Something else in the same transaction may have set it.
-            (None, Some(before)) => link(&change.after).is_none_or(|now| is_same(&now, &before)),
-            (None, None) => true,
-        }
+        change.operation != Operation::Create && self.link_columns().all(|column| keeps(column, change))
+    }
+}
+
+fn keeps(column: &str, change: &Change) -> bool {
+    let link = |columns: &Columns| columns.get(column).cloned();
+    match (link(&change.columns), link(&change.before)) {
+        (Some(now), Some(before)) => is_same(&now, &before),
+        (Some(_), None) => false,
+        // Something else in the same transaction may have set it.
+        (None, Some(before)) => link(&change.after).is_none_or(|now| is_same(&now, &before)),
+        (None, None) => true,
     }
 }
 
@@ -150,6 +153,7 @@ mod tests {
             }
             Plan::Nothing(why) => why.as_str().to_owned(),
             Plan::Impossible(letter) => letter.reason.to_string(),
+            Plan::LookUp(_) => "look up".to_owned(),
         };
         let mail = ("emailaddress1", "new@b.c");
         let linked = (LINK, USER);

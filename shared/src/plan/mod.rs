@@ -2,22 +2,28 @@
 //! shown before it is.
 
 mod entries;
+mod filter;
 mod forced;
+mod foreign;
 mod intent;
 mod letters;
 mod link_match;
 mod new_link;
 mod planner;
+mod rules;
+mod user;
 
-use self::entries::Entries;
+use self::{entries::Entries, filter::Filtered, user::NoUser};
 pub use self::{
+    filter::{ChangeFilter, Requirement},
     forced::Forced,
     intent::{Plan, SkipReason},
     letters::{is_logical_name, truncated, unsupported},
-    planner::{LinkMatch, Planner},
+    planner::{LinkMatch, OnForeign, Planner},
+    rules::{IdentityIssuer, KnownLinks, LinkAnswer, LinkQuery, LinkRule},
 };
 use crate::{
-    change::{Change, ColumnValue, Columns, Operation},
+    change::{Change, ColumnValue, Operation},
     ids::UserId,
     mapping::MappingRow,
     patch::{ListElement, MovesFrom, Previous, PropertyValue, SignIn},
@@ -39,7 +45,7 @@ impl Planner {
     /// The user that a change links to, whatever the plan for it is.
     #[must_use]
     pub fn linked_user(&self, change: &Change) -> Option<UserId> {
-        self.user(change).ok()?.ok()
+        self.user(change).ok()
     }
 
     fn try_plan(&self, change: &Change, from: MovesFrom) -> Result<Plan, DeadLetter> {
@@ -50,23 +56,33 @@ impl Planner {
                 return Ok(Plan::Nothing(SkipReason::OperationIgnored));
             }
         }
+        let filtered = self.filter.judge(change);
+        if let Filtered::Out(why) = filtered {
+            return Ok(Plan::Nothing(why));
+        }
         if change.truncated {
             return Err(truncated());
         }
         let changed: Vec<_> = change.columns.iter().filter(|(column, _)| self.mapping.maps(column)).collect();
         let links_anew = self.links_anew(change, !changed.is_empty());
-        if changed.is_empty() && !links_anew {
+        let admitted_anew = matches!(filtered, Filtered::In { anew: true });
+        if changed.is_empty() && !links_anew && !admitted_anew {
             return match change.operation {
                 Operation::Unknown => Err(unsupported(&change.origin.message)),
                 _ => Ok(Plan::Nothing(SkipReason::NothingMapped)),
             };
         }
-        let user = match self.user(change)? {
+        let user = match self.user(change) {
             Ok(user) => user,
-            Err(nobody) => return Ok(Plan::Nothing(nobody)),
+            Err(NoUser::Passed(why)) => return Ok(Plan::Nothing(why)),
+            Err(NoUser::Asked(queries)) => return Ok(Plan::LookUp(queries)),
+            Err(NoUser::Failed(letter)) => return Err(letter),
         };
-        if links_anew {
-            return Ok(self.all_entries(change)?.write(user, change, from));
+        if let Filtered::Unknown(letter) = filtered {
+            return Err(letter);
+        }
+        if links_anew || admitted_anew {
+            return Ok(self.all_entries(change, links_anew)?.write(user, change, from));
         }
         // What the change did not really change need not be written: the column had this value already.
         let differing: Vec<_> = changed
@@ -84,38 +100,6 @@ impl Planner {
         let accepted = self.organizations.is_empty()
             || change.organization.is_some_and(|organization| self.organizations.contains(&organization));
         if accepted { Ok(()) } else { Err(letters::foreign(change.organization)) }
-    }
-
-    /// The user meant, or why there is none.
-    fn user(&self, change: &Change) -> Result<Result<UserId, SkipReason>, DeadLetter> {
-        let places: [&Columns; 3] = [&change.columns, &change.after, &change.before];
-        let Some(link) = places.iter().find_map(|columns| columns.get(&self.link_column)) else {
-            return self.without_link(change).map(Err);
-        };
-        let text = match link {
-            ColumnValue::Null => return Ok(Err(SkipReason::NotAPortalUser)),
-            ColumnValue::Text(text) if text.trim().is_empty() => return Ok(Err(SkipReason::NotAPortalUser)),
-            ColumnValue::Text(text) => text,
-            ColumnValue::Bool(_)
-            | ColumnValue::Choice { .. }
-            | ColumnValue::Lookup { .. }
-            | ColumnValue::Unsupported(_) => {
-                return Err(letters::link_invalid(&self.link_column));
-            }
-        };
-        UserId::parse(text).map(Ok).ok_or_else(|| letters::link_invalid(&self.link_column))
-    }
-
-    /// What it means that the link column is nowhere in the message.
-    fn without_link(&self, change: &Change) -> Result<SkipReason, DeadLetter> {
-        // A column left out at creation is empty: there is no earlier value that it could have kept.
-        if change.operation == Operation::Create {
-            return Ok(SkipReason::NotAPortalUser);
-        }
-        if change.imaged {
-            return Ok(SkipReason::LinkNotInImage);
-        }
-        Err(letters::link_unknown(&self.link_column, change))
     }
 
     fn entries<'c>(&self, change: &'c Change, differing: Vec<&'c str>) -> Result<Entries, DeadLetter> {
@@ -175,7 +159,7 @@ mod tests {
 
     use self::samples::{USER, change};
     use super::*;
-    use crate::{ids::OrganizationId, mapping::Mapping, reason::DeadLetterReason};
+    use crate::{change::Columns, ids::OrganizationId, mapping::Mapping, reason::DeadLetterReason};
 
     const ORGANIZATION: OrganizationId = OrganizationId(Uuid::from_u128(7));
 

@@ -14,25 +14,19 @@ impl Planner {
     /// An update that brings the link along with other columns, from a step without any image, does not say so:
     /// senders that always carry the link look like that, and without an image they have to.
     pub(super) fn links_anew(&self, change: &Change, writes: bool) -> bool {
-        let link = |columns: &Columns| columns.get(&self.link_column).cloned();
         // What a new contact has is all in its target.
         if change.operation == Operation::Create {
             return false;
         }
-        match (link(&change.columns), link(&change.before)) {
-            (Some(now), Some(before)) => !is_same(&now, &before),
-            (Some(_), None) => change.operation == Operation::Merge || change.imaged || !writes,
-            // Something else in the same transaction may have set it.
-            (None, Some(before)) => link(&change.after).is_some_and(|now| !is_same(&now, &before)),
-            (None, None) => false,
-        }
+        self.link_columns().any(|column| is_new(column, change, writes))
     }
 
-    /// Every mapped column for a user about whom nothing is known.
+    /// Every mapped column for a user about whom nothing is known: the link is new, or changes of the contact did not
+    /// count until now.
     ///
     /// Images leave empty columns out, so a column that is absent from a post image counts as empty; but as it may
     /// not be registered either, that never empties a property.
-    pub(super) fn all_entries(&self, change: &Change) -> Result<Entries, DeadLetter> {
+    pub(super) fn all_entries(&self, change: &Change, links_anew: bool) -> Result<Entries, DeadLetter> {
         let present = |column: &str| change.present(column);
         let shown = change.after.iter().any(|(column, _)| self.mapping.maps(column));
         let (mut entries, mut missing) = (Entries::default(), Vec::new());
@@ -59,7 +53,21 @@ impl Planner {
         if missing.is_empty() {
             return Ok(entries);
         }
-        Err(letters::new_link(&self.link_column, &missing, change))
+        let mut columns = self.link_columns();
+        let new = columns.find(|column| links_anew && is_new(column, change, false));
+        Err(letters::all_due(new, &missing, change))
+    }
+}
+
+/// Whether one column that names the user has another value than before.
+fn is_new(column: &str, change: &Change, writes: bool) -> bool {
+    let link = |columns: &Columns| columns.get(column).cloned();
+    match (link(&change.columns), link(&change.before)) {
+        (Some(now), Some(before)) => !is_same(&now, &before),
+        (Some(_), None) => change.operation == Operation::Merge || change.imaged || !writes,
+        // Something else in the same transaction may have set it.
+        (None, Some(before)) => link(&change.after).is_some_and(|now| !is_same(&now, &before)),
+        (None, None) => false,
     }
 }
 
@@ -108,6 +116,7 @@ mod tests {
             }
             Plan::Nothing(why) => why.as_str().to_owned(),
             Plan::Impossible(letter) => letter.reason.to_string(),
+            Plan::LookUp(_) => "look up".to_owned(),
         }
     }
 

@@ -1,5 +1,9 @@
 //! What planning depends on besides the change.
 
+use super::{
+    filter::ChangeFilter,
+    rules::{KnownLinks, LinkRule},
+};
 use crate::{ids::OrganizationId, mapping::Mapping};
 
 /// Everything that planning depends on besides the change itself.
@@ -13,6 +17,14 @@ pub struct Planner {
     pub organizations: Vec<OrganizationId>,
     /// From where the contact that a user is linked with may move his sign-in address.
     pub link_match: LinkMatch,
+    /// What a change must be to count.
+    pub filter: ChangeFilter,
+    /// What becomes of a link that means no user of this directory.
+    pub on_foreign: OnForeign,
+    /// How the user is found, if not by the object id in `link_column`.
+    pub rules: Vec<LinkRule>,
+    /// What the directory has answered.
+    pub known: KnownLinks,
 }
 
 impl Planner {
@@ -27,6 +39,10 @@ impl Planner {
             mapping,
             organizations: Vec::new(),
             link_match: LinkMatch::default(),
+            filter: ChangeFilter::default(),
+            on_foreign: OnForeign::default(),
+            rules: Vec::new(),
+            known: KnownLinks::default(),
         }
     }
 }
@@ -47,4 +63,20 @@ impl LinkMatch {
     /// Names in the settings.
     pub const NAMES: [(&'static str, Self); 3] =
         [("unchanged", Self::Unchanged), ("previous", Self::Previous), ("anything", Self::Anything)];
+}
+
+/// What becomes of a change whose contact has a link that means no user of this directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnForeign {
+    /// A person looks at it.
+    #[default]
+    DeadLetter,
+    /// It is completed, and counted by kind.
+    Ignore,
+}
+
+impl OnForeign {
+    /// Names in the settings.
+    pub const NAMES: [(&'static str, Self); 2] =
+        [("dead-letter", Self::DeadLetter), ("ignore", Self::Ignore)];
 }

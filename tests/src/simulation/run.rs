@@ -165,6 +165,7 @@ impl World {
                     self.plan(at, Event::Settle(writer, lock, outcome));
                 }
                 Effect::Verify(write) => self.verify(writer, write),
+                Effect::Find { .. } => unreachable!("every message of the simulation names its user"),
                 Effect::Probe => {
                     let at = self.now + Duration::from_millis(self.rng.random_range(5..2_000));
                     let well = self.may_probe(at);

@@ -5,11 +5,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use servicebus::{ApplicationValue, Message, Peeked, PeekedState, UnreadableBody};
 use shared::{
+    change::Operation,
     engine::{Intake, intake::DecodedBody},
     ids::{OrganizationId, SequenceNumber, UserId},
     mapping::{Mapping, MappingRow, OnNull, Template, ValueSource},
     outcome::Outcome,
-    plan::{Planner, SkipReason},
+    plan::{ChangeFilter, LinkRule, OnForeign, Planner, Requirement, SkipReason},
 };
 use uuid::Uuid;
 
@@ -51,10 +52,9 @@ fn planner() -> Planner {
     rows.push(MappingRow {
         source: ValueSource::Template(Template::parse("{jobtitle} {department}").expect("a template")),
         on_null: OnNull::Keep,
+        property: shared::property::Property::named("jobTitle").expect("known"),
         ..rows[0].clone()
     });
-    let last = rows.len() - 1;
-    rows[last].property = shared::property::Property::named("jobTitle").expect("known");
     let organizations = vec![OrganizationId(OURS.parse().expect("a GUID"))];
     Planner { organizations, ..Planner::new(Mapping::new(rows).expect("a mapping")) }
 }
@@ -142,16 +142,19 @@ fn created(columns: &Value) -> Value {
     context("Create", "contact", &entity(CONTACT, "contact", columns))
 }
 
+fn reference() -> Value {
+    let kind = "EntityReference:http://schemas.microsoft.com/xrm/2011/Contracts";
+    json!({"__type": kind, "Id": CONTACT, "LogicalName": "contact"})
+}
+
 fn needless_and_written() -> Vec<Case<Value>> {
     let name = json!({"firstname": "Ada"});
     let shown = |image: Value| update(&name, &Value::Null, &image);
-    let reference = "EntityReference:http://schemas.microsoft.com/xrm/2011/Contracts";
-    let reference = json!({"__type": reference, "Id": CONTACT, "LogicalName": "contact"});
     let moved = json!({"emailaddress1": "ada@example.com", LINK: USER});
     vec![
         ("a good update", named(&name), NAMES),
         ("a create", created(&json!({"firstname": "Ada", LINK: USER})), NAMES),
-        ("a delete", context("Delete", "contact", &reference), "unchanged operation-ignored"),
+        ("a delete", context("Delete", "contact", &reference()), "unchanged operation-ignored"),
         ("no change by the pre image", update(&name, &name, &linked()), "unchanged same-as-before"),
         ("nothing mapped", named(&json!({"telephone1": "1"})), "unchanged nothing-mapped"),
         ("an empty link", shown(json!({ LINK: null })), "unchanged not-a-portal-user"),
@@ -238,11 +241,58 @@ fn with_a_past() -> Vec<Case> {
     ]
 }
 
+/// The same with a filter, and patience with links of others.
+fn strict() -> Planner {
+    let filter = ChangeFilter {
+        operations: vec![Operation::Create, Operation::Update],
+        initiating_users: vec![OTHER.parse().expect("a GUID")],
+        max_depth: 2,
+        require: vec![Requirement::parse("statecode = 0").expect("a requirement")],
+    };
+    Planner { filter, on_foreign: OnForeign::Ignore, ..planner() }
+}
+
+/// What the filter has a say in.
+fn filtered() -> Vec<Case> {
+    let (name, kind) =
+        (json!({"firstname": "Ada"}), "OptionSetValue:http://schemas.microsoft.com/xrm/2011/Contracts");
+    let state = |active: i32| json!({"__type": kind, "Value": active});
+    let of =
+        |link: &str, active| update(&name, &Value::Null, &json!({LINK: link, "statecode": state(active)}));
+    let (mut mine, mut deep) = (of(USER, 0), of(USER, 0));
+    mine["InitiatingUserId"] = json!(OTHER);
+    deep["Depth"] = json!(3);
+    let contexts = [
+        ("an active contact", of(USER, 0), NAMES),
+        ("an inactive contact", of(USER, 1), "unchanged filter-not-met"),
+        ("a contact of unknown state", named(&name), "dead letter ColumnMissing"),
+        ("a change of an ignored user", mine, "unchanged initiating-user-ignored"),
+        ("a deep change", deep, "unchanged too-deep"),
+        ("a merge", context("Merge", "contact", &reference()), "unchanged operation-switched-off"),
+        ("a link that is a name", of("ada", 0), "unchanged foreign-link-name"),
+        ("a link that may be ours", of(&format!("x{USER}"), 0), "dead letter UserLinkInvalid"),
+    ];
+    contexts.into_iter().map(|(name, context, expected)| (name, message(&context), expected)).collect()
+}
+
+/// A planner that asks, and what it asks about.
+fn asking() -> (Planner, Case) {
+    let question = "lookup the user whose extensionAttribute7 holds 99999999-2222-4333-8444-000000000001, the id of the contact";
+    let rules = vec![LinkRule::Attribute("extensionAttribute7".into())];
+    let unlinked = update(&json!({"firstname": "Ada"}), &Value::Null, &Value::Null);
+    (Planner { rules, ..planner() }, ("a user who is looked up", message(&unlinked), question))
+}
+
+/// Each message, and whom to ask about it.
+fn cases() -> impl Iterator<Item = (Planner, Case)> {
+    let by = |planner: Planner, table: Vec<Case>| table.into_iter().map(move |case| (planner.clone(), case));
+    by(planner(), table()).chain(by(strict(), filtered())).chain([asking()])
+}
+
 /// Asks each caller about each message.
 #[track_caller]
 fn check(caller: &str, answer: impl Fn(&Message, &Planner) -> String) {
-    let planner = planner();
-    for (name, message, expected) in table() {
+    for (planner, (name, message, expected)) in cases() {
         assert_eq!(answer(&message, &planner), expected, "{caller} about {name}");
     }
 }
@@ -267,6 +317,7 @@ fn by_run(message: &Message, planner: &Planner) -> String {
         Intake::Settle(Outcome::DeadLettered(letter) | Outcome::Returned(letter)) => {
             format!("dead letter {}", letter.reason)
         }
+        Intake::LookUp(queries) => format!("lookup {}", queries[0]),
         other @ Intake::Settle(..) => panic!("{other:?}"),
     }
 }
@@ -277,6 +328,9 @@ fn by_json(object: &Value) -> String {
     let changes = object["changes"].as_array().map_or(std::slice::from_ref(object), Vec::as_slice);
     if let Some(letter) = letter(object).or_else(|| changes.iter().find_map(letter)) {
         return letter;
+    }
+    if let Some(question) = changes.iter().find_map(|change| change["lookUp"].as_str()) {
+        return format!("lookup {question}");
     }
     let writes = changes.iter().map(|change| &change["write"]).filter(|write| write.is_object());
     let writes = writes.chain(object["writes"].as_array().into_iter().flatten());
@@ -295,6 +349,7 @@ fn by_text(text: &str, expected: &str) {
             let needless = SkipReason::ALL.into_iter().find(|needless| needless.as_str() == why);
             vec!["nothing".to_owned(), needless.expect("known").explain().to_owned()]
         }
+        ("lookup", question) => vec!["look up".to_owned(), question.to_owned()],
         ("dead", letter) => letter.split(' ').map(str::to_owned).collect(),
         (write, properties) => {
             [write].into_iter().chain(properties.split(", ")).map(str::to_owned).collect::<Vec<_>>()
@@ -314,10 +369,8 @@ fn every_command_says_what_run_does() {
     check("run", by_run);
     check("run --dry-run", |message, planner| {
         let preview = Preview::of(message, planner, now());
-        by_json(
-            &serde_json::from_str(&run::told(&peeked(message), &preview, true, Values::Hidden))
-                .expect("JSON"),
-        )
+        let told = run::told(&peeked(message), &preview, true, Values::Hidden);
+        by_json(&serde_json::from_str(&told).expect("JSON"))
     });
     check("plan", |message, planner| {
         let told = plan::told(message, planner, true);
@@ -332,8 +385,7 @@ fn every_command_says_what_run_does() {
 
 #[test]
 fn every_text_says_it_in_words() {
-    let planner = planner();
-    for (_, message, expected) in table() {
+    for (planner, (_, message, expected)) in cases() {
         let preview = Preview::of(&message, &planner, now());
         by_text(&run::told(&peeked(&message), &preview, false, Values::Hidden), expected);
         by_text(&plan::told(&message, &planner, false).text, expected);
@@ -343,22 +395,21 @@ fn every_text_says_it_in_words() {
 
 #[tokio::test]
 async fn a_replay_says_it_too_and_leaves_what_it_cannot_copy() {
-    let planner = planner();
-    for (name, message, expected) in table() {
+    for (planner, (name, message, expected)) in cases() {
         let (outcome, detail) = replay::outcome(&message, &planner, None).await;
         let expected = if message.body.is_err() { "left its body cannot be read" } else { expected };
-        assert_eq!(format!("{outcome} {detail}"), expected, "{name}");
+        assert_eq!(format!("{outcome} {detail}").replace("look up", "lookup"), expected, "{name}");
     }
 }
 
 #[test]
 fn check_says_it_too_about_one_message_and_about_those_that_wait() {
-    let planner = planner();
-    for (name, message, expected) in table() {
+    for (planner, (name, message, expected)) in cases() {
         let probes = message_check::check(&message, &planner);
         let last = probes.last().expect("an outcome");
         let words = match expected.split_once(' ').expect("two words") {
             ("dead", letter) => format!("would be a dead letter, {}", letter.trim_start_matches("letter ")),
+            ("lookup", question) => format!("would be looked up first: {question}"),
             ("write", properties) => format!("would write {properties} to 1 users"),
             _ => "would be completed: ".to_owned(),
         };
@@ -378,6 +429,10 @@ fn check_says_it_too_about_one_message_and_about_those_that_wait() {
 #[test]
 fn apply_refuses_what_run_refuses_and_forces_through_what_a_pre_image_keeps_back() {
     check("apply", |message, planner| {
+        // It asks before it plans.
+        if !planner.shows_link() {
+            return by_run(message, planner);
+        }
         let (changes, unread) = match report(message) {
             Err(letter) => return format!("dead letter {}", letter.reason),
             Ok(DecodedBody::Nothing(why)) => return format!("unchanged {}", why.as_str()),
@@ -410,11 +465,8 @@ fn filters_find_contacts_and_users_and_survive_what_cannot_be_read() {
         let selection = Selection { contact: vec![contact], ..Selection::default() };
         let found = selection.matches(&message, now(), &planner);
         assert_eq!(found, subjects.contacts.iter().any(|one| one.0 == contact), "{name}");
-        assert_eq!(
-            found,
-            report(&message).is_ok_and(|read| matches!(read, DecodedBody::Changes(..))),
-            "{name}"
-        );
+        let readable = report(&message).is_ok_and(|read| matches!(read, DecodedBody::Changes(..)));
+        assert_eq!(found, readable, "{name}");
         let selection =
             Selection { user: vec![UserId::parse(USER).expect("a GUID")], ..Selection::default() };
         assert!(!selection.matches(&message, now(), &planner) || found, "{name}");

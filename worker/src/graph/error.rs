@@ -6,6 +6,7 @@ use shared::{
     admission::Withheld,
     class::Class,
     lanes::{About, Failure, Suspicion},
+    plan::LinkQuery,
     property::Property,
     reason::{DeadLetter, DeadLetterReason},
 };
@@ -151,6 +152,33 @@ impl Error {
         }
     }
 
+    /// The same for a question who is meant. It is about no user, so what is refused there is refused for everybody; only
+    /// the text of a contact in a question may be to blame itself.
+    #[must_use]
+    pub(super) fn search_failure(&self, query: &LinkQuery) -> Failure {
+        let by_text = matches!(query, LinkQuery::Identity { .. });
+        let class = match (self.class(), self.handling()) {
+            (Class::Permanent, _) if by_text && self.answer().is_some_and(|answer| answer.status == 400) => {
+                Class::Permanent
+            }
+            (Class::Permanent, _) | (_, Some(Handling::Denied | Handling::NotFoundYet)) => {
+                Class::Installation
+            }
+            (class, _) => class,
+        };
+        let remedy = match class {
+            Class::Installation => "see to link.rules, identity.tenant and the permission User.Read.All",
+            Class::Permanent => "correct the link of the contact",
+            Class::Transient | Class::Throttled { .. } => "replay the message when graph is well",
+        };
+        let text = format!("the directory was asked for {query}: {}; {remedy}", shared::reason::chain(self));
+        let letter = DeadLetter {
+            code: self.answer().and_then(|answer| answer.code.clone()),
+            ..DeadLetter::new(DeadLetterReason::GraphRefused, &text)
+        };
+        Failure { class, dead_letter: letter, grace: None, suspicion: None }
+    }
+
     /// Whose fault it is, if the installation is at fault.
     #[must_use]
     pub(crate) fn pause_cause(&self) -> PauseCause {
@@ -268,6 +296,8 @@ fn taken(holder: Option<ValueHolder>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use shared::ids::ContactId;
+
     use super::*;
 
     fn refused(status: u16, code: &str) -> Error {
@@ -344,6 +374,33 @@ mod tests {
         let guard = Property::named("extensionAttribute15");
         let text = Error::Refused { answer, guard }.dead_letter().description.as_str().to_owned();
         assert!(text.contains("the attribute of the guard, extensionAttribute15"), "{text}");
+    }
+
+    #[test]
+    fn a_question_that_is_refused_is_the_installations_fault_unless_the_contacts_text_is_in_it() {
+        let contact = ContactId(uuid::Uuid::max());
+        let attribute = LinkQuery::Attribute { attribute: "extensionAttribute1".into(), contact };
+        let identity = LinkQuery::Identity { issuer: "i".into(), id: "ada".into() };
+        for (status, code, by_attribute, by_identity) in [
+            (400, "Request_UnsupportedQuery", Class::Installation, Class::Permanent),
+            (403, "Authorization_RequestDenied", Class::Installation, Class::Installation),
+            (404, "Request_ResourceNotFound", Class::Installation, Class::Installation),
+            (422, "Request_UnprocessableEntity", Class::Installation, Class::Installation),
+            (500, "Service_InternalServerError", Class::Transient, Class::Transient),
+            (
+                429,
+                "TooManyRequests",
+                Class::Throttled { retry_after: None },
+                Class::Throttled { retry_after: None },
+            ),
+        ] {
+            let error = refused(status, code);
+            for (query, expected) in [(&attribute, by_attribute), (&identity, by_identity)] {
+                let failure = error.search_failure(query);
+                assert_eq!(failure.class, expected, "{status} {code}");
+                assert!(!failure.dead_letter.description.as_str().contains("ada"));
+            }
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use shared::{
     identities::ObjectIdentity,
     ids::UserId,
     patch::{PropertyValue, UserWrite},
+    plan::LinkAnswer,
     property::{Property, PropertyKind},
     reconcile::{Body, Current, ReadPolicy},
 };
@@ -146,6 +147,21 @@ pub(super) fn current(body: &[u8], write: &UserWrite, reading: &ReadPolicy) -> O
         values: values.filter_map(|property| Some((property.clone(), known(find(property)?)?))).collect(),
         mark: text(&reading.guard),
     })
+}
+
+/// Reads the users that a filter has found. `None` if it is no list of users, or one of which a part is elsewhere: of
+/// that nobody could tell whether there are more.
+pub(super) fn found(body: &[u8]) -> Option<LinkAnswer> {
+    let page: serde_json::Map<String, Json> = serde_json::from_slice(body).ok()?;
+    let id = |user: &Json| UserId::parse(user.get("id")?.as_str()?);
+    let mut users = page.get("value")?.as_array()?.iter().map(id).collect::<Option<Vec<_>>>()?;
+    users.dedup();
+    match users[..] {
+        [one, other, ..] => Some(LinkAnswer::Several(one, other)),
+        _ if page.contains_key("@odata.nextLink") => None,
+        [one] => Some(LinkAnswer::User(one)),
+        [] => Some(LinkAnswer::Nobody),
+    }
 }
 
 /// Whether an object is a user, of whom `id` is always asked.
@@ -417,6 +433,28 @@ mod tests {
         // Numbers of other types are none of ours, so that they count as not known.
         for other in ["2147483648", "7.5"] {
             assert_eq!(seen(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn only_a_whole_list_of_users_tells_who_is_meant() {
+        const A: &str = "11111111-2222-4333-8444-aaaaaaaaaaaa";
+        const B: &str = "11111111-2222-4333-8444-bbbbbbbbbbbb";
+        let user = |text: &str| UserId::parse(text).expect("a GUID");
+        let page = |ids: &[&str], more: &str| {
+            let users: Vec<_> = ids.iter().map(|id| format!(r#"{{"id":"{id}"}}"#)).collect();
+            found(format!(r#"{{"value":[{}]{more}}}"#, users.join(",")).as_bytes())
+        };
+        let more = r#","@odata.nextLink":"https://graph.example/""#;
+        assert_eq!(page(&[], ""), Some(LinkAnswer::Nobody));
+        assert_eq!(page(&[A], ""), Some(LinkAnswer::User(user(A))));
+        assert_eq!(page(&[A, A], ""), Some(LinkAnswer::User(user(A))));
+        for rest in ["", more] {
+            assert_eq!(page(&[A, B], rest), Some(LinkAnswer::Several(user(A), user(B))));
+        }
+        assert_eq!([page(&[A], more), page(&[], more), page(&["me"], "")], [None; 3]);
+        for body in [&b""[..], b"[]", b"{}", br#"{"value":{}}"#, br#"{"value":[{}]}"#, b"<html>"] {
+            assert_eq!(found(body), None);
         }
     }
 

@@ -172,10 +172,15 @@ fn wanted(planner: &Planner) -> Vec<&str> {
         |row: &&MappingRow| !matches!(row.source, ValueSource::Column(_)) || row.require.is_some();
     let together = planner.mapping.rows().iter().filter(needs_more);
     let columns: BTreeSet<_> = together.flat_map(MappingRow::columns).collect();
-    std::iter::once(&*planner.link_column).chain(columns).collect()
+    planner.link_columns().chain(columns).collect()
 }
 
 fn link(changes: &[Change], planner: &Planner) -> Probe {
+    if !planner.shows_link() {
+        let known = changes.iter().filter(|change| planner.linked_user(change).is_some()).count();
+        let what = format!("link.rules find {known} of {} users without asking Graph", changes.len());
+        return Probe::good(LINK, what);
+    }
     let mut watch = LinkWatch::new(&planner.link_column);
     // Whom the message comes from has been told already.
     let anybody = Planner { organizations: Vec::new(), ..planner.clone() };
@@ -185,7 +190,7 @@ fn link(changes: &[Change], planner: &Planner) -> Probe {
     }
     match changes {
         [change] => link_of_one(change, &watch, planner),
-        _ => link_of_many(changes, &planner.link_column),
+        _ => link_of_many(changes, planner),
     }
 }
 
@@ -209,6 +214,14 @@ fn link_of_one(change: &Change, watch: &LinkWatch, planner: &Planner) -> Probe {
             "try a message of a contact that has one",
         ),
         Link::OwnId => not_shown("holds the contact's own id", "set mapping.link_column to another column"),
+        Link::NoId if planner.passes_over_link(change) => Probe::found(
+            Severity::Warning,
+            LINK,
+            format!(
+                "{column} holds text that is no object id (a GUID), and link.on_foreign ignores such links"
+            ),
+            "try a message of a contact that has a user of this directory",
+        ),
         Link::NoId => not_shown(
             "holds text that is no object id (a GUID)",
             "set it to the object id of the user, or choose another column",
@@ -232,12 +245,20 @@ fn link_of_one(change: &Change, watch: &LinkWatch, planner: &Planner) -> Probe {
     }
 }
 
-fn link_of_many(changes: &[Change], column: &str) -> Probe {
+fn link_of_many(changes: &[Change], planner: &Planner) -> Probe {
+    let column = &planner.link_column;
     let found = |wanted: Link| changes.iter().filter(|change| Link::of(change, column) == wanted).count();
     let (linked, empty) = (found(Link::Linked), found(Link::Empty));
-    let what =
-        format!("{column} holds a GUID in {linked} of {} contacts, and is empty in {empty}", changes.len());
-    if linked + empty == changes.len() {
+    let foreign = changes.iter().filter(|change| planner.passes_over_link(change)).count();
+    let passed_over = match foreign {
+        0 => String::new(),
+        some => format!("; in {some} it holds a text that link.on_foreign ignores"),
+    };
+    let what = format!(
+        "{column} holds a GUID in {linked} of {} contacts, and is empty in {empty}{passed_over}",
+        changes.len()
+    );
+    if linked + empty + foreign == changes.len() {
         return Probe::good(LINK, what);
     }
     let remedy = "messages about several contacts bring no image, so the others can only be told if what changes them \
@@ -292,6 +313,9 @@ fn outcome(check: &'static str, preview: &Preview) -> Probe {
         };
         let (reason, why) = (letter.reason, letter.description.as_str());
         return Probe::failed(check, format!("would be a dead letter, {reason}{after}: {why}"), "");
+    }
+    if !preview.lookups.is_empty() {
+        return Probe::good(check, format!("would be looked up first: {}", render::outcome(preview).1));
     }
     Probe::good(
         check,

@@ -14,14 +14,14 @@ use shared::{
     engine::{Intake, Planned},
     outcome::Outcome,
     patch::UserWrite,
-    plan::{Planner, SkipReason},
+    plan::{LinkQuery, Planner, SkipReason},
     reason::{DeadLetter, chain},
 };
 
 use self::judge::{Contents, Judged, internal, read};
 use crate::{
     envelope::DeliveryHistory,
-    graph::{Difference, GraphClient},
+    graph::{Difference, GraphClient, find_all},
 };
 
 /// What `run` would do with a message.
@@ -35,6 +35,10 @@ pub(crate) struct Preview {
     pub(crate) nothing: Option<SkipReason>,
     /// The dead letter that it would become; with writes, after them.
     pub(crate) letter: Option<DeadLetter>,
+    /// What Graph has to be asked before anything else is known.
+    pub(crate) lookups: Vec<LinkQuery>,
+    /// Why it was asked in vain.
+    pub(crate) unanswered: Option<String>,
 }
 
 /// A write that is not sent.
@@ -65,12 +69,20 @@ impl Preview {
         let mut report = Err(internal());
         let mut note = |reported: &Contents| report.clone_from(reported);
         let Judged { intake, history } = judge::judge(read, message, planner, now, &mut note);
-        let mut preview = Self { report, writes: Vec::new(), nothing: None, letter: None };
+        let mut preview = Self {
+            report,
+            writes: Vec::new(),
+            nothing: None,
+            letter: None,
+            lookups: Vec::new(),
+            unanswered: None,
+        };
         match intake {
             Intake::Work(works, failures) => {
                 preview.writes = works.iter().map(|work| Pending::of(work, &history, now)).collect();
                 preview.letter = failures.letter();
             }
+            Intake::LookUp(queries) => preview.lookups = queries,
             Intake::Settle(Outcome::Unchanged(why)) => preview.nothing = Some(why),
             // What is handed back for later, because reading it panicked, becomes this dead letter then.
             Intake::Settle(Outcome::DeadLettered(letter) | Outcome::Returned(letter)) => {
@@ -80,6 +92,31 @@ impl Preview {
             Intake::Settle(_) => preview.letter = Some(internal()),
         }
         preview
+    }
+
+    /// The same, and asks Graph who is meant if that has to be looked up.
+    pub(crate) async fn asking(
+        message: &Message,
+        planner: &Planner,
+        now: Timestamp,
+        graph: &GraphClient,
+    ) -> Self {
+        let mut preview = Self::of(message, planner, now);
+        if preview.lookups.is_empty() {
+            return preview;
+        }
+        match find_all(graph, preview.lookups.clone()).await {
+            Ok(answers) => {
+                let mut planner = planner.clone();
+                planner.known.learn(&answers);
+                Self::of(message, &planner, now)
+            }
+            Err(unanswered) => {
+                let letter = unanswered.failure().dead_letter;
+                preview.unanswered = Some(letter.description.as_str().to_owned());
+                preview
+            }
+        }
     }
 
     /// Asks Graph about each write.

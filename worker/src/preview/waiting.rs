@@ -108,6 +108,10 @@ impl<'p> Sample<'p> {
     }
 
     fn link(&self) -> Option<Probe> {
+        if !self.planner.shows_link() {
+            let found = self.users.len();
+            return Some(Probe::good(LINK, format!("link.rules find {found} users without asking Graph")));
+        }
         let counts = self.watch.counts();
         let column = &self.planner.link_column;
         Some(match self.watch.judge() {

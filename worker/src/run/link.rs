@@ -93,7 +93,11 @@ impl<Q: Queue + ?Sized> LinkGate<Q> {
             idle: 0,
             retold: 0,
         };
-        gate.turn_page(Duration::ZERO);
+        if policy.planner.shows_link() {
+            gate.turn_page(Duration::ZERO);
+        } else {
+            gate.intake = Intakes::Open;
+        }
         gate
     }
 
@@ -141,7 +145,7 @@ impl<Q: Queue + ?Sized> LinkGate<Q> {
 
     /// Takes in what a message that has come says.
     pub(super) fn look(&mut self, changes: &[Change], planner: &Planner, sequence: SequenceNumber) {
-        if self.watch.seen() {
+        if self.watch.seen() || !planner.shows_link() {
             return;
         }
         self.watch.look(changes, planner, sequence);

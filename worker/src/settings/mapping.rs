@@ -1,15 +1,13 @@
-//! The sections `[mapping]` and `[filter]`: what is written to whom, and whose messages count.
+//! The sections `[mapping]` and `[link]`: what is written to whom.
 
 use shared::{
-    ids::OrganizationId,
     mapping::{Choices, Convert, Mapping, MappingRow, OnInvalid, OnNull, Template, ValueSource},
-    plan::{LinkMatch, Planner},
+    plan::{KnownLinks, LinkMatch, LinkRule, OnForeign, Planner},
     property::{ExtensionType, Property},
 };
 use toml::{Table, Value};
-use uuid::Uuid;
 
-use super::reader::Reader;
+use super::{filter, link_rules, reader::Reader};
 
 /// Keys that an entry of `mapping.rows` may have.
 pub(super) const KEYS: [&str; 12] = [
@@ -51,7 +49,7 @@ pub(super) fn link_unseen(r: &Reader<'_>) -> Option<LinkUnseen> {
 
 pub(super) fn planner(r: &Reader<'_>) -> Option<Planner> {
     let link = r.required("mapping.link_column", "the column that holds the user's object id");
-    let organizations = organizations(r);
+    let organizations = filter::organizations(r);
     let rows = rows(r);
     let presets = Mapping::presets();
     let names: Vec<_> = presets.iter().map(|(name, _)| *name).chain([CUSTOM]).collect();
@@ -68,12 +66,23 @@ pub(super) fn planner(r: &Reader<'_>) -> Option<Planner> {
             Err(error) => r.wrong("mapping.rows", error),
         },
     };
-    let link_match = link_match(r);
+    let (link_match, on_foreign, filter) = (link_match(r), on_foreign(r), filter::filter(r));
+    let mut rules = link_rules::rules(r)?;
+    let mut link_column: Box<str> = link?.into();
+    // One column is what it always was: messages show whether it is the right one.
+    if let [LinkRule::ObjectId(column)] = &rules[..] {
+        link_column.clone_from(column);
+        rules.clear();
+    }
     Some(Planner {
-        link_column: link?.into(),
+        link_column,
+        rules,
+        known: KnownLinks::default(),
         mapping: mapping?,
         organizations: organizations?,
         link_match: link_match?,
+        filter: filter?,
+        on_foreign: on_foreign?,
     })
 }
 
@@ -83,12 +92,10 @@ fn link_match(r: &Reader<'_>) -> Option<LinkMatch> {
     LinkMatch::NAMES.into_iter().find(|(name, _)| *name == chosen).map(|(_, value)| value)
 }
 
-fn organizations(r: &Reader<'_>) -> Option<Vec<OrganizationId>> {
-    let key = "filter.organizations";
-    let parse = |value: &Value| value.as_str().and_then(|text| Uuid::try_parse(text.trim()).ok());
-    let ids: Option<Vec<_>> =
-        r.value(key)?.as_array()?.iter().map(|value| parse(value).map(OrganizationId)).collect();
-    ids.or_else(|| r.wrong(key, "must be a list of organization ids (GUIDs in quotes)"))
+fn on_foreign(r: &Reader<'_>) -> Option<OnForeign> {
+    let names = OnForeign::NAMES.map(|(name, _)| name);
+    let chosen = r.section(|r| r.choice("link.on_foreign", &names))?;
+    OnForeign::NAMES.into_iter().find(|(name, _)| *name == chosen).map(|(_, value)| value)
 }
 
 fn rows(r: &Reader<'_>) -> Option<Vec<MappingRow>> {

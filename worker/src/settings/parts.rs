@@ -2,7 +2,12 @@
 
 use std::path::Path;
 
-use shared::{admission::Terms, engine::EnginePolicy, plan::Planner, reconcile::ReadPolicy};
+use shared::{
+    admission::Terms,
+    engine::EnginePolicy,
+    plan::{LinkRule, Planner},
+    reconcile::ReadPolicy,
+};
 
 use super::{
     bus::{self, Bus},
@@ -162,5 +167,19 @@ fn attributes(parts: &Parts) -> Vec<SettingsProblem> {
     });
     let shared = (guard.is_some() && guard == owner)
         .then(|| SettingsProblem::new("link.owner_attribute", "is also guard.attribute; choose another one"));
-    mapped.into_iter().chain([shared]).flatten().collect()
+    let named = |attribute: &str| {
+        let row = planner.mapping.rows().iter().find(|row| row.property.name() == attribute);
+        if guard.is_some_and(|guard| guard.name() == attribute) {
+            return Some(format!("{attribute} is also guard.attribute; choose another one"));
+        }
+        row.map(|row| {
+            format!("{attribute} is also written by the mapping, from {}, so whoever edits a contact could name its user", row.source)
+        })
+    };
+    let by_rule = planner.rules.iter().filter_map(|rule| match rule {
+        LinkRule::Attribute(attribute) => named(attribute),
+        LinkRule::ObjectId(_) | LinkRule::Identity { .. } => None,
+    });
+    let by_rule = by_rule.map(|text| SettingsProblem::new("link.rules", &text));
+    mapped.into_iter().chain([shared]).flatten().chain(by_rule).collect()
 }

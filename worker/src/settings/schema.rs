@@ -6,12 +6,13 @@ use std::collections::HashMap;
 use serde_json::{Map, Value as Json, json};
 use shared::{
     mapping::Convert,
+    plan::ChangeFilter,
     property::{ExtensionType, Property},
 };
 use toml::{Table, Value};
 
 use super::{
-    mapping,
+    link_rules, mapping,
     names::RENAMED,
     parts::Parts,
     reader::{Rule, Rules},
@@ -102,7 +103,17 @@ fn leaf(key: &str, default: &Value, rule: Option<&Rule>) -> Map<String, Json> {
     }
     match key {
         "mapping.rows" => drop(schema.insert("items".into(), row())),
-        "filter.organizations" => drop(schema.insert("items".into(), organization())),
+        "link.rules" => drop(schema.insert("items".into(), link_rule())),
+        "filter.organizations" | "filter.initiating_users" => drop(schema.insert("items".into(), guid())),
+        "filter.operations" => {
+            let names = ChangeFilter::OPERATIONS.map(|(name, _)| name);
+            schema.insert("minItems".into(), json!(1));
+            drop(schema.insert("items".into(), json!({ "enum": names })));
+        }
+        "filter.require" => {
+            let condition = json!({ "type": "string", "pattern": "^\\s*[0-9a-zA-Z_]+\\s*=.*\\S.*$" });
+            drop(schema.insert("items".into(), condition));
+        }
         _ => {}
     }
     schema
@@ -121,8 +132,21 @@ fn constraint(rule: &Rule) -> Map<String, Json> {
     constraint.as_object().cloned().unwrap_or_default()
 }
 
-fn organization() -> Json {
+fn guid() -> Json {
     json!({ "type": "string", "pattern": "^\\s*\\{?[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\\}?\\s*$" })
+}
+
+/// An entry of `link.rules`.
+fn link_rule() -> Json {
+    let text = json!({ "type": "string", "minLength": 1 });
+    let properties: Map<String, Json> =
+        link_rules::KEYS.iter().map(|key| ((*key).to_owned(), text.clone())).collect();
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "oneOf": [{ "required": ["object_id"] }, { "required": ["attribute"] }, { "required": ["identity"] }],
+        "properties": properties,
+    })
 }
 
 /// An entry of `mapping.rows`.

@@ -164,7 +164,7 @@ impl World {
                     Effect::Renew(locks) => {
                         self.engine.renewed(locks.into_iter().map(|lock| (lock, Renewal::Renewed)), moment);
                     }
-                    Effect::Verify(_) | Effect::Probe => {
+                    Effect::Verify(_) | Effect::Probe | Effect::Find { .. } => {
                         panic!("nothing is looked at, and nothing is at fault")
                     }
                 }

@@ -1,6 +1,7 @@
 //! Cases of the engine; the random worlds are in the simulation.
 
 mod flood;
+mod searches;
 
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -113,7 +114,9 @@ fn effects_until(
 fn settled(effects: &[Effect<LockToken>]) -> Vec<(LockToken, Outcome)> {
     let settled = effects.iter().filter_map(|effect| match effect {
         Effect::Settle { message, outcome } => Some((*message, outcome.clone())),
-        Effect::Write { .. } | Effect::Verify(_) | Effect::Probe | Effect::Renew(_) => None,
+        Effect::Write { .. } | Effect::Verify(_) | Effect::Probe | Effect::Renew(_) | Effect::Find { .. } => {
+            None
+        }
     });
     settled.collect()
 }
@@ -359,6 +362,7 @@ impl UnderWay {
                 Effect::Write { write, .. } => self.writes.push(write.user),
                 Effect::Verify(write) => self.looks.push(write.user),
                 Effect::Probe => self.probe = true,
+                Effect::Find { .. } => panic!("nobody has to be found"),
                 Effect::Settle { message, .. } => self.settling.push(message),
                 Effect::Renew(locks) => self.renewing = locks,
             }

@@ -16,6 +16,8 @@ pub(super) enum Filter {
     SignIn { issuer: String, assigned: String },
     /// `otherMails/any(c:c eq '…')`
     OtherMail(String),
+    /// `onPremisesExtensionAttributes/extensionAttribute1 eq '…'`
+    Numbered(String, String),
     /// `mail eq '…'` and the like
     Equals(String, String),
 }
@@ -84,6 +86,11 @@ fn shape(tokens: &[Token]) -> Result<Filter, Refusal> {
         [Word(property), Word(op), Text(value)] if op == "eq" && !property.contains('/') => {
             Ok(Filter::Equals(property.clone(), value.clone()))
         }
+        // Microsoft's "user resource type" lets the fifteen be filtered by `eq`, by the path of the object that they are in.
+        [Word(path), Word(op), Text(value)] if op == "eq" => match numbered(path) {
+            Some(name) => Ok(Filter::Numbered(name.to_owned(), value.clone())),
+            None => Err(unsupported()),
+        },
         [Word(id), Word(op), Sign('('), list @ .., Sign(')')] if id == "id" && op == "in" => ids(list),
         [Word(path), Sign('('), Word(var), Sign(':'), inner @ .., Sign(')')] => {
             match (path.as_str(), inner) {
@@ -106,6 +113,13 @@ fn shape(tokens: &[Token]) -> Result<Filter, Refusal> {
         }
         _ => Err(unsupported()),
     }
+}
+
+/// The name of one of the fifteen attributes, by its path.
+fn numbered(path: &str) -> Option<&str> {
+    let name = path.strip_prefix("onPremisesExtensionAttributes/")?;
+    let number: usize = name.strip_prefix("extensionAttribute")?.parse().ok()?;
+    ((1..=15).contains(&number) && name == format!("extensionAttribute{number}")).then_some(name)
 }
 
 fn sign_in(issuer: &str, assigned: &str) -> Filter {
@@ -143,6 +157,11 @@ mod tests {
             ("identities/any(c:c/issuerAssignedId eq 'a@b.test' and c/issuer eq 'c.test')", signs.clone()),
             ("identities/any(x: x/issuer eq 'c.test' and x/issuerAssignedId eq 'a@b.test')", signs),
             ("otherMails/any(m:m eq 'a@b.test')", Filter::OtherMail("a@b.test".into())),
+            (
+                "onPremisesExtensionAttributes/extensionAttribute15 eq 'x'",
+                Filter::Numbered("extensionAttribute15".into(), "x".into()),
+            ),
+            ("extension_0_contact eq 'x'", Filter::Equals("extension_0_contact".into(), "x".into())),
             ("mail eq 'o''neill@b.test'", Filter::Equals("mail".into(), "o'neill@b.test".into())),
         ] {
             assert_eq!(parse(text).as_ref(), Ok(&filter), "{text}");
@@ -162,6 +181,13 @@ mod tests {
             ),
             (too_many.as_str(), "Request_UnsupportedQuery"),
             (long.as_str(), "Request_UnsupportedQuery"),
+            ("onPremisesExtensionAttributes/extensionAttribute16 eq 'x'", "Request_UnsupportedQuery"),
+            ("onPremisesExtensionAttributes/extensionAttribute01 eq 'x'", "Request_UnsupportedQuery"),
+            ("onPremisesExtensionAttributes/extensionAttribute1 ne 'x'", "Request_UnsupportedQuery"),
+            (
+                "identities/any(c:c/issuerAssignedId eq 'a' and c/issuer eq 'b') or mail eq 'x'",
+                "Request_UnsupportedQuery",
+            ),
             ("endsWith(mail,'x')", "Request_UnsupportedQuery"),
             ("mail ne 'x'", "Request_UnsupportedQuery"),
             ("id in ('1' '2')", "Request_UnsupportedQuery"),

@@ -109,12 +109,25 @@ fn filtered<'a>(
         }
         Filter::SignIn { issuer, assigned } => {
             let found = directory.by_identity(&issuer, &assigned).and_then(|id| directory.seen(id, now));
-            Box::new(found.into_iter())
+            // The element of the principal name cannot be found by a filter.
+            let is_it = move |user: &&User| {
+                let mut others = user.identities.iter().filter(|identity| !identity.is_upn());
+                others.any(|identity| {
+                    identity.issuer.eq_ignore_ascii_case(&issuer)
+                        && identity.issuer_assigned_id.to_lowercase() == assigned.to_lowercase()
+                })
+            };
+            Box::new(found.into_iter().filter(is_it))
         }
         Filter::OtherMail(address) => Box::new(directory.all_seen(now).filter(move |user| {
             let list = user.get("otherMails");
             let is_it = |one: &Value| one.as_str().is_some_and(|one| one.eq_ignore_ascii_case(&address));
             list.as_array().is_some_and(|list| list.iter().any(is_it))
+        })),
+        Filter::Numbered(name, value) => Box::new(directory.all_seen(now).filter(move |user| {
+            let all = user.get("onPremisesExtensionAttributes");
+            let found = all.get(&name).and_then(Value::as_str);
+            found.is_some_and(|text| text.to_lowercase() == value.to_lowercase())
         })),
         Filter::Equals(name, value) => {
             if property::rule(&name, &directory.extensions).is_none() {

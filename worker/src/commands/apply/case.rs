@@ -17,7 +17,7 @@ use shared::{
 
 use crate::{
     envelope::DeliveryHistory,
-    graph::{self, Directory, GraphClient},
+    graph::{self, Directory, GraphClient, find_all},
     preview::{judge, stamped},
     settings::Settings,
 };
@@ -89,6 +89,15 @@ impl Case {
         if order.overrule {
             planner.link_match = LinkMatch::Anything;
         }
+        if let Plan::LookUp(queries) = judge::forced(&change, &planner).plan {
+            match find_all(order.directory, queries).await {
+                Ok(answers) => planner.known.learn(&answers),
+                Err(unanswered) => {
+                    let end = End::Impossible(unanswered.failure().dead_letter);
+                    return Self { change: Some(change), left_out: Vec::new(), end };
+                }
+            }
+        }
         let (write, left_out) = forced(&change, message, &planner, clock::now());
         let end = match write {
             Ok(write) => End::Looked(Looked::at(write, order).await),
@@ -123,6 +132,8 @@ pub(in crate::commands) fn forced(
     let write = match plan {
         Plan::Nothing(why) => Err(End::Nothing(why)),
         Plan::Impossible(letter) => Err(End::Impossible(letter)),
+        // Whoever forces has asked before.
+        Plan::LookUp(_) => Err(End::Impossible(judge::internal())),
         Plan::Write { user, patch } => {
             let (contact, version) = (change.contact, change.version);
             let write = Planned { user, contact, version, patch, member: None };

@@ -83,7 +83,10 @@ pub(in crate::commands) async fn outcome(
         // No copy can be made of it, so it would stay where it is.
         return ("left", "its body cannot be read".into());
     }
-    let mut preview = Preview::of(message, planner, clock::now());
+    let mut preview = match graph {
+        Some(graph) => Preview::asking(message, planner, clock::now(), graph).await,
+        None => Preview::of(message, planner, clock::now()),
+    };
     // What is good in a message that fails in part would be written again, and the message come back for the rest.
     if let (Some(graph), None) = (graph, &preview.letter) {
         preview.compare(graph).await;

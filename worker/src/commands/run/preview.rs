@@ -89,10 +89,15 @@ async fn walk(
             Ok(page) if page.is_empty() => sleep(PAUSE).await,
             Ok(page) => {
                 for peeked in page {
-                    let mut preview = Preview::of(&peeked.message, planner, clock::now());
-                    if let Some(directory) = directory {
-                        preview.compare(directory).await;
-                    }
+                    let preview = match directory {
+                        Some(directory) => {
+                            let (message, now) = (&peeked.message, clock::now());
+                            let mut preview = Preview::asking(message, planner, now, directory).await;
+                            preview.compare(directory).await;
+                            preview
+                        }
+                        None => Preview::of(&peeked.message, planner, clock::now()),
+                    };
                     summary.count(&preview);
                     print(&told(&peeked, &preview, args.json, args.values.into()))?;
                 }

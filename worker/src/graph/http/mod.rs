@@ -1,5 +1,6 @@
 //! Graph over HTTP.
 
+mod find;
 mod holder;
 mod mark;
 mod roles;
@@ -23,6 +24,7 @@ use shared::{
     ids::UserId,
     lanes::Success,
     patch::{PropertyValue, UserWrite},
+    plan::{LinkAnswer, LinkQuery},
     priority::Priority,
     property::Property,
     reconcile::{self, Body, Current, ReadPolicy, Reconciled},
@@ -342,6 +344,10 @@ impl Directory for GraphClient {
         let reading = ReadPolicy { diff: true, ..self.reading.clone() };
         let current = self.read(write, &reading).await?;
         Ok(second_look::undone(write, &current))
+    }
+
+    async fn find(&self, query: &LinkQuery) -> Result<LinkAnswer, Error> {
+        self.ask_who(query).await
     }
 
     fn distrust_looks_until(&self, until: Instant) {

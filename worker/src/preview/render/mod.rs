@@ -7,7 +7,7 @@ use shared::{
     change::{self, Change, Columns},
     engine::intake::DecodedBody,
     patch::{PropertyValue, UserPatch, UserWrite},
-    plan::{Plan, Planner},
+    plan::{LinkQuery, Plan, Planner},
     property::Property,
     reason::DeadLetter,
     shown::Shown,
@@ -34,7 +34,17 @@ impl From<bool> for Values {
 pub(crate) fn lines(preview: &Preview, values: Values) -> Vec<String> {
     let writes = preview.writes.iter().map(|write| write_line(write, values));
     let nothing = preview.nothing.map(|why| format!("nothing      {}", why.explain()));
-    writes.chain(nothing).chain(preview.letter.as_ref().map(letter_line)).collect()
+    let asks = (!preview.lookups.is_empty()).then(|| format!("look up      {}", asked(preview)));
+    writes.chain(asks).chain(nothing).chain(preview.letter.as_ref().map(letter_line)).collect()
+}
+
+/// What Graph has to be asked, or was in vain.
+fn asked(preview: &Preview) -> String {
+    preview.unanswered.clone().unwrap_or_else(|| questions(&preview.lookups))
+}
+
+fn questions(queries: &[LinkQuery]) -> String {
+    queries.iter().map(ToString::to_string).collect::<Vec<_>>().join(", else ")
 }
 
 fn letter_line(letter: &DeadLetter) -> String {
@@ -79,6 +89,12 @@ pub(crate) fn json(preview: &Preview, values: Values) -> Map<String, Value> {
         object
             .insert("writes".into(), preview.writes.iter().map(|write| write_json(write, values)).collect());
     }
+    if !preview.lookups.is_empty() {
+        object.insert("lookUp".into(), json!(questions(&preview.lookups)));
+    }
+    if let Some(why) = &preview.unanswered {
+        object.insert("unknown".into(), json!(why));
+    }
     if let Some(why) = preview.nothing {
         object.insert("nothing".into(), json!(why.as_str()));
     }
@@ -116,6 +132,10 @@ pub(crate) fn outcome(preview: &Preview) -> (&'static str, String) {
     }
     if let Some(why) = preview.nothing {
         return ("unchanged", why.as_str().into());
+    }
+    if !preview.lookups.is_empty() {
+        let word = if preview.unanswered.is_some() { "unknown" } else { "look up" };
+        return (word, asked(preview));
     }
     let (mut written, mut superseded) = (Vec::new(), false);
     for Pending { write, compared, .. } in &preview.writes {
@@ -187,6 +207,7 @@ impl Details<'_> {
                 }
             }
             Plan::Nothing(why) => line(text, "nothing", why.explain()),
+            Plan::LookUp(queries) => line(text, "look up", &questions(&queries)),
             Plan::Impossible(letter) => dead_letter(text, &letter),
         }
         for (place, columns) in self.carried(change) {
@@ -229,6 +250,7 @@ impl Details<'_> {
                 ("write", write)
             }
             Plan::Nothing(why) => ("nothing", json!(why.as_str())),
+            Plan::LookUp(queries) => ("lookUp", json!(questions(&queries))),
             Plan::Impossible(letter) => ("deadLetter", letter_json(&letter)),
         };
         object.insert(key.into(), value);

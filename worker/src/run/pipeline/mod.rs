@@ -4,6 +4,7 @@
 //! around it: one task tells the engine what happened and carries out what it asks for; what takes time
 //! (writes, settlements, renewals, probes) runs beside it and reports back.
 
+mod searches;
 mod writer;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -38,7 +39,7 @@ use super::{
     state::StateLog,
 };
 use crate::{
-    graph::{self, Directory, GracePeriods},
+    graph::{self, Directory, GracePeriods, LinkAnswers, Unanswered},
     preview::judge::{BodyReader, Contents, Judged, changes, internal, judge, read},
     telemetry::{
         Observer,
@@ -48,6 +49,9 @@ use crate::{
         trace::{Tracer, WriteTrace},
     },
 };
+
+/// The answers for one message; nothing if asking panicked.
+type Asked = (LockToken, Option<Result<LinkAnswers, Box<Unanswered>>>);
 
 enum WriteEnded {
     Answered(UserId, WriteAnswer),
@@ -75,6 +79,7 @@ pub(crate) struct Pipeline<Q: ?Sized, D> {
     /// Part of the pipeline's own task: a task for each write would cost more than all that the pipeline does for it.
     writes: FuturesUnordered<BoxFuture<'static, WriteEnded>>,
     looks: JoinSet<(UserId, LookResult)>,
+    searches: JoinSet<Asked>,
     probe: JoinSet<Result<(), graph::Error>>,
     settlements: Settlements<Q>,
     observer: Arc<Observer>,
@@ -110,6 +115,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             renewals: JoinSet::new(),
             writes: FuturesUnordered::new(),
             looks: JoinSet::new(),
+            searches: JoinSet::new(),
             probe: JoinSet::new(),
             state: StateLog::new(Arc::clone(&observer)),
             observer,
@@ -156,6 +162,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             },
             Some(ended) = self.writes.next() => self.write_ended(ended, self.now()),
             Some(ended) = self.looks.join_next() => self.look_ended(ended),
+            Some(ended) = self.searches.join_next() => self.found(ended),
             page = self.link.looked() => self.link.page(page, self.read, &self.policy.planner),
             Some(probed) = self.probe.join_next() => self.probe_ended(probed),
             Some(end) = self.settlements.next() => self.settled(end, self.now()),
@@ -196,6 +203,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         let there = self.observer.times.at_service_bus(ClockReading { instant: received, wall });
         let trace = self.observer.trace(&delivery.message, wall).map(|trace| (trace, clock::now()));
         let mut decoded = None;
+        self.policy.planner.known.expire(moment);
         let (planner, sequence) = (&self.policy.planner, delivery.message.sequence);
         let mut note = |contents: &Contents| {
             decoded = trace.is_some().then(clock::now);
@@ -248,6 +256,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
                     self.renewals.spawn(renew(Arc::clone(&self.queue), locks));
                 }
                 Effect::Verify(write) => self.look(write),
+                Effect::Find { lock, queries } => self.find(lock, queries),
                 Effect::Probe => {
                     let directory = Arc::clone(&self.directory);
                     self.probe.spawn(async move { directory.probe().await });

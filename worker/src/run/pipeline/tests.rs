@@ -14,7 +14,7 @@ use shared::{
     engine::{Failures, Intake, Planned},
     ids::{ContactId, SequenceNumber},
     patch::{PropertyValue, UserPatch},
-    plan::Planner,
+    plan::{LinkAnswer, LinkQuery, Planner},
     property::Property,
     reason::DeadLetterReason,
 };
@@ -121,6 +121,10 @@ impl Directory for Touchy {
     async fn apply(&self, write: &UserWrite) -> Result<Success, graph::Error> {
         assert!(write.user.0.as_u128() >= TOUCHY, "this write panics");
         Ok(Success { written: true, ..Success::default() })
+    }
+
+    async fn find(&self, _: &LinkQuery) -> Result<LinkAnswer, graph::Error> {
+        unreachable!("every message names its user")
     }
 
     async fn verify(&self, write: &UserWrite) -> Result<Vec<Property>, graph::Error> {

@@ -77,6 +77,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         // To drop a call closes its connection.
         self.writes.clear();
         self.looks = JoinSet::new();
+        self.searches = JoinSet::new();
         self.probe = JoinSet::new();
         self.engine.set_role(Role::Standby);
         self.engine.abandon();

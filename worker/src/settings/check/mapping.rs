@@ -1,6 +1,10 @@
 //! Whether the mapping suits the directory.
 
-use shared::{mapping::MappingRow, plan::LinkMatch, property::PropertyKind};
+use shared::{
+    mapping::MappingRow,
+    plan::{LinkMatch, OnForeign, Requirement},
+    property::PropertyKind,
+};
 
 use super::{
     finding::{Finding, Severity},
@@ -8,7 +12,7 @@ use super::{
 };
 use crate::settings::Parts;
 
-pub(super) const RULES: [Rule; 4] = [mail, sign_in, link_match, owner];
+pub(super) const RULES: [Rule; 6] = [mail, sign_in, link_match, owner, on_foreign, required];
 
 fn feeding(parts: &Parts, is_meant: impl Fn(&MappingRow) -> bool) -> Option<&MappingRow> {
     parts.planner.as_ref()?.mapping.rows().iter().find(|row| is_meant(row))
@@ -70,6 +74,33 @@ fn link_match(parts: &Parts, _: Surroundings) -> Option<Finding> {
             "set it to unchanged or previous; if it has to be so, secure that column by a column security profile",
         )),
     }
+}
+
+/// A wrong link column looks like one with links of others.
+fn on_foreign(parts: &Parts, _: Surroundings) -> Option<Finding> {
+    let planner = parts.planner.as_ref()?;
+    (planner.on_foreign == OnForeign::Ignore).then(|| {
+        Finding::new(
+            Severity::Note,
+            "link.on_foreign",
+            format!("contacts whose {} is a text without a GUID are completed and never written", planner.link_column),
+            "see that this is the link column, because a wrong one would look like that; contactsync check --online looks \
+             at what waits",
+        )
+    })
+}
+
+/// What must be in the images for the filter to decide.
+fn required(parts: &Parts, _: Surroundings) -> Option<Finding> {
+    let columns: Vec<_> = parts.planner.as_ref()?.filter.require.iter().map(Requirement::column).collect();
+    (!columns.is_empty()).then(|| {
+        Finding::new(
+            Severity::Note,
+            "filter.require",
+            format!("a message that shows {} nowhere becomes a dead letter", columns.join(" or ")),
+            "register it in the post image and in the pre image of the step",
+        )
+    })
 }
 
 /// Users are bound to contacts from now on, and not from before.

@@ -311,6 +311,21 @@ fn whose_messages_count_is_the_operators_to_say() {
 }
 
 #[test]
+fn what_is_passed_over_on_purpose_is_told() {
+    check(
+        "[link]\non_foreign = \"ignore\"",
+        "note     link.on_foreign: contacts whose adx_identity_username is a text without a GUID are completed and never \
+         written; see that this is the link column, because a wrong one would look like that; contactsync check --online \
+         looks at what waits",
+    );
+    check(
+        "[filter]\norganizations = [\"11111111-2222-4333-8444-aaaaaaaaaaaa\"]\nrequire = [\"statecode = 0\"]",
+        "note     filter.require: a message that shows statecode nowhere becomes a dead letter; register it in the post \
+         image and in the pre image of the step",
+    );
+}
+
+#[test]
 fn the_address_goes_where_the_directory_wants_it() {
     check(
         "[mapping]\npreset = \"default\"\nrows = []",

@@ -2,10 +2,16 @@
 
 mod conversions;
 mod identity;
+mod link;
 
 use std::path::Path;
 
-use shared::{engine, mapping::Convert};
+use shared::{
+    change::Operation,
+    engine,
+    mapping::{Convert, Mapping},
+    plan::{ChangeFilter, OnForeign, Planner, Requirement},
+};
 
 use super::*;
 
@@ -313,6 +319,47 @@ fn headers_for_telemetry_are_read_and_hidden() {
 fn the_engine_by_default_is_what_the_file_of_defaults_says() {
     let settings = parse_text(GOOD, &[]).expect("good settings");
     assert_eq!(settings.engine, engine::EnginePolicy::default());
+}
+
+#[test]
+fn the_filter_and_the_link_by_default_are_what_planning_has_as_usual() {
+    let settings = parse_text(GOOD, &[]).expect("good settings");
+    assert_eq!(settings.planner, Planner::new(Mapping::preset_default()));
+}
+
+#[test]
+fn the_filter_is_read_and_what_is_wrong_with_it_is_told() {
+    let text = "[filter]\ninitiating_users = [\"{11111111-2222-4333-8444-AAAAAAAAAAAA}\"]\nmax_depth = 3\n\
+                operations = [\"update\"]\n[link]\non_foreign = \"ignore\"\n";
+    let require = ("CONTACTSYNC__FILTER__REQUIRE", "statecode = 0, new_portal = true");
+    let planner = parse_text(&format!("{GOOD}{text}"), &[require]).expect("good settings").planner;
+    assert_eq!(planner.on_foreign, OnForeign::Ignore);
+    let expected = ChangeFilter {
+        operations: vec![Operation::Update],
+        initiating_users: vec!["11111111-2222-4333-8444-aaaaaaaaaaaa".parse().expect("a GUID")],
+        max_depth: 3,
+        require: ["statecode = 0", "new_portal = true"]
+            .map(|text| Requirement::parse(text).expect("a requirement"))
+            .to_vec(),
+    };
+    assert_eq!(planner.filter, expected);
+    check(
+        "[filter]\ninitiating_users = [\"me\"]\nmax_depth = -1\noperations = [\"delete\"]\nrequire = [\"statecode\"]\n\
+         [link]\non_foreign = \"drop\"\n",
+        &[],
+        &[
+            "link.on_foreign: must be \"dead-letter\" or \"ignore\"",
+            "filter.operations: must be a list of \"create\", \"update\" or \"merge\"",
+            "filter.initiating_users: must be a list of ids of Dataverse users (GUIDs in quotes)",
+            "filter.require: must be a list of conditions such as \"statecode = 0\" or \"new_kind = 1 | 2\"",
+            "filter.max_depth: must be from 0 to 1000, and is -1",
+        ],
+    );
+    check(
+        "[filter]\noperations = []\n",
+        &[],
+        &["filter.operations: names none, so nothing would ever be written"],
+    );
 }
 
 /// What is said about names of the last release.

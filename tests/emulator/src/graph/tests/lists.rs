@@ -23,9 +23,19 @@ async fn filter(client: &mut Client, text: &str) -> Answer {
 
 #[tokio::test]
 async fn filters_find_users_by_id_sign_in_name_and_property() {
-    let graph = started(Options::default()).await;
+    const EXTENSION: &str = "extension_0123456789abcdef0123456789abcdef_contact";
+    let mut options = Options::default();
+    options.extensions.push(EXTENSION.to_owned());
+    let graph = started(options).await;
+    let numbered = json!({"extensionAttribute7": "It's Cy's"});
+    for number in [7, 8] {
+        let user = User::new(Uuid::from_u128(number)).with("onPremisesExtensionAttributes", numbered.clone());
+        graph.add_user(user.with(EXTENSION, format!("contact {number}"))).unwrap();
+    }
+    let (cy, di) = (Uuid::from_u128(7), Uuid::from_u128(8));
     let mut client = Client::new(&graph).await;
     let domain = graph.tenant().domain;
+    let principal = graph.user(ADA).unwrap().text("userPrincipalName").unwrap().to_owned();
     let sign_in = |address: &str| {
         format!("identities/any(c:c/issuerAssignedId eq '{address}' and c/issuer eq '{domain}')")
     };
@@ -33,6 +43,11 @@ async fn filters_find_users_by_id_sign_in_name_and_property() {
         (format!("id in ('{BOB}','{}','{ADA}')", Uuid::nil()), vec![BOB, ADA]),
         (sign_in("ADA@example.test"), vec![ADA]),
         (sign_in("nobody@example.test"), vec![]),
+        (sign_in(&principal), vec![]),
+        ("onPremisesExtensionAttributes/extensionAttribute7 eq 'it''s cy''s'".to_owned(), vec![cy, di]),
+        ("onPremisesExtensionAttributes/extensionAttribute8 eq 'it''s cy''s'".to_owned(), vec![]),
+        (format!("{EXTENSION} eq 'contact 8'"), vec![di]),
+        (format!("{EXTENSION} eq 'contact'"), vec![]),
         ("givenName eq 'ada'".to_owned(), vec![ADA]),
     ] {
         let answer = filter(&mut client, &text).await;
@@ -67,6 +82,7 @@ async fn queries_that_b2c_does_not_answer_are_refused() {
         format!("id in ({})", sixteen.join(",")),
         "identities/any(c:c/issuerAssignedId eq 'a@b.test')".to_owned(),
         "endsWith(mail,'x')".to_owned(),
+        "extension_0123456789abcdef0123456789abcdef_unknown eq 'x'".to_owned(),
         "colour eq 'red'".to_owned(),
     ] {
         let answer = filter(&mut client, &text).await;

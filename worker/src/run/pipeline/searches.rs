@@ -1,0 +1,84 @@
+//! Who is meant by a message that does not say it by an object id: Graph is asked, and the message planned anew.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use futures_util::FutureExt;
+use servicebus::{Queue, times::ClockReading};
+use shared::{
+    class::Class,
+    engine::{Intake, SearchResult},
+    gate::State,
+    ids::LockToken,
+    lanes::Failure,
+    outcome::Outcome,
+    plan::LinkQuery,
+    reason::{DeadLetterReason, chain},
+};
+use tokio::task::JoinError;
+
+use super::{Asked, Pipeline, jitter, panicked};
+use crate::{
+    graph::{Directory, LinkAnswers, find_all},
+    preview::judge::judge,
+    run::now::Now,
+    telemetry::labels::PauseCause,
+};
+
+impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
+    /// Asks, beside everything else.
+    pub(super) fn find(&mut self, lock: LockToken, queries: Vec<LinkQuery>) {
+        let directory = Arc::clone(&self.directory);
+        self.searches.spawn(async move {
+            let asked = AssertUnwindSafe(find_all(&*directory, queries)).catch_unwind().await;
+            (lock, asked.ok())
+        });
+    }
+
+    /// Graph has answered, or not.
+    pub(super) fn found(&mut self, ended: Result<Asked, JoinError>) {
+        // As with writes, there is always an answer.
+        let Ok((lock, asked)) = ended else { return };
+        let (now, mut cause) = (self.now(), PauseCause::Other);
+        let result = match asked {
+            Some(Ok(answers)) => self.planned_anew(lock, answers, now),
+            Some(Err(unanswered)) => {
+                let error = &unanswered.error;
+                tracing::debug!(error = %chain(error), "it could not be found out who is meant");
+                cause = error.pause_cause();
+                Err(unanswered.failure())
+            }
+            None => Err(panicked(self.policy.patience)),
+        };
+        let failed = result.as_ref().err().map(|failure| failure.dead_letter.description.as_str());
+        if let Some(text) = failed {
+            self.observer.failing(text);
+        }
+        let failed = failed.is_some();
+        self.engine.found(lock, result, now.moment, jitter());
+        if failed && self.engine.state(now.moment) == State::Paused {
+            self.state.fault(&self.engine, cause);
+        }
+    }
+
+    /// What the message asks for by these answers. A user who is not there may be too new.
+    fn planned_anew(&mut self, lock: LockToken, answers: LinkAnswers, now: Now) -> SearchResult {
+        let Now { instant, moment, wall } = now;
+        let there = self.observer.times.at_service_bus(ClockReading { instant, wall });
+        let planner = &mut self.policy.planner;
+        planner.known.learn(&answers);
+        // If its lock was lost meanwhile, nobody asks what becomes of it.
+        let intake = self.engine.message_mut(lock).map_or(Intake::Settle(Outcome::Released), |held| {
+            judge(self.read, &held.message, planner, there, &mut |_| {}).intake
+        });
+        planner.known.settle(answers, moment);
+        match intake {
+            Intake::Settle(Outcome::DeadLettered(letter))
+                if letter.reason == DeadLetterReason::UserNotFound =>
+            {
+                let grace = Some(self.policy.patience.not_found);
+                Err(Failure { class: Class::Transient, dead_letter: letter, grace, suspicion: None })
+            }
+            intake => Ok(intake),
+        }
+    }
+}
