@@ -34,17 +34,20 @@ pub enum SkipReason {
     RequirementNotMet,
     /// The operation never touches a user (delete, state, owner).
     OperationIgnored,
+    /// The message is a copy for another target.
+    OtherTarget,
 }
 
 impl SkipReason {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::NotAPortalUser,
         Self::LinkNotInImage,
         Self::NothingMapped,
         Self::SameAsBefore,
         Self::RequirementNotMet,
         Self::OperationIgnored,
+        Self::OtherTarget,
     ];
 
     /// The same for people.
@@ -65,6 +68,7 @@ impl SkipReason {
                 "what changed is written only if the column that its row requires is true, and it is not"
             }
             Self::OperationIgnored => "this operation never touches a user",
+            Self::OtherTarget => "the message is a copy for another target",
         }
     }
 
@@ -78,6 +82,7 @@ impl SkipReason {
             Self::SameAsBefore => "same-as-before",
             Self::RequirementNotMet => "requirement-not-met",
             Self::OperationIgnored => "operation-ignored",
+            Self::OtherTarget => "other-target",
         }
     }
 }

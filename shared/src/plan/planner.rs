@@ -1,6 +1,6 @@
 //! What planning depends on besides the change.
 
-use crate::{ids::OrganizationId, mapping::Mapping};
+use crate::{ids::OrganizationId, mapping::Mapping, target::Addressee};
 
 /// Everything that planning depends on besides the change itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Planner {
     pub organizations: Vec<OrganizationId>,
     /// From where the contact that a user is linked with may move his sign-in address.
     pub link_match: LinkMatch,
+    /// For which of several targets it plans, where copies for all of them come by.
+    pub addressee: Option<Addressee>,
 }
 
 impl Planner {
@@ -27,6 +29,7 @@ impl Planner {
             mapping,
             organizations: Vec::new(),
             link_match: LinkMatch::default(),
+            addressee: None,
         }
     }
 }

@@ -54,6 +54,7 @@ pub(super) fn planner(r: &Reader<'_>) -> Option<Planner> {
         mapping: mapping?,
         organizations: organizations?,
         link_match: link_match?,
+        addressee: None,
     })
 }
 
