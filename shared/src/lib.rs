@@ -39,5 +39,6 @@ pub mod retry;
 pub mod retry_after;
 pub mod shown;
 pub mod step;
+pub mod target;
 pub mod utf16;
 pub mod version;

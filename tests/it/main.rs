@@ -38,6 +38,8 @@ mod memory;
 
 mod simulation;
 
+mod targets;
+
 mod telemetry;
 
 mod tidy;

@@ -53,11 +53,13 @@ pub enum SkipReason {
     ForeignKey,
     /// The link is another text, as a rule the name of a local account of the portal.
     ForeignName,
+    /// The message is a copy for another target.
+    OtherTarget,
 }
 
 impl SkipReason {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::NotAPortalUser,
         Self::LinkNotInImage,
         Self::NothingMapped,
@@ -72,6 +74,7 @@ impl SkipReason {
         Self::ForeignAddress,
         Self::ForeignKey,
         Self::ForeignName,
+        Self::OtherTarget,
     ];
 
     /// The same for people.
@@ -112,6 +115,7 @@ impl SkipReason {
                 "the link column holds a name or another text, not the object id of a user, and link.on_foreign ignores \
                  such links"
             }
+            Self::OtherTarget => "the message is a copy for another target",
         }
     }
 
@@ -133,6 +137,7 @@ impl SkipReason {
             Self::ForeignAddress => "foreign-link-address",
             Self::ForeignKey => "foreign-link-key",
             Self::ForeignName => "foreign-link-name",
+            Self::OtherTarget => "other-target",
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{
     filter::ChangeFilter,
     rules::{KnownLinks, LinkRule},
 };
-use crate::{ids::OrganizationId, mapping::Mapping};
+use crate::{ids::OrganizationId, mapping::Mapping, target::Addressee};
 
 /// Everything that planning depends on besides the change itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct Planner {
     pub rules: Vec<LinkRule>,
     /// What the directory has answered.
     pub known: KnownLinks,
+    /// For which of several targets it plans, where copies for all of them come by.
+    pub addressee: Option<Addressee>,
 }
 
 impl Planner {
@@ -43,6 +45,7 @@ impl Planner {
             on_foreign: OnForeign::default(),
             rules: Vec::new(),
             known: KnownLinks::default(),
+            addressee: None,
         }
     }
 }

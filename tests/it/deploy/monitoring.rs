@@ -67,7 +67,7 @@ fn what_every_replica_tells_alike_is_never_summed() {
         for metric in &queue_wide {
             for (at, _) in query.match_indices(metric.name) {
                 let before = &query[..at];
-                let by_max = ["max(", "max by (job) (", "min_over_time(", "max_over_time("];
+                let by_max = ["max(", "max by (job, target) (", "min_over_time(", "max_over_time("];
                 assert!(
                     by_max.iter().any(|function| before.ends_with(function)),
                     "{} in {query}",

@@ -44,7 +44,7 @@ async fn dead_letters_are_counted_by_reason_code_property_and_age() -> Result<()
     );
     assert_eq!(json["groups"][0]["ages"]["< 1 hour"], 10);
     let some =
-        contactsync(&settings, "dead-letters list --json --target mail --limit 5").await?.expect(0).out;
+        contactsync(&settings, "dead-letters list --json --property mail --limit 5").await?.expect(0).out;
     assert_eq!(serde_json::from_str::<Json>(&some)?["total"], 5);
     assert_untouched(&world)
 }

@@ -116,7 +116,8 @@ async fn queries(prometheus: &Prometheus) -> Result<usize> {
         let asked = query
             .replace("$__rate_interval", "30s")
             .replace("$job", "contactsync")
-            .replace("$instance", ".*");
+            .replace("$instance", ".*")
+            .replace("$target", ".*");
         let quiet = MAY_BE_EMPTY.iter().any(|part| query.contains(part));
         prometheus.until(&format!("an answer to {query}"), &asked, |found| found > 0 || quiet).await?;
         count += 1;

@@ -18,7 +18,7 @@ use crate::{
         terminal::print_aside,
     },
     private_file,
-    settings::{self, Entries, SettingOrigin, SettingsProblems, SourcedValue},
+    settings::{self, Entries, Parts, SettingOrigin, SettingsProblems, SourcedValue, Targets},
 };
 
 /// The subcommands of `config`.
@@ -101,21 +101,45 @@ fn init(args: &Init) -> anyhow::Result<ExitCode> {
 }
 
 fn show(global: &Global, args: &ShowConfig) -> anyhow::Result<ExitCode> {
-    let parts = settings::examine(&global.file(), settings::environment())?;
-    let mut entries = parts.entries;
-    if args.changed {
-        entries.retain(|_, entry| entry.origin != SettingOrigin::Default);
+    let mut targets = global.targets()?;
+    for parts in &mut targets.each {
+        if args.changed {
+            parts.entries.retain(|_, entry| entry.origin != SettingOrigin::Default);
+        }
     }
-    print(&if args.json { as_json(&entries) } else { table(&entries) })?;
-    for outdated in &parts.outdated {
+    print(&if args.json { json_text(&all_as_json(&targets)) } else { tables(&targets) })?;
+    let mut outdated: Vec<_> = targets.each.iter().flat_map(|parts| &parts.outdated).collect();
+    outdated.dedup();
+    for outdated in outdated {
         print_aside(&format!("warning: {outdated}"));
     }
-    if parts.problems.is_empty() {
+    let problems = targets.take_problems();
+    if problems.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
     // What cannot be used is not shown, so that it has to be said.
-    print_error(&SettingsProblems(parts.problems).into());
+    print_error(&SettingsProblems(problems).into());
     Ok(ExitCode::from(BAD_SETTINGS))
+}
+
+/// The settings of each target, under its name if it has one.
+fn tables(targets: &Targets) -> String {
+    let one = |parts: &Parts| match &parts.target {
+        Some(name) => format!("# target {name}\n{}", table(&parts.entries)),
+        None => table(&parts.entries),
+    };
+    targets.each.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+/// The settings; those of each target by its name, if they have names.
+fn all_as_json(targets: &Targets) -> Value {
+    match &*targets.each {
+        [Parts { target: None, entries, .. }] => as_json(entries),
+        each => each
+            .iter()
+            .filter_map(|parts| Some((parts.target.as_ref()?.to_string(), as_json(&parts.entries))))
+            .collect(),
+    }
 }
 
 /// Every setting with its value and its origin, one a line.
@@ -133,7 +157,7 @@ pub(super) fn table(entries: &Entries) -> String {
     })
 }
 
-fn as_json(entries: &Entries) -> String {
+fn as_json(entries: &Entries) -> Value {
     let settings = entries.iter().map(|(key, entry)| {
         let value = entry.told(key);
         let setting = json!({
@@ -142,7 +166,7 @@ fn as_json(entries: &Entries) -> String {
         });
         (key.clone(), setting)
     });
-    json_text(&Value::Object(settings.collect::<Map<_, _>>()))
+    Value::Object(settings.collect::<Map<_, _>>())
 }
 
 fn origin(entry: &SourcedValue) -> String {
@@ -158,7 +182,7 @@ mod tests {
 
     fn entries() -> Entries {
         let text = "[identity]\nclient_secret = \"s3cret\"\ntenant = \"t\"";
-        settings::Parts::of(Some((Path::new("x.toml"), text)), Vec::new()).entries
+        Parts::of(Some((Path::new("x.toml"), text)), Vec::new()).entries
     }
 
     #[test]
@@ -170,7 +194,7 @@ mod tests {
         assert!(line("identity.client_secret ").ends_with(" = (hidden)   # x.toml"), "{text}");
         assert!(line("identity.tenant ").ends_with(" = \"t\"   # x.toml"), "{text}");
         assert!(line("service_bus.connection_string ").ends_with(" = \"\"   # default"), "{text}");
-        let json: Value = serde_json::from_str(&as_json(&entries())).expect("JSON");
+        let json = as_json(&entries());
         assert!(!json.to_string().contains("s3cret"));
         assert_eq!(
             json["identity.client_secret"],

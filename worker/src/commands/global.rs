@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use shared::plan::Planner;
 
-use crate::settings::{self, Settings, SettingsFile, SettingsProblems};
+use crate::settings::{self, PlannerError, Settings, SettingsFile, Targets};
 
 /// Exit code for settings that cannot be used (`EX_CONFIG` of sysexits).
 pub(crate) const BAD_SETTINGS: u8 = 78;
@@ -23,17 +24,34 @@ pub struct Global {
         hide_env_values = true
     )]
     config: Option<PathBuf>,
+    /// Which of several targets ([[target]] in the settings) is meant, by its name. run and check are about all of them
+    /// without this; the others have to be told where there are several.
+    #[arg(long, global = true, value_name = "NAME")]
+    target: Option<String>,
 }
 
 impl Global {
-    /// The settings from all their places.
-    pub fn settings(&self) -> Result<Settings, SettingsProblems> {
-        settings::load(&self.file(), settings::environment())
+    /// The settings from all their places, of the target that is meant.
+    pub fn settings(&self) -> anyhow::Result<Settings> {
+        let targets = settings::examine(&self.file(), settings::environment())?;
+        let one = targets.only(self.target.as_deref())?.finish()?.pop();
+        one.context("there are no settings; this is a fault in contactsync")
+    }
+
+    /// The settings of the target that is meant, or of all, section by section, with what is wrong.
+    pub fn targets(&self) -> anyhow::Result<Targets> {
+        let targets = settings::examine(&self.file(), settings::environment())?;
+        Ok(if self.target.is_some() { targets.only(self.target.as_deref())? } else { targets })
     }
 
     /// The mapping alone, for commands that need neither queue nor directory.
-    pub fn planner(&self) -> Result<Planner, SettingsProblems> {
-        settings::load_planner(&self.file(), settings::environment())
+    pub fn planner(&self) -> anyhow::Result<Planner> {
+        let planner = settings::load_planner(&self.file(), settings::environment(), self.target.as_deref());
+        planner.map_err(|error| match error {
+            // By these the exit code is told.
+            PlannerError::Settings(problems) => problems.into(),
+            error @ PlannerError::Target(_) => error.into(),
+        })
     }
 
     /// Where the settings file is.

@@ -29,8 +29,10 @@ pub struct Args {
 /// Asks the worker that runs with the same settings, and succeeds if it says yes.
 pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     // A secret that cannot be read just now is for the worker to complain about.
-    let parts = settings::examine(&global.file(), settings::environment())?;
-    let http = parts.http.context("http.listen is not right; contactsync check says why")?;
+    // The same for all targets.
+    let parts = settings::examine(&global.file(), settings::environment())?.each.pop();
+    let http =
+        parts.and_then(|parts| parts.http).context("http.listen is not right; contactsync check says why")?;
     let listen = http.listen.context("http.listen is empty, so there is nobody to ask")?;
     let path = if args.ready { "/readyz" } else { "/livez" };
     let answer = ask(reachable(listen), path).with_context(|| format!("nobody answers at {listen}"))?;

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     commands::{body, global::Global, json_line, print, queues, runtime::runtime, wiring},
+    envelope,
     settings::Settings,
 };
 
@@ -26,6 +27,7 @@ use crate::{
 Examples:
   contactsync send contact.json                   one captured body
   contactsync send captured/*.json                several, in this order
+  contactsync send --target b2c contact.json      to one of several targets
   contactsync plan contact.json                   what run would do with it, without sending it")]
 pub struct Args {
     /// Bodies of messages, as captured or exported; - reads standard input.
@@ -93,6 +95,7 @@ async fn send(settings: &Settings, parcels: Vec<Parcel>, as_json: bool) -> anyho
     let clients = wiring::clients(&settings.connection)?;
     let queue = wiring::queue_without_intake(&wiring::queue_settings(settings, &clients))?;
     let (all, mut sent) = (parcels.len(), 0);
+    let target = settings.planner.addressee.as_ref().map(|addressee| &addressee.own);
     for parcel in parcels {
         let (id, name) = (Uuid::new_v4().to_string(), parcel.name);
         let message = Outgoing {
@@ -101,6 +104,7 @@ async fn send(settings: &Settings, parcels: Vec<Parcel>, as_json: bool) -> anyho
             body: Bytes::from(parcel.body),
             ..Outgoing::default()
         };
+        let message = envelope::addressed(message, target);
         if let Err(error) = queue.send(message).await {
             queue.close().await;
             let done = format!("{name} was not sent; {sent} of {all} were before it");

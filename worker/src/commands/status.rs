@@ -120,12 +120,13 @@ fn worker(
     args: &Args,
     clients: Clients,
 ) -> anyhow::Result<Result<WorkerSource, String>> {
+    let target = settings.target.as_ref();
     if let Some(url) = &args.worker {
         if !matches!(url.scheme(), "http" | "https") {
             let url = without_credentials(url.as_str());
             bail!("--worker {url} is not an address that starts with http:// or https://");
         }
-        return Ok(Ok(WorkerSource::new(clients, url)));
+        return Ok(Ok(WorkerSource::new(clients, url, target)));
     }
     let listen =
         settings.entries.get("http.listen").and_then(|entry| entry.value.as_str()).unwrap_or_default();
@@ -138,7 +139,7 @@ fn worker(
         address.set_ip(loopback);
     }
     let url = Url::parse(&format!("http://{address}/")).context("http.listen is no address")?;
-    Ok(Ok(WorkerSource::new(clients, &url)))
+    Ok(Ok(WorkerSource::new(clients, &url, target)))
 }
 
 fn once(runtime: &Runtime, scout: &Scout, as_json: bool) -> anyhow::Result<ExitCode> {

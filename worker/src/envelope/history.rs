@@ -2,12 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 use servicebus::{ApplicationValue, Message};
-use shared::{engine::Lineage, ids::SequenceNumber, priority::Priority};
+use shared::{engine::Lineage, ids::SequenceNumber, priority::Priority, target::Addressee};
 use uuid::Uuid;
 
 use super::{
-    ATTEMPT, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, DUE, FIRST_SEEN, ORIGINAL_ID, REPLAY_ID,
-    REPLAYED_AT, REPLAYED_SEQUENCE, REPLAYS, SEQUENCE,
+    ATTEMPT, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, DUE, FIRST_SEEN, FOR_TARGET, ORIGINAL_ID,
+    REPLAY_ID, REPLAYED_AT, REPLAYED_SEQUENCE, REPLAYS, SEQUENCE,
 };
 
 /// A copy that reached the queue so much later than it was due was sent again by somebody.
@@ -112,6 +112,13 @@ pub(super) fn shows_failure(message: &Message) -> bool {
 pub(super) fn is_late(message: &Message, now: Timestamp) -> bool {
     let limit = time(message, DUE).and_then(|due| due.checked_add(LATE).ok());
     limit.is_some_and(|limit| message.enqueued.is_some_and(|at| at > limit) && now > limit)
+}
+
+/// Whether a message names another target than whoever asks.
+#[must_use]
+pub(crate) fn is_for_another(message: &Message, addressee: Option<&Addressee>) -> bool {
+    let named = addressee.zip(message.properties.text(FOR_TARGET));
+    named.is_some_and(|(addressee, named)| addressee.leaves_to_another(named))
 }
 
 /// If this run put the message back: its number among the dead letters at that time.

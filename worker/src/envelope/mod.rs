@@ -15,8 +15,8 @@ mod copies;
 mod history;
 
 pub(crate) use self::{
-    copies::{copy, due, replayed},
-    history::{DeliveryHistory, replayed_by},
+    copies::{addressed, copy, due, replayed},
+    history::{DeliveryHistory, is_for_another, replayed_by},
 };
 
 /// How often the message has come back.
@@ -39,6 +39,9 @@ const REPLAYS: &str = "contactsync-replays";
 const REPLAYED_SEQUENCE: &str = "contactsync-replayed-sequence";
 /// Why it was among them.
 const REPLAYED_REASON: &str = "contactsync-replayed-reason";
+/// Which of several targets the message is for. Not [`TARGET`]: that stands on dead letters, and whoever sends one again by
+/// hand would address it to a target that nobody is, and the rules of all subscriptions would leave it out.
+pub(crate) const FOR_TARGET: &str = "contactsync-for-target";
 
 /// Why a message is a dead letter, by Service Bus's name.
 pub(crate) const DEAD_LETTER_REASON: &str = "DeadLetterReason";

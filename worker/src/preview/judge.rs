@@ -13,11 +13,11 @@ use shared::{
         intake::{self, undecodable},
     },
     outcome::Outcome,
-    plan::{Forced, Plan, Planner},
+    plan::{Forced, Plan, Planner, SkipReason},
     reason::{DeadLetter, DeadLetterReason},
 };
 
-use crate::envelope::DeliveryHistory;
+use crate::envelope::{self, DeliveryHistory};
 
 /// What becomes of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,10 @@ pub(crate) fn judge(
     reported: Reported<'_>,
 ) -> Judged {
     let history = DeliveryHistory::at(message, now);
+    if envelope::is_for_another(message, planner.addressee.as_ref()) {
+        reported(&Ok(intake::DecodedBody::Nothing(SkipReason::OtherTarget)));
+        return Judged { intake: Intake::Settle(Outcome::Unchanged(SkipReason::OtherTarget)), history };
+    }
     let intake = guarded(|| read(message, planner, reported)).unwrap_or_else(|| unread(&history));
     Judged { intake, history }
 }

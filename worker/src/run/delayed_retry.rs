@@ -11,6 +11,7 @@ use shared::{
     outcome::Outcome,
     reason::{DeadLetter, DeadLetterReason, chain},
     retry::Ladder,
+    target::TargetName,
 };
 use tokio::time::sleep;
 
@@ -20,6 +21,15 @@ use crate::envelope::{self, DeliveryHistory};
 /// at once.
 const REST: Duration = Duration::from_secs(1);
 
+/// How messages come back.
+#[derive(Clone, Debug)]
+pub(super) struct Returns {
+    /// Waits before one comes again.
+    pub(super) delays: Ladder,
+    /// Who it comes back to, where several take what is sent.
+    pub(super) target: Option<TargetName>,
+}
+
 /// Sends the copy, and returns how the original ends for that. `None` if its lock may be lost: then it comes again, and
 /// a copy beside it would make two of one.
 pub(super) async fn hand_back<Q: Queue + ?Sized>(
@@ -27,12 +37,12 @@ pub(super) async fn hand_back<Q: Queue + ?Sized>(
     lock: LockToken,
     message: &Message,
     cause: DeadLetter,
-    delays: Ladder,
+    returns: &Returns,
 ) -> Option<Outcome> {
     if !is_held(queue, lock, message).await {
         return None;
     }
-    Some(match schedule(queue, message, delays).await {
+    Some(match schedule(queue, message, returns).await {
         Ok(()) => Outcome::Returned(cause),
         Err(error) => without_copy(message, &error, cause).await,
     })
@@ -78,11 +88,11 @@ async fn without_copy(message: &Message, error: &Error, letter: DeadLetter) -> O
 }
 
 /// Sends the copy that comes back later; returns when the service has confirmed it.
-async fn schedule<Q: Queue + ?Sized>(queue: &Q, message: &Message, delays: Ladder) -> Result<(), Error> {
+async fn schedule<Q: Queue + ?Sized>(queue: &Q, message: &Message, returns: &Returns) -> Result<(), Error> {
     let now = clock::now();
     let attempt = DeliveryHistory::of(message).attempt.saturating_add(1);
-    let delay = delays.wait(attempt, rand::random());
-    let Some(copy) = envelope::copy(message, now) else {
+    let delay = returns.delays.wait(attempt, rand::random());
+    let Some(copy) = envelope::copy(message, now, returns.target.as_ref()) else {
         return Err(Error::Protocol { doing: "copying a message", what: "its body cannot be read".into() });
     };
     let at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use shared::{engine, plan::Planner, retry::Ladder};
 
+use super::delayed_retry::Returns;
 use crate::{
     graph::GracePeriods,
     settings::{LinkUnseen, Settings},
@@ -22,8 +23,8 @@ pub(crate) struct PipelineOptions {
     pub engine: engine::EnginePolicy,
     /// Patience with answers of Graph that may pass.
     pub patience: GracePeriods,
-    /// Waits before a message that was handed back comes again.
-    pub returns: Ladder,
+    /// How a message that was handed back comes again.
+    pub(super) returns: Returns,
     /// Time to finish at shutdown.
     pub grace: Duration,
     /// Whether what is written carries a mark.
@@ -49,7 +50,10 @@ impl PipelineOptions {
                 brief: BRIEF,
                 conflict: CONFLICT,
             },
-            returns: settings.shell.returns,
+            returns: Returns {
+                delays: settings.shell.returns,
+                target: settings.planner.addressee.as_ref().map(|addressee| addressee.own.clone()),
+            },
             grace: settings.shell.grace,
             guarded: settings.guard.attribute.is_some(),
         }

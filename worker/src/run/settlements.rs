@@ -13,7 +13,6 @@ use shared::{
     ids::{IdMap, LockToken},
     outcome::Outcome,
     reason::{DeadLetter, chain},
-    retry::Ladder,
     shown::id,
 };
 use tokio::{
@@ -22,9 +21,9 @@ use tokio::{
     time::Instant,
 };
 
-use super::delayed_retry::hand_back;
+use super::delayed_retry::{Returns, hand_back};
 use crate::{
-    envelope::{CODE, DeliveryHistory, TARGET},
+    envelope::{CODE, DeliveryHistory, FOR_TARGET, TARGET},
     telemetry::{Observer, labels::Ended, observer::SettlementReport, trace::MessageTrace},
 };
 
@@ -49,8 +48,7 @@ pub(super) struct LockedDelivery {
 /// has to be waited for (a copy, a dead letter, a link that is gone) has a task of its own.
 pub(super) struct Settlements<Q: ?Sized> {
     queue: Arc<Q>,
-    /// Waits before a message that was handed back comes again.
-    returns: Ladder,
+    returns: Returns,
     observer: Arc<Observer>,
     begun: IdMap<LockToken, Begun>,
     confirmations: Confirmations,
@@ -94,7 +92,7 @@ struct Account {
 
 impl<Q: Queue + ?Sized> Settlements<Q> {
     /// None under way.
-    pub(super) fn new(queue: Arc<Q>, returns: Ladder, observer: Arc<Observer>) -> Self {
+    pub(super) fn new(queue: Arc<Q>, returns: Returns, observer: Arc<Observer>) -> Self {
         let (begun, confirmations) = (IdMap::default(), Confirmations::default());
         let (under_way, copies) = (JoinSet::new(), mpsc::unbounded_channel());
         Self { queue, returns, observer, begun, confirmations, under_way, copies }
@@ -169,14 +167,14 @@ impl<Q: Queue + ?Sized> Settlements<Q> {
     /// Settles on a task of its own.
     fn wait_for(&mut self, unsettled: Unsettled, account: Account, outcome: Outcome) {
         let (queue, observer) = (Arc::clone(&self.queue), Arc::clone(&self.observer));
-        let (delays, copies) = (self.returns, self.copies.0.clone());
+        let (returns, copies) = (self.returns.clone(), self.copies.0.clone());
         self.under_way.spawn(async move {
             let (lock, message) = (unsettled.lock, &account.message);
             let lineage = DeliveryHistory::of(message).lineage(message);
             let settling = async {
                 let outcome = match outcome {
                     Outcome::Returned(cause) => {
-                        let handed = hand_back(&*queue, lock, message, cause, delays).await?;
+                        let handed = hand_back(&*queue, lock, message, cause, &returns).await?;
                         let sent = matches!(handed, Outcome::Returned(_));
                         observer.sent(sent);
                         if sent {
@@ -187,7 +185,7 @@ impl<Q: Queue + ?Sized> Settlements<Q> {
                     }
                     outcome => outcome,
                 };
-                if let Err(error) = unsettled.settle(settlement(&outcome, message)).await {
+                if let Err(error) = unsettled.settle(settlement(&outcome, message, &returns)).await {
                     report(message, &error);
                     return None;
                 }
@@ -230,20 +228,22 @@ fn plain(outcome: &Outcome) -> Option<Settlement> {
 }
 
 /// What settles a message. One that comes back later is removed, once its copy is confirmed.
-fn settlement(outcome: &Outcome, message: &Message) -> Settlement {
+fn settlement(outcome: &Outcome, message: &Message, returns: &Returns) -> Settlement {
     match outcome {
         Outcome::Applied | Outcome::Stale | Outcome::Unchanged(_) => Settlement::Complete,
         Outcome::Released => Settlement::Release,
-        Outcome::DeadLettered(letter) => Settlement::DeadLetter(dead_lettering(letter, message)),
+        Outcome::DeadLettered(letter) => Settlement::DeadLetter(dead_lettering(letter, message, returns)),
         Outcome::Returned(_) | Outcome::Copied => Settlement::Remove,
     }
 }
 
 /// What stands on a dead letter about its failure is ours: where we have nothing to say, what the sender has put there
 /// is emptied. Service Bus sets properties of a message that is dead-lettered, and takes none away.
-fn dead_lettering(letter: &DeadLetter, message: &Message) -> DeadLettering {
+fn dead_lettering(letter: &DeadLetter, message: &Message, returns: &Returns) -> DeadLettering {
     let claimed = |name| message.properties.get(name).is_some();
     let properties = [(CODE, &letter.code), (TARGET, &letter.target)];
+    // Whoever sends it again by hand sends it to all targets, unless it says which one failed.
+    let own = returns.target.as_ref().map(|target| (FOR_TARGET, target.as_str().into()));
     DeadLettering {
         reason: letter.reason.as_str().into(),
         description: letter.description.as_str().into(),
@@ -252,6 +252,7 @@ fn dead_lettering(letter: &DeadLetter, message: &Message) -> DeadLettering {
             .filter_map(|(name, ours)| {
                 Some((name, ours.clone().or_else(|| claimed(name).then(Box::default))?))
             })
+            .chain(own)
             .collect(),
     }
 }

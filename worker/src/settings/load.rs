@@ -8,7 +8,8 @@ use super::{
     mapping,
     parts::{Parts, Settings},
     problem::{SettingsProblem, SettingsProblems},
-    reader, source,
+    reader,
+    targets::{Stacks, TargetChoiceError, Targets},
 };
 
 /// Which settings file is read.
@@ -40,31 +41,40 @@ impl SettingsFile {
     }
 }
 
-/// Reads the settings file and the environment.
-pub fn load(file: &SettingsFile, environment: Vec<(String, String)>) -> Result<Settings, SettingsProblems> {
-    examine(file, environment)?.finish()
-}
-
-/// The same, section by section, with what is wrong; fails only if the file cannot be read.
-pub fn examine(file: &SettingsFile, environment: Vec<(String, String)>) -> Result<Parts, SettingsProblems> {
+/// Reads the settings file and the environment: each target section by section, with what is wrong; fails only if the
+/// file cannot be read.
+pub fn examine(file: &SettingsFile, environment: Vec<(String, String)>) -> Result<Targets, SettingsProblems> {
     let text = file.read()?;
-    Ok(Parts::of(text.as_deref().map(|text| (file.path(), text)), environment))
+    Ok(Targets::of(text.as_deref().map(|text| (file.path(), text)), environment))
 }
 
-/// Reads only what planning needs: a mistake elsewhere is still told, a missing secret is not.
+/// Why the mapping cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum PlannerError {
+    /// The settings cannot be used.
+    #[error(transparent)]
+    Settings(#[from] SettingsProblems),
+    /// It is not known of which target.
+    #[error(transparent)]
+    Target(#[from] TargetChoiceError),
+}
+
+/// Reads only what planning needs, of the target that is meant: a mistake elsewhere is still told, a missing secret is not.
 pub fn load_planner(
     file: &SettingsFile,
     environment: Vec<(String, String)>,
-) -> Result<Planner, SettingsProblems> {
+    target: Option<&str>,
+) -> Result<Planner, PlannerError> {
     let text = file.read()?;
-    let layers = source::layers(text.as_deref().map(|text| (file.path(), text)), environment);
+    let stacks = Stacks::of(text.as_deref().map(|text| (file.path(), text)), environment);
+    let layers = stacks.choose(target)?;
     let reader = reader::Reader::new(&layers.entries, layers.problems);
     let planner = mapping::planner(&reader);
     let problems = reader.into_problems();
-    planner.filter(|_| problems.is_empty()).ok_or(SettingsProblems(problems))
+    Ok(planner.filter(|_| problems.is_empty()).ok_or(SettingsProblems(problems))?)
 }
 
-/// Settings from the text of a file and an environment.
+/// Settings from the text of a file and an environment, without targets.
 pub fn parse(
     file: Option<(&Path, &str)>,
     environment: Vec<(String, String)>,

@@ -83,6 +83,7 @@ pub(super) fn planner(r: &Reader<'_>) -> Option<Planner> {
         link_match: link_match?,
         filter: filter?,
         on_foreign: on_foreign?,
+        addressee: None,
     })
 }
 

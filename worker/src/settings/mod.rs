@@ -22,6 +22,7 @@ mod sections;
 mod source;
 mod starter;
 mod stored_credential;
+mod targets;
 #[cfg(test)]
 mod tests;
 
@@ -29,7 +30,7 @@ pub use self::{
     bus::{Access, Bus, MessageSource, Namespace},
     cloud::{Cloud, cloud_of},
     entry::{Entries, SettingOrigin, SourcedValue},
-    load::{SettingsFile, examine, load, load_planner, parse},
+    load::{PlannerError, SettingsFile, examine, load_planner, parse},
     mapping::LinkUnseen,
     observing::{Http, LogFormat, Otlp, Telemetry},
     parts::{Parts, Settings},
@@ -40,4 +41,5 @@ pub use self::{
     source::{DEFAULTS, arguments, environment},
     starter::starter,
     stored_credential::StoredCredential,
+    targets::Targets,
 };

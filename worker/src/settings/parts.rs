@@ -7,10 +7,11 @@ use shared::{
     engine::EnginePolicy,
     plan::{LinkRule, Planner},
     reconcile::ReadPolicy,
+    target::{Addressee, TargetName},
 };
 
 use super::{
-    bus::{self, Bus},
+    bus::{self, Bus, MessageSource},
     cloud::{self, Cloud},
     entry::Entries,
     identity,
@@ -19,7 +20,7 @@ use super::{
     problem::{SettingsProblem, SettingsProblems},
     reader::{Reader, Rules},
     sections::{self, Connection, Graph, Guard, Replicas, ShellPolicy},
-    source::{self, Layers, Surroundings},
+    source::{Layers, Sources, Surroundings},
 };
 use crate::identity::Identity;
 
@@ -35,6 +36,8 @@ macro_rules! sections {
             pub outdated: Vec<SettingsProblem>,
             /// Everything that is wrong.
             pub problems: Vec<SettingsProblem>,
+            /// Which of several targets they are of; `None` where there is one, without a name.
+            pub target: Option<TargetName>,
             /// What the values have to be.
             pub(super) rules: Rules,
         }
@@ -46,19 +49,28 @@ macro_rules! sections {
             pub entries: Entries,
             /// Names and keys of the last release that are still in use, and what to do about them.
             pub outdated: Vec<SettingsProblem>,
+            /// Which of several targets they are of; `None` where there is one, without a name.
+            pub target: Option<TargetName>,
         }
 
         impl Parts {
-            /// Reads all sections before anything is decided, so that all mistakes are told at once.
+            /// Reads the sections of settings without targets.
             #[must_use]
             pub fn of(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) -> Self {
-                let around = Surroundings::of(&environment);
-                let Layers { entries, outdated, problems } = source::layers(file, environment);
+                let sources = Sources::of(file, environment);
+                Self::read(sources.layers(None), &sources.around, None)
+            }
+
+            /// Reads all sections before anything is decided, so that all mistakes are told at once.
+            pub(super) fn read(layers: Layers, around: &Surroundings, target: Option<Addressee>) -> Self {
+                let Layers { entries, outdated, problems } = layers;
                 let reader = Reader::new(&entries, problems);
-                let given = Given { cloud: cloud::cloud(&reader), r: &reader, around: &around };
+                let given = Given { cloud: cloud::cloud(&reader), r: &reader, around };
                 $(let $name = ($read as fn(&Given<'_>) -> Option<$kind>)(&given);)*
                 let (problems, rules) = reader.finish();
-                let mut parts = Self { $($name,)* entries, outdated, problems, rules };
+                let own = target.as_ref().map(|target| target.own.clone());
+                let mut parts = Self { $($name,)* entries, outdated, problems, target: own, rules };
+                parts.address(target);
                 parts.problems.extend(collisions(&parts));
                 parts
             }
@@ -73,6 +85,7 @@ macro_rules! sections {
                         $($name: self.$name?,)*
                         entries: self.entries,
                         outdated: self.outdated,
+                        target: self.target,
                     })
                 })();
                 settings.ok_or_else(|| SettingsProblems(Vec::new()))
@@ -118,6 +131,15 @@ sections! {
 }
 
 impl Parts {
+    /// Copies that are sent to a topic come by all of its subscriptions, so that they have to say whose they are.
+    fn address(&mut self, target: Option<Addressee>) {
+        let subscribes =
+            self.bus.as_ref().is_some_and(|bus| matches!(bus.source, MessageSource::Subscription { .. }));
+        if let Some(planner) = self.planner.as_mut().filter(|_| subscribes) {
+            planner.addressee = target;
+        }
+    }
+
     /// What is read of a user before a write.
     #[must_use]
     pub fn reading(&self) -> Option<ReadPolicy> {

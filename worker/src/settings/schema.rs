@@ -18,6 +18,7 @@ use super::{
     reader::{Rule, Rules},
     secrets::is_secret,
     source::DEFAULTS,
+    targets::OF_PROCESS,
 };
 use crate::duration::exact;
 
@@ -38,7 +39,45 @@ pub fn schema() -> Json {
     for (old, new) in RENAMED {
         deprecate(&mut schema, old, new);
     }
+    let target = target(&schema);
+    schema["properties"]["target"] = target;
     schema
+}
+
+/// Entries `[[target]]`: a name, and everything of the rest that can differ. What is left out is that of the rest, so no
+/// default counts.
+fn target(schema: &Json) -> Json {
+    let mut entry = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["name"],
+        "properties": schema["properties"],
+    });
+    without_defaults(&mut entry);
+    let name = json!({
+        "type": "string",
+        "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$",
+        "maxLength": 40,
+        "description": "Name of the target, in logs, metrics and commands.",
+    });
+    entry["properties"]["name"] = name;
+    if let Some(properties) = entry["properties"].as_object_mut() {
+        properties.retain(|name, _| !OF_PROCESS.contains(&name.as_str()));
+    }
+    json!({
+        "type": "array",
+        "description": "One entry for each of several directories to which every change is applied. What it sets counts for this target \
+                        only, over the rest of the file.",
+        "items": entry,
+    })
+}
+
+fn without_defaults(schema: &mut Json) {
+    let Some(schema) = schema.as_object_mut() else { return };
+    schema.remove("default");
+    if let Some(properties) = schema.get_mut("properties").and_then(Json::as_object_mut) {
+        properties.values_mut().for_each(without_defaults);
+    }
 }
 
 fn section(
@@ -233,6 +272,7 @@ mod tests {
     fn every_setting_is_in_the_schema_with_its_words_and_its_range() {
         let mut found = HashMap::new();
         leaves(&schema(), "", &mut found);
+        let target = found.remove("target").expect("targets are known");
         let outdated = found.extract_if(|_, leaf| leaf["deprecated"] == true);
         let mut outdated: Vec<_> = outdated.map(|(key, _)| key).collect();
         outdated.sort();
@@ -246,6 +286,13 @@ mod tests {
             assert_eq!(leaf["minimum"].is_number(), number, "{key}: numbers have a range");
             assert_eq!(leaf["writeOnly"] == true, is_secret(key), "{key}: secrets are for writing only");
         }
+        let entry = &target["items"]["properties"];
+        assert_eq!(entry["graph"]["properties"]["root"]["type"], "string");
+        assert_eq!(entry["graph"]["properties"]["root"]["default"], Json::Null);
+        assert_eq!(
+            (&entry["http"], &entry["telemetry"], &entry["target"]),
+            (&Json::Null, &Json::Null, &Json::Null)
+        );
         assert_eq!(found["pool.concurrency"]["maximum"], 1_000);
         assert_eq!(found["graph.diff"]["enum"], json!(["nothing", "read"]));
         assert_eq!(found["service_bus.identity.kind"]["enum"][0], "");

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use shared::target::TargetName;
 use toml::{Table, Value};
 
 use super::{
@@ -23,7 +24,8 @@ use crate::text_file;
 /// Every key with its default, as the user reads it.
 pub const DEFAULTS: &str = include_str!("../../config.default.toml");
 
-const PREFIX: &str = "CONTACTSYNC__";
+/// How the names of our variables begin.
+pub(super) const PREFIX: &str = "CONTACTSYNC__";
 const FILE_SUFFIX: &str = "_FILE";
 
 /// Milliseconds between two exports of metrics, by the specification of OpenTelemetry.
@@ -80,33 +82,85 @@ pub(super) struct Layers {
     pub(super) problems: Vec<SettingsProblem>,
 }
 
-/// Puts the three layers together.
-pub(super) fn layers(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) -> Layers {
-    let defaults: Table = DEFAULTS.parse().unwrap_or_default();
-    let entries = flatten(&defaults).into_iter().map(|(key, value)| (key, SourcedValue::of_default(value)));
-    let mut layers = Layers { entries: entries.collect(), outdated: Vec::new(), problems: Vec::new() };
-    if let Some((path, text)) = file {
+/// File and environment, before anything is made of them.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    /// Name of the file.
+    pub(super) file: Box<str>,
+    /// What stands in it, as far as it is TOML.
+    pub(super) table: Table,
+    /// Why it is none.
+    not_toml: Option<SettingsProblem>,
+    /// The environment, as far as it is meant for us.
+    pub(super) environment: Vec<(String, String)>,
+    /// What it says that is not a setting of ours.
+    pub(super) around: Surroundings,
+}
+
+/// What one of several targets lays over the settings of all.
+#[derive(Debug)]
+pub(super) struct Overlay {
+    /// Its name.
+    pub(super) name: TargetName,
+    /// What stands in its entry of the file.
+    pub(super) table: Table,
+    /// Its variables: how each is called, and what is left of that without the beginning that names the target.
+    pub(super) variables: Vec<(String, String, String)>,
+}
+
+impl Sources {
+    pub(super) fn of(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) -> Self {
+        let around = Surroundings::of(&environment);
+        let Some((path, text)) = file else { return Self { environment, around, ..Self::default() } };
         let name: Box<str> = path.display().to_string().into();
-        match text.parse::<Table>() {
-            Ok(table) => {
-                for (key, value) in flatten(&table) {
-                    layers.set(&key, Ok(value), &SettingOrigin::File(name.clone()), None);
-                }
+        let (table, not_toml) = match text.parse::<Table>() {
+            Ok(table) => (table, None),
+            Err(error) => (Table::new(), Some(SettingsProblem::new(&name, &not_toml(&error, text)))),
+        };
+        Self { file: name, table, not_toml, environment, around }
+    }
+
+    /// Puts the layers together: the defaults, the file, the environment; over them, what one of several targets has of its
+    /// own. A variable that counts for all of them does not win over what stands with one, or two targets could become one
+    /// by a variable that somebody forgot.
+    pub(super) fn layers(&self, overlay: Option<&Overlay>) -> Layers {
+        let defaults: Table = DEFAULTS.parse().unwrap_or_default();
+        let entries =
+            flatten(&defaults).into_iter().map(|(key, value)| (key, SourcedValue::of_default(value)));
+        let mut layers = Layers { entries: entries.collect(), outdated: Vec::new(), problems: Vec::new() };
+        layers.problems.extend(self.not_toml.clone());
+        layers.set_table(&self.table, &SettingOrigin::File(self.file.clone()));
+        for (variable, text) in &self.environment {
+            if let Some(name) = variable.strip_prefix(PREFIX) {
+                layers.set_variable(variable, name, text.clone());
             }
-            Err(error) => layers.problems.push(SettingsProblem::new(&name, &not_toml(&error, text))),
         }
+        if let Some(overlay) = overlay {
+            layers.lay_over(overlay, &self.file);
+        }
+        from_webhook(&mut layers.entries, &self.around);
+        layers
     }
-    let around = Surroundings::of(&environment);
-    for (variable, text) in environment {
-        layers.set_variable(&variable, text);
-    }
-    from_webhook(&mut layers.entries, &around);
-    layers
 }
 
 impl Layers {
-    fn set_variable(&mut self, variable: &str, text: String) {
-        let Some(name) = variable.strip_prefix(PREFIX) else { return };
+    fn set_table(&mut self, table: &Table, origin: &SettingOrigin) {
+        for (key, value) in flatten(table) {
+            self.set(&key, Ok(value), origin, None);
+        }
+    }
+
+    /// Lays what a target has of its own over the settings of all.
+    fn lay_over(&mut self, overlay: &Overlay, file: &str) {
+        let origin = SettingOrigin::File(format!("{file}, target {}", overlay.name).into());
+        self.set_table(&overlay.table, &origin);
+        for (variable, name, text) in &overlay.variables {
+            self.set_variable(variable, name, text.clone());
+        }
+    }
+
+    /// Sets what a variable is for; `name` is what it is called without the beginning that all have.
+    fn set_variable(&mut self, variable: &str, name: &str, text: String) {
         let key = name.to_ascii_lowercase().replace("__", ".");
         let origin = SettingOrigin::Environment(variable.into());
         // `connection.ca_file` ends like a file reference and is none, so keys that exist come first.

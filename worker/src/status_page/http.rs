@@ -15,6 +15,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::uri::Authority;
 use http_body_util::Full;
 use hyper::{
@@ -29,28 +30,23 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
-use servicebus::clock;
 use sha2::{Digest, Sha256};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
     time::{Instant, timeout},
 };
+use url::form_urlencoded;
 
 use super::{
     door::{self, Answered},
-    history::History,
+    section::{ReadinessFault, Section},
     status::StatusPage,
 };
 use crate::{
     http_client::is_on_this_machine,
     settings::{SettingsProblem, SettingsProblems},
-    telemetry::{
-        Observer,
-        health::{Check, HealthFault},
-        labels::Warning,
-        prometheus,
-    },
+    telemetry::{Observer, prometheus, together},
 };
 
 /// The page: one file, with style and script inside.
@@ -72,12 +68,9 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 
-/// What is answered from.
+/// What is answered from: one for each target.
 #[derive(Debug)]
-struct Site {
-    observer: Arc<Observer>,
-    history: History,
-}
+struct Site(Vec<Section>);
 
 /// Begins to listen. A port that cannot be had is a fault of the settings.
 pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, SettingsProblems> {
@@ -95,14 +88,14 @@ pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, SettingsProblems>
 }
 
 /// Answers until the process ends.
-pub(crate) async fn serve(listener: TcpListener, observer: Arc<Observer>) {
-    let history = History::new(&observer.metrics);
-    let site = Arc::new(Site { observer, history });
+pub(crate) async fn serve(listener: TcpListener, observers: Vec<Arc<Observer>>) {
+    let site = Arc::new(Site(observers.into_iter().map(Section::new).collect()));
     // A page in a browser could make a name of its own mean this machine and so read what only this machine is told.
     // Where others may ask anyway, by addresses and names that are not known here, there is nothing to guard.
     let guarded = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
     let answer = |stream, answered| converse(stream, Arc::clone(&site), guarded, answered);
-    tokio::join!(site.history.follow(&site.observer.metrics), door::watch(listener, answer));
+    let histories = join_all(site.0.iter().map(|section| section.history.follow(&section.observer.metrics)));
+    tokio::join!(histories, door::watch(listener, answer));
 }
 
 async fn converse<S>(stream: S, site: Arc<Site>, guarded: bool, answered: Answered)
@@ -156,16 +149,16 @@ fn respond<B>(site: &Site, request: &Request<B>) -> Response<Full<Bytes>> {
     }
     match request.uri().path() {
         "/" => page(),
-        "/status.json" => json(StatusCode::OK, &StatusPage::of(&site.observer, &site.history, clock::now())),
+        "/status.json" => status(site, request.uri().query().unwrap_or_default()),
         "/livez" => live(site),
         "/readyz" => ready(site, wants_json(request)),
         "/metrics" => {
-            site.observer.refresh();
-            answer(
-                StatusCode::OK,
-                prometheus::CONTENT_TYPE,
-                prometheus::render(&site.observer.metrics.read()),
-            )
+            let read = |section: &Section| {
+                section.observer.refresh();
+                section.observer.metrics.read()
+            };
+            let all = together(site.0.iter().map(read).collect());
+            answer(StatusCode::OK, prometheus::CONTENT_TYPE, prometheus::render(&all))
         }
         _ => {
             let text = "nothing here; there are / /livez /readyz /metrics /status.json\n";
@@ -174,15 +167,39 @@ fn respond<B>(site: &Site, request: &Request<B>) -> Response<Full<Bytes>> {
     }
 }
 
-fn live(site: &Site) -> Response<Full<Bytes>> {
-    match site.observer.health.lifeless(Instant::now()) {
-        None => answer(StatusCode::OK, TEXT, "alive\n".to_owned()),
-        Some(quiet) => {
-            let text =
-                format!("the pipeline has stood still for {} s; restart the worker\n", quiet.as_secs());
-            answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, text)
-        }
+/// How things are: of one target as ever, of several one after another, or of the one that is asked for.
+fn status(site: &Site, query: &str) -> Response<Full<Bytes>> {
+    let asked = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "target");
+    match (&*site.0, asked) {
+        ([one], None) => json(StatusCode::OK, &one.status()),
+        (all, None) => json(StatusCode::OK, &Statuses { targets: all.iter().map(Section::status).collect() }),
+        (all, Some((_, name))) => match all.iter().find(|section| section.name() == Some(&*name)) {
+            Some(section) => json(StatusCode::OK, &section.status()),
+            None => {
+                answer(StatusCode::NOT_FOUND, TEXT, "this worker has no target of that name\n".to_owned())
+            }
+        },
     }
+}
+
+/// The document of a worker with several targets.
+#[derive(Serialize)]
+struct Statuses {
+    targets: Vec<StatusPage>,
+}
+
+/// Only a restart frees a pipeline that stands still; the others go on right after it where they were.
+fn live(site: &Site) -> Response<Full<Bytes>> {
+    let now = Instant::now();
+    let still = site.0.iter().filter_map(|section| Some((section, section.observer.health.lifeless(now)?)));
+    let text = still.fold(String::new(), |text, (section, quiet)| {
+        let of = section.name().map_or_else(String::new, |name| format!(" of target {name}"));
+        format!("{text}the pipeline{of} has stood still for {} s; restart the worker\n", quiet.as_secs())
+    });
+    if text.is_empty() {
+        return answer(StatusCode::OK, TEXT, "alive\n".to_owned());
+    }
+    answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, text)
 }
 
 #[derive(Serialize)]
@@ -193,32 +210,19 @@ struct Readiness {
     warnings: Vec<ReadinessFault>,
 }
 
-#[derive(Serialize)]
-struct ReadinessFault {
-    check: &'static str,
-    fault: String,
-    remedy: &'static str,
-}
-
+/// Ready only if every target is: whoever looks has to hear of one that is not, and nothing is kept from the others by it.
 fn ready(site: &Site, as_json: bool) -> Response<Full<Bytes>> {
-    let fault = |check: Check| {
-        let fault = check.fault?;
-        Some(ReadinessFault { check: check.name, fault: fault.text, remedy: fault.remedy })
-    };
-    let faults: Vec<_> = site.observer.health.checks().into_iter().filter_map(fault).collect();
+    let faults: Vec<_> = site.0.iter().flat_map(Section::faults).collect();
     let ready = faults.is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let warning = |(warning, fault): (Warning, HealthFault)| ReadinessFault {
-        check: warning.as_str(),
-        fault: fault.text,
-        remedy: fault.remedy,
-    };
-    let warnings: Vec<_> = site.observer.health.warnings().into_iter().map(warning).collect();
+    let warnings: Vec<_> = site.0.iter().flat_map(Section::warnings).collect();
     if as_json {
         return json(status, &Readiness { ready, faults, warnings });
     }
-    let line =
-        |kind: &str, it: &ReadinessFault| format!("{kind}, {}: {}; {}\n", it.check, it.fault, it.remedy);
+    let line = |kind: &str, it: &ReadinessFault| {
+        let target = it.target.as_ref().map_or_else(String::new, |target| format!("target {target}, "));
+        format!("{kind}, {target}{}: {}; {}\n", it.check, it.fault, it.remedy)
+    };
     let mut text = if ready { "ready\n".to_owned() } else { String::new() };
     text.extend(faults.iter().map(|fault| line("not ready", fault)));
     text.extend(warnings.iter().map(|fault| line("warning", fault)));
@@ -273,11 +277,15 @@ fn answer(status: StatusCode, content_type: &'static str, body: String) -> Respo
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
+    use servicebus::LinkState;
     use shared::gate::State;
+    use tokio::sync::watch;
 
     use super::*;
     use crate::telemetry::{
+        Constants,
         health::Phase,
+        metrics::tests::constants,
         observer::{Load, tests::observer},
     };
 
@@ -288,8 +296,7 @@ mod tests {
             &Load { state, in_flight: 0, held: 0, lanes: 0, rate: 20.0, went_back: 0, times_cut: 0 },
             Instant::now(),
         );
-        let history = History::new(&observer.metrics);
-        Site { observer, history }
+        Site(vec![Section::new(observer)])
     }
 
     async fn ask(site: &Site, method: Method, path: &str, accept: &str) -> (u16, String) {
@@ -332,6 +339,54 @@ mod tests {
         assert!(
             ask(&site, Method::GET, "/status.json", "*/*").await.1.contains("\"state\":\"breaker_open\"")
         );
+    }
+
+    /// A target of that name.
+    fn section(name: &str, state: State) -> Section {
+        let constants = Constants { target: Some(name.into()), ..constants() };
+        let observer = Observer::new(constants, watch::channel(LinkState::Ready).1, 20.0);
+        let load = Load { state, in_flight: 0, held: 0, lanes: 0, rate: 20.0, went_back: 0, times_cut: 0 };
+        observer.turn(Phase::Running, &load, Instant::now());
+        Section::new(Arc::new(observer))
+    }
+
+    #[tokio::test]
+    async fn of_several_targets_each_is_told_by_its_name() {
+        let site = Site(vec![section("b2c", State::Open), section("external-id", State::BreakerOpen)]);
+        let (status, text) = ask(&site, Method::GET, "/readyz", "*/*").await;
+        assert_eq!(status, 503);
+        assert!(text.starts_with("not ready, target external-id, breaker: writes of many"), "{text}");
+        assert!(!text.contains("b2c"), "{text}");
+        let (_, text) = ask(&site, Method::GET, "/readyz", JSON).await;
+        assert!(
+            text.starts_with(r#"{"ready":false,"faults":[{"target":"external-id","check":"breaker""#),
+            "{text}"
+        );
+        let (_, text) = ask(&site, Method::GET, "/metrics", "*/*").await;
+        for part in ["contactsync_ready{target=\"b2c\"} 1\n", "contactsync_ready{target=\"external-id\"} 0\n"]
+        {
+            assert!(text.contains(part), "{text}");
+        }
+        let (_, text) = ask(&site, Method::GET, "/status.json", "*/*").await;
+        let all: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!([&all["targets"][0]["state"], &all["targets"][1]["state"]], ["open", "breaker_open"]);
+        for (query, expected) in
+            [("target=external-id", 200), ("target=b3c", 404), ("other=1&target=b2c", 200), ("target=", 404)]
+        {
+            let (status, _) = ask(&site, Method::GET, &format!("/status.json?{query}"), "*/*").await;
+            assert_eq!(status, expected, "{query}");
+        }
+        assert_eq!(ask(&site, Method::GET, "/livez", "*/*").await, (200, "alive\n".to_owned()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_pipeline_that_stands_still_is_told() {
+        let site = Site(vec![section("b2c", State::Open), section("external-id", State::Open)]);
+        tokio::time::advance(Duration::from_secs(31)).await;
+        site.0[0].observer.health.beat(Phase::Running, Instant::now());
+        let (status, text) = ask(&site, Method::GET, "/livez", "*/*").await;
+        let told = "the pipeline of target external-id has stood still for 31 s; restart the worker\n";
+        assert_eq!((status, text.as_str()), (503, told));
     }
 
     #[tokio::test(start_paused = true)]

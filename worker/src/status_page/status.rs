@@ -18,6 +18,9 @@ use crate::telemetry::{
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
 pub(crate) struct StatusPage {
+    /// Which of several targets this is about; empty where there is one without a name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub target: String,
     /// Version of the worker.
     pub version: String,
     /// Where its messages come from.
@@ -124,6 +127,7 @@ impl StatusPage {
         let checks: Vec<_> = health.checks().into_iter().map(CheckStatus::from).collect();
         let sample = Sample::of(metrics);
         Self {
+            target: constants.target.as_deref().unwrap_or_default().to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             queue: constants.destination.to_string(),
             started: format!("{:.0}", constants.started),

@@ -231,7 +231,8 @@ pub fn page() -> String {
     let mut page = String::from(
         "# Metrics\n\nWritten from `worker/src/telemetry/catalogue.rs` by a test; do not edit.\n\nThe names are those on \
          `/metrics`; by OTLP the name in the second column travels. Counters and histograms start at zero with the \
-         process. Queue-wide metrics tell the same from every replica: take their maximum, never their sum.\n\n\
+         process. Queue-wide metrics tell the same from every replica: take their maximum, never their sum. With several targets, \
+         every series but those of the process has the label `target` as well.\n\n\
          | name | by OTLP | type | unit | labels | what it tells |\n| --- | --- | --- | --- | --- | --- |\n",
     );
     for metric in ALL {

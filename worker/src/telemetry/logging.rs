@@ -4,13 +4,17 @@
 //! out in either, one event is one line, and no field is longer than anybody reads.
 
 use std::{
+    cell::RefCell,
     fmt::Debug,
     io::{self, IsTerminal, Write},
 };
 
 use anyhow::Context;
 use serde_json::{Map, Value};
-use shared::shown::{brief, json};
+use shared::{
+    shown::{brief, json},
+    target::TargetName,
+};
 use tracing::field::Field;
 use tracing_subscriber::{
     EnvFilter,
@@ -25,6 +29,21 @@ const LONGEST_FIELD: usize = 4_096;
 
 /// A document of JSON that is longer, in bytes, is looked through for what makes it so.
 const LONG: usize = 4 * LONGEST_FIELD;
+
+thread_local! {
+    /// Which of several targets the events of this thread are about.
+    static TARGET: RefCell<Option<TargetName>> = const { RefCell::new(None) };
+}
+
+/// Which target the events of this thread are about, if that was said.
+fn target() -> Option<TargetName> {
+    TARGET.try_with(|target| target.borrow().clone()).ok().flatten()
+}
+
+/// From now on every event of this thread says which target it is about.
+pub(crate) fn speak_for(target: &TargetName) {
+    TARGET.set(Some(target.clone()));
+}
 
 /// Starts logging to standard error, once per process.
 pub(crate) fn start(settings: &Telemetry) -> anyhow::Result<()> {
@@ -41,7 +60,7 @@ pub(crate) fn start(settings: &Telemetry) -> anyhow::Result<()> {
         builder.json().flatten_event(true).with_writer(Documents(io::stderr)).try_init()
     } else {
         let fields = fmt::format::debug_fn(field).delimited(" ");
-        builder.compact().fmt_fields(fields).with_writer(io::stderr).try_init()
+        builder.compact().fmt_fields(fields).with_writer(Lines(io::stderr)).try_init()
     };
     started.map_err(|error| anyhow::anyhow!(error)).context("the log is in use already")
 }
@@ -54,6 +73,39 @@ fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt:
         "message" => writer.write_str(&value),
         name if writer.has_ansi_escapes() => write!(writer, "\x1b[3m{name}\x1b[0m\x1b[2m=\x1b[0m{value}"),
         name => write!(writer, "{name}={value}"),
+    }
+}
+
+/// Writes lines of text, one event at a time.
+struct Lines<M>(M);
+
+/// One event on its way.
+struct Line<W>(W);
+
+impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for Lines<M> {
+    type Writer = Line<M::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Line(self.0.make_writer())
+    }
+}
+
+impl<W: Write> Write for Line<W> {
+    /// The formatter writes a whole event at once.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        match target() {
+            Some(target) => {
+                let mut line = event.strip_suffix(b"\n").unwrap_or(event).to_vec();
+                line.extend(format!(" directory={target}\n").bytes());
+                self.0.write_all(&line)?;
+            }
+            None => self.0.write_all(event)?,
+        }
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -74,7 +126,13 @@ impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for Documents<M> {
 impl<W: Write> Write for Document<W> {
     /// The formatter writes a whole event at once.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(event);
+        let mut text = String::from_utf8_lossy(event);
+        if let Some(target) = target()
+            && let Some(rest) = text.strip_prefix('{')
+        {
+            // The formatter calls the module of an event its target.
+            text = format!("{{\"directory\":\"{target}\",{rest}").into();
+        }
         let cut = (event.len() > LONG).then(|| shortened(&text)).flatten();
         self.0.write_all(json(&cut.unwrap_or_else(|| text.into_owned())).as_bytes())?;
         Ok(event.len())
@@ -165,6 +223,34 @@ mod tests {
         let event: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!((&event["text"], &event["number"]), (&POISON.into(), &7.into()));
         assert_eq!(event["long"].as_str().map(str::len), Some(10_000));
+    }
+
+    #[test]
+    fn an_event_says_which_target_it_is_about() {
+        let told = || tracing::info!(number = 7, "told");
+        let written = |named: bool| {
+            let (lines, documents) = (Paper::default(), Paper::default());
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    if named {
+                        speak_for(&TargetName::parse("b2c").expect("a name"));
+                    }
+                    let paper = lines.clone();
+                    let writer = Lines(move || paper.clone());
+                    with_default(fmt::fmt().with_ansi(false).compact().with_writer(writer).finish(), told);
+                    let paper = documents.clone();
+                    let writer = Documents(move || paper.clone());
+                    with_default(fmt::fmt().json().flatten_event(true).with_writer(writer).finish(), told);
+                });
+            });
+            (lines.text(), documents.text())
+        };
+        let (line, document) = written(true);
+        assert!(line.ends_with("number=7 directory=b2c\n") && line.lines().count() == 1, "{line}");
+        let event: Value = serde_json::from_str(&document).expect("JSON");
+        assert_eq!((&event["directory"], &event["number"]), (&"b2c".into(), &7.into()));
+        let (line, document) = written(false);
+        assert!(!line.contains("directory") && !document.contains("directory"), "{line}{document}");
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub(crate) struct Constants {
     pub port: u16,
     /// When the process started.
     pub started: Timestamp,
+    /// Which of several targets the values are of.
+    pub target: Option<Box<str>>,
 }
 
 impl Constants {
@@ -129,7 +131,15 @@ impl MetricValue {
     }
 }
 
+/// The label that tells targets apart, where there are several.
+const TARGET: &str = "target";
+
 impl Metric {
+    /// Whether it is about the process, and so the same for all of its targets.
+    pub(super) fn is_of_process(&self) -> bool {
+        self.name.starts_with("process_") || self.name == "contactsync_build_info"
+    }
+
     /// These readings with all their labels, in the order in which the metric declares them.
     pub(super) fn series(&'static self, readings: Readings, constants: &Constants) -> Series {
         let point = |(values, value): (Vec<&'static str>, MetricValue)| {
@@ -141,7 +151,9 @@ impl Metric {
                 let text = text.or_else(|| values.next().map(Cow::from)).filter(|text| !text.is_empty());
                 Some((*name, text?))
             };
-            Point { labels: self.labels.iter().filter_map(label).collect(), value }
+            let target = constants.target.as_ref().filter(|_| !self.is_of_process());
+            let target = target.map(|target| (TARGET, Cow::from(target.to_string())));
+            Point { labels: self.labels.iter().filter_map(label).chain(target).collect(), value }
         };
         Series { metric: self, points: readings.into_iter().map(point).collect() }
     }

@@ -7,7 +7,7 @@ use servicebus::QueueCounts;
 use super::{
     catalogue::Metrics,
     labels::{Call, Ended, Labels, Method, QueueState},
-    metric::{Constants, MetricValue, Readings},
+    metric::{Constants, MetricValue, Readings, Series},
 };
 
 impl Metrics {
@@ -61,6 +61,22 @@ impl Metrics {
     }
 }
 
+/// The metrics of several targets as those of one process: each series once, with the values of all.
+#[must_use]
+pub(crate) fn together(all: Vec<Vec<Series>>) -> Vec<Series> {
+    let mut targets = all.into_iter();
+    let mut whole = targets.next().unwrap_or_default();
+    for more in targets {
+        // All are in the order of the catalogue.
+        for (series, more) in whole.iter_mut().zip(more) {
+            if !series.metric.is_of_process() {
+                series.points.extend(more.points);
+            }
+        }
+    }
+    whole
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use jiff::Timestamp;
@@ -82,6 +98,7 @@ pub(crate) mod tests {
             server: "graph.microsoft.com".into(),
             port: 443,
             started: Timestamp::UNIX_EPOCH,
+            target: None,
         }
     }
 
@@ -123,6 +140,23 @@ pub(crate) mod tests {
                     "{} does not declare {label}",
                     series.metric.name
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn the_metrics_of_several_targets_are_told_apart_by_a_label() {
+        let of = |name: &str| Metrics::new(Constants { target: Some(name.into()), ..constants() }).read();
+        let whole = together(vec![of("b2c"), of("external-id")]);
+        for (series, alone) in whole.iter().zip(metrics().read()) {
+            let name = series.metric.name;
+            let is_of_process = series.metric.is_of_process();
+            let count = alone.points.len();
+            assert_eq!(series.points.len(), if is_of_process { count } else { 2 * count }, "{name}");
+            for (place, point) in series.points.iter().enumerate() {
+                let target = point.labels.iter().find(|(label, _)| *label == "target");
+                let expected = if place < count { "b2c" } else { "external-id" };
+                assert_eq!(target.map(|(_, value)| &**value), (!is_of_process).then_some(expected), "{name}");
             }
         }
     }

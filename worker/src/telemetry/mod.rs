@@ -9,7 +9,7 @@ pub(crate) mod health;
 pub(crate) mod labels;
 pub(crate) mod logging;
 pub(crate) mod metric;
-mod metrics;
+pub(crate) mod metrics;
 pub(crate) mod observer;
 pub(crate) mod otlp;
 pub(crate) mod process;
@@ -19,4 +19,6 @@ pub(crate) mod tokens;
 pub mod trace;
 pub(crate) mod values;
 
-pub(crate) use self::{catalogue::Metrics, metric::Constants, observer::Observer, tally::Tally};
+pub(crate) use self::{
+    catalogue::Metrics, metric::Constants, metrics::together, observer::Observer, tally::Tally,
+};

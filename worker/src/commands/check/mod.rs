@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use shared::{ids::UserId, shown::Shown};
+use shared::{ids::UserId, shown::Shown, target::TargetName};
 
 use crate::{
     commands::{
@@ -23,7 +23,6 @@ use crate::{
     settings::{
         Parts,
         check::{self, Ending, Finding, Probe, Severity, Surroundings, permissions},
-        environment, examine,
     },
 };
 
@@ -74,7 +73,69 @@ fn user(text: &str) -> Result<UserId, &'static str> {
 
 /// Looks at the settings, tries out what it is asked to, and tells everything it found.
 pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    let parts = examine(&global.file(), environment())?;
+    let mut targets = global.targets()?;
+    if targets.each.len() > 1 && args.user.is_some() {
+        // A user is of one directory.
+        targets = targets.only(None)?;
+    }
+    let common: Vec<_> = std::mem::take(&mut targets.problems).iter().map(Finding::mistake).collect();
+    let mut told = Vec::new();
+    let mut worst = if common.is_empty() { CheckEnd::Good } else { CheckEnd::BadSettings };
+    if !args.json {
+        print(&common.iter().fold(String::new(), |text, finding| format!("{text}{finding}\n")))?;
+    }
+    for parts in targets.each {
+        let name = parts.target.clone();
+        if let (Some(name), false) = (&name, args.json) {
+            print(&format!("{}target {name}\n\n", if told.is_empty() { "" } else { "\n" }))?;
+        }
+        let (verdict, mut document) = check_one(parts, args)?;
+        worst = worst.max(verdict);
+        if let Some(name) = &name {
+            document["target"] = json!(name.as_str());
+        }
+        told.push((name, document));
+    }
+    if args.json {
+        print(&json_text(&document(told, &common)))?;
+    }
+    Ok(worst.code())
+}
+
+/// What is told to machines: of one target as ever, of several one after another.
+fn document(mut told: Vec<(Option<TargetName>, Value)>, common: &[Finding]) -> Value {
+    if let ([(None, _)], []) = (&*told, common) {
+        return told.remove(0).1;
+    }
+    let told: Vec<_> = told.into_iter().map(|(_, document)| document).collect();
+    let ok = common.is_empty() && told.iter().all(|document| document["ok"] == true);
+    json!({
+        "ok": ok,
+        "findings": common.iter().map(Finding::json).collect::<Vec<Value>>(),
+        "targets": told,
+    })
+}
+
+/// How a check ends, from good to bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum CheckEnd {
+    Good,
+    Failed,
+    BadSettings,
+}
+
+impl CheckEnd {
+    fn code(self) -> ExitCode {
+        match self {
+            Self::Good => ExitCode::SUCCESS,
+            Self::Failed => ExitCode::FAILURE,
+            Self::BadSettings => ExitCode::from(BAD_SETTINGS),
+        }
+    }
+}
+
+/// The same for one target. Text is printed at once, the document for machines is returned.
+fn check_one(parts: Parts, args: &Args) -> anyhow::Result<(CheckEnd, Value)> {
     let findings = check::findings(&parts, Surroundings { replicas: args.replicas });
     let shown = args.message.as_deref().map(|file| by_message(&parts, file, args)).transpose()?;
     if args.list {
@@ -93,9 +154,11 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
         _ => Vec::new(),
     };
     add(&mut told, "online", &tried);
-    print(&if args.json { json_text(&told) } else { table(&tried) })?;
+    if !args.json {
+        print(&table(&tried))?;
+    }
     probes.extend(tried);
-    Ok(code(&findings, &probes, args.strict))
+    Ok((verdict(&findings, &probes, args.strict), told))
 }
 
 /// Judges the settings by a captured body, as far as the mapping can be read.
@@ -107,15 +170,15 @@ fn by_message(parts: &Parts, file: &Path, args: &Args) -> anyhow::Result<Vec<Pro
     })
 }
 
-fn code(findings: &[Finding], probes: &[Probe], strict: bool) -> ExitCode {
+fn verdict(findings: &[Finding], probes: &[Probe], strict: bool) -> CheckEnd {
     let is_found = |severity| probes.iter().any(|probe| probe.ending == Ending::Found(severity));
     let warned = count(findings, Severity::Warning) > 0 || is_found(Severity::Warning);
     if count(findings, Severity::Error) > 0 {
-        ExitCode::from(BAD_SETTINGS)
+        CheckEnd::BadSettings
     } else if is_found(Severity::Error) || strict && warned {
-        ExitCode::FAILURE
+        CheckEnd::Failed
     } else {
-        ExitCode::SUCCESS
+        CheckEnd::Good
     }
 }
 

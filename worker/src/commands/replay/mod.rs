@@ -7,6 +7,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use servicebus::{MAX_CREDIT, Queue, clock};
+use shared::target::TargetName;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -128,7 +129,9 @@ async fn put_back(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> 
         looked_at,
     };
     let mut report = Report::new(args.json, args.audit.as_deref(), members)?;
-    let summary = carry_out(options, source, &queues, watch, &mut report, stop).await;
+    let addressed_to = settings.planner.addressee.as_ref().map(|addressee| addressee.own.clone());
+    let sending = Sending { queues: &queues, addressed_to };
+    let summary = carry_out(options, source, &sending, watch, &mut report, stop).await;
     report.end()?;
     Ok(exit_code(&summary))
 }
@@ -155,10 +158,16 @@ async fn source(
     Ok((ReplaySource::File(Box::new(open()?)), members, members))
 }
 
+/// Where copies go, and which of several targets they are for.
+struct Sending<'q> {
+    queues: &'q Queues,
+    addressed_to: Option<TargetName>,
+}
+
 async fn carry_out(
     options: ReplayOptions,
     source: ReplaySource<dyn Queue>,
-    queues: &Queues,
+    Sending { queues, addressed_to }: &Sending<'_>,
     watch: Option<Watch<dyn Queue>>,
     report: &mut Report,
     stop: watch::Receiver<bool>,
@@ -168,7 +177,7 @@ async fn carry_out(
         ReplaySource::File(_) => None,
     };
     let run = Run::new(options, source, Arc::clone(&queues.target), watch, |event| report.tell(&event));
-    let summary = run.run(stop).await;
+    let summary = run.addressed_to(addressed_to.clone()).run(stop).await;
     if let Some(receiving) = receiving {
         // What was completed or given back has to leave the machine before the process ends.
         receiving.close().await;

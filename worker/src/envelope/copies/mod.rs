@@ -7,11 +7,11 @@
 
 use jiff::Timestamp;
 use servicebus::{ApplicationProperties, ApplicationValue, Message, Outgoing};
-use shared::priority::Priority;
+use shared::{priority::Priority, target::TargetName};
 use uuid::Uuid;
 
 use super::{
-    ATTEMPT, CODE, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, DUE, DeliveryHistory, FIRST_SEEN,
+    ATTEMPT, CODE, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, DUE, DeliveryHistory, FIRST_SEEN, FOR_TARGET,
     ORIGINAL_ID, REPLAY_ID, REPLAYED_AT, REPLAYED_REASON, REPLAYED_SEQUENCE, REPLAYS, SEQUENCE, TARGET,
     history::{is_late, original, shows_failure},
 };
@@ -22,9 +22,9 @@ const LONGEST_REASON: usize = 128;
 /// Makes ids of copies: version-5 GUIDs in a space of our own.
 const COPIES: Uuid = Uuid::from_u128(0x7b0b_3c5e_2f51_4d0e_9a35_c0f1_6d3a_9b21);
 
-/// The copy of a message that comes back. `None` if its body cannot be carried along.
+/// The copy of a message that comes back, to one target only if it names one. `None` if its body cannot be carried along.
 #[must_use]
-pub(crate) fn copy(message: &Message, now: Timestamp) -> Option<Outgoing> {
+pub(crate) fn copy(message: &Message, now: Timestamp, target: Option<&TargetName>) -> Option<Outgoing> {
     let (past, original) = (DeliveryHistory::at(message, now), original(message));
     let attempt = past.attempt + 1;
     let mut properties = remembered(message, now);
@@ -42,13 +42,26 @@ pub(crate) fn copy(message: &Message, now: Timestamp) -> Option<Outgoing> {
         Some(ApplicationValue::I64(at)) => format!("/{at}"),
         _ => String::new(),
     };
-    outgoing(message, properties, &format!("{original}/{}/{attempt}{life}", past.arrival))
+    // Copies for several targets meet in one topic, and the numbers of their subscriptions may be the same: by one id, a
+    // topic that detects duplicates would drop all but the first.
+    let whose = target.map_or_else(String::new, |target| format!("/{target}"));
+    let copy = outgoing(message, properties, &format!("{original}/{}/{attempt}{life}{whose}", past.arrival))?;
+    Some(addressed(copy, target))
 }
 
 /// The copy with the time at which the queue shall show it.
 #[must_use]
 pub(crate) fn due(mut copy: Outgoing, at: Timestamp) -> Outgoing {
     copy.properties.set(DUE, ApplicationValue::I64(at.as_millisecond()));
+    copy
+}
+
+/// The copy with the target that it is for, where several take what is sent.
+#[must_use]
+pub(crate) fn addressed(mut copy: Outgoing, target: Option<&TargetName>) -> Outgoing {
+    if let Some(target) = target {
+        copy.properties.set(FOR_TARGET, ApplicationValue::from(target.as_str()));
+    }
     copy
 }
 

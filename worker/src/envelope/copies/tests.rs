@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*, sample::select};
-use shared::ids::SequenceNumber;
+use shared::{ids::SequenceNumber, target::Addressee};
 
 use super::*;
-use crate::envelope::{history::MOST, replayed_by};
+use crate::envelope::{history::MOST, is_for_another, replayed_by};
 
 fn message() -> Message {
     Message {
@@ -17,6 +17,39 @@ fn message() -> Message {
         body: Ok(Bytes::from_static(b"{}")),
         ..Message::default()
     }
+}
+
+/// The copy of a message that comes back to whoever takes it.
+fn copy(message: &Message, now: Timestamp) -> Option<Outgoing> {
+    super::copy(message, now, None)
+}
+
+fn name(text: &str) -> TargetName {
+    TargetName::parse(text).expect("a name")
+}
+
+#[test]
+fn copies_for_several_targets_are_told_apart_and_left_to_each() {
+    let (now, targets) = (Timestamp::from_second(2_000).expect("small"), [name("b2c"), name("external-id")]);
+    // Two subscriptions may give the same number to what was sent once.
+    let copies =
+        targets.each_ref().map(|target| super::copy(&message(), now, Some(target)).expect("has a body"));
+    let plain = copy(&message(), now).expect("has a body");
+    assert_ne!(copies[0].message_id, copies[1].message_id, "a topic that detects duplicates would drop one");
+    assert!(copies.iter().all(|copy| copy.message_id != plain.message_id));
+    let again = super::copy(&message(), now, Some(&targets[0])).expect("has a body");
+    assert_eq!(again.message_id, copies[0].message_id, "deterministic");
+    for (copy, own) in copies.into_iter().zip(&targets) {
+        let message = delivered(copy, 50);
+        for whoever in &targets {
+            let others = targets.iter().filter(|other| *other != whoever).cloned().collect();
+            let addressee = Addressee { own: whoever.clone(), others };
+            assert_eq!(is_for_another(&message, Some(&addressee)), whoever != own, "{whoever} gets {own}");
+        }
+        assert!(!is_for_another(&message, None), "nobody is left out where there is one target");
+    }
+    let put_back = addressed(replayed(&message(), Uuid::from_u128(7), now).expect("body"), Some(&targets[1]));
+    assert_eq!(put_back.properties.text("contactsync-for-target"), Some("external-id"));
 }
 
 fn its_own() -> DeliveryHistory {

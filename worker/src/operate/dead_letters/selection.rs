@@ -25,7 +25,7 @@ pub(crate) struct Selection {
     pub code: Vec<String>,
     /// Only what is about this property of the user, for example mail.
     #[arg(long, value_name = "PROPERTY")]
-    pub target: Vec<String>,
+    pub property: Vec<String>,
     /// Only changes of this contact.
     #[arg(long, value_name = "GUID")]
     pub contact: Vec<Uuid>,
@@ -178,7 +178,7 @@ impl Selection {
     pub(crate) fn is_selective(&self) -> bool {
         !(self.reason.is_empty()
             && self.code.is_empty()
-            && self.target.is_empty()
+            && self.property.is_empty()
             && self.contact.is_empty()
             && self.user.is_empty()
             && self.older_than.is_none()
@@ -205,7 +205,7 @@ impl Selection {
         let letter = Letter::of(message);
         any(&self.reason, Some(&letter.reason))
             && any(&self.code, letter.code.as_deref())
-            && any(&self.target, letter.target.as_deref())
+            && any(&self.property, letter.target.as_deref())
             && self.sequence.as_ref().is_none_or(|range| range.contains(&message.sequence.0))
             && self.is_of_age(letter.since, now)
             && self.conditions.iter().all(|condition| condition.holds(message))
@@ -326,7 +326,7 @@ mod tests {
             ("--reason UserNotFound --reason GraphRefused", true),
             ("--code Request_BadRequest", true),
             ("--code Other", false),
-            ("--target mail", false),
+            ("--property mail", false),
             ("--older-than 59m", true),
             ("--older-than 1h", false),
             ("--newer-than 1h", true),

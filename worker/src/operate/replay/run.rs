@@ -7,6 +7,7 @@ use shared::{
     class::Class,
     ids::{LockToken, SequenceNumber},
     reason::chain,
+    target::TargetName,
 };
 use tokio::{
     sync::watch,
@@ -59,6 +60,8 @@ pub(crate) struct Run<Q: ?Sized, T> {
     options: ReplayOptions,
     source: ReplaySource<Q>,
     target: Arc<Q>,
+    /// Which of several targets copies are for.
+    addressed_to: Option<TargetName>,
     watch: Option<Watch<Q>>,
     tell: T,
     hand: VecDeque<Item>,
@@ -92,6 +95,7 @@ impl<Q: Queue + ?Sized, T: FnMut(Event)> Run<Q, T> {
             options,
             source,
             target,
+            addressed_to: None,
             watch,
             tell,
             hand: VecDeque::new(),
@@ -107,6 +111,11 @@ impl<Q: Queue + ?Sized, T: FnMut(Event)> Run<Q, T> {
             waiting: None,
             exhausted: false,
         }
+    }
+
+    /// The same, with copies that name the target that they are for.
+    pub(crate) fn addressed_to(self, target: Option<TargetName>) -> Self {
+        Self { addressed_to: target, ..self }
     }
 
     /// Replays until the set is done, something ends it, or `stop` turns true; then gives back what it holds.
@@ -283,6 +292,7 @@ impl<Q: Queue + ?Sized, T: FnMut(Event)> Run<Q, T> {
             self.leave(item, "its body cannot be carried along".into());
             return;
         };
+        let copy = envelope::addressed(copy, self.addressed_to.as_ref());
         let now = Instant::now();
         // Small delays are made up for, so that the rate is met; a long one is not, so that it is never exceeded.
         let due = if self.next + SILENCE / 4 < now { now } else { self.next };

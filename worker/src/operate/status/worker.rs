@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use shared::shown::brief;
+use shared::{shown::brief, target::TargetName};
 use url::Url;
 
 use crate::{http_client, identity::Clients, status_page::StatusPage};
@@ -19,18 +19,20 @@ const BRIEF: Duration = Duration::from_secs(3);
 pub(crate) struct WorkerSource {
     clients: Clients,
     url: Url,
+    /// Which of its targets is asked about, if it has several.
+    target: Option<TargetName>,
 }
 
 impl WorkerSource {
-    /// The worker whose pages are below `base`.
+    /// The worker whose pages are below `base`, and which of its targets is asked about.
     #[must_use]
-    pub(crate) fn new(clients: Clients, base: &Url) -> Self {
+    pub(crate) fn new(clients: Clients, base: &Url, target: Option<&TargetName>) -> Self {
         let mut url = base.clone();
         if !url.path().ends_with("/status.json") {
             let path = format!("{}/status.json", url.path().trim_end_matches('/'));
             url.set_path(&path);
         }
-        Self { clients, url }
+        Self { clients, url, target: target.cloned() }
     }
 
     /// The address that is asked.
@@ -41,7 +43,11 @@ impl WorkerSource {
 
     /// Asks; the refusal is text for people.
     pub(crate) async fn ask(&self) -> Result<StatusPage, String> {
-        let asked = self.clients.http.direct().get(self.url.clone()).timeout(BRIEF).send().await;
+        let mut url = self.url.clone();
+        if let Some(target) = &self.target {
+            url.query_pairs_mut().append_pair("target", target.as_str());
+        }
+        let asked = self.clients.http.direct().get(url).timeout(BRIEF).send().await;
         let mut response = asked.map_err(|error| innermost(&error.without_url()))?;
         let body = http_client::body(&mut response, LONGEST_ANSWER).await;
         let body = body.map_err(|error| innermost(&error.without_url()))?.ok_or_else(|| {

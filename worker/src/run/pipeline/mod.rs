@@ -107,7 +107,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         Self {
             engine: Engine::new(policy.engine.clone()),
             link: LinkGate::start(Arc::clone(&queue), &policy, Arc::clone(&observer)),
-            settlements: Settlements::new(Arc::clone(&queue), policy.returns, Arc::clone(&observer)),
+            settlements: Settlements::new(Arc::clone(&queue), policy.returns.clone(), Arc::clone(&observer)),
             queue,
             directory,
             policy,

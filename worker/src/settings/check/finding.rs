@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use crate::settings::SettingsProblem;
+
 /// How grave a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -43,6 +45,16 @@ pub struct Finding {
 impl Finding {
     pub(super) fn new(severity: Severity, place: &str, what: impl Into<Box<str>>, remedy: &str) -> Self {
         Self { severity, place: place.into(), what: what.into(), remedy: Some(remedy.into()) }
+    }
+
+    /// A mistake in the settings, which says itself what to do.
+    #[must_use]
+    pub fn mistake(problem: &SettingsProblem) -> Self {
+        Self::told(problem, Severity::Error)
+    }
+
+    pub(super) fn told(problem: &SettingsProblem, severity: Severity) -> Self {
+        Self { severity, place: problem.place.clone(), what: problem.text.clone(), remedy: None }
     }
 
     /// The same for machines.

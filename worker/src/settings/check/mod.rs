@@ -33,22 +33,17 @@ pub use self::{
     reach::NetworkFault,
     rule::Surroundings,
 };
-use crate::settings::{Parts, SettingsProblem};
+use crate::settings::Parts;
 
 const RULES: [&[Rule]; 5] = [&order::RULES, &times::RULES, &budget::RULES, &access::RULES, &mapping::RULES];
 
 /// Everything there is to say, the gravest first.
 #[must_use]
 pub fn findings(parts: &Parts, around: Surroundings) -> Vec<Finding> {
-    let mistakes = parts.problems.iter().map(|problem| told(problem, Severity::Error));
-    let outdated = parts.outdated.iter().map(|problem| told(problem, Severity::Warning));
+    let mistakes = parts.problems.iter().map(Finding::mistake);
+    let outdated = parts.outdated.iter().map(|problem| Finding::told(problem, Severity::Warning));
     let rules = RULES.into_iter().flatten().filter_map(|rule| rule(parts, around));
     let mut findings: Vec<_> = mistakes.chain(outdated).chain(rules).chain(access::secrets(parts)).collect();
     findings.sort_by_key(|finding| finding.severity);
     findings
-}
-
-/// A problem says itself what to do.
-fn told(problem: &SettingsProblem, severity: Severity) -> Finding {
-    Finding { severity, place: problem.place.clone(), what: problem.text.clone(), remedy: None }
 }

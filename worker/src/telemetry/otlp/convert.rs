@@ -17,9 +17,9 @@ const CUMULATIVE: i32 = 2;
 /// The status of a span that failed.
 const ERROR: i32 = 2;
 
-pub(super) fn spans(spans: &[trace::Span], instance: Uuid) -> wire::TraceRequest {
+pub(super) fn spans(spans: &[trace::Span], instance: Uuid, target: Option<&str>) -> wire::TraceRequest {
     let scope_spans = wire::ScopeSpans { scope: Some(scope()), spans: spans.iter().map(span).collect() };
-    let resource = Some(resource(instance));
+    let resource = Some(resource(instance, target));
     wire::TraceRequest {
         resource_spans: vec![wire::ResourceSpans { resource, scope_spans: vec![scope_spans] }],
     }
@@ -32,7 +32,7 @@ pub(super) fn metrics(metrics: &Metrics, now: Timestamp, instance: Uuid) -> wire
         scope: Some(scope()),
         metrics: told.map(|series| metric(&series, times)).collect(),
     };
-    let resource = Some(resource(instance));
+    let resource = Some(resource(instance, metrics.constants().target.as_deref()));
     let resource_metrics = wire::ResourceMetrics { resource, scope_metrics: vec![scope_metrics] };
     wire::MetricsRequest { resource_metrics: vec![resource_metrics] }
 }
@@ -121,12 +121,14 @@ fn scope() -> wire::Scope {
     wire::Scope { name: "contactsync".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
 }
 
-fn resource(instance: Uuid) -> wire::Resource {
-    let attributes = vec![
+fn resource(instance: Uuid, target: Option<&str>) -> wire::Resource {
+    let mut attributes = vec![
         pair("service.name", "contactsync"),
         pair("service.version", env!("CARGO_PKG_VERSION")),
         pair("service.instance.id", &instance.to_string()),
     ];
+    // Each target exports for itself, as an instance of its own.
+    attributes.extend(target.map(|target| pair("contactsync.target", target)));
     wire::Resource { attributes }
 }
 

@@ -130,8 +130,10 @@ impl Exporter {
     }
 
     async fn send_spans(&mut self, batch: &mut Vec<Span>) {
+        let observer = Arc::clone(&self.observer);
+        let target = observer.metrics.constants().target.as_deref();
         for spans in batch.chunks(BATCH) {
-            let body = convert::spans(spans, self.instance).encode_to_vec();
+            let body = convert::spans(spans, self.instance, target).encode_to_vec();
             let lost = u64::try_from(spans.len()).unwrap_or(u64::MAX);
             self.send(Signal::Traces, body, lost).await;
         }

@@ -1,0 +1,346 @@
+//! Two directories that take the same changes by a topic with a subscription for each, in one process of the real worker.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context, Result};
+use emulator::{
+    broker::{EntityOptions, Filter, Rule, SqlFilter, View},
+    bus::{self, ServiceBus, Subscription},
+    graph::{self, Fault, Graph, User},
+};
+use serde_json::Value as Json;
+use servicebus::{ConnectionString, Outgoing, Queue, amqp, clock};
+use tests::{
+    PATIENCE, binary,
+    message::ContactChange,
+    quick::{QUICK, renamed, user},
+    world::{Options, Worker, World},
+};
+use uuid::Uuid;
+
+const TOPIC: &str = "both";
+
+/// A world with a second directory, and a topic for both.
+struct Pair {
+    /// The first directory, and a folder.
+    world: World,
+    second: Graph,
+    bus: ServiceBus,
+}
+
+impl Pair {
+    /// With the rules that the guide has for subscriptions, or without.
+    async fn start(with_rules: bool) -> Result<Self> {
+        let world = World::start(Options::default()).await?;
+        let options = graph::Options { profile: graph::Profile::ExternalId, ..graph::Options::default() };
+        let second = Graph::start(options).await?;
+        std::fs::write(world.folder().join("second.pem"), second.ca_pem())?;
+        let subscription = |name: &str| -> Result<Subscription> {
+            let text = format!("NOT EXISTS([contactsync-for-target]) OR [contactsync-for-target] = '{name}'");
+            let filter = Filter::Sql(SqlFilter::parse(&text)?);
+            let rule = Rule { name: "own".to_owned(), filter, action: None };
+            let rules = if with_rules { vec![rule] } else { Vec::new() };
+            Ok(Subscription { name: name.to_owned(), options: EntityOptions::default(), rules })
+        };
+        let lease = EntityOptions { requires_session: true, ..EntityOptions::default() };
+        let options = bus::Options::default()
+            .topic(TOPIC, vec![subscription("b2c")?, subscription("external-id")?])
+            .queue_with("lease", lease);
+        Ok(Self { world, second, bus: ServiceBus::start(options).await? })
+    }
+
+    fn add_users(&self, numbers: std::ops::RangeInclusive<u128>) -> Result<()> {
+        for number in numbers {
+            self.world.graph.add_user(User::new(user(number)))?;
+            self.second.add_user(User::new(user(number)))?;
+        }
+        Ok(())
+    }
+
+    fn settings(&self, extra: &str) -> Result<PathBuf> {
+        let (folder, first, second) = (self.world.folder(), &self.world.graph, &self.second);
+        let identity = |graph: &Graph| {
+            format!(
+                "graph.root = \"{}\"\nidentity.authority = \"{}\"\nidentity.tenant = \"{}\"",
+                graph.http_url(),
+                graph.https_url(),
+                graph.tenant().id
+            )
+        };
+        let text = format!(
+            r#"{QUICK}
+[service_bus]
+connection_string = "{}"
+topic = "{TOPIC}"
+[identity]
+client_id = "{}"
+client_secret = "{}"
+[http]
+listen = "127.0.0.1:0"
+{extra}
+[[target]]
+name = "b2c"
+service_bus.subscription = "b2c"
+connection.ca_file = "{}"
+{}
+[[target]]
+name = "external-id"
+service_bus.subscription = "external-id"
+connection.ca_file = "{}"
+guard.attribute = "extensionAttribute7"
+{}
+"#,
+            self.bus.connection_string(),
+            graph::DEFAULT_CLIENT_ID,
+            graph::DEFAULT_SECRET,
+            folder.join("ca.pem").display(),
+            identity(first),
+            folder.join("second.pem").display(),
+            identity(second),
+        );
+        let path = folder.join(format!("targets-{}.toml", Uuid::new_v4()));
+        std::fs::write(&path, text)?;
+        Ok(path)
+    }
+
+    fn worker(&self, extra: &str) -> Result<Worker> {
+        self.world.start_worker(&self.settings(extra)?)
+    }
+
+    async fn post(&self, changes: &[ContactChange]) -> Result<()> {
+        let connection = ConnectionString::parse(&self.bus.connection_string())?;
+        let settings = amqp::Settings::from_connection_string(&connection, TOPIC, clock::now);
+        let sender = amqp::AmqpQueue::open_without_intake(&settings)?;
+        for change in changes {
+            let message = Outgoing {
+                message_id: Some(Uuid::new_v4().to_string().into()),
+                content_type: Some("application/json".into()),
+                body: change.body().into(),
+                ..Outgoing::default()
+            };
+            sender.send(message).await.context("a change could not be posted")?;
+        }
+        sender.close().await;
+        Ok(())
+    }
+
+    fn of(&self, name: &str) -> &Graph {
+        if name == "b2c" { &self.world.graph } else { &self.second }
+    }
+
+    /// Waits until these users of a directory have the name.
+    async fn are(&self, target: &str, numbers: std::ops::RangeInclusive<u128>, name: &str) -> Result<()> {
+        let all = numbers.clone().count();
+        let what = format!("users {numbers:?} of {target} are called {name}");
+        let graph = self.of(target);
+        self.world
+            .until(PATIENCE, &what, |_| {
+                let is_named = |number: &u128| {
+                    graph.user(user(*number)).is_some_and(|user| user.text("givenName") == Some(name))
+                };
+                let named = numbers.clone().filter(is_named).count();
+                Ok((named == all, format!("{named} of {all}")))
+            })
+            .await
+    }
+
+    /// Writes that a directory has answered so.
+    fn writes(&self, target: &str, status: u16) -> usize {
+        let journal = self.of(target).journal();
+        journal.iter().filter(|entry| entry.method == "PATCH" && entry.status == Some(status)).count()
+    }
+
+    async fn emptied(&self, target: &str) -> Result<()> {
+        let address = format!("{TOPIC}/Subscriptions/{target}");
+        self.world
+            .until(PATIENCE, "nothing waits", |_| {
+                let (counts, topic) = (self.bus.counts(&address)?, self.bus.counts(TOPIC)?);
+                let left = counts.active + counts.deferred + topic.scheduled;
+                Ok((left == 0, format!("{counts:?} {topic:?}")))
+            })
+            .await
+    }
+
+    fn dead_letters(&self, target: &str) -> Result<Vec<View>> {
+        Ok(self.bus.contents(&format!("{TOPIC}/Subscriptions/{target}/$DeadLetterQueue"))?)
+    }
+}
+
+struct Done {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+async fn contactsync(settings: &Path, arguments: &str) -> Result<Done> {
+    let mut command = binary::command()?;
+    command.args(arguments.split_whitespace()).arg("--config").arg(settings).stdin(Stdio::null());
+    let output = command.kill_on_drop(true).output().await.context("contactsync cannot be started")?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok(Done { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_is_away_delays_no_other_and_misses_nothing() -> Result<()> {
+    let pair = Pair::start(true).await?;
+    pair.add_users(1..=8)?;
+    let mut worker = pair.worker("[replicas]\nlease_queue = \"lease\"")?;
+    pair.post(&(1..=8).map(|number| renamed(number, 1, "Ada")).collect::<Vec<_>>()).await?;
+    pair.are("b2c", 1..=8, "Ada").await?;
+    pair.are("external-id", 1..=8, "Ada").await?;
+    worker.page_until("/readyz", |page| page.status == 200).await?;
+
+    pair.second.script(Fault::status(403).code("Authorization_RequestDenied").patches().always());
+    pair.post(&(1..=8).map(|number| renamed(number, 2, "Grace")).collect::<Vec<_>>()).await?;
+    pair.are("b2c", 1..=8, "Grace").await?;
+    pair.post(&(1..=8).map(|number| renamed(number, 3, "Edith")).collect::<Vec<_>>()).await?;
+    pair.are("b2c", 1..=8, "Edith").await?;
+    let told = worker
+        .page_until("/readyz", |page| {
+            page.status == 503 && page.text.contains("not ready, target external-id, intake")
+        })
+        .await?;
+    assert!(!told.text.contains("target b2c"), "{told:?}");
+    assert_eq!(pair.dead_letters("external-id")?.len(), 0);
+    let metrics = worker.page("/metrics").await?.text;
+    for line in [
+        "contactsync_ready{target=\"b2c\"} 1",
+        "contactsync_ready{target=\"external-id\"} 0",
+        "contactsync_replica_role{role=\"writer\",target=\"b2c\"} 1",
+        "contactsync_replica_role{role=\"writer\",target=\"external-id\"} 1",
+    ] {
+        assert!(metrics.lines().any(|seen| seen == line), "{line}\n{metrics}");
+    }
+    assert_eq!(metrics.matches("\nprocess_start_time_seconds").count(), 1, "{metrics}");
+    assert_eq!(metrics.matches("# TYPE contactsync_ready ").count(), 1, "{metrics}");
+    let status: Json = serde_json::from_str(&worker.page("/status.json").await?.text)?;
+    assert_eq!(
+        (&status["targets"][0]["state"], &status["targets"][0]["target"]),
+        (&"open".into(), &"b2c".into())
+    );
+    assert_eq!(status["targets"][1]["ready"], false);
+    let one: Json = serde_json::from_str(&worker.page("/status.json?target=external-id").await?.text)?;
+    assert_eq!(one["target"], "external-id");
+    assert_eq!(worker.page("/status.json?target=nobody").await?.status, 404);
+
+    pair.second.clear_faults();
+    pair.are("external-id", 1..=8, "Edith").await?;
+    pair.are("b2c", 1..=8, "Edith").await?;
+    pair.emptied("external-id").await?;
+    let log = worker.stop().await?;
+    assert_eq!(pair.dead_letters("b2c")?.len() + pair.dead_letters("external-id")?.len(), 0, "{log}");
+    assert!(log.contains("\"directory\":\"b2c\"") && log.contains("\"directory\":\"external-id\""), "{log}");
+    Ok(())
+}
+
+/// One change of a user that only the first directory has: the second one's copies, its dead letter, and what a replay
+/// makes of that are for itself.
+async fn check_addressed(with_rules: bool) -> Result<()> {
+    let pair = Pair::start(with_rules).await?;
+    pair.world.graph.add_user(User::new(user(1)))?;
+    // The first call about him fails, so that a copy for later is made.
+    pair.second.script(Fault::status(503));
+    let settings = pair.settings("")?;
+    let mut worker = pair.world.start_worker_with(&settings, &[("CONTACTSYNC__RETRY__TRIES", "1")])?;
+    pair.post(&[renamed(1, 1, "Ada")]).await?;
+    pair.are("b2c", 1..=1, "Ada").await?;
+    pair.world
+        .until(PATIENCE, "the second directory gives up", |_| {
+            let count = pair.dead_letters("external-id")?.len();
+            Ok((count == 1, count.to_string()))
+        })
+        .await?;
+    let letter = &pair.dead_letters("external-id")?[0];
+    let named = format!("{:?}", letter.message.property("contactsync-for-target"));
+    assert!(named.contains("external-id"), "{named}");
+    let came_back = letter.message.property("contactsync-attempt").is_some();
+
+    pair.second.add_user(User::new(user(1)))?;
+    let done = contactsync(&settings, "replay --unguarded --target external-id").await?;
+    assert_eq!(done.code, Some(0), "{}\n{}", done.out, done.err);
+    pair.are("external-id", 1..=1, "Ada").await?;
+    pair.emptied("external-id").await?;
+    pair.emptied("b2c").await?;
+    let line = "contactsync_messages_total{outcome=\"unchanged\",reason=\"other-target\",target=\"b2c\"}";
+    let count = |text: &str| {
+        let value = text.lines().find_map(|seen| seen.strip_prefix(line)?.trim().parse::<u64>().ok());
+        value.unwrap_or_default()
+    };
+    if with_rules {
+        assert_eq!(count(&worker.page("/metrics").await?.text), 0, "the rule keeps copies of the other out");
+    } else {
+        // The copy for later, and the one of the replay.
+        let copies = 1 + u64::from(came_back);
+        worker.page_until("/metrics", |page| count(&page.text) >= copies).await?;
+    }
+    let log = worker.stop().await?;
+    assert_eq!(pair.writes("b2c", 204), 1, "what is for the other has no effect here\n{log}");
+    assert_eq!(pair.dead_letters("b2c")?.len(), 0, "{log}");
+    assert!(came_back, "{log}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_back_for_one_target_has_no_effect_on_the_other() -> Result<()> {
+    check_addressed(true).await?;
+    check_addressed(false).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_ask_which_target_is_meant() -> Result<()> {
+    let pair = Pair::start(true).await?;
+    let settings = pair.settings("")?;
+    for command in ["status", "dead-letters list", "replay", "plan x.json", "run --dry-run --once"] {
+        let done = contactsync(&settings, command).await?;
+        assert_eq!(done.code, Some(1), "{command}: {}{}", done.out, done.err);
+        assert!(done.err.contains("several targets: b2c, external-id"), "{command}: {}", done.err);
+    }
+    let unknown = contactsync(&settings, "status --target b3c").await?;
+    assert!(unknown.err.contains("there is no target b3c"), "{}", unknown.err);
+    let listed = contactsync(&settings, "dead-letters list --target b2c").await?;
+    assert_eq!((listed.code, &*listed.out), (Some(0), "No dead letters.\n"), "{}", listed.err);
+    let checked = contactsync(&settings, "check").await?;
+    assert_eq!(checked.code, Some(0), "{}{}", checked.out, checked.err);
+    assert!(
+        checked.out.contains("target b2c\n") && checked.out.contains("target external-id\n"),
+        "{}",
+        checked.out
+    );
+    let checked: Json = serde_json::from_str(&contactsync(&settings, "check --json").await?.out)?;
+    assert_eq!((&checked["ok"], &checked["targets"][1]["target"]), (&true.into(), &"external-id".into()));
+    let shown: Json = serde_json::from_str(&contactsync(&settings, "config show --json").await?.out)?;
+    assert_eq!(shown["external-id"]["service_bus.subscription"]["value"], "external-id");
+    let one = contactsync(&settings, "config show --changed --target b2c").await?.out;
+    assert!(one.contains("target b2c") && !one.contains("external-id"), "{one}");
+
+    let body = pair.world.folder().join("body.json");
+    std::fs::write(&body, renamed(1, 1, "Ada").body())?;
+    let sent = contactsync(&settings, &format!("send --target b2c {}", body.display())).await?;
+    assert_eq!(sent.code, Some(0), "{}", sent.err);
+    let waiting = |target: &str| pair.bus.counts(&format!("{TOPIC}/Subscriptions/{target}"));
+    assert_eq!((waiting("b2c")?.active, waiting("external-id")?.active), (1, 0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_cannot_sign_in_stops_alone() -> Result<()> {
+    let pair = Pair::start(true).await?;
+    pair.add_users(1..=3)?;
+    let settings = pair.settings("")?;
+    let variables = [("CONTACTSYNC__TARGET__EXTERNAL_ID__IDENTITY__CLIENT_SECRET", "wrong")];
+    let mut worker = pair.world.start_worker_with(&settings, &variables)?;
+    pair.post(&(1..=3).map(|number| renamed(number, 1, "Ada")).collect::<Vec<_>>()).await?;
+    pair.are("b2c", 1..=3, "Ada").await?;
+    worker.page_until("/readyz", |page| page.text.contains("not ready, target external-id, token")).await?;
+    assert_eq!(worker.page("/livez").await?.status, 200);
+    worker.stop().await?;
+    assert_eq!(pair.dead_letters("external-id")?.len(), 0);
+    // Nothing is lost: with the right secret the same changes reach it.
+    let worker = pair.world.start_worker(&settings)?;
+    pair.are("external-id", 1..=3, "Ada").await?;
+    worker.stop().await?;
+    Ok(())
+}

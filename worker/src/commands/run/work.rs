@@ -1,0 +1,132 @@
+//! One target: everything that its pipeline needs, and the pipeline itself.
+
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use servicebus::{LinkState, MessagingSystem, Queue, admin, clock, times::Times};
+use tokio::sync::{mpsc, watch};
+
+use super::super::wiring::{self, QueueSettings};
+use crate::{
+    identity::Clients,
+    operate::backlog::{self, PollInterval, Reader, SampleLimits},
+    run::{LeaseSeat, Pipeline, PipelineOptions, epoch::Epoch, start_lease},
+    settings::Settings,
+    telemetry::{
+        Constants, Observer, Tally,
+        otlp::Export,
+        trace::{Span, Tracer},
+    },
+};
+
+/// A target, and what is told of it. It outlives its pipeline, which may be begun anew.
+pub(super) struct Work {
+    /// Its settings.
+    pub(super) settings: Settings,
+    /// What takes in how it fares.
+    pub(super) observer: Arc<Observer>,
+    /// What the observer is told of the link to the queue.
+    pub(super) link: watch::Sender<LinkState>,
+    spans: Option<mpsc::Receiver<Span>>,
+}
+
+impl Work {
+    /// One that has not begun.
+    pub(super) fn new(settings: Settings) -> Self {
+        let (link, state) = watch::channel(LinkState::Connecting);
+        let otlp = settings.telemetry.otlp.as_ref();
+        let system = MessagingSystem::SERVICE_BUS;
+        let (tracer, spans) = otlp.map(|otlp| Tracer::new(otlp.trace_ratio, system)).unzip();
+        let observer = Observer::new(constants(&settings, system), state, settings.engine.pace.rate());
+        let observer = match tracer {
+            Some(tracer) => observer.with_tracer(tracer),
+            None => observer,
+        };
+        let observer = Arc::new(observer.with_times(Arc::<Times>::default()));
+        Self { settings, observer, link, spans }
+    }
+
+    /// Begins to export what is told of it, if that is to be. It goes on while the pipeline is begun anew.
+    pub(super) fn export(&mut self, clients: &Clients) -> Option<Export> {
+        let otlp = self.settings.telemetry.otlp.as_ref()?;
+        Some(Export::start(clients.http.clone(), otlp, Arc::clone(&self.observer), self.spans.take()?))
+    }
+
+    /// Takes messages until `stop` turns true, then finishes what is under way.
+    pub(super) async fn run(&self, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+        let (settings, observer) = (&self.settings, &self.observer);
+        let mut clients = wiring::clients_of_replica(settings)?;
+        clients.times = Arc::clone(&observer.times);
+        let way = wiring::queue_settings(settings, &clients);
+        let (queue, lease) = wiring::queue_and_lease(&way, settings).context("the queue cannot be opened")?;
+        tokio::spawn(pass_on(queue.state(), self.link.clone()));
+        read_queue(settings, &clients, &way, &*queue, observer);
+        let lease = lease.map(|options| start_lease(options, Epoch::begin(), Arc::clone(observer)));
+        let (directory, tokens) = wiring::observed_directory(settings, clients, observer);
+        let directory = directory.fenced(lease.as_ref().map(LeaseSeat::may_write));
+        let probes = settings.engine.gate.probe;
+        tokio::spawn(async move { tokens.warm_up(probes).await });
+        tracing::info!(
+            queue.name = &*settings.bus.source.address(),
+            concurrency = settings.engine.lanes.concurrency,
+            "contactsync {} takes messages",
+            env!("CARGO_PKG_VERSION"),
+        );
+        let policy = PipelineOptions::of(settings);
+        let pipeline = Pipeline::new(queue, Arc::new(directory), policy, Arc::clone(observer), lease);
+        pipeline.run(stop.clone()).await;
+        tracing::info!("stopped: {}", Tally(&observer.metrics));
+        // Only a fault of our own closes the queue for us; whoever started the worker starts it again.
+        ensure!(
+            *stop.borrow(),
+            "the connection to the queue failed inside contactsync; nothing is lost; report it with the log"
+        );
+        Ok(())
+    }
+}
+
+/// Tells one of the link what the queue tells of it.
+async fn pass_on(mut state: watch::Receiver<LinkState>, link: watch::Sender<LinkState>) {
+    loop {
+        let now = state.borrow_and_update().clone();
+        link.send_replace(now);
+        if state.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Keeps reading how much is in the queue, over the connection that messages come by.
+fn read_queue(
+    settings: &Settings,
+    clients: &Clients,
+    way: &QueueSettings,
+    queue: &dyn Queue,
+    observer: &Arc<Observer>,
+) {
+    let interval = settings.telemetry.queue_interval;
+    if interval.is_zero() {
+        return;
+    }
+    let admin = wiring::admin_beside(way, &settings.bus, clients);
+    tokio::spawn(admin::get_acquainted(Arc::clone(&admin)));
+    let (queue, dead_letters) = (queue.browser(), queue.dead_letter_browser());
+    let reader = Reader::new(admin, queue, dead_letters, SampleLimits::GAUGES, clock::now);
+    let (observer, role) = (Arc::clone(observer), Arc::clone(observer));
+    let reads = move || role.health.role().is_first();
+    tokio::spawn(backlog::poll(reader, PollInterval::new(interval), reads, move |reading| {
+        observer.metrics.queue.send_replace(reading);
+    }));
+}
+
+fn constants(settings: &Settings, system: MessagingSystem) -> Constants {
+    let root = &settings.graph.root;
+    Constants {
+        system,
+        destination: settings.bus.source.address(),
+        server: root.host_str().unwrap_or_default().into(),
+        port: root.port_or_known_default().unwrap_or_default(),
+        started: clock::now(),
+        target: settings.target.as_ref().map(|target| target.as_str().into()),
+    }
+}
