@@ -110,7 +110,7 @@ mod tests {
                     }
                     PropertyValue::Bool(yes) => format!("{property}={yes}"),
                     PropertyValue::Integer(number) => format!("{property}={number}"),
-                    value => format!("{property}={value:?}"),
+                    value @ PropertyValue::List(_) => format!("{property}={value:?}"),
                 });
                 told.collect::<Vec<_>>().join(" ")
             }
