@@ -1,5 +1,7 @@
 //! One table of messages, and every command that says what would become of them: all say the same, and what `run` does.
 
+mod contexts;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -14,6 +16,7 @@ use shared::{
 };
 use uuid::Uuid;
 
+use self::contexts::{CONTACT, LINK, OURS, USER, context, entity, linked, several, update};
 use super::{
     apply::case::{End, forced},
     dead_letters::show,
@@ -32,11 +35,7 @@ use crate::{
     },
 };
 
-const CONTACT: &str = "99999999-2222-4333-8444-000000000001";
 const OTHER: &str = "99999999-2222-4333-8444-000000000002";
-const USER: &str = "11111111-2222-4333-8444-000000000001";
-const OURS: &str = "00000000-0000-4000-8000-000000000007";
-const LINK: &str = "adx_identity_username";
 
 fn second(second: i64) -> Timestamp {
     Timestamp::from_second(1_700_000_000 + second).expect("in range")
@@ -57,42 +56,6 @@ fn planner() -> Planner {
     });
     let organizations = vec![OrganizationId(OURS.parse().expect("a GUID"))];
     Planner { organizations, ..Planner::new(Mapping::new(rows).expect("a mapping")) }
-}
-
-fn entity(id: &str, table: &str, columns: &Value) -> Value {
-    let columns = columns.as_object().into_iter().flatten();
-    let columns: Vec<_> = columns.map(|(key, value)| json!({"key": key, "value": value})).collect();
-    json!({"__type": "Entity:http://schemas.microsoft.com/xrm/2011/Contracts", "Attributes": columns,
-        "Id": id, "LogicalName": table})
-}
-
-fn context(name: &str, table: &str, input: &Value) -> Value {
-    let key = if name.ends_with("Multiple") { "Targets" } else { "Target" };
-    json!({"MessageName": name, "PrimaryEntityName": table, "PrimaryEntityId": CONTACT,
-        "OperationCreatedOn": "/Date(1710408413000+0000)/", "OrganizationId": OURS,
-        "InputParameters": [{"key": key, "value": input}]})
-}
-
-/// An update that sets these columns; the images show the others.
-fn update(set: &Value, before: &Value, after: &Value) -> Value {
-    let mut context = context("Update", "contact", &entity(CONTACT, "contact", set));
-    for (key, image) in [("PreEntityImages", before), ("PostEntityImages", after)] {
-        if !image.is_null() {
-            context[key] = json!([{"key": "Image", "value": entity(CONTACT, "contact", image)}]);
-        }
-    }
-    context
-}
-
-fn linked() -> Value {
-    json!({ LINK: USER })
-}
-
-fn several(members: &[(&str, Value)]) -> Value {
-    let entities: Vec<_> = members.iter().map(|(id, columns)| entity(id, "contact", columns)).collect();
-    let targets = json!({"__type": "EntityCollection:http://schemas.microsoft.com/xrm/2011/Contracts",
-        "Entities": entities, "EntityName": "contact"});
-    context("UpdateMultiple", "contact", &targets)
 }
 
 fn message(context: &Value) -> Message {
