@@ -118,9 +118,16 @@ impl<T> Lanes<T> {
 
     /// What the failure of a look says about Graph as a whole.
     fn look_failed(&mut self, user: UserId, failure: &Failure, now: MonotonicTime, jitter: f64) {
-        match failure.class {
+        if failure.suspicion.is_some() {
             // Whose fault it is, a write will tell.
-            _ if failure.suspicion.is_some() => self.gate.undecided(now),
+            self.gate.undecided(now);
+        } else {
+            self.read_failed(user, failure, now, jitter);
+        }
+    }
+
+    fn read_failed(&mut self, user: UserId, failure: &Failure, now: MonotonicTime, jitter: f64) {
+        match failure.class {
             // A user who may only be too new says nothing about Graph's health.
             Class::Transient if failure.grace.is_none() => self.gate.failed(user, now, jitter),
             Class::Transient | Class::Permanent => self.gate.seen_well(now),
@@ -146,18 +153,8 @@ impl<T> Lanes<T> {
         now: MonotonicTime,
         jitter: f64,
     ) {
-        match failure.class {
-            Class::Transient if failure.grace.is_none() => {
-                self.gate.failed(UserId(Uuid::from_u64_pair(0, message.0.unsigned_abs())), now, jitter);
-            }
-            Class::Transient | Class::Permanent => self.gate.seen_well(now),
-            Class::Throttled { retry_after } => self.gate.throttled(retry_after, now, jitter),
-            Class::Installation => {
-                let text = failure.dead_letter.description.as_str().into();
-                self.fault = Some(InstallationFault { about: None, text });
-                self.gate.pause(now, jitter);
-            }
-        }
+        let stands_for_it = UserId(Uuid::from_u64_pair(0, message.0.unsigned_abs()));
+        self.read_failed(stands_for_it, failure, now, jitter);
     }
 
     fn repair(&mut self, user: UserId, undone: &[Property]) {
