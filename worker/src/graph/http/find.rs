@@ -18,13 +18,22 @@ use crate::{
 impl GraphClient {
     /// Asks for two users at most: that there are two is all there is to know of more.
     pub(super) async fn ask_who(&self, query: &LinkQuery) -> Result<LinkAnswer, Error> {
-        let mut url = self.users.clone();
-        url.set_path(self.users.path().trim_end_matches('/'));
-        url.set_query(Some(&format!("$filter={}&$select=id&$top=2", encoded(&query.filter()))));
-        let yields = self.yields(Priority::Live);
-        let call = Outline { method: Method::Get, url, body: Bytes::new(), yields };
-        self.fetch(&call, wire::found).await
+        let asked = format!("{}&$top=2", by(query));
+        self.fetch(&self.look("users", &asked, Priority::Live), wire::found).await
     }
+
+    /// A look at what this path and query name, as urgent as that.
+    pub(super) fn look(&self, path: &str, query: &str, urgency: Priority) -> Outline {
+        let mut url = self.users.clone();
+        url.set_path(&format!("{}{path}", self.base()));
+        url.set_query(Some(query));
+        Outline { method: Method::Get, url, body: Bytes::new(), yields: self.yields(urgency) }
+    }
+}
+
+/// The question as the query of an address that asks for ids.
+pub(super) fn by(query: &LinkQuery) -> String {
+    format!("$filter={}&$select=id", encoded(&query.filter()))
 }
 
 /// A text in a query. A blank is not written as a plus sign, which some take for one.

@@ -3,16 +3,15 @@
 //! Source: Microsoft's "List users", "objectIdentity resource type" (filters want id and issuer) and "List
 //! deletedItems". The filter on deleted users is not verified; where it is refused, nobody is named.
 
-use bytes::Bytes;
 use shared::{
     ids::UserId,
     patch::{PropertyValue, UserWrite},
+    plan::LinkQuery,
     reason::{DeadLetterReason, chain},
     reconcile::Body,
 };
-use url::{Url, form_urlencoded};
 
-use super::{GraphClient, Method, Outline, wire};
+use super::{GraphClient, find::by, wire};
 use crate::graph::{
     Error,
     answer::{Handling, ValueHolder},
@@ -69,21 +68,21 @@ impl GraphClient {
     /// Whether a user is there or was deleted.
     async fn whereabouts(&self, user: UserId, write: &UserWrite) -> Result<ValueHolder, Error> {
         let select = "$select=id";
-        match self.fetch(&self.look(&format!("users/{user}"), select, write), wire::object_id).await {
+        match self.fetch(&self.look(&format!("users/{user}"), select, write.urgency), wire::object_id).await {
             Ok(_) => return Ok(ValueHolder { user, deleted: Some(false) }),
             Err(error) if error.is_about_the_user() => {}
             Err(error) => return Err(error),
         }
-        let deleted = self.look(&format!("directory/deletedItems/{user}"), select, write);
+        let deleted = self.look(&format!("directory/deletedItems/{user}"), select, write.urgency);
         self.fetch(&deleted, wire::object_id).await.map(|_| ValueHolder { user, deleted: Some(true) })
     }
 
     /// Who signs in with one of these addresses.
     async fn find(&self, sought: &Sought, write: &UserWrite) -> Result<Option<ValueHolder>, Error> {
         for (issuer, address) in &sought.0 {
-            let query = format!("$filter={}&$select=id", encoded(&filter(issuer, address)));
+            let query = by(&LinkQuery::Identity { issuer: issuer.clone(), id: address.clone() });
             for (path, deleted) in [("users", false), ("directory/deletedItems/microsoft.graph.user", true)] {
-                let found = self.fetch(&self.look(path, &query, write), wire::user_ids).await?;
+                let found = self.fetch(&self.look(path, &query, write.urgency), wire::user_ids).await?;
                 // A look that lags behind may show the user himself, who has given the address up since.
                 if let Some(user) = found.into_iter().find(|user| *user != write.user) {
                     return Ok(Some(ValueHolder { user, deleted: Some(deleted) }));
@@ -92,37 +91,19 @@ impl GraphClient {
         }
         Ok(None)
     }
-
-    fn look(&self, path: &str, query: &str, write: &UserWrite) -> Outline {
-        let mut url: Url = self.users.clone();
-        url.set_path(&format!("{}{path}", self.base()));
-        url.set_query(Some(query));
-        Outline { method: Method::Get, url, body: Bytes::new(), yields: self.yields(write.urgency) }
-    }
-}
-
-/// Which users sign in with an address. A quote in a text is written twice there.
-fn filter(issuer: &str, address: &str) -> String {
-    let quoted = |text: &str| text.replace('\'', "''");
-    format!(
-        "identities/any(c:c/issuerAssignedId eq '{}' and c/issuer eq '{}')",
-        quoted(address),
-        quoted(issuer)
-    )
-}
-
-/// A text as a value in a query. A blank is not written as a plus, which not every server takes for one.
-fn encoded(text: &str) -> String {
-    form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
 #[cfg(test)]
 mod tests {
+    use url::form_urlencoded;
+
     use super::*;
 
     #[test]
     fn nothing_in_an_address_leaves_its_place_in_the_query() {
-        let query = encoded(&filter("c'd", "o'neill+x&$select=*@b.c"));
+        let asked = by(&LinkQuery::Identity { issuer: "c'd".into(), id: "o'neill+x&$select=*@b.c".into() });
+        let query = asked.strip_prefix("$filter=").and_then(|rest| rest.strip_suffix("&$select=id"));
+        let query = query.expect("a filter");
         assert!(!query.contains(['&', '+', ' ', '\'', '#', '=']), "{query}");
         let pair = format!("q={query}");
         let read: Vec<_> = form_urlencoded::parse(pair.as_bytes()).collect();
