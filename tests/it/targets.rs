@@ -12,11 +12,12 @@ use emulator::{
     graph::{self, Fault, Graph, User},
 };
 use serde_json::Value as Json;
-use servicebus::{ConnectionString, Outgoing, Queue, amqp, clock};
+use servicebus::{ConnectionString, amqp, clock};
 use tests::{
     PATIENCE, binary,
     message::ContactChange,
     quick::{QUICK, renamed, user},
+    steps::post_by,
     world::{Options, Worker, World},
 };
 use uuid::Uuid;
@@ -113,18 +114,7 @@ guard.attribute = "extensionAttribute7"
     async fn post(&self, changes: &[ContactChange]) -> Result<()> {
         let connection = ConnectionString::parse(&self.bus.connection_string())?;
         let settings = amqp::Settings::from_connection_string(&connection, TOPIC, clock::now);
-        let sender = amqp::AmqpQueue::open_without_intake(&settings)?;
-        for change in changes {
-            let message = Outgoing {
-                message_id: Some(Uuid::new_v4().to_string().into()),
-                content_type: Some("application/json".into()),
-                body: change.body().into(),
-                ..Outgoing::default()
-            };
-            sender.send(message).await.context("a change could not be posted")?;
-        }
-        sender.close().await;
-        Ok(())
+        post_by(&amqp::AmqpQueue::open_without_intake(&settings)?, changes).await
     }
 
     fn of(&self, name: &str) -> &Graph {

@@ -32,6 +32,21 @@ impl Letter {
     }
 }
 
+/// Posts changes in this order by this sender, which is closed then.
+pub async fn post_by(sender: &impl Queue, changes: &[ContactChange]) -> anyhow::Result<()> {
+    for change in changes {
+        let message = Outgoing {
+            message_id: Some(Uuid::new_v4().to_string().into()),
+            content_type: Some("application/json".into()),
+            body: change.body().into(),
+            ..Outgoing::default()
+        };
+        sender.send(message).await.context("a change could not be posted")?;
+    }
+    sender.close().await;
+    Ok(())
+}
+
 impl World {
     /// Writes a settings file: the usual one with these layers over it, the later the stronger. A layer may
     /// name keys of any section.
@@ -47,18 +62,7 @@ impl World {
 
     /// Posts changes in this order, as a client over TCP.
     pub async fn post_changes(&self, changes: &[ContactChange]) -> anyhow::Result<()> {
-        let sender = self.sender()?;
-        for change in changes {
-            let message = Outgoing {
-                message_id: Some(Uuid::new_v4().to_string().into()),
-                content_type: Some("application/json".into()),
-                body: change.body().into(),
-                ..Outgoing::default()
-            };
-            sender.send(message).await.context("a change could not be posted")?;
-        }
-        sender.close().await;
-        Ok(())
+        post_by(&self.sender()?, changes).await
     }
 
     /// The dead letters, oldest first.
