@@ -146,11 +146,19 @@ fn any_organization(parts: &Parts) -> Option<Finding> {
 
 fn topic(parts: &Parts) -> Option<Finding> {
     let MessageSource::Subscription { topic, name } = &parts.bus.as_ref()?.source else { return None };
+    // Of several targets each gets copies of its own back, which a filter on attempts would keep out.
+    let remedy = match &parts.target {
+        None => format!("give all but {name} the filter NOT EXISTS([contactsync-attempt])"),
+        Some(target) => format!(
+            "give {name} the filter NOT EXISTS([contactsync-for-target]) OR [contactsync-for-target] = '{target}', and \
+             those of no target NOT EXISTS([contactsync-attempt])"
+        ),
+    };
     Some(Finding::new(
         Severity::Note,
         "service_bus.topic",
         format!("what has to come back later is sent to {topic} again, where other subscriptions see it"),
-        &format!("give all but {name} the filter NOT EXISTS([contactsync-attempt])"),
+        &remedy,
     ))
 }
 

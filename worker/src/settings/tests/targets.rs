@@ -4,7 +4,10 @@ use std::path::Path;
 
 use shared::target::TargetName;
 
-use crate::settings::{Settings, SettingsProblem, Targets};
+use crate::settings::{
+    Settings, SettingsProblem, Targets,
+    check::{Surroundings, findings},
+};
 
 const COMMON: &str = r#"
 [service_bus]
@@ -208,4 +211,18 @@ fn which_target_is_meant_has_to_be_said_where_there_are_several() {
     assert_eq!(error(COMMON, Some("b2c")).as_deref(), Some(none));
     let chosen = targets(&two, &[]).only(Some("external-id")).expect("known");
     assert_eq!(chosen.each[0].target.as_ref().map(TargetName::as_str), Some("external-id"));
+}
+
+#[test]
+fn no_target_is_advised_to_keep_out_the_copies_of_another() {
+    let all = targets(&format!("{COMMON}{TWO}"), &[]);
+    for (parts, name) in all.each.iter().zip(["b2c", "external-id"]) {
+        let found = findings(parts, Surroundings { replicas: None });
+        let told =
+            found.iter().find(|finding| &*finding.place == "service_bus.topic").expect("a word on copies");
+        let rule = format!(
+            "give {name} the filter NOT EXISTS([contactsync-for-target]) OR [contactsync-for-target] = '{name}', and"
+        );
+        assert!(told.remedy.as_deref().is_some_and(|remedy| remedy.starts_with(&rule)), "{told:?}");
+    }
 }
