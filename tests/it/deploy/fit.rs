@@ -193,7 +193,8 @@ fn nobody_but_the_node_reaches_the_status_port_of_a_pod_unasked() {
 /// Rows of a mapping are taken by the worker.
 #[track_caller]
 fn check_rows(settings: &str) {
-    let parts = settings::Parts::of(Some((Path::new("contactsync.toml"), settings)), Vec::new());
+    let parts =
+        settings::Parts::of(Some((Path::new("contactsync.toml"), settings)), Vec::new()).expect("TOML");
     let wrong: Vec<_> =
         parts.problems.iter().filter(|problem| problem.place.starts_with("mapping")).collect();
     assert!(parts.planner.is_some(), "{wrong:?}");

@@ -182,7 +182,7 @@ mod tests {
 
     fn entries() -> Entries {
         let text = "[identity]\nclient_secret = \"s3cret\"\ntenant = \"t\"";
-        Parts::of(Some((Path::new("x.toml"), text)), Vec::new()).entries
+        Parts::of(Some((Path::new("x.toml"), text)), Vec::new()).expect("TOML").entries
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use shared::plan::Planner;
 
-use crate::settings::{self, PlannerError, Settings, SettingsFile, Targets};
+use crate::settings::{self, PlannerError, Settings, SettingsFile, SettingsProblems, Targets};
 
 /// Exit code for settings that cannot be used (`EX_CONFIG` of sysexits).
 pub(crate) const BAD_SETTINGS: u8 = 78;
@@ -33,7 +33,7 @@ pub struct Global {
 impl Global {
     /// The settings from all their places, of the target that is meant.
     pub fn settings(&self) -> anyhow::Result<Settings> {
-        let targets = settings::examine(&self.file(), settings::environment())?;
+        let targets = self.set()?;
         let one = targets.only(self.target.as_deref())?.finish()?.pop();
         one.context("there are no settings; this is a fault in contactsync")
     }
@@ -42,6 +42,23 @@ impl Global {
     pub fn targets(&self) -> anyhow::Result<Targets> {
         let targets = settings::examine(&self.file(), settings::environment())?;
         Ok(if self.target.is_some() { targets.only(self.target.as_deref())? } else { targets })
+    }
+
+    /// The settings of all targets, if anybody has set anything.
+    fn set(&self) -> Result<Targets, SettingsProblems> {
+        let (file, environment) = (self.file(), settings::environment());
+        match settings::nothing_set(&file, &environment) {
+            Some(problem) => Err(problem.into()),
+            None => settings::examine(&file, environment),
+        }
+    }
+
+    /// What there is to check: the same as [`Self::targets`], or why there is nothing.
+    pub fn checked(&self) -> anyhow::Result<Result<Targets, SettingsProblems>> {
+        Ok(match self.set() {
+            Ok(targets) if self.target.is_some() => Ok(targets.only(self.target.as_deref())?),
+            other => other,
+        })
     }
 
     /// The mapping alone, for commands that need neither queue nor directory.

@@ -136,10 +136,11 @@ pub(super) fn bus(r: &Reader<'_>, cloud: Option<&Cloud>, around: &Surroundings) 
             "service_bus.namespace",
             "cannot be used together with service_bus.connection_string; leave one out",
         ),
-        (None, None) => r.wrong(
+        (None, None) if r.is_told("service_bus.namespace") => None,
+        (None, None) => r.missing(
             "service_bus.connection_string",
-            "is required: the connection string of a rule with the rights Listen and Send; or set \
-             service_bus.namespace to sign in with Entra",
+            "the connection string of a rule with the rights Listen and Send; or set service_bus.namespace to \
+             sign in with Entra",
         ),
     };
     let entity_path = door.as_ref().and_then(|(_, _, entity)| entity.as_deref());
@@ -239,9 +240,9 @@ fn source(r: &Reader<'_>, entity_path: Option<&str>) -> Option<MessageSource> {
         },
         (queue, None, None) => match queue.or(entity_path) {
             Some(queue) => Some(MessageSource::Queue(queue.into())),
-            None => r.wrong(
+            None => r.missing(
                 "service_bus.queue",
-                "is required: the name of the queue that Dataverse posts to; or set service_bus.topic and \
+                "the name of the queue that Dataverse posts to; or set service_bus.topic and \
                  service_bus.subscription",
             ),
         },

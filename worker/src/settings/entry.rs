@@ -15,6 +15,17 @@ pub enum SettingOrigin {
     Environment(Box<str>),
 }
 
+impl SettingOrigin {
+    /// File and line as editors take them, or the variable.
+    pub(super) fn position(&self, line: Option<usize>) -> Option<String> {
+        match (self, line) {
+            (Self::Default, _) => None,
+            (Self::File(path), Some(line)) => Some(format!("{path}:{line}")),
+            (Self::File(_) | Self::Environment(_), _) => Some(self.to_string()),
+        }
+    }
+}
+
 impl fmt::Display for SettingOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -34,6 +45,8 @@ pub struct SourcedValue {
     pub origin: SettingOrigin,
     /// The file that held it, if it was given as `…_FILE`.
     pub file: Option<PathBuf>,
+    /// The line of the settings file in which it stands.
+    pub line: Option<usize>,
     /// The name of the last release by which it was set, if it was.
     pub old_name: Option<Box<str>>,
 }
@@ -43,6 +56,11 @@ pub type Entries = BTreeMap<String, SourcedValue>;
 
 impl SourcedValue {
     pub(super) fn of_default(value: Value) -> Self {
-        Self { value, origin: SettingOrigin::Default, file: None, old_name: None }
+        Self { value, origin: SettingOrigin::Default, file: None, line: None, old_name: None }
+    }
+
+    /// Where it was set, for somebody who looks for it.
+    pub(super) fn position(&self) -> Option<String> {
+        self.origin.position(self.line)
     }
 }

@@ -115,7 +115,10 @@ impl<'a> Keys<'a> {
     }
 
     fn required(&self, key: &str, what: &str) -> Option<&'a str> {
-        self.optional(key).or_else(|| self.wrong(key, format!("is required: {what}")))
+        let own = format!("{}.{key}", self.section);
+        let is_told = self.r.is_told(&own);
+        self.optional(key)
+            .or_else(|| if is_told { None } else { self.wrong(key, format!("is required: {what}")) })
     }
 
     fn app(&self) -> Option<App> {

@@ -1,6 +1,9 @@
 //! Settings from a file and the environment: all of them, section by section, or the mapping alone.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use shared::plan::Planner;
 
@@ -9,6 +12,7 @@ use super::{
     parts::{Parts, Settings},
     problem::{SettingsProblem, SettingsProblems},
     reader,
+    source::PREFIX,
     targets::{Stacks, TargetChoiceError, Targets},
 };
 
@@ -29,23 +33,40 @@ impl SettingsFile {
         }
     }
 
-    fn read(&self) -> Result<Option<String>, SettingsProblems> {
-        match std::fs::read_to_string(self.path()) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && *self == Self::Usual => Ok(None),
-            Err(error) => {
-                let place = self.path().display().to_string();
-                Err(SettingsProblems(vec![SettingsProblem::new(&place, &format!("cannot be read: {error}"))]))
-            }
-        }
+    fn read(&self) -> Result<Option<String>, SettingsProblem> {
+        let text = match std::fs::read_to_string(self.path()) {
+            Ok(text) => return Ok(Some(text)),
+            Err(error) if error.kind() == ErrorKind::NotFound => match self {
+                Self::Usual => return Ok(None),
+                Self::Named(_) => {
+                    "there is no such file; `contactsync config init` writes a settings file to fill in"
+                        .to_owned()
+                }
+            },
+            Err(error) => format!("cannot be read: {error}"),
+        };
+        Err(SettingsProblem::new(&self.path().display().to_string(), &text))
     }
+}
+
+/// What is wrong where nobody has set anything: there is no file, and no variable of ours. A list of all that is missing
+/// would say less.
+#[must_use]
+pub fn nothing_set(file: &SettingsFile, environment: &[(String, String)]) -> Option<SettingsProblem> {
+    let is_set = environment.iter().any(|(name, _)| name.starts_with(PREFIX));
+    if is_set || *file != SettingsFile::Usual || file.path().exists() {
+        return None;
+    }
+    let text = "there is no settings file in this folder; `contactsync config init` writes one to fill in, --config \
+                names one that is elsewhere";
+    Some(SettingsProblem::new(&file.path().display().to_string(), text))
 }
 
 /// Reads the settings file and the environment: each target section by section, with what is wrong; fails only if the
 /// file cannot be read.
 pub fn examine(file: &SettingsFile, environment: Vec<(String, String)>) -> Result<Targets, SettingsProblems> {
     let text = file.read()?;
-    Ok(Targets::of(text.as_deref().map(|text| (file.path(), text)), environment))
+    Targets::of(text.as_deref().map(|text| (file.path(), text)), environment)
 }
 
 /// Why the mapping cannot be had.
@@ -65,8 +86,9 @@ pub fn load_planner(
     environment: Vec<(String, String)>,
     target: Option<&str>,
 ) -> Result<Planner, PlannerError> {
-    let text = file.read()?;
-    let stacks = Stacks::of(text.as_deref().map(|text| (file.path(), text)), environment);
+    let text = file.read().map_err(SettingsProblems::from)?;
+    let stacks = Stacks::of(text.as_deref().map(|text| (file.path(), text)), environment)
+        .map_err(SettingsProblems::from)?;
     let layers = stacks.choose(target)?;
     let reader = reader::Reader::new(&layers.entries, layers.problems);
     let planner = mapping::planner(&reader);
@@ -79,5 +101,5 @@ pub fn parse(
     file: Option<(&Path, &str)>,
     environment: Vec<(String, String)>,
 ) -> Result<Settings, SettingsProblems> {
-    Parts::of(file, environment).finish()
+    Parts::of(file, environment)?.finish()
 }

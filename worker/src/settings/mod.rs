@@ -7,6 +7,7 @@ mod entry;
 mod filter;
 mod fingerprint;
 mod identity;
+mod lines;
 mod link_rules;
 mod load;
 mod mapping;
@@ -30,7 +31,7 @@ pub use self::{
     bus::{Access, Bus, MessageSource, Namespace},
     cloud::{Cloud, cloud_of},
     entry::{Entries, SettingOrigin, SourcedValue},
-    load::{PlannerError, SettingsFile, examine, load_planner, parse},
+    load::{PlannerError, SettingsFile, examine, load_planner, nothing_set, parse},
     mapping::LinkUnseen,
     observing::{Http, LogFormat, Otlp, Telemetry},
     parts::{Parts, Settings},

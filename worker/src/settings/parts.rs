@@ -54,11 +54,13 @@ macro_rules! sections {
         }
 
         impl Parts {
-            /// Reads the sections of settings without targets.
-            #[must_use]
-            pub fn of(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) -> Self {
-                let sources = Sources::of(file, environment);
-                Self::read(sources.layers(None), &sources.around, None)
+            /// Reads the sections of settings without targets. Fails if the file is no TOML.
+            pub fn of(
+                file: Option<(&Path, &str)>,
+                environment: Vec<(String, String)>,
+            ) -> Result<Self, SettingsProblems> {
+                let sources = Sources::of(file, environment)?;
+                Ok(Self::read(sources.layers(None), &sources.around, None))
             }
 
             /// Reads all sections before anything is decided, so that all mistakes are told at once.

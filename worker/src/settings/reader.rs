@@ -6,7 +6,10 @@ use reqwest::Url;
 use shared::{lanes::LaneLimits, retry::Ladder};
 use toml::Value;
 
-use super::{entry::Entries, problem::SettingsProblem};
+use super::{
+    entry::{Entries, SourcedValue},
+    problem::SettingsProblem,
+};
 use crate::duration::{self, exact};
 
 /// What a value has to be, besides its type. Noted whenever a value is held against it, so that the schema for
@@ -55,7 +58,8 @@ impl<'a> Reader<'a> {
 
     /// Notes what is wrong with a key.
     pub(super) fn note(&self, key: &str, text: impl Display) {
-        self.problems.borrow_mut().push(SettingsProblem::new(key, &text.to_string()));
+        let position = self.entries.get(key).and_then(SourcedValue::position);
+        self.problems.borrow_mut().push(SettingsProblem::new(key, &text.to_string()).at(position));
     }
 
     /// The same. Always `None`, so that a caller can return it.
@@ -78,10 +82,17 @@ impl<'a> Reader<'a> {
 
     /// A text that must be set.
     pub(super) fn required(&self, key: &str, what: &str) -> Option<&'a str> {
-        match self.text(key)? {
-            "" => self.wrong(key, format!("is required: {what}")),
-            text => Some(text),
-        }
+        self.optional(key).or_else(|| self.missing(key, what))
+    }
+
+    /// Notes that a key must be set, unless it was meant to be and that is told already. Always `None`.
+    pub(super) fn missing<T>(&self, key: &str, what: &str) -> Option<T> {
+        if self.is_told(key) { None } else { self.wrong(key, format!("is required: {what}")) }
+    }
+
+    /// Whether it is told already that a value for this key cannot be used.
+    pub(super) fn is_told(&self, key: &str) -> bool {
+        self.problems.borrow().iter().any(|problem| problem.is_about(key))
     }
 
     /// A text that may be left out.

@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn every_setting_that_sounds_like_a_secret_is_one_or_names_a_file() {
-        let keys: Vec<_> = Parts::of(None, Vec::new()).entries.into_keys().collect();
+        let keys: Vec<_> = Parts::of(None, Vec::new()).expect("defaults").entries.into_keys().collect();
         for key in &keys {
             let name = key.rsplit('.').next().unwrap_or(key);
             let sounds = WORDS.iter().any(|word| name.contains(word));
@@ -109,7 +109,7 @@ mod tests {
     fn a_value_is_told_without_what_proves_who_one_is() {
         let told = |key: &str, text: &str| {
             let (value, origin) = (text.into(), SettingOrigin::Default);
-            shown(key, &SourcedValue { value, origin, file: None, old_name: None })
+            shown(key, &SourcedValue { value, origin, file: None, line: None, old_name: None })
         };
         for (text, expected) in [
             ("https://graph.microsoft.com", "\"https://graph.microsoft.com\""),

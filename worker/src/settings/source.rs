@@ -15,6 +15,7 @@ use toml::{Table, Value};
 
 use super::{
     entry::{Entries, SettingOrigin, SourcedValue},
+    lines::{self, Lines},
     names,
     problem::SettingsProblem,
     secrets,
@@ -27,6 +28,9 @@ pub const DEFAULTS: &str = include_str!("../../config.default.toml");
 /// How the names of our variables begin.
 pub(super) const PREFIX: &str = "CONTACTSYNC__";
 const FILE_SUFFIX: &str = "_FILE";
+
+/// How variables begin that somebody may have meant for us.
+const NEARLY: &str = "CONTACTSYNC_";
 
 /// Milliseconds between two exports of metrics, by the specification of OpenTelemetry.
 pub(super) const EXPORT_INTERVAL: &str = "OTEL_METRIC_EXPORT_INTERVAL";
@@ -87,10 +91,10 @@ pub(super) struct Layers {
 pub(super) struct Sources {
     /// Name of the file.
     pub(super) file: Box<str>,
-    /// What stands in it, as far as it is TOML.
+    /// What stands in it.
     pub(super) table: Table,
-    /// Why it is none.
-    not_toml: Option<SettingsProblem>,
+    /// Where it stands there.
+    lines: Lines,
     /// The environment, as far as it is meant for us.
     pub(super) environment: Vec<(String, String)>,
     /// What it says that is not a setting of ours.
@@ -102,6 +106,8 @@ pub(super) struct Sources {
 pub(super) struct Overlay {
     /// Its name.
     pub(super) name: TargetName,
+    /// Which entry of the list it is, counted from 0.
+    pub(super) number: usize,
     /// What stands in its entry of the file.
     pub(super) table: Table,
     /// Its variables: how each is called, and what is left of that without the beginning that names the target.
@@ -109,15 +115,18 @@ pub(super) struct Overlay {
 }
 
 impl Sources {
-    pub(super) fn of(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) -> Self {
+    /// Fails if the file is no TOML: what could be said of the rest would follow from that alone.
+    pub(super) fn of(
+        file: Option<(&Path, &str)>,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self, SettingsProblem> {
         let around = Surroundings::of(&environment);
-        let Some((path, text)) = file else { return Self { environment, around, ..Self::default() } };
-        let name: Box<str> = path.display().to_string().into();
-        let (table, not_toml) = match text.parse::<Table>() {
-            Ok(table) => (table, None),
-            Err(error) => (Table::new(), Some(SettingsProblem::new(&name, &not_toml(&error, text)))),
-        };
-        Self { file: name, table, not_toml, environment, around }
+        let Some((path, text)) = file else { return Ok(Self { environment, around, ..Self::default() }) };
+        let file: Box<str> = path.display().to_string().into();
+        match text.parse::<Table>() {
+            Ok(table) => Ok(Self { file, table, lines: Lines::of(text), environment, around }),
+            Err(error) => Err(not_toml(&file, &error, text)),
+        }
     }
 
     /// Puts the layers together: the defaults, the file, the environment; over them, what one of several targets has of its
@@ -128,32 +137,34 @@ impl Sources {
         let entries =
             flatten(&defaults).into_iter().map(|(key, value)| (key, SourcedValue::of_default(value)));
         let mut layers = Layers { entries: entries.collect(), outdated: Vec::new(), problems: Vec::new() };
-        layers.problems.extend(self.not_toml.clone());
-        layers.set_table(&self.table, &SettingOrigin::File(self.file.clone()));
+        layers.set_table(&self.table, &SettingOrigin::File(self.file.clone()), &|key| self.lines.line(key));
         for (variable, text) in &self.environment {
             if let Some(name) = variable.strip_prefix(PREFIX) {
                 layers.set_variable(variable, name, text.clone());
             }
         }
         if let Some(overlay) = overlay {
-            layers.lay_over(overlay, &self.file);
+            layers.lay_over(overlay, self);
         }
         from_webhook(&mut layers.entries, &self.around);
+        layers.note_misspelt(&self.around);
         layers
     }
 }
 
 impl Layers {
-    fn set_table(&mut self, table: &Table, origin: &SettingOrigin) {
+    fn set_table(&mut self, table: &Table, origin: &SettingOrigin, line: &dyn Fn(&str) -> Option<usize>) {
         for (key, value) in flatten(table) {
-            self.set(&key, Ok(value), origin, None);
+            let line = line(&key);
+            self.set(&key, Given::Typed(value, line), origin);
         }
     }
 
     /// Lays what a target has of its own over the settings of all.
-    fn lay_over(&mut self, overlay: &Overlay, file: &str) {
-        let origin = SettingOrigin::File(format!("{file}, target {}", overlay.name).into());
-        self.set_table(&overlay.table, &origin);
+    fn lay_over(&mut self, overlay: &Overlay, sources: &Sources) {
+        let origin = SettingOrigin::File(format!("target {} in {}", overlay.name, sources.file).into());
+        let line = |key: &str| sources.lines.line(&format!("target.{}.{key}", overlay.number));
+        self.set_table(&overlay.table, &origin, &line);
         for (variable, name, text) in &overlay.variables {
             self.set_variable(variable, name, text.clone());
         }
@@ -167,58 +178,51 @@ impl Layers {
         let exists = self.entries.contains_key(&key) || names::is_old(&key);
         let reference = key.strip_suffix(&FILE_SUFFIX.to_ascii_lowercase()).filter(|_| !exists);
         let Some(key_of_file) = reference else {
-            self.set(&key, Err(text), &origin, None);
+            self.set(&key, Given::Text(text, None), &origin);
             return;
         };
         // What is no setting needs no file either.
         if names::instead(key_of_file).is_some() {
-            return self.set(key_of_file, Err(text), &origin, None);
+            return self.set(key_of_file, Given::Text(text, None), &origin);
         }
         match text_file::read(Path::new(&text)) {
-            Ok(content) => self.set(key_of_file, Err(content), &origin, Some(PathBuf::from(text))),
+            Ok(content) => self.set(key_of_file, Given::Text(content, Some(PathBuf::from(text))), &origin),
             Err(error) => {
                 let told = format!("the file it names {}", shared::reason::chain(&error));
-                self.problems.push(SettingsProblem::new(variable, &told));
+                self.problems.push(SettingsProblem::new(variable, &told).meant(key_of_file));
             }
         }
     }
 
-    /// Sets a key to a typed value, or to text that has to be read as what the key wants. `file` held the text.
-    fn set(
-        &mut self,
-        key: &str,
-        value: Result<Value, String>,
-        origin: &SettingOrigin,
-        file: Option<PathBuf>,
-    ) {
+    /// Sets a key to what was given for it, if that can be used.
+    fn set(&mut self, key: &str, given: Given, origin: &SettingOrigin) {
         if let Some(instead) = names::instead(key) {
             self.note_outdated(origin, &format!("{key} is no longer a setting: {instead}; remove it"));
             return;
         }
         let renamed = names::new_name(key);
-        let Some(entry) = self.entries.get_mut(renamed.unwrap_or(key)) else {
-            let text = unknown(key, self.entries.keys());
-            self.problems.push(SettingsProblem::new(&place_of_unknown(key, origin), &text));
+        let name = renamed.unwrap_or(key);
+        let line = given.line();
+        let Some(entry) = self.entries.get_mut(name) else {
+            self.problems.push(unknown(key, origin, line, self.entries.keys()));
             return;
         };
-        let typed = match value {
-            Ok(value) => coerce(&entry.value, value),
-            Err(text) => read(&entry.value, text),
-        };
-        let wrong = match typed {
-            Some(value) if key.ends_with("_file") && is_content(&value) => {
+        let kind = kind(&entry.value);
+        let wrong = match given.read_as(&entry.value) {
+            Ok((value, _)) if key.ends_with("_file") && is_content(&value) => {
                 "must be the path of a file; what stands in such a file stands there".to_owned()
             }
-            Some(value) => {
+            Ok((value, file)) => {
                 let old_name = renamed.map(|_| key.into());
-                let replaced =
-                    std::mem::replace(entry, SourcedValue { value, origin: origin.clone(), file, old_name });
+                let set = SourcedValue { value, origin: origin.clone(), file, line, old_name };
+                let replaced = std::mem::replace(entry, set);
                 self.note_renamed(key, renamed, origin, &replaced);
                 return;
             }
-            None => format!("must be {}", kind(&entry.value)),
+            Err(found) => format!("must be {kind}{found}"),
         };
-        self.problems.push(SettingsProblem::new(&place(key, origin), &wrong));
+        let problem = SettingsProblem::new(place(key, origin), &wrong).meant(name);
+        self.problems.push(problem.at(file_position(origin, line)));
     }
 
     /// Says that a key was set by its old name, or by its old name and its new one.
@@ -244,10 +248,58 @@ impl Layers {
         }
     }
 
+    /// Says which variables would set something if they were written as ours are. Others may begin alike: Kubernetes sets
+    /// `CONTACTSYNC_SERVICE_HOST` for a service of that name.
+    fn note_misspelt(&mut self, around: &Surroundings) {
+        for name in around.0.keys().filter(|name| name.starts_with(NEARLY)) {
+            let bare = |name: &str| name.replace('_', "").to_ascii_uppercase();
+            let meant = self.entries.keys().map(|key| variable_of(key)).find(|variable| {
+                let given = bare(name);
+                given == bare(variable) || given == bare(&format!("{variable}{FILE_SUFFIX}"))
+            });
+            if let Some(variable) = meant {
+                let file = if name.ends_with(FILE_SUFFIX) { FILE_SUFFIX } else { "" };
+                let text = format!(
+                    "is not read; the variable is called {variable}{file}, with two underscores at each step"
+                );
+                self.outdated.push(SettingsProblem::new(name, &text));
+            }
+        }
+    }
+
     /// Says it once, wherever it was said last.
     fn note_outdated(&mut self, origin: &SettingOrigin, text: &str) {
         self.outdated.retain(|said| *said.text != *text);
         self.outdated.push(SettingsProblem::new(&origin.to_string(), text));
+    }
+}
+
+/// What somebody gave for a key.
+enum Given {
+    /// A value of TOML, and the line it stands in.
+    Typed(Value, Option<usize>),
+    /// Text that has to be read as what the key wants, and the file that held it.
+    Text(String, Option<PathBuf>),
+}
+
+impl Given {
+    fn line(&self) -> Option<usize> {
+        match self {
+            Self::Typed(_, line) => *line,
+            Self::Text(..) => None,
+        }
+    }
+
+    /// The value in the type of the default, and the file that held it; or what was found instead, as the end of a sentence.
+    fn read_as(self, default: &Value) -> Result<(Value, Option<PathBuf>), String> {
+        match self {
+            Self::Typed(value, _) => {
+                // What it is, never the value: somebody may have put a secret there.
+                let found = format!(", and is {}", kind(&value));
+                coerce(default, value).map(|value| (value, None)).ok_or(found)
+            }
+            Self::Text(text, file) => read(default, text).map(|value| (value, file)).ok_or_else(String::new),
+        }
     }
 }
 
@@ -284,7 +336,7 @@ fn fill(entries: &mut Entries, key: &str, variable: &str, around: &Surroundings)
 pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name.starts_with(PREFIX) || FOREIGN.contains(&name.as_str()))
+        .filter(|(name, _)| name.starts_with(NEARLY) || FOREIGN.contains(&name.as_str()))
         .collect()
 }
 
@@ -335,46 +387,68 @@ fn kind(default: &Value) -> &'static str {
     }
 }
 
-/// Where a name stands that nobody knows. It is told only if it can be that of a setting: whoever puts a secret where a
+/// Where the name stands that is wrong: a variable is named itself.
+fn place<'n>(key: &'n str, origin: &'n SettingOrigin) -> &'n str {
+    match origin {
+        SettingOrigin::Default | SettingOrigin::File(_) => key,
+        SettingOrigin::Environment(variable) => variable,
+    }
+}
+
+/// What is said beside a place that is not a variable.
+fn file_position(origin: &SettingOrigin, line: Option<usize>) -> Option<String> {
+    match origin {
+        SettingOrigin::File(_) => origin.position(line),
+        SettingOrigin::Default | SettingOrigin::Environment(_) => None,
+    }
+}
+
+/// What is said of a name that nobody knows. It is told only if it can be that of a setting: whoever puts a secret where a
 /// name belongs shall not find it in a log.
-fn place_of_unknown(key: &str, origin: &SettingOrigin) -> String {
+fn unknown<'k>(
+    key: &str,
+    origin: &SettingOrigin,
+    line: Option<usize>,
+    known: impl Iterator<Item = &'k String> + Clone,
+) -> SettingsProblem {
     let is_name =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.' | b'-');
-    match origin {
+    let hidden = format!("a variable that begins with {PREFIX}");
+    let place = match origin {
         _ if key.len() <= 60 && key.bytes().all(is_name) => place(key, origin),
-        SettingOrigin::Environment(_) => format!("a variable that begins with {PREFIX}"),
-        SettingOrigin::File(_) | SettingOrigin::Default => place("a name", origin),
-    }
-}
-
-fn place(key: &str, origin: &SettingOrigin) -> String {
-    match origin {
-        SettingOrigin::Default => key.to_owned(),
-        SettingOrigin::File(path) => format!("{key} in {path}"),
-        SettingOrigin::Environment(variable) => variable.to_string(),
-    }
-}
-
-fn unknown<'k>(key: &str, known: impl Iterator<Item = &'k String> + Clone) -> String {
+        SettingOrigin::Environment(_) => &hidden,
+        SettingOrigin::File(_) | SettingOrigin::Default => "a name",
+    };
+    let problem = |text: &str| SettingsProblem::new(place, text).at(file_position(origin, line));
     // In TOML, what stands below a section belongs to it.
     let last = key.rsplit('.').next().unwrap_or(key);
     if last != key && known.clone().any(|known| known == last) {
-        return format!("there is no such setting; {last} stands above all sections");
+        return problem(&format!("there is no such setting; {last} stands above all sections"));
     }
     let nearest =
         known.map(|known| (strsim::jaro_winkler(key, known), known)).max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {
         Some((likeness, known)) if likeness > 0.8 => {
-            format!("there is no such setting; did you mean {known}?")
+            let name = match origin {
+                SettingOrigin::Environment(_) => variable_of(known),
+                SettingOrigin::File(_) | SettingOrigin::Default => known.clone(),
+            };
+            problem(&format!("there is no such setting; did you mean {name}?")).meant(known)
         }
-        _ => "there is no such setting; `contactsync config show` shows them all".to_owned(),
+        _ => problem("there is no such setting; `contactsync config show` shows them all"),
     }
 }
 
+/// The variable by which a key is set.
+pub(super) fn variable_of(key: &str) -> String {
+    format!("{PREFIX}{}", key.replace('.', "__").to_ascii_uppercase())
+}
+
 /// The parser's message without the excerpt: the line may hold a secret.
-fn not_toml(error: &toml::de::Error, text: &str) -> String {
-    let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-    format!("line {line} is not valid TOML: {}", error.message())
+fn not_toml(file: &str, error: &toml::de::Error, text: &str) -> SettingsProblem {
+    let (line, column) = lines::position(text, error.span().map_or(0, |span| span.start));
+    let message = format!("is not valid TOML: {}", error.message());
+    SettingsProblem::new(&format!("{file}:{line}:{column}"), &message)
 }
 
 /// `section.key` for every key; arrays are values.

@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn a_starter_sets_nothing_but_what_is_open_and_shows_every_default() {
         let text = starter();
-        let parts = Parts::of(Some(("contactsync.toml".as_ref(), &text)), Vec::new());
+        let parts = Parts::of(Some(("contactsync.toml".as_ref(), &text)), Vec::new()).expect("TOML");
         let set: Vec<_> = parts
             .entries
             .iter()

@@ -51,8 +51,11 @@ pub(super) struct Stacks {
 }
 
 impl Stacks {
-    pub(super) fn of(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) -> Self {
-        let mut sources = Sources::of(file, environment);
+    pub(super) fn of(
+        file: Option<(&Path, &str)>,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self, SettingsProblem> {
+        let mut sources = Sources::of(file, environment)?;
         let mut problems = Vec::new();
         let entries = sources.table.remove(KEY);
         let (variables, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut sources.environment)
@@ -69,7 +72,7 @@ impl Stacks {
         if each.is_empty() {
             each.push((None, sources.layers(None)));
         }
-        Self { each, problems, around: sources.around }
+        Ok(Self { each, problems, around: sources.around })
     }
 
     /// The layers of the one that is meant.
@@ -84,14 +87,16 @@ impl Stacks {
 }
 
 impl Targets {
-    /// Reads the settings of every target, so that all mistakes are told at once.
-    #[must_use]
-    pub fn of(file: Option<(&Path, &str)>, environment: Vec<(String, String)>) -> Self {
-        let Stacks { each, mut problems, around } = Stacks::of(file, environment);
+    /// Reads the settings of every target, so that all mistakes are told at once. Fails if the file is no TOML.
+    pub fn of(
+        file: Option<(&Path, &str)>,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self, SettingsProblems> {
+        let Stacks { each, mut problems, around } = Stacks::of(file, environment)?;
         let each: Vec<_> =
             each.into_iter().map(|(target, layers)| Parts::read(layers, &around, target)).collect();
         problems.extend(collisions(&each));
-        Self { each, problems }
+        Ok(Self { each, problems })
     }
 
     /// Only the one that is meant: that of this name, or the only one there is.
@@ -135,7 +140,9 @@ impl SettingsProblem {
     /// The same with the name of the target whose it is, where its place does not tell.
     fn of_target(self, name: &TargetName) -> Self {
         let variable = format!("{PREFIX}{VARIABLE}{}__", in_variables(name));
-        if self.place.ends_with(&format!("target {name}")) || self.place.starts_with(&variable) {
+        let in_file = format!("target {name} in ");
+        let is_told = self.position.as_ref().is_some_and(|position| position.starts_with(&in_file));
+        if is_told || self.place.starts_with(&variable) {
             return self;
         }
         Self { place: format!("{} of target {name}", self.place).into(), ..self }
@@ -204,7 +211,7 @@ fn overlays(entries: Value, sources: &Sources, problems: &mut Vec<SettingsProble
                 ));
             }
         }
-        overlays.push(Overlay { name, table, variables: Vec::new() });
+        overlays.push(Overlay { name, number: index, table, variables: Vec::new() });
     }
     overlays
 }

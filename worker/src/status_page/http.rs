@@ -83,7 +83,7 @@ pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, SettingsProblems>
         };
         let text =
             format!("{address} {why}; choose another, or leave it empty to do without health and metrics");
-        SettingsProblems(vec![SettingsProblem { place: "http.listen".into(), text: text.into() }])
+        SettingsProblem::new("http.listen", &text).into()
     })
 }
 

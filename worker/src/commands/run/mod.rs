@@ -48,7 +48,7 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
         begin_log(std::slice::from_ref(&settings))?;
         runtime()?.block_on(preview::run(settings, &args.preview))?;
     } else {
-        let all = global.targets()?.finish()?;
+        let all = global.checked()??.finish()?;
         begin_log(&all)?;
         runtime()?.block_on(work(all))?;
     }

@@ -36,6 +36,8 @@ pub struct Finding {
     pub severity: Severity,
     /// Key, variable or file.
     pub place: Box<str>,
+    /// File and line, or variable, where that is set; none if the place says it or nobody set it.
+    pub position: Option<Box<str>>,
     /// What is the case.
     pub what: Box<str>,
     /// What to do, unless `what` says so already.
@@ -44,7 +46,7 @@ pub struct Finding {
 
 impl Finding {
     pub(super) fn new(severity: Severity, place: &str, what: impl Into<Box<str>>, remedy: &str) -> Self {
-        Self { severity, place: place.into(), what: what.into(), remedy: Some(remedy.into()) }
+        Self { severity, place: place.into(), position: None, what: what.into(), remedy: Some(remedy.into()) }
     }
 
     /// A mistake in the settings, which says itself what to do.
@@ -54,21 +56,26 @@ impl Finding {
     }
 
     pub(super) fn told(problem: &SettingsProblem, severity: Severity) -> Self {
-        Self { severity, place: problem.place.clone(), what: problem.text.clone(), remedy: None }
+        let (place, position) = (problem.place.clone(), problem.position.clone());
+        Self { severity, place, position, what: problem.text.clone(), remedy: None }
     }
 
     /// The same for machines.
     #[must_use]
     pub fn json(&self) -> Value {
         json!({
-            "severity": self.severity.as_str(), "place": self.place, "what": self.what, "remedy": self.remedy,
+            "severity": self.severity.as_str(), "place": self.place, "position": self.position, "what": self.what, "remedy": self.remedy,
         })
     }
 }
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:9}{}: {}", self.severity.as_str(), self.place, self.what)?;
+        write!(f, "{:9}{}", self.severity.as_str(), self.place)?;
+        if let Some(position) = &self.position {
+            write!(f, " ({position})")?;
+        }
+        write!(f, ": {}", self.what)?;
         match &self.remedy {
             Some(remedy) => write!(f, "; {remedy}"),
             None => Ok(()),

@@ -3,6 +3,7 @@
 mod conversions;
 mod identity;
 mod link;
+mod positions;
 mod targets;
 
 use std::path::Path;
@@ -32,11 +33,20 @@ fn parse_text(text: &str, environment: &[(&str, &str)]) -> Result<Settings, Sett
     parse(Some((Path::new("contactsync.toml"), text)), environment)
 }
 
+/// What is told of a problem, wherever it was set.
+fn without_position(problem: &SettingsProblem) -> String {
+    format!("{}: {}", problem.place, problem.text)
+}
+
+fn no_file(environment: Vec<(String, String)>) -> Parts {
+    Parts::of(None, environment).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
 #[track_caller]
 fn check(extra: &str, environment: &[(&str, &str)], expected: &[&str]) {
     let problems = match parse_text(&format!("{GOOD}{extra}"), environment) {
         Ok(_) => Vec::new(),
-        Err(problems) => problems.0.iter().map(ToString::to_string).collect(),
+        Err(problems) => problems.0.iter().map(without_position).collect(),
     };
     assert_eq!(problems, expected);
 }
@@ -69,7 +79,7 @@ presett = "default"
 "#,
         &[("CONTACTSYNC__POOL__MEGABYTES", "many")],
         &[
-            "mapping.presett in contactsync.toml: there is no such setting; did you mean mapping.preset?",
+            "mapping.presett: there is no such setting; did you mean mapping.preset?",
             "CONTACTSYNC__POOL__MEGABYTES: must be a whole number",
             "graph.root: must start with https://; plain http is accepted for this machine only",
             "pool.grace: must be a duration such as 500ms, 30s, 5m or 2h",
@@ -181,8 +191,9 @@ fn a_file_that_is_no_toml_is_told_by_line_without_its_text() {
     let Err(problems) = parse_text("[identity]\nclient_secret = top-secret\n", &[]) else {
         panic!("accepted")
     };
-    let first = problems.0[0].to_string();
-    assert!(first.starts_with("contactsync.toml: line 2 is not valid TOML"), "{first}");
+    // Nothing follows of what is missing for that reason alone.
+    let [only] = &*problems.0 else { panic!("{problems}") };
+    assert!(only.to_string().starts_with("contactsync.toml:2:17: is not valid TOML"), "{only}");
     assert!(!problems.to_string().contains("top-secret"), "{problems}");
 }
 
@@ -197,17 +208,22 @@ const PASTED: [&str; 7] = [
     "authorization=Basic WORD",
 ];
 
+/// Everything that is told of settings.
+fn told(text: &str, environment: Vec<(String, String)>) -> String {
+    let parts = Parts::of(Some((Path::new("contactsync.toml"), text)), environment);
+    parts.map_or_else(|problems| problems.to_string(), |parts| SettingsProblems(parts.problems).to_string())
+}
+
 #[test]
 fn a_secret_is_in_no_message_wherever_it_was_put() {
-    let keys: Vec<_> = Parts::of(None, Vec::new()).entries.into_keys().collect();
+    let keys: Vec<_> = no_file(Vec::new()).entries.into_keys().collect();
     for secret in PASTED {
         for key in &keys {
             let variable = format!("CONTACTSYNC__{}", key.replace('.', "__").to_uppercase());
-            let parts = Parts::of(
-                Some((Path::new("contactsync.toml"), GOOD)),
+            let told = told(
+                GOOD,
                 vec![(variable, secret.to_owned()), ("HTTPS_PROXY".to_owned(), secret.to_owned())],
             );
-            let told = SettingsProblems(parts.problems).to_string();
             assert!(!told.contains("WORD"), "{key}: {told}");
         }
         // As a line, as a name, and as a value without its quotes.
@@ -218,12 +234,11 @@ fn a_secret_is_in_no_message_wherever_it_was_put() {
             format!("[identity]\nclient_secret = {secret}\n"),
             format!("[\"{secret}\"]\na = 1\n[\"{secret}\"]\na = 1\n"),
         ] {
-            let parts = Parts::of(Some((Path::new("contactsync.toml"), &text)), Vec::new());
-            let told = SettingsProblems(parts.problems).to_string();
+            let told = told(&text, Vec::new());
             assert!(!told.contains("WORD"), "{text}: {told}");
         }
         let variable = format!("CONTACTSYNC__IDENTITY__{secret}");
-        let parts = Parts::of(None, vec![(variable, "1".to_owned())]);
+        let parts = no_file(vec![(variable, "1".to_owned())]);
         assert!(!SettingsProblems(parts.problems).to_string().contains("WORD"));
     }
 }
@@ -396,8 +411,8 @@ fn an_old_name_sets_what_it_always_set_and_is_told() {
         "[graph]\nrequest_timeout = 7\nca_file = \"-----BEGIN PRIVATE KEY-----\"",
         &[],
         &[
-            "graph.ca_file in contactsync.toml: must be the path of a file; what stands in such a file stands there",
-            "graph.request_timeout in contactsync.toml: must be a text in quotes",
+            "graph.ca_file: must be the path of a file; what stands in such a file stands there",
+            "graph.request_timeout: must be a text in quotes, and is a whole number",
         ],
     );
 }
@@ -434,7 +449,7 @@ fn what_is_no_setting_any_more_is_told_with_what_happens_instead() {
 
 #[test]
 fn old_names_are_no_settings_and_new_ones_are() {
-    let settings = Parts::of(None, Vec::new()).entries;
+    let settings = no_file(Vec::new()).entries;
     for (old, new) in names::RENAMED {
         assert!(!settings.contains_key(old) && settings.contains_key(new), "{old} is now {new}");
     }

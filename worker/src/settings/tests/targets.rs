@@ -5,7 +5,7 @@ use std::path::Path;
 use shared::target::TargetName;
 
 use crate::settings::{
-    Settings, SettingsProblem, Targets,
+    Settings, Targets,
     check::{Surroundings, findings},
 };
 
@@ -37,7 +37,8 @@ client_secret = "other-value"
 fn targets(text: &str, environment: &[(&str, &str)]) -> Targets {
     let environment =
         environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    Targets::of(Some((Path::new("contactsync.toml"), text)), environment)
+    let targets = Targets::of(Some((Path::new("contactsync.toml"), text)), environment);
+    targets.unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 fn good(text: &str, environment: &[(&str, &str)]) -> Vec<Settings> {
@@ -48,7 +49,7 @@ fn good(text: &str, environment: &[(&str, &str)]) -> Vec<Settings> {
 #[track_caller]
 fn check(extra: &str, environment: &[(&str, &str)], expected: &[&str]) {
     let told = targets(&format!("{COMMON}{TWO}{extra}"), environment).take_problems();
-    let told: Vec<_> = told.iter().map(SettingsProblem::to_string).collect();
+    let told: Vec<_> = told.iter().map(ToString::to_string).collect();
     assert_eq!(told, expected);
 }
 
@@ -64,10 +65,13 @@ fn each_target_has_its_own_over_what_counts_for_all() {
     assert_eq!(names, [Some("b2c"), Some("external-id")]);
     let of = |place: usize, key: &str| value(&all[place], key);
     let told = |value: &str, origin: &str| (value.to_owned(), origin.to_owned());
-    assert_eq!(of(0, "mapping.preset"), told("b2c", "contactsync.toml, target b2c"));
+    assert_eq!(of(0, "mapping.preset"), told("b2c", "target b2c in contactsync.toml"));
     assert_eq!(of(1, "mapping.preset"), told("default", "default"));
     assert_eq!(of(0, "identity.client_secret"), told("secret-value", "contactsync.toml"));
-    assert_eq!(of(1, "identity.client_secret"), told("other-value", "contactsync.toml, target external-id"));
+    assert_eq!(
+        of(1, "identity.client_secret"),
+        told("other-value", "target external-id in contactsync.toml")
+    );
     assert_eq!(&*all[1].bus.source.address(), "contacts/Subscriptions/external-id");
     let addressee = all[1].planner.addressee.as_ref().expect("copies come by a topic");
     assert_eq!(addressee.own.as_str(), "external-id");
@@ -126,9 +130,9 @@ fn mistakes_are_told_with_the_target_and_those_of_all_once() {
         "[target.graph]\nroott = \"x\"\n[target.pool]\nconcurrency = 0",
         &[("CONTACTSYNC__RETRY__TRIES", "0")],
         &[
-            "retry.tries: must be from 1 to 100, and is 0",
-            "graph.roott in contactsync.toml, target external-id: there is no such setting; did you mean graph.root?",
-            "pool.concurrency of target external-id: must be from 1 to 1000, and is 0",
+            "retry.tries (CONTACTSYNC__RETRY__TRIES): must be from 1 to 100, and is 0",
+            "graph.roott (target external-id in contactsync.toml:23): there is no such setting; did you mean graph.root?",
+            "pool.concurrency (target external-id in contactsync.toml:25): must be from 1 to 1000, and is 0",
         ],
     );
 }
@@ -174,7 +178,7 @@ fn two_targets_share_neither_messages_nor_quota() {
     let same = TWO.replace("subscription = \"external-id\"", "subscription = \"B2C\"");
     let same = same.replace("new.onmicrosoft.com", "OLD.onmicrosoft.com");
     let told = targets(&format!("{COMMON}{same}"), &[]).take_problems();
-    let told: Vec<_> = told.iter().map(SettingsProblem::to_string).collect();
+    let told: Vec<_> = told.iter().map(ToString::to_string).collect();
     assert_eq!(
         told,
         [
