@@ -30,7 +30,6 @@ const VERSION: &str = concat!(
     version = VERSION,
     about,
     max_term_width = 100,
-    disable_help_subcommand = true,
     after_help = "\
 Getting started:
   contactsync config init      write a settings file to fill in
