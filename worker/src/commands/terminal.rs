@@ -31,6 +31,12 @@ pub(crate) fn print_usage(text: &str) {
     print_aside(text.trim_end());
 }
 
+/// Columns of the terminal that standard output goes to; none if it is a file or a pipe.
+pub(super) fn width() -> Option<usize> {
+    let (columns, _) = terminal_size::terminal_size_of(io::stdout())?;
+    Some(usize::from(columns.0))
+}
+
 /// Prints a line to standard error.
 pub(super) fn print_aside(text: &str) {
     // Nothing is left to be done if standard error is closed.

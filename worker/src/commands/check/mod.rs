@@ -1,28 +1,25 @@
 //! `contactsync check`: whether the settings can work, and whether everything that they name does.
 
 mod online;
+mod report;
 
 use std::{
     collections::BTreeSet,
-    fmt::Write,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use serde_json::{Value, json};
-use shared::{ids::UserId, shown::Shown, target::TargetName};
+use shared::{ids::UserId, target::TargetName};
+
+use self::report::{CheckEnd, Report};
 
 use crate::{
-    commands::{
-        body, config,
-        global::{BAD_SETTINGS, Global},
-        json_text, print,
-        runtime::runtime,
-    },
+    commands::{body, config, global::Global, json_text, print, runtime::runtime},
     preview::message_check,
     settings::{
-        Parts,
-        check::{self, Ending, Finding, Probe, Severity, Surroundings, permissions},
+        Parts, SettingsProblems,
+        check::{self, Finding, Probe, Surroundings, permissions},
     },
 };
 
@@ -73,7 +70,10 @@ fn user(text: &str) -> Result<UserId, &'static str> {
 
 /// Looks at the settings, tries out what it is asked to, and tells everything it found.
 pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    let mut targets = global.targets()?;
+    let mut targets = match global.checked()? {
+        Ok(targets) => targets,
+        Err(problems) => return nothing_to_check(&problems, args),
+    };
     if targets.each.len() > 1 && args.user.is_some() {
         // A user is of one directory.
         targets = targets.only(None)?;
@@ -102,6 +102,14 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     Ok(worst.code())
 }
 
+/// What is said where no settings can be read at all.
+fn nothing_to_check(problems: &SettingsProblems, args: &Args) -> anyhow::Result<ExitCode> {
+    let findings = problems.0.iter().map(Finding::mistake).collect();
+    let report = Report { findings, strict: args.strict, ..Report::default() };
+    print(&if args.json { json_text(&report.json()) } else { report.text() })?;
+    Ok(report.end().code())
+}
+
 /// What is told to machines: of one target as ever, of several one after another.
 fn document(mut told: Vec<(Option<TargetName>, Value)>, common: &[Finding]) -> Value {
     if let ([(None, _)], []) = (&*told, common) {
@@ -116,49 +124,30 @@ fn document(mut told: Vec<(Option<TargetName>, Value)>, common: &[Finding]) -> V
     })
 }
 
-/// How a check ends, from good to bad.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum CheckEnd {
-    Good,
-    Failed,
-    BadSettings,
-}
-
-impl CheckEnd {
-    fn code(self) -> ExitCode {
-        match self {
-            Self::Good => ExitCode::SUCCESS,
-            Self::Failed => ExitCode::FAILURE,
-            Self::BadSettings => ExitCode::from(BAD_SETTINGS),
-        }
-    }
-}
-
 /// The same for one target. Text is printed at once, the document for machines is returned.
 fn check_one(parts: Parts, args: &Args) -> anyhow::Result<(CheckEnd, Value)> {
     let findings = check::findings(&parts, Surroundings { replicas: args.replicas });
-    let shown = args.message.as_deref().map(|file| by_message(&parts, file, args)).transpose()?;
+    let by_message = args.message.as_deref().map(|file| by_message(&parts, file, args)).transpose()?;
     if args.list {
         print(&config::table(&parts.entries))?;
     }
-    if !args.json {
-        print(&as_text(&parts, &findings))?;
-        print(&shown.as_deref().map_or_else(String::new, by_message_text))?;
-    }
-    let mut told = as_json(&parts, &findings);
-    let mut probes = shown.unwrap_or_default();
-    add(&mut told, "message", &probes);
-    let tried = match parts.finish() {
+    let mut report = Report {
+        findings,
+        summary: summary(&parts),
+        permissions: Some(permissions(&parts)),
+        by_message: by_message.unwrap_or_default(),
+        online: Vec::new(),
+        strict: args.strict,
+    };
+    report.online = match parts.finish() {
         Ok(settings) if args.online => runtime()?.block_on(online::probes(&settings, args.user))?,
         Err(_) if args.online => vec![Probe::skipped("online", "the settings cannot work")],
         _ => Vec::new(),
     };
-    add(&mut told, "online", &tried);
     if !args.json {
-        print(&table(&tried))?;
+        print(&report.text())?;
     }
-    probes.extend(tried);
-    Ok((verdict(&findings, &probes, args.strict), told))
+    Ok((report.end(), report.json()))
 }
 
 /// Judges the settings by a captured body, as far as the mapping can be read.
@@ -168,97 +157,6 @@ fn by_message(parts: &Parts, file: &Path, args: &Args) -> anyhow::Result<Vec<Pro
         Some(planner) => message_check::check(&message, planner),
         None => vec![Probe::skipped("body", "the mapping cannot be used")],
     })
-}
-
-fn verdict(findings: &[Finding], probes: &[Probe], strict: bool) -> CheckEnd {
-    let is_found = |severity| probes.iter().any(|probe| probe.ending == Ending::Found(severity));
-    let warned = count(findings, Severity::Warning) > 0 || is_found(Severity::Warning);
-    if count(findings, Severity::Error) > 0 {
-        CheckEnd::BadSettings
-    } else if is_found(Severity::Error) || strict && warned {
-        CheckEnd::Failed
-    } else {
-        CheckEnd::Good
-    }
-}
-
-fn by_message_text(probes: &[Probe]) -> String {
-    let mut text = lines(probes);
-    let verdict = match failed(probes) {
-        _ if probes.iter().all(|probe| probe.ending == Ending::Skipped) => {
-            "By this message nothing can be said.".to_owned()
-        }
-        0 => "By this message the settings can work.".to_owned(),
-        failed => format!("By this message the settings cannot work: {failed} failed."),
-    };
-    line(&mut text, &verdict);
-    text
-}
-
-/// What was tried, and how much of it failed.
-fn table(probes: &[Probe]) -> String {
-    if probes.is_empty() {
-        return String::new();
-    }
-    let mut text = lines(probes);
-    let failed = failed(probes);
-    let verdict = if failed == 0 { "and none failed".to_owned() } else { format!("{failed} of them failed") };
-    line(&mut text, &format!("Tried {} things, {verdict}.", probes.len()));
-    text
-}
-
-fn failed(probes: &[Probe]) -> usize {
-    probes.iter().filter(|probe| probe.ending == Ending::Found(Severity::Error)).count()
-}
-
-/// One thing a line, and what to do about it below.
-fn lines(probes: &[Probe]) -> String {
-    let width = probes.iter().map(|probe| probe.check.len()).max().unwrap_or(0);
-    let mut text = "\n".to_owned();
-    for probe in probes {
-        line(&mut text, &format!("{:9}{:width$}  {}", probe.result(), probe.check, probe.what));
-        if let Some(remedy) = &probe.remedy {
-            line(&mut text, &format!("{:9}{:width$}  to do: {remedy}", "", ""));
-        }
-    }
-    text
-}
-
-/// Adds what was tried to what is told to machines, if anything was.
-fn add(told: &mut Value, what: &str, probes: &[Probe]) {
-    if !probes.is_empty() {
-        told["ok"] = json!(told["ok"] == true && failed(probes) == 0);
-        told[what] = probes.iter().map(Probe::json).collect();
-    }
-}
-
-fn count(findings: &[Finding], severity: Severity) -> usize {
-    findings.iter().filter(|finding| finding.severity == severity).count()
-}
-
-fn as_text(parts: &Parts, findings: &[Finding]) -> String {
-    let mut text = String::new();
-    for finding in findings {
-        line(&mut text, &finding.to_string());
-    }
-    if !findings.is_empty() {
-        text.push('\n');
-    }
-    for (what, value) in summary(parts) {
-        line(&mut text, &format!("{what:12}{value}"));
-    }
-    let errors = count(findings, Severity::Error);
-    let verdict = if errors == 0 { "The settings can work" } else { "The settings cannot work" };
-    let (warnings, notes) = (count(findings, Severity::Warning), count(findings, Severity::Note));
-    let counts = [(errors, "error"), (warnings, "warning"), (notes, "note")];
-    let counts = counts.map(|(count, name)| format!("{count} {name}{}", if count == 1 { "" } else { "s" }));
-    line(&mut text, &format!("{verdict}: {}.", counts.join(", ")));
-    text
-}
-
-fn line(text: &mut String, line: &str) {
-    // Writing to a string cannot fail.
-    let _infallible = writeln!(text, "{}", Shown(line));
 }
 
 /// What the settings come to, as far as they can be read.
@@ -282,15 +180,4 @@ fn summary(parts: &Parts) -> Vec<(&'static str, String)> {
 fn permissions(parts: &Parts) -> BTreeSet<&'static str> {
     let (Some(planner), Some(reading)) = (&parts.planner, parts.reading()) else { return BTreeSet::new() };
     permissions::needs(planner, &reading).iter().map(permissions::Need::usual).collect()
-}
-
-fn as_json(parts: &Parts, findings: &[Finding]) -> Value {
-    json!({
-        "ok": count(findings, Severity::Error) == 0,
-        "errors": count(findings, Severity::Error),
-        "warnings": count(findings, Severity::Warning),
-        "notes": count(findings, Severity::Note),
-        "permissions": permissions(parts),
-        "findings": findings.iter().map(Finding::json).collect::<Vec<Value>>(),
-    })
 }
