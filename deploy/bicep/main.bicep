@@ -26,7 +26,7 @@ param usersClientId string
 @secure()
 param usersClientSecret string = ''
 
-@description('When that secret ends, in seconds since 1970: the vault then warns before it does.')
+@description('When that secret ends, in seconds since 1970: the vault then warns before it does. 0: the vault is not told.')
 param usersClientSecretEnds int = 0
 
 param queueName string = 'contacts'
@@ -42,8 +42,14 @@ param replicas int = 2
 @description('Attribute of the user that guards against old changes, such as extensionAttribute15. Empty: none; then an older change that comes back after a restart or a takeover can overwrite a newer one.')
 param guardAttribute string
 
-@description('Id of an action group that alerts go to. Empty: alerts are shown in the portal only.')
+@description('Id of an action group that alerts go to.')
 param actionGroupId string = ''
+
+@description('Address that alerts are mailed to, by an action group that is made for it if actionGroupId names none. Without both, alerts are shown in the portal only.')
+param alertEmail string = ''
+
+@description('Name of an Azure Container Registry of this resource group that the image is in; the identity may then pull from it. Empty: a registry that asks for no credential.')
+param registryName string = ''
 
 var suffix = uniqueString(resourceGroup().id)
 var secretName = 'graph-client-secret'
@@ -52,6 +58,7 @@ var port = 9464
 // Built-in roles; their ids are the same in every tenant.
 var dataReceiver = '4f6d3b9b-027b-4f4c-9142-0e5a2a2247e0'
 var dataSender = '69a216fc-b8fb-44d8-bc22-1f3c2cd27a39'
+var acrPull = '7f951dda-4ed3-4680-a7ca-43fe172d538d'
 var keyVaultSecretsUser = '4633458b-17de-408a-b874-0445c86b69e6'
 
 // Standard, as Basic has no duplicate detection. Local authentication stays on, because Dataverse can only use a key.
@@ -174,7 +181,8 @@ resource secret 'Microsoft.KeyVault/vaults/secrets@2023-07-01' = if (!empty(user
   properties: {
     value: usersClientSecret
     contentType: 'client secret of the app registration that writes to Graph'
-    attributes: {
+    // 0 would be 1970, and the secret would be shown as one that has ended.
+    attributes: usersClientSecretEnds == 0 ? {} : {
       exp: usersClientSecretEnds
     }
   }
@@ -187,6 +195,20 @@ resource readSecret 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     principalId: identity.properties.principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', keyVaultSecretsUser)
+  }
+}
+
+resource registry 'Microsoft.ContainerRegistry/registries@2023-07-01' existing = {
+  name: empty(registryName) ? 'unused' : registryName
+}
+
+resource pull 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(registryName)) {
+  name: guid(registry.id, identity.id, acrPull)
+  scope: registry
+  properties: {
+    principalId: identity.properties.principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', acrPull)
   }
 }
 
@@ -230,12 +252,20 @@ resource worker 'Microsoft.App/containerApps@2025-01-01' = {
     lease
     readSecret
     secret
+    pull
   ]
   properties: {
     environmentId: apps.id
     configuration: {
       activeRevisionsMode: 'Single'
       // No ingress: the worker takes its work from the queue.
+      registries: empty(registryName) ? [] : [
+        {
+          // The end of the name differs from cloud to cloud.
+          server: '${registryName}${environment().suffixes.acrLoginServer}'
+          identity: identity.id
+        }
+      ]
       secrets: [
         {
           name: secretName
@@ -359,6 +389,7 @@ var alerts = [
     name: 'dead-letters'
     description: 'Messages that contactsync could not apply. The reason of each is in deploy/runbook.md.'
     metric: 'DeadletteredMessages'
+    aggregation: 'Average'
     threshold: 0
     window: 'PT5M'
     severity: 2
@@ -367,15 +398,47 @@ var alerts = [
     name: 'backlog'
     description: 'More messages wait than the write quota of Graph works off in half an hour: is the worker at work?'
     metric: 'ActiveMessages'
+    aggregation: 'Average'
     threshold: 36000
     window: 'PT15M'
     severity: 1
   }
+  {
+    // Says nothing about how much waits, so that it is noticed in an hour also where there are ten changes a day.
+    name: 'never-empty'
+    description: 'For an hour there was no moment at which no message waited: is the worker at work, or has its secret ended?'
+    metric: 'ActiveMessages'
+    aggregation: 'Minimum'
+    threshold: 0
+    window: 'PT1H'
+    severity: 1
+  }
 ]
+
+resource mail 'Microsoft.Insights/actionGroups@2023-01-01' = if (empty(actionGroupId) && !empty(alertEmail)) {
+  name: name
+  location: 'global'
+  properties: {
+    groupShortName: take(name, 12)
+    enabled: true
+    emailReceivers: [
+      {
+        name: 'administrator'
+        emailAddress: alertEmail
+        useCommonAlertSchema: true
+      }
+    ]
+  }
+}
+
+var alertGroupId = empty(actionGroupId) ? resourceId('Microsoft.Insights/actionGroups', name) : actionGroupId
 
 resource alert 'Microsoft.Insights/metricAlerts@2018-03-01' = [for item in alerts: {
   name: '${name}-${item.name}'
   location: 'global'
+  dependsOn: [
+    mail
+  ]
   properties: {
     description: item.description
     severity: item.severity
@@ -404,13 +467,13 @@ resource alert 'Microsoft.Insights/metricAlerts@2018-03-01' = [for item in alert
           ]
           operator: 'GreaterThan'
           threshold: item.threshold
-          timeAggregation: 'Average'
+          timeAggregation: item.aggregation
         }
       ]
     }
-    actions: empty(actionGroupId) ? [] : [
+    actions: empty(actionGroupId) && empty(alertEmail) ? [] : [
       {
-        actionGroupId: actionGroupId
+        actionGroupId: alertGroupId
       }
     ]
   }

@@ -250,6 +250,8 @@ MODELS = {
 UNMODELLED = {
     "Microsoft.ManagedIdentity/userAssignedIdentities",
     "Microsoft.Authorization/roleAssignments",
+    "Microsoft.ContainerRegistry/registries",
+    "Microsoft.Insights/actionGroups",
     "Microsoft.Insights/metricAlerts",
     "Microsoft.OperationalInsights/workspaces",
 }
