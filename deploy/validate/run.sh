@@ -32,7 +32,10 @@ printf '   shell: %s scripts pass shellcheck\n' "${#scripts[@]}"
 
 # checkov asks nobody outside with this.
 export BC_SKIP_MAPPING=TRUE CHECKOV_RUN_SCA_PACKAGE_SCAN=false LOG_LEVEL=ERROR
-"$bin/checkov" --config-file "$here/checkov.yaml" --framework kubernetes --directory "$home/rendered"
+"$bin/checkov" --config-file "$here/checkov.yaml" --framework kubernetes --directory "$home/rendered" --skip-path openshift.yaml
+# OpenShift gives each namespace a range of users of its own, so that nobody can be named here.
+"$bin/checkov" --config-file "$here/checkov.yaml" --framework kubernetes --file "$home/rendered/openshift.yaml" \
+    --skip-check "$("$bin/python" -c 'import sys, yaml; print(",".join(yaml.safe_load(open(sys.argv[1])).get("skip-check", []) + ["CKV_K8S_40"]))' "$here/checkov.yaml")"
 "$bin/checkov" --config-file "$here/checkov.yaml" --framework bicep --directory deploy/bicep
 "$bin/checkov" --config-file "$here/checkov.yaml" --framework dockerfile --file deploy/Dockerfile
 printf '   checkov: chart, Bicep and Dockerfile keep its rules, but for those in checkov.yaml\n'

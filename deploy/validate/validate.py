@@ -75,6 +75,21 @@ INSTALLATIONS = {
     ),
     "standby": ({"serviceBus": LEASE, "identity": IDENTITY}, 2, [*ALWAYS, "PodDisruptionBudget"]),
     "three": ({"serviceBus": LEASE, "identity": IDENTITY, "replicas": 3}, 3, [*ALWAYS, "PodDisruptionBudget"]),
+    # A cluster that chooses whom a pod runs as, behind a proxy with a CA of its own, with a collector.
+    "openshift": (
+        {
+            "serviceBus": LEASE,
+            "identity": IDENTITY,
+            "podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None},
+            "settings": '[connection]\nca_file = "/etc/ca/ca.pem"\n[telemetry]\notlp_endpoint = "http://collector:4317"\n',
+            "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.contoso.local:3128"}],
+            "extraVolumes": [{"name": "ca", "configMap": {"name": "contoso-ca"}}],
+            "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ca", "readOnly": True}],
+            "networkPolicy": {"extraEgress": [{"ports": [{"protocol": "TCP", "port": 8200}]}]},
+        },
+        2,
+        [*ALWAYS, "PodDisruptionBudget"],
+    ),
     # A lease queue and one replica: the way to the second one, and back.
     "alone": ({"serviceBus": LEASE, "identity": IDENTITY, "replicas": 1}, 1, ALWAYS),
     "stopped": ({"serviceBus": BUS, "identity": IDENTITY, "replicas": 0}, 0, ALWAYS),
@@ -107,6 +122,14 @@ REFUSED = [
     ({"serviceBus": BUS, "identity": IDENTITY, "replicsa": 2}, "replicsa"),
     ({"serviceBus": BUS, "identity": IDENTITY, "port": 80}, "port"),
     ({"serviceBus": BUS, "identity": IDENTITY, "serviceMonitor": {"enabled": True}}, "networkPolicy.metricsFrom: name"),
+    (
+        {"serviceBus": BUS, "identity": IDENTITY, "settings": '[identity]\nclient_secret = "x"\n'},
+        "settings: holds a secret",
+    ),
+    (
+        {"serviceBus": BUS, "identity": IDENTITY, "settings": 'x = "Endpoint=sb://x/;SharedAccessKey=x"\n'},
+        "settings: holds a secret",
+    ),
 ]
 
 
@@ -201,6 +224,15 @@ def judge_reach(name: str, objects: list[dict], values: dict) -> None:
         assert peers == ([named] if named else []), f"{name}: {peers} may read the status port"
 
 
+def judge_openshift(objects: list[dict]) -> None:
+    """Nobody is named whom the cluster has to choose, and everything that was asked for can be reached."""
+    pod = next(found for found in objects if found["kind"] == "Deployment")["spec"]["template"]["spec"]
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}, pod
+    policy = next(found for found in objects if found["kind"] == "NetworkPolicy")
+    ports = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+    assert ports == {53, 443, 5671, 4317, 3128, 8200}, ports
+
+
 def judge_chart(folder: pathlib.Path) -> None:
     """Lints and renders every way to install, and keeps what was rendered for the tools that want files."""
     with helm.Chart.load(str(CHART)) as chart:
@@ -220,6 +252,8 @@ def judge_chart(folder: pathlib.Path) -> None:
             judge_reach(name, objects, values)
             judge_replicas(name, objects, replicas)
             judge_settings(name, objects, replicas)
+            if name == "openshift":
+                judge_openshift(objects)
             fits = f"{len(objects)} objects fit Kubernetes {' and '.join(KUBERNETES)}"
             print(f"   chart, {name}: {fits}, and contactsync takes its settings")
         for values, words in REFUSED:

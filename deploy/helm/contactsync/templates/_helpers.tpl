@@ -36,6 +36,21 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- if or .Values.serviceBus.namespace (eq .Values.identity.kind "workload") }}true{{ end }}
 {{- end }}
 
+{{- /* Ports that the worker goes to besides the usual ones: that of the collector in the settings and that of a proxy. */}}
+{{- define "contactsync.ports" -}}
+{{- $addresses := list (regexFind `(?m)^\s*otlp_endpoint\s*=\s*["'][^"']+` .Values.settings) }}
+{{- range .Values.extraEnv }}
+{{- if has .name (list "HTTPS_PROXY" "https_proxy" "ALL_PROXY" "all_proxy") }}{{ $addresses = append $addresses (.value | default "") }}{{ end }}
+{{- end }}
+{{- $ports := list }}
+{{- range $addresses }}
+{{- $port := regexFind `:[0-9]+/?$` . | trimPrefix ":" | trimSuffix "/" }}
+{{- if $port }}{{ $ports = append $ports (int $port) }}
+{{- else if contains "http://" . }}{{ $ports = append $ports 80 }}{{ end }}
+{{- end }}
+{{- without ($ports | uniq) 443 5671 | toJson }}
+{{- end }}
+
 {{- /* What cannot be guessed, all of it at once. */}}
 {{- define "contactsync.validate" -}}
 {{- $wrong := list }}
@@ -78,6 +93,9 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 {{- if and .Values.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) }}
 {{- $wrong = append $wrong "networkPolicy.metricsFrom: name the pods of Prometheus, as serviceMonitor is enabled; nobody else may read /metrics" }}
+{{- end }}
+{{- if regexMatch `(?m)^\s*([a-z_]+\.)*(client_secret|connection_string)\s*=\s*["'][^"']|(?i)SharedAccessKey\s*=` .Values.settings }}
+{{- $wrong = append $wrong "settings: holds a secret, and becomes a ConfigMap, which many may read; put it into a Secret and name that in existingSecret" }}
 {{- end }}
 {{- if $wrong }}{{ fail (printf "\n  %s" (join "\n  " $wrong)) }}{{ end }}
 {{- end }}
