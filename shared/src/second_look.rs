@@ -14,7 +14,9 @@ use crate::{
 #[must_use]
 pub fn undone(write: &UserWrite, current: &Current) -> Vec<Property> {
     let mark = Mark::read(current.mark.as_deref().unwrap_or_default());
-    let lost = write.entries.iter().filter(|entry| {
+    // The address for password reset is no part of what was looked at.
+    let entries = write.entries.iter().filter(|entry| !entry.property.is_reset());
+    let lost = entries.filter(|entry| {
         let (property, version) = (&entry.property, &entry.stamp.version);
         !mark.is_newer(property, version) && (!mark.covers(property, version) || differs(current, entry))
     });

@@ -277,7 +277,12 @@ impl<T> Lanes<T> {
     ) -> Vec<(Work<T>, Outcome)> {
         self.in_flight = self.in_flight.saturating_sub(1);
         let settled = match result {
-            Ok(Success { written, superseded, unchanged, went_back, near_limit }) => {
+            Ok(success) => {
+                let Success { written, superseded, unchanged, undecided, went_back, gave_way, near_limit } =
+                    success;
+                if let (Some(lane), Some(address)) = (self.users.get_mut(&user), &gave_way) {
+                    lane.pending.gave_way(address);
+                }
                 let left_out: Vec<_> = superseded.iter().chain(&unchanged).cloned().collect();
                 self.went_back += u64::from(went_back);
                 if written {
@@ -286,7 +291,7 @@ impl<T> Lanes<T> {
                 } else {
                     self.gate.spared(now);
                 }
-                let settled = self.landed(user, &superseded, &left_out, now);
+                let settled = self.landed(user, &superseded, &left_out, &undecided, now);
                 if near_limit {
                     self.gate.near_limit(now);
                 }
@@ -413,10 +418,11 @@ impl<T> Lanes<T> {
         user: UserId,
         superseded: &[Property],
         left_out: &[Property],
+        undecided: &[Property],
         now: MonotonicTime,
     ) -> Vec<(Work<T>, Outcome)> {
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
-        let known = std::mem::take(&mut lane.pending);
+        let mut known = std::mem::take(&mut lane.pending);
         let mut landed = lane.landed();
         let went_back = landed.iter().any(|work| self.applied.went_back(user, work));
         self.went_back += u64::from(went_back);
@@ -435,6 +441,7 @@ impl<T> Lanes<T> {
                 (work, outcome)
             })
             .collect();
+        known.forget(undecided);
         self.applied.put(user, known);
         self.rest(user);
         // Also what was there already may be undone by a call that is still on its way.

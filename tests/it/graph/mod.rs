@@ -14,6 +14,8 @@ mod link;
 mod mapping;
 mod needless;
 mod quota;
+mod reset;
+mod reset_laws;
 mod rules;
 mod several;
 mod sign_in;

@@ -89,7 +89,7 @@ impl Directory {
 
 /// What will come of this write: the mark decides, as it was when the user was looked at.
 pub(super) fn success(flight: &Flight, reading: &ReadPolicy) -> Success {
-    let Reconciled { body, superseded, unchanged, went_back } = reconciled(flight, reading);
+    let Reconciled { body, superseded, unchanged, went_back, .. } = reconciled(flight, reading);
     Success { written: body.is_some(), superseded, unchanged, went_back, ..Success::default() }
 }
 

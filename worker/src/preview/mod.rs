@@ -139,7 +139,7 @@ impl Preview {
 impl Pending {
     fn of(planned: &Planned, history: &DeliveryHistory, now: Timestamp) -> Self {
         let write = UserWrite { urgency: history.urgency, ..stamped(planned, history, now) };
-        Self { write, condition: planned.patch.moves_from().condition(), compared: None }
+        Self { write, condition: planned.patch.condition(), compared: None }
     }
 }
 

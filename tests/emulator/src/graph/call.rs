@@ -24,6 +24,8 @@ pub(super) struct Call {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     User(String),
+    /// The authentication methods by e-mail of a user; one of them, if the second part is there.
+    EmailMethods(String, Option<String>),
     Users,
     Delta,
     ByIds,
@@ -72,13 +74,14 @@ impl Call {
         if rest == "roleManagement/directory/roleAssignments" {
             return Some(Place::RoleAssignments);
         }
+        if let Some(methods) = email_methods(rest) {
+            return Some(methods);
+        }
         let mut segments = rest.split('/');
         let place = match (segments.next(), segments.next(), segments.next()) {
             (Some("users"), None | Some(""), None) => Place::Users,
             (Some("users"), Some("delta" | "delta()" | "microsoft.graph.delta()"), None) => Place::Delta,
-            (Some("users"), Some(key), None) => {
-                Place::User(percent_decode_str(key).decode_utf8_lossy().into_owned())
-            }
+            (Some("users"), Some(key), None) => Place::User(decoded(key)),
             (Some("directoryObjects"), Some("getByIds" | "microsoft.graph.getByIds"), None) => Place::ByIds,
             (Some("$batch"), None, None) => Place::Batch,
             (Some("directory"), Some("deletedItems"), Some("microsoft.graph.user")) => Place::DeletedUsers,
@@ -87,6 +90,20 @@ impl Call {
         };
         Some(place)
     }
+}
+
+fn decoded(segment: &str) -> String {
+    percent_decode_str(segment).decode_utf8_lossy().into_owned()
+}
+
+/// `users/{key}/authentication/emailMethods`, with or without the id of a method.
+fn email_methods(path: &str) -> Option<Place> {
+    let (user, rest) = path.strip_prefix("users/")?.split_once("/authentication/emailMethods")?;
+    let method = match rest.strip_prefix('/') {
+        Some(id) => Some(decoded(id)),
+        None => rest.is_empty().then_some(None)?,
+    };
+    Some(Place::EmailMethods(decoded(user), method))
 }
 
 #[cfg(test)]
@@ -111,6 +128,12 @@ mod tests {
                 "/v1.0/users/ada%40contoso.onmicrosoft.com",
                 Some(Place::User("ada@contoso.onmicrosoft.com".into())),
             ),
+            ("/v1.0/users/x/authentication/emailMethods", Some(Place::EmailMethods("x".into(), None))),
+            (
+                "/v1.0/users/x/authentication/emailMethods/7",
+                Some(Place::EmailMethods("x".into(), Some("7".into()))),
+            ),
+            ("/v1.0/users/x/authentication/emailMethodsX", Some(Place::Nowhere)),
             ("/v1.0/users", Some(Place::Users)),
             ("/v1.0/users/delta?$select=id", Some(Place::Delta)),
             ("/beta/users/x", Some(Place::User("x".into()))),

@@ -10,7 +10,7 @@ use super::{
     call::{Call, Place},
     deleted,
     journal::Kind,
-    list,
+    list, methods,
     options::Profile,
     read,
     refusal::Refusal,
@@ -33,7 +33,7 @@ impl State {
             Err(refusal) => return Handled::new(kind, refusal.into_reply(ids)),
         };
         let user = match place {
-            Place::User(key) => self.directory.resolve(key),
+            Place::User(key) | Place::EmailMethods(key, _) => self.directory.resolve(key),
             _ => None,
         };
         let cost = self.cost(call, place);
@@ -84,6 +84,9 @@ impl State {
             (Place::User(key), &Method::GET) => self.read_one(call, key, grant, now),
             (Place::User(key), &Method::PATCH) => self.patch(call, key, grant, now),
             (Place::User(key), &Method::DELETE) => self.remove(key, grant, now),
+            (Place::EmailMethods(key, method), verb) => {
+                methods::call(&mut self.directory, call, (key, method.as_deref()), verb, grant, now)
+            }
             (Place::Users, &Method::GET) => {
                 access::may_read(grant)?;
                 list::page(&self.directory, call, now).map(|body| answered(StatusCode::OK, body))
@@ -159,11 +162,11 @@ impl State {
     }
 }
 
-fn answered(status: StatusCode, body: Value) -> Handled {
+pub(super) fn answered(status: StatusCode, body: Value) -> Handled {
     Handled::new(Kind::Graph, Reply::json(status, body))
 }
 
-fn written(id: Uuid) -> Handled {
+pub(super) fn written(id: Uuid) -> Handled {
     let reply = Reply::empty(StatusCode::NO_CONTENT);
     Handled { user: Some(id), applied: true, ..Handled::new(Kind::Graph, reply) }
 }

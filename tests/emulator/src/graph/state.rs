@@ -193,7 +193,7 @@ impl State {
 
     fn user_of(&self, call: &Call) -> Option<Uuid> {
         match call.place() {
-            Some(Place::User(key)) => self.directory.resolve(&key),
+            Some(Place::User(key) | Place::EmailMethods(key, _)) => self.directory.resolve(&key),
             _ => None,
         }
     }
