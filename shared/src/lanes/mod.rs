@@ -41,6 +41,7 @@ use crate::{
     outcome::Outcome,
     patch::UserWrite,
     plan::SkipReason,
+    priority::Priority,
     property::Property,
     rate_limiter::RateLimiter,
     step::{Step, earliest},
@@ -201,8 +202,11 @@ impl<T> Lanes<T> {
     /// Starts the next write, or reports what holds it up.
     fn start_writing(&mut self, now: MonotonicTime) -> Step<Action<T>> {
         while self.in_flight < self.limits.concurrency && !self.ready.is_empty() {
-            let held_until = self.gate.replayed_held_until(now);
-            let among = if held_until.is_some() { Among::Live } else { Among::All };
+            let (among, held_until) = match self.gate.may_replay(now) {
+                Permit::Now => (Among::All, None),
+                Permit::At(moment) => (Among::Live, Some(moment)),
+                Permit::AfterProbe => (Among::Live, None),
+            };
             if self.ready.count(among) == 0 {
                 return Step::Wait(held_until);
             }
@@ -276,6 +280,7 @@ impl<T> Lanes<T> {
         jitter: f64,
     ) -> Vec<(Work<T>, Outcome)> {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.gate.replay_ended(user, result.as_ref().is_ok_and(|success| success.written));
         let settled = match result {
             Ok(success) => {
                 let Success { written, superseded, unchanged, undecided, went_back, gave_way, near_limit } =
@@ -402,6 +407,9 @@ impl<T> Lanes<T> {
             self.in_flight += 1;
             let (known, urgency, contacts) = (known.entries(), lane.flying_urgency(), lane.contacts());
             let write = UserWrite { user, entries, known, urgency, contacts };
+            if urgency == Priority::Replayed {
+                self.gate.replays(user);
+            }
             return Some(Action::Write { write, changes: lane.flying_messages() });
         }
         self.gate.unused();
