@@ -62,7 +62,8 @@ impl Directory {
             .entries
             .iter()
             .map(|entry| (entry.property.clone(), value(&entry.property).unwrap_or(PropertyValue::Clear)));
-        second_look::undone(write, &Current { mark, values: values.collect(), ..Current::default() })
+        let current = Current { mark, values: values.collect(), ..Current::default() };
+        second_look::undone(write, &current, false)
     }
 
     fn note(&mut self, user: UserId, flight: &Flight, now: MonotonicTime) {
