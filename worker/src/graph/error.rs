@@ -39,6 +39,9 @@ pub(crate) enum Error {
     /// Graph was not reached, or the connection broke; whether the write happened is unknown.
     #[error("graph could not be reached")]
     Unreachable(#[source] CallFailure),
+    /// A look shows that somebody else has an address that is wanted, so a write would be refused.
+    #[error("an address that is wanted belongs to another user of the directory")]
+    Taken(ValueHolder),
     /// The write was not started, because this replica is not sure any more that it is the writer.
     #[error("this replica is not the writer any more, so the write was not started")]
     NotWriter,
@@ -114,7 +117,7 @@ impl Error {
             Self::Refused { answer, .. } | Self::ResetRefused(answer) | Self::NotGraph { answer, .. } => {
                 Some(answer)
             }
-            Self::Unreachable(_) | Self::NotWriter | Self::Withheld(_) | Self::Token(_) => {
+            Self::Unreachable(_) | Self::NotWriter | Self::Withheld(_) | Self::Taken(_) | Self::Token(_) => {
                 None
             }
         }
@@ -145,7 +148,7 @@ impl Error {
         let (Some(answer), Some(handling)) = (self.answer(), self.handling()) else {
             return match self {
                 Self::Token(error) => error.class(),
-                Self::Withheld(_) => Class::Permanent,
+                Self::Withheld(_) | Self::Taken(_) => Class::Permanent,
                 // Nobody but a pipeline with a lease gets it, and that one takes it for what it is.
                 Self::NotWriter
                 | Self::Unreachable(_)
@@ -210,7 +213,7 @@ impl Error {
             Self::Token(_) => PauseCause::Token,
             Self::Refused { .. } | Self::ResetRefused(_) => PauseCause::Permission,
             Self::NotGraph { .. } => PauseCause::Way,
-            Self::Unreachable(_) | Self::NotWriter | Self::Withheld(_) => PauseCause::Other,
+            Self::Unreachable(_) | Self::NotWriter | Self::Withheld(_) | Self::Taken(_) => PauseCause::Other,
         }
     }
 
@@ -256,6 +259,7 @@ impl Error {
             (_, Some(Handling::NotFoundYet)) => DeadLetterReason::UserNotFound,
             (_, Some(Handling::DeadLetter(reason))) => reason,
             (Self::Withheld(why), _) => why.reason(),
+            (Self::Taken(_), _) => DeadLetterReason::IdentityConflict,
             _ => DeadLetterReason::GraphRefused,
         };
         let text = format!("{}; {}", shared::reason::chain(self), self.remedy());
@@ -276,6 +280,9 @@ impl Error {
         }
         if let Self::Withheld(why) = self {
             return why.remedy().into();
+        }
+        if let Self::Taken(holder) = self {
+            return taken(Some(*holder)).into();
         }
         let text = match self.handling() {
             Some(Handling::DeadLetter(_) | Handling::NotFoundYet | Handling::RetryBriefly)

@@ -130,7 +130,8 @@ fn names(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
 }
 
 fn end(planner: &Planner, body: &Path, place: &Path, update: bool) -> anyhow::Result<End> {
-    let told = plan::told_json(&body::message(body, None)?, planner);
+    let judge = plan::Judge::offline(planner.clone());
+    let told = judge.json(&judge.preview(&body::message(body, None)?));
     let text = match fs::read_to_string(place) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,

@@ -245,6 +245,17 @@ impl GraphClient {
         read(&body).ok_or_else(|| self.refused(wire::answer(head(&response), &body)))
     }
 
+    /// Compares a write with the user as Graph shows him, and looks whether somebody else has an address that is wanted.
+    /// Changes nothing.
+    pub(crate) async fn forecast(&self, write: &UserWrite) -> Result<Difference, Error> {
+        if write.reset().is_some() {
+            return self.preview_reset(write).await;
+        }
+        let (difference, body) = self.compared(write).await?;
+        self.check_nobody_holds(write, &body).await?;
+        Ok(difference)
+    }
+
     /// Compares a write with the user as Graph shows him, and changes nothing.
     pub(crate) async fn preview(&self, write: &UserWrite) -> Result<Difference, Error> {
         if write.reset().is_some() {
