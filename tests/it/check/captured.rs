@@ -206,3 +206,11 @@ async fn plan_online_tells_what_is_so_and_names_who_has_a_wanted_address() -> Re
     assert_eq!(world.patches().len(), 0);
     Ok(())
 }
+
+#[tokio::test]
+async fn one_body_is_told_as_one() -> Result<()> {
+    let folder = folder(&[("ada.json", ada())])?;
+    let (_, said) = run(folder.path(), &["map", "test", "captured"]).await?;
+    assert!(said.contains("\n1 body, 1 not as expected."), "{said}");
+    Ok(())
+}

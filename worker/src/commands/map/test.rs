@@ -189,7 +189,8 @@ fn table(ends: &[(String, End)]) -> String {
     let values = ends.iter().any(|(_, end)| matches!(end, End::Differs(_)));
     let words =
         if values { " The values are those of your files; null is a property that is emptied." } else { "" };
-    format!("{table}\n{} bodies, {failed} not as expected.{words}\n", ends.len())
+    let noun = if ends.len() == 1 { "body" } else { "bodies" };
+    format!("{table}\n{} {noun}, {failed} not as expected.{words}\n", ends.len())
 }
 
 fn cell(value: Option<&Value>) -> String {
