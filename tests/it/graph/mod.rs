@@ -9,6 +9,7 @@ mod failures;
 mod filter;
 mod guard;
 mod injection;
+mod kinds;
 mod laws;
 mod link;
 mod mapping;
