@@ -1,3 +1,5 @@
+//! What a look at a user leaves of a write.
+
 use jiff::Timestamp;
 use uuid::Uuid;
 

@@ -1,3 +1,5 @@
+//! When the address for password reset moves, and when it stays.
+
 use jiff::Timestamp;
 use uuid::Uuid;
 

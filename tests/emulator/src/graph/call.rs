@@ -6,6 +6,9 @@ use hyper::{
     header::{CONTENT_TYPE, HOST, HeaderMap},
 };
 use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+
+use super::refusal::Refusal;
 
 /// A request, fully read.
 #[derive(Clone, Debug)]
@@ -57,6 +60,19 @@ impl Call {
         self.header(CONTENT_TYPE.as_str()).is_some_and(|mime| {
             mime.get(..16).is_some_and(|start| start.eq_ignore_ascii_case("application/json"))
         })
+    }
+
+    /// The body of a write, which must be a JSON object that says that it is one.
+    pub(super) fn object(&self) -> Result<Map<String, Value>, Refusal> {
+        if !self.is_json() {
+            return Err(Refusal::unreadable("Entity only allows writes with a JSON Content-Type header."));
+        }
+        serde_json::from_slice(&self.body).map_err(|_| {
+        Refusal::unreadable(
+            "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of \
+             valid JSON format.",
+        )
+    })
     }
 
     /// A query option by its name, decoded; `$` may be left out, as Graph allows.

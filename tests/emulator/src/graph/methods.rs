@@ -8,15 +8,7 @@ use hyper::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::{
-    access,
-    call::Call,
-    directory::Directory,
-    refusal::Refusal,
-    route::{answered, object, written},
-    state::Handled,
-    token::Grant,
-};
+use super::{access, call::Call, directory::Directory, refusal::Refusal, state::Handled, token::Grant};
 
 /// The id of every method by e-mail.
 const ID: &str = "3ddfcfc8-9383-446f-83cc-3ab9be4be18f";
@@ -46,23 +38,23 @@ pub(super) fn call(
                 None => json!({ "value": seen.into_iter().collect::<Vec<_>>() }),
                 Some(_) => seen.unwrap_or_default(),
             };
-            Ok(Handled { user: Some(id), ..answered(StatusCode::OK, body) })
+            Ok(Handled { user: Some(id), ..Handled::answered(StatusCode::OK, body) })
         }
         (None, &Method::POST) => {
-            let address = address(&object(call)?)?;
+            let address = address(&call.object()?)?;
             if has.is_some() {
                 let message = "The user has an email method already.";
                 return Err(Refusal::new(StatusCode::BAD_REQUEST, "badRequest", message));
             }
             let changes = set(directory, Some(address.clone()))?;
-            let created = answered(StatusCode::CREATED, shown(&address));
+            let created = Handled::answered(StatusCode::CREATED, shown(&address));
             Ok(Handled { user: Some(id), applied: true, changes, ..created })
         }
         (Some(_), &Method::PATCH) => {
-            let changes = set(directory, Some(address(&object(call)?)?))?;
-            Ok(Handled { changes, ..written(id) })
+            let changes = set(directory, Some(address(&call.object()?)?))?;
+            Ok(Handled { changes, ..Handled::written(id) })
         }
-        (Some(_), &Method::DELETE) => Ok(Handled { changes: set(directory, None)?, ..written(id) }),
+        (Some(_), &Method::DELETE) => Ok(Handled { changes: set(directory, None)?, ..Handled::written(id) }),
         _ => {
             let message = "The HTTP method is not supported for this resource.";
             Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "Request_BadRequest", message))
