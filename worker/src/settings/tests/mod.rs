@@ -3,6 +3,7 @@
 mod conversions;
 mod identity;
 mod link;
+mod reset;
 mod targets;
 
 use std::path::Path;
