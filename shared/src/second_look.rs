@@ -15,7 +15,7 @@ use crate::{
 #[must_use]
 pub fn undone(write: &UserWrite, current: &Current, diff: bool) -> Vec<Property> {
     let mark = Mark::read(current.mark.as_deref().unwrap_or_default());
-    // The address for password reset is no part of what was looked at.
+    // The address for password reset is no part of the user, and is looked at by a call of its own.
     let entries = write.entries.iter().filter(|entry| !entry.property.is_reset());
     let lost = entries.filter(|entry| {
         let (property, version) = (&entry.property, &entry.stamp.version);

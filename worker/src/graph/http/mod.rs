@@ -382,7 +382,9 @@ impl Directory for GraphClient {
         // The values beside the mark: a third call can have carried our version on over another value.
         let reading = ReadPolicy { diff: true, ..self.reading.clone() };
         let current = self.read(write, &reading).await?;
-        Ok(second_look::undone(write, &current, self.reading.diff))
+        let mut undone = second_look::undone(write, &current, self.reading.diff);
+        undone.extend(self.undone_reset(write).await?);
+        Ok(undone)
     }
 
     async fn find(&self, query: &LinkQuery) -> Result<LinkAnswer, Error> {

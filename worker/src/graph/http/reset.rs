@@ -10,6 +10,7 @@ use shared::{
     lanes::Success,
     patch::{PatchEntry, PropertyValue, UserWrite},
     priority::Priority,
+    property::Property,
     reset::{self, ResetEdit},
 };
 
@@ -58,6 +59,13 @@ impl GraphClient {
             ResetEdit::Present | ResetEdit::Absent | ResetEdit::NotOurs | ResetEdit::NotFollowed => {}
         }
         Ok(difference)
+    }
+
+    /// The address for password reset if somebody has put an earlier one of the contact in its place.
+    pub(super) async fn undone_reset(&self, write: &UserWrite) -> Result<Option<Property>, Error> {
+        let Some((entry, _)) = write.reset() else { return Ok(None) };
+        let edit = self.look_at_reset(write).await?;
+        Ok(matches!(edit, ResetEdit::Move(_)).then(|| entry.property.clone()))
     }
 
     async fn apply_reset(&self, write: &UserWrite) -> Result<Success, Error> {
