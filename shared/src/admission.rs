@@ -128,6 +128,11 @@ impl Terms {
         *self != Self::default()
     }
 
+    /// Whether this user may be written for these contacts.
+    pub fn may_write(&self, contacts: &[ContactId], person: &Person) -> Result<(), Withheld> {
+        self.admit(contacts, person).map(drop)
+    }
+
     /// Whether this user may be written for these contacts, and what the write has to carry so that he belongs to the
     /// contact from now on.
     pub(crate) fn admit(

@@ -15,6 +15,7 @@ pub mod lanes;
 pub mod lease;
 
 pub mod reconcile;
+pub mod reset;
 pub mod second_look;
 
 pub mod gate;

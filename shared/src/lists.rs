@@ -183,6 +183,22 @@ mod tests {
         }
 
         #[test]
+        fn of_a_list_that_is_longer_than_graph_takes_nothing_is_lost_but_what_gives_way(
+            has in prop::collection::vec(text(), 2..6),
+            new in prop::option::of(text()),
+            previous in prop::option::of(text()),
+        ) {
+            let previous = previous.map_or(Previous::Unknown, Previous::Was);
+            let wanted = ListElement { text: new, previous, ..ListElement::default() };
+            if let ListEdit::Replace(edited) = edit(&has, &wanted, 1) {
+                for text in &has {
+                    let left = edited.iter().any(|left| left.eq_ignore_ascii_case(text));
+                    prop_assert!(left || wanted.giving_way().any(|old| old.eq_ignore_ascii_case(text)), "{text} in {has:?}, {edited:?}");
+                }
+            }
+        }
+
+        #[test]
         fn what_was_edited_needs_no_edit(
             has in prop::collection::vec(text(), 0..8),
             new in text(),

@@ -196,23 +196,40 @@ impl UserPatch {
     }
 
     fn sign_in(&self) -> Option<&SignIn> {
-        self.0.iter().find_map(|(_, value)| match value {
-            PropertyValue::SignIn(wanted) => Some(&**wanted),
+        self.0.iter().find_map(|(property, value)| match value {
+            PropertyValue::SignIn(wanted) if !property.is_reset() => Some(&**wanted),
             _ => None,
         })
     }
 
-    /// The parts that are decided apart, the addresses last: an address that may not be moved, or that somebody else
-    /// has, must not keep the rest from being written. With it goes whatever else would be given that address.
+    /// Under which condition it is written, in words; `None` if under none.
+    #[must_use]
+    pub fn condition(&self) -> Option<&'static str> {
+        const FOLLOWS: &str = "only if the address for password reset is the one that the contact had before, and the \
+                               user has the new address already (mapping.reset_email)";
+        if self.is_reset() { Some(FOLLOWS) } else { self.moves_from().condition() }
+    }
+
+    /// Whether it is the address for password reset and nothing else.
+    #[must_use]
+    pub fn is_reset(&self) -> bool {
+        self.0.iter().all(|(property, _)| property.is_reset())
+    }
+
+    /// The parts that are decided apart, the addresses after the rest: an address that may not be moved, or that somebody
+    /// else has, must not keep the rest from being written. With it goes whatever else would be given that address. The
+    /// address for password reset comes last, because it takes a call of its own.
     pub fn parted(self) -> impl Iterator<Item = Self> {
-        let found = self.0.iter().filter(|(property, _)| property.holds_addresses());
+        let (reset, own): (Vec<_>, Vec<_>) =
+            self.0.into_iter().partition(|(property, _)| property.is_reset());
+        let found = own.iter().filter(|(property, _)| property.holds_addresses());
         let given: Vec<Box<str>> = found.filter_map(|(_, value)| value.text().map(Into::into)).collect();
         let is_address = |(property, value): &(Property, PropertyValue)| {
             let given = |text: &str| given.iter().any(|address| address.eq_ignore_ascii_case(text));
             property.holds_addresses() || value.text().is_some_and(given)
         };
-        let (addresses, rest): (Vec<_>, Vec<_>) = self.0.into_iter().partition(is_address);
-        [rest, addresses].into_iter().filter(|part| !part.is_empty()).map(Self)
+        let (addresses, others): (Vec<_>, Vec<_>) = own.into_iter().partition(is_address);
+        [others, addresses, reset].into_iter().filter(|part| !part.is_empty()).map(Self)
     }
 
     /// The value a property shall have, if the patch sets it.
@@ -256,4 +273,22 @@ pub struct UserWrite {
     pub urgency: Priority,
     /// The contacts whose changes are in it, each once; none for a repair.
     pub contacts: Vec<ContactId>,
+}
+
+impl UserWrite {
+    /// The address for password reset that it sets, which takes a call of its own.
+    #[must_use]
+    pub fn reset(&self) -> Option<(&PatchEntry, &SignIn)> {
+        self.entries.iter().filter(|entry| entry.property.is_reset()).find_map(|entry| match &entry.value {
+            PropertyValue::SignIn(wanted) => Some((entry, &**wanted)),
+            _ => None,
+        })
+    }
+
+    /// The same without that address.
+    #[must_use]
+    pub fn without_reset(&self) -> Self {
+        let entries = self.entries.iter().filter(|entry| !entry.property.is_reset()).cloned().collect();
+        Self { entries, ..self.clone() }
+    }
 }

@@ -56,6 +56,9 @@ pub enum PropertyKind {
     },
     /// The address with which a local user signs in: not a property of its own, but one element of `identities`.
     SignIn,
+    /// The address for password reset: not a property of the user, but his authentication method by e-mail, which is
+    /// written by a call of its own.
+    Reset,
     /// Two upper-case letters of ISO 3166.
     Country,
     /// A culture code such as `en-US`.
@@ -98,7 +101,7 @@ const fn text(max: usize) -> Rules {
 }
 
 /// Every property that can be mapped, but for extensions.
-const CATALOGUE: [(&str, Rules); 36] = [
+const CATALOGUE: [(&str, Rules); 37] = [
     ("accountEnabled", Rules { kind: PropertyKind::Bool, clearable: false }),
     (
         "businessPhones",
@@ -137,6 +140,7 @@ const CATALOGUE: [(&str, Rules); 36] = [
     ),
     ("postalCode", text(40)),
     ("preferredLanguage", Rules { kind: PropertyKind::Culture, clearable: true }),
+    (Property::RESET, Rules { kind: PropertyKind::Reset, clearable: false }),
     (Property::SIGN_IN, Rules { kind: PropertyKind::SignIn, clearable: false }),
     ("state", text(128)),
     ("streetAddress", text(1024)),
@@ -150,9 +154,15 @@ const EXTENSION: Rules = text(256);
 /// Longest `issuerAssignedId` of an identity.
 pub const LONGEST_SIGN_IN: usize = 64;
 
+/// Longest address for password reset. Microsoft's pages give none; no address is longer than this by RFC 5321.
+pub const LONGEST_RESET: usize = 254;
+
 impl Property {
     /// Our name for the sign-in address, which Graph keeps inside `identities`.
     pub const SIGN_IN: &'static str = "signInEmail";
+
+    /// Our name for the address for password reset, which Graph keeps among the authentication methods of a user.
+    pub const RESET: &'static str = "resetEmail";
 
     /// The property of that name, exactly as Graph spells it; `None` if it cannot be written by a mapping.
     #[must_use]
@@ -192,8 +202,17 @@ impl Property {
     pub fn holds_addresses(&self) -> bool {
         matches!(
             self.rules().kind,
-            PropertyKind::SignIn | PropertyKind::Address { .. } | PropertyKind::List { addresses: true, .. }
+            PropertyKind::SignIn
+                | PropertyKind::Reset
+                | PropertyKind::Address { .. }
+                | PropertyKind::List { addresses: true, .. }
         )
+    }
+
+    /// Whether it is the address for password reset, which takes a call of its own.
+    #[must_use]
+    pub fn is_reset(&self) -> bool {
+        self.rules().kind == PropertyKind::Reset
     }
 
     /// Names of all properties that are not extensions, for help and suggestions.

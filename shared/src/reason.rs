@@ -67,6 +67,8 @@ reasons! {
     UserNotAllowed = "UserNotAllowed";
     /// A value belongs to another object of the directory already.
     IdentityConflict = "IdentityConflict";
+    /// Graph refused to move the address for password reset; the user himself was written.
+    ResetAddressRefused = "ResetAddressRefused";
     /// Graph refused this one user or value for good.
     GraphRefused = "GraphRefused";
     /// Graph fails for this one user each time, while others are written.

@@ -10,13 +10,17 @@ use crate::{
 
 /// Properties whose written values somebody has undone whose call crossed ours: the mark shows an older version
 /// or none, or it shows ours beside another value. The mark alone does not tell, because a third call that had
-/// looked before can carry our version on over a value that is not ours any more.
+/// looked before can carry our version on over a value that is not ours any more. Where only differences are written
+/// (`diff`), a value that was there already got no mark, so there the value alone tells.
 #[must_use]
-pub fn undone(write: &UserWrite, current: &Current) -> Vec<Property> {
+pub fn undone(write: &UserWrite, current: &Current, diff: bool) -> Vec<Property> {
     let mark = Mark::read(current.mark.as_deref().unwrap_or_default());
-    let lost = write.entries.iter().filter(|entry| {
+    // The address for password reset is no part of the user, and is looked at by a call of its own.
+    let entries = write.entries.iter().filter(|entry| !entry.property.is_reset());
+    let lost = entries.filter(|entry| {
         let (property, version) = (&entry.property, &entry.stamp.version);
-        !mark.is_newer(property, version) && (!mark.covers(property, version) || differs(current, entry))
+        let unmarked = !diff && !mark.covers(property, version);
+        !mark.is_newer(property, version) && (unmarked || differs(current, entry))
     });
     lost.map(|entry| entry.property.clone()).collect()
 }
@@ -55,6 +59,7 @@ mod tests {
         lww_register::Stamp,
         patch::{ListElement, Previous, SignIn},
         priority::Priority,
+        reconcile::{ReadPolicy, reconcile},
         version::Version,
     };
 
@@ -96,7 +101,7 @@ mod tests {
             let list = PropertyValue::List(has.iter().map(|text| (*text).into()).collect());
             let values = vec![(write.entries[0].property.clone(), list)];
             let current = marked(write, Current { values, ..Current::default() });
-            assert_eq!(!undone(write, &current).is_empty(), expected, "{has:?}");
+            assert_eq!(!undone(write, &current, false).is_empty(), expected, "{has:?}");
         }
     }
 
@@ -116,7 +121,35 @@ mod tests {
                 owner: None,
             };
             let current = marked(&moved, Current { person, ..Current::default() });
-            assert_eq!(!undone(&moved, &current).is_empty(), expected, "{kind} {issuer} {address} {guest}");
+            assert_eq!(
+                !undone(&moved, &current, false).is_empty(),
+                expected,
+                "{kind} {issuer} {address} {guest}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_there_already_and_got_no_mark_is_not_undone() {
+        let (name, mark) =
+            (Property::named("givenName").expect("known"), Property::named("extensionAttribute15"));
+        let same = write("givenName", PropertyValue::Text("Ada".into()));
+        let shows = |text: &str| {
+            let values = vec![(name.clone(), PropertyValue::Text(text.into()))];
+            Current { values, ..Current::default() }
+        };
+        for diff in [true, false] {
+            let reading = ReadPolicy { guard: mark.clone(), diff, ..ReadPolicy::default() };
+            let done = reconcile(&same, &shows("Ada"), &reading).expect("clear");
+            let body = done.body.unwrap_or_default();
+            let marked = body.properties.iter().find(|(property, _)| Some(property) == mark.as_ref());
+            let mark = marked.and_then(|(_, value)| value.text()).map(Into::into);
+            assert_eq!(
+                undone(&same, &Current { mark: mark.clone(), ..shows("Ada") }, diff),
+                [],
+                "diff: {diff}"
+            );
+            assert_eq!(undone(&same, &Current { mark, ..shows("Eve") }, diff), std::slice::from_ref(&name));
         }
     }
 }

@@ -27,7 +27,9 @@ fn check_good(output: &Output) -> String {
 #[tokio::test]
 async fn the_demo_loses_nothing_and_says_what_happened() -> Result<()> {
     let text = check_good(&demo(&[], &[]).await?);
-    for part in ["posted", "dead-lettered: BodyUndecodable", "UserNotFound"] {
+    let both = ["b2c", "external_id"].map(|preset| format!("preset = \"{preset}\""));
+    let parts = ["posted", "dead-lettered: BodyUndecodable", "UserNotFound", "signs in as ada@new.example"];
+    for part in parts.into_iter().chain(both.iter().map(|preset| &**preset)) {
         assert!(text.contains(part), "{part} is missing in:\n{text}");
     }
     Ok(())

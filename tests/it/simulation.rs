@@ -129,6 +129,11 @@ fn without_waiting_after_a_replica_that_said_no_goodbye_two_replicas_write() {
 }
 
 #[test]
+fn without_asking_the_lease_once_more_when_a_write_begins_two_replicas_write() {
+    check_lease_remedy(Remedy::Fence);
+}
+
+#[test]
 fn where_a_lost_session_can_be_renewed_two_replicas_write() {
     check_lease_remedy(Remedy::Session);
 }

@@ -11,11 +11,13 @@ use std::{
 use anyhow::ensure;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_BORDERS_ONLY};
 use emulator::graph::Counters;
+use futures_util::future::try_join_all;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
 use crate::{
     audit::{Findings, audit},
+    directories::{DIRECTORIES, Shown},
     scenario::{Mix, Person, Scenario},
     world::{Options, QUEUE, World},
 };
@@ -71,6 +73,7 @@ pub async fn run(sabotage: Sabotage) -> anyhow::Result<ExitCode> {
     let findings = audit(&world, &scenario)?;
     let counters = world.graph.counters();
     report(&world, &scenario, &findings, &counters, took)?;
+    directories().await?;
     verdict(&findings)
 }
 
@@ -135,6 +138,19 @@ fn report(
         tenths / 10,
         tenths % 10,
     ))
+}
+
+/// The same change in each kind of directory, as the preset for it has it.
+async fn directories() -> anyhow::Result<()> {
+    say(
+        "\nThe same change of one person in two kinds of directory, each with a worker and preset of its own:",
+    )?;
+    let shown = DIRECTORIES.map(|directory| directory.show(SETTINGS, PATIENCE));
+    let mut table = table(["directory", "before", "after"]);
+    for Shown { directory, before, after } in try_join_all(shown).await? {
+        table.add_row([format!("{}\npreset = \"{}\"", directory.name, directory.preset), before, after]);
+    }
+    say(&format!("{table}\n"))
 }
 
 fn outcomes(scenario: &Scenario, findings: &Findings) -> Table {

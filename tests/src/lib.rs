@@ -17,6 +17,7 @@ pub mod observed;
 
 pub mod chaos;
 pub mod demo;
+pub mod directories;
 pub mod load;
 pub mod quota;
 pub mod rogue;

@@ -55,8 +55,8 @@ pub struct Gate {
     limits: GateLimits,
     pace: RateLimiter,
     closed_until: MonotonicTime,
-    /// Until when writes of replayed changes are held back, which Graph throttles before others.
-    replayed_closed_until: MonotonicTime,
+    /// What holds back writes of replayed changes, which Graph throttles before others.
+    replayed: Option<Replayed>,
     throttles_in_a_row: u32,
     failed_users: HashSet<UserId>,
     breaker: Option<Probing>,
@@ -65,6 +65,15 @@ pub struct Gate {
     trial: bool,
     /// Whether this replica is the writer. One that has no lease to ask for always is.
     writer: bool,
+}
+
+/// Graph asked a write of a replayed change to wait.
+#[derive(Clone, Copy, Debug)]
+struct Replayed {
+    closed_until: MonotonicTime,
+    /// Whose write shows whether there is room for them again. All that wait would find out at once otherwise, and each
+    /// that is refused counts against the quota.
+    trying: Option<UserId>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +102,7 @@ impl Gate {
             limits,
             pace,
             closed_until: MonotonicTime::START,
-            replayed_closed_until: MonotonicTime::START,
+            replayed: None,
             throttles_in_a_row: 0,
             failed_users: HashSet::new(),
             breaker: None,
@@ -113,6 +122,9 @@ impl Gate {
     pub fn without_calls(mut self) -> Self {
         for probing in [&mut self.pause, &mut self.breaker].into_iter().flatten() {
             probing.under_way = false;
+        }
+        if let Some(replayed) = &mut self.replayed {
+            replayed.trying = None;
         }
         self
     }
@@ -250,15 +262,41 @@ impl Gate {
     /// room for others, so others go on; if there is none, the next of them will be asked to wait as well.
     pub fn replayed_throttled(&mut self, retry_after: Option<Duration>, now: MonotonicTime, jitter: f64) {
         let until = now + self.asked_to_wait(retry_after, jitter);
-        self.replayed_closed_until = self.replayed_closed_until.max(until);
+        let before = self.replayed.map_or(MonotonicTime::START, |replayed| replayed.closed_until);
+        self.replayed = Some(Replayed { closed_until: before.max(until), trying: None });
         self.pace.near_limit(now);
         self.end_probe(now, jitter, false);
     }
 
-    /// Until when writes of replayed changes are held back, if they are.
+    /// Whether a write of replayed changes may start. After one was asked to wait, they go one at a time until one of them
+    /// has succeeded.
     #[must_use]
-    pub fn replayed_held_until(&self, now: MonotonicTime) -> Option<MonotonicTime> {
-        Some(self.replayed_closed_until).filter(|until| *until > now)
+    pub fn may_replay(&self, now: MonotonicTime) -> Permit {
+        match self.replayed {
+            Some(Replayed { closed_until, .. }) if closed_until > now => Permit::At(closed_until),
+            Some(Replayed { trying: Some(_), .. }) => Permit::AfterProbe,
+            _ => Permit::Now,
+        }
+    }
+
+    /// A write of replayed changes of this user starts.
+    pub fn replays(&mut self, user: UserId) {
+        if let Some(replayed) = &mut self.replayed {
+            replayed.trying = Some(user);
+        }
+    }
+
+    /// A write of this user ended without being asked to wait; `written` tells whether Graph took it. Only the one that was
+    /// started to find out shows that there is room: others were under way before.
+    pub fn replay_ended(&mut self, user: UserId, written: bool) {
+        if let Some(replayed) = &mut self.replayed
+            && replayed.trying == Some(user)
+        {
+            replayed.trying = None;
+            if written {
+                self.replayed = None;
+            }
+        }
     }
 
     fn asked_to_wait(&mut self, retry_after: Option<Duration>, jitter: f64) -> Duration {
@@ -330,6 +368,7 @@ impl Gate {
 #[cfg(test)]
 mod tests {
     mod quota;
+    mod replayed;
 
     use uuid::Uuid;
 

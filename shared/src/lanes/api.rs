@@ -88,6 +88,11 @@ pub struct Success {
     pub unchanged: Vec<Property>,
     /// Whether the mark shows that the row versions of the organization went back.
     pub went_back: bool,
+    /// Properties that were left alone for something that may pass. That they were looked at is not remembered, so a
+    /// message that comes again finds them undone.
+    pub undecided: Vec<Property>,
+    /// The address with which the user signed in until this write.
+    pub gave_way: Option<Box<str>>,
     /// Whether Graph hinted that a limit is near.
     pub near_limit: bool,
 }

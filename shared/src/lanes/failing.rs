@@ -34,6 +34,7 @@ impl<T> Lanes<T> {
     pub fn not_begun(&mut self, user: UserId) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.gate.unused();
+        self.gate.replay_ended(user, false);
         self.turn_back(user);
     }
 

@@ -132,10 +132,7 @@ impl<T> Lane<T> {
     /// Puts together the next write from what waits. Empty if everything that waits is older than what is
     /// known; then [`Lane::landed`] has what can be settled.
     pub(super) fn take_off(&mut self, known: &Known) -> Vec<PatchEntry> {
-        match self.apart.pop_front() {
-            Some(work) => self.flying.push(work),
-            None => self.flying.append(&mut self.waiting),
-        }
+        self.board();
         self.pending = known.clone();
         for work in &self.flying {
             self.pending.add(work.stamp, &work.patch);
@@ -151,6 +148,20 @@ impl<T> Lane<T> {
         self.properties.clear();
         self.properties.extend(entries.iter().map(|entry| entry.property.clone()));
         entries
+    }
+
+    /// What goes into the next write. The address for password reset takes a call of its own, so it is a write of its own,
+    /// with a place in the budget like any; and it follows the others, because it moves only to an address that is there.
+    fn board(&mut self) {
+        let (repairs, is_reset) = (!self.repair.is_empty(), |work: &Work<T>| work.patch.is_reset());
+        match self.apart.front() {
+            Some(work) if repairs && is_reset(work) => {}
+            Some(_) => self.flying.extend(self.apart.pop_front()),
+            None if repairs || !self.waiting.iter().all(is_reset) => {
+                self.flying.extend(self.waiting.extract_if(.., |work| !is_reset(work)));
+            }
+            None => self.flying.append(&mut self.waiting),
+        }
     }
 
     /// What was known before the write that is under way is not known any more; its own values will be.

@@ -51,6 +51,22 @@ impl Known {
         self.had.drain(..self.had.len().saturating_sub(REMEMBERED));
     }
 
+    /// Somebody signed in with this address until the one that is known now took its place. It is what a message without
+    /// a pre image does not tell: which address for password reset was his.
+    pub(super) fn gave_way(&mut self, text: &str) {
+        let (Some(sign_in), Some(property)) =
+            (Property::named(Property::SIGN_IN), Property::named(Property::RESET))
+        else {
+            return;
+        };
+        let Some((_, PropertyValue::SignIn(wanted))) = self.newest(&sign_in) else { return };
+        let Some(contact) = wanted.contact else { return };
+        let had = Had { property, contact, text: text.into() };
+        if !self.had.contains(&had) {
+            self.had.insert(0, had);
+        }
+    }
+
     /// Tells each address and element what its contact had before, the newest first.
     pub(super) fn tell_earlier(&self, entries: &mut [PatchEntry]) {
         for PatchEntry { property, value, .. } in entries {
@@ -65,6 +81,11 @@ impl Known {
                 _ => {}
             }
         }
+    }
+
+    /// Nothing is known of these.
+    pub(super) fn forget(&mut self, properties: &[Property]) {
+        self.values.retain(|(property, _)| !properties.contains(property));
     }
 
     /// What brings a user from what `before` knew to what is known now; empty if nothing does.

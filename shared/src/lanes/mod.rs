@@ -41,6 +41,7 @@ use crate::{
     outcome::Outcome,
     patch::UserWrite,
     plan::SkipReason,
+    priority::Priority,
     property::Property,
     rate_limiter::RateLimiter,
     step::{Step, earliest},
@@ -201,8 +202,11 @@ impl<T> Lanes<T> {
     /// Starts the next write, or reports what holds it up.
     fn start_writing(&mut self, now: MonotonicTime) -> Step<Action<T>> {
         while self.in_flight < self.limits.concurrency && !self.ready.is_empty() {
-            let held_until = self.gate.replayed_held_until(now);
-            let among = if held_until.is_some() { Among::Live } else { Among::All };
+            let (among, held_until) = match self.gate.may_replay(now) {
+                Permit::Now => (Among::All, None),
+                Permit::At(moment) => (Among::Live, Some(moment)),
+                Permit::AfterProbe => (Among::Live, None),
+            };
             if self.ready.count(among) == 0 {
                 return Step::Wait(held_until);
             }
@@ -276,8 +280,14 @@ impl<T> Lanes<T> {
         jitter: f64,
     ) -> Vec<(Work<T>, Outcome)> {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.gate.replay_ended(user, result.as_ref().is_ok_and(|success| success.written));
         let settled = match result {
-            Ok(Success { written, superseded, unchanged, went_back, near_limit }) => {
+            Ok(success) => {
+                let Success { written, superseded, unchanged, undecided, went_back, gave_way, near_limit } =
+                    success;
+                if let (Some(lane), Some(address)) = (self.users.get_mut(&user), &gave_way) {
+                    lane.pending.gave_way(address);
+                }
                 let left_out: Vec<_> = superseded.iter().chain(&unchanged).cloned().collect();
                 self.went_back += u64::from(went_back);
                 if written {
@@ -286,7 +296,7 @@ impl<T> Lanes<T> {
                 } else {
                     self.gate.spared(now);
                 }
-                let settled = self.landed(user, &superseded, &left_out, now);
+                let settled = self.landed(user, &superseded, &left_out, &undecided, now);
                 if near_limit {
                     self.gate.near_limit(now);
                 }
@@ -397,6 +407,9 @@ impl<T> Lanes<T> {
             self.in_flight += 1;
             let (known, urgency, contacts) = (known.entries(), lane.flying_urgency(), lane.contacts());
             let write = UserWrite { user, entries, known, urgency, contacts };
+            if urgency == Priority::Replayed {
+                self.gate.replays(user);
+            }
             return Some(Action::Write { write, changes: lane.flying_messages() });
         }
         self.gate.unused();
@@ -413,10 +426,11 @@ impl<T> Lanes<T> {
         user: UserId,
         superseded: &[Property],
         left_out: &[Property],
+        undecided: &[Property],
         now: MonotonicTime,
     ) -> Vec<(Work<T>, Outcome)> {
         let Some(lane) = self.users.get_mut(&user) else { return Vec::new() };
-        let known = std::mem::take(&mut lane.pending);
+        let mut known = std::mem::take(&mut lane.pending);
         let mut landed = lane.landed();
         let went_back = landed.iter().any(|work| self.applied.went_back(user, work));
         self.went_back += u64::from(went_back);
@@ -435,6 +449,7 @@ impl<T> Lanes<T> {
                 (work, outcome)
             })
             .collect();
+        known.forget(undecided);
         self.applied.put(user, known);
         self.rest(user);
         // Also what was there already may be undone by a call that is still on its way.

@@ -104,7 +104,10 @@ impl<T> Unverified<T> {
     /// What a look at the user must show. What is known of other properties was looked at before; it may be old
     /// by now, and to write it again would undo what another replica has written since.
     pub(super) fn written(&self, user: UserId) -> Vec<PatchEntry> {
-        self.users.get(&user).map(|waiting| waiting.written.entries()).unwrap_or_default()
+        let Some(waiting) = self.users.get(&user) else { return Vec::new() };
+        let mut entries = waiting.written.entries();
+        waiting.written.tell_earlier(&mut entries);
+        entries
     }
 
     /// Whether an undone write may be repaired; counts the repair.

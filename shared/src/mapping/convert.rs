@@ -116,6 +116,11 @@ pub(super) fn fit(kind: PropertyKind, text: &str) -> Result<PropertyValue, Inval
             address(text)?;
             return Ok(PropertyValue::from(SignIn::to(text)));
         }
+        PropertyKind::Reset => {
+            limit(crate::property::LONGEST_RESET)?;
+            address(text)?;
+            return Ok(PropertyValue::from(SignIn::to(text)));
+        }
         PropertyKind::Country => code(text, "a two-letter country code", |text| {
             text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase())
         })?,

@@ -166,6 +166,33 @@ impl Mapping {
         ])
     }
 
+    /// The same, and the address for password reset follows the address that is mapped: the one to sign in with, else
+    /// `mail`, else `otherMails`. `None` if no column goes to any of them.
+    #[must_use]
+    pub fn with_reset(mut self) -> Option<Self> {
+        let followed = self.row(self.followed()?)?.clone();
+        self.rows.retain(|row| !row.property.is_reset());
+        let property = Property::named(Property::RESET)?;
+        // Where nothing is left of an address, the one that is there stays: it may be the last way into the account.
+        self.rows.push(MappingRow { property, on_null: OnNull::Keep, ..followed });
+        Some(Self::indexed(self.rows))
+    }
+
+    /// The property that the address for password reset follows, if that is asked for.
+    #[must_use]
+    pub fn reset_follows(&self) -> Option<&Property> {
+        self.rows.iter().find(|row| row.property.is_reset()).and_then(|_| self.followed())
+    }
+
+    fn followed(&self) -> Option<&Property> {
+        let named = |name| self.rows.iter().map(|row| &row.property).find(|property| property.name() == name);
+        [Property::SIGN_IN, "mail", "otherMails"].into_iter().find_map(named)
+    }
+
+    fn row(&self, property: &Property) -> Option<&MappingRow> {
+        self.rows.iter().find(|row| row.property == *property)
+    }
+
     fn preset(rows: &[(&str, &str, OnNull)]) -> Self {
         let last = ("lastname", "surname", OnNull::Clear);
         let rows = rows.iter().chain([&last]).filter_map(|(column, property, on_null)| {
@@ -257,7 +284,10 @@ fn check(row: &MappingRow) -> Result<(), Error> {
 fn check_constant(row: &MappingRow, text: &str) -> Result<(), Error> {
     if matches!(
         row.kind(),
-        PropertyKind::SignIn | PropertyKind::Address { .. } | PropertyKind::List { addresses: true, .. }
+        PropertyKind::SignIn
+            | PropertyKind::Reset
+            | PropertyKind::Address { .. }
+            | PropertyKind::List { addresses: true, .. }
     ) {
         return Err(Error::SharedAddress(row.property.clone()));
     }

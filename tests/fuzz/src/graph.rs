@@ -53,7 +53,12 @@ fn user(body: &[u8], read: Option<&Value>) {
         local_issuer: Some("c.d".into()),
         ..Terms::default()
     };
-    let reading = ReadPolicy { guard: Property::named("extensionAttribute15"), diff: true, terms };
+    let reading = ReadPolicy {
+        guard: Property::named("extensionAttribute15"),
+        diff: true,
+        terms,
+        ..ReadPolicy::default()
+    };
     let write = write();
     let Some(current) = graph::current(body, &write, &reading) else { return };
     assert!(read.is_none_or(|read| read["id"].is_string()), "a user without an id");

@@ -2,12 +2,13 @@
 
 use std::{fs, path::Path};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use emulator::graph::{Identity, User};
 use serde_json::{Value, json};
 use tests::{
     binary::workspace,
     message::{ContactChange, moment},
-    quick::contact,
+    quick::{contact, user},
 };
 
 use super::{USER, contactsync, text};
@@ -162,5 +163,54 @@ async fn one_change_in_three_formats_shares_its_expectation() -> Result<()> {
     assert!(code == 0 && said.matches("as expected  ").count() >= 2, "{code}: {said}");
     let (code, said) = run(folder.path(), &["map", "test", "captured"]).await?;
     assert!(code == 0 && said.contains("3 bodies, 0 not as expected"), "{code}: {said}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_online_tells_what_is_so_and_names_who_has_a_wanted_address() -> Result<()> {
+    let world = super::world().await?;
+    let (holder, deleted) = (user(2), user(3));
+    for (id, address) in
+        [(USER, "ada@example.com"), (holder, "taken@example.com"), (deleted, "gone@example.com")]
+    {
+        let local = User::new(id).with("givenName", "Ada").with_identity(Identity::email(address));
+        world.graph.add_user(local)?;
+    }
+    world.graph.delete_user(deleted);
+    let settings = world.layered(&[r#"mapping.preset = "b2c""#])?;
+    let settings = settings.to_str().context("a path of text")?;
+    let plan = async |address: &str, extra: &[&str]| -> Result<(i32, String)> {
+        let body = ContactChange::new(contact(1), moment(1))
+            .before("adx_identity_username", USER.to_string())
+            .set("firstname", "Ada")
+            .set("emailaddress1", address);
+        let file = world.folder().join("body.json");
+        fs::write(&file, body.body())?;
+        let file = file.to_str().context("a path of text")?;
+        run(world.folder(), &[&["plan", "--config", settings, file], extra].concat()).await
+    };
+    for (address, who) in [("taken@example.com", holder), ("gone@example.com", deleted)] {
+        let (code, said) = plan(address, &["--online"]).await?;
+        assert!(
+            code == 1 && said.contains("IdentityConflict") && said.contains(&who.to_string()),
+            "{code}: {said}"
+        );
+        assert_eq!(said.contains("deleted user"), who == deleted, "{said}");
+        assert!(said.contains("Graph has givenName already"), "{said}");
+    }
+    let (code, said) = plan("new@example.com", &["--online", "--json"]).await?;
+    let told: Value = serde_json::from_str(&said)?;
+    let writes = told["online"]["writes"].as_array().context("writes")?;
+    assert!(code == 0 && writes.iter().all(|write| write.get("deadLetter").is_none()), "{code}: {said}");
+    assert_eq!(plan("taken@example.com", &[]).await?.0, 0, "without a network nobody knows");
+    assert_eq!(world.patches().len(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_body_is_told_as_one() -> Result<()> {
+    let folder = folder(&[("ada.json", ada())])?;
+    let (_, said) = run(folder.path(), &["map", "test", "captured"]).await?;
+    assert!(said.contains("\n1 body, 1 not as expected."), "{said}");
     Ok(())
 }

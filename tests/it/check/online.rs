@@ -168,6 +168,11 @@ async fn permissions_are_told_when_they_are_missing_and_when_they_are_too_many()
             "give the app the application permission User.ManageIdentities.All and an administrator's consent"
         )
     );
+
+    let checked = check(&world, &["mapping.reset_email = true"], &[], &[]).await?;
+    let (result, what, remedy) = checked.probe("permissions");
+    assert_eq!((result, what), ("failed", "writing resetEmail is not permitted"));
+    assert!(remedy.contains("UserAuthenticationMethod.ReadWrite.All"), "{remedy}");
     Ok(())
 }
 

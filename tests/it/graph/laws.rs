@@ -90,7 +90,7 @@ impl Directory {
         let person = Person { identities: Some(self.identities.clone()), ..Person::default() };
         let values = vec![(property(LIST), self.values[&property(LIST)].clone())];
         let current = Current { person, mark, values, ..Current::default() };
-        let Reconciled { body, superseded, unchanged, went_back } =
+        let Reconciled { body, superseded, unchanged, went_back, .. } =
             reconcile(write, &current, &reading()).expect("one address is never ambiguous");
         let written = body.is_some();
         if let Some(body) = body {

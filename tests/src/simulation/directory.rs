@@ -62,7 +62,8 @@ impl Directory {
             .entries
             .iter()
             .map(|entry| (entry.property.clone(), value(&entry.property).unwrap_or(PropertyValue::Clear)));
-        second_look::undone(write, &Current { mark, values: values.collect(), ..Current::default() })
+        let current = Current { mark, values: values.collect(), ..Current::default() };
+        second_look::undone(write, &current, false)
     }
 
     fn note(&mut self, user: UserId, flight: &Flight, now: MonotonicTime) {
@@ -89,7 +90,7 @@ impl Directory {
 
 /// What will come of this write: the mark decides, as it was when the user was looked at.
 pub(super) fn success(flight: &Flight, reading: &ReadPolicy) -> Success {
-    let Reconciled { body, superseded, unchanged, went_back } = reconciled(flight, reading);
+    let Reconciled { body, superseded, unchanged, went_back, .. } = reconciled(flight, reading);
     Success { written: body.is_some(), superseded, unchanged, went_back, ..Success::default() }
 }
 

@@ -8,12 +8,14 @@ use std::{
 use serde_json::{Value, json};
 use servicebus::{Message, clock};
 use shared::{plan::Planner, shown::Shown};
+use tokio::runtime::Runtime;
 
 use crate::{
-    commands::{body, global::Global, json_line, json_text, print},
+    commands::{body, global::Global, json_line, json_text, print, runtime::runtime, wiring},
+    graph::{GraphClient, ThrottlePriority},
     preview::{
         Preview,
-        render::{Details, Values},
+        render::{self, Details, Values},
     },
 };
 
@@ -23,6 +25,7 @@ use crate::{
 Examples:
   contactsync plan contact.json                what run would do with it
   contactsync plan captured/*.json             with each of several; --json prints one object a line, with the file
+  contactsync plan --online contact.json       the same, compared with the user, and who has a wanted address
   contactsync map test captured                whether the mapping makes of them what it should
 
 Exit codes: 0 each body would be written or needs nothing, 1 one would become a dead letter or cannot be read, 2 wrong \
@@ -34,71 +37,98 @@ pub struct Args {
     /// Content type of the messages. Rarely needed: the format is detected from the bytes.
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
+    /// Also read each user from Graph and compare: what is so already, and which other user has an address that is wanted.
+    #[arg(long)]
+    online: bool,
     /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
 }
 
-/// What `run` would do with a body.
-pub(super) struct Told {
-    pub(super) text: String,
-    /// Whether it would become a dead letter, if only after some of it is written.
-    pub(super) is_dead_letter: bool,
+/// What a body is judged by.
+pub(super) struct Judge {
+    planner: Planner,
+    /// Whom to ask; nobody without `--online`.
+    asked: Option<(Runtime, GraphClient)>,
 }
 
-/// Prints what `run` would do with each body. Needs the mapping of the settings, and no network.
+/// Prints what `run` would do with each body. Needs the mapping of the settings, and no network unless it is asked for.
 pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    let planner = global.planner()?;
+    let judge = Judge::of(global, args.online)?;
     let mut failed = false;
     for (index, file) in args.files.iter().enumerate() {
         let message = body::message(file, args.content_type.as_deref())?;
-        let told = match (args.files.len(), args.json) {
-            (1, json) => told(&message, &planner, json),
-            (_, true) => told_with(&message, &planner, |details, preview| {
-                let mut told = details.json(preview);
+        let preview = judge.preview(&message);
+        failed |= preview.dead_letter().is_some();
+        print(&match (args.files.len(), args.json) {
+            (1, true) => json_text(&judge.json(&preview)),
+            (1, false) => judge.text(&preview),
+            (_, true) => {
+                let mut told = judge.json(&preview);
                 told["file"] = json!(file.display().to_string());
                 json_line(&told)
-            }),
-            (_, false) => {
-                let head = heading(file, index);
-                told_with(&message, &planner, |details, preview| head + &details.text(preview))
             }
-        };
-        failed |= told.is_dead_letter;
-        print(&told.text)?;
+            (_, false) => heading(file, index) + &judge.text(&preview),
+        })?;
     }
     Ok(ExitCode::from(u8::from(failed)))
+}
+
+impl Judge {
+    /// One that asks nobody.
+    pub(super) const fn offline(planner: Planner) -> Self {
+        Self { planner, asked: None }
+    }
+
+    fn of(global: &Global, online: bool) -> anyhow::Result<Self> {
+        if !online {
+            return Ok(Self::offline(global.planner()?));
+        }
+        let settings = global.settings()?;
+        let runtime = runtime()?;
+        let directory = {
+            // Connections belong to what they run on.
+            let _entered = runtime.enter();
+            wiring::directory_for(&settings, wiring::clients(&settings.connection)?, ThrottlePriority::Low)
+        };
+        Ok(Self { planner: settings.planner, asked: Some((runtime, directory)) })
+    }
+
+    /// What would become of a message.
+    pub(super) fn preview(&self, message: &Message) -> Preview {
+        let (planner, now) = (&self.planner, clock::now());
+        let Some((runtime, directory)) = &self.asked else { return Preview::of(message, planner, now) };
+        runtime.block_on(async {
+            let mut preview = Preview::asking(message, planner, now, directory).await;
+            preview.compare(directory).await;
+            preview
+        })
+    }
+
+    /// The same in words.
+    pub(super) fn text(&self, preview: &Preview) -> String {
+        let mut text = details(&self.planner).text(preview);
+        if self.asked.is_some() {
+            for line in render::lines(preview, Values::Hidden) {
+                render::line(&mut text, "by graph", &line);
+            }
+        }
+        text
+    }
+
+    /// The document that `--json` prints.
+    pub(super) fn json(&self, preview: &Preview) -> Value {
+        let mut told = details(&self.planner).json(preview);
+        if self.asked.is_some() {
+            told["online"] = Value::Object(render::json(preview, Values::Hidden));
+        }
+        told
+    }
 }
 
 fn heading(file: &Path, index: usize) -> String {
     let gap = if index > 0 { "\n" } else { "" };
     format!("{gap}{}:\n", Shown(file.display()))
-}
-
-pub(super) fn told(message: &Message, planner: &Planner, json: bool) -> Told {
-    told_with(
-        message,
-        planner,
-        |details, preview| {
-            if json { json_text(&details.json(preview)) } else { details.text(preview) }
-        },
-    )
-}
-
-/// The document that `--json` prints.
-pub(super) fn told_json(message: &Message, planner: &Planner) -> Value {
-    let preview = Preview::of(message, planner, clock::now());
-    details(planner).json(&preview)
-}
-
-fn told_with(
-    message: &Message,
-    planner: &Planner,
-    text: impl FnOnce(&Details<'_>, &Preview) -> String,
-) -> Told {
-    let preview = Preview::of(message, planner, clock::now());
-    let text = text(&details(planner), &preview);
-    Told { text, is_dead_letter: preview.dead_letter().is_some() }
 }
 
 fn details(planner: &Planner) -> Details<'_> {

@@ -25,6 +25,9 @@ pub(crate) enum Error {
         /// The attribute of the guard, if the write carried it and it may be to blame.
         guard: Option<Property>,
     },
+    /// Graph refused to show or to move the address for password reset. The user himself is written.
+    #[error("graph answered {0} about the address for password reset")]
+    ResetRefused(GraphRefusal),
     /// Something on the way answered in Graph's place.
     #[error("{host} answered {}, which is not graph's answer", answer.kind())]
     NotGraph {
@@ -36,6 +39,9 @@ pub(crate) enum Error {
     /// Graph was not reached, or the connection broke; whether the write happened is unknown.
     #[error("graph could not be reached")]
     Unreachable(#[source] CallFailure),
+    /// A look shows that somebody else has an address that is wanted, so a write would be refused.
+    #[error("an address that is wanted belongs to another user of the directory")]
+    Taken(ValueHolder),
     /// The write was not started, because this replica is not sure any more that it is the writer.
     #[error("this replica is not the writer any more, so the write was not started")]
     NotWriter,
@@ -108,29 +114,50 @@ impl Error {
     #[must_use]
     pub(crate) fn answer(&self) -> Option<&GraphRefusal> {
         match self {
-            Self::Refused { answer, .. } | Self::NotGraph { answer, .. } => Some(answer),
-            Self::Unreachable(_) | Self::NotWriter | Self::Withheld(_) | Self::Token(_) => None,
+            Self::Refused { answer, .. } | Self::ResetRefused(answer) | Self::NotGraph { answer, .. } => {
+                Some(answer)
+            }
+            Self::Unreachable(_) | Self::NotWriter | Self::Withheld(_) | Self::Taken(_) | Self::Token(_) => {
+                None
+            }
+        }
+    }
+
+    /// The same of a refusal that is about the address for password reset. A denial there is for good: the permission is
+    /// one of its own, and for want of it nothing else is to wait.
+    pub(super) fn about_reset(self) -> Self {
+        match self {
+            Self::Refused { answer, .. } => Self::ResetRefused(answer),
+            other => other,
         }
     }
 
     fn handling(&self) -> Option<Handling> {
-        self.answer().map(GraphRefusal::handling)
+        let handling = self.answer()?.handling();
+        Some(match (self, handling) {
+            (Self::ResetRefused(_), Handling::Denied | Handling::DeadLetter(_)) => {
+                Handling::DeadLetter(DeadLetterReason::ResetAddressRefused)
+            }
+            _ => handling,
+        })
     }
 
     /// What kind of failure this is.
     #[must_use]
     pub(crate) fn class(&self) -> Class {
-        let Some(answer) = self.answer() else {
+        let (Some(answer), Some(handling)) = (self.answer(), self.handling()) else {
             return match self {
                 Self::Token(error) => error.class(),
-                Self::Withheld(_) => Class::Permanent,
+                Self::Withheld(_) | Self::Taken(_) => Class::Permanent,
                 // Nobody but a pipeline with a lease gets it, and that one takes it for what it is.
-                Self::NotWriter | Self::Unreachable(_) | Self::Refused { .. } | Self::NotGraph { .. } => {
-                    Class::Transient
-                }
+                Self::NotWriter
+                | Self::Unreachable(_)
+                | Self::Refused { .. }
+                | Self::ResetRefused(_)
+                | Self::NotGraph { .. } => Class::Transient,
             };
         };
-        match answer.handling() {
+        match handling {
             Handling::Retry | Handling::NotFoundYet | Handling::RetryBriefly | Handling::Denied => {
                 Class::Transient
             }
@@ -184,15 +211,19 @@ impl Error {
     pub(crate) fn pause_cause(&self) -> PauseCause {
         match self {
             Self::Token(_) => PauseCause::Token,
-            Self::Refused { .. } => PauseCause::Permission,
+            Self::Refused { .. } | Self::ResetRefused(_) => PauseCause::Permission,
             Self::NotGraph { .. } => PauseCause::Way,
-            Self::Unreachable(_) | Self::NotWriter | Self::Withheld(_) => PauseCause::Other,
+            Self::Unreachable(_) | Self::NotWriter | Self::Withheld(_) | Self::Taken(_) => PauseCause::Other,
         }
     }
 
     /// Whom else a refusal may be about than this user.
     fn suspicion(&self) -> Option<Suspicion> {
         let about = match self.handling()? {
+            // What is refused there says nothing about users.
+            Handling::NotFoundYet | Handling::RetryBriefly if matches!(self, Self::ResetRefused(_)) => {
+                return None;
+            }
             Handling::NotFoundYet => About::User,
             Handling::Denied => About::Denial,
             Handling::NotGraph => About::Way,
@@ -224,9 +255,11 @@ impl Error {
     #[must_use]
     pub(crate) fn dead_letter(&self) -> DeadLetter {
         let reason = match (self, self.handling()) {
+            (Self::ResetRefused(_), _) => DeadLetterReason::ResetAddressRefused,
             (_, Some(Handling::NotFoundYet)) => DeadLetterReason::UserNotFound,
             (_, Some(Handling::DeadLetter(reason))) => reason,
             (Self::Withheld(why), _) => why.reason(),
+            (Self::Taken(_), _) => DeadLetterReason::IdentityConflict,
             _ => DeadLetterReason::GraphRefused,
         };
         let text = format!("{}; {}", shared::reason::chain(self), self.remedy());
@@ -248,7 +281,17 @@ impl Error {
         if let Self::Withheld(why) = self {
             return why.remedy().into();
         }
+        if let Self::Taken(holder) = self {
+            return taken(Some(*holder)).into();
+        }
         let text = match self.handling() {
+            Some(Handling::DeadLetter(_) | Handling::NotFoundYet | Handling::RetryBriefly)
+                if matches!(self, Self::ResetRefused(_)) =>
+            {
+                "everything else was written; see to the permission UserAuthenticationMethod.ReadWrite.All \
+                 (contactsync check --online) and whether the user holds an administrator role, or set \
+                 mapping.reset_email = false; then replay the message"
+            }
             None => "replay the message when graph can be reached",
             Some(Handling::NotFoundYet) => {
                 "the user was deleted or belongs to another tenant; correct the link of the contact"

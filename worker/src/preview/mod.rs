@@ -139,7 +139,7 @@ impl Preview {
 impl Pending {
     fn of(planned: &Planned, history: &DeliveryHistory, now: Timestamp) -> Self {
         let write = UserWrite { urgency: history.urgency, ..stamped(planned, history, now) };
-        Self { write, condition: planned.patch.moves_from().condition(), compared: None }
+        Self { write, condition: planned.patch.condition(), compared: None }
     }
 }
 
@@ -150,7 +150,7 @@ pub(crate) fn stamped(planned: &Planned, history: &DeliveryHistory, now: Timesta
 
 impl Compared {
     async fn with(graph: &GraphClient, write: &UserWrite) -> Self {
-        match graph.preview(write).await {
+        match graph.forecast(write).await {
             Ok(difference) => Self::Differs(difference),
             Err(error) if error.is_about_the_user() => Self::DeadLetter(error.dead_letter()),
             Err(error) => Self::Unknown(chain(&error)),

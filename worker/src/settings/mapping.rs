@@ -66,6 +66,7 @@ pub(super) fn planner(r: &Reader<'_>) -> Option<Planner> {
             Err(error) => r.wrong("mapping.rows", error),
         },
     };
+    let mapping = mapping.and_then(|mapping| with_reset(r, mapping));
     let (link_match, on_foreign, filter) = (link_match(r), on_foreign(r), filter::filter(r));
     let mut rules = link_rules::rules(r)?;
     let mut link_column: Box<str> = link?.into();
@@ -85,6 +86,15 @@ pub(super) fn planner(r: &Reader<'_>) -> Option<Planner> {
         on_foreign: on_foreign?,
         addressee: None,
     })
+}
+
+/// The mapping with the address for password reset in it, if that is asked for.
+fn with_reset(r: &Reader<'_>, mapping: Mapping) -> Option<Mapping> {
+    if !r.value("mapping.reset_email")?.as_bool().unwrap_or_default() {
+        return Some(mapping);
+    }
+    let nothing = "has no address to follow; map a column to signInEmail, mail or otherMails";
+    mapping.with_reset().or_else(|| r.wrong("mapping.reset_email", nothing))
 }
 
 fn link_match(r: &Reader<'_>) -> Option<LinkMatch> {
@@ -121,6 +131,9 @@ fn row(table: &Table) -> Result<MappingRow, String> {
         return Err(format!("{key} is unknown; an entry may have {}", KEYS.join(", ")));
     }
     let property = match text(table, "property")? {
+        Some(Property::RESET) => {
+            return Err(format!("{} has no row of its own; set mapping.reset_email = true", Property::RESET));
+        }
         Some(name) => Property::named(name).ok_or_else(|| no_such_property(name))?,
         None => return Err("needs a property".to_owned()),
     };

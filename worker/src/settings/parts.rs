@@ -145,7 +145,12 @@ impl Parts {
     /// What is read of a user before a write.
     #[must_use]
     pub fn reading(&self) -> Option<ReadPolicy> {
-        Some(reading(self.graph.as_ref()?, self.guard.as_ref()?, self.terms.as_ref()?))
+        Some(reading(
+            self.graph.as_ref()?,
+            self.guard.as_ref()?,
+            self.terms.as_ref()?,
+            self.planner.as_ref()?,
+        ))
     }
 }
 
@@ -153,12 +158,17 @@ impl Settings {
     /// What is read of a user before a write.
     #[must_use]
     pub fn reading(&self) -> ReadPolicy {
-        reading(&self.graph, &self.guard, &self.terms)
+        reading(&self.graph, &self.guard, &self.terms, &self.planner)
     }
 }
 
-fn reading(graph: &Graph, guard: &Guard, terms: &Terms) -> ReadPolicy {
-    ReadPolicy { guard: guard.attribute.clone(), diff: graph.diff, terms: terms.clone() }
+fn reading(graph: &Graph, guard: &Guard, terms: &Terms, planner: &Planner) -> ReadPolicy {
+    ReadPolicy {
+        guard: guard.attribute.clone(),
+        diff: graph.diff,
+        terms: terms.clone(),
+        reset_follows: planner.mapping.reset_follows().cloned(),
+    }
 }
 
 /// What cannot be the same.

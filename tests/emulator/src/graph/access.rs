@@ -36,6 +36,16 @@ pub(super) fn may_write(grant: &Grant, user: &User, body: &Map<String, Value>) -
     open.then_some(()).ok_or_else(Refusal::forbidden)
 }
 
+/// Whether the grant opens the authentication methods by e-mail, for reading or for writing; and those of an administrator
+/// only to an app with a directory role.
+pub(super) fn may_use_methods(grant: &Grant, user: &User, writes: bool) -> Result<(), Refusal> {
+    let write = ["UserAuthenticationMethod.ReadWrite.All", "UserAuthMethod-Email.ReadWrite.All"];
+    let read = ["UserAuthenticationMethod.Read.All", "UserAuthMethod-Email.Read.All"];
+    let open = has(&grant.roles, &write) || (!writes && has(&grant.roles, &read));
+    let protected = writes && user.admin && !grant.directory_role;
+    (open && !protected).then_some(()).ok_or_else(Refusal::forbidden)
+}
+
 /// Whether the grant opens who holds a directory role.
 pub(super) fn may_read_roles(grant: &Grant) -> Result<(), Refusal> {
     let any = [

@@ -16,7 +16,6 @@ use super::{
     journal::Kind,
     refusal::Refusal,
     reply::{Body, Reply, Verdict},
-    route::object,
     state::{Handled, State},
 };
 
@@ -47,7 +46,7 @@ impl Item {
 impl State {
     /// Takes a batch apart and answers its items in no particular order.
     pub(super) fn batch(&mut self, call: &Call, now: Instant) -> Result<Handled, Refusal> {
-        let items = items(&object(call)?)?;
+        let items = items(&call.object()?)?;
         let mut statuses: HashMap<String, u16> = HashMap::new();
         let mut responses = Vec::with_capacity(items.len());
         for item in in_order(items)? {

@@ -6,6 +6,9 @@ use hyper::{
     header::{CONTENT_TYPE, HOST, HeaderMap},
 };
 use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+
+use super::refusal::Refusal;
 
 /// A request, fully read.
 #[derive(Clone, Debug)]
@@ -24,6 +27,8 @@ pub(super) struct Call {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     User(String),
+    /// The authentication methods by e-mail of a user; one of them, if the second part is there.
+    EmailMethods(String, Option<String>),
     Users,
     Delta,
     ByIds,
@@ -57,6 +62,19 @@ impl Call {
         })
     }
 
+    /// The body of a write, which must be a JSON object that says that it is one.
+    pub(super) fn object(&self) -> Result<Map<String, Value>, Refusal> {
+        if !self.is_json() {
+            return Err(Refusal::unreadable("Entity only allows writes with a JSON Content-Type header."));
+        }
+        serde_json::from_slice(&self.body).map_err(|_| {
+        Refusal::unreadable(
+            "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of \
+             valid JSON format.",
+        )
+    })
+    }
+
     /// A query option by its name, decoded; `$` may be left out, as Graph allows.
     pub(super) fn option(&self, name: &str) -> Option<String> {
         let query = self.uri.query()?;
@@ -72,13 +90,14 @@ impl Call {
         if rest == "roleManagement/directory/roleAssignments" {
             return Some(Place::RoleAssignments);
         }
+        if let Some(methods) = email_methods(rest) {
+            return Some(methods);
+        }
         let mut segments = rest.split('/');
         let place = match (segments.next(), segments.next(), segments.next()) {
             (Some("users"), None | Some(""), None) => Place::Users,
             (Some("users"), Some("delta" | "delta()" | "microsoft.graph.delta()"), None) => Place::Delta,
-            (Some("users"), Some(key), None) => {
-                Place::User(percent_decode_str(key).decode_utf8_lossy().into_owned())
-            }
+            (Some("users"), Some(key), None) => Place::User(decoded(key)),
             (Some("directoryObjects"), Some("getByIds" | "microsoft.graph.getByIds"), None) => Place::ByIds,
             (Some("$batch"), None, None) => Place::Batch,
             (Some("directory"), Some("deletedItems"), Some("microsoft.graph.user")) => Place::DeletedUsers,
@@ -87,6 +106,20 @@ impl Call {
         };
         Some(place)
     }
+}
+
+fn decoded(segment: &str) -> String {
+    percent_decode_str(segment).decode_utf8_lossy().into_owned()
+}
+
+/// `users/{key}/authentication/emailMethods`, with or without the id of a method.
+fn email_methods(path: &str) -> Option<Place> {
+    let (user, rest) = path.strip_prefix("users/")?.split_once("/authentication/emailMethods")?;
+    let method = match rest.strip_prefix('/') {
+        Some(id) => Some(decoded(id)),
+        None => rest.is_empty().then_some(None)?,
+    };
+    Some(Place::EmailMethods(decoded(user), method))
 }
 
 #[cfg(test)]
@@ -111,6 +144,12 @@ mod tests {
                 "/v1.0/users/ada%40contoso.onmicrosoft.com",
                 Some(Place::User("ada@contoso.onmicrosoft.com".into())),
             ),
+            ("/v1.0/users/x/authentication/emailMethods", Some(Place::EmailMethods("x".into(), None))),
+            (
+                "/v1.0/users/x/authentication/emailMethods/7",
+                Some(Place::EmailMethods("x".into(), Some("7".into()))),
+            ),
+            ("/v1.0/users/x/authentication/emailMethodsX", Some(Place::Nowhere)),
             ("/v1.0/users", Some(Place::Users)),
             ("/v1.0/users/delta?$select=id", Some(Place::Delta)),
             ("/beta/users/x", Some(Place::User("x".into()))),

@@ -222,6 +222,22 @@ impl Directory {
         Ok(changes)
     }
 
+    /// Replaces a user's authentication method by e-mail.
+    pub(super) fn set_reset(
+        &mut self,
+        id: Uuid,
+        address: Option<String>,
+        now: Instant,
+    ) -> Result<Change, Refusal> {
+        let record = self.records.get(&id).ok_or_else(|| Refusal::not_found(&id.to_string()))?;
+        let next = User { reset_email: address, ..record.user.clone() };
+        let told = |user: &User| json!(user.reset_email);
+        let change =
+            Change { property: "emailMethods".to_owned(), before: told(&record.user), after: told(&next) };
+        self.commit(next, now)?;
+        Ok(change)
+    }
+
     /// Only the whole write shows how many values a user ends up with: some are removed as others are added.
     fn too_many_extensions(&self, next: &User, changes: &[Change]) -> Option<Refusal> {
         let is_extension = |name: &str| name.starts_with("extension_");

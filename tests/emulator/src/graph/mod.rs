@@ -18,6 +18,7 @@ mod identities;
 mod inspect;
 mod journal;
 mod list;
+mod methods;
 mod property;
 mod read;
 mod refusal;

@@ -1,20 +1,18 @@
 //! From a call to Graph to what it does: admission, quota, the operation.
 
 use hyper::{Method, StatusCode};
-use serde_json::{Map, Value};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::{
     access,
     call::{Call, Place},
     deleted,
     journal::Kind,
-    list,
+    list, methods,
     options::Profile,
     read,
     refusal::Refusal,
-    reply::{Ids, Reply},
+    reply::Ids,
     state::{Handled, State},
     throttle::Cost,
     token::Grant,
@@ -33,7 +31,7 @@ impl State {
             Err(refusal) => return Handled::new(kind, refusal.into_reply(ids)),
         };
         let user = match place {
-            Place::User(key) => self.directory.resolve(key),
+            Place::User(key) | Place::EmailMethods(key, _) => self.directory.resolve(key),
             _ => None,
         };
         let cost = self.cost(call, place);
@@ -84,23 +82,27 @@ impl State {
             (Place::User(key), &Method::GET) => self.read_one(call, key, grant, now),
             (Place::User(key), &Method::PATCH) => self.patch(call, key, grant, now),
             (Place::User(key), &Method::DELETE) => self.remove(key, grant, now),
+            (Place::EmailMethods(key, method), verb) => {
+                methods::call(&mut self.directory, call, (key, method.as_deref()), verb, grant, now)
+            }
             (Place::Users, &Method::GET) => {
                 access::may_read(grant)?;
-                list::page(&self.directory, call, now).map(|body| answered(StatusCode::OK, body))
+                list::page(&self.directory, call, now).map(|body| Handled::answered(StatusCode::OK, body))
             }
             (Place::Users, &Method::POST) => self.create(call, grant, now),
             (Place::ByIds, &Method::POST) => {
                 access::may_read(grant)?;
-                let body = object(call)?;
-                list::by_ids(&self.directory, call, &body, now).map(|body| answered(StatusCode::OK, body))
+                let body = call.object()?;
+                list::by_ids(&self.directory, call, &body, now)
+                    .map(|body| Handled::answered(StatusCode::OK, body))
             }
             (Place::DeletedUsers, &Method::GET) => {
                 access::may_read(grant)?;
-                deleted::page(&self.directory, call).map(|body| answered(StatusCode::OK, body))
+                deleted::page(&self.directory, call).map(|body| Handled::answered(StatusCode::OK, body))
             }
             (Place::DeletedUser(key), &Method::GET) => {
                 access::may_read(grant)?;
-                deleted::one(&self.directory, key, call).map(|body| answered(StatusCode::OK, body))
+                deleted::one(&self.directory, key, call).map(|body| Handled::answered(StatusCode::OK, body))
             }
             (Place::Batch, &Method::POST) => self.batch(call, now),
             (Place::Delta, &Method::GET) => {
@@ -110,7 +112,7 @@ impl State {
             }
             (Place::RoleAssignments, &Method::GET) => {
                 access::may_read_roles(grant)?;
-                Ok(answered(StatusCode::OK, list::role_assignments(&self.directory, call, now)))
+                Ok(Handled::answered(StatusCode::OK, list::role_assignments(&self.directory, call, now)))
             }
             (Place::Nowhere, _) => {
                 let message = format!("Resource not found for the segment '{}'.", call.uri.path());
@@ -129,54 +131,32 @@ impl State {
         let found = self.directory.resolve(key).and_then(|id| self.directory.seen(id, now));
         let user = found.ok_or_else(|| Refusal::not_found(key))?;
         let body = read::single(&call.origin(), user, &selection);
-        Ok(Handled { user: Some(user.id), ..answered(StatusCode::OK, body) })
+        Ok(Handled { user: Some(user.id), ..Handled::answered(StatusCode::OK, body) })
     }
 
     fn patch(&mut self, call: &Call, key: &str, grant: &Grant, now: Instant) -> Result<Handled, Refusal> {
-        let body = object(call)?;
+        let body = call.object()?;
         let user = self.directory.target(key, now)?;
         access::may_write(grant, user, &body)?;
         let id = user.id;
         let changes = self.directory.patch(id, body, now)?;
-        Ok(Handled { changes, ..written(id) })
+        Ok(Handled { changes, ..Handled::written(id) })
     }
 
     fn remove(&mut self, key: &str, grant: &Grant, now: Instant) -> Result<Handled, Refusal> {
         access::may_manage(grant)?;
         let id = self.directory.target(key, now)?.id;
         self.directory.delete(id);
-        Ok(written(id))
+        Ok(Handled::written(id))
     }
 
     fn create(&mut self, call: &Call, grant: &Grant, now: Instant) -> Result<Handled, Refusal> {
         access::may_manage(grant)?;
-        let body = object(call)?;
+        let body = call.object()?;
         let id = self.directory.create(body, now + self.visible_after)?;
         let user = self.directory.get(id).ok_or_else(|| Refusal::not_found(&id.to_string()))?;
         let selection = read::selection(None, &[])?;
         let body = read::single(&call.origin(), user, &selection);
-        Ok(Handled { user: Some(id), applied: true, ..answered(StatusCode::CREATED, body) })
+        Ok(Handled { user: Some(id), applied: true, ..Handled::answered(StatusCode::CREATED, body) })
     }
-}
-
-fn answered(status: StatusCode, body: Value) -> Handled {
-    Handled::new(Kind::Graph, Reply::json(status, body))
-}
-
-fn written(id: Uuid) -> Handled {
-    let reply = Reply::empty(StatusCode::NO_CONTENT);
-    Handled { user: Some(id), applied: true, ..Handled::new(Kind::Graph, reply) }
-}
-
-/// The body of a write, which must be a JSON object that says that it is one.
-pub(super) fn object(call: &Call) -> Result<Map<String, Value>, Refusal> {
-    if !call.is_json() {
-        return Err(Refusal::unreadable("Entity only allows writes with a JSON Content-Type header."));
-    }
-    serde_json::from_slice(&call.body).map_err(|_| {
-        Refusal::unreadable(
-            "Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of \
-             valid JSON format.",
-        )
-    })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hyper::{StatusCode, header::HeaderValue};
+use serde_json::Value;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -49,6 +50,17 @@ pub(super) struct Handled {
 impl Handled {
     pub(super) fn new(kind: Kind, reply: Reply) -> Self {
         Self { reply, kind, user: None, app: None, applied: false, changes: Vec::new() }
+    }
+
+    /// An answer of Graph with a body.
+    pub(super) fn answered(status: StatusCode, body: Value) -> Self {
+        Self::new(Kind::Graph, Reply::json(status, body))
+    }
+
+    /// A write that took effect.
+    pub(super) fn written(id: Uuid) -> Self {
+        let reply = Reply::empty(StatusCode::NO_CONTENT);
+        Self { user: Some(id), applied: true, ..Self::new(Kind::Graph, reply) }
     }
 }
 
@@ -193,7 +205,7 @@ impl State {
 
     fn user_of(&self, call: &Call) -> Option<Uuid> {
         match call.place() {
-            Some(Place::User(key)) => self.directory.resolve(&key),
+            Some(Place::User(key) | Place::EmailMethods(key, _)) => self.directory.resolve(&key),
             _ => None,
         }
     }

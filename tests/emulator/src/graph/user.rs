@@ -73,6 +73,9 @@ pub struct User {
     /// All identities. The `userPrincipalName` element is added by the directory if it is missing.
     #[serde(default)]
     pub identities: Vec<Identity>,
+    /// The authentication method by e-mail, for password reset, if there is one.
+    #[serde(default)]
+    pub reset_email: Option<String>,
     /// Whether the user holds an administrator's role, which makes some properties unwritable for an app.
     #[serde(default)]
     pub admin: bool,
@@ -85,7 +88,14 @@ impl User {
     /// A user with nothing but an id; the directory gives it a `userPrincipalName`.
     #[must_use]
     pub fn new(id: Uuid) -> Self {
-        Self { id, properties: Map::new(), identities: Vec::new(), admin: false, deleted: false }
+        Self {
+            id,
+            properties: Map::new(),
+            identities: Vec::new(),
+            reset_email: None,
+            admin: false,
+            deleted: false,
+        }
     }
 
     /// Adds a property.
@@ -99,6 +109,13 @@ impl User {
     #[must_use]
     pub fn with_identity(mut self, identity: Identity) -> Self {
         self.identities.push(identity);
+        self
+    }
+
+    /// Gives the user an authentication method by e-mail.
+    #[must_use]
+    pub fn with_reset_email(mut self, address: &str) -> Self {
+        self.reset_email = Some(address.to_owned());
         self
     }
 

@@ -130,7 +130,8 @@ fn names(folder: &Path) -> anyhow::Result<BTreeMap<String, Vec<String>>> {
 }
 
 fn end(planner: &Planner, body: &Path, place: &Path, update: bool) -> anyhow::Result<End> {
-    let told = plan::told_json(&body::message(body, None)?, planner);
+    let judge = plan::Judge::offline(planner.clone());
+    let told = judge.json(&judge.preview(&body::message(body, None)?));
     let text = match fs::read_to_string(place) {
         Ok(text) => Some(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -188,7 +189,8 @@ fn table(ends: &[(String, End)]) -> String {
     let values = ends.iter().any(|(_, end)| matches!(end, End::Differs(_)));
     let words =
         if values { " The values are those of your files; null is a property that is emptied." } else { "" };
-    format!("{table}\n{} bodies, {failed} not as expected.{words}\n", ends.len())
+    let noun = if ends.len() == 1 { "body" } else { "bodies" };
+    format!("{table}\n{} {noun}, {failed} not as expected.{words}\n", ends.len())
 }
 
 fn cell(value: Option<&Value>) -> String {

@@ -336,9 +336,10 @@ fn every_command_says_what_run_does() {
         by_json(&serde_json::from_str(&told).expect("JSON"))
     });
     check("plan", |message, planner| {
-        let told = plan::told(message, planner, true);
-        let said = by_json(&serde_json::from_str(&told.text).expect("JSON"));
-        assert_eq!(told.is_dead_letter, said.starts_with("dead letter"), "{said}");
+        let judge = plan::Judge::offline(planner.clone());
+        let preview = judge.preview(message);
+        let said = by_json(&judge.json(&preview));
+        assert_eq!(preview.dead_letter().is_some(), said.starts_with("dead letter"), "{said}");
         said
     });
     check("dead-letters show", |message, planner| {
@@ -351,7 +352,7 @@ fn every_text_says_it_in_words() {
     for (planner, (_, message, expected)) in cases() {
         let preview = Preview::of(&message, &planner, now());
         by_text(&run::told(&peeked(&message), &preview, false, Values::Hidden), expected);
-        by_text(&plan::told(&message, &planner, false).text, expected);
+        by_text(&plan::Judge::offline(planner.clone()).text(&preview), expected);
         by_text(&show::text(&message, &planner, Values::Hidden), expected);
     }
 }

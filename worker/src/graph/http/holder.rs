@@ -47,6 +47,22 @@ impl GraphClient {
         }
     }
 
+    /// Fails if somebody else has an address that would be given to the user. Who cannot be looked for counts as nobody.
+    pub(super) async fn check_nobody_holds(&self, write: &UserWrite, body: &Body) -> Result<(), Error> {
+        let Some(sought) = Sought::of(write, body) else { return Ok(()) };
+        match self.find(&sought, write).await {
+            Ok(Some(holder)) => Err(Error::Taken(holder)),
+            Ok(None) => Ok(()),
+            Err(error) => {
+                tracing::debug!(
+                    error = chain(&error),
+                    "whether somebody has the address could not be found out"
+                );
+                Ok(())
+            }
+        }
+    }
+
     /// The same error, with whoever has the value if it is a conflict and he can be found.
     async fn with_holder(&self, error: Error, sought: &Sought, write: &UserWrite) -> Error {
         let Error::Refused { mut answer, guard } = error else { return error };

@@ -3,6 +3,7 @@
 mod find;
 mod holder;
 mod mark;
+mod reset;
 mod roles;
 
 use std::{
@@ -244,22 +245,45 @@ impl GraphClient {
         read(&body).ok_or_else(|| self.refused(wire::answer(head(&response), &body)))
     }
 
+    /// Compares a write with the user as Graph shows him, and looks whether somebody else has an address that is wanted.
+    /// Changes nothing.
+    pub(crate) async fn forecast(&self, write: &UserWrite) -> Result<Difference, Error> {
+        if write.reset().is_some() {
+            return self.preview_reset(write).await;
+        }
+        let (difference, body) = self.compared(write).await?;
+        self.check_nobody_holds(write, &body).await?;
+        Ok(difference)
+    }
+
     /// Compares a write with the user as Graph shows him, and changes nothing.
     pub(crate) async fn preview(&self, write: &UserWrite) -> Result<Difference, Error> {
+        if write.reset().is_some() {
+            return self.preview_reset(write).await;
+        }
+        self.preview_user(write).await
+    }
+
+    async fn preview_user(&self, write: &UserWrite) -> Result<Difference, Error> {
+        Ok(self.compared(write).await?.0)
+    }
+
+    /// What a write would change, and what would be sent.
+    async fn compared(&self, write: &UserWrite) -> Result<(Difference, Body), Error> {
         let reading = ReadPolicy { diff: true, ..self.reading.clone() };
         let current = self.read(write, &reading).await?;
         let Reconciled { body, superseded, .. } =
             reconcile::reconcile(write, &current, &reading).map_err(Error::Withheld)?;
         let body = body.unwrap_or_default();
-        let (identities, mut properties) = (body.identities.is_some(), Vec::new());
+        let mut properties = Vec::new();
         for entry in &write.entries {
             let sign_in = matches!(entry.value, PropertyValue::SignIn(_));
             let written = body.properties.iter().any(|(property, _)| *property == entry.property);
-            if written || (sign_in && identities) {
+            if written || (sign_in && body.identities.is_some()) {
                 properties.push(entry.property.clone());
             }
         }
-        Ok(Difference { properties, superseded })
+        Ok((Difference { properties, superseded }, body))
     }
 
     /// Sends the write; tells whether Graph hinted that a limit is near.
@@ -267,7 +291,13 @@ impl GraphClient {
         // Our own types always serialize; a fault here would be a bug, and Graph would name it.
         let body = Bytes::from(serde_json::to_vec(&wire::Patch(body)).unwrap_or_default());
         let (url, yields) = (self.url(write.user), self.yields(write.urgency));
-        let mut response = self.send(&Outline { method: Method::Patch, url, body, yields }).await?;
+        let response = self.send_write(&Outline { method: Method::Patch, url, body, yields }).await?;
+        Ok(is_near_limit(response.headers()))
+    }
+
+    /// Sends a call that writes, and returns the answer if it was written.
+    async fn send_write(&self, call: &Outline) -> Result<Response, Error> {
+        let mut response = self.send(call).await?;
         if response.status() != StatusCode::NO_CONTENT {
             // A body that breaks off is as good as none: the status decides.
             let body = read_body(&mut response).await.unwrap_or_default();
@@ -276,7 +306,7 @@ impl GraphClient {
             }
         }
         self.denied.store(false, Relaxed);
-        Ok(is_near_limit(response.headers()))
+        Ok(response)
     }
 
     /// Sends the write; without the attribute of the guard if that is what a single user cannot be given.
@@ -305,6 +335,23 @@ impl GraphClient {
         }
     }
 
+    /// Writes to the user himself, by one call.
+    async fn apply_to_user(&self, write: &UserWrite) -> Result<Success, Error> {
+        let reconciled = if self.reading.is_needed(write) {
+            let reading =
+                ReadPolicy { diff: self.reading.diff && !self.is_distrusted(), ..self.reading.clone() };
+            let current = self.read(write, &reading).await?;
+            reconcile::reconcile(write, &current, &reading).map_err(Error::Withheld)?
+        } else {
+            Reconciled { body: Some(reconcile::blind(write)), ..Reconciled::default() }
+        };
+        let Reconciled { body, superseded, unchanged, went_back, gives_way } = reconciled;
+        let done = Success { superseded, unchanged, went_back, ..Success::default() };
+        let Some(body) = body else { return Ok(done) };
+        let near_limit = self.patch_or_name_holder(write, body).await?;
+        Ok(Success { written: true, near_limit, gave_way: gives_way, ..done })
+    }
+
     /// Whether a writer before this one may still have a call under way.
     fn is_distrusted(&self) -> bool {
         let until = *self.distrusted_until.lock().unwrap_or_else(PoisonError::into_inner);
@@ -324,26 +371,20 @@ impl GraphClient {
 #[async_trait]
 impl Directory for GraphClient {
     async fn apply(&self, write: &UserWrite) -> Result<Success, Error> {
-        let reconciled = if self.reading.is_needed(write) {
-            let reading =
-                ReadPolicy { diff: self.reading.diff && !self.is_distrusted(), ..self.reading.clone() };
-            let current = self.read(write, &reading).await?;
-            reconcile::reconcile(write, &current, &reading).map_err(Error::Withheld)?
+        if write.reset().is_some() {
+            self.apply_with_reset(write).await
         } else {
-            Reconciled { body: Some(reconcile::blind(write)), ..Reconciled::default() }
-        };
-        let Reconciled { body, superseded, unchanged, went_back } = reconciled;
-        let done = Success { superseded, unchanged, went_back, ..Success::default() };
-        let Some(body) = body else { return Ok(done) };
-        let near_limit = self.patch_or_name_holder(write, body).await?;
-        Ok(Success { written: true, near_limit, ..done })
+            self.apply_to_user(write).await
+        }
     }
 
     async fn verify(&self, write: &UserWrite) -> Result<Vec<Property>, Error> {
         // The values beside the mark: a third call can have carried our version on over another value.
         let reading = ReadPolicy { diff: true, ..self.reading.clone() };
         let current = self.read(write, &reading).await?;
-        Ok(second_look::undone(write, &current))
+        let mut undone = second_look::undone(write, &current, self.reading.diff);
+        undone.extend(self.undone_reset(write).await?);
+        Ok(undone)
     }
 
     async fn find(&self, query: &LinkQuery) -> Result<LinkAnswer, Error> {

@@ -3,7 +3,13 @@
 use std::future::Future;
 
 use jiff::Timestamp;
-use shared::reason::chain;
+use shared::{
+    ids::SequenceNumber,
+    lww_register::Stamp,
+    patch::{PatchEntry, SignIn},
+    reason::chain,
+    version::Version,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -222,5 +228,31 @@ async fn what_is_on_this_machine_is_reached_without_the_proxy() {
         let asked = heard.recv().await.expect("heard");
         assert!(asked.starts_with(&format!("GET {USER} HTTP/1.1\r\n")), "{asked}");
         assert!(!asked.contains("proxy-authorization"), "{asked}");
+    }
+}
+
+/// A user who signs in with the new address, and his authentication methods.
+const MOVED: &str = "HTTP/1.1 200 OK\r\nrequest-id: 1\r\nconnection: close\r\ncontent-length: 128\r\n\r\n\
+    {\"id\":\"11111111-2222-4333-8444-555555555555\",\"identities\":[{\"signInType\":\"emailAddress\",\"issuer\":\"c\",\
+    \"issuerAssignedId\":\"n@b\"}]}";
+const OLD_METHOD: &str = "HTTP/1.1 200 OK\r\nrequest-id: 1\r\nconnection: close\r\ncontent-length: 78\r\n\r\n\
+    {\"value\":[{\"id\":\"3ddfcfc8-9383-446f-83cc-3ab9be4be18f\",\"emailAddress\":\"o@b\"}]}";
+
+#[tokio::test]
+async fn a_second_look_finds_an_earlier_address_for_password_reset_that_came_back() {
+    let stamp = Stamp { version: Version::at(Timestamp::UNIX_EPOCH), arrival: SequenceNumber(1) };
+    let wanted = SignIn { earlier: ["n@b".into(), "o@b".into()].into(), ..SignIn::to("n@b") };
+    let property = Property::named(Property::RESET).expect("known");
+    let entries = vec![PatchEntry { property: property.clone(), value: wanted.into(), stamp }];
+    let user = UserId::parse("11111111-2222-4333-8444-555555555555").expect("an id");
+    let (urgency, known, contacts) = (Priority::Live, Vec::new(), Vec::new());
+    let write = UserWrite { user, entries, known, urgency, contacts };
+    let (address, mut heard) = server(&[MOVED, MOVED, OLD_METHOD], close).await;
+    let mut graph = graph(&format!("http://{address}"), None, LONG, LONG);
+    graph.reading.reset_follows = Property::named(Property::SIGN_IN);
+    assert_eq!(graph.verify(&write).await.expect("answered"), [property]);
+    for path in ["?$select=", "?$select=", "/authentication/emailMethods HTTP"] {
+        let asked = heard.recv().await.expect("heard");
+        assert!(asked.starts_with("GET ") && asked.contains(path), "{asked}");
     }
 }

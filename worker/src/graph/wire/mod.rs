@@ -107,6 +107,16 @@ pub(super) fn selection(write: &UserWrite, reading: &ReadPolicy) -> String {
     for property in write.entries.iter().map(|entry| &entry.property).chain(own.into_iter().flatten()) {
         match property.rules().kind {
             PropertyKind::SignIn => names.extend(["identities", "userPrincipalName", "userType"]),
+            PropertyKind::Reset => {
+                names.extend(["identities", "userType"]);
+                names.extend(
+                    reading
+                        .reset_follows
+                        .iter()
+                        .map(Property::name)
+                        .filter(|name| *name != Property::SIGN_IN),
+                );
+            }
             PropertyKind::List { .. } => names.push(property.name()),
             _ if is_nested(property) => names.push(NESTED),
             _ if reading.diff || own.iter().any(|own| own.as_ref() == Some(property)) => {
@@ -136,7 +146,7 @@ pub(super) fn current(body: &[u8], write: &UserWrite, reading: &ReadPolicy) -> O
         let inner = is_nested(property).then(|| user.get(NESTED).and_then(Json::as_object));
         inner.unwrap_or(Some(&user)).and_then(|object| object.get(property.name()))
     };
-    let values = write.entries.iter().map(|entry| &entry.property);
+    let values = write.entries.iter().map(|entry| &entry.property).chain(&reading.reset_follows);
     let text = |attribute: &Option<Property>| {
         attribute.as_ref().and_then(find).and_then(Json::as_str).map(Into::into)
     };
@@ -289,6 +299,27 @@ pub(super) fn user_ids(body: &[u8]) -> Option<Vec<UserId>> {
     let List { value } = serde_json::from_slice(body).ok()?;
     Some(value.iter().filter_map(|one| UserId::parse(&one.id)).collect())
 }
+
+/// The address for password reset in the list of a user's authentication methods by e-mail, of which he has one at most;
+/// `None` if it is no such list.
+pub(super) fn reset_addresses(body: &[u8]) -> Option<Vec<Box<str>>> {
+    #[derive(Deserialize)]
+    struct List {
+        value: Vec<Method>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Method {
+        id: Box<str>,
+        email_address: Option<Box<str>>,
+    }
+    let List { value } = serde_json::from_slice(body).ok()?;
+    let methods = value.into_iter().filter(|method| method.id.eq_ignore_ascii_case(RESET_METHOD));
+    Some(methods.filter_map(|method| method.email_address).collect())
+}
+
+/// The id of the one authentication method by e-mail that a user may have; it is the same for everybody.
+pub(super) const RESET_METHOD: &str = "3ddfcfc8-9383-446f-83cc-3ab9be4be18f";
 
 /// The id of one object; `None` if it is no object of Graph's.
 pub(super) fn object_id(body: &[u8]) -> Option<UserId> {

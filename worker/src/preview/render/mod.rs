@@ -201,7 +201,7 @@ impl Details<'_> {
                     for (property, value) in part.iter() {
                         line(text, "write", &named(property, value, self.values));
                     }
-                    if let Some(condition) = part.moves_from().condition() {
+                    if let Some(condition) = part.condition() {
                         line(text, "", condition);
                     }
                 }
@@ -270,7 +270,7 @@ impl Details<'_> {
 
 /// The part of a patch that is written under a condition only.
 fn bound(patch: UserPatch) -> Option<(&'static str, UserPatch)> {
-    patch.parted().find_map(|part| Some((part.moves_from().condition()?, part)))
+    patch.parted().find_map(|part| Some((part.condition()?, part)))
 }
 
 /// A line of what is told, by its word to the left.

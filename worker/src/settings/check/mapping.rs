@@ -12,7 +12,7 @@ use super::{
 };
 use crate::settings::Parts;
 
-pub(super) const RULES: [Rule; 6] = [mail, sign_in, link_match, owner, on_foreign, required];
+pub(super) const RULES: [Rule; 7] = [mail, sign_in, reset, link_match, owner, on_foreign, required];
 
 fn feeding(parts: &Parts, is_meant: impl Fn(&MappingRow) -> bool) -> Option<&MappingRow> {
     parts.planner.as_ref()?.mapping.rows().iter().find(|row| is_meant(row))
@@ -42,6 +42,19 @@ fn sign_in(parts: &Parts, _: Surroundings) -> Option<Finding> {
             row.source
         ),
         "register a pre image with that column on the step",
+    ))
+}
+
+/// What tells that the address for password reset is the contact's is forgotten with the worker.
+fn reset(parts: &Parts, _: Surroundings) -> Option<Finding> {
+    let follows = parts.planner.as_ref()?.mapping.reset_follows()?;
+    Some(Finding::new(
+        Severity::Note,
+        "mapping.reset_email",
+        format!(
+            "the address for password reset follows {follows} by a second write, from an address that the contact had before"
+        ),
+        "register a pre image with the e-mail column on the step, so that also a worker that starts anew knows which that is",
     ))
 }
 

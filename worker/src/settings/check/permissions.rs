@@ -1,6 +1,6 @@
 //! Which permissions of Graph the settings need, and how what an app has compares with that.
 //!
-//! Source: the permission tables of "Update user" and "Get user" in Microsoft's reference of Graph.
+//! Source: the permission tables of "Update user", "Get user" and "Update emailAuthenticationMethod" in Microsoft's reference of Graph.
 
 use shared::{plan::Planner, property::PropertyKind, reconcile::ReadPolicy};
 
@@ -15,6 +15,10 @@ pub const ROLES: [&str; 4] = [
 const ROLES_ALONE: &str = ROLES[0];
 
 const IDENTITIES: &[&str] = &["User.ManageIdentities.All"];
+/// Opens also the other authentication methods, passwords among them; the narrower one is in the beta of Graph as well as in
+/// newer copies of the page of v1.0.
+const RESET: &[&str] = &["UserAuthMethod-Email.ReadWrite.All", RESET_USUAL];
+const RESET_USUAL: &str = "UserAuthenticationMethod.ReadWrite.All";
 const READ: &[&str] = &[
     "User.Read.All",
     "User.ReadUpdate.All",
@@ -29,7 +33,9 @@ const ENABLE: &[&str] = &["User.EnableDisableAccount.All", "User.ReadWrite.All",
 
 /// Permissions by how much they open, the most first. What is not listed opens something that contactsync never
 /// touches, and comes before them all.
-const BY_POWER: [&str; 9] = [
+const BY_POWER: [&str; 11] = [
+    RESET_USUAL,
+    "UserAuthMethod-Email.ReadWrite.All",
     "Directory.ReadWrite.All",
     "Directory.Read.All",
     "User.ReadWrite.All",
@@ -63,8 +69,8 @@ impl Need {
     /// The permission to ask for: the one that most installations have, if it is enough.
     #[must_use]
     pub fn usual(&self) -> &'static str {
-        const USUAL: &str = "User.ReadWrite.All";
-        if self.any_of.contains(&USUAL) { USUAL } else { self.any_of[0] }
+        let usual = ["User.ReadWrite.All", RESET_USUAL].into_iter().find(|usual| self.any_of.contains(usual));
+        usual.unwrap_or(self.any_of[0])
     }
 
     fn is_served(&self, roles: &[&str]) -> bool {
@@ -86,6 +92,7 @@ pub fn needs(planner: &Planner, reading: &ReadPolicy) -> Vec<Need> {
     for property in properties {
         let any_of = match (property.rules().kind, property.name()) {
             (PropertyKind::SignIn, _) => IDENTITIES,
+            (PropertyKind::Reset, _) => RESET,
             (_, "otherMails") => MAIL,
             (_, "businessPhones" | "mobilePhone") => PHONE,
             (_, "accountEnabled") => ENABLE,
@@ -175,6 +182,19 @@ mod tests {
             &["writing otherMails", "writing givenName, surname"],
             &[],
         );
+    }
+
+    #[test]
+    fn the_address_for_password_reset_takes_a_permission_of_its_own() {
+        const RESET: &str = "UserAuthenticationMethod.ReadWrite.All";
+        let follows = || Mapping::preset_b2c().with_reset().expect("an address to follow");
+        let usual = ["User.ManageIdentities.All", "User.ReadWrite.All"];
+        check(follows(), &usual, &["writing resetEmail"], &[]);
+        check(follows(), &[&usual[..], &[RESET]].concat(), &[], &[]);
+        check(follows(), &[&usual[..], &["UserAuthMethod-Email.ReadWrite.All"]].concat(), &[], &[]);
+        check(Mapping::preset_b2c(), &[&usual[..], &[RESET]].concat(), &[], &[RESET]);
+        let asked = of(follows()).into_iter().find(|need| &*need.what == "writing resetEmail");
+        assert_eq!(asked.map(|need| need.usual()), Some(RESET));
     }
 
     #[test]

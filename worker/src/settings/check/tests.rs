@@ -354,3 +354,13 @@ fn where_health_is_shown_is_the_operators_to_say() {
          probes and the collector of metrics reach it, and nobody else",
     );
 }
+
+#[test]
+fn an_address_for_password_reset_wants_a_pre_image() {
+    check(
+        "[mapping]\nreset_email = true\nrows = [{ column = \"emailaddress1\", property = \"otherMails\", on_null = \"keep\" }]",
+        "note     mapping.reset_email: the address for password reset follows otherMails by a second write, from an address that \
+         the contact had before; register a pre image with the e-mail column on the step, so that also a worker that starts \
+         anew knows which that is",
+    );
+}

@@ -49,7 +49,14 @@ fn longest_ladder(parts: &Parts, retries: Ladder) -> Option<Duration> {
     let looks = reading.guard.is_some()
         || reading.diff
         || rows.iter().any(|row| row.property.rules().kind == PropertyKind::SignIn);
-    let calls = if looks { 2 } else { 1 };
+    let moves_reset = rows.iter().any(|row| row.property.is_reset());
+    let calls = if moves_reset {
+        3
+    } else if looks {
+        2
+    } else {
+        1
+    };
     let request = parts.connection.as_ref()?.request_timeout;
     Some(request * retries.tries()? * calls + retries.longest()?)
 }

@@ -4,6 +4,7 @@ mod conversions;
 mod identity;
 mod link;
 mod positions;
+mod reset;
 mod targets;
 
 use std::path::Path;

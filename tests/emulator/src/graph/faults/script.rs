@@ -37,6 +37,7 @@ fn scope(call: &Call) -> Scope {
             Place::Nowhere
             | Place::Batch
             | Place::User(_)
+            | Place::EmailMethods(..)
             | Place::Users
             | Place::Delta
             | Place::ByIds

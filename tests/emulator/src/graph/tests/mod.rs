@@ -5,6 +5,7 @@ mod client;
 mod faults;
 mod inspection;
 mod lists;
+mod methods;
 mod throttling;
 mod tokens;
 mod uniqueness;

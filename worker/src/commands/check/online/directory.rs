@@ -160,7 +160,9 @@ fn sample(settings: &Settings, user: UserId) -> UserWrite {
     let entries = settings.planner.mapping.rows().iter().map(|row| PatchEntry {
         property: row.property.clone(),
         value: match row.property.rules().kind {
-            PropertyKind::SignIn => PropertyValue::from(SignIn::to("somebody@example.com")),
+            PropertyKind::SignIn | PropertyKind::Reset => {
+                PropertyValue::from(SignIn::to("somebody@example.com"))
+            }
             PropertyKind::List { .. } => PropertyValue::from(ListElement::of("somebody@example.com")),
             _ => PropertyValue::Clear,
         },
