@@ -5,6 +5,7 @@ mod holder;
 mod mark;
 mod pages;
 mod roles;
+mod users;
 
 use std::{
     sync::{
@@ -35,6 +36,7 @@ use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
 
+pub(crate) use self::users::{UserPage, UserQuery};
 use super::{
     Difference, Directory, Error, GraphRefusal,
     answer::Handling,
