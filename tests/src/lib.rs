@@ -12,6 +12,9 @@ pub mod world;
 
 pub mod steps;
 
+pub mod pair;
+pub mod twins;
+
 pub mod observe;
 pub mod observed;
 
