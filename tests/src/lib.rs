@@ -21,6 +21,7 @@ pub mod observed;
 pub mod chaos;
 pub mod demo;
 pub mod load;
+pub mod migration;
 pub mod quota;
 pub mod rogue;
 pub mod simulation;

@@ -1,6 +1,7 @@
 //! Two directories that take the same changes by a topic with a subscription for each, in one process of the real worker.
 
 mod compare;
+mod migration;
 
 use anyhow::Result;
 use emulator::graph::{Fault, User};
