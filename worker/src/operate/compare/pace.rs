@@ -49,8 +49,9 @@ mod tests {
         for _ in 0..36 {
             pace.pass(OF_PAGE).await;
         }
-        // 17.5 units a second; the first call waits for nothing.
-        assert_eq!(begun.elapsed().as_millis() / 10, 400);
+        // 17.5 units a second; the first call waits for nothing. Timers round up.
+        let waited = begun.elapsed().as_millis();
+        assert!((4_000..4_100).contains(&waited), "{waited}");
         assert!(ReadPace::new("0%".parse().expect("a share")).is_none());
     }
 }
