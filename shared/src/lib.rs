@@ -18,6 +18,8 @@ pub mod reconcile;
 pub mod reset;
 pub mod second_look;
 
+pub mod comparison;
+
 pub mod gate;
 pub mod outcome;
 pub mod rate_limiter;

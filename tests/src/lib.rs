@@ -12,6 +12,9 @@ pub mod world;
 
 pub mod steps;
 
+pub mod pair;
+pub mod twins;
+
 pub mod observe;
 pub mod observed;
 
@@ -19,6 +22,7 @@ pub mod chaos;
 pub mod demo;
 pub mod directories;
 pub mod load;
+pub mod migration;
 pub mod quota;
 pub mod rogue;
 pub mod simulation;

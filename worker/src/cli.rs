@@ -69,6 +69,9 @@ pub enum Command {
     /// Show or clear a user's version mark, by which the guard keeps old changes from overwriting newer values.
     #[command(subcommand)]
     Guard(commands::guard::Command),
+    /// Compare the directories of the settings.
+    #[command(subcommand)]
+    Targets(commands::targets::Command),
     /// Check the settings and report every problem.
     Check(commands::check::Args),
     /// Write a starter settings file, show the effective settings, or print their JSON Schema.
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Map(command) => commands::map::run(global, command),
         Command::Apply(args) => commands::apply::run(global, args),
         Command::Guard(command) => commands::guard::run(global, command),
+        Command::Targets(command) => commands::targets::run(global, command),
         Command::Check(args) => commands::check::run(global, args),
         Command::Config(command) => commands::config::run(global, command),
         Command::Decode(args) => commands::decode::run(args),
