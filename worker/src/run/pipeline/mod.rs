@@ -5,6 +5,7 @@
 //! (writes, settlements, renewals, probes) runs beside it and reports back.
 
 mod searches;
+mod told;
 mod writer;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
@@ -13,7 +14,7 @@ use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnord
 use servicebus::{Delivery, Queue, clock, times::ClockReading};
 use shared::{
     class::Class,
-    engine::{Arrival, Effect, Engine, LookResult, WriteResult, renewal::Renewal},
+    engine::{Arrival, Effect, Engine, Intake, LookResult, WriteResult, renewal::Renewal},
     gate::State,
     ids::{LockToken, UserId},
     lanes::{Failure, Success},
@@ -40,7 +41,11 @@ use super::{
 };
 use crate::{
     graph::{self, Directory, GracePeriods, LinkAnswers, Unanswered},
-    preview::judge::{BodyReader, Contents, Judged, changes, internal, judge, read},
+    journal::{self, Call, Entry, WriteEnd},
+    preview::{
+        Subjects,
+        judge::{BodyReader, Contents, Judged, changes, internal, judge, read},
+    },
     telemetry::{
         Observer,
         health::{BEAT, Phase},
@@ -56,10 +61,12 @@ type Asked = (LockToken, Option<Result<LinkAnswers, Box<Unanswered>>>);
 enum WriteEnded {
     Answered(UserId, WriteAnswer),
     /// The lease had run out at the last moment.
-    NotBegun(UserId),
+    NotBegun(UserId, Option<u64>),
 }
 
 struct WriteAnswer {
+    /// Its number and its calls, if a journal is kept.
+    told: Option<(u64, Vec<Call>)>,
     written: Written,
     result: WriteResult,
     /// What is at fault, if the installation is.
@@ -202,15 +209,17 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         // Ages are counted by the clock that wrote the beginning.
         let there = self.observer.times.at_service_bus(ClockReading { instant: received, wall });
         let trace = self.observer.trace(&delivery.message, wall).map(|trace| (trace, clock::now()));
-        let mut decoded = None;
+        let (mut decoded, mut subjects) = (None, Subjects::default());
         self.policy.planner.known.expire(moment);
         let (planner, sequence) = (&self.policy.planner, delivery.message.sequence);
         let mut note = |contents: &Contents| {
             decoded = trace.is_some().then(clock::now);
+            subjects = Subjects::reported(contents, planner);
             self.link.look(changes(contents), planner, sequence);
         };
         let Judged { intake, history: past } = judge(self.read, &delivery.message, planner, there, &mut note);
         let intake = self.link.admit(intake, past.arrival);
+        subjects.found(meant(&intake));
         if let Some((trace, begun)) = &trace {
             let (end, done) = (decoded.unwrap_or_else(clock::now), clock::now());
             trace.part("receive", wall, *begun);
@@ -221,10 +230,11 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         let (lock, taken) = (delivery.lock, self.epoch.moment(delivery.received));
         let bytes = delivery.message.body.as_ref().map_or(0, bytes::Bytes::len);
         let lineage = past.lineage(&delivery.message);
+        self.observer.note(|| told::seen(&delivery.message, &past, enqueued, &subjects));
         let trace = trace.map(|(trace, _)| trace);
         let (unsettled, message) = delivery.split();
         let arrival = Arrival {
-            message: LockedDelivery { unsettled, message, enqueued, received, trace },
+            message: LockedDelivery { unsettled, message, subjects, enqueued, received, trace },
             lock,
             taken,
             jitter: jitter(),
@@ -269,16 +279,22 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
     fn apply(&mut self, write: UserWrite, changes: usize) {
         let (directory, patience) = (Arc::clone(&self.directory), self.policy.patience);
         let trace = self.trace_write(write.user);
+        let number = self.tell_write(&write);
         self.writes.push(Box::pin(async move {
             let (user, begun) = (write.user, Instant::now());
             let apply = AssertUnwindSafe(directory.apply(&write)).catch_unwind();
-            let applied = match trace {
-                Some(trace) => trace.around(changes, apply, failure_of).await,
-                None => apply.await,
+            let (applied, calls) = match (trace, number) {
+                (Some(trace), Some(_)) => {
+                    journal::gathering(trace.around(user, changes, apply, failure_of)).await
+                }
+                (None, Some(_)) => journal::gathering(apply).await,
+                (Some(trace), None) => (trace.around(user, changes, apply, failure_of).await, Vec::new()),
+                (None, None) => (apply.await, Vec::new()),
             };
+            let told = number.map(|number| (number, calls));
             let mut cause = PauseCause::Other;
             if matches!(applied, Ok(Err(graph::Error::NotWriter))) {
-                return WriteEnded::NotBegun(user);
+                return WriteEnded::NotBegun(user, number);
             }
             let result = match applied {
                 Ok(Ok(applied)) => Ok(applied),
@@ -291,8 +307,21 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             };
             let accepted = result.as_ref().is_ok_and(|applied| applied.written);
             let written = Written { changes, accepted, took: begun.elapsed() };
-            WriteEnded::Answered(user, WriteAnswer { written, result, cause })
+            WriteEnded::Answered(user, WriteAnswer { told, written, result, cause })
         }));
+    }
+
+    /// Tells the journal of a write that begins; returns its number there.
+    fn tell_write(&mut self, write: &UserWrite) -> Option<u64> {
+        let number = self.observer.next_write()?;
+        let under_way: Vec<_> = self.engine.under_way(write.user).collect();
+        let sequence = |lock| Some(self.engine.message_mut(lock)?.message.sequence);
+        let mut messages: Vec<_> = under_way.into_iter().filter_map(sequence).collect();
+        // A message about several contacts can mean one user twice.
+        messages.sort_unstable();
+        messages.dedup();
+        self.observer.note(|| told::write(number, write, &messages));
+        Some(number)
     }
 
     /// The span of a write, if one of its messages is traced.
@@ -313,15 +342,19 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
     /// A second look at a user, for a write that another replica may have undone.
     fn look(&mut self, write: UserWrite) {
         let (directory, patience) = (Arc::clone(&self.directory), self.policy.patience);
+        let observer = Arc::clone(&self.observer);
         self.looks.spawn(async move {
             let user = write.user;
-            let result = match AssertUnwindSafe(directory.verify(&write)).catch_unwind().await {
+            let verify = AssertUnwindSafe(directory.verify(&write)).catch_unwind();
+            let (looked, calls) = journal::gathering(verify).await;
+            let result = match looked {
                 Ok(looked) => looked.map_err(|error| {
                     tracing::debug!(user.id = %user, error = %chain(&error), "a second look failed");
                     error.failure(patience)
                 }),
                 Err(_) => Err(panicked(patience)),
             };
+            observer.note(|| told::looked(user, &result, calls));
             (user, result)
         });
     }
@@ -340,10 +373,18 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
 
     /// apply → outcome.
     fn write_ended(&mut self, ended: WriteEnded, now: Now) {
-        let (user, WriteAnswer { written, result, cause }) = match ended {
+        let (user, WriteAnswer { told, written, result, cause }) = match ended {
             WriteEnded::Answered(user, answer) => (user, answer),
-            WriteEnded::NotBegun(user) => return self.engine.write_not_begun(user, now.moment),
+            WriteEnded::NotBegun(user, number) => {
+                if let Some(write) = number {
+                    self.observer.note(|| Entry::Wrote { write, end: WriteEnd::NotBegun, calls: Vec::new() });
+                }
+                return self.engine.write_not_begun(user, now.moment);
+            }
         };
+        if let Some((write, calls)) = told {
+            self.observer.note(|| Entry::Wrote { write, end: WriteEnd::of(&result), calls });
+        }
         self.observer.written(written);
         let failed = result.as_ref().err().map(|failure| failure.dead_letter.description.as_str());
         if let Some(text) = failed {
@@ -438,6 +479,15 @@ async fn changed(lease: &mut Option<LeaseSeat>) -> SeatEvent {
         Some(seat) => seat.event().await,
         None => std::future::pending().await,
     }
+}
+
+/// The users whom a message means by its plan.
+fn meant(intake: &Intake) -> impl Iterator<Item = UserId> {
+    let planned = match intake {
+        Intake::Work(planned, _) => &**planned,
+        Intake::Settle(_) | Intake::LookUp(_) => &[],
+    };
+    planned.iter().map(|write| write.user)
 }
 
 /// Why a write failed, for its span.
