@@ -9,13 +9,13 @@ const LONGEST_ID: usize = 64;
 
 tokio::task_local! {
     /// The calls of the write that is being made.
-    static CALLS: RefCell<Vec<Call>>;
+    static CALLS: RefCell<Vec<GraphCall>>;
 }
 
 /// One call to Graph.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Call {
+pub(crate) struct GraphCall {
     /// `GET` or `PATCH`.
     pub(crate) method: String,
     /// Status of the answer, or what kept it away: `timeout`, `connection`.
@@ -28,7 +28,7 @@ pub(crate) struct Call {
     pub(crate) client_request_id: Option<String>,
 }
 
-impl Call {
+impl GraphCall {
     /// A call that ended so. Ids that are none are left out.
     pub(crate) fn new(method: &str, status: &str, request_id: Option<&str>, client_id: Option<&str>) -> Self {
         let id = |text: &str| {
@@ -41,7 +41,7 @@ impl Call {
 }
 
 /// Does this, and returns with what it came to the calls that it made.
-pub(crate) async fn gathering<T>(work: impl Future<Output = T>) -> (T, Vec<Call>) {
+pub(crate) async fn gathering<T>(work: impl Future<Output = T>) -> (T, Vec<GraphCall>) {
     CALLS
         .scope(RefCell::default(), async {
             let done = work.await;
@@ -51,7 +51,7 @@ pub(crate) async fn gathering<T>(work: impl Future<Output = T>) -> (T, Vec<Call>
 }
 
 /// Notes a call, if somebody gathers them. It is formed only then.
-pub(crate) fn note(call: impl FnOnce() -> Call) {
+pub(crate) fn note(call: impl FnOnce() -> GraphCall) {
     // Outside of a write nobody wants to know.
     let _gathered = CALLS.try_with(|calls| calls.borrow_mut().push(call()));
 }

@@ -10,7 +10,7 @@ use shared::{
 };
 use uuid::Uuid;
 
-use super::calls::Call;
+use super::calls::GraphCall;
 
 /// Longest code of Graph that is kept.
 const LONGEST_CODE: usize = 128;
@@ -64,7 +64,7 @@ pub(crate) enum Entry<I> {
     /// The pipeline stopped because it was told to. Without it, the process was killed.
     Ended,
     /// A message was delivered, and what it asks for is known.
-    Seen(Seen<I>),
+    Seen(Sighting<I>),
     /// Graph has said which users a message means.
     Found {
         /// The message.
@@ -78,6 +78,8 @@ pub(crate) enum Entry<I> {
         write: u64,
         /// Whom it is about.
         user: I,
+        /// The contacts whose changes are merged into it.
+        contacts: Vec<I>,
         /// The messages merged into it; none if it only repairs what a second look has found.
         messages: Vec<i64>,
         /// The properties that may be written, by name.
@@ -90,7 +92,7 @@ pub(crate) enum Entry<I> {
         /// How.
         end: WriteEnd,
         /// What was asked of Graph.
-        calls: Vec<Call>,
+        calls: Vec<GraphCall>,
     },
     /// A second look at a user ended.
     Looked {
@@ -100,9 +102,9 @@ pub(crate) enum Entry<I> {
         undone: Vec<String>,
         /// Why nothing was seen, if that is so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        failed: Option<Cause>,
+        failed: Option<FailureCause>,
         /// What was asked of Graph.
-        calls: Vec<Call>,
+        calls: Vec<GraphCall>,
     },
     /// A message was settled, or could not be.
     Settled {
@@ -115,7 +117,7 @@ pub(crate) enum Entry<I> {
         needless: Option<String>,
         /// What failed, of a dead letter and of what comes back later.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        cause: Option<Cause>,
+        cause: Option<FailureCause>,
         /// When the copy of a message that comes back later is due, in milliseconds since 1970.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         due: Option<i64>,
@@ -130,7 +132,7 @@ pub(crate) enum Entry<I> {
 /// A delivery of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Seen<I> {
+pub(crate) struct Sighting<I> {
     /// Its sequence number.
     pub(crate) message: i64,
     /// Number of the original that it is a copy of.
@@ -196,7 +198,7 @@ pub(crate) enum WriteEnd {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after_ms: Option<u64>,
         /// What failed.
-        cause: Cause,
+        cause: FailureCause,
     },
     /// The replica was not sure to be the writer any more, so nothing was sent.
     NotBegun,
@@ -205,7 +207,7 @@ pub(crate) enum WriteEnd {
 /// Why something failed, in words that are ours or Graph's, never a contact's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Cause {
+pub(crate) struct FailureCause {
     /// The dead-letter reason that it is, or would be.
     pub(crate) reason: String,
     /// Graph's code.
@@ -216,7 +218,7 @@ pub(crate) struct Cause {
     pub(crate) property: Option<String>,
 }
 
-impl From<&DeadLetter> for Cause {
+impl From<&DeadLetter> for FailureCause {
     /// Without the description, which names ids.
     fn from(letter: &DeadLetter) -> Self {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
@@ -252,7 +254,7 @@ impl WriteEnd {
                 Self::Failed {
                     class: class.to_owned(),
                     retry_after_ms: wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-                    cause: Cause::from(&failure.dead_letter),
+                    cause: FailureCause::from(&failure.dead_letter),
                 }
             }
         }
@@ -275,7 +277,7 @@ impl<I> Entry<I> {
             message,
             outcome: outcome.map_or("unsettled", Outcome::as_str).to_owned(),
             needless,
-            cause: outcome.and_then(Outcome::letter).map(Cause::from),
+            cause: outcome.and_then(Outcome::letter).map(FailureCause::from),
             due,
         }
     }
@@ -286,7 +288,7 @@ impl<I> Entry<I> {
         match self {
             Self::Began { run, version, queue, target } => Entry::Began { run, version, queue, target },
             Self::Ended => Entry::Ended,
-            Self::Seen(Seen {
+            Self::Seen(Sighting {
                 message,
                 copy_of,
                 attempt,
@@ -298,7 +300,7 @@ impl<I> Entry<I> {
                 job,
             }) => {
                 let (contacts, users, job) = (all(contacts), all(users), job.map(&id));
-                Entry::Seen(Seen {
+                Entry::Seen(Sighting {
                     message,
                     copy_of,
                     attempt,
@@ -311,8 +313,8 @@ impl<I> Entry<I> {
                 })
             }
             Self::Found { message, users } => Entry::Found { message, users: all(users) },
-            Self::Write { write, user, messages, properties } => {
-                Entry::Write { write, user: id(user), messages, properties }
+            Self::Write { write, user, contacts, messages, properties } => {
+                Entry::Write { write, user: id(user), contacts: all(contacts), messages, properties }
             }
             Self::Wrote { write, end, calls } => Entry::Wrote { write, end, calls },
             Self::Looked { user, undone, failed, calls } => {

@@ -13,14 +13,12 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    key::{self, Key},
+    key,
+    names::{ENTRIES, OLD},
     reading,
 };
 use crate::private_file;
 
-/// How names of files with entries end.
-pub(super) const ENTRIES: &str = ".jsonl";
-const OLD: &str = ".old.jsonl";
 const LOCK: &str = ".lock";
 /// Replicas of one host in one directory.
 const SLOTS: u32 = 64;
@@ -170,27 +168,4 @@ fn remove_if_older(path: &Path, keep: Duration, now: Timestamp) {
         // What cannot be removed now is tried again later.
         fs::remove_file(path).ok();
     }
-}
-
-/// Whether a directory has a journal, or could have one: the key is its sign.
-pub(super) fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for file in fs::read_dir(directory)? {
-        let path = file?.path();
-        if path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(ENTRIES)) {
-            paths.push(path);
-        }
-    }
-    // The old file of a slot comes before its current one.
-    paths.sort_by_key(|path| {
-        let name = path.to_string_lossy().into_owned();
-        let slot = slot_of(&name).to_owned();
-        (slot, !name.ends_with(OLD))
-    });
-    Ok(paths)
-}
-
-/// The slot that a file is of.
-pub(super) fn slot_of(name: &str) -> &str {
-    name.strip_suffix(OLD).or_else(|| name.strip_suffix(ENTRIES)).unwrap_or(name)
 }

@@ -45,9 +45,9 @@ pub(crate) struct Tag([u8; 16]);
 
 /// Makes tags of ids.
 #[derive(Clone, Debug)]
-pub(crate) struct Key(hmac::Key);
+pub(crate) struct TagKey(hmac::Key);
 
-impl Key {
+impl TagKey {
     /// A key of these bytes.
     #[must_use]
     pub(crate) fn of(bytes: &[u8; LENGTH]) -> Self {

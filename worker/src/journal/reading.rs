@@ -11,8 +11,8 @@ use jiff::Timestamp;
 
 use super::{
     entry::Entry,
-    files::{self, slot_of},
     key::Tag,
+    names::{self, slot_of},
 };
 
 /// Longest line that is read. The longest of ours names a thousand contacts.
@@ -40,6 +40,20 @@ pub(crate) struct Reading {
     pub(crate) span: Option<(Timestamp, Timestamp)>,
 }
 
+impl Reading {
+    /// This and what was read elsewhere.
+    #[must_use]
+    pub(crate) fn and(self, other: Self) -> Self {
+        let both = self.span.zip(other.span);
+        Self {
+            files: self.files + other.files,
+            entries: self.entries + other.entries,
+            unreadable: self.unreadable + other.unreadable,
+            span: both.map(|(one, two)| (one.0.min(two.0), one.1.max(two.1))).or(self.span).or(other.span),
+        }
+    }
+}
+
 /// An entry as a line.
 type Line = (i64, Entry<Tag>);
 
@@ -61,7 +75,7 @@ pub(crate) fn read(
 ) -> io::Result<Reading> {
     let mut reading = Reading::default();
     let mut place = Place { replica: String::new(), run: String::new() };
-    for path in files::entries(directory)? {
+    for path in names::entries(directory)? {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let replica = slot_of(&name);
         if place.replica != replica {

@@ -22,7 +22,7 @@ use shared::reason::chain;
 use super::{
     entry::{Entry, Id},
     files::{Bounds, Error, Log},
-    key::Key,
+    key::TagKey,
     reading::line,
 };
 
@@ -41,7 +41,7 @@ const LAST: Duration = Duration::from_secs(5);
 
 /// Where and how a journal is kept.
 #[derive(Clone, Debug)]
-pub(crate) struct Options {
+pub(crate) struct JournalOptions {
     /// The directory; it has to be there.
     pub(crate) directory: PathBuf,
     /// What this machine or pod is called.
@@ -82,7 +82,10 @@ struct Waiting {
 
 impl Journal {
     /// Begins to keep one. `speak` is done first on the thread that writes, so that its log says what it is about.
-    pub(crate) fn start(options: Options, speak: impl FnOnce() + Send + 'static) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        options: JournalOptions,
+        speak: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<Self> {
         let store = Arc::<Store>::default();
         let (done, ended) = mpsc::channel();
         let mut scribe = Scribe { options, store: Arc::clone(&store), run: new_run(), log: None };
@@ -172,10 +175,10 @@ impl Store {
 
 /// The thread that writes.
 struct Scribe {
-    options: Options,
+    options: JournalOptions,
     store: Arc<Store>,
     run: String,
-    log: Option<(Log, Key)>,
+    log: Option<(Log, TagKey)>,
 }
 
 fn new_run() -> String {
@@ -217,11 +220,11 @@ impl Scribe {
     /// comes has another key.
     fn open(&mut self) -> Result<(), Error> {
         let directory = &self.options.directory;
-        if self.log.is_some() && Key::is_there(directory) {
+        if self.log.is_some() && TagKey::is_there(directory) {
             return Ok(());
         }
         self.log = None;
-        let key = Key::read_or_make(directory)?;
+        let key = TagKey::read_or_make(directory)?;
         let mut log = Log::open(directory, &self.options.host, self.options.bounds, clock::now())?;
         let mut lines = Vec::new();
         self.begin(&key, &mut lines);
@@ -230,7 +233,7 @@ impl Scribe {
         Ok(())
     }
 
-    fn begin(&self, key: &Key, lines: &mut Vec<u8>) {
+    fn begin(&self, key: &TagKey, lines: &mut Vec<u8>) {
         let began = Entry::Began {
             run: self.run.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -257,7 +260,7 @@ impl Scribe {
     }
 
     /// Writes whole lines, to a new file if the current one has no more room for them.
-    fn append(&self, log: &mut Log, key: &Key, lines: &mut Vec<u8>) -> Result<(), Error> {
+    fn append(&self, log: &mut Log, key: &TagKey, lines: &mut Vec<u8>) -> Result<(), Error> {
         let now = clock::now();
         if log.is_full(lines.len(), now) {
             log.rotate(now)?;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{
     files::{Bounds, Log},
     reading::line,
-    scribe::Options,
+    scribe::JournalOptions,
     *,
 };
 
@@ -25,17 +25,17 @@ fn at(millis: i64) -> Timestamp {
     Timestamp::from_millisecond(1_700_000_000_000 + millis).expect("in range")
 }
 
-fn key() -> Key {
-    Key::of(&[7; 32])
+fn key() -> TagKey {
+    TagKey::of(&[7; 32])
 }
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
-fn options(directory: &Path, optional: bool) -> Options {
+fn options(directory: &Path, optional: bool) -> JournalOptions {
     let queue = "contacts".to_owned();
-    Options {
+    JournalOptions {
         directory: directory.to_owned(),
         host: "pod/0".into(),
         bounds: BOUNDS,
@@ -75,15 +75,16 @@ fn any_id() -> impl Strategy<Value = Id> {
     })
 }
 
-fn any_call() -> impl Strategy<Value = Call> {
-    (".*", option::of(".*")).prop_map(|(id, client)| Call::new("PATCH", "429", Some(&id), client.as_deref()))
+fn any_call() -> impl Strategy<Value = GraphCall> {
+    (".*", option::of(".*"))
+        .prop_map(|(id, client)| GraphCall::new("PATCH", "429", Some(&id), client.as_deref()))
 }
 
-fn any_cause() -> impl Strategy<Value = Cause> {
+fn any_cause() -> impl Strategy<Value = FailureCause> {
     (".*", ".*").prop_map(|(code, text)| {
         let mut letter = DeadLetter::new(DeadLetterReason::GraphRefused, &text).about(&text);
         letter.code = Some(code.into());
-        Cause::from(&letter)
+        FailureCause::from(&letter)
     })
 }
 
@@ -98,7 +99,7 @@ fn any_entry() -> impl Strategy<Value = Entry<Id>> {
             target
         }),
         Just(Entry::Ended),
-        seen.prop_map(|(message, count, copy_of, ids, job)| Entry::Seen(Seen {
+        seen.prop_map(|(message, count, copy_of, ids, job)| Entry::Seen(Sighting {
             message,
             copy_of,
             attempt: count,
@@ -111,7 +112,10 @@ fn any_entry() -> impl Strategy<Value = Entry<Id>> {
         })),
         (any::<i64>(), vec(any_id(), 0..3)).prop_map(|(message, users)| Entry::Found { message, users }),
         (any::<u64>(), any_id(), vec(any::<i64>(), 0..4), vec(".*", 0..3)).prop_map(
-            |(write, user, messages, properties)| Entry::Write { write, user, messages, properties }
+            |(write, user, messages, properties)| {
+                let contacts = vec![user];
+                Entry::Write { write, user, contacts, messages, properties }
+            }
         ),
         (any::<u64>(), any_cause(), option::of(any::<u64>()), vec(any_call(), 0..3)).prop_map(
             |(write, cause, retry_after_ms, calls)| Entry::Wrote {
@@ -135,7 +139,7 @@ proptest! {
     fn an_entry_comes_back_from_its_line_and_names_nobody(entry in any_entry(), millis in 0..10_000_000_i64) {
         let (folder, tagged) = (folder(), entry.clone().map(|id| key().tag(id)));
         let text = text(&tagged, millis);
-        prop_assert_eq!(text.iter().filter(|byte| **byte == b'\n').count(), 1);
+        prop_assert_eq!(text.iter().position(|byte| *byte == b'\n'), Some(text.len() - 1));
         entry.map(|id| {
             let (Id::Contact(id) | Id::User(id) | Id::Job(id)) = id;
             for form in [id.to_string(), id.simple().to_string()] {
@@ -163,7 +167,7 @@ proptest! {
         let mut log = Log::open(folder.path(), "h", BOUNDS, at(0)).expect("opened again");
         log.append(&text(&entry(99), 1)).expect("written");
         let mut expected = whole.clone();
-        expected.extend(at_end.then_some(whole.len() as i64));
+        expected.extend(at_end.then_some(i64::try_from(whole.len()).expect("few")));
         expected.push(99);
         prop_assert_eq!(messages(folder.path()), expected);
     }
@@ -221,7 +225,7 @@ fn replicas_in_one_directory_have_files_of_their_own_and_one_key() {
         journal.tell(Entry::Found { message: number, users: vec![Id::from(UserId(Uuid::from_u128(9)))] });
         journal.close();
     }
-    let key = Key::read(folder.path()).expect("a key");
+    let key = TagKey::read(folder.path()).expect("a key");
     let (entries, reading) = found(folder.path());
     assert_eq!((reading.files, reading.unreadable), (2, 0));
     let users: Vec<_> = entries
@@ -240,7 +244,7 @@ fn without_its_key_a_journal_names_nobody_and_goes_on_with_another() {
         let journal = Journal::start(options(folder.path(), false), || {}).expect("started");
         journal.tell(Entry::Found { message: 1, users: vec![user] });
         journal.close();
-        Key::read(folder.path()).expect("a key").tag(user)
+        TagKey::read(folder.path()).expect("a key").tag(user)
     };
     let first = told();
     fs::remove_file(folder.path().join("journal.key")).expect("removed");

@@ -2,5 +2,6 @@
 
 pub mod backlog;
 pub mod dead_letters;
+pub(crate) mod explain;
 pub(crate) mod replay;
 pub(crate) mod status;

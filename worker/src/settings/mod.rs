@@ -32,7 +32,7 @@ pub use self::{
     entry::{Entries, SettingOrigin, SourcedValue},
     load::{PlannerError, SettingsFile, examine, load_planner, parse},
     mapping::LinkUnseen,
-    observing::{Http, Journal, LogFormat, Otlp, Telemetry},
+    observing::{Http, JournalPolicy, LogFormat, Otlp, Telemetry},
     parts::{Parts, Settings},
     problem::{SettingsProblem, SettingsProblems},
     schema::schema,

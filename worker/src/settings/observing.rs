@@ -23,7 +23,7 @@ pub struct Http {
 
 /// What became of each message, kept for `contactsync explain`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Journal {
+pub struct JournalPolicy {
     /// The directory; `None` to keep none.
     pub path: Option<PathBuf>,
     /// Whether nobody has set it: then a directory that is not there is no fault.
@@ -84,9 +84,9 @@ pub(super) fn http(r: &Reader<'_>) -> Option<Http> {
     }
 }
 
-pub(super) fn journal(r: &Reader<'_>) -> Option<Journal> {
+pub(super) fn journal(r: &Reader<'_>) -> Option<JournalPolicy> {
     const PATH: &str = "journal.path";
-    r.section(|r| Journal {
+    r.section(|r| JournalPolicy {
         path: r.optional(PATH).map(PathBuf::from),
         optional: r.is_default(PATH),
         bytes: (r.count("journal.megabytes", 1, 100_000) as u64) << 20,

@@ -16,7 +16,7 @@ use super::{
     entry::Entries,
     identity,
     mapping::{self, LinkUnseen},
-    observing::{self, Http, Journal, Telemetry},
+    observing::{self, Http, JournalPolicy, Telemetry},
     problem::{SettingsProblem, SettingsProblems},
     reader::{Reader, Rules},
     sections::{self, Connection, Graph, Guard, Replicas, ShellPolicy},
@@ -127,7 +127,7 @@ sections! {
     /// Health, metrics and the status page over HTTP.
     http: Http = |given| observing::http(given.r);
     /// What became of each message, kept for whoever asks.
-    journal: Journal = |given| observing::journal(given.r);
+    journal: JournalPolicy = |given| observing::journal(given.r);
     /// Logs, traces and what is exported.
     telemetry: Telemetry = |given| observing::telemetry(given.r, given.around);
 }

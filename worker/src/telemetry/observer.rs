@@ -152,7 +152,7 @@ impl Observer {
         }
         if let Some(journal) = &self.journal {
             self.metrics.journal_lost.add(journal.take_lost());
-            self.health.warn(Warning::Journal, journal.fault().map(journal_fault));
+            self.health.warn(Warning::Journal, journal.fault().map(|why| journal_fault(&why)));
         }
         let switch = |on| if on { 1.0 } else { 0.0 };
         self.metrics.broker_up.set(switch(self.health.link_is_up()));
@@ -297,7 +297,7 @@ impl Observer {
     }
 }
 
-fn journal_fault(why: String) -> HealthFault {
+fn journal_fault(why: &str) -> HealthFault {
     HealthFault {
         text: format!("the journal is not written: {why}"),
         remedy: "see to the directory of journal.path: that it is there, has room and may be written; nothing but \

@@ -4,12 +4,15 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 use servicebus::{Message, clock};
-use shared::{ids::SequenceNumber, plan::Planner, reason::DeadLetterReason};
+use shared::{ids::SequenceNumber, plan::Planner};
 
 use crate::{
     commands::{json_text, print, queues::dead_letter_at},
     envelope::{CONTACT, JOB, USER},
-    operate::dead_letters::{Letter, shown},
+    operate::{
+        dead_letters::{Letter, shown},
+        explain::telling::runbook,
+    },
     preview::{
         Preview, Subjects,
         render::{Details, Values, line},
@@ -70,12 +73,6 @@ fn envelope(message: &Message, planner: &Planner) -> Vec<(&'static str, &'static
         ("sessionId", "session-id", json!(message.session_id)),
         ("bytes", "bytes", json!(bytes)),
     ]
-}
-
-/// Where the runbook tells what to do.
-fn runbook(reason: &str) -> Option<String> {
-    let known = DeadLetterReason::ALL.iter().any(|known| known.as_str() == reason);
-    known.then(|| format!("deploy/runbook.md#{}", reason.to_ascii_lowercase()))
 }
 
 /// What would be made of it now.

@@ -95,7 +95,7 @@ impl Work {
 /// The journal of a target, if one is to be kept. Where it cannot be, nothing else suffers from it.
 fn journal(settings: &Settings) -> Option<Journal> {
     let kept = &settings.journal;
-    let options = journal::Options {
+    let options = journal::JournalOptions {
         directory: kept.path.clone()?,
         host: wiring::hostname(),
         bounds: Bounds { bytes: kept.bytes, keep: kept.keep },

@@ -226,7 +226,7 @@ impl GraphClient {
         let request_id = sent.as_ref().ok().and_then(|response| text(response.headers(), "request-id"));
         journal::note(|| {
             let client_id = client_id.as_ref().and_then(|id| id.to_str().ok());
-            journal::Call::new(method.as_str(), call.answer.as_str(), request_id, client_id)
+            journal::GraphCall::new(method.as_str(), call.answer.as_str(), request_id, client_id)
         });
         if let Some(started) = started {
             trace::call(method.as_str(), started, || described(call, self.host(), request_id));

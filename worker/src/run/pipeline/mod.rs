@@ -4,11 +4,12 @@
 //! around it: one task tells the engine what happened and carries out what it asks for; what takes time
 //! (writes, settlements, renewals, probes) runs beside it and reports back.
 
+mod calls;
 mod searches;
 mod told;
 mod writer;
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use servicebus::{Delivery, Queue, clock, times::ClockReading};
@@ -17,9 +18,8 @@ use shared::{
     engine::{Arrival, Effect, Engine, Intake, LookResult, WriteResult, renewal::Renewal},
     gate::State,
     ids::{LockToken, UserId},
-    lanes::{Failure, Success},
+    lanes::Failure,
     monotonic_time::MonotonicTime,
-    patch::UserWrite,
     reason::chain,
     step::Step,
 };
@@ -41,7 +41,7 @@ use super::{
 };
 use crate::{
     graph::{self, Directory, GracePeriods, LinkAnswers, Unanswered},
-    journal::{self, Call, Entry, WriteEnd},
+    journal::{Entry, GraphCall, WriteEnd},
     preview::{
         Subjects,
         judge::{BodyReader, Contents, Judged, changes, internal, judge, read},
@@ -51,7 +51,6 @@ use crate::{
         health::{BEAT, Phase},
         labels::{PauseCause, ReplicaRole},
         observer::Written,
-        trace::{Tracer, WriteTrace},
     },
 };
 
@@ -66,7 +65,7 @@ enum WriteEnded {
 
 struct WriteAnswer {
     /// Its number and its calls, if a journal is kept.
-    told: Option<(u64, Vec<Call>)>,
+    told: Option<(u64, Vec<GraphCall>)>,
     written: Written,
     result: WriteResult,
     /// What is at fault, if the installation is.
@@ -275,102 +274,6 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         }
     }
 
-    /// lane → apply: one write, beside everything else.
-    fn apply(&mut self, write: UserWrite, changes: usize) {
-        let (directory, patience) = (Arc::clone(&self.directory), self.policy.patience);
-        let trace = self.trace_write(write.user);
-        let number = self.tell_write(&write);
-        self.writes.push(Box::pin(async move {
-            let (user, begun) = (write.user, Instant::now());
-            let apply = AssertUnwindSafe(directory.apply(&write)).catch_unwind();
-            let (applied, calls) = match (trace, number) {
-                (Some(trace), Some(_)) => {
-                    journal::gathering(trace.around(user, changes, apply, failure_of)).await
-                }
-                (None, Some(_)) => journal::gathering(apply).await,
-                (Some(trace), None) => (trace.around(user, changes, apply, failure_of).await, Vec::new()),
-                (None, None) => (apply.await, Vec::new()),
-            };
-            let told = number.map(|number| (number, calls));
-            let mut cause = PauseCause::Other;
-            if matches!(applied, Ok(Err(graph::Error::NotWriter))) {
-                return WriteEnded::NotBegun(user, number);
-            }
-            let result = match applied {
-                Ok(Ok(applied)) => Ok(applied),
-                Ok(Err(error)) => {
-                    tracing::debug!(user.id = %user, error = %chain(&error), "a write failed");
-                    cause = error.pause_cause();
-                    Err(error.failure(patience))
-                }
-                Err(_) => Err(panicked(patience)),
-            };
-            let accepted = result.as_ref().is_ok_and(|applied| applied.written);
-            let written = Written { changes, accepted, took: begun.elapsed() };
-            WriteEnded::Answered(user, WriteAnswer { told, written, result, cause })
-        }));
-    }
-
-    /// Tells the journal of a write that begins; returns its number there.
-    fn tell_write(&mut self, write: &UserWrite) -> Option<u64> {
-        let number = self.observer.next_write()?;
-        let under_way: Vec<_> = self.engine.under_way(write.user).collect();
-        let sequence = |lock| Some(self.engine.message_mut(lock)?.message.sequence);
-        let mut messages: Vec<_> = under_way.into_iter().filter_map(sequence).collect();
-        // A message about several contacts can mean one user twice.
-        messages.sort_unstable();
-        messages.dedup();
-        self.observer.note(|| told::write(number, write, &messages));
-        Some(number)
-    }
-
-    /// The span of a write, if one of its messages is traced.
-    fn trace_write(&mut self, user: UserId) -> Option<WriteTrace> {
-        self.observer.tracer.as_ref()?;
-        let under_way: Vec<_> = self.engine.under_way(user).collect();
-        let take = |lock| Some((lock, self.engine.message_mut(lock)?.trace.take()?));
-        let (locks, mut traces): (Vec<_>, Vec<_>) = under_way.into_iter().filter_map(take).unzip();
-        let write = Tracer::write(&mut traces);
-        for (lock, trace) in locks.into_iter().zip(traces) {
-            if let Some(message) = self.engine.message_mut(lock) {
-                message.trace = Some(trace);
-            }
-        }
-        write
-    }
-
-    /// A second look at a user, for a write that another replica may have undone.
-    fn look(&mut self, write: UserWrite) {
-        let (directory, patience) = (Arc::clone(&self.directory), self.policy.patience);
-        let observer = Arc::clone(&self.observer);
-        self.looks.spawn(async move {
-            let user = write.user;
-            let verify = AssertUnwindSafe(directory.verify(&write)).catch_unwind();
-            let (looked, calls) = journal::gathering(verify).await;
-            let result = match looked {
-                Ok(looked) => looked.map_err(|error| {
-                    tracing::debug!(user.id = %user, error = %chain(&error), "a second look failed");
-                    error.failure(patience)
-                }),
-                Err(_) => Err(panicked(patience)),
-            };
-            observer.note(|| told::looked(user, &result, calls));
-            (user, result)
-        });
-    }
-
-    fn look_ended(&mut self, ended: Result<(UserId, LookResult), JoinError>) {
-        // As with writes, there is always an answer.
-        let Ok((user, result)) = ended else { return };
-        if let Ok(undone) = &result
-            && !undone.is_empty()
-        {
-            tracing::info!(user.id = %user, "another replica had undone a newer value; it is written again");
-        }
-        let now = self.now().moment;
-        self.engine.verified(user, result, now, jitter());
-    }
-
     /// apply → outcome.
     fn write_ended(&mut self, ended: WriteEnded, now: Now) {
         let (user, WriteAnswer { told, written, result, cause }) = match ended {
@@ -488,15 +391,6 @@ fn meant(intake: &Intake) -> impl Iterator<Item = UserId> {
         Intake::Settle(_) | Intake::LookUp(_) => &[],
     };
     planned.iter().map(|write| write.user)
-}
-
-/// Why a write failed, for its span.
-fn failure_of(applied: &std::thread::Result<Result<Success, graph::Error>>) -> Option<String> {
-    match applied {
-        Ok(Ok(_)) => None,
-        Ok(Err(error)) => Some(chain(error)),
-        Err(_) => Some("a panic".to_owned()),
-    }
 }
 
 /// Evenly from 0 to 1.

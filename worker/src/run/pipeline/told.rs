@@ -10,7 +10,7 @@ use shared::{
 
 use crate::{
     envelope::DeliveryHistory,
-    journal::{Call, Cause, Entry, Id, Seen, names},
+    journal::{Entry, FailureCause, GraphCall, Id, Sighting, names},
     preview::Subjects,
 };
 
@@ -21,7 +21,7 @@ pub(super) fn seen(
     enqueued: Timestamp,
     subjects: &Subjects,
 ) -> Entry<Id> {
-    Entry::Seen(Seen {
+    Entry::Seen(Sighting {
         message: message.sequence.0,
         copy_of: (past.arrival != message.sequence).then_some(past.arrival.0),
         attempt: past.attempt,
@@ -40,21 +40,22 @@ pub(super) fn found(message: SequenceNumber, users: &[UserId]) -> Entry<Id> {
 }
 
 /// A write is begun.
-pub(super) fn write(number: u64, write: &UserWrite, messages: &[SequenceNumber]) -> Entry<Id> {
+pub(super) fn write_begun(number: u64, write: &UserWrite, messages: &[SequenceNumber]) -> Entry<Id> {
     Entry::Write {
         write: number,
         user: write.user.into(),
+        contacts: write.contacts.iter().copied().map(Id::from).collect(),
         messages: messages.iter().map(|message| message.0).collect(),
         properties: names(write.entries.iter().map(|entry| &entry.property)),
     }
 }
 
 /// A second look ended.
-pub(super) fn looked(user: UserId, result: &LookResult, calls: Vec<Call>) -> Entry<Id> {
+pub(super) fn looked(user: UserId, result: &LookResult, calls: Vec<GraphCall>) -> Entry<Id> {
     Entry::Looked {
         user: user.into(),
         undone: result.as_ref().map(names).unwrap_or_default(),
-        failed: result.as_ref().err().map(|failure| Cause::from(&failure.dead_letter)),
+        failed: result.as_ref().err().map(|failure| FailureCause::from(&failure.dead_letter)),
         calls,
     }
 }
