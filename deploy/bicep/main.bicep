@@ -339,6 +339,10 @@ resource worker 'Microsoft.App/containerApps@2025-01-01' = {
               volumeName: 'secrets'
               mountPath: '/run/secrets'
             }
+            {
+              volumeName: 'journal'
+              mountPath: '/var/lib/contactsync'
+            }
           ]
           probes: [
             {
@@ -363,6 +367,11 @@ resource worker 'Microsoft.App/containerApps@2025-01-01' = {
         }
       ]
       volumes: [
+        {
+          // What became of each message, for contactsync explain. It goes with the replica.
+          name: 'journal'
+          storageType: 'EmptyDir'
+        }
         {
           name: 'secrets'
           storageType: 'Secret'

@@ -80,7 +80,7 @@ INSTALLATIONS = {
         {
             "serviceBus": LEASE,
             "identity": IDENTITY,
-            "podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None},
+            "podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None, "fsGroupChangePolicy": None},
             "settings": '[connection]\nca_file = "/etc/ca/ca.pem"\n[telemetry]\notlp_endpoint = "http://collector:4317"\n',
             "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.contoso.local:3128"}],
             "extraVolumes": [{"name": "ca", "configMap": {"name": "contoso-ca"}}],

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::{
-    ids::{ContactId, OrganizationId},
+    ids::{ContactId, JobId, OrganizationId},
     version::Version,
 };
 
@@ -137,8 +137,8 @@ pub struct ChangeOrigin {
     pub initiating_user: Option<uuid::Uuid>,
     /// Correlation id of the top-level request.
     pub correlation: Option<uuid::Uuid>,
-    /// Id of the system job that posted the message; repeated when the job is retried.
-    pub operation: Option<uuid::Uuid>,
+    /// The system job that posted the message.
+    pub job: Option<JobId>,
     /// Nesting depth of the request, 1 for a direct one.
     pub depth: Option<i32>,
     /// When Dataverse recorded the event, in UTC.

@@ -41,6 +41,12 @@ uuid_id! {
 }
 
 uuid_id! {
+    /// Id of the system job of Dataverse that posted a message: `OperationId` of its context. It stays the same when the
+    /// job is tried again.
+    JobId
+}
+
+uuid_id! {
     /// Lock token of a peek-locked message, in canonical (RFC 4122) order.
     LockToken
 }

@@ -16,6 +16,8 @@ mod deploy;
 
 mod demo;
 
+mod explain;
+
 mod hostile;
 
 mod identity;

@@ -1,17 +1,24 @@
 //! Real processes under everything at once: replicas killed, connections dropped, Graph failing at random,
 //! locks lapsing, tokens refused. At the end nothing may be lost.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use anyhow::ensure;
 use emulator::{
     faults::{Action, Point, Rule},
     graph::{Fault, RetryAfter},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
 use crate::{
     audit::{Findings, audit},
+    explained::{self, Comparison},
     scenario::{Mix, Scenario},
     world::{LEASED, Options, QUEUE, Worker, World},
 };
@@ -36,6 +43,8 @@ pub struct Measure {
 pub struct Outcome {
     /// What the audit found.
     pub findings: Findings,
+    /// How what `explain` tells agrees with what the services have seen.
+    pub explained: Comparison,
     /// Processes killed.
     pub kills: usize,
     /// Other faults set off.
@@ -66,6 +75,8 @@ log_level = "warn"
 const LOCK: Duration = Duration::from_secs(5);
 /// Time between two faults.
 const TICK: Duration = Duration::from_millis(250);
+/// Users, and contacts, about whom `explain` is asked at the end.
+const ASKED: usize = 20;
 /// How long the login host refuses everybody at most.
 const REFUSAL: Duration = Duration::from_secs(10);
 
@@ -90,7 +101,7 @@ pub async fn chaos(measure: Measure) -> anyhow::Result<Outcome> {
 
     let mut storm = Storm {
         rng: StdRng::seed_from_u64(measure.seed),
-        settings: world.layered(&[SETTINGS, LEASED])?,
+        settings: world.layered(&[SETTINGS, LEASED, &explained::kept(&world)?.0])?,
         world: &world,
         replicas: Vec::new(),
         kills: 0,
@@ -112,10 +123,36 @@ pub async fn chaos(measure: Measure) -> anyhow::Result<Outcome> {
     world.bus.faults().clear();
     world.drained(crate::PATIENCE).await?;
     let took = started.elapsed();
+    let settings = storm.settings;
     for replica in storm.replicas {
         replica.stop().await?;
     }
-    Ok(Outcome { findings: audit(&world, &scenario)?, kills, faults, took })
+    let findings = audit(&world, &scenario)?;
+    let explained = ask(&world, &settings, &scenario).await?;
+    Ok(Outcome { findings, explained, kills, faults, took })
+}
+
+/// Asks what happened to some of the users and contacts. What a killed replica told last is lost, so calls may be untold;
+/// none may be told otherwise than it was.
+async fn ask(world: &World, settings: &Path, scenario: &Scenario) -> anyhow::Result<Comparison> {
+    let users: Vec<_> = scenario.after.keys().copied().take(ASKED).collect();
+    let contacts = scenario.postings.iter().filter_map(|posting| contact_of(&posting.body));
+    let contacts: BTreeSet<_> = contacts.collect();
+    let contacts: Vec<_> = contacts.into_iter().take(ASKED).collect();
+    if !explained::is_remembered(world) {
+        // A long run is more than the local services remember of themselves.
+        return Ok(Comparison::default());
+    }
+    let comparison = Comparison::of(world, settings, &users, &contacts).await?;
+    ensure!(comparison.wrong.is_empty(), "explain tells what was not: {:#?}", comparison.wrong);
+    let (told, untold) = (comparison.told, comparison.untold.len());
+    ensure!(told > untold, "explain tells {told} and leaves out {untold}: {:#?}", comparison.untold);
+    Ok(comparison)
+}
+
+fn contact_of(body: &[u8]) -> Option<Uuid> {
+    let message = shared::decode::decode(body, None).ok()?;
+    message.changes().first().map(|change| change.contact.0)
 }
 
 struct Storm<'w> {

@@ -32,6 +32,7 @@ pub mod audit;
 
 pub mod binary;
 pub mod client;
+pub mod explained;
 pub mod mutate;
 pub mod quick;
 pub mod source_tree;

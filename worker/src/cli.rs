@@ -59,6 +59,8 @@ pub enum Command {
     Replay(commands::replay::Args),
     /// Show queue counts, dead letters by reason and the state of a worker.
     Status(commands::status::Args),
+    /// Tell what happened to a contact, a user or the messages of a system job, and how it stands now.
+    Explain(commands::explain::Args),
     /// Show what would be written to Graph for a captured message body, and why.
     Plan(commands::plan::Args),
     /// Test the mapping: captured bodies against the writes that are expected of them.
@@ -103,6 +105,7 @@ pub fn main() -> ExitCode {
         Command::DeadLetters(command) => commands::dead_letters::run(global, command),
         Command::Replay(args) => commands::replay::run(global, args),
         Command::Status(args) => commands::status::run(global, args),
+        Command::Explain(args) => commands::explain::run(global, args),
         Command::Plan(args) => commands::plan::run(global, args),
         Command::Map(command) => commands::map::run(global, command),
         Command::Apply(args) => commands::apply::run(global, args),

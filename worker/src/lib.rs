@@ -16,6 +16,7 @@ mod preview;
 
 mod graph;
 pub mod identity;
+mod journal;
 pub mod settings;
 mod status_page;
 pub mod telemetry;

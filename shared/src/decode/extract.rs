@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     change::{Change, ChangeOrigin, Columns, Operation},
-    ids::{ContactId, OrganizationId},
+    ids::{ContactId, JobId, OrganizationId},
     version::{Realm, RowVersion, Version},
 };
 
@@ -53,7 +53,7 @@ fn origin(context: &Context<'_>, name: &str) -> ChangeOrigin {
         marked: false,
         initiating_user: known(&context.initiating_user_id),
         correlation: known(&context.correlation_id),
-        operation: known(&context.operation_id),
+        job: known(&context.operation_id).map(JobId),
         depth: context.depth.get().copied(),
         created: context.operation_created_on.get().and_then(|date| date.as_lost_utc()),
     }

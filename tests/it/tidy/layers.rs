@@ -36,6 +36,7 @@ const WORKER: Table = Table {
         &["envelope"],
         &["graph", "status_page"],
         &["telemetry"],
+        &["journal"],
         &["settings"],
         &["identity"],
         &["duration", "http_client", "private_file", "text_file"],

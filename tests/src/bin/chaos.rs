@@ -29,7 +29,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     writeln!(
         out,
         "{} messages, {} users, {} replicas; {} kills and {} other faults in {} s; drained after {:.1} s.\n\
-         {} completed, dead letters: {:?}.",
+         {} completed, dead letters: {:?}. Explained as it was: {}, left out: {}.",
         measure.messages,
         measure.users,
         measure.replicas,
@@ -39,6 +39,8 @@ async fn main() -> anyhow::Result<ExitCode> {
         outcome.took.as_secs_f64(),
         outcome.findings.completed,
         outcome.findings.dead_letters,
+        outcome.explained.told,
+        outcome.explained.untold.len(),
     )?;
     for fault in &outcome.findings.faults {
         writeln!(out, "WRONG: {fault}")?;

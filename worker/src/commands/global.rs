@@ -71,6 +71,12 @@ impl Global {
         })
     }
 
+    /// Which target is meant, if that was said.
+    #[must_use]
+    pub fn target(&self) -> Option<&str> {
+        self.target.as_deref()
+    }
+
     /// Where the settings file is.
     #[must_use]
     pub fn file(&self) -> SettingsFile {

@@ -141,7 +141,8 @@ async fn clear(directory: &GraphClient, look: &Look, args: &Clear) -> anyhow::Re
 }
 
 /// A mark that was read.
-struct Look {
+#[derive(Debug)]
+pub(super) struct Look {
     user: UserId,
     guard: Property,
     mark: Mark,
@@ -150,7 +151,7 @@ struct Look {
 }
 
 impl Look {
-    fn at(user: UserId, guard: Property, mark: Mark, settings: &Settings) -> Self {
+    pub(super) fn at(user: UserId, guard: Property, mark: Mark, settings: &Settings) -> Self {
         let known = Property::names().filter_map(Property::named);
         let mapped = settings.planner.mapping.rows().iter().map(|row| row.property.clone());
         let mut names: BTreeMap<String, String> = BTreeMap::new();
@@ -196,7 +197,7 @@ impl Look {
         format!("{name}: {}", version(of))
     }
 
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         let mut text = self.head();
         for (hash, version) in self.mark.versions() {
             line(&mut text, "version", &self.row(hash, version));
@@ -224,8 +225,12 @@ impl Look {
     }
 
     fn json(&self) -> String {
+        json_text(&self.document())
+    }
+
+    pub(super) fn document(&self) -> Value {
         let versions: Vec<_> = self.mark.versions().collect();
-        json_text(&self.told(&versions))
+        self.told(&versions)
     }
 
     fn cleared_json(&self, gone: &[(&str, Version)], absent: &[&str], written: bool) -> String {

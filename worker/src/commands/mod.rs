@@ -13,6 +13,7 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod dead_letters;
 pub(crate) mod decode;
+pub(crate) mod explain;
 pub(crate) mod guard;
 pub(crate) mod health;
 pub(crate) mod map;

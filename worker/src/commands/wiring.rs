@@ -144,7 +144,7 @@ fn bus_tokens(bus: &Bus, clients: &Clients) -> Arc<dyn TokenSource> {
 }
 
 /// What this machine or pod is called.
-fn hostname() -> String {
+pub(super) fn hostname() -> String {
     #[cfg(unix)]
     let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
     #[cfg(not(unix))]

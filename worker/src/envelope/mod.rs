@@ -52,3 +52,9 @@ pub(crate) const DEAD_LETTER_DESCRIPTION: &str = "DeadLetterErrorDescription";
 pub(crate) const CODE: &str = "contactsync-code";
 /// Property of a dead letter: the property of the user that it is about, if one is to blame.
 pub(crate) const TARGET: &str = "contactsync-target";
+/// Property of a dead letter: the contacts that it is about.
+pub(crate) const CONTACT: &str = "contactsync-contact";
+/// Property of a dead letter: the users whom it means.
+pub(crate) const USER: &str = "contactsync-user";
+/// Property of a dead letter: the system job of Dataverse that posted it.
+pub(crate) const JOB: &str = "contactsync-job";

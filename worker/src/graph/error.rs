@@ -251,6 +251,12 @@ impl Error {
             || self.class() == Class::Permanent
     }
 
+    /// Whether Graph says that there is no such user, who may only be too new.
+    #[must_use]
+    pub(crate) fn is_unknown_user(&self) -> bool {
+        self.handling() == Some(Handling::NotFoundYet)
+    }
+
     /// What to tell of it if it is for good.
     #[must_use]
     pub(crate) fn dead_letter(&self) -> DeadLetter {

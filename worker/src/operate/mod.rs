@@ -4,5 +4,6 @@
 pub mod backlog;
 pub(crate) mod compare;
 pub mod dead_letters;
+pub(crate) mod explain;
 pub(crate) mod replay;
 pub(crate) mod status;

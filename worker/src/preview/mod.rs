@@ -6,6 +6,7 @@
 pub(crate) mod judge;
 pub(crate) mod message_check;
 pub(crate) mod render;
+mod subjects;
 pub(crate) mod waiting;
 
 use jiff::Timestamp;
@@ -19,6 +20,7 @@ use shared::{
 };
 
 use self::judge::{Contents, Judged, internal, read};
+pub(crate) use self::subjects::Subjects;
 use crate::{
     envelope::DeliveryHistory,
     graph::{Difference, GraphClient, find_all},
@@ -124,6 +126,13 @@ impl Preview {
         for one in &mut self.writes {
             one.compared = Some(Compared::with(graph, &one.write).await);
         }
+    }
+
+    /// Whom it is about.
+    pub(crate) fn subjects(&self, planner: &Planner) -> Subjects {
+        let mut subjects = Subjects::reported(&self.report, planner);
+        subjects.found(self.writes.iter().map(|one| one.write.user));
+        subjects
     }
 
     /// The dead letter that it would become, by what is known.

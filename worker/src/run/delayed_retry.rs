@@ -15,7 +15,10 @@ use shared::{
 };
 use tokio::time::sleep;
 
-use crate::envelope::{self, DeliveryHistory};
+use crate::{
+    envelope::{self, DeliveryHistory},
+    preview::Subjects,
+};
 
 /// How long a message that no copy could be made of is kept before it is given back: at once, it would come again
 /// at once.
@@ -30,33 +33,39 @@ pub(super) struct Returns {
     pub(super) target: Option<TargetName>,
 }
 
-/// Sends the copy, and returns how the original ends for that. `None` if its lock may be lost: then it comes again, and
+/// Sends the copy, and returns how the original ends for that, and when the copy comes if it was sent. `None` if its lock may be lost: then it comes again, and
 /// a copy beside it would make two of one.
 pub(super) async fn hand_back<Q: Queue + ?Sized>(
     queue: &Q,
     lock: LockToken,
-    message: &Message,
+    (message, subjects): (&Message, &Subjects),
     cause: DeadLetter,
     returns: &Returns,
-) -> Option<Outcome> {
-    if !is_held(queue, lock, message).await {
+) -> Option<(Outcome, Option<Timestamp>)> {
+    if !is_held(queue, lock, message, subjects).await {
         return None;
     }
     Some(match schedule(queue, message, returns).await {
-        Ok(()) => Outcome::Returned(cause),
-        Err(error) => without_copy(message, &error, cause).await,
+        Ok(due) => (Outcome::Returned(cause), Some(due)),
+        Err(error) => (without_copy((message, subjects), &error, cause).await, None),
     })
 }
 
 /// Whether a message is surely held, so that it can be removed once its copy is confirmed.
-async fn is_held<Q: Queue + ?Sized>(queue: &Q, lock: LockToken, message: &Message) -> bool {
+async fn is_held<Q: Queue + ?Sized>(
+    queue: &Q,
+    lock: LockToken,
+    message: &Message,
+    subjects: &Subjects,
+) -> bool {
     let error = match queue.renew(&[lock]).await.pop() {
         Some(Ok(())) => return true,
         Some(Err(error)) => chain(&error),
         None => "no answer".to_owned(),
     };
     tracing::info!(
-        message.sequence = %message.sequence, error,
+        message.sequence = %message.sequence, contact.id = subjects.contact_text(),
+        user.id = subjects.user_text(), job.id = subjects.job_text(), error,
         "the lock could not be renewed before a copy for later; the message will come again",
     );
     false
@@ -65,7 +74,11 @@ async fn is_held<Q: Queue + ?Sized>(queue: &Q, lock: LockToken, message: &Messag
 /// Without a confirmed copy the original must stay. It is given back untouched, because what keeps copies away
 /// (no right to send, a full queue, a broken connection) is not its fault and must not use up its delivery
 /// count. Only a message that the queue refuses for itself is dead-lettered, or it would turn in circles.
-async fn without_copy(message: &Message, error: &Error, letter: DeadLetter) -> Outcome {
+async fn without_copy(
+    (message, subjects): (&Message, &Subjects),
+    error: &Error,
+    letter: DeadLetter,
+) -> Outcome {
     let (sequence, cause) = (message.sequence, chain(error));
     if error.class() == Class::Permanent {
         let reason = DeadLetterReason::CopyRefused;
@@ -74,21 +87,29 @@ async fn without_copy(message: &Message, error: &Error, letter: DeadLetter) -> O
              queue, then replay; why it should come back later: {}",
             letter.description.as_str()
         );
-        tracing::warn!(message.sequence = %sequence, cause, "no copy for later could be sent; the message is dead-lettered");
+        tracing::warn!(
+            message.sequence = %sequence, contact.id = subjects.contact_text(), user.id = subjects.user_text(),
+            job.id = subjects.job_text(), cause, "no copy for later could be sent; the message is dead-lettered",
+        );
         let letter =
             DeadLetter { code: letter.code, target: letter.target, ..DeadLetter::new(reason, &text) };
         return Outcome::DeadLettered(letter);
     }
     tracing::warn!(
-        message.sequence = %sequence, cause,
+        message.sequence = %sequence, contact.id = subjects.contact_text(), user.id = subjects.user_text(),
+        job.id = subjects.job_text(), cause,
         "no copy for later could be sent; the message is given back; the worker needs the right Send on the queue",
     );
     sleep(REST).await;
     Outcome::Released
 }
 
-/// Sends the copy that comes back later; returns when the service has confirmed it.
-async fn schedule<Q: Queue + ?Sized>(queue: &Q, message: &Message, returns: &Returns) -> Result<(), Error> {
+/// Sends the copy that comes back later; returns, when the service has confirmed it, at which time it comes.
+async fn schedule<Q: Queue + ?Sized>(
+    queue: &Q,
+    message: &Message,
+    returns: &Returns,
+) -> Result<Timestamp, Error> {
     let now = clock::now();
     let attempt = DeliveryHistory::of(message).attempt.saturating_add(1);
     let delay = returns.delays.wait(attempt, rand::random());
@@ -96,5 +117,6 @@ async fn schedule<Q: Queue + ?Sized>(queue: &Q, message: &Message, returns: &Ret
         return Err(Error::Protocol { doing: "copying a message", what: "its body cannot be read".into() });
     };
     let at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
-    queue.schedule(envelope::due(copy, at), at).await
+    queue.schedule(envelope::due(copy, at), at).await?;
+    Ok(at)
 }

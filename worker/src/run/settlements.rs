@@ -23,7 +23,9 @@ use tokio::{
 
 use super::delayed_retry::{Returns, hand_back};
 use crate::{
-    envelope::{CODE, DeliveryHistory, FOR_TARGET, TARGET},
+    envelope::{CODE, CONTACT, DeliveryHistory, FOR_TARGET, JOB, TARGET, USER},
+    journal::Entry,
+    preview::Subjects,
     telemetry::{Observer, labels::Ended, observer::SettlementReport, trace::MessageTrace},
 };
 
@@ -33,6 +35,8 @@ pub(super) struct LockedDelivery {
     pub(super) unsettled: Unsettled,
     /// The message.
     pub(super) message: Message,
+    /// Whom it is about.
+    pub(super) subjects: Subjects,
     /// When its original reached the queue.
     pub(super) enqueued: Timestamp,
     /// When it was received.
@@ -84,6 +88,7 @@ struct Begun {
 /// What is told of a settlement when it has ended.
 struct Account {
     message: Message,
+    subjects: Subjects,
     enqueued: Timestamp,
     received: Instant,
     begun: Instant,
@@ -135,10 +140,10 @@ impl<Q: Queue + ?Sized> Settlements<Q> {
 
     /// Settles a message.
     pub(super) fn settle(&mut self, delivery: LockedDelivery, outcome: Outcome, begun: Instant) {
-        let LockedDelivery { unsettled, message, enqueued, received, trace } = delivery;
-        log(&self.observer, &message, &outcome, begun);
+        let LockedDelivery { unsettled, message, subjects, enqueued, received, trace } = delivery;
+        log(&self.observer, &message, &subjects, &outcome, begun);
         let trace = trace.map(|trace| (trace, clock::now()));
-        let account = Account { message, enqueued, received, begun, trace };
+        let account = Account { message, subjects, enqueued, received, begun, trace };
         match plain(&outcome) {
             Some(settlement) => {
                 let lock = unsettled.lock;
@@ -154,7 +159,7 @@ impl<Q: Queue + ?Sized> Settlements<Q> {
         let Begun { settling, outcome, account } = self.begun.remove(&confirmed.lock)?;
         match settling.ended(confirmed) {
             Ok(_) => {
-                account.settled(&self.observer, Some(&outcome), now, wall);
+                account.settled(&self.observer, Some(&outcome), None, now, wall);
                 Some(confirmed.lock)
             }
             Err(unsettled) => {
@@ -169,15 +174,17 @@ impl<Q: Queue + ?Sized> Settlements<Q> {
         let (queue, observer) = (Arc::clone(&self.queue), Arc::clone(&self.observer));
         let (returns, copies) = (self.returns.clone(), self.copies.0.clone());
         self.under_way.spawn(async move {
-            let (lock, message) = (unsettled.lock, &account.message);
+            let (lock, message, subjects) = (unsettled.lock, &account.message, &account.subjects);
             let lineage = DeliveryHistory::of(message).lineage(message);
+            let mut due = None;
             let settling = async {
                 let outcome = match outcome {
                     Outcome::Returned(cause) => {
-                        let handed = hand_back(&*queue, lock, message, cause, &returns).await?;
-                        let sent = matches!(handed, Outcome::Returned(_));
-                        observer.sent(sent);
-                        if sent {
+                        let handed;
+                        (handed, due) =
+                            hand_back(&*queue, lock, (message, subjects), cause, &returns).await?;
+                        observer.sent(due.is_some());
+                        if due.is_some() {
                             // Nobody listens once the pipeline has ended.
                             let _told = copies.send(Copy::Sent(lineage));
                         }
@@ -185,8 +192,10 @@ impl<Q: Queue + ?Sized> Settlements<Q> {
                     }
                     outcome => outcome,
                 };
-                if let Err(error) = unsettled.settle(settlement(&outcome, message, &returns)).await {
-                    report(message, &error);
+                if let Err(error) =
+                    unsettled.settle(settlement(&outcome, (message, subjects), &returns)).await
+                {
+                    report(message, subjects, &error);
                     return None;
                 }
                 if matches!(outcome, Outcome::Returned(_) | Outcome::Copied) {
@@ -196,15 +205,24 @@ impl<Q: Queue + ?Sized> Settlements<Q> {
             };
             // Whatever happens, the pipeline must hear of it, or the lock would be renewed for ever.
             let outcome = AssertUnwindSafe(settling).catch_unwind().await.unwrap_or(None);
-            account.settled(&observer, outcome.as_ref(), Instant::now(), clock::now());
+            account.settled(&observer, outcome.as_ref(), due, Instant::now(), clock::now());
             lock
         });
     }
 }
 
 impl Account {
-    /// Tells how it ended; `None` if the settlement did not reach the queue.
-    fn settled(self, observer: &Observer, outcome: Option<&Outcome>, now: Instant, wall: Timestamp) {
+    /// Tells how it ended; `None` if the settlement did not reach the queue. `due` is when its copy comes, if one was sent.
+    fn settled(
+        self,
+        observer: &Observer,
+        outcome: Option<&Outcome>,
+        due: Option<Timestamp>,
+        now: Instant,
+        wall: Timestamp,
+    ) {
+        let due = due.map(Timestamp::as_millisecond);
+        observer.note(|| Entry::settled(self.message.sequence.0, outcome, due));
         observer.settled(SettlementReport {
             outcome,
             age: Duration::try_from(wall.duration_since(self.enqueued)).unwrap_or_default(),
@@ -213,7 +231,7 @@ impl Account {
         });
         if let Some((trace, asked)) = self.trace {
             let destination = &observer.metrics.constants().destination;
-            trace.settled(&self.message, destination, asked, outcome);
+            trace.settled(&self.message, self.subjects.attributes(), destination, asked, outcome);
         }
     }
 }
@@ -228,20 +246,31 @@ fn plain(outcome: &Outcome) -> Option<Settlement> {
 }
 
 /// What settles a message. One that comes back later is removed, once its copy is confirmed.
-fn settlement(outcome: &Outcome, message: &Message, returns: &Returns) -> Settlement {
+fn settlement(outcome: &Outcome, told: (&Message, &Subjects), returns: &Returns) -> Settlement {
     match outcome {
         Outcome::Applied | Outcome::Stale | Outcome::Unchanged(_) => Settlement::Complete,
         Outcome::Released => Settlement::Release,
-        Outcome::DeadLettered(letter) => Settlement::DeadLetter(dead_lettering(letter, message, returns)),
+        Outcome::DeadLettered(letter) => Settlement::DeadLetter(dead_lettering(letter, told, returns)),
         Outcome::Returned(_) | Outcome::Copied => Settlement::Remove,
     }
 }
 
 /// What stands on a dead letter about its failure is ours: where we have nothing to say, what the sender has put there
 /// is emptied. Service Bus sets properties of a message that is dead-lettered, and takes none away.
-fn dead_lettering(letter: &DeadLetter, message: &Message, returns: &Returns) -> DeadLettering {
+fn dead_lettering(
+    letter: &DeadLetter,
+    (message, subjects): (&Message, &Subjects),
+    returns: &Returns,
+) -> DeadLettering {
     let claimed = |name| message.properties.get(name).is_some();
-    let properties = [(CODE, &letter.code), (TARGET, &letter.target)];
+    let text = |text: Option<String>| text.map(Box::<str>::from);
+    let properties = [
+        (CODE, letter.code.clone()),
+        (TARGET, letter.target.clone()),
+        (CONTACT, text(subjects.contact_text())),
+        (USER, text(subjects.user_text())),
+        (JOB, text(subjects.job_text())),
+    ];
     // Whoever sends it again by hand sends it to all targets, unless it says which one failed.
     let own = returns.target.as_ref().map(|target| (FOR_TARGET, target.as_str().into()));
     DeadLettering {
@@ -249,35 +278,40 @@ fn dead_lettering(letter: &DeadLetter, message: &Message, returns: &Returns) -> 
         description: letter.description.as_str().into(),
         properties: properties
             .into_iter()
-            .filter_map(|(name, ours)| {
-                Some((name, ours.clone().or_else(|| claimed(name).then(Box::default))?))
-            })
+            .filter_map(|(name, ours)| Some((name, ours.or_else(|| claimed(name).then(Box::default))?)))
             .chain(own)
             .collect(),
     }
 }
 
-fn log(observer: &Observer, message: &Message, outcome: &Outcome, now: Instant) {
+fn log(observer: &Observer, message: &Message, subjects: &Subjects, outcome: &Outcome, now: Instant) {
     let (sequence, count) = (message.sequence, message.delivery_count);
     // The sender writes into it what it likes; Dataverse writes the id of the operation.
     let correlation = &*id(message.correlation_id.as_deref().unwrap_or_default());
     let (letter, Ended { outcome, reason, .. }) = (outcome.letter(), Ended::from(outcome));
+    // Formed only for lines that are logged.
+    let ids = || (subjects.contact_text(), subjects.user_text(), subjects.job_text());
     if let Some(letter) = letter {
+        let (contact, user, job) = ids();
         tracing::warn!(
             message.sequence = %sequence, message.correlation_id = correlation, delivery.count = %count,
+            contact.id = contact, user.id = user, job.id = job,
             outcome, reason = letter.reason.as_str(), cause = letter.description.as_str(), "message {outcome}",
         );
     } else if observer.may_log(now) {
+        let (contact, user, job) = ids();
         tracing::info!(
             message.sequence = %sequence, message.correlation_id = correlation, delivery.count = %count,
+            contact.id = contact, user.id = user, job.id = job,
             outcome, reason, "message {outcome}",
         );
     }
 }
 
-fn report(message: &Message, error: &SettleError) {
+fn report(message: &Message, subjects: &Subjects, error: &SettleError) {
     tracing::info!(
-        message.sequence = %message.sequence, error = %chain(error),
+        message.sequence = %message.sequence, contact.id = subjects.contact_text(),
+        user.id = subjects.user_text(), job.id = subjects.job_text(), error = %chain(error),
         "a settlement did not reach the queue; the message will come again",
     );
 }

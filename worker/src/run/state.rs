@@ -5,11 +5,14 @@ use std::{sync::Arc, time::Duration};
 use shared::{engine::Engine, gate::State, lanes::About, monotonic_time::MonotonicTime};
 
 use super::now::Now;
-use crate::telemetry::{
-    Observer,
-    health::{HealthFault, Phase},
-    labels::{PauseCause, Warning},
-    observer::Load,
+use crate::{
+    journal::Entry,
+    telemetry::{
+        Observer,
+        health::{HealthFault, Phase},
+        labels::{PauseCause, Warning},
+        observer::Load,
+    },
 };
 
 /// What was told last.
@@ -48,6 +51,9 @@ impl StateLog {
         let since = *self.held_back_since.get_or_insert(now);
         if state == State::Open {
             self.held_back_since = None;
+        }
+        if !(first && state == State::Open) {
+            self.observer.note(|| Entry::State { state: name_of(state).to_owned() });
         }
         let (paused, waiting, rate) = (now - since, engine.waiting_lanes(), engine.rate());
         let paused_for_ms = millis(paused);
@@ -127,6 +133,18 @@ impl StateLog {
             }),
         );
         self.refused = refused;
+    }
+}
+
+/// The state in one word.
+fn name_of(state: State) -> &'static str {
+    match state {
+        State::Open => "open",
+        State::Throttled(_) => "throttled",
+        State::BreakerOpen => "breaker_open",
+        State::Paused => "paused",
+        State::NotWriter => "standby",
+        State::Trial => "trial",
     }
 }
 

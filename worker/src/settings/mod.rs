@@ -33,7 +33,7 @@ pub use self::{
     entry::{Entries, SettingOrigin, SourcedValue},
     load::{PlannerError, SettingsFile, examine, load_planner, nothing_set, parse},
     mapping::LinkUnseen,
-    observing::{Http, LogFormat, Otlp, Telemetry},
+    observing::{Http, JournalPolicy, LogFormat, Otlp, Telemetry},
     parts::{Parts, Settings},
     problem::{SettingsProblem, SettingsProblems},
     schema::schema,

@@ -1,6 +1,6 @@
-//! The sections `[http]` and `[telemetry]`: what operators see, and how it gets to them.
+//! The sections `[http]`, `[journal]` and `[telemetry]`: what operators see, and how it gets to them.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use percent_encoding::percent_decode_str;
 use reqwest::{
@@ -19,6 +19,19 @@ use super::{
 pub struct Http {
     /// Where to listen; `None` not to.
     pub listen: Option<SocketAddr>,
+}
+
+/// What became of each message, kept for `contactsync explain`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalPolicy {
+    /// The directory; `None` to keep none.
+    pub path: Option<PathBuf>,
+    /// Whether nobody has set it: then a directory that is not there is no fault.
+    pub optional: bool,
+    /// Bytes of the files of one replica.
+    pub bytes: u64,
+    /// How long entries are kept.
+    pub keep: Duration,
 }
 
 /// Logs, traces and what is exported.
@@ -69,6 +82,16 @@ pub(super) fn http(r: &Reader<'_>) -> Option<Http> {
             ),
         },
     }
+}
+
+pub(super) fn journal(r: &Reader<'_>) -> Option<JournalPolicy> {
+    const PATH: &str = "journal.path";
+    r.section(|r| JournalPolicy {
+        path: r.optional(PATH).map(PathBuf::from),
+        optional: r.is_default(PATH),
+        bytes: (r.count("journal.megabytes", 1, 100_000) as u64) << 20,
+        keep: r.duration("journal.keep", Duration::from_hours(1), Duration::from_hours(24 * 366)),
+    })
 }
 
 pub(super) fn telemetry(r: &Reader<'_>, around: &Surroundings) -> Option<Telemetry> {

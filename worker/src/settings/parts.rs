@@ -16,7 +16,7 @@ use super::{
     entry::Entries,
     identity,
     mapping::{self, LinkUnseen},
-    observing::{self, Http, Telemetry},
+    observing::{self, Http, JournalPolicy, Telemetry},
     problem::{SettingsProblem, SettingsProblems},
     reader::{Reader, Rules},
     sections::{self, Connection, Graph, Guard, Replicas, ShellPolicy},
@@ -128,6 +128,8 @@ sections! {
     replicas: Replicas = |given| sections::replicas(given.r);
     /// Health, metrics and the status page over HTTP.
     http: Http = |given| observing::http(given.r);
+    /// What became of each message, kept for whoever asks.
+    journal: JournalPolicy = |given| observing::journal(given.r);
     /// Logs, traces and what is exported.
     telemetry: Telemetry = |given| observing::telemetry(given.r, given.around);
 }

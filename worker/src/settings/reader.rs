@@ -7,7 +7,7 @@ use shared::{lanes::LaneLimits, retry::Ladder};
 use toml::Value;
 
 use super::{
-    entry::{Entries, SourcedValue},
+    entry::{Entries, SettingOrigin, SourcedValue},
     problem::SettingsProblem,
 };
 use crate::duration::{self, exact};
@@ -168,6 +168,11 @@ impl<'a> Reader<'a> {
     /// The file that held the value, if it came from one of its own.
     pub(super) fn file(&self, key: &str) -> Option<&'a Path> {
         self.entries.get(key)?.file.as_deref()
+    }
+
+    /// Whether nobody has set a key.
+    pub(super) fn is_default(&self, key: &str) -> bool {
+        self.entries.get(key).is_none_or(|entry| entry.origin == SettingOrigin::Default)
     }
 
     /// An address, or the usual one if nobody set it. It starts with https, or with http on this machine only:

@@ -195,6 +195,8 @@ catalogue! {
         telemetry_lost: Counter by Signal, "contactsync_telemetry_lost_total", "contactsync.telemetry_lost", "{item}",
             ["signal"],
             "Spans, and exports of metrics, that did not reach the OTLP receiver";
+        journal_lost: Counter, "contactsync_journal_lost_total", "contactsync.journal.lost", "{entry}", [],
+            "Entries of the journal that were not written: its directory failed, or it could not keep up";
     }
     derived {
         #[queue_wide] Gauge, "contactsync_queue_messages", "contactsync.queue.messages", "{message}", ["state"],

@@ -79,6 +79,8 @@ labels! {
         ClockSkew = "clock_skew",
         /// Graph refuses a property for every user who was tried.
         PropertyRefused = "property_refused",
+        /// The journal cannot be written.
+        Journal = "journal",
     }
 }
 
@@ -234,6 +236,12 @@ impl CallOutcome {
             *digit += u8::try_from(status / divisor % 10).unwrap_or(0);
         }
         ANSWERS.iter().position(|known| known.as_bytes() == digits).map_or(Self::OTHER, Self)
+    }
+
+    /// The status, or what kept the answer away.
+    #[must_use]
+    pub(crate) fn as_str(self) -> &'static str {
+        ANSWERS[self.0]
     }
 
     /// The status, if there was an answer.

@@ -14,10 +14,12 @@ use shared::{gate::State, outcome::Outcome};
 use tokio::{sync::watch, time::Instant};
 use tracing::Level;
 
+use crate::journal::{Entry, Id, Journal};
+
 use super::{
     catalogue::Metrics,
     clocks::Clocks,
-    health::{Health, Phase, WriteHold},
+    health::{Health, HealthFault, Phase, WriteHold},
     labels::{Ended, ErrorType, Labels, PauseCause, ReplicaRole, Signal, Warning, Worked},
     metric::Constants,
     trace::{MessageTrace, Tracer},
@@ -80,6 +82,8 @@ pub(crate) struct Observer {
     pub health: Health,
     /// The traces, if they are exported.
     pub tracer: Option<Arc<Tracer>>,
+    /// The journal, if one is kept.
+    pub journal: Option<Journal>,
     /// What is known of the clocks of the services.
     pub times: Arc<Times>,
     clocks: Clocks,
@@ -101,6 +105,7 @@ impl Observer {
             metrics: Metrics::new(constants),
             health: Health::new(link),
             tracer: None,
+            journal: None,
             times: Arc::default(),
             clocks: Clocks::default(),
             writes_per_second,
@@ -115,6 +120,25 @@ impl Observer {
         Self { tracer: Some(Arc::new(tracer)), ..self }
     }
 
+    /// The same with a journal.
+    #[must_use]
+    pub(crate) fn with_journal(self, journal: Journal) -> Self {
+        Self { journal: Some(journal), ..self }
+    }
+
+    /// Tells the journal of something, if one is kept. The entry is formed only then.
+    pub(crate) fn note(&self, entry: impl FnOnce() -> Entry<Id>) {
+        if let Some(journal) = self.journal.as_ref().filter(|journal| journal.is_on()) {
+            journal.tell(entry());
+        }
+    }
+
+    /// The number of a write that begins, if a journal is kept.
+    #[must_use]
+    pub(crate) fn next_write(&self) -> Option<u64> {
+        self.journal.as_ref().filter(|journal| journal.is_on()).map(Journal::next_write)
+    }
+
     /// The same with what the rest of the process learns of clocks.
     #[must_use]
     pub(crate) fn with_times(self, times: Arc<Times>) -> Self {
@@ -125,6 +149,10 @@ impl Observer {
     pub(crate) fn refresh(&self) {
         if let Some(tracer) = &self.tracer {
             self.metrics.telemetry_lost.of(Signal::Traces).add(tracer.take_lost());
+        }
+        if let Some(journal) = &self.journal {
+            self.metrics.journal_lost.add(journal.take_lost());
+            self.health.warn(Warning::Journal, journal.fault().map(|why| journal_fault(&why)));
         }
         let switch = |on| if on { 1.0 } else { 0.0 };
         self.metrics.broker_up.set(switch(self.health.link_is_up()));
@@ -266,6 +294,14 @@ impl Observer {
             self.metrics.graph_throttled.add(now.saturating_duration_since(counted));
         }
         *since = (gate == WriteHold::Throttled).then_some(now);
+    }
+}
+
+fn journal_fault(why: &str) -> HealthFault {
+    HealthFault {
+        text: format!("the journal is not written: {why}"),
+        remedy: "see to the directory of journal.path: that it is there, has room and may be written; nothing but \
+                 contactsync explain suffers from it",
     }
 }
 

@@ -13,7 +13,7 @@ use std::{fmt, sync::Arc};
 
 use jiff::Timestamp;
 use servicebus::{Message, MessagingSystem, clock};
-use shared::{outcome::Outcome, shown};
+use shared::{ids::UserId, outcome::Outcome, shown};
 use tokio::sync::mpsc;
 
 use super::{labels::Ended, values::Counter};
@@ -181,7 +181,16 @@ impl MessageTrace {
     }
 
     /// The message is settled: tells of the settlement, and of the whole.
-    pub fn settled(self, message: &Message, destination: &str, asked: Timestamp, outcome: Option<&Outcome>) {
+    ///
+    /// `ids` are those of contact, user and job, by the names of their attributes.
+    pub fn settled(
+        self,
+        message: &Message,
+        ids: impl IntoIterator<Item = (&'static str, String)>,
+        destination: &str,
+        asked: Timestamp,
+        outcome: Option<&Outcome>,
+    ) {
         let end = clock::now();
         let ended = outcome.map_or(Ended::UNSETTLED, Ended::from);
         let lost = outcome.is_none().then(|| "the settlement did not reach the queue".to_owned());
@@ -196,6 +205,7 @@ impl MessageTrace {
             ("message.sequence", message.sequence.to_string()),
             ("outcome", ended.outcome.to_owned()),
         ];
+        attributes.extend(ids);
         let ids = [
             ("messaging.message.id", &message.message_id),
             ("messaging.message.conversation_id", &message.correlation_id),
@@ -249,6 +259,7 @@ impl WriteTrace {
     /// Makes the write in its span, below which calls find their place by [`call`].
     pub async fn around<T>(
         self,
+        user: UserId,
         changes: usize,
         write: impl Future<Output = T>,
         failure: impl FnOnce(&T) -> Option<String>,
@@ -264,7 +275,7 @@ impl WriteTrace {
             kind: SpanRole::Internal,
             start,
             end: clock::now(),
-            attributes: vec![("changes", changes.to_string())],
+            attributes: vec![("changes", changes.to_string()), ("user.id", user.to_string())],
             links,
             failure: failure(&ended),
         });
@@ -339,7 +350,14 @@ mod tests {
         let mut both = [begin(), begin()];
         let write = Tracer::write(&mut both).expect("traced");
         let [one, two] = both;
-        write.around(2, async { call("PATCH", Timestamp::UNIX_EPOCH, Default::default) }, |()| None).await;
+        write
+            .around(
+                UserId(uuid::Uuid::max()),
+                2,
+                async { call("PATCH", Timestamp::UNIX_EPOCH, Default::default) },
+                |()| None,
+            )
+            .await;
         let (call, apply) = (spans.try_recv().expect("told"), spans.try_recv().expect("told"));
         assert_eq!((call.parent, call.context.trace), (Some(apply.context.span), one.context.trace));
         assert_eq!((apply.parent, apply.context.trace), (Some(one.context.span), one.context.trace));

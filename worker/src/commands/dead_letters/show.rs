@@ -4,13 +4,17 @@ use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
 use servicebus::{Message, clock};
-use shared::{ids::SequenceNumber, plan::Planner, reason::DeadLetterReason};
+use shared::{ids::SequenceNumber, plan::Planner};
 
 use crate::{
     commands::{json_text, print, queues::dead_letter_at},
-    operate::dead_letters::{Letter, shown},
+    envelope::{CONTACT, JOB, USER},
+    operate::{
+        dead_letters::{Letter, shown},
+        explain::telling::runbook,
+    },
     preview::{
-        Preview,
+        Preview, Subjects,
         render::{Details, Values, line},
     },
     settings::Settings,
@@ -43,8 +47,12 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
 }
 
 /// What stands on the message, in the order in which a person wants to read it, with the names that `--where` knows.
-fn envelope(message: &Message) -> Vec<(&'static str, &'static str, Value)> {
-    let letter = Letter::of(message);
+fn envelope(message: &Message, planner: &Planner) -> Vec<(&'static str, &'static str, Value)> {
+    let (letter, subjects) = (Letter::of(message), Subjects::of(message, planner));
+    // What the worker has found out otherwise, by a rule say, stands on the letter.
+    let or_told = |text: Option<String>, name: &str| {
+        json!(text.or_else(|| message.properties.text(name).map(str::to_owned)))
+    };
     let bytes = message.body.as_ref().ok().or(message.encoded.as_ref()).map_or(0, bytes::Bytes::len);
     vec![
         ("sequence", "sequence", json!(letter.sequence.0)),
@@ -52,6 +60,9 @@ fn envelope(message: &Message) -> Vec<(&'static str, &'static str, Value)> {
         ("code", "code", json!(letter.code)),
         ("target", "target", json!(letter.target)),
         ("description", "description", json!(letter.description)),
+        ("contact", "contact", or_told(subjects.contact_text(), CONTACT)),
+        ("user", "user", or_told(subjects.user_text(), USER)),
+        ("job", "job", or_told(subjects.job_text(), JOB)),
         ("runbook", "runbook", json!(runbook(&letter.reason))),
         ("since", "since", json!(letter.since.map(|since| since.to_string()))),
         ("deliveryCount", "delivery-count", json!(message.delivery_count.0)),
@@ -64,19 +75,13 @@ fn envelope(message: &Message) -> Vec<(&'static str, &'static str, Value)> {
     ]
 }
 
-/// Where the runbook tells what to do.
-fn runbook(reason: &str) -> Option<String> {
-    let known = DeadLetterReason::ALL.iter().any(|known| known.as_str() == reason);
-    known.then(|| format!("deploy/runbook.md#{}", reason.to_ascii_lowercase()))
-}
-
 /// What would be made of it now.
 fn now(message: &Message, planner: &Planner) -> Preview {
     Preview::of(message, planner, clock::now())
 }
 
 pub(in crate::commands) fn json(message: &Message, planner: &Planner, values: Values) -> Value {
-    let told = envelope(message).into_iter().map(|(name, _, value)| (name.to_owned(), value));
+    let told = envelope(message, planner).into_iter().map(|(name, _, value)| (name.to_owned(), value));
     let mut object: Map<_, _> = told.collect();
     let properties = message.properties.iter();
     let properties = properties.map(|(name, property)| (name.to_owned(), json!(shown(property))));
@@ -88,7 +93,7 @@ pub(in crate::commands) fn json(message: &Message, planner: &Planner, values: Va
 
 pub(in crate::commands) fn text(message: &Message, planner: &Planner, values: Values) -> String {
     let mut text = String::new();
-    for (_, name, value) in envelope(message) {
+    for (_, name, value) in envelope(message, planner) {
         match value {
             Value::Null => {}
             Value::String(value) => line(&mut text, name, &value),

@@ -85,6 +85,7 @@ async fn work(all: Vec<Settings>) -> anyhow::Result<()> {
         show(listener, works.iter().map(|work| Arc::clone(&work.observer)).collect())?;
     }
     let stopped = stop_signal()?;
+    let journals: Vec<_> = works.iter().map(|work| Arc::clone(&work.observer)).collect();
     let ended = if let [one] = &*works {
         one.settings.target.iter().for_each(logging::speak_for);
         one.run(stopped).await
@@ -92,6 +93,9 @@ async fn work(all: Vec<Settings>) -> anyhow::Result<()> {
         let named = works.into_iter().filter_map(|work| Some((work.settings.target.clone()?, work)));
         several::run(named.collect(), &stopped).await
     };
+    for journal in journals.iter().filter_map(|observer| observer.journal.as_ref()) {
+        journal.close();
+    }
     for export in exports {
         export.finish().await;
     }

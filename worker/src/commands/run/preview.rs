@@ -99,7 +99,7 @@ async fn walk(
                         None => Preview::of(&peeked.message, planner, clock::now()),
                     };
                     summary.count(&preview);
-                    print(&told(&peeked, &preview, args.json, args.values.into()))?;
+                    print(&told(&peeked, &preview, planner, args.json, args.values.into()))?;
                 }
             }
             Err(error) if args.once || error.class() == Class::Installation => {
@@ -141,8 +141,14 @@ impl Summary {
 }
 
 /// A message on a line for each thing that would be done with it, or as a line of JSON.
-pub(in crate::commands) fn told(peeked: &Peeked, preview: &Preview, json: bool, values: Values) -> String {
-    let message = &peeked.message;
+pub(in crate::commands) fn told(
+    peeked: &Peeked,
+    preview: &Preview,
+    planner: &Planner,
+    json: bool,
+    values: Values,
+) -> String {
+    let (message, subjects) = (&peeked.message, preview.subjects(planner));
     let state = match peeked.state {
         PeekedState::Active => "active",
         PeekedState::Deferred => "deferred",
@@ -150,13 +156,18 @@ pub(in crate::commands) fn told(peeked: &Peeked, preview: &Preview, json: bool, 
     };
     if json {
         let mut object = render::json(preview, values);
+        object.append(&mut render::subjects_json(&subjects));
         object.insert("sequence".into(), json!(message.sequence.0));
         object.insert("enqueued".into(), json!(message.enqueued.map(|at| at.to_string())));
         object.insert("state".into(), json!(state));
         return json_line(&Value::Object(object));
     }
     let state = if state == "active" { String::new() } else { format!("{state}  ") };
-    render::lines(preview, values)
-        .iter()
-        .fold(String::new(), |text, line| format!("{text}{:<8}{state}{}\n", message.sequence.0, Shown(line)))
+    // Users stand in the lines themselves, if they are to be written.
+    let ids = [("contact", subjects.contact_text()), ("job", subjects.job_text())];
+    let ids: Vec<_> = ids.into_iter().filter_map(|(name, id)| Some(format!("{name} {}", id?))).collect();
+    let ids = if ids.is_empty() { String::new() } else { format!("  ({})", ids.join(", ")) };
+    render::lines(preview, values).iter().fold(String::new(), |text, line| {
+        format!("{text}{:<8}{state}{}{ids}\n", message.sequence.0, Shown(line))
+    })
 }

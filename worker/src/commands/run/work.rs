@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use servicebus::{LinkState, MessagingSystem, Queue, admin, clock, times::Times};
+use shared::reason::chain;
 use tokio::sync::{mpsc, watch};
 
 use super::super::wiring::{self, QueueSettings};
 use crate::{
     identity::Clients,
+    journal::{self, Bounds, Entry, Journal},
     operate::backlog::{self, PollInterval, Reader, SampleLimits},
     run::{LeaseSeat, Pipeline, PipelineOptions, epoch::Epoch, start_lease},
     settings::Settings,
     telemetry::{
-        Constants, Observer, Tally,
+        Constants, Observer, Tally, logging,
         otlp::Export,
         trace::{Span, Tracer},
     },
@@ -40,6 +42,10 @@ impl Work {
         let observer = Observer::new(constants(&settings, system), state, settings.engine.pace.rate());
         let observer = match tracer {
             Some(tracer) => observer.with_tracer(tracer),
+            None => observer,
+        };
+        let observer = match journal(&settings) {
+            Some(journal) => observer.with_journal(journal),
             None => observer,
         };
         let observer = Arc::new(observer.with_times(Arc::<Times>::default()));
@@ -75,6 +81,7 @@ impl Work {
         let policy = PipelineOptions::of(settings);
         let pipeline = Pipeline::new(queue, Arc::new(directory), policy, Arc::clone(observer), lease);
         pipeline.run(stop.clone()).await;
+        observer.note(|| Entry::Ended);
         tracing::info!("stopped: {}", Tally(&observer.metrics));
         // Only a fault of our own closes the queue for us; whoever started the worker starts it again.
         ensure!(
@@ -82,6 +89,28 @@ impl Work {
             "the connection to the queue failed inside contactsync; nothing is lost; report it with the log"
         );
         Ok(())
+    }
+}
+
+/// The journal of a target, if one is to be kept. Where it cannot be, nothing else suffers from it.
+fn journal(settings: &Settings) -> Option<Journal> {
+    let kept = &settings.journal;
+    let options = journal::JournalOptions {
+        directory: kept.path.clone()?,
+        host: wiring::hostname(),
+        bounds: Bounds { bytes: kept.bytes, keep: kept.keep },
+        optional: kept.optional,
+        queue: settings.bus.source.address().into(),
+        target: settings.target.as_ref().map(|target| target.as_str().to_owned()),
+    };
+    let target = settings.target.clone();
+    let started = Journal::start(options, move || target.iter().for_each(logging::speak_for));
+    match started {
+        Ok(journal) => Some(journal),
+        Err(error) => {
+            tracing::warn!(error = %chain(&error), "no journal is kept, because its thread cannot be started");
+            None
+        }
     }
 }
 

@@ -25,9 +25,9 @@ use super::{
     run::preview as run,
 };
 use crate::{
-    operate::dead_letters::{Selection, selection::Subjects},
+    operate::dead_letters::Selection,
     preview::{
-        Preview,
+        Preview, Subjects,
         judge::{Judged, PANICS, judge, read, report},
         message_check,
         render::Values,
@@ -332,7 +332,7 @@ fn every_command_says_what_run_does() {
     check("run", by_run);
     check("run --dry-run", |message, planner| {
         let preview = Preview::of(message, planner, now());
-        let told = run::told(&peeked(message), &preview, true, Values::Hidden);
+        let told = run::told(&peeked(message), &preview, planner, true, Values::Hidden);
         by_json(&serde_json::from_str(&told).expect("JSON"))
     });
     check("plan", |message, planner| {
@@ -351,7 +351,7 @@ fn every_command_says_what_run_does() {
 fn every_text_says_it_in_words() {
     for (planner, (_, message, expected)) in cases() {
         let preview = Preview::of(&message, &planner, now());
-        by_text(&run::told(&peeked(&message), &preview, false, Values::Hidden), expected);
+        by_text(&run::told(&peeked(&message), &preview, &planner, false, Values::Hidden), expected);
         by_text(&plan::Judge::offline(planner.clone()).text(&preview), expected);
         by_text(&show::text(&message, &planner, Values::Hidden), expected);
     }

@@ -11,8 +11,9 @@ use shared::{priority::Priority, target::TargetName};
 use uuid::Uuid;
 
 use super::{
-    ATTEMPT, CODE, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, DUE, DeliveryHistory, FIRST_SEEN, FOR_TARGET,
-    ORIGINAL_ID, REPLAY_ID, REPLAYED_AT, REPLAYED_REASON, REPLAYED_SEQUENCE, REPLAYS, SEQUENCE, TARGET,
+    ATTEMPT, CODE, CONTACT, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, DUE, DeliveryHistory, FIRST_SEEN,
+    FOR_TARGET, JOB, ORIGINAL_ID, REPLAY_ID, REPLAYED_AT, REPLAYED_REASON, REPLAYED_SEQUENCE, REPLAYS,
+    SEQUENCE, TARGET, USER,
     history::{is_late, original, shows_failure},
 };
 
@@ -88,7 +89,7 @@ pub(crate) fn replayed(message: &Message, replay: Uuid, now: Timestamp) -> Optio
 /// Takes off what stands there about the failure, all but its reason.
 fn without_failure(properties: &mut ApplicationProperties) {
     let reason = properties.remove(DEAD_LETTER_REASON);
-    for failure in [DEAD_LETTER_DESCRIPTION, CODE, TARGET] {
+    for failure in [DEAD_LETTER_DESCRIPTION, CODE, TARGET, CONTACT, USER, JOB] {
         properties.remove(failure);
     }
     if let Some(ApplicationValue::Text(reason)) = reason {
@@ -105,7 +106,7 @@ fn remembered(message: &Message, now: Timestamp) -> ApplicationProperties {
     let past = DeliveryHistory::of(message);
     let mut properties = message.properties.clone();
     // What a failure left, or a sender put there.
-    for name in [CODE, TARGET, REPLAYS, REPLAYED_AT] {
+    for name in [CODE, TARGET, CONTACT, USER, JOB, REPLAYS, REPLAYED_AT] {
         properties.remove(name);
     }
     if past.urgency == Priority::Live {

@@ -11,12 +11,10 @@ use super::GraphClient;
 use crate::graph::Error;
 
 impl GraphClient {
-    /// The text of the guard's attribute. `None` if it is empty, and without a guard.
+    /// The text of the guard's attribute. `None` if it is empty, and without a guard; an error also then if there is no such
+    /// user.
     pub(crate) async fn mark(&self, user: UserId) -> Result<Option<Box<str>>, Error> {
         let reading = ReadPolicy { guard: self.reading.guard.clone(), ..ReadPolicy::default() };
-        if reading.guard.is_none() {
-            return Ok(None);
-        }
         Ok(self.read(&nothing(user), &reading).await?.mark)
     }
 

@@ -48,6 +48,7 @@ use super::{
 use crate::{
     http_client,
     identity::TokenProvider,
+    journal,
     telemetry::{
         Observer,
         labels::{self, Call, Method},
@@ -219,14 +220,19 @@ impl GraphClient {
     async fn execute(&self, method: Method, request: Request) -> Result<Response, CallFailure> {
         let Some(observer) = &self.observer else { return Ok(self.http.execute(request).await?) };
         let (begun, started) = (Instant::now(), trace::is_on().then(clock::now));
+        let client_id = request.headers().get(REQUEST_ID).cloned();
         let sent = self.http.execute(request).await.map_err(CallFailure::from);
         let call = Call { method, answer: answer_of(&sent) };
         observer.metrics.called(call, begun.elapsed());
         if let Ok(response) = &sent {
             observer.times.reference.answered(response.headers(), begun, times::ClockReading::now());
         }
+        let request_id = sent.as_ref().ok().and_then(|response| text(response.headers(), "request-id"));
+        journal::note(|| {
+            let client_id = client_id.as_ref().and_then(|id| id.to_str().ok());
+            journal::GraphCall::new(method.as_str(), call.answer.as_str(), request_id, client_id)
+        });
         if let Some(started) = started {
-            let request_id = sent.as_ref().ok().and_then(|response| text(response.headers(), "request-id"));
             trace::call(method.as_str(), started, || described(call, self.host(), request_id));
         }
         sent

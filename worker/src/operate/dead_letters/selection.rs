@@ -5,13 +5,13 @@ use std::{fmt, ops::RangeInclusive, str::FromStr, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use servicebus::{ApplicationValue, Message};
 use shared::{
-    ids::{ContactId, SequenceNumber, UserId},
+    ids::{SequenceNumber, UserId},
     plan::Planner,
 };
 use uuid::Uuid;
 
 use super::Letter;
-use crate::{duration, preview::judge};
+use crate::{duration, preview::Subjects};
 
 /// Filters. One that is given several times matches any of its values; different ones must all match.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -48,28 +48,6 @@ pub(crate) struct Selection {
     /// Only the first so many, oldest first.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
-}
-
-/// Whom a message is about.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Subjects {
-    /// Contacts that changed.
-    pub contacts: Vec<ContactId>,
-    /// Users that their links name.
-    pub users: Vec<UserId>,
-}
-
-impl Subjects {
-    /// Decodes a message as far as it goes.
-    #[must_use]
-    pub(crate) fn of(message: &Message, planner: &Planner) -> Self {
-        let report = judge::report(message);
-        let changes = judge::changes(&report);
-        Self {
-            contacts: changes.iter().map(|change| change.contact).collect(),
-            users: changes.iter().filter_map(|change| planner.linked_user(change)).collect(),
-        }
-    }
 }
 
 /// A condition on a property of a message.

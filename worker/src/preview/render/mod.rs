@@ -14,7 +14,7 @@ use shared::{
     version::Version,
 };
 
-use super::{Compared, Pending, Preview, judge};
+use super::{Compared, Pending, Preview, Subjects, judge};
 use crate::graph::Difference;
 
 /// Whether values are told, which are personal data.
@@ -36,6 +36,25 @@ pub(crate) fn lines(preview: &Preview, values: Values) -> Vec<String> {
     let nothing = preview.nothing.map(|why| format!("nothing      {}", why.explain()));
     let asks = (!preview.lookups.is_empty()).then(|| format!("look up      {}", asked(preview)));
     writes.chain(asks).chain(nothing).chain(preview.letter.as_ref().map(letter_line)).collect()
+}
+
+/// Whom a message is about, for machines: the ids of contacts, users and the job, as far as there are any.
+pub(crate) fn subjects_json(subjects: &Subjects) -> Map<String, Value> {
+    let mut object = Map::new();
+    if !subjects.contacts.is_empty() {
+        object.insert("contacts".into(), texts(&subjects.contacts));
+    }
+    if !subjects.users.is_empty() {
+        object.insert("users".into(), texts(&subjects.users));
+    }
+    if let Some(job) = subjects.job {
+        object.insert("job".into(), json!(job.to_string()));
+    }
+    object
+}
+
+fn texts<T: ToString>(ids: &[T]) -> Value {
+    ids.iter().map(|id| Value::String(id.to_string())).collect()
 }
 
 /// What Graph has to be asked, or was in vain.
@@ -292,6 +311,9 @@ pub(crate) fn letter_json(letter: &DeadLetter) -> Value {
 pub(crate) fn head(text: &mut String, change: &Change) {
     let place = change.origin.position.map_or_else(String::new, |position| format!(", number {position}"));
     line(text, "contact", &format!("{}, {:?}{place}", change.contact, change.operation));
+    if let Some(job) = change.origin.job {
+        line(text, "job", &job.to_string());
+    }
     let none = "none in the message; the time of its arrival counts";
     line(text, "version", &change.version.map_or_else(|| none.to_owned(), version));
 }
@@ -303,6 +325,9 @@ pub(crate) fn head_json(change: &Change) -> Map<String, Value> {
         object.insert("position".into(), json!(position));
     }
     object.insert("operation".into(), json!(format!("{:?}", change.operation)));
+    if let Some(job) = change.origin.job {
+        object.insert("job".into(), json!(job.to_string()));
+    }
     object.insert("version".into(), change.version.map_or(Value::Null, version_json));
     object
 }

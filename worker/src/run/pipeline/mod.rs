@@ -4,21 +4,22 @@
 //! around it: one task tells the engine what happened and carries out what it asks for; what takes time
 //! (writes, settlements, renewals, probes) runs beside it and reports back.
 
+mod calls;
 mod searches;
+mod told;
 mod writer;
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use servicebus::{Delivery, Queue, clock, times::ClockReading};
 use shared::{
     class::Class,
-    engine::{Arrival, Effect, Engine, LookResult, WriteResult, renewal::Renewal},
+    engine::{Arrival, Effect, Engine, Intake, LookResult, WriteResult, renewal::Renewal},
     gate::State,
     ids::{LockToken, UserId},
-    lanes::{Failure, Success},
+    lanes::Failure,
     monotonic_time::MonotonicTime,
-    patch::UserWrite,
     reason::chain,
     step::Step,
 };
@@ -40,13 +41,16 @@ use super::{
 };
 use crate::{
     graph::{self, Directory, GracePeriods, LinkAnswers, Unanswered},
-    preview::judge::{BodyReader, Contents, Judged, changes, internal, judge, read},
+    journal::{Entry, GraphCall, WriteEnd},
+    preview::{
+        Subjects,
+        judge::{BodyReader, Contents, Judged, changes, internal, judge, read},
+    },
     telemetry::{
         Observer,
         health::{BEAT, Phase},
         labels::{PauseCause, ReplicaRole},
         observer::Written,
-        trace::{Tracer, WriteTrace},
     },
 };
 
@@ -56,10 +60,12 @@ type Asked = (LockToken, Option<Result<LinkAnswers, Box<Unanswered>>>);
 enum WriteEnded {
     Answered(UserId, WriteAnswer),
     /// The lease had run out at the last moment.
-    NotBegun(UserId),
+    NotBegun(UserId, Option<u64>),
 }
 
 struct WriteAnswer {
+    /// Its number and its calls, if a journal is kept.
+    told: Option<(u64, Vec<GraphCall>)>,
     written: Written,
     result: WriteResult,
     /// What is at fault, if the installation is.
@@ -202,15 +208,17 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         // Ages are counted by the clock that wrote the beginning.
         let there = self.observer.times.at_service_bus(ClockReading { instant: received, wall });
         let trace = self.observer.trace(&delivery.message, wall).map(|trace| (trace, clock::now()));
-        let mut decoded = None;
+        let (mut decoded, mut subjects) = (None, Subjects::default());
         self.policy.planner.known.expire(moment);
         let (planner, sequence) = (&self.policy.planner, delivery.message.sequence);
         let mut note = |contents: &Contents| {
             decoded = trace.is_some().then(clock::now);
+            subjects = Subjects::reported(contents, planner);
             self.link.look(changes(contents), planner, sequence);
         };
         let Judged { intake, history: past } = judge(self.read, &delivery.message, planner, there, &mut note);
         let intake = self.link.admit(intake, past.arrival);
+        subjects.found(meant(&intake));
         if let Some((trace, begun)) = &trace {
             let (end, done) = (decoded.unwrap_or_else(clock::now), clock::now());
             trace.part("receive", wall, *begun);
@@ -221,10 +229,11 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         let (lock, taken) = (delivery.lock, self.epoch.moment(delivery.received));
         let bytes = delivery.message.body.as_ref().map_or(0, bytes::Bytes::len);
         let lineage = past.lineage(&delivery.message);
+        self.observer.note(|| told::seen(&delivery.message, &past, enqueued, &subjects));
         let trace = trace.map(|(trace, _)| trace);
         let (unsettled, message) = delivery.split();
         let arrival = Arrival {
-            message: LockedDelivery { unsettled, message, enqueued, received, trace },
+            message: LockedDelivery { unsettled, message, subjects, enqueued, received, trace },
             lock,
             taken,
             jitter: jitter(),
@@ -265,85 +274,20 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         }
     }
 
-    /// lane → apply: one write, beside everything else.
-    fn apply(&mut self, write: UserWrite, changes: usize) {
-        let (directory, patience) = (Arc::clone(&self.directory), self.policy.patience);
-        let trace = self.trace_write(write.user);
-        self.writes.push(Box::pin(async move {
-            let (user, begun) = (write.user, Instant::now());
-            let apply = AssertUnwindSafe(directory.apply(&write)).catch_unwind();
-            let applied = match trace {
-                Some(trace) => trace.around(changes, apply, failure_of).await,
-                None => apply.await,
-            };
-            let mut cause = PauseCause::Other;
-            if matches!(applied, Ok(Err(graph::Error::NotWriter))) {
-                return WriteEnded::NotBegun(user);
-            }
-            let result = match applied {
-                Ok(Ok(applied)) => Ok(applied),
-                Ok(Err(error)) => {
-                    tracing::debug!(user.id = %user, error = %chain(&error), "a write failed");
-                    cause = error.pause_cause();
-                    Err(error.failure(patience))
-                }
-                Err(_) => Err(panicked(patience)),
-            };
-            let accepted = result.as_ref().is_ok_and(|applied| applied.written);
-            let written = Written { changes, accepted, took: begun.elapsed() };
-            WriteEnded::Answered(user, WriteAnswer { written, result, cause })
-        }));
-    }
-
-    /// The span of a write, if one of its messages is traced.
-    fn trace_write(&mut self, user: UserId) -> Option<WriteTrace> {
-        self.observer.tracer.as_ref()?;
-        let under_way: Vec<_> = self.engine.under_way(user).collect();
-        let take = |lock| Some((lock, self.engine.message_mut(lock)?.trace.take()?));
-        let (locks, mut traces): (Vec<_>, Vec<_>) = under_way.into_iter().filter_map(take).unzip();
-        let write = Tracer::write(&mut traces);
-        for (lock, trace) in locks.into_iter().zip(traces) {
-            if let Some(message) = self.engine.message_mut(lock) {
-                message.trace = Some(trace);
-            }
-        }
-        write
-    }
-
-    /// A second look at a user, for a write that another replica may have undone.
-    fn look(&mut self, write: UserWrite) {
-        let (directory, patience) = (Arc::clone(&self.directory), self.policy.patience);
-        self.looks.spawn(async move {
-            let user = write.user;
-            let result = match AssertUnwindSafe(directory.verify(&write)).catch_unwind().await {
-                Ok(looked) => looked.map_err(|error| {
-                    tracing::debug!(user.id = %user, error = %chain(&error), "a second look failed");
-                    error.failure(patience)
-                }),
-                Err(_) => Err(panicked(patience)),
-            };
-            (user, result)
-        });
-    }
-
-    fn look_ended(&mut self, ended: Result<(UserId, LookResult), JoinError>) {
-        // As with writes, there is always an answer.
-        let Ok((user, result)) = ended else { return };
-        if let Ok(undone) = &result
-            && !undone.is_empty()
-        {
-            tracing::info!(user.id = %user, "another replica had undone a newer value; it is written again");
-        }
-        let now = self.now().moment;
-        self.engine.verified(user, result, now, jitter());
-    }
-
     /// apply → outcome.
     fn write_ended(&mut self, ended: WriteEnded, now: Now) {
-        let (user, WriteAnswer { written, result, cause }) = match ended {
+        let (user, WriteAnswer { told, written, result, cause }) = match ended {
             WriteEnded::Answered(user, answer) => (user, answer),
-            WriteEnded::NotBegun(user) => return self.engine.write_not_begun(user, now.moment),
+            WriteEnded::NotBegun(user, number) => {
+                if let Some(write) = number {
+                    self.observer.note(|| Entry::Wrote { write, end: WriteEnd::NotBegun, calls: Vec::new() });
+                }
+                return self.engine.write_not_begun(user, now.moment);
+            }
         };
+        if let Some((write, calls)) = told {
+            self.observer.note(|| Entry::Wrote { write, end: WriteEnd::of(&result), calls });
+        }
         self.observer.written(written);
         let failed = result.as_ref().err().map(|failure| failure.dead_letter.description.as_str());
         if let Some(text) = failed {
@@ -440,13 +384,13 @@ async fn changed(lease: &mut Option<LeaseSeat>) -> SeatEvent {
     }
 }
 
-/// Why a write failed, for its span.
-fn failure_of(applied: &std::thread::Result<Result<Success, graph::Error>>) -> Option<String> {
-    match applied {
-        Ok(Ok(_)) => None,
-        Ok(Err(error)) => Some(chain(error)),
-        Err(_) => Some("a panic".to_owned()),
-    }
+/// The users whom a message means by its plan.
+fn meant(intake: &Intake) -> impl Iterator<Item = UserId> {
+    let planned = match intake {
+        Intake::Work(planned, _) => &**planned,
+        Intake::Settle(_) | Intake::LookUp(_) => &[],
+    };
+    planned.iter().map(|write| write.user)
 }
 
 /// Evenly from 0 to 1.

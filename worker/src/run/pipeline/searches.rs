@@ -16,10 +16,10 @@ use shared::{
 };
 use tokio::task::JoinError;
 
-use super::{Asked, Pipeline, jitter, panicked};
+use super::{Asked, Pipeline, jitter, meant, panicked, told};
 use crate::{
     graph::{Directory, LinkAnswers, find_all},
-    preview::judge::judge,
+    preview::{Subjects, judge::judge},
     run::now::Now,
     telemetry::labels::PauseCause,
 };
@@ -43,7 +43,11 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             Some(Ok(answers)) => self.planned_anew(lock, answers, now),
             Some(Err(unanswered)) => {
                 let error = &unanswered.error;
-                tracing::debug!(error = %chain(error), "it could not be found out who is meant");
+                let subjects = self.engine.message_mut(lock).map(|held| &held.subjects);
+                tracing::debug!(
+                    contact.id = subjects.and_then(Subjects::contact_text),
+                    job.id = subjects.and_then(Subjects::job_text), error = %chain(error), "it could not be found out who is meant",
+                );
                 cause = error.pause_cause();
                 Err(unanswered.failure())
             }
@@ -68,7 +72,10 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         planner.known.learn(&answers);
         // If its lock was lost meanwhile, nobody asks what becomes of it.
         let intake = self.engine.message_mut(lock).map_or(Intake::Settle(Outcome::Released), |held| {
-            judge(self.read, &held.message, planner, there, &mut |_| {}).intake
+            let intake = judge(self.read, &held.message, planner, there, &mut |_| {}).intake;
+            held.subjects.found(meant(&intake));
+            self.observer.note(|| told::found(held.message.sequence, &held.subjects.users));
+            intake
         });
         planner.known.settle(answers, moment);
         match intake {

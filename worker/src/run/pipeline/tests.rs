@@ -13,7 +13,8 @@ use servicebus::{
 use shared::{
     engine::{Failures, Intake, Planned},
     ids::{ContactId, SequenceNumber},
-    patch::{PropertyValue, UserPatch},
+    lanes::Success,
+    patch::{PropertyValue, UserPatch, UserWrite},
     plan::{LinkAnswer, LinkQuery, Planner},
     property::Property,
     reason::DeadLetterReason,

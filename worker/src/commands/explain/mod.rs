@@ -1,0 +1,143 @@
+//! `contactsync explain`: what happened to a contact, and how it stands now.
+
+mod services;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use shared::reason::chain;
+use uuid::Uuid;
+
+use self::services::{Part, Services};
+use super::{json_text, print, queues::start_log, runtime::runtime};
+use crate::{
+    commands::global::Global,
+    operate::explain::{Story, telling},
+    settings::Settings,
+};
+
+/// Options of `explain`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The journal of each replica tells what became of messages: seen, merged into which write, waited and why, written (with \
+Graph's request-id, for Microsoft's support), or why not. Beside it stand the messages that wait now, the dead letters and \
+the user as the directory has it. Ids and names of properties are printed, no values. What cannot be asked is told in a \
+line, and the rest is shown.
+
+Examples:
+  contactsync explain 03d0d059-3dcf-41f2-9e20-57b85dbff932     a contact, by its id in Dataverse
+  contactsync explain USER                                     a user, by the object id
+  contactsync explain JOB                                      all that a system job of Dataverse has posted
+  contactsync explain ID --offline                             the journal only; needs no queue and no secret
+  contactsync explain ID --journal a --journal b --json        what two replicas kept, for machines
+
+Exit codes: 0 something is known of it, 1 nothing is or the command failed, 2 wrong usage, 78 bad settings.")]
+pub struct Args {
+    /// The id of a contact, the object id of a user, or the id of a system job.
+    #[arg(value_name = "CONTACT|USER|JOB", value_parser = id)]
+    id: Uuid,
+    /// Read the journal only, and ask neither Service Bus nor Graph.
+    #[arg(long)]
+    offline: bool,
+    /// The directory of a journal, in place of journal.path; may be given several times.
+    #[arg(long, value_name = "DIR")]
+    journal: Vec<PathBuf>,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+fn id(text: &str) -> Result<Uuid, &'static str> {
+    let bare = text.trim().trim_start_matches('{').trim_end_matches('}');
+    Uuid::try_parse(bare).map_err(|_| "must be the id of a contact, a user or a system job, a GUID")
+}
+
+/// Tells what is known.
+pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    if args.offline {
+        // Nobody is asked, so whatever else is missing from the settings is no matter.
+        let targets = global.targets()?;
+        let first = targets.each.first().context("there are no settings; this is a fault in contactsync")?;
+        let kept = first.journal.as_ref().and_then(|journal| journal.path.clone());
+        let target = global.target().map(str::to_owned);
+        let story = story(args, kept, target.as_deref());
+        return tell(args, &story, None);
+    }
+    let settings = global.settings()?;
+    start_log(&settings.telemetry)?;
+    let kept = settings.journal.path.clone();
+    let mut story = story(args, kept, settings.target.as_ref().map(shared::target::TargetName::as_str));
+    let services = runtime()?.block_on(ask(&settings, args.id, &mut story));
+    tell(args, &story, Some(&services))
+}
+
+/// What the journals tell.
+fn story(args: &Args, kept: Option<PathBuf>, target: Option<&str>) -> Part<Story> {
+    const REMEDY: &str = "run this where a worker runs (in its pod or container), name the directory by --journal, or set \
+                          journal.path to one that is there";
+    let directories: Vec<_> =
+        if args.journal.is_empty() { kept.into_iter().collect() } else { args.journal.clone() };
+    if directories.is_empty() {
+        return Part::unknown("no journal is kept: journal.path is empty", REMEDY);
+    }
+    match Story::of(&directories, args.id, target) {
+        Ok(story) => Part::Told(story),
+        Err(error) => Part::unknown(chain(&error), REMEDY),
+    }
+}
+
+async fn ask(settings: &Settings, id: Uuid, story: &mut Part<Story>) -> Services {
+    let is_user = match story {
+        Part::Told(story) => story.kinds.is_empty() || story.kinds.contains("user"),
+        Part::Unknown { .. } => true,
+    };
+    let services = Services::ask(settings, id, is_user).await;
+    if let Part::Told(story) = story {
+        services.users.iter().for_each(|user| story.know(user.0));
+    }
+    services
+}
+
+fn tell(args: &Args, story: &Part<Story>, services: Option<&Services>) -> anyhow::Result<ExitCode> {
+    let known = matches!(story, Part::Told(story) if !story.events.is_empty())
+        || services.is_some_and(Services::knows_it);
+    print(&if args.json {
+        json_text(&document(args.id, story, services))
+    } else {
+        text(args.id, story, services)
+    })?;
+    Ok(ExitCode::from(u8::from(!known)))
+}
+
+fn document(id: Uuid, story: &Part<Story>, services: Option<&Services>) -> Value {
+    let kinds = match story {
+        Part::Told(story) => json!(story.kinds),
+        Part::Unknown { .. } => json!([]),
+    };
+    let mut document = json!({ "id": id.to_string(), "is": kinds, "journal": story.json(telling::json) });
+    if let Some(services) = services {
+        services.add_to(&mut document);
+    }
+    document
+}
+
+fn text(id: Uuid, story: &Part<Story>, services: Option<&Services>) -> String {
+    let journal = story.text("Journal", |story| {
+        let reading = &story.reading;
+        let span = reading
+            .span
+            .map_or_else(String::new, |(from, until)| format!(", from {from:.0} until {until:.0}"));
+        let head = format!("{} entries in {} files{span}", reading.entries, reading.files);
+        let kinds: Vec<_> = story.kinds.iter().copied().collect();
+        let told = telling::lines(story);
+        let about = match (&*kinds, &*told) {
+            (_, []) => "nothing of it; it was not seen in that time, or by another replica".to_owned(),
+            ([], _) => "what is told of it:".to_owned(),
+            (kinds, _) => format!("it is the id of a {}:", kinds.join(" and a ")),
+        };
+        [head, about].into_iter().chain(told).collect()
+    });
+    let services = services.map_or_else(String::new, Services::text);
+    format!("{id}\n\n{journal}{services}")
+}
