@@ -19,6 +19,8 @@ pub mod faults;
 mod handle;
 pub mod hub;
 pub mod journal;
+pub mod poster;
 pub mod sas;
 
+pub mod dataverse;
 pub mod graph;

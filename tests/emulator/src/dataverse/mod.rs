@@ -1,0 +1,6 @@
+//! A local Dataverse.
+
+pub mod pipeline;
+pub mod refusal;
+pub mod value;
+pub mod written;
