@@ -101,8 +101,8 @@ pub(super) fn postpone(row: &mut Row, failure: &Failure, retries: i32, delay: Du
 fn end(row: &mut Row, state: State, now: Timestamp) {
     set_state(row, state);
     if let Some(Value::Moment(started)) = row.get("startedon") {
-        let seconds = now.duration_since(*started).as_secs_f64();
-        set(row, "executiontimespan", Value::Double(seconds));
+        let seconds = now.duration_since(*started).as_secs();
+        set(row, "executiontimespan", Value::Int(i32::try_from(seconds).unwrap_or(i32::MAX)));
     }
     set(row, "completedon", Value::Moment(now));
     set(row, "modifiedon", Value::Moment(now));

@@ -7,6 +7,7 @@
 mod columns;
 mod context;
 mod entity;
+mod firing;
 pub mod format;
 mod jobs;
 pub mod node;
@@ -14,12 +15,15 @@ mod post;
 mod rules;
 mod service;
 mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
+pub use firing::contexts;
 pub use post::{LARGEST, code};
 pub use rules::{check_delete, check_write};
 pub use service::{Pipeline, RETRIES};

@@ -13,10 +13,9 @@ use uuid::Uuid;
 use super::{
     Facts, Options, Store,
     columns::{ENDPOINT, JOB, STEP, choice, lookup, truth},
-    context::Firing,
+    firing::{Fired, firings},
     jobs,
     post::{Failure, Letter, code, post},
-    steps::{fired, message_name},
 };
 use crate::dataverse::{
     value::{Row, Tables, Value},
@@ -79,19 +78,8 @@ impl Pipeline {
     /// Makes the system jobs of a write that was committed. To be called for every write, those of system jobs
     /// included: what was resumed runs then.
     pub fn committed(&self, tables: &mut Tables, facts: &Facts, written: &Written) {
-        for step in fired(tables, written) {
-            let job = Uuid::new_v4();
-            let firing = Firing { facts, tables, written, step: &step, job, created: written.at };
-            let letter = Letter {
-                context: firing.context(),
-                endpoint: endpoint_of(tables, step.id).unwrap_or_default(),
-                host: facts.host.clone(),
-                table: written.table.clone(),
-                request: message_name(written.message),
-                user: written.user,
-                user_agent: written.user_agent.clone(),
-                correlation: written.correlation,
-            };
+        for firing in firings(tables, facts, written) {
+            let Fired { job, step, letter } = firing;
             jobs::table(tables).insert(job, jobs::ready(job, &step, written, written.at));
             let pending = Pending { job, letter: Arc::new(letter), retries: 0, due: None };
             self.queue().pending.push_back(pending);
@@ -228,8 +216,4 @@ impl Pending {
             (_, due) => due,
         }
     }
-}
-
-fn endpoint_of(tables: &Tables, step: Uuid) -> Option<Uuid> {
-    lookup(tables.get(STEP)?.get(&step)?, "eventhandler")
 }

@@ -29,6 +29,9 @@ mod record {
     pub(super) const UNICODE_CHARS_8: u8 = 0xb6;
 }
 
+/// The longest text, in UTF-16 units, whose record surely also ends its element.
+const MOST_UNITS: usize = 85;
+
 pub(super) fn write(context: &Members) -> Vec<u8> {
     let mut binary = Binary::default();
     infoset::write(&mut binary, context);
@@ -88,7 +91,9 @@ impl Sink for Binary {
             Node::Reading(moment) => self.date_time(ticks(*moment)),
             Node::Nil | Node::Members(_) | Node::Typed(..) | Node::Pairs(..) => {}
         }
-        self.text = (self.out.len() > start).then_some(start);
+        // Whether .NET can still end the element with longer text depends on the fill of its buffer; mostly it cannot.
+        let long = matches!(scalar, Node::Text(text) if text.encode_utf16().nth(MOST_UNITS).is_some());
+        self.text = (self.out.len() > start && !long).then_some(start);
     }
 
     fn close(&mut self, _prefix: Option<char>, _name: &str) {

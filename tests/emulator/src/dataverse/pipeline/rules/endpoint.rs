@@ -1,26 +1,13 @@
 //! Service endpoints.
 
-use super::{invalid, one_of, refuse, require};
+use super::{invalid, one_of, require};
 use crate::dataverse::{
     pipeline::columns::{ENDPOINT, choice, text},
     refusal::Refusal,
     value::Row,
 };
 
-/// Columns that the platform sets.
-const READ_ONLY: [&str; 6] = [
-    "issaskeyset",
-    "issastokenset",
-    "isauthvalueset",
-    "ismanaged",
-    "runtimeintegrationproperties",
-    "versionnumber",
-];
-
 pub(super) fn check(after: &Row, target: &Row) -> Result<(), Refusal> {
-    if let Some(column) = READ_ONLY.iter().find(|column| target.contains_key(**column)) {
-        return Err(refuse(0x8009_0308, &format!("The column '{column}' cannot be written.")));
-    }
     require(after, ENDPOINT, &["name", "contract", "userclaim", "connectionmode"])?;
     one_of(choice(after, "contract"), "contract", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])?;
     one_of(choice(after, "authtype"), "authtype", &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9])?;

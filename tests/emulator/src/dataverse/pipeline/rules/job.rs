@@ -7,15 +7,10 @@ use crate::dataverse::{
     value::Row,
 };
 
-const WRITABLE: [&str; 3] = ["statecode", "statuscode", "postponeuntil"];
-
 pub(super) fn check(before: Option<&Row>, target: &Row) -> Result<(), Refusal> {
     let Some(before) = before else {
         return Err(invalid("System jobs are made by the platform."));
     };
-    if let Some(column) = target.keys().find(|column| !WRITABLE.contains(&column.as_str())) {
-        return Err(refuse(0x8009_0308, &format!("The column '{column}' cannot be written.")));
-    }
     let from = choice(before, "statecode").unwrap_or_default();
     if from == 3 {
         return Err(refuse(0x8004_4162, "The state of a system job that is completed cannot be changed."));
