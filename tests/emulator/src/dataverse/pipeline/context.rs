@@ -15,6 +15,12 @@ use crate::dataverse::{
     written::{Message, Written},
 };
 
+/// The image that the asynchronous service adds by itself.
+const PRIMARY_NAME: &str = "AsynchronousStepPrimaryName";
+
+/// Images under their aliases.
+type Images = Vec<(String, Node)>;
+
 /// What all contexts of one job have in common.
 pub(super) struct Firing<'a> {
     pub(super) facts: &'a Facts,
@@ -117,7 +123,7 @@ impl Firing<'_> {
     }
 
     /// Images before and after, each registered one under its alias, and the one of the asynchronous service last.
-    fn images(&self) -> (Vec<(String, Node)>, Vec<(String, Node)>) {
+    fn images(&self) -> (Images, Images) {
         let Written { table, id, before, after, .. } = self.written;
         let side = |row: &Option<Row>, wanted: fn(&super::steps::Image) -> bool| {
             let registered = self.step.images.iter().filter(|registered| wanted(registered));
@@ -132,10 +138,9 @@ impl Firing<'_> {
         };
         let mut pre = side(before, |image| image.before);
         let mut post = side(after, |image| image.after);
-        const NAME: &str = "AsynchronousStepPrimaryName";
         match (after, before) {
-            (Some(row), _) => post.push(pair(NAME, primary_name_image(table, *id, row))),
-            (None, Some(row)) => pre.push(pair(NAME, primary_name_image(table, *id, row))),
+            (Some(row), _) => post.push(pair(PRIMARY_NAME, primary_name_image(table, *id, row))),
+            (None, Some(row)) => pre.push(pair(PRIMARY_NAME, primary_name_image(table, *id, row))),
             (None, None) => {}
         }
         (pre, post)

@@ -67,6 +67,12 @@ enum Turn {
     Wait(Option<Instant>),
 }
 
+/// What the service has done.
+enum Done {
+    Posted,
+    Nothing { until: Option<Instant> },
+}
+
 impl Pipeline {
     /// A pipeline that posts to these buses. Nothing is posted until it [runs](Self::run).
     #[must_use]
@@ -97,18 +103,15 @@ impl Pipeline {
     /// Posts what is due, for as long as the store is there.
     pub async fn run(self, store: Weak<dyn Store>) {
         loop {
-            let wait = {
+            let done = {
                 let Some(store) = store.upgrade() else { return };
                 self.turn(&*store)
             };
-            let Some(until) = wait else {
-                tokio::task::yield_now().await;
-                continue;
-            };
             let due = async {
-                match until {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
+                match done {
+                    Done::Posted => tokio::task::yield_now().await,
+                    Done::Nothing { until: Some(at) } => tokio::time::sleep_until(at).await,
+                    Done::Nothing { until: None } => std::future::pending().await,
                 }
             };
             tokio::select! {
@@ -118,12 +121,12 @@ impl Pipeline {
         }
     }
 
-    /// Posts one context; tells until when there is nothing to do if there was none.
-    fn turn(&self, store: &dyn Store) -> Option<Option<Instant>> {
+    /// Posts one context if one is due.
+    fn turn(&self, store: &dyn Store) -> Done {
         let mut turn = Turn::Wait(None);
         store.change(&mut |tables| turn = self.next(tables, store.now()));
         let (job, letter, endpoint) = match turn {
-            Turn::Wait(until) => return Some(until),
+            Turn::Wait(until) => return Done::Nothing { until },
             Turn::Post { job, letter, endpoint } => (job, letter, endpoint),
         };
         let result = match endpoint {
@@ -131,7 +134,7 @@ impl Pipeline {
             None => Err(Failure::lasting(code::MISSING, "The service endpoint of the step does not exist.")),
         };
         store.change(&mut |tables| self.settle(tables, job, &result, store.now()));
-        None
+        Done::Posted
     }
 
     fn next(&self, tables: &mut Tables, now: Timestamp) -> Turn {
@@ -167,7 +170,9 @@ impl Pipeline {
     fn settle(&self, tables: &mut Tables, job: Uuid, result: &Result<(), Failure>, now: Timestamp) {
         let mut queue = self.queue();
         let Some(index) = queue.pending.iter().position(|pending| pending.job == job) else { return };
-        let Some(row) = jobs::table(tables).get_mut(&job) else {
+        // Somebody may have cancelled it meanwhile.
+        let open = |row: &&mut Row| choice(row, "statecode") != Some(3);
+        let Some(row) = jobs::table(tables).get_mut(&job).filter(open) else {
             queue.pending.remove(index);
             return;
         };

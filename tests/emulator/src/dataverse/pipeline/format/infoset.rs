@@ -11,6 +11,8 @@ const SCHEMA: &str = "http://www.w3.org/2001/XMLSchema";
 const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 const SERIALIZATION: &str = "http://schemas.microsoft.com/2003/10/Serialization/";
 
+const ROOT: &str = "RemoteExecutionContext";
+
 /// Something that elements are written to.
 pub(super) trait Sink {
     /// Begins an element.
@@ -30,7 +32,6 @@ pub(super) trait Sink {
 /// Writes a whole context.
 pub(super) fn write(sink: &mut impl Sink, context: &Members) {
     let mut writer = Writer { sink, scope: Vec::new() };
-    const ROOT: &str = "RemoteExecutionContext";
     writer.sink.open(None, ROOT);
     writer.sink.declare(None, CONTRACTS);
     writer.sink.declare(Some('i'), INSTANCE);

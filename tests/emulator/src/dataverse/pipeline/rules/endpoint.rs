@@ -9,7 +9,7 @@ use crate::dataverse::{
 
 pub(super) fn check(after: &Row, target: &Row) -> Result<(), Refusal> {
     require(after, ENDPOINT, &["name", "contract", "userclaim", "connectionmode"])?;
-    one_of(choice(after, "contract"), "contract", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])?;
+    one_of(choice(after, "contract"), "contract", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])?;
     one_of(choice(after, "authtype"), "authtype", &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9])?;
     one_of(choice(after, "messageformat"), "messageformat", &[1, 2, 3])?;
     one_of(choice(after, "messagecharset"), "messagecharset", &[0, 1, 2])?;
@@ -29,5 +29,5 @@ pub(super) fn check(after: &Row, target: &Row) -> Result<(), Refusal> {
 
 /// Whether the contract is one of Service Bus or Event Hubs.
 pub(super) fn posts_to_bus(endpoint: &Row) -> bool {
-    matches!(choice(endpoint, "contract"), Some(1 | 2 | 3 | 4 | 5 | 6 | 7))
+    matches!(choice(endpoint, "contract"), Some(1..=7))
 }

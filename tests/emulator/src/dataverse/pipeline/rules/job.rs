@@ -18,14 +18,12 @@ pub(super) fn check(before: Option<&Row>, target: &Row) -> Result<(), Refusal> {
     let state = choice(target, "statecode").unwrap_or(from);
     let status = choice(target, "statuscode").unwrap_or_else(|| status_of(state));
     match (State(state, status), from) {
-        (State::READY, 1) => Ok(()),
+        (State::READY, 1) | (State::CANCELLED, _) | (State(1, _), 1 | 2) => Ok(()),
         (State::READY, 0 | 2) if target.contains_key("postponeuntil") => Ok(()),
         (State::READY, _) => Err(refuse(0x8004_4166, "Only a suspended system job can be resumed.")),
-        (State::CANCELLED, _) => Ok(()),
         (State(3, _), _) => {
             Err(refuse(0x8004_4f00, "A system job can be cancelled, and not be completed otherwise."))
         }
-        (State(1, _), 1 | 2) => Ok(()),
         (State(1, _), _) => Err(refuse(0x8004_4f01, "Only a system job in progress can be paused.")),
         _ => Err(invalid("This state cannot be set.")),
     }
