@@ -21,4 +21,5 @@ pub mod hub;
 pub mod journal;
 pub mod sas;
 
+pub mod dataverse;
 pub mod graph;

@@ -1,0 +1,5 @@
+//! A local Dataverse.
+
+pub mod refusal;
+pub mod value;
+pub mod written;
