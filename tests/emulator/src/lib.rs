@@ -20,6 +20,7 @@ mod handle;
 pub mod hub;
 pub mod journal;
 pub mod sas;
+pub(crate) mod web;
 
 pub mod dataverse;
 pub mod graph;
