@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
+    pipeline::{check_delete, check_write},
     refusal::Refusal,
-    rules::{check_delete, check_write},
     schema::{self, Kind, Setting, Table},
     store::Store,
     value::{Row, Value},
@@ -168,13 +168,17 @@ fn defaults(table: &Table, row: &mut Row, author: &Author) {
 /// The status reason that goes with a state when none is named.
 fn first_reason(kind: Kind, state: i32) -> Value {
     let Kind::Status(reasons) = kind else { return Value::Null };
+    // Each state has its tens; a completed job that no reason is named for was cancelled.
+    if reasons.len() > 2 {
+        return Value::Choice(if state == 3 { 32 } else { state * 10 });
+    }
     let at = usize::try_from(state).unwrap_or(0);
     reasons.get(at).map_or(Value::Null, |(number, _)| Value::Choice(*number))
 }
 
-/// A state that is set without its reason takes the usual one along. System jobs have rules of their own.
+/// A state that is set without its reason takes the usual one along.
 fn follow_state(table: &Table, row: &mut Row, target: &Row) {
-    if table.name == "asyncoperation" || target.contains_key("statuscode") {
+    if target.contains_key("statuscode") {
         return;
     }
     if let (Some(Value::Choice(state)), Some(column)) = (target.get("statecode"), table.column("statuscode"))

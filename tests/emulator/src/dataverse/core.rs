@@ -8,6 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use hyper::http::request::Parts;
+use jiff::Timestamp;
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
 
@@ -15,10 +16,13 @@ use super::{
     call::Call,
     doors,
     faults::{Answer, Fault},
+    pipeline,
     reply::Reply,
     state::State,
+    value::Tables,
 };
 use crate::{
+    clock,
     graph::{Audience, Graph},
     web::{Outcome, Service},
 };
@@ -105,6 +109,17 @@ impl Core {
                 Outcome::Response(reply.into_response(call))
             }
         }
+    }
+}
+
+impl pipeline::Store for Core {
+    fn change(&self, change: &mut dyn FnMut(&mut Tables)) {
+        self.lock().store.edit_jobs(change);
+        self.announce();
+    }
+
+    fn now(&self) -> Timestamp {
+        clock::now()
     }
 }
 

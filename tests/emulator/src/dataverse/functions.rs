@@ -41,9 +41,9 @@ impl State {
             asked,
             "WhoAmIResponse",
             json!({
-                "BusinessUnitId": self.facts.business_unit,
+                "BusinessUnitId": self.facts.pipeline.business_unit,
                 "UserId": asked.access.user,
-                "OrganizationId": self.facts.organization,
+                "OrganizationId": self.facts.pipeline.organization,
             }),
         )
     }
@@ -60,14 +60,14 @@ impl State {
             asked,
             "RetrieveCurrentOrganizationResponse",
             json!({ "Detail": {
-                "OrganizationId": facts.organization,
+                "OrganizationId": facts.pipeline.organization,
                 "FriendlyName": facts.friendly_name,
                 "OrganizationVersion": "9.2.25113.00178",
                 "EnvironmentId": facts.environment,
                 "Geo": "EMEA",
                 "TenantId": facts.tenant,
-                "UrlName": facts.unique_name,
-                "UniqueName": facts.unique_name,
+                "UrlName": facts.pipeline.unique_name,
+                "UniqueName": facts.pipeline.unique_name,
                 "State": "Enabled",
                 "OrganizationType": facts.kind,
                 "Endpoints": endpoints,
@@ -157,7 +157,7 @@ impl State {
             .map(|(name, depth)| {
                 json!({
                     "Depth": depth, "PrivilegeId": privilege_id(name), "PrivilegeName": name,
-                    "BusinessUnitId": self.facts.business_unit,
+                    "BusinessUnitId": self.facts.pipeline.business_unit,
                 })
             })
             .collect();

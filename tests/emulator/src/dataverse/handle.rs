@@ -18,6 +18,7 @@ use super::{
     journal::Entry,
     limits::Limits,
     options::{ApplicationUser, Options, Role},
+    pipeline::{self, Pipeline},
     refusal::Refusal,
     schema,
     state::{State, second},
@@ -69,13 +70,16 @@ pub struct Dataverse {
     https: SocketAddr,
     stop: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
+    /// What posts messages.
+    service: JoinHandle<()>,
 }
 
 impl Dataverse {
     /// Starts an organization whose tenant, and whose authority for tokens, is `graph`.
     pub async fn start(options: Options, ca: &Ca, graph: &Arc<Graph>) -> Result<Self, StartError> {
         let (store, rights) = foundation::lay(&options, second(clock::now()));
-        let mut state = State::new(facts(&options, graph), store, rights);
+        let mut state =
+            State::new(facts(&options, graph), store, rights, Pipeline::new(options.pipeline.clone()));
         let seed = &options.seed;
         for (set, rows) in
             [("contacts", &seed.contacts), ("adx_externalidentities", &seed.external_identities)]
@@ -98,14 +102,19 @@ impl Dataverse {
         let state = {
             let original = self.core.lock();
             let mut store = original.store.clone();
-            let was = original.facts.organization;
+            let was = original.facts.pipeline.organization;
             if let Some(mut row) = store.remove("organization", was) {
                 let key = super::value::Value::Guid(options.organization);
                 row.insert("organizationid".to_owned(), key);
                 store.put("organization", options.organization, row);
             }
-            let mut state = State::new(facts(&options, graph), store, original.rights.clone());
-            state.facts.business_unit = original.facts.business_unit;
+            let mut state = State::new(
+                facts(&options, graph),
+                store,
+                original.rights.clone(),
+                Pipeline::new(options.pipeline.clone()),
+            );
+            state.facts.pipeline.business_unit = original.facts.pipeline.business_unit;
             state.tracked.clone_from(&original.tracked);
             state.forgotten = Some(state.store.version());
             state
@@ -137,14 +146,17 @@ impl Dataverse {
         }
         state.limits = options.limits;
         state.latency = options.latency;
+        let pipeline = state.pipeline.clone();
         let core = Arc::new(Core::new(state, ca.pem(), Arc::clone(graph)));
+        let store: Arc<dyn pipeline::Store> = Arc::clone(&core) as _;
+        let service = tokio::spawn(pipeline.run(Arc::downgrade(&store)));
         let (stop, stopped) = watch::channel(false);
         let acceptor = TlsAcceptor::from(Arc::new(tls));
         let listeners = vec![
             tokio::spawn(web::listen(plain, None, Arc::clone(&core), stopped.clone())),
             tokio::spawn(web::listen(secure, Some(acceptor), Arc::clone(&core), stopped)),
         ];
-        Ok(Self { core, options, http, https, stop, listeners })
+        Ok(Self { core, options, http, https, stop, listeners, service })
     }
 
     /// `http://127.0.0.1:port`: the organization's URL.
@@ -327,6 +339,11 @@ impl Dataverse {
         self.core.lock().administration = on;
     }
 
+    /// Switches background operations off, in which system jobs stay ready, or on again.
+    pub fn set_background_operations(&self, on: bool) {
+        self.core.lock().pipeline.set_background_operations(on);
+    }
+
     /// Switches change tracking of a table on or off.
     pub fn set_change_tracking(&self, table: &str, on: bool) {
         let mut state = self.core.lock();
@@ -368,16 +385,20 @@ impl Dataverse {
 impl Drop for Dataverse {
     fn drop(&mut self) {
         self.stop.send_replace(true);
+        self.service.abort();
     }
 }
 
 fn facts(options: &Options, graph: &Graph) -> Facts {
     Facts {
-        organization: options.organization,
-        unique_name: options.unique_name.clone(),
+        pipeline: pipeline::Facts {
+            organization: options.organization,
+            unique_name: options.unique_name.clone(),
+            business_unit: foundation::business_unit(options.organization),
+            host: options.host.clone(),
+        },
         friendly_name: options.friendly_name.clone(),
         kind: options.kind.clone(),
-        business_unit: foundation::business_unit(options.organization),
         environment: foundation::named(options.organization, "environment"),
         tenant: graph.tenant().id,
     }
@@ -386,7 +407,7 @@ fn facts(options: &Options, graph: &Graph) -> Facts {
 /// The platform as an author.
 fn platform(state: &State) -> Author {
     Author {
-        user: foundation::system_user(state.facts.organization),
+        user: foundation::system_user(state.facts.pipeline.organization),
         user_agent: "local".to_owned(),
         tag: None,
         at: second(clock::now()),

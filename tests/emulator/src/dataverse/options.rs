@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json};
 use thiserror::Error;
 use uuid::{Uuid, uuid};
 
-use super::{access::Privileges, limits::Limits};
+use super::{access::Privileges, limits::Limits, pipeline};
 use crate::graph::DEFAULT_CLIENT_ID;
 
 /// The name of the role that may do everything.
@@ -40,6 +40,10 @@ pub struct Options {
     pub limits: Limits,
     /// How long every answer takes at least.
     pub latency: Duration,
+    /// Its host as messages name it.
+    pub host: String,
+    /// Where messages are posted, and how often that is tried.
+    pub pipeline: pipeline::Options,
 }
 
 impl Default for Options {
@@ -56,6 +60,8 @@ impl Default for Options {
             seed: Seed::default(),
             limits: Limits::default(),
             latency: Duration::ZERO,
+            host: "contoso.crm4.dynamics.com".to_owned(),
+            pipeline: pipeline::Options::default(),
         }
     }
 }

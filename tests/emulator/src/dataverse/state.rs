@@ -19,6 +19,7 @@ use super::{
     journal::Journal,
     limits::{Limits, Usage},
     paging::Cookies,
+    pipeline::Pipeline,
     present::Eye,
     query::Options,
     refusal::Refusal,
@@ -49,6 +50,7 @@ pub(crate) struct State {
     pub(crate) cookies: Cookies,
     pub(crate) script: Script,
     pub(crate) journal: Journal,
+    pub(crate) pipeline: Pipeline,
     /// Writes of the transaction that is open.
     pub(crate) written: Vec<Written>,
     /// What `$1` and so on stand for within the change set that is carried out.
@@ -92,7 +94,7 @@ pub(crate) fn second(at: Timestamp) -> Timestamp {
 }
 
 impl State {
-    pub(crate) fn new(facts: Facts, store: Store, rights: Rights) -> Self {
+    pub(crate) fn new(facts: Facts, store: Store, rights: Rights, pipeline: Pipeline) -> Self {
         Self {
             facts,
             store,
@@ -107,6 +109,7 @@ impl State {
             cookies: Cookies::default(),
             script: Script::default(),
             journal: Journal::default(),
+            pipeline,
             written: Vec::new(),
             references: BTreeMap::new(),
         }
@@ -128,7 +131,10 @@ impl State {
     /// Makes what was done last, and lets the pipeline know.
     pub(crate) fn commit(&mut self) {
         self.store.commit();
-        self.written.clear();
+        for written in std::mem::take(&mut self.written) {
+            let (pipeline, facts) = (&self.pipeline, &self.facts.pipeline);
+            self.store.edit_jobs(|tables| pipeline.committed(tables, facts, &written));
+        }
     }
 
     pub(crate) fn roll_back(&mut self) {
@@ -140,7 +146,7 @@ impl State {
     pub(crate) fn token_days(&self) -> i64 {
         match self
             .store
-            .row("organization", self.facts.organization)
+            .row("organization", self.facts.pipeline.organization)
             .and_then(|row| row.get("expirechangetrackingindays"))
         {
             Some(Value::Int(days)) => i64::from(*days),

@@ -1,6 +1,6 @@
 //! The rows of an organization, their versions, and what was removed; transactions undo what they did.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
@@ -24,6 +24,9 @@ pub struct Component {
     /// The row.
     pub id: Uuid,
 }
+
+/// The table of system jobs.
+const JOBS: &str = "asyncoperation";
 
 /// Where the counter of versions begins; a number like those of a real organization.
 const FIRST_VERSION: i64 = 72_201_545;
@@ -89,10 +92,6 @@ impl Store {
         });
     }
 
-    pub(crate) fn is_in_transaction(&self) -> bool {
-        self.transaction.is_some()
-    }
-
     pub(crate) fn commit(&mut self) {
         self.transaction = None;
     }
@@ -128,18 +127,17 @@ impl Store {
         Some(row)
     }
 
-    /// Lets somebody change a table past all rules, and gives new versions to what changed.
-    pub(crate) fn edit<T>(&mut self, table: &str, edit: impl FnOnce(&mut Tables) -> T) -> T {
-        let before = self.tables.get(table).cloned().unwrap_or_default();
-        let result = edit(&mut self.tables);
-        let rows = self.tables.entry(table.to_owned()).or_default();
-        for (id, row) in rows {
-            if before.get(id) != Some(row) {
+    /// Lets the pipeline change system jobs, and gives new versions to those that moved on.
+    pub(crate) fn edit_jobs(&mut self, edit: impl FnOnce(&mut Tables)) {
+        let stage = |row: &Row| ["statecode", "statuscode", "retrycount"].map(|name| row.get(name).cloned());
+        let before: BTreeMap<Uuid, _> = self.rows(JOBS).map(|(id, row)| (*id, stage(row))).collect();
+        edit(&mut self.tables);
+        for (id, row) in self.tables.entry(JOBS.to_owned()).or_default() {
+            if before.get(id) != Some(&stage(row)) {
                 self.version += 1;
                 row.insert("versionnumber".to_owned(), Value::Long(self.version));
             }
         }
-        result
     }
 
     fn remember(&mut self, table: &str, id: Uuid, before: Option<Row>) {
