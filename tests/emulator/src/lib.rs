@@ -21,6 +21,7 @@ pub mod hub;
 pub mod journal;
 pub mod poster;
 pub mod sas;
+pub(crate) mod web;
 
 pub mod dataverse;
 pub mod graph;
