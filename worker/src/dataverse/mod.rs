@@ -13,6 +13,8 @@ mod error;
 mod page;
 mod refusal;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::{
     challenge::Challenge,
