@@ -8,8 +8,12 @@ mod answer;
 mod challenge;
 mod client;
 mod code;
+mod context;
 mod endpoint;
 mod error;
+mod job_code;
+mod jobs;
+mod metadata;
 mod page;
 mod refusal;
 mod rows;
@@ -20,8 +24,11 @@ pub(crate) use self::{
     challenge::Challenge,
     client::Client,
     code::{Code, Kind},
+    context::{ContextWriter, Row},
     endpoint::{Destination, Match, NAME},
     error::Error,
-    refusal::Refusal,
+    job_code::JobCode,
+    jobs::{Job, JobState, Resumed, Step, Wanted},
+    metadata::{Column, HeldPrivilege, Table},
     rows::{Organization, OrganizationType, ServiceEndpoint, WhoAmI},
 };
