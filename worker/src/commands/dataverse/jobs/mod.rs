@@ -98,6 +98,7 @@ async fn ours(settings: &Settings, client: &Client) -> anyhow::Result<WhoAmI> {
 }
 
 /// An error with what to do about it.
+#[expect(clippy::needless_pass_by_value, reason = "it is what map_err wants")]
 fn told(error: Error) -> anyhow::Error {
     anyhow!(error.explained())
 }
