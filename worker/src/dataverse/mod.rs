@@ -12,6 +12,7 @@ mod endpoint;
 mod error;
 mod page;
 mod refusal;
+pub(crate) mod registration;
 mod rows;
 
 pub(crate) use self::{
