@@ -8,19 +8,28 @@ mod answer;
 mod challenge;
 mod client;
 mod code;
+mod context;
 mod endpoint;
 mod error;
+mod job_code;
+mod jobs;
+mod metadata;
 mod page;
 mod refusal;
 pub(crate) mod registration;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::{
     challenge::Challenge,
     client::Client,
     code::{Code, Kind},
+    context::{ContextWriter, Row},
     endpoint::{Destination, Match, NAME},
     error::Error,
-    refusal::Refusal,
+    job_code::JobCode,
+    jobs::{Job, JobState, Resumed, Step, Wanted},
+    metadata::{Column, HeldPrivilege, Table},
     rows::{Organization, OrganizationType, ServiceEndpoint, WhoAmI},
 };

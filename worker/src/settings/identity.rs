@@ -148,7 +148,7 @@ impl<'a> Keys<'a> {
     fn secret(&self) -> Option<SecretSource> {
         let value = self.required(
             "client_secret",
-            "the value of the app's client secret; or set the kind of the identity to another credential",
+            "the value of the app's client secret; or set identity.kind to another credential",
         )?;
         let file = self.place("client_secret").and_then(|key| self.r.file(&key));
         Some(match file {
