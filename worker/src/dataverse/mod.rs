@@ -11,6 +11,8 @@ mod code;
 mod context;
 mod endpoint;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod job_code;
 mod jobs;
 mod metadata;
