@@ -45,11 +45,11 @@ pub(crate) struct Desired {
     pub purpose: Purpose,
 }
 
-/// The kind of an endpoint, by its number in Dataverse.
+/// The kind of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Contract {
-    Topic = ServiceEndpoint::TOPIC as isize,
-    Queue = ServiceEndpoint::QUEUE as isize,
+    Topic,
+    Queue,
 }
 
 /// Messages of Dataverse that change what the worker writes.
@@ -92,7 +92,7 @@ pub(crate) enum Undesirable {
 }
 
 impl Hook {
-    const ALL: [(Self, Operation, Need); 3] = [
+    pub(super) const ALL: [(Self, Operation, Need); 3] = [
         (Self::Create, Operation::Create, Need::Required),
         (Self::Update, Operation::Update, Need::Required),
         (Self::Merge, Operation::Merge, Need::Tolerated),
@@ -131,6 +131,15 @@ impl Hook {
     /// Whether the platform looks at the filtering attributes.
     pub(crate) const fn filters(self) -> bool {
         matches!(self, Self::Update)
+    }
+}
+
+impl Contract {
+    pub(crate) const fn number(self) -> i64 {
+        match self {
+            Self::Topic => ServiceEndpoint::TOPIC,
+            Self::Queue => ServiceEndpoint::QUEUE,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    super::{endpoint::host, rows::Organization},
+    super::{endpoint::host, metadata::Column, rows::Organization},
     desired::{ColumnNames, Contract, Desired, Hook},
 };
 
@@ -21,7 +21,7 @@ pub(crate) struct Found {
     /// What a new step is made of.
     pub catalog: HookCatalog,
     /// The columns of the table; `None` where they could not be read.
-    pub columns: Option<Vec<ColumnRow>>,
+    pub columns: Option<Vec<Column>>,
 }
 
 /// Ids that differ between environments: of messages, and of their use on the table.
@@ -88,14 +88,6 @@ pub(crate) struct ImageRow {
     pub iscustomizable: Option<ManagedProperty>,
 }
 
-/// A column of the table, from its metadata.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct ColumnRow {
-    pub logical_name: String,
-    pub is_secured: Option<bool>,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct MessageName {
     pub name: Option<String>,
@@ -158,7 +150,7 @@ impl EndpointRow {
 
     /// Whether it is a queue or a topic at all.
     pub(crate) fn is_bus(&self) -> bool {
-        [Contract::Queue, Contract::Topic].into_iter().any(|one| self.contract == Some(one as i64))
+        [Contract::Queue, Contract::Topic].into_iter().any(|one| self.contract == Some(one.number()))
     }
 
     pub(crate) fn grasp(&self) -> Grasp {

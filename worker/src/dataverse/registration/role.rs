@@ -48,9 +48,22 @@ pub(crate) const ROLES: &[Row] = &[
 ];
 
 impl RolePurpose {
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 4] = [Self::Service, Self::Verify, Self::Register, Self::Fire];
 
-    /// Stable name, and that of the role in the file for scripts.
+    /// Id of the role in the file for solutions, so that a second import changes it and makes no other.
+    #[cfg(test)]
+    pub(crate) const fn id(self) -> &'static str {
+        match self {
+            Self::Service => "6c5f1c5e-4d5b-4b0e-9a37-0d1f6b0c7a01",
+            Self::Verify => "6c5f1c5e-4d5b-4b0e-9a37-0d1f6b0c7a02",
+            Self::Register => "6c5f1c5e-4d5b-4b0e-9a37-0d1f6b0c7a03",
+            Self::Fire => "6c5f1c5e-4d5b-4b0e-9a37-0d1f6b0c7a04",
+        }
+    }
+
+    /// Stable name, and that of the role in the file for solutions.
+    #[cfg(test)]
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Service => "contactsync service",

@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        desired::{Contract, Desired},
-        difference::{Difference, DifferenceKind, Repair},
+        desired::Desired,
+        deviation::{Deviation, DeviationKind, Repair},
         found::{EndpointRow, Found},
     },
     within,
@@ -40,19 +40,19 @@ fn single(mut rows: Vec<&EndpointRow>) -> Result<Option<&EndpointRow>, Vec<&Endp
     if rows.len() > 1 { Err(rows) } else { Ok(rows.pop()) }
 }
 
-pub(super) fn ambiguous(desired: &Desired, several: &[&EndpointRow]) -> Difference {
+pub(super) fn ambiguous(desired: &Desired, several: &[&EndpointRow]) -> Deviation {
     let told: Vec<_> = several.iter().map(|one| one.title()).collect();
     let what = format!("{} endpoints could be ours: {}", told.len(), told.join(", "));
-    Difference::new(DifferenceKind::EndpointAmbiguous, format!("endpoint {}", desired.name), what)
+    Deviation::new(DeviationKind::EndpointAmbiguous, format!("endpoint {}", desired.name), what)
         .by_hand("remove those that are not used, or say by --endpoint NAME which one is meant")
 }
 
-pub(super) fn missing(desired: &Desired) -> Difference {
+pub(super) fn missing(desired: &Desired) -> Deviation {
     let what = format!(
         "no endpoint posts to {} at {}: no change arrives",
         desired.destination.entity, desired.destination.host
     );
-    Difference::new(DifferenceKind::EndpointMissing, format!("endpoint {}", desired.name), what)
+    Deviation::new(DeviationKind::EndpointMissing, format!("endpoint {}", desired.name), what)
         .repaired(Repair::MakeEndpoint, "makes it")
 }
 
@@ -75,23 +75,23 @@ pub(in super::super) fn mark(before: Option<&str>, organization: OrganizationId)
     if kept.chars().count() > LONGEST { own } else { kept }
 }
 
-pub(super) fn compare(desired: &Desired, endpoint: &EndpointRow, found: &Found) -> Vec<Difference> {
+pub(super) fn compare(desired: &Desired, endpoint: &EndpointRow, found: &Found) -> Vec<Deviation> {
     let title = endpoint.title();
-    let mut differences = columns(desired, endpoint, &title);
-    differences.extend(access(endpoint, &title));
-    differences.extend(owner(endpoint, found, &title));
-    within(endpoint.grasp(), &title, differences)
+    let mut deviations = columns(desired, endpoint, &title);
+    deviations.extend(access(endpoint, &title));
+    deviations.extend(owner(endpoint, found, &title));
+    within(endpoint.grasp(), &title, deviations)
 }
 
 /// One rule for each column that has a right value.
-fn columns(desired: &Desired, endpoint: &EndpointRow, title: &str) -> Vec<Difference> {
-    use DifferenceKind as Kind;
+fn columns(desired: &Desired, endpoint: &EndpointRow, title: &str) -> Vec<Deviation> {
+    use DeviationKind as Kind;
 
-    let mut differences = Vec::new();
+    let mut deviations = Vec::new();
     let mut rule = |is_right: bool, kind, what: String, column, value, remedy: &str| {
         if !is_right {
             let repair = Repair::SetEndpoint(endpoint.id, (column, value));
-            differences.push(Difference::new(kind, title, what).repaired(repair, remedy));
+            deviations.push(Deviation::new(kind, title, what).repaired(repair, remedy));
         }
     };
     let address = endpoint.namespaceaddress.as_deref().unwrap_or("nowhere");
@@ -113,15 +113,15 @@ fn columns(desired: &Desired, endpoint: &EndpointRow, title: &str) -> Vec<Differ
         "sets the queue; give it the key of a policy of that queue, too",
     );
     rule(
-        endpoint.contract == Some(desired.contract as i64),
+        endpoint.contract == Some(desired.contract.number()),
         Kind::WrongContract,
         format!(
             "is {}, and {} is wanted",
             contract(endpoint.contract),
-            contract(Some(desired.contract as i64))
+            contract(Some(desired.contract.number()))
         ),
         "contract",
-        json!(desired.contract as i64),
+        json!(desired.contract.number()),
         "sets the contract; where Dataverse refuses that: unregister --apply, then register",
     );
     rule(
@@ -164,7 +164,7 @@ fn columns(desired: &Desired, endpoint: &EndpointRow, title: &str) -> Vec<Differ
         json!(1),
         "sets none",
     );
-    differences
+    deviations
 }
 
 fn contract(number: Option<i64>) -> String {
@@ -183,20 +183,20 @@ fn contract(number: Option<i64>) -> String {
     name.to_owned()
 }
 
-fn access(endpoint: &EndpointRow, title: &str) -> Option<Difference> {
+fn access(endpoint: &EndpointRow, title: &str) -> Option<Deviation> {
     match (endpoint.authtype, endpoint.issaskeyset) {
         (Some(SAS_KEY), Some(true)) => None,
         (Some(SAS_KEY), _) => Some(
-            Difference::new(
-                DifferenceKind::KeyMissing,
+            Deviation::new(
+                DeviationKind::KeyMissing,
                 title,
                 "has no key, as after an import or a copy: each job fails with 0x80081112",
             )
             .repaired(Repair::GiveKey(endpoint.id), "sets it"),
         ),
         (Some(MANAGED_IDENTITY), _) => Some(
-            Difference::new(
-                DifferenceKind::ManagedIdentity,
+            Deviation::new(
+                DeviationKind::ManagedIdentity,
                 title,
                 "posts with a managed identity, which nobody has tried with a queue here",
             )
@@ -209,7 +209,7 @@ fn access(endpoint: &EndpointRow, title: &str) -> Option<Difference> {
             let what =
                 format!("proves itself by {other}, and a shared access key (type {SAS_KEY}) is wanted");
             Some(
-                Difference::new(DifferenceKind::WrongAccess, title, what)
+                Deviation::new(DeviationKind::WrongAccess, title, what)
                     .repaired(Repair::GiveKey(endpoint.id), "sets a key"),
             )
         }
@@ -217,7 +217,7 @@ fn access(endpoint: &EndpointRow, title: &str) -> Option<Difference> {
 }
 
 /// Whose endpoint it is. A copy of an environment posts to the queue of the original until somebody stops it.
-fn owner(endpoint: &EndpointRow, found: &Found, title: &str) -> Option<Difference> {
+fn owner(endpoint: &EndpointRow, found: &Found, title: &str) -> Option<Deviation> {
     let repair = || {
         let description = mark(endpoint.description.as_deref(), found.organization.organization_id);
         Repair::SetEndpoint(endpoint.id, ("description", json!(description)))
@@ -225,8 +225,8 @@ fn owner(endpoint: &EndpointRow, found: &Found, title: &str) -> Option<Differenc
     match registered_for(endpoint) {
         Some(owner) if owner == found.organization.organization_id => None,
         Some(owner) => Some(
-            Difference::new(
-                DifferenceKind::OtherOrganization,
+            Deviation::new(
+                DeviationKind::OtherOrganization,
                 title,
                 format!(
                     "was registered for organization {owner}, and this is {}: this environment is a copy, and posts to \
@@ -241,8 +241,8 @@ fn owner(endpoint: &EndpointRow, found: &Found, title: &str) -> Option<Differenc
             ),
         ),
         None => Some(
-            Difference::new(
-                DifferenceKind::EndpointUnmarked,
+            Deviation::new(
+                DeviationKind::EndpointUnmarked,
                 title,
                 "does not say which organization it was registered for, so that a copy of it could not be told",
             )

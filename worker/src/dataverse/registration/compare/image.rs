@@ -5,24 +5,28 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::super::{
-    desired::{ColumnNames, Desired, Hook, Moment, VERSION, is_secret, listed},
-    difference::{Difference, DifferenceKind, Repair},
-    found::{ImageRow, StepRow},
+use super::{
+    super::{
+        desired::{ColumnNames, Desired, Hook, Moment, VERSION, is_secret, listed},
+        deviation::{Deviation, DeviationKind, Repair},
+        found::{ImageRow, StepRow},
+    },
+    within,
 };
+use crate::settings::check::Severity;
 
 /// In the name of an image that Dataverse would not make with the row version.
 pub(in super::super) const VERSION_REFUSED: &str = "without versionnumber";
 
-pub(super) fn compare(desired: &Desired, hook: Hook, step: &StepRow) -> Vec<Difference> {
-    let mut differences = Vec::new();
+pub(super) fn compare(desired: &Desired, hook: Hook, step: &StepRow) -> Vec<Deviation> {
+    let mut deviations = Vec::new();
     let mut chosen: BTreeMap<Uuid, ColumnNames> = BTreeMap::new();
     for moment in hook.images() {
         let image =
             step.images.iter().filter(|image| moment.is_in(image.imagetype)).min_by_key(|image| image.id);
         match image {
             Some(image) => chosen.entry(image.id).or_default().extend(desired.image(*moment)),
-            None => differences.push(missing(hook, *moment, step)),
+            None => deviations.push(missing(hook, *moment, step)),
         }
     }
     for image in &step.images {
@@ -30,13 +34,13 @@ pub(super) fn compare(desired: &Desired, hook: Hook, step: &StepRow) -> Vec<Diff
         if image.name.as_deref().is_some_and(|name| name.contains(VERSION_REFUSED)) {
             wanted.remove(VERSION);
         }
-        differences.extend(property(hook, step, image));
-        differences.extend(columns(desired, step, image, &wanted));
+        let of_image = property(hook, step, image).into_iter().chain(columns(desired, step, image, &wanted));
+        deviations.extend(within(image.grasp(), &title(image, step), of_image.collect()));
     }
-    differences
+    deviations
 }
 
-fn missing(hook: Hook, moment: Moment, step: &StepRow) -> Difference {
+fn missing(hook: Hook, moment: Moment, step: &StepRow) -> Deviation {
     let what = match moment {
         Moment::Post => {
             "has no post image: an update carries only what changed, so that nobody can tell which user is meant, nor \
@@ -48,8 +52,12 @@ fn missing(hook: Hook, moment: Moment, step: &StepRow) -> Difference {
         }
     };
     let repair = Repair::MakeImage(step.id, hook, moment);
-    let difference = Difference::new(DifferenceKind::ImageMissing, step.title(), what);
-    difference.repaired(repair, &format!("makes the {}", moment.as_str()))
+    let mut deviation = Deviation::new(DeviationKind::ImageMissing, step.title(), what);
+    // What a new contact has is all in its message, and what was there before is a help and no need.
+    if moment == Moment::Pre || hook == Hook::Create {
+        deviation.severity = Severity::Warning;
+    }
+    deviation.repaired(repair, &format!("makes the {}", moment.as_str()))
 }
 
 fn title(image: &ImageRow, step: &StepRow) -> String {
@@ -61,7 +69,7 @@ fn title(image: &ImageRow, step: &StepRow) -> String {
     format!("{kind} {} of {}", image.entityalias.as_deref().unwrap_or("without an alias"), step.title())
 }
 
-fn property(hook: Hook, step: &StepRow, image: &ImageRow) -> Option<Difference> {
+fn property(hook: Hook, step: &StepRow, image: &ImageRow) -> Option<Deviation> {
     let wanted = hook.image_property();
     let own = image.messagepropertyname.as_deref();
     if own == Some(wanted) {
@@ -73,14 +81,14 @@ fn property(hook: Hook, step: &StepRow, image: &ImageRow) -> Option<Difference> 
         hook.as_str()
     );
     let repair = Repair::SetImage(image.id, ("messagepropertyname", json!(wanted)));
-    let difference = Difference::new(DifferenceKind::ImageProperty, title(image, step), what);
-    Some(difference.repaired(repair, &format!("sets {wanted}")))
+    let deviation = Deviation::new(DeviationKind::ImageProperty, title(image, step), what);
+    Some(deviation.repaired(repair, &format!("sets {wanted}")))
 }
 
 /// What is in an image that should not be, and what is not in it that should. All of it is one column, so each
-/// difference has the same repair.
-fn columns(desired: &Desired, step: &StepRow, image: &ImageRow, wanted: &ColumnNames) -> Vec<Difference> {
-    use DifferenceKind as Kind;
+/// deviation has the same repair.
+fn columns(desired: &Desired, step: &StepRow, image: &ImageRow, wanted: &ColumnNames) -> Vec<Deviation> {
+    use DeviationKind as Kind;
 
     let own = image.columns();
     // An image that nothing is wanted of still must not hold everything.
@@ -88,18 +96,18 @@ fn columns(desired: &Desired, step: &StepRow, image: &ImageRow, wanted: &ColumnN
     let right: ColumnNames = own.iter().filter(|column| !is_secret(column)).chain(base).cloned().collect();
     let repair = || Repair::SetImage(image.id, ("attributes", json!(listed(&right))));
     let found = |kind, what: String, remedy: &str| {
-        Difference::new(kind, title(image, step), what).repaired(repair(), remedy)
+        Deviation::new(kind, title(image, step), what).repaired(repair(), remedy)
     };
     if own.is_empty() {
         let what = "holds all columns, the hash of the portal's password among them; and messages above 192 KB lose \
                     their columns";
         return vec![found(Kind::ImageAllColumns, what.into(), "names the columns")];
     }
-    let mut differences = Vec::new();
+    let mut deviations = Vec::new();
     let secret: ColumnNames = own.iter().filter(|column| is_secret(column)).cloned().collect();
     if !secret.is_empty() {
         let what = format!("holds {}, which nobody must see in a queue", listed(&secret));
-        differences.push(found(Kind::ImageSecret, what, "takes it out"));
+        deviations.push(found(Kind::ImageSecret, what, "takes it out"));
     }
     let lacking: ColumnNames = wanted.difference(&own).cloned().collect();
     let (link, rest): (ColumnNames, ColumnNames) =
@@ -108,18 +116,18 @@ fn columns(desired: &Desired, step: &StepRow, image: &ImageRow, wanted: &ColumnN
         rest.into_iter().partition(|column| &**column == VERSION);
     if !link.is_empty() {
         let what = format!("does not hold {}, so that nobody can tell which user is meant", listed(&link));
-        differences.push(found(Kind::ImageLacksLink, what, "adds it"));
+        deviations.push(found(Kind::ImageLacksLink, what, "adds it"));
     }
     if !rest.is_empty() {
         let what = format!(
             "does not hold {}, which is needed when a contact gets its user, and for values of several columns",
             listed(&rest)
         );
-        differences.push(found(Kind::ImageLacksColumn, what, "adds it"));
+        deviations.push(found(Kind::ImageLacksColumn, what, "adds it"));
     }
     if !version.is_empty() {
         let what = "does not hold the row version, so that changes of the same second cannot be told apart";
-        differences.push(found(Kind::ImageWithoutVersion, what.into(), "adds it"));
+        deviations.push(found(Kind::ImageWithoutVersion, what.into(), "adds it"));
     }
-    differences
+    deviations
 }

@@ -7,28 +7,31 @@ mod surroundings;
 
 use super::{
     desired::{CONTACT, Desired, Hook},
-    difference::{Difference, DifferenceKind, Repair},
+    deviation::{Deviation, DeviationKind, Repair},
     found::{EndpointRow, Found, Grasp, StepRow},
 };
 
-pub(super) use self::endpoint::{mark, ours};
+pub(super) use self::{
+    endpoint::{mark, ours},
+    image::VERSION_REFUSED,
+};
 
 /// Everything in which the registration is not as wanted, the gravest first.
-pub(crate) fn compare(desired: &Desired, found: &Found) -> Vec<Difference> {
-    let mut differences = surroundings::compare(desired, found);
+pub(crate) fn compare(desired: &Desired, found: &Found) -> Vec<Deviation> {
+    let mut deviations = surroundings::compare(desired, found);
     match ours(desired, &found.endpoints) {
-        Err(several) => differences.push(endpoint::ambiguous(desired, &several)),
+        Err(several) => deviations.push(endpoint::ambiguous(desired, &several)),
         Ok(None) => {
-            differences.push(endpoint::missing(desired));
-            differences.extend(desired.required().map(|hook| step::missing(desired, hook)));
+            deviations.push(endpoint::missing(desired));
+            deviations.extend(desired.required().map(|hook| step::missing(desired, hook)));
         }
         Ok(Some(endpoint)) => {
-            differences.extend(endpoint::compare(desired, endpoint, found));
-            differences.extend(steps(desired, endpoint, found));
+            deviations.extend(endpoint::compare(desired, endpoint, found));
+            deviations.extend(steps(desired, endpoint, found));
         }
     }
-    differences.sort_by_key(|difference| difference.severity);
-    differences
+    deviations.sort_by_key(|deviation| deviation.severity);
+    deviations
 }
 
 impl Desired {
@@ -40,18 +43,18 @@ impl Desired {
 }
 
 /// The steps of our endpoint: one for each message, and what else hangs on it.
-fn steps(desired: &Desired, endpoint: &EndpointRow, found: &Found) -> Vec<Difference> {
-    let mut differences = Vec::new();
+fn steps(desired: &Desired, endpoint: &EndpointRow, found: &Found) -> Vec<Deviation> {
+    let mut deviations = Vec::new();
     let own: Vec<_> = found.steps.iter().filter(|step| step.endpoint == Some(endpoint.id)).collect();
     for (hook, _) in &desired.steps {
         let mut candidates = candidates(*hook, &own).into_iter();
         match candidates.next() {
             Some(kept) => {
-                differences.extend(step::compare(desired, *hook, kept, found));
-                differences.extend(candidates.map(step::twice));
+                deviations.extend(step::compare(desired, *hook, kept, found));
+                deviations.extend(candidates.map(step::twice));
             }
             None if desired.required().any(|one| one == *hook) => {
-                differences.push(step::missing(desired, *hook));
+                deviations.push(step::missing(desired, *hook));
             }
             None => {}
         }
@@ -61,8 +64,8 @@ fn steps(desired: &Desired, endpoint: &EndpointRow, found: &Found) -> Vec<Differ
             Hook::named(step.message()).filter(|hook| desired.steps.iter().any(|(one, _)| one == hook));
         hook.is_some_and(|_| matches!(step.table(), None | Some(CONTACT)))
     };
-    differences.extend(own.iter().filter(|step| !wanted(step)).map(|step| step::foreign(step)));
-    differences
+    deviations.extend(own.iter().filter(|step| !wanted(step)).map(|step| step::foreign(step)));
+    deviations
 }
 
 /// The steps that could be the one for a message, the best first: one for contacts before one for every table, then one
@@ -78,27 +81,27 @@ fn candidates<'s>(hook: Hook, own: &[&'s StepRow]) -> Vec<&'s StepRow> {
 }
 
 /// Takes repairs away that a row does not allow, and says so once.
-fn within(grasp: Grasp, title: &str, mut differences: Vec<Difference>) -> Vec<Difference> {
+fn within(grasp: Grasp, title: &str, mut deviations: Vec<Deviation>) -> Vec<Deviation> {
     let allowed = |repair: &Repair| match grasp {
         Grasp::Free => true,
         Grasp::Managed => matches!(repair, Repair::GiveKey(_) | Repair::EnableStep(_)),
         Grasp::Fixed => false,
     };
     let mut barred = 0;
-    for difference in &mut differences {
-        if difference.repair.as_ref().is_some_and(|repair| !allowed(repair)) {
-            difference.repair = None;
+    for deviation in &mut deviations {
+        if deviation.repair.as_ref().is_some_and(|repair| !allowed(repair)) {
+            deviation.repair = None;
             "change it in the solution that it comes from, and import that again"
-                .clone_into(&mut difference.remedy);
+                .clone_into(&mut deviation.remedy);
             barred += 1;
         }
     }
     if barred > 0 {
         let why =
             if grasp == Grasp::Managed { "belongs to a managed solution" } else { "is not customizable" };
-        let what = format!("{why}, so that register leaves it as it is; {barred} differences stay");
+        let what = format!("{why}, so that register leaves it as it is; {barred} deviations stay");
         let remedy = "change it in its solution; or remove that solution here and register anew";
-        differences.push(Difference::new(DifferenceKind::Managed, title, what).by_hand(remedy));
+        deviations.push(Deviation::new(DeviationKind::Managed, title, what).by_hand(remedy));
     }
-    differences
+    deviations
 }

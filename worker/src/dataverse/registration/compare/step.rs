@@ -5,65 +5,65 @@ use serde_json::json;
 use super::{
     super::{
         desired::{CONTACT, ColumnNames, Desired, Hook, listed},
-        difference::{Column, Difference, DifferenceKind, Repair},
+        deviation::{Column, Deviation, DeviationKind, Repair},
         found::{Found, Grasp, StepRow, names},
     },
     image, within,
 };
 
-pub(super) fn missing(desired: &Desired, hook: Hook) -> Difference {
+pub(super) fn missing(desired: &Desired, hook: Hook) -> Deviation {
     let what = match hook {
         Hook::Create => "no step reports contacts that are made with their user",
         Hook::Update | Hook::Merge => "no step reports changes of contacts: no change arrives",
     };
     let place = format!("step {} of {CONTACT}, endpoint {}", hook.as_str(), desired.name);
-    Difference::new(DifferenceKind::StepMissing, place, what).repaired(Repair::MakeStep(hook), "makes it")
+    Deviation::new(DeviationKind::StepMissing, place, what).repaired(Repair::MakeStep(hook), "makes it")
 }
 
 /// The same message for the same table a second time.
-pub(super) fn twice(step: &StepRow) -> Difference {
-    let difference = Difference::new(
-        DifferenceKind::StepTwice,
+pub(super) fn twice(step: &StepRow) -> Deviation {
+    let deviation = Deviation::new(
+        DeviationKind::StepTwice,
         step.title(),
         "is there besides another one for the same message: each change is posted twice",
     );
-    let repaired = difference.repaired(Repair::DropStep(step.id), "removes it");
+    let repaired = deviation.repaired(Repair::DropStep(step.id), "removes it");
     let mut left = within(step.grasp(), &step.title(), vec![repaired]);
     left.swap_remove(0)
 }
 
 /// A step of ours that the worker has no use for.
-pub(super) fn foreign(step: &StepRow) -> Difference {
-    Difference::new(
-        DifferenceKind::StepForeign,
+pub(super) fn foreign(step: &StepRow) -> Deviation {
+    Deviation::new(
+        DeviationKind::StepForeign,
         step.title(),
         "posts to our endpoint what the worker has no use for: it completes or dead-letters each of these messages",
     )
     .by_hand("remove the step, or register it on an endpoint of its own")
 }
 
-pub(super) fn compare(desired: &Desired, hook: Hook, step: &StepRow, found: &Found) -> Vec<Difference> {
+pub(super) fn compare(desired: &Desired, hook: Hook, step: &StepRow, found: &Found) -> Vec<Deviation> {
     let title = step.title();
-    let mut differences = columns(hook, step, found, &title);
+    let mut deviations = columns(hook, step, found, &title);
     if hook.filters() {
-        differences.extend(filter(desired, step, &title));
+        deviations.extend(filter(desired, step, &title));
     }
-    let mut differences = within(step.grasp(), &title, differences);
+    let mut deviations = within(step.grasp(), &title, deviations);
     let images = image::compare(desired, hook, step);
     // An image is a part of its step.
     let images = if step.grasp() == Grasp::Free { images } else { within(Grasp::Fixed, &title, images) };
-    differences.extend(images);
-    differences
+    deviations.extend(images);
+    deviations
 }
 
 /// One rule for each column that has a right value.
-fn columns(hook: Hook, step: &StepRow, found: &Found, title: &str) -> Vec<Difference> {
-    use DifferenceKind as Kind;
+fn columns(hook: Hook, step: &StepRow, found: &Found, title: &str) -> Vec<Deviation> {
+    use DeviationKind as Kind;
 
-    let mut differences = Vec::new();
+    let mut deviations = Vec::new();
     let mut rule = |is_right: bool, kind, what: &str, repair, remedy: &str| {
         if !is_right {
-            differences.push(Difference::new(kind, title, what).repaired(repair, remedy));
+            deviations.push(Deviation::new(kind, title, what).repaired(repair, remedy));
         }
     };
     let set = |column: Column| Repair::SetStep(step.id, column);
@@ -103,52 +103,52 @@ fn columns(hook: Hook, step: &StepRow, found: &Found, title: &str) -> Vec<Differ
         "lets jobs go that succeeded",
     );
     if step.table().is_none() {
-        let difference = Difference::new(
+        let deviation = Deviation::new(
             Kind::StepEveryTable,
             title,
             "has no table, so that changes of every table are posted, whatever they hold",
         );
         let filter = found.catalog.0.get(&hook).map(|(_, filter)| format!("/sdkmessagefilters({filter})"));
-        differences.push(match filter {
-            Some(filter) => difference
+        deviations.push(match filter {
+            Some(filter) => deviation
                 .repaired(set(("sdkmessagefilterid@odata.bind", json!(filter))), "narrows it to contact"),
-            None => difference.by_hand("set its primary entity to contact"),
+            None => deviation.by_hand("set its primary entity to contact"),
         });
     }
-    differences
+    deviations
 }
 
 /// Whether the step fires for all that is to be written.
-fn filter(desired: &Desired, step: &StepRow, title: &str) -> Vec<Difference> {
+fn filter(desired: &Desired, step: &StepRow, title: &str) -> Vec<Deviation> {
     let own = names(step.filteringattributes.as_deref());
     let all: ColumnNames = own.union(&desired.columns).cloned().collect();
     let repair =
         |columns: &ColumnNames| Repair::SetStep(step.id, ("filteringattributes", json!(listed(columns))));
     if own.is_empty() {
         let what = "has no filtering attributes: every change of every contact is posted, each sign-in too";
-        let empty = Difference::new(DifferenceKind::FilterEmpty, title, what);
+        let empty = Deviation::new(DeviationKind::FilterEmpty, title, what);
         return vec![empty.repaired(repair(&desired.columns), "sets them")];
     }
     let lacking: ColumnNames = desired.columns.difference(&own).cloned().collect();
     let (link, others): (ColumnNames, ColumnNames) =
         lacking.into_iter().partition(|column| desired.link.contains(column));
-    let mut differences = Vec::new();
+    let mut deviations = Vec::new();
     if !link.is_empty() {
         let what = format!(
             "does not fire for {}: a contact that gets its user is not told, and nothing is written to that user",
             listed(&link)
         );
-        differences.push(
-            Difference::new(DifferenceKind::FilterLacksLink, title, what)
+        deviations.push(
+            Deviation::new(DeviationKind::FilterLacksLink, title, what)
                 .repaired(repair(&all), "adds it to the filtering attributes"),
         );
     }
     if !others.is_empty() {
         let what = format!("does not fire for {}: a change of that alone never arrives", listed(&others));
-        differences.push(
-            Difference::new(DifferenceKind::FilterLacksColumn, title, what)
+        deviations.push(
+            Deviation::new(DeviationKind::FilterLacksColumn, title, what)
                 .repaired(repair(&all), "adds it to the filtering attributes"),
         );
     }
-    differences
+    deviations
 }

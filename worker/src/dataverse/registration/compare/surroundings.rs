@@ -3,22 +3,22 @@
 use super::{
     super::{
         desired::{ColumnNames, Desired, listed},
-        difference::{Difference, DifferenceKind},
+        deviation::{Deviation, DeviationKind},
         found::Found,
     },
     ours,
 };
 use crate::{dataverse::OrganizationType, settings::Purpose};
 
-pub(super) fn compare(desired: &Desired, found: &Found) -> Vec<Difference> {
-    let mut differences = Vec::new();
-    differences.extend(organization(desired, found));
-    differences.extend(columns(desired, found));
-    differences.extend(second_endpoints(desired, found));
-    differences
+pub(super) fn compare(desired: &Desired, found: &Found) -> Vec<Deviation> {
+    let mut deviations = Vec::new();
+    deviations.extend(organization(desired, found));
+    deviations.extend(columns(desired, found));
+    deviations.extend(second_endpoints(desired, found));
+    deviations
 }
 
-fn organization(desired: &Desired, found: &Found) -> Option<Difference> {
+fn organization(desired: &Desired, found: &Found) -> Option<Deviation> {
     let (id, kind) = (found.organization.organization_id, found.organization.organization_type);
     let place = format!("organization {id}");
     let not_meant = match (desired.purpose, kind) {
@@ -29,7 +29,7 @@ fn organization(desired: &Desired, found: &Found) -> Option<Difference> {
     if let Some(what) = not_meant {
         let what = format!("{what}, and dataverse.environment says otherwise");
         return Some(
-            Difference::new(DifferenceKind::WrongPurpose, place, what)
+            Deviation::new(DeviationKind::WrongPurpose, place, what)
                 .by_hand("name the other environment in dataverse.url, or set dataverse.environment"),
         );
     }
@@ -38,7 +38,7 @@ fn organization(desired: &Desired, found: &Found) -> Option<Difference> {
     }
     if !desired.organizations.is_empty() {
         let what = "is not in filter.organizations: the worker dead-letters each of its messages";
-        return Some(Difference::new(DifferenceKind::OrganizationRefused, place, what).by_hand(
+        return Some(Deviation::new(DeviationKind::OrganizationRefused, place, what).by_hand(
             "add it to filter.organizations if it is yours, or name the other environment in dataverse.url",
         ));
     }
@@ -48,15 +48,15 @@ fn organization(desired: &Desired, found: &Found) -> Option<Difference> {
     let what = "is not for production, and the settings accept every organization: changes of trial contacts are \
                 written to users";
     Some(
-        Difference::new(DifferenceKind::NotProduction, place, what)
+        Deviation::new(DeviationKind::NotProduction, place, what)
             .by_hand("if that is meant, name it in filter.organizations; otherwise unregister here"),
     )
 }
 
-fn columns(desired: &Desired, found: &Found) -> Vec<Difference> {
+fn columns(desired: &Desired, found: &Found) -> Vec<Deviation> {
     let Some(known) = &found.columns else {
         let what = "could not be read, so that columns which do not exist or are secured are not told";
-        let unknown = Difference::new(DifferenceKind::ColumnsUnknown, "columns of contact", what);
+        let unknown = Deviation::new(DeviationKind::ColumnsUnknown, "columns of contact", what);
         return vec![unknown.by_hand("give the application user prvReadEntity and prvReadAttribute")];
     };
     let of = |name: &str| known.iter().find(|row| row.logical_name.eq_ignore_ascii_case(name));
@@ -68,10 +68,10 @@ fn columns(desired: &Desired, found: &Found) -> Vec<Difference> {
         .filter(|column| of(column).is_some_and(|row| row.is_secured == Some(true)))
         .cloned()
         .collect();
-    let mut differences = Vec::new();
+    let mut deviations = Vec::new();
     if !missing.is_empty() {
         let what = format!("the settings read {}, which contact does not have here", listed(&missing));
-        differences.push(Difference::new(DifferenceKind::ColumnMissing, "columns of contact", what).by_hand(
+        deviations.push(Deviation::new(DeviationKind::ColumnMissing, "columns of contact", what).by_hand(
             "correct the name, which is the logical one in lower case; adx columns come with the portal's solution",
         ));
     }
@@ -80,16 +80,16 @@ fn columns(desired: &Desired, found: &Found) -> Vec<Difference> {
             "{} is secured: who has no profile for it sees it empty, and an empty value would be written to users",
             listed(&secured)
         );
-        differences.push(
-            Difference::new(DifferenceKind::ColumnSecured, "columns of contact", what)
+        deviations.push(
+            Deviation::new(DeviationKind::ColumnSecured, "columns of contact", what)
                 .by_hand("take it out of the mapping, or see by verify --fire that its value arrives"),
         );
     }
-    differences
+    deviations
 }
 
 /// Other endpoints on our queue. They may belong to somebody else's product, so that only a person may remove one.
-fn second_endpoints(desired: &Desired, found: &Found) -> Vec<Difference> {
+fn second_endpoints(desired: &Desired, found: &Found) -> Vec<Deviation> {
     let Ok(Some(ours)) = ours(desired, &found.endpoints) else { return Vec::new() };
     let others = found.endpoints.iter().filter(|one| one.id != ours.id && one.posts_to(desired));
     others
@@ -104,7 +104,7 @@ fn second_endpoints(desired: &Desired, found: &Found) -> Vec<Difference> {
                 if told.is_empty() { "" } else { ": " },
                 told.join(", ")
             );
-            Difference::new(DifferenceKind::SecondEndpoint, one.title(), what).by_hand(
+            Deviation::new(DeviationKind::SecondEndpoint, one.title(), what).by_hand(
                 "remove it if it is left over from another set-up; a change is posted once for each step",
             )
         })

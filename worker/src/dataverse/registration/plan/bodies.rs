@@ -30,7 +30,7 @@ pub(super) fn new_endpoint(desired: &Desired, organization: OrganizationId, key:
     let columns = columns(json!({
         "name": desired.name,
         "description": mark(None, organization),
-        "contract": desired.contract as i64,
+        "contract": desired.contract.number(),
         "namespaceformat": 2,
         "namespaceaddress": desired.address(),
         "solutionnamespace": desired.namespace(),

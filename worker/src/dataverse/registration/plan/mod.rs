@@ -12,14 +12,15 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use self::bodies::{new_endpoint, new_image, new_step, state};
+pub(super) use self::deed::{RowRef, RowSet, Slot, Verb};
 pub(crate) use self::{
-    deed::{Deed, RowRef, RowSet, Slot, Verb},
+    deed::Deed,
     removal::{Removal, removal},
 };
 use super::{
     compare::{compare, ours},
     desired::{Desired, Hook, Moment},
-    difference::{Difference, DifferenceKind, Repair},
+    deviation::{Deviation, DeviationKind, Repair},
     found::Found,
     key::SendKey,
 };
@@ -47,40 +48,40 @@ pub(crate) enum Refusal {
     #[error(
         "Dataverse needs a key to send to the queue, and there is none: the worker signs in with an identity, which \
          Dataverse cannot; put the connection string of a policy with the right Send into a file and name it with \
-         --key-file, or into CONTACTSYNC_SEND_KEY"
+         --key-file"
     )]
     NoKey,
     #[error("{0}: {1}; {2}")]
-    Difference(String, String, String),
+    Deviation(String, String, String),
     #[error("this environment lets no step be registered for {0} of contact")]
     NoHook(&'static str),
 }
 
 /// Differences with which nothing is written, because it could only become worse.
-const REFUSED: [DifferenceKind; 5] = [
-    DifferenceKind::WrongPurpose,
-    DifferenceKind::EndpointAmbiguous,
-    DifferenceKind::OrganizationRefused,
-    DifferenceKind::OtherOrganization,
-    DifferenceKind::ColumnMissing,
+const REFUSED: [DeviationKind; 5] = [
+    DeviationKind::WrongPurpose,
+    DeviationKind::EndpointAmbiguous,
+    DeviationKind::OrganizationRefused,
+    DeviationKind::OtherOrganization,
+    DeviationKind::ColumnMissing,
 ];
 
 /// Differences after which the key that is there opens nothing any more.
-const MOVED: [DifferenceKind; 2] = [DifferenceKind::WrongNamespace, DifferenceKind::WrongQueue];
+const MOVED: [DeviationKind; 2] = [DeviationKind::WrongNamespace, DeviationKind::WrongQueue];
 
 impl Plan {
     /// What makes the registration as it is wanted; empty if it is.
     pub(crate) fn of(desired: &Desired, found: &Found, options: &PlanOptions) -> Result<Self, Vec<Refusal>> {
-        let differences = compare(desired, found);
-        let refusals = refusals(&differences, options);
+        let deviations = compare(desired, found);
+        let refusals = refusals(&deviations, options);
         if !refusals.is_empty() {
             return Err(refusals);
         }
         let mut draft = Draft::default();
-        let moved = differences.iter().any(|one| MOVED.contains(&one.kind) && one.repair.is_some());
+        let moved = deviations.iter().any(|one| MOVED.contains(&one.kind) && one.repair.is_some());
         draft.gives_key = options.rotate_key || moved;
-        for difference in differences {
-            draft.take(difference);
+        for deviation in deviations {
+            draft.take(deviation);
         }
         draft.finish(desired, found, options)
     }
@@ -90,14 +91,13 @@ impl Plan {
     }
 }
 
-fn refusals(differences: &[Difference], options: &PlanOptions) -> Vec<Refusal> {
-    let refused = |one: &&Difference| {
+fn refusals(deviations: &[Deviation], options: &PlanOptions) -> Vec<Refusal> {
+    let refused = |one: &&Deviation| {
         REFUSED.contains(&one.kind)
-            && !(one.kind == DifferenceKind::OtherOrganization && options.allow_shared_queue)
+            && !(one.kind == DeviationKind::OtherOrganization && options.allow_shared_queue)
     };
-    let told =
-        |one: &Difference| Refusal::Difference(one.place.clone(), one.what.clone(), one.remedy.clone());
-    differences.iter().filter(refused).map(told).collect()
+    let told = |one: &Deviation| Refusal::Deviation(one.place.clone(), one.what.clone(), one.remedy.clone());
+    deviations.iter().filter(refused).map(told).collect()
 }
 
 /// Columns and the values that they get.
@@ -118,11 +118,11 @@ struct Draft {
 }
 
 impl Draft {
-    fn take(&mut self, difference: Difference) {
+    fn take(&mut self, deviation: Deviation) {
         let put = |columns: &mut Columns, (column, value): (&str, Value)| {
             columns.insert(column.to_owned(), value);
         };
-        match difference.repair {
+        match deviation.repair {
             None => {}
             Some(Repair::MakeEndpoint) => self.makes_endpoint = true,
             Some(Repair::SetEndpoint(_, column)) => put(&mut self.endpoint, column),

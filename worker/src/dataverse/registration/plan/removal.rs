@@ -26,7 +26,7 @@ pub(crate) fn removal(desired: &Desired, found: &Found) -> Result<Removal, Refus
     if !more.is_empty() {
         let what = format!("and {} have the same name", more.join(", "));
         let remedy = "remove by hand those that are not used".to_owned();
-        return Err(Refusal::Difference(endpoint.title(), what, remedy));
+        return Err(Refusal::Deviation(endpoint.title(), what, remedy));
     }
     let mut removal = Removal::default();
     for step in found.steps.iter().filter(|step| step.endpoint == Some(endpoint.id)) {

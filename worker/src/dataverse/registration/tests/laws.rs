@@ -6,7 +6,12 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::{
-    super::{Hook, KeyProblem, Plan, PlanOptions, Refusal, RowSet, SendKey, Verb, compare, removal},
+    super::{
+        KeyProblem, Plan, PlanOptions, Refusal, SendKey, compare,
+        desired::Hook,
+        plan::{RowSet, Verb},
+        removal,
+    },
     broken::DAMAGES,
     world::{OTHER, World, desired, images, options},
 };

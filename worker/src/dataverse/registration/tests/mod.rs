@@ -2,4 +2,5 @@
 
 mod broken;
 mod laws;
+mod roles;
 mod world;

@@ -7,11 +7,13 @@ use shared::{ids::OrganizationId, mapping::Mapping, plan::Planner};
 use uuid::Uuid;
 
 use super::super::{
-    ColumnRow, Deed, Desired, EndpointRow, Found, HookCatalog, Plan, PlanOptions, RowRef, RowSet, SendKey,
-    Slot, StepRow, Verb, desired::Hook,
+    Deed, Desired, Found, Plan, PlanOptions, SendKey,
+    desired::Hook,
+    found::{EndpointRow, HookCatalog, StepRow},
+    plan::{RowRef, RowSet, Slot, Verb},
 };
 use crate::{
-    dataverse::{Organization, OrganizationType},
+    dataverse::{Column, Organization, OrganizationType},
     settings::{self, Purpose},
 };
 
@@ -53,7 +55,7 @@ pub(super) struct World {
     pub(super) organization: Organization,
     pub(super) endpoints: Vec<Value>,
     pub(super) steps: Vec<Value>,
-    pub(super) columns: Option<Vec<ColumnRow>>,
+    pub(super) columns: Option<Vec<Column>>,
     /// What is broken in place of what is not there.
     nothing: Value,
     next: u128,
@@ -62,7 +64,12 @@ pub(super) struct World {
 impl World {
     pub(super) fn empty() -> Self {
         let columns = ["adx_identity_username", "emailaddress1", "firstname", "lastname", "statecode"];
-        let column = |name: &str| ColumnRow { logical_name: name.to_owned(), is_secured: Some(false) };
+        let column = |name: &str| Column {
+            logical_name: name.into(),
+            attribute_type: "String".into(),
+            is_secured: Some(false),
+            is_valid_for_read: Some(true),
+        };
         Self {
             organization: Organization {
                 organization_id: ORGANIZATION,

@@ -10,8 +10,8 @@ use crate::settings::check::Severity;
 
 /// What is not as wanted, what to do about it, and what would put it right.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Difference {
-    pub kind: DifferenceKind,
+pub(crate) struct Deviation {
+    pub kind: DeviationKind,
     pub severity: Severity,
     /// What it is about, as a person finds it in Dataverse.
     pub place: String,
@@ -23,7 +23,7 @@ pub(crate) struct Difference {
     pub repair: Option<Repair>,
 }
 
-/// What `register` does about a difference.
+/// What `register` does about a deviation.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Repair {
     MakeEndpoint,
@@ -42,13 +42,13 @@ pub(crate) type Column = (&'static str, Value);
 
 macro_rules! kinds {
     ($($kind:ident = $name:literal $severity:ident),* $(,)?) => {
-        /// The kinds of differences. Their names are a contract with machines.
+        /// The kinds of deviations. Their names are a contract with machines.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub(crate) enum DifferenceKind {
+        pub(crate) enum DeviationKind {
             $($kind,)*
         }
 
-        impl DifferenceKind {
+        impl DeviationKind {
             #[cfg(test)]
             pub(crate) const ALL: &[Self] = &[$(Self::$kind,)*];
 
@@ -112,10 +112,11 @@ kinds! {
     ImageWithoutVersion = "image-without-version" Warning,
     ImageProperty = "image-property" Error,
     Managed = "managed" Warning,
+    JobsFailed = "jobs-failed" Warning,
 }
 
-impl Difference {
-    pub(crate) fn new(kind: DifferenceKind, place: impl Into<String>, what: impl Into<String>) -> Self {
+impl Deviation {
+    pub(crate) fn new(kind: DeviationKind, place: impl Into<String>, what: impl Into<String>) -> Self {
         let (place, what) = (place.into(), what.into());
         Self { kind, severity: kind.severity(), place, what, remedy: String::new(), repair: None }
     }
@@ -140,7 +141,7 @@ impl Difference {
     }
 }
 
-impl fmt::Display for Difference {
+impl fmt::Display for Deviation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:9}{}: {}", self.severity.as_str(), self.place, self.what)?;
         if self.remedy.is_empty() { Ok(()) } else { write!(f, "; {}", self.remedy) }
