@@ -72,7 +72,7 @@ pub enum Command {
     Guard(commands::guard::Command),
     /// Check the settings and report every problem.
     Check(commands::check::Args),
-    /// Ask Dataverse itself: check rights and columns, and find changes that it could not post.
+    /// Ask Dataverse itself: register the steps that post changes, check rights, and find changes that it could not post.
     #[command(subcommand)]
     Dataverse(commands::dataverse::Command),
     /// Write a starter settings file, show the effective settings, or print their JSON Schema.
@@ -109,8 +109,8 @@ pub fn main() -> ExitCode {
         Command::Apply(args) => commands::apply::run(global, args),
         Command::Guard(command) => commands::guard::run(global, command),
         Command::Check(args) => commands::check::run(global, args),
-        Command::Dataverse(command) => commands::dataverse::run(global, command),
         Command::Config(command) => commands::config::run(global, command),
+        Command::Dataverse(command) => commands::dataverse::run(global, command),
         Command::Decode(args) => commands::decode::run(args),
         Command::Send(args) => commands::send::run(global, args),
         Command::Health(args) => commands::health::run(global, args),

@@ -234,6 +234,23 @@ impl Client {
         self.ask(&call.with(IF_MATCH, HeaderValue::from_static("*"))).await.map(drop)
     }
 
+    /// Gives a row these values if it is still at that version, with a tag that the messages about it carry. It is not
+    /// tried again once it may have been done: a second time would make a second message.
+    pub(crate) async fn touch(
+        &self,
+        set: &str,
+        id: Uuid,
+        version: &str,
+        tag: &str,
+        body: &Value,
+    ) -> Result<(), Error> {
+        let url = self.url(&format!("{set}({id})?tag={tag}"));
+        let version = HeaderValue::try_from(version)
+            .map_err(|_| Error::Senseless("the version of the row cannot be sent in a header".into()))?;
+        let call = Outline::write(Method::PATCH, url, Some(body), false);
+        self.ask(&call.with(IF_MATCH, version)).await.map(drop)
+    }
+
     /// Deletes a row. One that is not there is as good, so it may be tried again.
     pub(crate) async fn delete(&self, set: &str, id: Uuid) -> Result<(), Error> {
         let call = Outline::write(Method::DELETE, self.url(&format!("{set}({id})")), None, true);

@@ -18,6 +18,7 @@ mod jobs;
 mod metadata;
 mod page;
 mod refusal;
+pub(crate) mod registration;
 mod rows;
 #[cfg(test)]
 mod tests;
