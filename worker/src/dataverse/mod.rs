@@ -6,6 +6,7 @@
 
 mod answer;
 mod challenge;
+mod channel;
 mod client;
 mod code;
 mod context;
@@ -25,13 +26,13 @@ mod tests;
 
 pub(crate) use self::{
     challenge::Challenge,
-    client::Client,
+    client::DataverseClient as Client,
     code::{Code, Kind},
-    context::{ContextWriter, Row},
+    context::{ContactRow, ContextWriter},
     endpoint::{Destination, Match, NAME},
     error::Error,
     job_code::JobCode,
-    jobs::{Job, JobState, Resumed, Step, Wanted},
+    jobs::{EndpointStep, Job, JobState, Resumed, Wanted},
     metadata::{Column, HeldPrivilege, Table},
     rows::{Organization, OrganizationType, ServiceEndpoint, WhoAmI},
 };

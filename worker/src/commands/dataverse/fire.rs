@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::ground::{Ground, failed};
 use crate::{
     commands::{print, wiring},
-    dataverse::{Column, ContextWriter, JobState, Row, Wanted, registration::Found},
+    dataverse::{Column, ContactRow, ContextWriter, JobState, Wanted, registration::Found},
     graph::GraphClient,
     preview::{Compared, Preview},
 };
@@ -312,8 +312,11 @@ impl Chase<'_> {
         };
         loop {
             let ids = [self.contact.0];
-            let rows =
-                self.ground.client.rows_by_id::<Row>("contacts", "contactid", &ids, &writer.select()).await;
+            let rows = self
+                .ground
+                .client
+                .rows_by_id::<ContactRow>("contacts", "contactid", &ids, &writer.select())
+                .await;
             let row = rows.map_err(failed)?.pop().context("the contact is gone")?;
             let message = Message { body: Ok(Bytes::from(writer.body(&row)?)), ..Message::default() };
             self.trail.no_user = None;
