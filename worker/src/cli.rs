@@ -76,6 +76,9 @@ pub enum Command {
     Targets(commands::targets::Command),
     /// Check the settings and report every problem.
     Check(commands::check::Args),
+    /// Ask Dataverse itself: register the steps that post changes, check rights, and find changes that it could not post.
+    #[command(subcommand)]
+    Dataverse(commands::dataverse::Command),
     /// Write a starter settings file, show the effective settings, or print their JSON Schema.
     #[command(subcommand)]
     Config(commands::config::Command),
@@ -113,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Targets(command) => commands::targets::run(global, command),
         Command::Check(args) => commands::check::run(global, args),
         Command::Config(command) => commands::config::run(global, command),
+        Command::Dataverse(command) => commands::dataverse::run(global, command),
         Command::Decode(args) => commands::decode::run(args),
         Command::Send(args) => commands::send::run(global, args),
         Command::Health(args) => commands::health::run(global, args),

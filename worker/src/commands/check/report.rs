@@ -1,18 +1,17 @@
 //! What `check` has found, for people and for machines. What matters comes last, where somebody looks: notes stand above
 //! what was tried, and the last line counts everything.
 
-use std::{collections::BTreeSet, fmt::Write, process::ExitCode};
+use std::{collections::BTreeSet, process::ExitCode};
 
 use serde_json::{Value, json};
-use shared::shown::Shown;
 
 use crate::{
-    commands::{global::BAD_SETTINGS, terminal},
+    commands::{
+        global::BAD_SETTINGS,
+        probes::{Lines, ended, plural, tried},
+    },
     settings::check::{Ending, Finding, Probe, Severity},
 };
-
-/// Below this, a line that is broken is no easier to read.
-const NARROWEST: usize = 40;
 
 /// How a check ends, from good to bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,7 +81,7 @@ impl Report {
 
     /// For people.
     pub(super) fn text(&self) -> String {
-        let mut text = Text { text: String::new(), width: terminal::width() };
+        let mut text = Lines::for_output();
         for finding in &self.findings {
             text.line(&finding.to_string(), 9);
         }
@@ -99,7 +98,7 @@ impl Report {
         text.probes(&self.online);
         text.gap();
         text.line(&self.verdict(), 0);
-        text.text
+        text.finish()
     }
 
     fn verdict(&self) -> String {
@@ -110,12 +109,7 @@ impl Report {
             (self.count(Severity::Note), "note"),
         ];
         let counts = counts.map(|(count, name)| format!("{count} {name}{}", plural(count)));
-        let tried = if self.online.is_empty() {
-            String::new()
-        } else {
-            let (all, failed) = (self.online.len(), self.failed());
-            format!(" {all} thing{} tried, {failed} failed.", plural(all))
-        };
+        let tried = if self.online.is_empty() { String::new() } else { format!(" {}", tried(&self.online)) };
         let can = match (errors, self.failed()) {
             (0, 0) => "The settings can work",
             (0, _) => "The settings can work, and what they name does not yet",
@@ -135,8 +129,7 @@ impl Report {
     }
 
     fn ended(&self, severity: Severity) -> usize {
-        let probes = self.by_message.iter().chain(&self.online);
-        probes.filter(|probe| probe.ending == Ending::Found(severity)).count()
+        ended(&self.by_message, severity) + ended(&self.online, severity)
     }
 }
 
@@ -155,85 +148,9 @@ fn by_message(probes: &[Probe]) -> &'static str {
     }
 }
 
-const fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
-}
-
-/// Lines for a terminal of some width, or for a file.
-struct Text {
-    text: String,
-    width: Option<usize>,
-}
-
-impl Text {
-    /// One thing a line, and what to do about it below.
-    fn probes(&mut self, probes: &[Probe]) {
-        let column = 9 + probes.iter().map(|probe| probe.check.len()).max().unwrap_or(0) + 2;
-        for probe in probes {
-            let width = column - 11;
-            self.line(&format!("{:9}{:width$}  {}", probe.result(), probe.check, probe.what), column);
-            if let Some(remedy) = &probe.remedy {
-                self.line(&format!("{:column$}to do: {remedy}", ""), column);
-            }
-        }
-    }
-
-    /// An empty line, unless there is one or nothing stands above.
-    fn gap(&mut self) {
-        if !self.text.is_empty() && !self.text.ends_with("\n\n") {
-            self.text.push('\n');
-        }
-    }
-
-    /// A line, broken between words where it is too long; what follows begins at `column`.
-    fn line(&mut self, line: &str, column: usize) {
-        let line = Shown(line).to_string();
-        let room = self.width.filter(|width| *width >= NARROWEST.max(column * 2)).unwrap_or(usize::MAX);
-        let lead = line.len() - line.trim_start().len();
-        let (mut at, mut is_first) = (lead, true);
-        self.text.push_str(&line[..lead]);
-        // By single blanks, so that columns keep their width.
-        for word in line[lead..].split(' ') {
-            let length = word.chars().count();
-            if !is_first && at + 1 + length > room {
-                // Writing to a string cannot fail.
-                let _infallible = write!(self.text, "\n{:column$}", "");
-                at = column;
-            } else if !is_first {
-                self.text.push(' ');
-                at += 1;
-            }
-            self.text.push_str(word);
-            at += length;
-            is_first = false;
-        }
-        self.text.push('\n');
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn wrapped(line: &str, column: usize, width: Option<usize>) -> String {
-        let mut text = Text { text: String::new(), width };
-        text.line(line, column);
-        text.text
-    }
-
-    #[test]
-    fn long_lines_break_between_words_and_keep_their_columns() {
-        let line = "warning  pool.grace: is shorter than what a write may take, so that a restart waits";
-        assert_eq!(wrapped(line, 9, None), format!("{line}\n"));
-        assert_eq!(
-            wrapped(line, 9, Some(50)),
-            "warning  pool.grace: is shorter than what a write\n         may take, so that a restart waits\n"
-        );
-        // Too narrow for it to help, and a word that is too long for any line.
-        assert_eq!(wrapped(line, 9, Some(20)), format!("{line}\n"));
-        let word = "x".repeat(60);
-        assert_eq!(wrapped(&word, 0, Some(50)), format!("{word}\n"));
-    }
 
     #[test]
     fn a_warning_that_fails_is_counted_where_the_end_is_told() {
