@@ -2,6 +2,7 @@
 
 mod check;
 mod jobs;
+mod registration;
 
 use anyhow::{Context, Result};
 use emulator::{

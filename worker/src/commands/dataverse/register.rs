@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use shared::shown::Shown;
 
 use super::{
-    ground::{EndpointName, Ground, heading, heading_json, lacking, told},
+    ground::{EndpointName, Ground, failed, heading, heading_json, lacking, told},
     verify,
 };
 use crate::{
     commands::{json_text, print},
     dataverse::registration::{
-        Deed, Desired, Done, KeyProblem, Plan, PlanOptions, Refusal, RolePurpose, SendKey, Unfinished,
-        carry_out, compare,
+        Deed, Desired, Done, KeyProblem, NotRegistered, PlanOptions, RegistrationPlan, RolePurpose, SendKey,
+        Unfinished, carry_out, compare, join_solution,
     },
     settings::Settings,
     text_file,
@@ -46,7 +46,7 @@ pub struct Args {
     /// Do it, and verify it afterwards.
     #[arg(long)]
     apply: bool,
-    /// Put what is new into this unmanaged solution, by its unique name.
+    /// Put the endpoint and its steps into this unmanaged solution, by its unique name.
     #[arg(long, value_name = "NAME")]
     solution: Option<String>,
     /// File with the key for Dataverse: the connection string of a policy with Send, or the key alone. - reads standard input.
@@ -80,17 +80,17 @@ pub(super) async fn run(settings: Settings, beside: &[Settings], args: &Args) ->
     if !args.json {
         print(&(heading(&found, &ground.desired) + &lacking(&missing)))?;
     }
-    let plan = match Plan::of(&ground.desired, &found, &options) {
+    let plan = match RegistrationPlan::of(&ground.desired, &found, &options) {
         Ok(plan) => plan,
         Err(refusals) => bail!(refused(&refusals)),
     };
     document["plan"] = plan.deeds.iter().map(Deed::json).collect();
     if !args.apply {
-        let differences = compare(&ground.desired, &found);
-        verify::describe(&mut document, &differences, &missing);
+        let deviations = compare(&ground.desired, &found);
+        verify::describe(&mut document, &deviations, &missing);
         document["ok"] = json!(document["ok"] == true && plan.is_empty());
-        print(&if args.json { json_text(&document) } else { planned(&plan) + &told(&differences) })?;
-        return Ok(ExitCode::from(u8::from(!plan.is_empty() || !verify::is_good(&differences, false))));
+        print(&if args.json { json_text(&document) } else { planned(&plan) + &told(&deviations) })?;
+        return Ok(ExitCode::from(u8::from(!plan.is_empty() || !verify::is_good(&deviations, false))));
     }
     let result = carry_out(&ground.client, &plan, args.solution.as_deref(), |deed, how| {
         if !args.json {
@@ -98,10 +98,15 @@ pub(super) async fn run(settings: Settings, beside: &[Settings], args: &Args) ->
         }
     });
     result.await.map_err(with_role)?;
-    let differences = compare(&ground.desired, &ground.look().await?);
-    verify::describe(&mut document, &differences, &missing);
-    print(&if args.json { json_text(&document) } else { done(&plan) + &told(&differences) })?;
-    Ok(ExitCode::from(u8::from(!verify::is_good(&differences, false))))
+    let after = ground.look().await?;
+    if let Some(solution) = &args.solution {
+        // What is new is in it already, and once more makes no difference.
+        join_solution(&ground.client, &ground.desired, &after, solution).await.map_err(failed)?;
+    }
+    let deviations = compare(&ground.desired, &after);
+    verify::describe(&mut document, &deviations, &missing);
+    print(&if args.json { json_text(&document) } else { done(&plan) + &told(&deviations) })?;
+    Ok(ExitCode::from(u8::from(!verify::is_good(&deviations, false))))
 }
 
 /// The key for Dataverse: the one that is named, else the worker's own.
@@ -124,12 +129,12 @@ fn key(args: &Args, settings: &Settings, desired: &Desired) -> anyhow::Result<Op
     }
 }
 
-fn refused(refusals: &[Refusal]) -> String {
+fn refused(refusals: &[NotRegistered]) -> String {
     let told: Vec<_> = refusals.iter().map(ToString::to_string).collect();
     format!("nothing is written: {}", told.join("; and "))
 }
 
-fn planned(plan: &Plan) -> String {
+fn planned(plan: &RegistrationPlan) -> String {
     if plan.is_empty() {
         return "Nothing is to be done.\n\n".to_owned();
     }
@@ -143,7 +148,7 @@ fn planned(plan: &Plan) -> String {
     format!("{text}\n{} things would be done; --apply does them. Until then:\n\n", plan.deeds.len())
 }
 
-fn done(plan: &Plan) -> String {
+fn done(plan: &RegistrationPlan) -> String {
     match plan.deeds.len() {
         0 => "Nothing was to be done.\n\n".to_owned(),
         1 => "\nOne thing was done.\n\n".to_owned(),
@@ -181,6 +186,6 @@ fn role() -> String {
 }
 
 /// A plan for machines, of commands that only take away.
-pub(super) fn deeds(plan: &Plan) -> Value {
+pub(super) fn deeds(plan: &RegistrationPlan) -> Value {
     plan.deeds.iter().map(Deed::json).collect()
 }

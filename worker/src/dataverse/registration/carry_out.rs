@@ -8,11 +8,15 @@ use uuid::Uuid;
 
 use super::{
     super::{Client, Error, Kind},
-    compare::VERSION_REFUSED,
-    desired::{VERSION, listed},
-    found::names,
-    plan::{Deed, Plan, RowRef, RowSet, Slot, Verb},
+    compare::{VERSION_REFUSED, ours},
+    desired::{Desired, VERSION, listed},
+    found::{Found, names},
+    plan::{Deed, RegistrationPlan, RowRef, RowSet, Slot, Verb},
 };
+
+/// Types of components of solutions.
+const STEP_COMPONENT: u32 = 92;
+const ENDPOINT_COMPONENT: u32 = 95;
 
 /// A plan that could not be carried out to its end.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +51,7 @@ pub(crate) enum Done {
 /// Does everything in order, and tells after each deed. New endpoints and steps join the solution, if one is named.
 pub(crate) async fn carry_out(
     client: &Client,
-    plan: &Plan,
+    plan: &RegistrationPlan,
     solution: Option<&str>,
     mut tell: impl FnMut(&Deed, Done),
 ) -> Result<(), Unfinished> {
@@ -65,6 +69,25 @@ pub(crate) async fn carry_out(
                 return Err(Unfinished { title, verb, done, all: plan.deeds.len(), remedy, cause });
             }
         }
+    }
+    Ok(())
+}
+
+/// Puts what is there already into an unmanaged solution: our endpoint and its steps, with which their images travel.
+pub(crate) async fn join_solution(
+    client: &Client,
+    desired: &Desired,
+    found: &Found,
+    solution: &str,
+) -> Result<(), Error> {
+    let Ok(Some(endpoint)) = ours(desired, &found.endpoints) else { return Ok(()) };
+    let steps = found.steps.iter().filter(|step| step.endpoint == Some(endpoint.id));
+    let steps = steps.map(|step| (STEP_COMPONENT, step.id));
+    for (kind, id) in std::iter::once((ENDPOINT_COMPONENT, endpoint.id)).chain(steps) {
+        let body = json!({
+            "ComponentId": id, "ComponentType": kind, "SolutionUniqueName": solution, "AddRequiredComponents": false,
+        });
+        client.act("AddSolutionComponent", &body).await?;
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ pub(crate) struct Desired {
     /// How Dataverse posts there.
     pub contract: Contract,
     /// Messages to react to, and whether their step has to be there.
-    pub steps: Vec<(Hook, Need)>,
+    pub steps: Vec<(Hook, StepNeed)>,
     /// Columns that name the user.
     pub link: ColumnNames,
     /// All columns that planning looks at, those of the link among them.
@@ -64,7 +64,7 @@ pub(crate) enum Hook {
 
 /// Whether a step has to be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Need {
+pub(crate) enum StepNeed {
     Required,
     Tolerated,
 }
@@ -92,10 +92,10 @@ pub(crate) enum Undesirable {
 }
 
 impl Hook {
-    pub(super) const ALL: [(Self, Operation, Need); 3] = [
-        (Self::Create, Operation::Create, Need::Required),
-        (Self::Update, Operation::Update, Need::Required),
-        (Self::Merge, Operation::Merge, Need::Tolerated),
+    pub(super) const ALL: [(Self, Operation, StepNeed); 3] = [
+        (Self::Create, Operation::Create, StepNeed::Required),
+        (Self::Update, Operation::Update, StepNeed::Required),
+        (Self::Merge, Operation::Merge, StepNeed::Tolerated),
     ];
 
     /// Name of the message in Dataverse.
@@ -184,7 +184,7 @@ impl Desired {
             .filter(|(_, operation, _)| planners.iter().any(|one| counts(&one.filter, *operation)))
             .map(|(hook, _, need)| (hook, need))
             .collect();
-        if !steps.iter().any(|(_, need)| *need == Need::Required) {
+        if !steps.iter().any(|(_, need)| *need == StepNeed::Required) {
             return Err(Undesirable::NothingCounts);
         }
         let columns: ColumnNames = planners.iter().flat_map(|one| one.columns()).map(Into::into).collect();

@@ -27,18 +27,18 @@ pub(crate) struct Deviation {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Repair {
     MakeEndpoint,
-    SetEndpoint(Uuid, Column),
+    SetEndpoint(Uuid, Assignment),
     GiveKey(Uuid),
     MakeStep(Hook),
-    SetStep(Uuid, Column),
+    SetStep(Uuid, Assignment),
     EnableStep(Uuid),
     MakeImage(Uuid, Hook, Moment),
-    SetImage(Uuid, Column),
+    SetImage(Uuid, Assignment),
     DropStep(Uuid),
 }
 
 /// A column and the value that it gets.
-pub(crate) type Column = (&'static str, Value);
+pub(crate) type Assignment = (&'static str, Value);
 
 macro_rules! kinds {
     ($($kind:ident = $name:literal $severity:ident),* $(,)?) => {

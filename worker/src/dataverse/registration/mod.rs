@@ -2,7 +2,7 @@
 //!
 //! [`Desired`] follows from the settings, [`Found`] is what is there. [`compare`] holds one against the other and is the one
 //! list of rules: each [`Deviation`] says what is wrong, what to do, and what would put it right. `verify` tells the
-//! deviations, [`Plan`] puts their repairs into an order that can stop anywhere and be run again.
+//! deviations, [`RegistrationPlan`] puts their repairs into an order that can stop anywhere and be run again.
 
 mod carry_out;
 mod compare;
@@ -17,13 +17,13 @@ mod role;
 mod tests;
 
 pub(crate) use self::{
-    carry_out::{Done, Unfinished, carry_out},
+    carry_out::{Done, Unfinished, carry_out, join_solution},
     compare::compare,
     desired::Desired,
     deviation::{Deviation, DeviationKind},
     found::Found,
     key::{KeyProblem, SendKey},
-    plan::{Deed, Plan, PlanOptions, Refusal, Removal, removal},
+    plan::{Deed, NotRegistered, PlanOptions, RegistrationPlan, Removal, removal},
     read::{privileges, read},
     role::{ROLES, RolePurpose, missing},
 };

@@ -10,7 +10,7 @@ use super::{
         deviation::{Deviation, DeviationKind, Repair},
         found::{EndpointRow, Found},
     },
-    within,
+    within::within,
 };
 
 /// Before the id of the organization, in the description of an endpoint.

@@ -11,7 +11,7 @@ use super::{
         deviation::{Deviation, DeviationKind, Repair},
         found::{ImageRow, StepRow},
     },
-    within,
+    within::within,
 };
 use crate::settings::check::Severity;
 

@@ -4,10 +4,11 @@ mod endpoint;
 mod image;
 mod step;
 mod surroundings;
+mod within;
 
 use super::{
     desired::{CONTACT, Desired, Hook},
-    deviation::{Deviation, DeviationKind, Repair},
+    deviation::Deviation,
     found::{EndpointRow, Found, Grasp, StepRow},
 };
 
@@ -37,7 +38,8 @@ pub(crate) fn compare(desired: &Desired, found: &Found) -> Vec<Deviation> {
 impl Desired {
     /// The messages that need a step.
     fn required(&self) -> impl Iterator<Item = Hook> {
-        let required = |(_, need): &&(Hook, super::desired::Need)| *need == super::desired::Need::Required;
+        let required =
+            |(_, need): &&(Hook, super::desired::StepNeed)| *need == super::desired::StepNeed::Required;
         self.steps.iter().filter(required).map(|(hook, _)| *hook)
     }
 }
@@ -78,30 +80,4 @@ fn candidates<'s>(hook: Hook, own: &[&'s StepRow]) -> Vec<&'s StepRow> {
         (step.table().is_none(), step.grasp() != Grasp::Free, !step.is_enabled(), step.id)
     });
     fitting
-}
-
-/// Takes repairs away that a row does not allow, and says so once.
-fn within(grasp: Grasp, title: &str, mut deviations: Vec<Deviation>) -> Vec<Deviation> {
-    let allowed = |repair: &Repair| match grasp {
-        Grasp::Free => true,
-        Grasp::Managed => matches!(repair, Repair::GiveKey(_) | Repair::EnableStep(_)),
-        Grasp::Fixed => false,
-    };
-    let mut barred = 0;
-    for deviation in &mut deviations {
-        if deviation.repair.as_ref().is_some_and(|repair| !allowed(repair)) {
-            deviation.repair = None;
-            "change it in the solution that it comes from, and import that again"
-                .clone_into(&mut deviation.remedy);
-            barred += 1;
-        }
-    }
-    if barred > 0 {
-        let why =
-            if grasp == Grasp::Managed { "belongs to a managed solution" } else { "is not customizable" };
-        let what = format!("{why}, so that register leaves it as it is; {barred} deviations stay");
-        let remedy = "change it in its solution; or remove that solution here and register anew";
-        deviations.push(Deviation::new(DeviationKind::Managed, title, what).by_hand(remedy));
-    }
-    deviations
 }

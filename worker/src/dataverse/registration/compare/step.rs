@@ -5,10 +5,11 @@ use serde_json::json;
 use super::{
     super::{
         desired::{CONTACT, ColumnNames, Desired, Hook, listed},
-        deviation::{Column, Deviation, DeviationKind, Repair},
+        deviation::{Assignment, Deviation, DeviationKind, Repair},
         found::{Found, Grasp, StepRow, names},
     },
-    image, within,
+    image,
+    within::within,
 };
 
 pub(super) fn missing(desired: &Desired, hook: Hook) -> Deviation {
@@ -66,7 +67,7 @@ fn columns(hook: Hook, step: &StepRow, found: &Found, title: &str) -> Vec<Deviat
             deviations.push(Deviation::new(kind, title, what).repaired(repair, remedy));
         }
     };
-    let set = |column: Column| Repair::SetStep(step.id, column);
+    let set = |column: Assignment| Repair::SetStep(step.id, column);
     rule(
         step.is_enabled(),
         Kind::StepDisabled,

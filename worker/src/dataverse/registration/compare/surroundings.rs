@@ -6,7 +6,7 @@ use super::{
         deviation::{Deviation, DeviationKind},
         found::Found,
     },
-    ours,
+    endpoint::ours,
 };
 use crate::{dataverse::OrganizationType, settings::Purpose};
 

@@ -38,13 +38,13 @@ pub(crate) struct PlanOptions {
 
 /// Deeds in order.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Plan {
+pub(crate) struct RegistrationPlan {
     pub deeds: Vec<Deed>,
 }
 
 /// Why nothing is done at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum NotRegistered {
     #[error(
         "Dataverse needs a key to send to the queue, and there is none: the worker signs in with an identity, which \
          Dataverse cannot; put the connection string of a policy with the right Send into a file and name it with \
@@ -69,9 +69,13 @@ const REFUSED: [DeviationKind; 5] = [
 /// Differences after which the key that is there opens nothing any more.
 const MOVED: [DeviationKind; 2] = [DeviationKind::WrongNamespace, DeviationKind::WrongQueue];
 
-impl Plan {
+impl RegistrationPlan {
     /// What makes the registration as it is wanted; empty if it is.
-    pub(crate) fn of(desired: &Desired, found: &Found, options: &PlanOptions) -> Result<Self, Vec<Refusal>> {
+    pub(crate) fn of(
+        desired: &Desired,
+        found: &Found,
+        options: &PlanOptions,
+    ) -> Result<Self, Vec<NotRegistered>> {
         let deviations = compare(desired, found);
         let refusals = refusals(&deviations, options);
         if !refusals.is_empty() {
@@ -91,12 +95,13 @@ impl Plan {
     }
 }
 
-fn refusals(deviations: &[Deviation], options: &PlanOptions) -> Vec<Refusal> {
+fn refusals(deviations: &[Deviation], options: &PlanOptions) -> Vec<NotRegistered> {
     let refused = |one: &&Deviation| {
         REFUSED.contains(&one.kind)
             && !(one.kind == DeviationKind::OtherOrganization && options.allow_shared_queue)
     };
-    let told = |one: &Deviation| Refusal::Deviation(one.place.clone(), one.what.clone(), one.remedy.clone());
+    let told =
+        |one: &Deviation| NotRegistered::Deviation(one.place.clone(), one.what.clone(), one.remedy.clone());
     deviations.iter().filter(refused).map(told).collect()
 }
 
@@ -138,12 +143,17 @@ impl Draft {
         }
     }
 
-    fn finish(self, desired: &Desired, found: &Found, options: &PlanOptions) -> Result<Plan, Vec<Refusal>> {
+    fn finish(
+        self,
+        desired: &Desired,
+        found: &Found,
+        options: &PlanOptions,
+    ) -> Result<RegistrationPlan, Vec<NotRegistered>> {
         let mut deeds = Vec::new();
         let there = ours(desired, &found.endpoints).ok().flatten();
         let key = (self.makes_endpoint || self.gives_key).then(|| options.key.clone());
         if key == Some(None) {
-            return Err(vec![Refusal::NoKey]);
+            return Err(vec![NotRegistered::NoKey]);
         }
         let key = key.flatten();
         let endpoint = there.map_or(RowRef::New(Slot::Endpoint), |row| RowRef::There(row.id));
@@ -159,7 +169,7 @@ impl Draft {
         let mut images = self.new_images;
         for hook in &self.new_steps {
             let Some(ids) = found.catalog.0.get(hook) else {
-                return Err(vec![Refusal::NoHook(hook.as_str())]);
+                return Err(vec![NotRegistered::NoHook(hook.as_str())]);
             };
             deeds.extend(new_step(desired, *hook, *ids, endpoint));
             images
@@ -181,6 +191,6 @@ impl Draft {
             deeds.push(Deed::update(RowSet::Step, RowRef::There(id), title(&id), state(true), None));
         }
         deeds.extend(self.dropped.iter().map(|id| Deed::delete(RowSet::Step, *id, title(id))));
-        Ok(Plan { deeds })
+        Ok(RegistrationPlan { deeds })
     }
 }

@@ -5,28 +5,28 @@ use super::{
         desired::{CONTACT, Desired, Hook},
         found::{EndpointRow, Found, Grasp, StepRow},
     },
-    Plan, Refusal,
+    NotRegistered, RegistrationPlan,
     deed::{Deed, RowSet},
 };
 
 /// What `unregister` does, and what it leaves because it is somebody else's.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Removal {
-    pub plan: Plan,
+    pub plan: RegistrationPlan,
     /// What stays, and why.
     pub left: Vec<String>,
 }
 
 /// Only the endpoint of our name goes, and of its steps those of contacts. An endpoint on which others have hung
 /// something stays for them.
-pub(crate) fn removal(desired: &Desired, found: &Found) -> Result<Removal, Refusal> {
+pub(crate) fn removal(desired: &Desired, found: &Found) -> Result<Removal, NotRegistered> {
     let mut named = found.endpoints.iter().filter(|one| one.is_named(&desired.name));
     let Some(endpoint) = named.next() else { return Ok(Removal::default()) };
     let more: Vec<_> = named.map(EndpointRow::title).collect();
     if !more.is_empty() {
         let what = format!("and {} have the same name", more.join(", "));
         let remedy = "remove by hand those that are not used".to_owned();
-        return Err(Refusal::Deviation(endpoint.title(), what, remedy));
+        return Err(NotRegistered::Deviation(endpoint.title(), what, remedy));
     }
     let mut removal = Removal::default();
     for step in found.steps.iter().filter(|step| step.endpoint == Some(endpoint.id)) {

@@ -142,7 +142,14 @@ pub(super) const DAMAGES: &[Damage] = &[
     ours("key lost", |w| w.endpoint()["issaskeyset"] = json!(false), Kind::KeyMissing, "sets it"),
     ours("token in place of a key", |w| w.endpoint()["authtype"] = json!(3), Kind::WrongAccess, "sets a key"),
     ours("user claim", |w| w.endpoint()["userclaim"] = json!(3), Kind::UserClaim, "sets none"),
-    ours("step twice", |w| drop(w.copy_step("Update")), Kind::StepTwice, "removes it"),
+    ours(
+        "step twice",
+        |w| {
+            w.copy_step("Update");
+        },
+        Kind::StepTwice,
+        "removes it",
+    ),
     ours(
         "step without a table",
         |w| w.step("Update")["sdkmessagefilterid"] = json!(null),
@@ -186,7 +193,9 @@ pub(super) const DAMAGES: &[Damage] = &[
     ours("unmarked", |w| w.endpoint()["description"] = json!(null), Kind::EndpointUnmarked, "description"),
     others(
         "second endpoint on our queue",
-        |w| drop(w.copy_endpoint("by hand")),
+        |w| {
+            w.copy_endpoint("by hand");
+        },
         Kind::SecondEndpoint,
         "remove it if it is left over",
     ),
@@ -239,7 +248,9 @@ pub(super) const DAMAGES: &[Damage] = &[
 const REFUSED: &[Damage] = &[
     others(
         "two endpoints of the name",
-        |w| drop(w.copy_endpoint("Contactsync")),
+        |w| {
+            w.copy_endpoint("Contactsync");
+        },
         Kind::EndpointAmbiguous,
         "--endpoint NAME",
     ),

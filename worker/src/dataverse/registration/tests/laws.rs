@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     super::{
-        KeyProblem, Plan, PlanOptions, Refusal, SendKey, compare,
+        KeyProblem, NotRegistered, PlanOptions, RegistrationPlan, SendKey, compare,
         desired::Hook,
         plan::{RowSet, Verb},
         removal,
@@ -54,7 +54,7 @@ proptest! {
     ) {
         let mut world = if anew { World::empty() } else { damaged(&which) };
         for cut in cuts {
-            let plan = Plan::of(&desired(), &world.found(), &options()).expect("a plan");
+            let plan = RegistrationPlan::of(&desired(), &world.found(), &options()).expect("a plan");
             world.apply(&plan, cut);
         }
         world.register();
@@ -68,7 +68,7 @@ proptest! {
     ) {
         let mut world = damaged(&which);
         world.steps.clear();
-        let plan = Plan::of(&desired(), &world.found(), &options()).expect("a plan");
+        let plan = RegistrationPlan::of(&desired(), &world.found(), &options()).expect("a plan");
         for cut in 0..plan.deeds.len() {
             let mut world = world.clone();
             world.apply(&plan, cut);
@@ -117,7 +117,7 @@ proptest! {
 #[test]
 fn a_key_goes_along_only_where_it_is_needed_and_is_shown_to_nobody() {
     let sends = |world: &World, options: &PlanOptions| {
-        let plan = Plan::of(&desired(), &world.found(), options).expect("a plan");
+        let plan = RegistrationPlan::of(&desired(), &world.found(), options).expect("a plan");
         for deed in &plan.deeds {
             let shown = format!("{deed} {} {deed:?}", deed.json());
             assert!(!shown.contains("MDEyMzQ1"), "{shown}");
@@ -133,13 +133,14 @@ fn a_key_goes_along_only_where_it_is_needed_and_is_shown_to_nobody() {
     assert_eq!(sends(&world, &options()), 1);
     assert_eq!(sends(&World::empty(), &options()), 1);
     let without = PlanOptions { key: None, ..options() };
-    assert_eq!(Plan::of(&desired(), &world.found(), &without), Err(vec![Refusal::NoKey]));
+    assert_eq!(RegistrationPlan::of(&desired(), &world.found(), &without), Err(vec![NotRegistered::NoKey]));
 }
 
 #[test]
 fn nothing_is_written_where_it_could_only_become_worse() {
-    let refused =
-        |world: &World, options: &PlanOptions| Plan::of(&desired(), &world.found(), options).is_err();
+    let refused = |world: &World, options: &PlanOptions| {
+        RegistrationPlan::of(&desired(), &world.found(), options).is_err()
+    };
     let mut copy = World::registered();
     copy.endpoints[0]["description"] = json!(format!("Registered by contactsync for organization {OTHER}."));
     assert!(refused(&copy, &PlanOptions { allow_shared_queue: false, ..options() }));

@@ -61,6 +61,7 @@ fn what_is_missing_is_what_nobody_gave() {
     let held = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let all: Vec<_> = ROLES.iter().map(|(_, name)| *name).collect();
     assert_eq!(missing(&RolePurpose::ALL, &held(&all)), [""; 0]);
+    assert!(!missing(&RolePurpose::ALL, &held(&[])).contains(&"prvReadEntity"), "nobody knows");
     assert_eq!(missing(&[RolePurpose::Service], &held(&["PRVREADCONTACT"])), [""; 0]);
     assert_eq!(missing(&[RolePurpose::Fire], &held(&["prvReadContact"])), ["prvWriteContact"]);
 }

@@ -7,7 +7,7 @@ use shared::{ids::OrganizationId, mapping::Mapping, plan::Planner};
 use uuid::Uuid;
 
 use super::super::{
-    Deed, Desired, Found, Plan, PlanOptions, SendKey,
+    Deed, Desired, Found, PlanOptions, RegistrationPlan, SendKey,
     desired::Hook,
     found::{EndpointRow, HookCatalog, StepRow},
     plan::{RowRef, RowSet, Slot, Verb},
@@ -97,7 +97,7 @@ impl World {
     }
 
     pub(super) fn register(&mut self) -> usize {
-        let plan = Plan::of(&desired(), &self.found(), &options()).expect("a plan");
+        let plan = RegistrationPlan::of(&desired(), &self.found(), &options()).expect("a plan");
         self.apply(&plan, usize::MAX);
         plan.deeds.len()
     }
@@ -124,7 +124,7 @@ impl World {
     }
 
     /// Carries out the first deeds of a plan, as Dataverse would.
-    pub(super) fn apply(&mut self, plan: &Plan, most: usize) {
+    pub(super) fn apply(&mut self, plan: &RegistrationPlan, most: usize) {
         let mut made: Vec<(Slot, Uuid)> = Vec::new();
         for deed in plan.deeds.iter().take(most) {
             let resolve = |row: RowRef, made: &[(Slot, Uuid)]| match row {
