@@ -27,7 +27,8 @@ fn check_good(output: &Output) -> String {
 #[tokio::test]
 async fn the_demo_loses_nothing_and_says_what_happened() -> Result<()> {
     let text = check_good(&demo(&[], &[]).await?);
-    for part in ["posted", "dead-lettered: BodyUndecodable", "UserNotFound"] {
+    for part in ["Graph has the user's new name", "posted", "dead-lettered: BodyUndecodable", "UserNotFound"]
+    {
         assert!(text.contains(part), "{part} is missing in:\n{text}");
     }
     Ok(())

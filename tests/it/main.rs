@@ -2,6 +2,8 @@
 
 mod bus;
 
+mod dataverse;
+
 mod decode;
 
 mod by_hand;

@@ -10,6 +10,8 @@ pub mod scenario;
 
 pub mod world;
 
+pub mod organization;
+
 pub mod steps;
 
 pub mod observe;
@@ -17,6 +19,7 @@ pub mod observed;
 
 pub mod chaos;
 pub mod demo;
+pub mod journey;
 pub mod load;
 pub mod quota;
 pub mod rogue;
