@@ -1,4 +1,4 @@
-"""The local Service Bus and Graph as processes on free ports, and what the tests have to know about them."""
+"""The local Service Bus, Graph and Dataverse as processes on free ports, and what the tests have to know about them."""
 
 import json
 import os
@@ -27,6 +27,9 @@ GREETING = {
     "GRAPH_HTTP": r"HTTP +(http://\S+)",
     "GRAPH": r"HTTPS, authority +(https://\S+)",
     "TENANT": r"tenant +(\S+)",
+    "DATAVERSE_HTTP": r"plain +(http://\S+)",
+    "DATAVERSE": r"organization URL +(https://\S+)",
+    "ORGANIZATION": r"organization id +(\S+)",
 }
 
 
@@ -48,7 +51,8 @@ def started(name, *arguments):
     with tempfile.TemporaryDirectory(prefix=name + "-", dir=HOME) as folder:
         folder = Path(folder)
         command = [BINARIES / "emulator", "--config", HERE / "Config.json", "--ca-file", folder / "ca.pem"]
-        for port in ("amqp", "tls", "admin", "graph", "graph-tls"):
+        command += ["--dataverse-seed", seed(folder)]
+        for port in ("amqp", "tls", "admin", "graph", "graph-tls", "dataverse", "dataverse-tls"):
             command += [f"--{port}-port", "0"]
         log = folder / "emulator.log"
         with open(log, "wb") as errors:
@@ -86,6 +90,14 @@ def read_greeting(process, folder):
         "REQUESTS_CA_BUNDLE": ca,
         "NODE_EXTRA_CA_CERTS": ca,
     }
+
+
+def seed(folder):
+    """Writes what Dataverse begins with: the app's user, and a solution."""
+    user = {"application_id": CLIENT_ID, "roles": ["System Administrator"]}
+    file = folder / "dataverse.json"
+    file.write_text(json.dumps({"application_users": [user], "solutions": ["contactsync"]}))
+    return file
 
 
 def register_app(settings, folder):

@@ -1,4 +1,4 @@
-//! A local Azure Service Bus and Microsoft Graph, faithful enough for Microsoft's own clients.
+//! A local Azure Service Bus, Microsoft Graph and Dataverse, faithful enough for Microsoft's own clients.
 //!
 //! It speaks only the wire and imports nothing of the product that it tests, so that it can disagree with it.
 //! Start reading at [`bus`] (what a test starts), go on with [`broker`] (what a queue does, without input or

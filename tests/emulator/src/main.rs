@@ -1,4 +1,4 @@
-//! `cargo emulator`: a local Service Bus and a local Graph, for development and for other languages' tests.
+//! `cargo emulator`: a local Service Bus, a local Graph and a local Dataverse, for development and for other languages' tests.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -15,11 +15,12 @@ use emulator::{
     bus::{Options, ServiceBus},
     ca::Ca,
     config,
+    dataverse::{self, Dataverse},
     graph::{Audience, DEFAULT_CLIENT_ID, DEFAULT_SECRET, Graph, Seed, Throttle},
 };
 use tracing_subscriber::EnvFilter;
 
-/// A local Azure Service Bus and Microsoft Graph. Ctrl-C ends it.
+/// A local Azure Service Bus, Microsoft Graph and Dataverse. Ctrl-C ends them.
 #[derive(Debug, Parser)]
 #[command(name = "emulator", version)]
 struct Arguments {
@@ -50,6 +51,15 @@ struct Arguments {
     /// Keep Microsoft's write quota, this many times faster (1 is the real one); no quota if not given.
     #[arg(long, value_name = "SCALE")]
     graph_quota: Option<f64>,
+    /// Port of Dataverse over HTTP.
+    #[arg(long, default_value_t = 5090)]
+    dataverse_port: u16,
+    /// Port of Dataverse over HTTPS.
+    #[arg(long, default_value_t = 5444)]
+    dataverse_tls_port: u16,
+    /// Contacts, roles and application users of the organization, as JSON.
+    #[arg(long, value_name = "FILE")]
+    dataverse_seed: Option<PathBuf>,
     /// Where to write the certificate that clients have to trust.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -75,7 +85,8 @@ async fn main() -> anyhow::Result<()> {
     if let Some(path) = &arguments.ca_file {
         std::fs::write(path, bus.ca_pem()).with_context(|| format!("write {}", path.display()))?;
     }
-    print(&bus, &graph, &arguments);
+    let dataverse = start_dataverse(&arguments, &ca, &graph, &bus).await?;
+    print(&bus, &graph, &dataverse, &arguments);
     tokio::signal::ctrl_c().await.context("wait for Ctrl-C")?;
     bus.stop().await;
     Ok(())
@@ -127,8 +138,31 @@ async fn start_bus(arguments: &Arguments, ca: &Ca, graph: &Arc<Graph>) -> anyhow
     ServiceBus::start_with_ca(options, ca).await.context("start Service Bus")
 }
 
+/// Its endpoints post to the Service Bus of this process, and nowhere else.
+async fn start_dataverse(
+    arguments: &Arguments,
+    ca: &Ca,
+    graph: &Arc<Graph>,
+    bus: &ServiceBus,
+) -> anyhow::Result<Dataverse> {
+    let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let seed = match &arguments.dataverse_seed {
+        Some(path) => dataverse::Seed::from_file(path)?,
+        None => dataverse::Seed::default(),
+    };
+    let buses = vec![bus.poster()];
+    let options = dataverse::Options {
+        seed,
+        http: loopback(arguments.dataverse_port),
+        https: loopback(arguments.dataverse_tls_port),
+        pipeline: dataverse::pipeline::Options { buses, ..dataverse::pipeline::Options::default() },
+        ..dataverse::Options::default()
+    };
+    Dataverse::start(options, ca, graph).await.context("start Dataverse")
+}
+
 #[expect(clippy::print_stdout, reason = "addresses are for people and scripts to take from the output")]
-fn print(bus: &ServiceBus, graph: &Graph, arguments: &Arguments) {
+fn print(bus: &ServiceBus, graph: &Graph, dataverse: &Dataverse, arguments: &Arguments) {
     let tenant = graph.tenant();
     println!("Service Bus");
     println!("  connection string  {}", bus.connection_string());
@@ -146,10 +180,14 @@ fn print(bus: &ServiceBus, graph: &Graph, arguments: &Arguments) {
     println!("  tenant             {} ({})", tenant.id, tenant.domain);
     println!("  client id          {DEFAULT_CLIENT_ID}");
     println!("  client secret      {DEFAULT_SECRET}");
+    println!("Dataverse");
+    println!("  plain              {}", dataverse.http_url());
+    println!("  organization URL   {}", dataverse.https_url());
+    println!("  organization id    {}", dataverse.options().organization);
     if let Some(path) = &arguments.ca_file {
         println!("Trust                {}", path.display());
     }
-    println!("Ctrl-C ends both.");
+    println!("Ctrl-C ends them.");
 }
 
 #[cfg(test)]

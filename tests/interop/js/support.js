@@ -114,8 +114,17 @@ export async function freeSession(queue, session) {
 }
 
 /** Opens a door of the local Graph for tests, such as /__users. */
-export async function door(method, path, body) {
-  const answer = await fetch(setting("GRAPH_HTTP") + path, { method, body: body && JSON.stringify(body) });
+export function door(method, path, body) {
+  return opened("GRAPH_HTTP", method, path, body);
+}
+
+/** Opens a door of the local Dataverse, such as /__faults. */
+export function dataverseDoor(method, path, body) {
+  return opened("DATAVERSE_HTTP", method, path, body);
+}
+
+async function opened(service, method, path, body) {
+  const answer = await fetch(setting(service) + path, { method, body: body && JSON.stringify(body) });
   assert.ok(answer.ok, `${method} ${path}: ${answer.status}`);
   const text = await answer.text();
   return text ? JSON.parse(text) : undefined;

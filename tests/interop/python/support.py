@@ -89,8 +89,17 @@ def free_session(queue, session):
 
 def door(method, path, body=None):
     """Opens a door of the local Graph for tests, such as /__users."""
+    return _opened("GRAPH_HTTP", method, path, body)
+
+
+def dataverse_door(method, path, body=None):
+    """Opens a door of the local Dataverse, such as /__faults."""
+    return _opened("DATAVERSE_HTTP", method, path, body)
+
+
+def _opened(service, method, path, body):
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(setting("GRAPH_HTTP") + path, data=data, method=method)
+    request = urllib.request.Request(setting(service) + path, data=data, method=method)
     with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         text = answer.read()
     return json.loads(text) if text else None

@@ -129,7 +129,7 @@ impl Rights {
             }
         }
         if !access.administrator && !self.profiles.contains(&id) {
-            access.hidden = self.secured.clone();
+            access.hidden.clone_from(&self.secured);
         }
         access
     }
@@ -226,7 +226,8 @@ impl Access {
 
     pub(crate) fn may_filter(&self, table: &str, column: &Column) -> Result<(), Refusal> {
         if self.is_hidden(table, column.name) {
-            let message = "Caller does not have full permissions to the attribute(s) used in filter conditions of query.";
+            let message = "Caller does not have full permissions to the attribute(s) used in filter conditions of \
+                           query.";
             return Err(Refusal::new(403, 0x8004_f506, message));
         }
         Ok(())
@@ -235,7 +236,8 @@ impl Access {
     pub(crate) fn may_set(&self, table: &str, column: &str) -> Result<(), Refusal> {
         if self.is_hidden(table, column) {
             let message = format!(
-                "Caller user with Id {} does not have update permissions to the '{column}' secured attribute on entity '{table}'.",
+                "Caller user with Id {} does not have update permissions to the '{column}' \
+                 secured attribute on entity '{table}'.",
                 self.user
             );
             return Err(Refusal::new(403, 0x8004_f507, message));

@@ -76,7 +76,7 @@ impl State {
         let id = item.id.clone();
         let call = match self.inner_call(asked, item) {
             Ok(call) => call,
-            Err(why) => return Answered { id, reply: Reply::refused(Refusal::query(why), false) },
+            Err(why) => return Answered { id, reply: Reply::refused(&Refusal::query(why), false) },
         };
         let request = Uuid::new_v4();
         let mut reply = self.part(&call, app, request, alone);
@@ -123,7 +123,7 @@ impl State {
         for item in items {
             let answered = if item.method == Method::GET {
                 let message = "A change set must not contain a GET.";
-                Answered { id: item.id.clone(), reply: Reply::refused(Refusal::query(message), false) }
+                Answered { id: item.id.clone(), reply: Reply::refused(&Refusal::query(message), false) }
             } else {
                 self.item(asked, item, app, false)
             };
@@ -144,38 +144,37 @@ impl State {
     }
 }
 
+/// The parts with their delimiters; every line ends in CRLF.
 fn write(pieces: &[Piece], boundary: &str) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for piece in pieces {
-        text.push_str(&format!("--{boundary}\r\n"));
+        lines.push(format!("--{boundary}"));
         match piece {
-            Piece::One(answered) => write_one(&mut text, answered),
+            Piece::One(answered) => write_one(&mut lines, answered),
             Piece::ChangeSet(all) => {
                 let inner = format!("changesetresponse_{}", Uuid::new_v4());
-                text.push_str(&format!("Content-Type: multipart/mixed; boundary={inner}\r\n\r\n"));
+                lines.extend([format!("Content-Type: multipart/mixed; boundary={inner}"), String::new()]);
                 for answered in all {
-                    text.push_str(&format!("--{inner}\r\n"));
-                    write_one(&mut text, answered);
+                    lines.push(format!("--{inner}"));
+                    write_one(&mut lines, answered);
                 }
-                text.push_str(&format!("--{inner}--\r\n"));
+                lines.push(format!("--{inner}--"));
             }
         }
     }
-    text.push_str(&format!("--{boundary}--\r\n"));
-    text
+    lines.extend([format!("--{boundary}--"), String::new()]);
+    lines.join("\r\n")
 }
 
-fn write_one(text: &mut String, answered: &Answered) {
+fn write_one(lines: &mut Vec<String>, answered: &Answered) {
     let reply = &answered.reply;
-    text.push_str("Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n");
-    if let Some(id) = &answered.id {
-        text.push_str(&format!("Content-ID: {id}\r\n"));
-    }
-    text.push_str(&format!("\r\nHTTP/1.1 {}\r\n", reply.status));
+    lines.extend(["Content-Type: application/http", "Content-Transfer-Encoding: binary"].map(str::to_owned));
+    lines.extend(answered.id.iter().map(|id| format!("Content-ID: {id}")));
+    lines.extend([String::new(), format!("HTTP/1.1 {}", reply.status)]);
     let (mime, body) = reply.content();
     if let Some(mime) = mime {
         let streaming = if mime.starts_with("application/json") { "; odata.streaming=true" } else { "" };
-        text.push_str(&format!("Content-Type: {mime}{streaming}\r\n"));
+        lines.push(format!("Content-Type: {mime}{streaming}"));
     }
     for (name, value) in &reply.headers {
         let name = match name.as_str() {
@@ -188,7 +187,7 @@ fn write_one(text: &mut String, answered: &Answered) {
             "retry-after" => "Retry-After",
             other => other,
         };
-        text.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap_or_default()));
+        lines.push(format!("{name}: {}", value.to_str().unwrap_or_default()));
     }
-    text.push_str(&format!("\r\n{}\r\n", String::from_utf8_lossy(&body)));
+    lines.extend([String::new(), String::from_utf8_lossy(&body).into_owned()]);
 }

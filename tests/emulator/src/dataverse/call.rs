@@ -77,7 +77,7 @@ impl Call {
                 let value = value.trim().trim_matches('"');
                 match name.trim() {
                     "odata.maxpagesize" => {
-                        preferences.page_size = value.parse().ok().filter(|size| *size > 0)
+                        preferences.page_size = value.parse().ok().filter(|size| *size > 0);
                     }
                     "return" => preferences.representation = value == "representation",
                     "odata.track-changes" => preferences.track_changes = true,

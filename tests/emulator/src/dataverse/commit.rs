@@ -95,9 +95,7 @@ pub(crate) fn delete(
 /// Clears the lookups of what stays and pointed here.
 fn unlink(store: &mut Store, table: &Table, id: Uuid) {
     for collection in table.collections {
-        let points =
-            |row: &Row| matches!(row.get(collection.column), Some(Value::Lookup { id: to, .. }) if *to == id);
-        let rows = store.rows(collection.table).filter(|(_, row)| points(row));
+        let rows = store.pointing(collection.table, collection.column, id);
         let rows: Vec<(Uuid, Row)> = rows.map(|(id, row)| (*id, row.clone())).collect();
         for (child, mut row) in rows {
             row.insert(collection.column.to_owned(), Value::Null);

@@ -6,25 +6,21 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-use hyper::http::request::Parts;
 use jiff::Timestamp;
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
 
 use super::{
     call::Call,
-    doors,
     faults::{Answer, Fault},
     pipeline,
-    reply::Reply,
     state::State,
     value::Tables,
 };
 use crate::{
     clock,
     graph::{Audience, Graph},
-    web::{Outcome, Service},
+    web::Outcome,
 };
 
 /// What the listeners and the handle share.
@@ -69,7 +65,8 @@ impl Core {
         (grant.resource.trim_end_matches('/') == call.origin()).then_some(grant.app)
     }
 
-    async fn answer(&self, call: &Call) -> Outcome {
+    /// Answers a request after whatever delay is due.
+    pub(crate) async fn answer(&self, call: &Call) -> Outcome {
         let (app, request, began) = (self.app(call), Uuid::new_v4(), Instant::now());
         let (strike, admitted, delay) = {
             let mut state = self.lock();
@@ -87,8 +84,7 @@ impl Core {
             let mut state = self.lock();
             let reply = match (app, admitted) {
                 (Some(app), Some(Ok(()))) => state.answer(call, app, request, fault, true),
-                (_, Some(Err((limit, seconds)))) => Reply::refused(limit.refusal(&state.limits), false)
-                    .with("retry-after", &seconds.to_string()),
+                (_, Some(Err((limit, seconds)))) => state.throttled(limit, seconds),
                 _ => state.challenge(call),
             };
             if let (Some(app), Some(Ok(()))) = (app, admitted) {
@@ -126,17 +122,4 @@ impl pipeline::Store for Core {
 /// Whether the client gets no answer at all.
 fn is_silent(fault: Option<&Fault>) -> bool {
     matches!(fault.and_then(|fault| fault.answer.as_ref()), Some(Answer::Reset | Answer::Hang))
-}
-
-impl Service for Core {
-    const LARGEST_BODY: usize = 16 * 1024 * 1024;
-
-    async fn respond(&self, head: Parts, body: Bytes, secure: bool) -> Outcome {
-        let call =
-            Call { method: head.method, uri: head.uri, headers: head.headers, body, secure, is_item: false };
-        if doors::is_meant(&call) {
-            return Outcome::Response(doors::answer(self, &call).into_response(&call));
-        }
-        self.answer(&call).await
-    }
 }

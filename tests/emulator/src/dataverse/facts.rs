@@ -9,6 +9,8 @@ use super::pipeline;
 pub(crate) struct Facts {
     /// What the messages of its pipeline say too.
     pub(crate) pipeline: pipeline::Facts,
+    /// The user that the platform itself writes as.
+    pub(crate) system_user: Uuid,
     pub(crate) friendly_name: String,
     /// `Customer`, `CustomerTest` and so on.
     pub(crate) kind: String,

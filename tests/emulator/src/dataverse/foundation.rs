@@ -115,8 +115,9 @@ pub(crate) fn add_role(
     role: &Role,
     now: Timestamp,
 ) {
-    let id = named(organization, &role.name);
-    if store.row("role", id).is_none() {
+    let known = role_of(store, &role.name);
+    let id = known.unwrap_or_else(|| named(organization, &role.name));
+    if known.is_none() {
         let columns = [
             ("roleid", Value::Guid(id)),
             ("name", text(&role.name)),
@@ -129,13 +130,11 @@ pub(crate) fn add_role(
 }
 
 /// Adds the user of an app, or replaces it.
-pub(crate) fn add_user(
-    store: &mut Store,
-    organization: Uuid,
-    user: &ApplicationUser,
-    now: Timestamp,
-) -> Uuid {
-    let id = named(organization, &user.application_id.to_string());
+pub(crate) fn add_user(store: &mut Store, organization: Uuid, user: &ApplicationUser, now: Timestamp) {
+    // A copy has the users and roles of the original, under their old ids.
+    let is_app = |row: &Row| row.get("applicationid") == Some(&Value::Guid(user.application_id));
+    let known = store.rows("systemuser").find(|(_, row)| is_app(row)).map(|(id, _)| *id);
+    let id = known.unwrap_or_else(|| named(organization, &user.application_id.to_string()));
     let unit = user.business_unit.unwrap_or_else(|| business_unit(organization));
     let columns = [
         ("systemuserid", Value::Guid(id)),
@@ -149,6 +148,13 @@ pub(crate) fn add_user(
     ];
     store.put("systemuser", id, BTreeMap::from(columns.map(|(name, value)| (name.to_owned(), value))));
     store.roles.retain(|(owner, _)| *owner != id);
-    store.roles.extend(user.roles.iter().map(|role| (id, named(organization, role))));
-    id
+    for role in &user.roles {
+        let role = role_of(store, role).unwrap_or_else(|| named(organization, role));
+        store.roles.insert((id, role));
+    }
+}
+
+fn role_of(store: &Store, name: &str) -> Option<Uuid> {
+    let is_it = |row: &Row| row.get("name") == Some(&text(name));
+    store.rows("role").find(|(_, row)| is_it(row)).map(|(id, _)| *id)
 }

@@ -1,55 +1,25 @@
-//! The handle by which a test starts, steers and watches a local Dataverse.
+//! The handle by which a test steers and watches a local Dataverse.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
-use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
 use super::{
-    access::Access,
-    commit::{self, Author},
     core::Core,
-    facts::Facts,
     faults::Fault,
     foundation,
     journal::Entry,
     limits::Limits,
     options::{ApplicationUser, Options, Role},
-    pipeline::{self, Pipeline},
     refusal::Refusal,
-    schema,
     state::{State, second},
     store::Component,
     value::Row,
 };
-use crate::{
-    ca::{self, Ca},
-    clock,
-    graph::Graph,
-    web,
-};
-
-/// Why an organization could not be started.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// The certificate could not be made.
-    #[error("prepare the certificate of the local Dataverse")]
-    Certificate(#[from] ca::Error),
-    /// A row of the seed is refused.
-    #[error("fill the local Dataverse with its seed: {0}")]
-    Seed(String),
-    /// The port is taken, or not ours to take.
-    #[error("listen on {address} for the local Dataverse")]
-    Listen {
-        /// Where it should have listened.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-}
+use crate::clock;
 
 /// What was waited for did not come.
 #[derive(Debug, Error)]
@@ -64,101 +34,17 @@ pub struct TimedOut {
 /// A running organization. Dropping it stops it.
 #[derive(Debug)]
 pub struct Dataverse {
-    core: Arc<Core>,
-    options: Options,
-    http: SocketAddr,
-    https: SocketAddr,
-    stop: watch::Sender<bool>,
-    listeners: Vec<JoinHandle<()>>,
+    pub(super) core: Arc<Core>,
+    pub(super) options: Options,
+    pub(super) http: SocketAddr,
+    pub(super) https: SocketAddr,
+    pub(super) stop: watch::Sender<bool>,
+    pub(super) listeners: Vec<JoinHandle<()>>,
     /// What posts messages.
-    service: JoinHandle<()>,
+    pub(super) service: JoinHandle<()>,
 }
 
 impl Dataverse {
-    /// Starts an organization whose tenant, and whose authority for tokens, is `graph`.
-    pub async fn start(options: Options, ca: &Ca, graph: &Arc<Graph>) -> Result<Self, StartError> {
-        let (store, rights) = foundation::lay(&options, second(clock::now()));
-        let mut state =
-            State::new(facts(&options, graph), store, rights, Pipeline::new(options.pipeline.clone()));
-        let seed = &options.seed;
-        for (set, rows) in
-            [("contacts", &seed.contacts), ("adx_externalidentities", &seed.external_identities)]
-        {
-            for row in rows {
-                write(&mut state, set, None, row).map_err(|refusal| StartError::Seed(refusal.message))?;
-            }
-        }
-        Self::serve(options, state, ca, graph).await
-    }
-
-    /// Starts a copy of this organization under another id: rows, rights and registration are there, tokens of change
-    /// tracking are not, and nothing that happens to one happens to the other.
-    pub async fn start_copy(
-        &self,
-        options: Options,
-        ca: &Ca,
-        graph: &Arc<Graph>,
-    ) -> Result<Self, StartError> {
-        let state = {
-            let original = self.core.lock();
-            let mut store = original.store.clone();
-            let was = original.facts.pipeline.organization;
-            if let Some(mut row) = store.remove("organization", was) {
-                let key = super::value::Value::Guid(options.organization);
-                row.insert("organizationid".to_owned(), key);
-                store.put("organization", options.organization, row);
-            }
-            let mut state = State::new(
-                facts(&options, graph),
-                store,
-                original.rights.clone(),
-                Pipeline::new(options.pipeline.clone()),
-            );
-            state.facts.pipeline.business_unit = original.facts.pipeline.business_unit;
-            state.tracked.clone_from(&original.tracked);
-            state.forgotten = Some(state.store.version());
-            state
-        };
-        Self::serve(options, state, ca, graph).await
-    }
-
-    async fn serve(
-        options: Options,
-        mut state: State,
-        ca: &Ca,
-        graph: &Arc<Graph>,
-    ) -> Result<Self, StartError> {
-        let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
-        names.extend(options.names.iter().cloned());
-        let mut tls = (*ca.server_config(&names)?).clone();
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let bind =
-            async |address| web::bind(address).await.map_err(|source| StartError::Listen { address, source });
-        let (plain, http) = bind(options.http).await?;
-        let (secure, https) = bind(options.https).await?;
-        for host in ["localhost", "127.0.0.1"] {
-            graph.add_environment(&format!("http://{host}:{}", http.port()));
-            graph.add_environment(&format!("https://{host}:{}", https.port()));
-        }
-        for name in &options.names {
-            graph.add_environment(&format!("https://{name}"));
-            graph.add_environment(&format!("https://{name}:{}", https.port()));
-        }
-        state.limits = options.limits;
-        state.latency = options.latency;
-        let pipeline = state.pipeline.clone();
-        let core = Arc::new(Core::new(state, ca.pem(), Arc::clone(graph)));
-        let store: Arc<dyn pipeline::Store> = Arc::clone(&core) as _;
-        let service = tokio::spawn(pipeline.run(Arc::downgrade(&store)));
-        let (stop, stopped) = watch::channel(false);
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
-        let listeners = vec![
-            tokio::spawn(web::listen(plain, None, Arc::clone(&core), stopped.clone())),
-            tokio::spawn(web::listen(secure, Some(acceptor), Arc::clone(&core), stopped)),
-        ];
-        Ok(Self { core, options, http, https, stop, listeners, service })
-    }
-
     /// `http://127.0.0.1:port`: the organization's URL.
     #[must_use]
     pub fn http_url(&self) -> String {
@@ -201,30 +87,14 @@ impl Dataverse {
 
     /// The same for a row of any entity set.
     pub fn write(&self, set: &str, id: Uuid, columns: &Map<String, Json>) -> Result<(), Refusal> {
-        let written = write(&mut self.core.lock(), set, Some(id), columns);
+        let written = self.core.lock().write_inside(set, Some(id), columns);
         self.core.announce();
-        written.map(|_| ())
+        written
     }
 
     /// Removes a row of an entity set, likewise.
     pub fn delete(&self, set: &str, id: Uuid) -> Result<(), Refusal> {
-        let deleted = {
-            let mut state = self.core.lock();
-            let author = platform(&state);
-            let table = schema::by_set(set).ok_or_else(|| Refusal::unknown_segment(set))?;
-            state.begin();
-            match commit::delete(&mut state.store, table, id, &author) {
-                Ok(written) => {
-                    state.written.extend(written);
-                    state.commit();
-                    Ok(())
-                }
-                Err(refusal) => {
-                    state.roll_back();
-                    Err(refusal)
-                }
-            }
-        };
+        let deleted = self.core.lock().delete_inside(set, id);
         self.core.announce();
         deleted
     }
@@ -386,69 +256,5 @@ impl Drop for Dataverse {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         self.service.abort();
-    }
-}
-
-fn facts(options: &Options, graph: &Graph) -> Facts {
-    Facts {
-        pipeline: pipeline::Facts {
-            organization: options.organization,
-            unique_name: options.unique_name.clone(),
-            business_unit: foundation::business_unit(options.organization),
-            host: options.host.clone(),
-        },
-        friendly_name: options.friendly_name.clone(),
-        kind: options.kind.clone(),
-        environment: foundation::named(options.organization, "environment"),
-        tenant: graph.tenant().id,
-    }
-}
-
-/// The platform as an author.
-fn platform(state: &State) -> Author {
-    Author {
-        user: foundation::system_user(state.facts.pipeline.organization),
-        user_agent: "local".to_owned(),
-        tag: None,
-        at: second(clock::now()),
-        request: Uuid::new_v4(),
-        bypass: false,
-        sets_state: true,
-    }
-}
-
-/// Makes or changes a row past all rights, with everything that goes along with a write.
-fn write(
-    state: &mut State,
-    set: &str,
-    id: Option<Uuid>,
-    columns: &Map<String, Json>,
-) -> Result<Uuid, Refusal> {
-    let author = platform(state);
-    let table = schema::by_set(set).ok_or_else(|| Refusal::unknown_segment(set))?;
-    let mut target = state.payload(&Access::system(author.user), table, columns)?;
-    state.begin();
-    let written = match id {
-        Some(id) if state.store.row(table.name, id).is_some() => {
-            commit::update(&mut state.store, table, id, target, &author)
-        }
-        _ => {
-            if let Some(id) = id {
-                target.insert(table.key.to_owned(), super::value::Value::Guid(id));
-            }
-            commit::create(&mut state.store, table, target, &author)
-        }
-    };
-    match written {
-        Ok(written) => {
-            let id = written.id;
-            state.written.push(written);
-            state.commit();
-            Ok(id)
-        }
-        Err(refusal) => {
-            state.roll_back();
-            Err(refusal)
-        }
     }
 }

@@ -126,13 +126,11 @@ impl Usage {
         } else {
             None
         };
-        match refused {
-            Some((limit, seconds)) => Err((limit, u64::try_from(seconds).unwrap_or(u64::MAX))),
-            None => {
-                used.running += 1;
-                Ok(())
-            }
+        if let Some((limit, seconds)) = refused {
+            return Err((limit, u64::try_from(seconds).unwrap_or(u64::MAX)));
         }
+        used.running += 1;
+        Ok(())
     }
 
     /// Counts what a request that was let in took.
@@ -161,8 +159,8 @@ mod tests {
     const APP: Uuid = Uuid::from_u128(1);
     const LIMITS: Limits = Limits { on: true, requests: 2, time_ms: 5_000, concurrent: 2, window_ms: 10_000 };
 
-    #[tokio::test(start_paused = true)]
-    async fn the_third_request_waits_for_the_first_to_leave_the_window() {
+    #[test]
+    fn the_third_request_waits_for_the_first_to_leave_the_window() {
         let (mut usage, start) = (Usage::default(), Instant::now());
         let mut ask = |seconds: u64| {
             let now = start + Duration::from_secs(seconds);
@@ -179,8 +177,8 @@ mod tests {
         assert_eq!(ask(20), Ok(()));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn time_and_concurrency_have_limits_of_their_own() {
+    #[test]
+    fn time_and_concurrency_have_limits_of_their_own() {
         let (mut usage, start) = (Usage::default(), Instant::now());
         assert_eq!(usage.begin(APP, &LIMITS, start), Ok(()));
         let later = start + Duration::from_secs(6);

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     access::{Depth, Verb},
-    paging::{Place, encode},
+    paging::{Place, encode, encode_cookie},
     present::context_columns,
     query::{LARGEST_PAGE, Query},
     refusal::Refusal,
@@ -172,17 +172,14 @@ impl State {
     pub(crate) fn count(&self, asked: &Asked<'_>, table: &'static Table) -> Result<Reply, Refusal> {
         let query = Query::new(table, &asked.options, &|column| asked.access.may_filter(table.name, column))?;
         let depth = asked.access.may(Verb::Read, table)?;
-        let number = match asked.options.get("$deltatoken") {
-            Some(text) => {
-                let token = Token::parse(text)?;
-                token.check(self.token_days(), self.forgotten, clock::now())?;
-                changes(&self.store, table.name, token.version).len()
-            }
-            None => {
-                let wanted = |row: &Row| query.filter.as_ref().is_none_or(|filter| filter.takes(row));
-                let rows = self.store.rows(table.name).filter(|(_, row)| wanted(row));
-                rows.filter(|(_, row)| asked.access.reaches(depth, table, row, &self.store)).count()
-            }
+        let number = if let Some(text) = asked.options.get("$deltatoken") {
+            let token = Token::parse(text)?;
+            token.check(self.token_days(), self.forgotten, clock::now())?;
+            changes(&self.store, table.name, token.version).len()
+        } else {
+            let wanted = |row: &Row| query.filter.as_ref().is_none_or(|filter| filter.takes(row));
+            let rows = self.store.rows(table.name).filter(|(_, row)| wanted(row));
+            rows.filter(|(_, row)| asked.access.reaches(depth, table, row, &self.store)).count()
         };
         Ok(Reply::text(StatusCode::OK, "text/plain", format!("\u{feff}{}", number.min(LARGEST_COUNT))))
     }
@@ -229,12 +226,13 @@ fn kept_query(asked: &Asked<'_>, without: &[&str]) -> String {
     let query = asked.call.uri.query().unwrap_or_default();
     let name = |pair: &str| pair.split('=').next().unwrap_or_default().replace("%24", "$");
     let kept = query.split('&').filter(|pair| !pair.is_empty() && !without.contains(&name(pair).as_str()));
-    kept.map(|pair| format!("{pair}&")).collect()
+    // An empty one at the end, so that what follows stands behind `&`.
+    kept.chain([""]).collect::<Vec<_>>().join("&")
 }
 
 fn next_link(asked: &Asked<'_>, table: &Table, cookie: &str) -> String {
     let kept = kept_query(asked, &["$skiptoken"]);
-    format!("{}/{}?{kept}$skiptoken={}", asked.call.root(), table.set, encode(cookie))
+    format!("{}/{}?{kept}$skiptoken={}", asked.call.root(), table.set, encode_cookie(cookie))
 }
 
 fn delta_link(asked: &Asked<'_>, table: &Table, token: Token) -> String {

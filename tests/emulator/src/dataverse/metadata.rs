@@ -25,7 +25,7 @@ impl State {
                 let found = filtered(tables, asked.options.get("$filter"))?;
                 let found =
                     found.into_iter().map(|one| selected(one, asked)).collect::<Result<Vec<_>, _>>()?;
-                Ok(collection(&root, "EntityDefinitions", found))
+                Ok(collection(&root, "EntityDefinitions", &found))
             }
             [set] => {
                 let body = selected(self.definition(table_of(set)?), asked)?;
@@ -73,7 +73,7 @@ impl State {
         let columns = table.columns.iter().filter(|column| cast.is_none_or(|cast| type_of(column).0 == cast));
         let found = filtered(columns.map(shown), asked.options.get("$filter"))?;
         let found = found.into_iter().map(|one| selected(one, asked)).collect::<Result<Vec<_>, _>>()?;
-        Ok(collection(&root, &context, found))
+        Ok(collection(&root, &context, &found))
     }
 
     fn definition(&self, table: &Table) -> Map<String, Json> {
@@ -230,7 +230,7 @@ fn selected(mut body: Map<String, Json>, asked: &Asked<'_>) -> Result<Map<String
     Ok(body)
 }
 
-fn collection(root: &str, context: &str, found: Vec<Map<String, Json>>) -> Reply {
+fn collection(root: &str, context: &str, found: &[Map<String, Json>]) -> Reply {
     let body = json!({ "@odata.context": format!("{root}/$metadata#{context}"), "value": found });
     Reply::json(StatusCode::OK, body)
 }

@@ -4,6 +4,7 @@
 
 mod handle;
 mod options;
+mod start;
 
 mod access;
 mod batch;
@@ -18,6 +19,7 @@ mod filter;
 mod foundation;
 mod functions;
 mod gzip;
+mod inside;
 mod journal;
 mod json;
 mod limits;
@@ -33,6 +35,7 @@ pub mod refusal;
 mod reply;
 mod route;
 mod schema;
+mod server;
 mod state;
 mod store;
 mod tracking;
@@ -42,8 +45,12 @@ pub mod written;
 
 pub use access::{Depth, Privileges};
 pub use faults::{Answer, Fault};
-pub use handle::{Dataverse, StartError, TimedOut};
+pub use handle::{Dataverse, TimedOut};
 pub use journal::Entry;
 pub use limits::{Limit, Limits};
 pub use options::{ADMINISTRATOR, ApplicationUser, Options, Role, Seed, SeedError};
+pub use start::StartError;
 pub use store::Component;
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::refusal::Refusal;
 
-/// What stays as it is in a query.
+/// What stays as it is in a query when it stands inside of something that is encoded again, or in a delta token.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Where a pass stands.
@@ -67,6 +67,12 @@ impl Cookies {
             Refusal::invalid_argument("The paging cookie is malformed, or belongs to another query.")
         })
     }
+}
+
+/// A cookie as a query writes it; `=` and `/` are left as they are.
+pub(crate) fn encode_cookie(cookie: &str) -> String {
+    const OUTER: &AsciiSet = &KEPT.remove(b'=').remove(b'/');
+    utf8_percent_encode(cookie, OUTER).to_string()
 }
 
 /// Percent-encoded as a query needs it.

@@ -94,8 +94,7 @@ impl Eye<'_> {
             Way::Many(collection, to) => {
                 self.access.may(Verb::Read, to)?;
                 let Some(Value::Guid(own)) = row.get(table.key) else { return Ok(json!([])) };
-                let points = |row: &Row| matches!(row.get(collection.column), Some(Value::Lookup { id, .. }) if id == own);
-                let rows = self.store.rows(to.name).filter(|(_, row)| points(row));
+                let rows = self.store.pointing(to.name, collection.column, *own);
                 rows.map(|(_, row)| self.row(to, row, selected, &[]).map(Json::from)).collect()
             }
         }

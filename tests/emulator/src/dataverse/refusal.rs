@@ -38,7 +38,8 @@ impl Refusal {
         Self::bad_request(
             0x8004_8d19,
             format!(
-                "Error identified in Payload provided by the user for Entity :'{table}', for more information on this error please follow this help link. InnerException : {why}"
+                "Error identified in Payload provided by the user for Entity :'{table}', for more \
+                 information on this error please follow this help link. InnerException : {why}"
             ),
         )
     }

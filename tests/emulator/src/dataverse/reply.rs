@@ -58,7 +58,7 @@ impl Reply {
     }
 
     /// The answer that a refusal is; the annotations come only if all of them were asked for.
-    pub(crate) fn refused(refusal: Refusal, annotated: bool) -> Self {
+    pub(crate) fn refused(refusal: &Refusal, annotated: bool) -> Self {
         let code = refusal.code_text();
         let mut error = json!({ "code": code, "message": refusal.message });
         if annotated {

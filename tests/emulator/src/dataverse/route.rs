@@ -10,6 +10,7 @@ use super::{
     faults::{Answer, Fault},
     functions::NAMESPACE,
     journal::Entry,
+    limits::Limit,
     query::Options,
     refusal::Refusal,
     reply::{Body, Reply},
@@ -22,15 +23,12 @@ impl State {
     pub(crate) fn part(&mut self, call: &Call, app: Uuid, request: Uuid, alone: bool) -> Reply {
         let strike = self.script.strike(call);
         let began = Instant::now();
-        let reply = match self.usage.begin(app, &self.limits, began) {
-            Err((limit, seconds)) => {
-                Reply::refused(limit.refusal(&self.limits), false).with("retry-after", &seconds.to_string())
-            }
-            Ok(()) => {
-                let reply = self.answer(call, app, request, strike.as_ref().map(|(_, fault)| fault), alone);
-                self.usage.end(app, began, began);
-                reply
-            }
+        let reply = if let Err((limit, seconds)) = self.usage.begin(app, &self.limits, began) {
+            self.throttled(limit, seconds)
+        } else {
+            let reply = self.answer(call, app, request, strike.as_ref().map(|(_, fault)| fault), alone);
+            self.usage.end(app, began, began);
+            reply
         };
         self.record(call, Some(app), Some(&reply), strike.map(|(number, _)| number));
         reply
@@ -63,18 +61,22 @@ impl State {
     /// What a fault makes the client read.
     fn tell(&self, call: &Call, answer: &Answer) -> Reply {
         match answer {
-            Answer::Throttled { limit, retry_after } => Reply::refused(limit.refusal(&self.limits), false)
-                .with("retry-after", &retry_after.to_string()),
+            Answer::Throttled { limit, retry_after } => self.throttled(*limit, *retry_after),
             Answer::Unauthorized => self.challenge(call),
             Answer::Unavailable => {
                 let page = "<html><body><h1>503 Service Unavailable</h1></body></html>";
                 Reply::text(StatusCode::SERVICE_UNAVAILABLE, "text/html", page)
             }
             Answer::Error { status, code, message } => {
-                Reply::refused(Refusal::new(*status, *code, message.clone()), false)
+                Reply::refused(&Refusal::new(*status, *code, message.clone()), false)
             }
             Answer::RepeatedNextLink | Answer::Reset | Answer::Hang => Reply::empty(StatusCode::OK),
         }
+    }
+
+    /// 429 of this limit.
+    pub(crate) fn throttled(&self, limit: Limit, seconds: u64) -> Reply {
+        Reply::refused(&limit.refusal(&self.limits), false).with("retry-after", &seconds.to_string())
     }
 
     /// 401, with which an organization tells its tenant.
@@ -98,7 +100,7 @@ impl State {
         if writes {
             if done.is_ok() { self.commit() } else { self.roll_back() }
         }
-        done.unwrap_or_else(|refusal| Reply::refused(refusal, annotated))
+        done.unwrap_or_else(|refusal| Reply::refused(&refusal, annotated))
     }
 
     fn admitted(

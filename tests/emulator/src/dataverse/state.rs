@@ -156,9 +156,7 @@ impl State {
 
     /// Changes rights; users notice when the cache has caught up.
     pub(crate) fn change_rights(&mut self, now: Instant, change: impl FnOnce(&mut Rights, &mut Store)) {
-        if !self.rights_lag.is_zero() {
-            self.rights.hold(&self.store, now + self.rights_lag);
-        }
+        self.rights.hold(&self.store, now + self.rights_lag);
         change(&mut self.rights, &mut self.store);
     }
 }

@@ -83,6 +83,17 @@ impl Store {
         self.tables.get(table).into_iter().flatten()
     }
 
+    /// The rows of a table whose lookup points to a row.
+    pub(crate) fn pointing(
+        &self,
+        table: &str,
+        column: &str,
+        to: Uuid,
+    ) -> impl Iterator<Item = (&Uuid, &Row)> {
+        let points = move |row: &Row| matches!(row.get(column), Some(Value::Lookup { id, .. }) if *id == to);
+        self.rows(table).filter(move |(_, row)| points(row))
+    }
+
     pub(crate) fn begin(&mut self) {
         self.transaction = Some(Before {
             rows: Vec::new(),

@@ -41,7 +41,8 @@ impl State {
                 continue;
             }
             if table.property(name).is_some_and(schema::Column::is_lookup) {
-                let why = "CRM do not support direct update of Entity Reference properties, Use Navigation properties instead.";
+                let why = "CRM do not support direct update of Entity Reference properties, Use Navigation \
+                           properties instead.";
                 return Err(Refusal::payload(table.name, why));
             }
             let column = table.column(name).filter(|column| !column.is_lookup());

@@ -43,4 +43,4 @@ pub use token::{
 pub use user::{Identity, User};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,6 +1,6 @@
 //! `$filter`: what is asked of a row.
 //!
-//! Own code, because no library on crates.io parses OData filters and is maintained; the part that Dataverse answers
+//! Own code, because no library on crates.io parses the filters of `OData` and is maintained; the part that Dataverse answers
 //! is small.
 
 mod matches;

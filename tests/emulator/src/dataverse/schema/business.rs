@@ -1,6 +1,8 @@
 //! Contacts, and the sign-ins that a portal has linked to them.
 
-use super::{CREATED, Collection, Column, Kind, MODIFIED, MODIFIED_BY, OWNER, STATE, STATUS, Table, VERSION};
+use super::definition::{
+    CREATED, Collection, Column, Kind, MODIFIED, MODIFIED_BY, OWNER, STATE, STATUS, Table, VERSION,
+};
 
 const GENDERS: &[(i32, &str)] = &[(1, "Male"), (2, "Female")];
 

@@ -1,6 +1,6 @@
 //! What every organization has: its users, their roles, its solutions, its system jobs and itself.
 
-use super::{CREATED, Column, Kind, MODIFIED, OWNER, Table, VERSION};
+use super::definition::{CREATED, Column, Kind, MODIFIED, OWNER, Table, VERSION};
 
 const JOB_STATES: &[(i32, &str)] = &[(0, "Ready"), (1, "Suspended"), (2, "Locked"), (3, "Completed")];
 const JOB_REASONS: &[(i32, &str)] = &[

@@ -1,6 +1,6 @@
 //! What makes changes leave the organization: endpoints, steps, images, and the messages they are about.
 
-use super::{CREATED, Collection, Column, Kind, MODIFIED, MODIFIED_BY, Table, VERSION};
+use super::definition::{CREATED, Collection, Column, Kind, MODIFIED, MODIFIED_BY, Table, VERSION};
 
 const CONTRACTS: &[(i32, &str)] = &[
     (1, "One Way"),

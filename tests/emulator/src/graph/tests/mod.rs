@@ -1,7 +1,7 @@
 //! The servers as a client sees them.
 
 mod batch;
-mod client;
+pub(crate) mod client;
 mod faults;
 mod inspection;
 mod lists;
