@@ -202,7 +202,7 @@ fn is_told(read: Option<&ColumnValue>, written: &Value) -> bool {
         (Some(ColumnValue::Text(read)), Value::Int(written)) => **read == *written.to_string(),
         (Some(ColumnValue::Text(read)), Value::Long(written)) => **read == *written.to_string(),
         (Some(ColumnValue::Text(read)), Value::Double(written)) => read.parse() == Ok(*written),
-        (Some(ColumnValue::Text(_)), Value::Moment(_)) => true,
+        (Some(ColumnValue::Text(read)), Value::Moment(written)) => read.parse().ok() == Some(*written),
         (Some(ColumnValue::Choice { value, .. }), Value::Choice(written)) => *value == i64::from(*written),
         (Some(ColumnValue::Lookup { id, .. }), Value::Lookup { id: written, .. }) => *id == Some(*written),
         _ => false,
