@@ -28,7 +28,13 @@ fn check_good(output: &Output) -> String {
 async fn the_demo_loses_nothing_and_says_what_happened() -> Result<()> {
     let text = check_good(&demo(&[], &[]).await?);
     let both = ["b2c", "external_id"].map(|preset| format!("preset = \"{preset}\""));
-    let parts = ["posted", "dead-lettered: BodyUndecodable", "UserNotFound", "signs in as ada@new.example"];
+    let parts = [
+        "Graph has the user's new name",
+        "posted",
+        "dead-lettered: BodyUndecodable",
+        "UserNotFound",
+        "signs in as ada@new.example",
+    ];
     for part in parts.into_iter().chain(both.iter().map(|preset| &**preset)) {
         assert!(text.contains(part), "{part} is missing in:\n{text}");
     }

@@ -2,6 +2,8 @@
 
 mod bus;
 
+mod dataverse;
+
 mod decode;
 
 mod by_hand;
@@ -10,7 +12,6 @@ mod check;
 
 mod clocks;
 
-mod dataverse;
 
 mod delivery;
 

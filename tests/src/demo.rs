@@ -1,5 +1,5 @@
-//! The demonstration: a few hundred contact changes travel from a queue to a directory, and everything is
-//! accounted for at the end.
+//! The demonstration: one contact change travels from Dataverse to a directory, then a few hundred travel from a queue,
+//! and everything is accounted for at the end.
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::{
     audit::{Findings, audit},
     directories::{DIRECTORIES, Shown},
+    journey::travel,
     scenario::{Mix, Person, Scenario},
     world::{Options, QUEUE, World},
 };
@@ -54,6 +55,7 @@ pub async fn run(sabotage: Sabotage) -> anyhow::Result<ExitCode> {
     say("contactsync: Dataverse contact changes, by a Service Bus queue, to the users of Microsoft Graph.")?;
     say("Building the worker and starting a local Service Bus and a local Graph.")?;
     crate::binary::build()?;
+    journey().await?;
     let world = World::start(Options::default()).await?;
     world.add_users(&scenario)?;
     say(&format!("  Service Bus  {}\n  Graph        {}\n", world.bus.address(), world.graph.http_url()))?;
@@ -75,6 +77,16 @@ pub async fn run(sabotage: Sabotage) -> anyhow::Result<ExitCode> {
     report(&world, &scenario, &findings, &counters, took)?;
     directories().await?;
     verdict(&findings)
+}
+
+/// One change from a person to the directory, before the crowd.
+async fn journey() -> anyhow::Result<()> {
+    say("\nA person saves one contact in a local Dataverse, whose registered step posts to the queue:")?;
+    let mut table = table(["after", "on the way"]);
+    for (what, after) in travel(SETTINGS, PATIENCE).await? {
+        table.add_row([format!("{:.1} ms", after.as_secs_f64() * 1_000.0), what.to_owned()]);
+    }
+    say(&format!("{table}\n\nAnd now a crowd, by messages that are made up:"))
 }
 
 async fn post(world: &World, scenario: &Scenario) -> anyhow::Result<()> {

@@ -10,6 +10,8 @@ pub mod scenario;
 
 pub mod world;
 
+pub mod organization;
+
 pub mod steps;
 
 pub mod pair;
@@ -21,6 +23,7 @@ pub mod observed;
 pub mod chaos;
 pub mod demo;
 pub mod directories;
+pub mod journey;
 pub mod load;
 pub mod migration;
 pub mod quota;

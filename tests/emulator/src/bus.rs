@@ -21,7 +21,6 @@ use thiserror::Error;
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_rustls::TlsAcceptor;
 
-pub use crate::hub::Patience;
 use crate::{
     access::Access,
     admin::{self, Diverted},
@@ -36,10 +35,7 @@ use crate::{
     poster::Poster,
     sas::Rule,
 };
-
-/// A name as of a namespace in the cloud, for which the certificate is good too: clients treat `localhost` in a way of
-/// its own, past their proxies for example.
-pub const CLOUD_NAME: &str = "emulator.servicebus.windows.net";
+pub use crate::{hub::Patience, poster::CLOUD_NAME};
 
 /// Why the service could not be started.
 #[derive(Debug, Error)]

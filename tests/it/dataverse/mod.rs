@@ -1,7 +1,11 @@
-//! `contactsync dataverse`, as the real binary, against the local Dataverse.
+//! The local Dataverse before the product: what it posts is what the product reads, and arrives where it should; and
+//! `contactsync dataverse`, as the real binary, against it.
 
 mod check;
+mod failures;
+mod formats;
 mod jobs;
+mod path;
 mod registration;
 
 use anyhow::{Context, Result};

@@ -10,22 +10,19 @@ use super::{
     steps::Image,
 };
 use crate::dataverse::{
+    schema::{self, Kind},
     value::{Row, Value},
     written::{Message, Written},
 };
 
 /// The primary id column of a table.
 pub(super) fn id_column(table: &str) -> String {
-    format!("{table}id")
+    schema::table(table).map_or_else(|| format!("{table}id"), |table| table.key.to_owned())
 }
 
 /// The column that names a row of a table.
 pub(super) fn name_column(table: &str) -> &'static str {
-    match table {
-        "contact" | "systemuser" => "fullname",
-        "adx_externalidentity" => "adx_username",
-        _ => "name",
-    }
+    schema::table(table).map_or("name", |table| table.primary_name)
 }
 
 /// What `Target` is: a reference where the row was removed, else its columns.
@@ -37,7 +34,7 @@ pub(super) fn target(written: &Written) -> Node {
     let columns = target_columns(written);
     let attributes = columns.iter().map(|(name, value)| (name.clone(), attribute(value, false))).collect();
     // The asynchronous service gives display texts with what was made, and none with what was changed.
-    let formatted = if written.message == Message::Create { formatted(&columns) } else { Vec::new() };
+    let formatted = if written.message == Message::Create { formatted(table, &columns) } else { Vec::new() };
     Node::Typed("Entity", Node::entity(table, *id, attributes, formatted))
 }
 
@@ -100,7 +97,7 @@ pub(super) fn image(table: &str, id: Uuid, row: &Row, image: &Image) -> Node {
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let attributes = columns.iter().map(|(name, value)| (name.clone(), attribute(value, true))).collect();
-    Node::Members(Node::entity(table, id, attributes, formatted(&columns)))
+    Node::Members(Node::entity(table, id, attributes, formatted(table, &columns)))
 }
 
 /// The image that the asynchronous service adds by itself: name and id.
@@ -134,25 +131,24 @@ fn attribute(value: &Value, named: bool) -> Node {
 }
 
 /// Display texts, of those columns that have one.
-fn formatted(columns: &Row) -> Vec<(String, Node)> {
-    let shown = columns
-        .iter()
-        .filter_map(|(column, value)| Some((column.clone(), Node::Text(display(column, value)?))));
-    shown.collect()
+fn formatted(table: &str, columns: &Row) -> Vec<(String, Node)> {
+    let text = |column: &str, value| Some((column.to_owned(), Node::Text(display(table, column, value)?)));
+    columns.iter().filter_map(|(column, value)| text(column, value)).collect()
 }
 
-fn display(column: &str, value: &Value) -> Option<String> {
+fn display(table: &str, column: &str, value: &Value) -> Option<String> {
     match value {
         Value::Lookup { name, .. } => name.clone(),
         Value::Bool(truth) => Some(if *truth { "Yes" } else { "No" }.to_owned()),
         Value::Int(number) => Some(number.to_string()),
         Value::Moment(moment) => Some(format!("{}-00:00", TimeZone::UTC.to_datetime(*moment))),
-        Value::Choice(number) => match (column, number) {
-            ("statecode", 0) | ("statuscode", 1) => Some("Active".to_owned()),
-            ("statecode", 1) | ("statuscode", 2) => Some("Inactive".to_owned()),
-            // The labels of other choices are not known here.
-            _ => None,
-        },
+        Value::Choice(number) => {
+            let column = schema::table(table)?.column(column)?;
+            let (Kind::Choice(labels) | Kind::State(labels) | Kind::Status(labels)) = column.kind else {
+                return None;
+            };
+            labels.iter().find(|(choice, _)| choice == number).map(|(_, label)| (*label).to_owned())
+        }
         Value::Null | Value::Long(_) | Value::Double(_) | Value::Text(_) | Value::Guid(_) => None,
     }
 }

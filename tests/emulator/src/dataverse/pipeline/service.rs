@@ -124,7 +124,7 @@ impl Pipeline {
     /// Posts one context if one is due.
     fn turn(&self, store: &dyn Store) -> Done {
         let mut turn = Turn::Wait(None);
-        store.change(&mut |tables| turn = self.next(tables, store.now()));
+        store.change(&mut |tables| turn = self.next(tables, second(store.now())));
         let (job, letter, endpoint) = match turn {
             Turn::Wait(until) => return Done::Nothing { until },
             Turn::Post { job, letter, endpoint } => (job, letter, endpoint),
@@ -133,7 +133,7 @@ impl Pipeline {
             Some(endpoint) => post(&letter, &endpoint, &self.inner.options.buses),
             None => Err(Failure::lasting(code::MISSING, "The service endpoint of the step does not exist.")),
         };
-        store.change(&mut |tables| self.settle(tables, job, &result, store.now()));
+        store.change(&mut |tables| self.settle(tables, job, &result, second(store.now())));
         Done::Posted
     }
 
@@ -221,4 +221,9 @@ impl Pending {
             (_, due) => due,
         }
     }
+}
+
+/// A moment without its fraction, as the database stores it.
+fn second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }

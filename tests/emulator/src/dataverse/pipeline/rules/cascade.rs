@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::refuse;
+use super::refusals::refuse;
 use crate::dataverse::{
     pipeline::columns::{ENDPOINT, IMAGE, JOB, STEP, children, choice},
     refusal::Refusal,

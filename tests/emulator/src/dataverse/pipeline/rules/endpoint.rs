@@ -1,6 +1,6 @@
 //! Service endpoints.
 
-use super::{invalid, one_of, require};
+use super::refusals::{invalid, one_of, require};
 use crate::dataverse::{
     pipeline::columns::{ENDPOINT, choice, text},
     refusal::Refusal,

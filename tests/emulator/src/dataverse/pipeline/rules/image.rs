@@ -1,6 +1,6 @@
 //! Images: which message has which, and under which property.
 
-use super::{invalid, one_of, refuse, require};
+use super::refusals::{invalid, one_of, refuse, require};
 use crate::dataverse::{
     pipeline::columns::{IMAGE, MESSAGE, STEP, choice, follow, text},
     refusal::Refusal,

@@ -1,6 +1,6 @@
 //! System jobs: what may be changed of them, from which state.
 
-use super::{invalid, refuse};
+use super::refusals::{invalid, refuse};
 use crate::dataverse::{
     pipeline::{columns::choice, jobs::State},
     refusal::Refusal,

@@ -2,7 +2,10 @@
 
 use uuid::Uuid;
 
-use super::{endpoint::posts_to_bus, invalid, one_of, refuse, require};
+use super::{
+    endpoint::posts_to_bus,
+    refusals::{invalid, one_of, refuse, require},
+};
 use crate::dataverse::{
     pipeline::columns::{
         ENDPOINT, FILTER, IMAGE, MESSAGE, STEP, children, choice, follow, lookup, text, truth,
