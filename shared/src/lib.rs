@@ -17,6 +17,8 @@ pub mod lease;
 pub mod reconcile;
 pub mod second_look;
 
+pub mod drift;
+
 pub mod gate;
 pub mod outcome;
 pub mod rate_limiter;
