@@ -2,7 +2,7 @@
 //!
 //! From the top: [`cli`] and [`commands`] are the way in; [`operate`] is what people do with a queue; [`run`] is
 //! the path of a message; [`preview`] says what would become of one, and [`envelope`] what it tells of its own past.
-//! [`graph`] and [`identity`] each know one thing outside. [`telemetry`] counts what happens, and [`status_page`] shows
+//! [`graph`], [`dataverse`] and [`identity`] each know one thing outside. [`telemetry`] counts what happens, and [`status_page`] shows
 //! it to whoever asks.
 
 pub mod cli;
@@ -14,6 +14,7 @@ mod run;
 mod envelope;
 mod preview;
 
+mod dataverse;
 mod graph;
 pub mod identity;
 pub mod settings;

@@ -34,7 +34,7 @@ const WORKER: Table = Table {
         &["run"],
         &["preview"],
         &["envelope"],
-        &["graph", "status_page"],
+        &["dataverse", "graph", "status_page"],
         &["telemetry"],
         &["settings"],
         &["identity"],

@@ -13,6 +13,7 @@ use servicebus::{
 use shared::lease::{Holder, LeasePolicy};
 
 use crate::{
+    dataverse,
     graph::{self, GraphClient},
     http_client,
     identity::{Clients, EntraSource, EntraTokens, TokenProvider},
@@ -186,6 +187,19 @@ pub(crate) fn observed_directory(
 
 fn graph_options(settings: &Settings, priority: graph::ThrottlePriority) -> graph::Options {
     graph::Options { root: settings.graph.root.clone(), reading: settings.reading(), priority }
+}
+
+/// Dataverse, if the settings name an environment.
+#[must_use]
+pub(crate) fn dataverse(settings: &Settings, clients: &Clients) -> Option<dataverse::Client> {
+    let environment = settings.dataverse.environment.as_ref()?;
+    let tokens = dataverse_tokens(environment, clients.clone());
+    Some(dataverse::Client::new(&clients.http, Arc::new(tokens), &environment.url))
+}
+
+/// Tokens for an environment of Dataverse.
+pub(super) fn dataverse_tokens(environment: &settings::Environment, clients: Clients) -> EntraTokens {
+    EntraTokens::new(environment.identity.clone(), clients, environment.resource(), clock::now)
 }
 
 /// Tokens for Graph.

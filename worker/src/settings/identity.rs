@@ -1,5 +1,5 @@
-//! The sections `[identity]` and `[service_bus.identity]`: who the worker is, towards Graph and towards Service
-//! Bus.
+//! The sections `[identity]`, `[service_bus.identity]` and `[dataverse.identity]`: who the worker is, towards Graph, Service
+//! Bus and Dataverse.
 
 use std::path::PathBuf;
 
@@ -32,6 +32,18 @@ pub(super) fn bus_identity(r: &Reader<'_>, cloud: Option<&Cloud>, around: &Surro
     let own_kind = !r.text("service_bus.identity.kind")?.is_empty();
     let base = (!own_kind).then_some("identity");
     let credential = credential(&Keys { r, section: "service_bus.identity", base });
+    finish(r, authority, credential, around)
+}
+
+/// Who the worker is towards Dataverse. Its environment belongs to a workforce tenant, so nothing is taken from elsewhere: the
+/// login host of a tenant of customers would be the wrong one.
+pub(super) fn dataverse_identity(
+    r: &Reader<'_>,
+    cloud: Option<&Cloud>,
+    around: &Surroundings,
+) -> Option<Identity> {
+    let authority = cloud.and_then(|cloud| r.url_or("dataverse.identity.authority", cloud.authority));
+    let credential = credential(&Keys { r, section: "dataverse.identity", base: None });
     finish(r, authority, credential, around)
 }
 

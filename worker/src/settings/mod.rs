@@ -3,6 +3,7 @@
 mod bus;
 pub mod check;
 mod cloud;
+mod dataverse;
 mod entry;
 mod filter;
 mod fingerprint;
@@ -29,6 +30,7 @@ mod tests;
 pub use self::{
     bus::{Access, Bus, MessageSource, Namespace},
     cloud::{Cloud, cloud_of},
+    dataverse::{Dataverse, Environment, Purpose},
     entry::{Entries, SettingOrigin, SourcedValue},
     load::{PlannerError, SettingsFile, examine, load_planner, parse},
     mapping::LinkUnseen,

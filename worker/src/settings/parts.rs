@@ -13,6 +13,7 @@ use shared::{
 use super::{
     bus::{self, Bus, MessageSource},
     cloud::{self, Cloud},
+    dataverse::{self, Dataverse},
     entry::Entries,
     identity,
     mapping::{self, LinkUnseen},
@@ -114,6 +115,8 @@ sections! {
     terms: Terms = |given| sections::terms(given.r);
     /// Who the worker is towards Graph.
     identity: Identity = |given| identity::identity(given.r, given.cloud, given.around);
+    /// The environment of Dataverse that may be asked.
+    dataverse: Dataverse = |given| dataverse::dataverse(given.r, given.cloud, given.around);
     /// Link, mapping and filters.
     planner: Planner = |given| mapping::planner(given.r);
     /// What to do about a link that is never seen.

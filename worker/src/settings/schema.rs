@@ -29,9 +29,10 @@ const DURATION: &str = r"^\s*([0-9]+(\.[0-9]+)?\s*(ns|us|µs|ms|s|m|h|secs?|seco
 #[must_use]
 pub fn schema() -> Json {
     let defaults: Table = DEFAULTS.parse().unwrap_or_default();
-    // With a namespace, the sections of both identities are read.
+    // With a namespace and an environment, the sections of all identities are read.
     let namespace = ("CONTACTSYNC__SERVICE_BUS__NAMESPACE".to_owned(), "contoso".to_owned());
-    let rules = Parts::of(None, vec![namespace]).rules;
+    let environment = ("CONTACTSYNC__DATAVERSE__URL".to_owned(), "https://contoso.example".to_owned());
+    let rules = Parts::of(None, vec![namespace, environment]).rules;
     let mut schema = section(&defaults, "", &rules, &descriptions(DEFAULTS));
     schema.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
     schema.insert("title".into(), json!("contactsync settings"));

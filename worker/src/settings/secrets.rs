@@ -15,10 +15,11 @@ pub(super) struct Secret {
 }
 
 /// All of them.
-pub(super) const SECRETS: [Secret; 4] = [
+pub(super) const SECRETS: [Secret; 5] = [
     Secret { key: "service_bus.connection_string", read_anew: true },
     Secret { key: "identity.client_secret", read_anew: true },
     Secret { key: "service_bus.identity.client_secret", read_anew: true },
+    Secret { key: "dataverse.identity.client_secret", read_anew: true },
     Secret { key: "telemetry.otlp_headers", read_anew: false },
 ];
 

@@ -257,7 +257,7 @@ fn from_webhook(entries: &mut Entries, around: &Surroundings) {
         let kind = entries.get(&format!("{section}.kind"));
         kind.is_some_and(|entry| entry.value.as_str() == Some("workload"))
     };
-    for section in ["identity", "service_bus.identity"] {
+    for section in ["identity", "service_bus.identity", "dataverse.identity"] {
         if is_workload(entries, section) {
             for (key, variable) in WEBHOOK {
                 fill(entries, &format!("{section}.{key}"), variable, around);

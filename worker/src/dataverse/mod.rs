@@ -1,0 +1,27 @@
+//! Dataverse's Web API: a client that reads and writes rows, page by page, with every answer bounded.
+//!
+//! Everything here is optional: without `[dataverse]` nobody calls it. Reads, updates and deletions are tried again when they
+//! fail for a reason that passes; what makes a row or acts is tried again only where it certainly was not carried out, and
+//! otherwise ends as [`Error::Undecided`], because a second try could do it twice.
+
+mod answer;
+mod challenge;
+mod client;
+mod code;
+mod endpoint;
+mod error;
+mod page;
+mod refusal;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::{
+    challenge::Challenge,
+    client::Client,
+    code::{Code, Kind},
+    endpoint::{Destination, Match, NAME},
+    error::Error,
+    refusal::Refusal,
+    rows::{Organization, OrganizationType, ServiceEndpoint, WhoAmI},
+};

@@ -1,0 +1,59 @@
+//! Pages of a list, one after another.
+//!
+//! The token travels with each request, so a link to the next page is followed only if it stays below the address of the
+//! settings. A link that comes again would go round in circles; a fault of the service has made it do so before.
+
+use std::{collections::HashSet, marker::PhantomData};
+
+use serde::{Deserialize, de::DeserializeOwned};
+use url::Url;
+
+use super::{Client, Error};
+
+/// Most pages of one list: 5,000 rows each make ten million rows.
+const MOST_PAGES: usize = 2_000;
+
+/// One page.
+#[derive(Deserialize)]
+pub(super) struct Page<T> {
+    value: Vec<T>,
+    #[serde(rename = "@odata.nextLink")]
+    next: Option<String>,
+}
+
+/// The pages of a list that are still to come.
+pub(crate) struct Pages<'c, T> {
+    client: &'c Client,
+    next: Option<Url>,
+    size: usize,
+    seen: HashSet<Url>,
+    rows: PhantomData<fn() -> T>,
+}
+
+impl<'c, T: DeserializeOwned> Pages<'c, T> {
+    pub(super) fn new(client: &'c Client, first: Url, size: usize) -> Self {
+        Self { client, next: Some(first), size, seen: HashSet::new(), rows: PhantomData }
+    }
+
+    /// The next page; `None` after the last one.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<T>>, Error> {
+        let Some(url) = self.next.take() else { return Ok(None) };
+        let page: Page<T> = self.client.page(&url, self.size).await?;
+        self.seen.insert(url);
+        if let Some(link) = page.next {
+            let url = self.client.below(&link).ok_or(Error::Senseless(
+                "the link to the next page leads away from dataverse.url, where the token must not go".into(),
+            ))?;
+            if self.seen.contains(&url) {
+                return Err(Error::Senseless(
+                    "the link to the next page leads back to one that was read".into(),
+                ));
+            }
+            if self.seen.len() >= MOST_PAGES {
+                return Err(Error::Senseless("the list has no end".into()));
+            }
+            self.next = Some(url);
+        }
+        Ok(Some(page.value))
+    }
+}
