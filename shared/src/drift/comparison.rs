@@ -63,7 +63,7 @@ impl Comparison {
         let mark = Mark::read(current.mark.as_deref().unwrap_or_default());
         let (mut found, mut at) = (BTreeMap::new(), row.version.at);
         for part in linked.patch.clone().parted() {
-            let write = self.write(row, linked.user, &part);
+            let write = write(row, linked.user, &part);
             match reconcile(&write, current, &self.reading) {
                 Ok(left) => {
                     let body = left.body.unwrap_or_default();
@@ -93,32 +93,6 @@ impl Comparison {
             None => Standing { cause: Cause::Unknown, at: row.at },
         }
     }
-
-    /// The part of a patch as a write of this row.
-    fn write(&self, row: &Row, user: UserId, part: &UserPatch) -> UserWrite {
-        let stamp = Stamp { version: row.version, arrival: SequenceNumber(0) };
-        let entry = |(property, value): (&Property, &PropertyValue)| PatchEntry {
-            property: property.clone(),
-            value: value.clone(),
-            stamp,
-        };
-        UserWrite {
-            user,
-            entries: part.iter().map(entry).collect(),
-            known: Vec::new(),
-            urgency: Priority::Replayed,
-            contacts: vec![row.contact],
-        }
-    }
-
-    /// What has to be read of a user to judge this row.
-    #[must_use]
-    pub fn question(&self, row: &Row, linked: &Linked) -> (UserWrite, ReadPolicy) {
-        (
-            self.write(row, linked.user, &linked.patch),
-            ReadPolicy { guard: self.guard.clone(), ..self.reading.clone() },
-        )
-    }
 }
 
 impl Difference {
@@ -147,6 +121,23 @@ impl Difference {
         let columns = row.columns.iter().filter(|(column, _)| !is_kept_out(column));
         let columns = columns.map(|(column, value)| (column, value.clone())).collect();
         rows.iter().any(is_writable).then(|| Row { version: self.version, columns, ..row.clone() })
+    }
+}
+
+/// A part of a patch as a write of this row.
+fn write(row: &Row, user: UserId, part: &UserPatch) -> UserWrite {
+    let stamp = Stamp { version: row.version, arrival: SequenceNumber(0) };
+    let entry = |(property, value): (&Property, &PropertyValue)| PatchEntry {
+        property: property.clone(),
+        value: value.clone(),
+        stamp,
+    };
+    UserWrite {
+        user,
+        entries: part.iter().map(entry).collect(),
+        known: Vec::new(),
+        urgency: Priority::Replayed,
+        contacts: vec![row.contact],
     }
 }
 

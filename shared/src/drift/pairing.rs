@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use uuid::Uuid;
-
 use super::{
     cause::Cause,
     row::{Linked, Row, Unlinked},
@@ -11,7 +9,7 @@ use super::{
     users::UserTable,
 };
 use crate::{
-    ids::{ContactId, UserId},
+    ids::{ContactId, IdMap, UserId},
     plan::{LinkQuery, Planner},
 };
 
@@ -27,59 +25,56 @@ pub struct Candidate {
 /// Pairs contacts with users, page by page.
 #[derive(Debug)]
 pub struct Pairing {
-    users: UserTable,
-    /// The contact of each user, in the order of the table.
-    paired: Vec<ContactId>,
+    /// All users; `None` if only some contacts are read, whose users are looked at one by one.
+    users: Option<UserTable>,
+    /// Which contact each user was named by last.
+    named_by: IdMap<UserId, ContactId>,
     candidates: Vec<Candidate>,
     doubled: BTreeSet<Candidate>,
-    missing: Vec<Candidate>,
     totals: Totals,
 }
 
-/// Of nobody yet; no row of a table has this id.
-const NOBODY: ContactId = ContactId(Uuid::nil());
-
 impl Pairing {
-    /// Nothing is paired. The table has all users.
+    /// For all contacts. The table has all users.
     #[must_use]
-    pub fn new(mut users: UserTable) -> Self {
+    pub fn with(mut users: UserTable) -> Self {
         users.seal();
         let totals = Totals { users: users.len() as u64, ..Totals::default() };
-        let paired = vec![NOBODY; users.len()];
-        Self { users, paired, candidates: Vec::new(), doubled: BTreeSet::new(), missing: Vec::new(), totals }
+        Self { users: Some(users), totals, ..Self::of_some() }
+    }
+
+    /// For some contacts: every one that is linked is a candidate.
+    #[must_use]
+    pub fn of_some() -> Self {
+        let (candidates, doubled) = (Vec::new(), BTreeSet::new());
+        Self { users: None, named_by: IdMap::default(), candidates, doubled, totals: Totals::default() }
     }
 
     /// Takes a row in.
     ///
     /// If the directory has to be asked who is meant, nothing is taken: learn the answers and come again.
     pub fn take(&mut self, row: &Row, planner: &Planner) -> Result<(), Vec<LinkQuery>> {
-        let planned = row.plan(planner);
-        if let Err(Unlinked::Asks(queries)) = planned {
-            return Err(queries);
-        }
-        self.totals.contacts += 1;
-        match planned {
+        match row.plan(planner) {
+            Err(Unlinked::Asks(queries)) => return Err(queries),
             Ok(linked) => self.linked(row.contact, &linked),
             Err(Unlinked::Passed(why)) => *self.totals.passed.entry(why).or_default() += 1,
             Err(Unlinked::Unfit(reason)) => self.totals.caused(Cause::Unfit(reason)),
-            Err(Unlinked::Asks(_)) => {}
         }
+        self.totals.contacts += 1;
         Ok(())
     }
 
     fn linked(&mut self, contact: ContactId, linked: &Linked) {
         self.totals.linked += 1;
         let candidate = Candidate { contact, user: linked.user };
-        let Some(found) = self.users.find(linked.user) else {
-            self.missing.push(candidate);
-            return;
-        };
-        let before = std::mem::replace(&mut self.paired[found], contact);
-        if before != NOBODY && before != contact {
-            self.doubled.insert(Candidate { contact: before, user: linked.user });
+        let before = self.named_by.insert(linked.user, contact).filter(|before| *before != contact);
+        if let Some(contact) = before {
+            self.doubled.insert(Candidate { contact, user: linked.user });
             self.doubled.insert(candidate);
         }
-        if self.users.has(found, &linked.patch, contact) {
+        // A user who was on no page may have been made since, so he is looked at too.
+        let found = self.users.as_ref().and_then(|users| users.find(linked.user).map(|found| (users, found)));
+        if found.is_some_and(|(users, found)| users.has(found, &linked.patch, contact)) {
             self.totals.equal += 1;
         } else {
             self.candidates.push(candidate);
@@ -92,17 +87,14 @@ impl Pairing {
         &self.totals
     }
 
-    /// All rows are in: the candidates, each contact once, and what is wrong with the others.
-    ///
-    /// A user who was not on any page may have been made since, so he is looked at too. Nobody of several contacts is.
+    /// All rows are in. Who is named by several contacts is nobody's candidate.
     #[must_use]
     pub fn end(self) -> Paired {
-        let Self { mut candidates, doubled, missing, mut totals, .. } = self;
-        candidates.extend(missing);
+        let Self { mut candidates, doubled, mut totals, .. } = self;
         candidates.sort_unstable();
         candidates.dedup();
-        let doubled_users: BTreeSet<UserId> = doubled.iter().map(|one| one.user).collect();
-        candidates.retain(|candidate| !doubled_users.contains(&candidate.user));
+        let users: BTreeSet<UserId> = doubled.iter().map(|one| one.user).collect();
+        candidates.retain(|candidate| !users.contains(&candidate.user));
         for _ in &doubled {
             totals.caused(Cause::Doubled);
         }

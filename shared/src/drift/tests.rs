@@ -128,7 +128,9 @@ fn apply(planner: &Planner, reading: &ReadPolicy, repair: &Row, current: &mut Cu
 
 fn table(reading: &ReadPolicy, planner: &Planner, users: &[(UserId, Current)]) -> UserTable {
     let mut table = UserTable::new(HashKey::new([7; 16]), &planner.mapping, reading);
-    users.iter().for_each(|(user, current)| table.insert(*user, current));
+    for (user, current) in users {
+        table.insert(*user, current);
+    }
     table.seal();
     table
 }
@@ -236,12 +238,10 @@ proptest! {
         let repair = difference.change(&row, &planner);
         let writes = repair.map_or(0, |repair| apply(&planner, &guarded(), &repair, &mut current));
         prop_assert!(writes <= usize::from(difference.is_written()));
-        let kept: BTreeMap<_, _> =
-            difference.found.iter().filter(|(_, found)| !found.cause.is_written()).map(|(name, _)| name.clone()).collect::<Vec<_>>()
-                .into_iter().map(|name| (name, ())).collect();
+        let is_kept = |property: &Property| difference.found.get(property).is_some_and(|found| !found.cause.is_written());
         let left = comparison.judge(&row, &linked, &current).map(|difference| difference.found).unwrap_or_default();
         for property in left.keys() {
-            prop_assert!(kept.contains_key(property), "{property} is left: {left:?} of {:?}", difference.found);
+            prop_assert!(is_kept(property), "{property} is left: {left:?} of {:?}", difference.found);
         }
     }
 
@@ -291,7 +291,7 @@ proptest! {
             table.insert(user(*number), &current);
             directory.insert(user(*number), current);
         }
-        let mut pairing = Pairing::new(table);
+        let mut pairing = Pairing::with(table);
         let mut newest: BTreeMap<ContactId, (UserId, Row)> = BTreeMap::new();
         for (number, linked, first) in &rows {
             // One contact keeps its link, however often its page is read.
@@ -383,7 +383,7 @@ fn a_sign_in_address_is_held_back_where_a_new_link_may_not_move_it_and_the_names
 #[test]
 fn contacts_without_a_user_and_rows_that_cannot_be_planned_are_counted_by_reason() {
     let planner = Planner::new(Mapping::preset_default());
-    let mut pairing = Pairing::new(table(&guarded(), &planner, &[]));
+    let mut pairing = Pairing::with(table(&guarded(), &planner, &[]));
     let long = "x".repeat(65);
     for (number, link, first) in
         [(1, None, "Ada"), (2, Some("ada@b.c".to_owned()), "Ada"), (3, Some(user(3).to_string()), &*long)]

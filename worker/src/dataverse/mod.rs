@@ -18,10 +18,11 @@ mod tests;
 
 pub(crate) use self::{
     challenge::Challenge,
-    client::Client,
+    client::{Client, PAGE},
     code::{Code, Kind},
     endpoint::{Destination, Match, NAME},
     error::Error,
+    page::Pages,
     refusal::Refusal,
     rows::{Organization, OrganizationType, ServiceEndpoint, WhoAmI},
 };

@@ -11,7 +11,7 @@ mod wire;
 pub(crate) use answer::GraphRefusal;
 use async_trait::async_trait;
 pub(crate) use error::{Error, GracePeriods};
-pub(crate) use http::{GraphClient, MayWrite, Options, ThrottlePriority};
+pub(crate) use http::{GraphClient, MayWrite, Options, ThrottlePriority, UserPage, UserQuery};
 use shared::{
     lanes::{Failure, Success},
     patch::UserWrite,

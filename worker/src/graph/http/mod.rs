@@ -3,7 +3,9 @@
 mod find;
 mod holder;
 mod mark;
+mod pages;
 mod roles;
+mod users;
 
 use std::{
     sync::{
@@ -34,6 +36,7 @@ use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
 
+pub(crate) use self::users::{UserPage, UserQuery};
 use super::{
     Difference, Directory, Error, GraphRefusal,
     answer::Handling,
@@ -236,11 +239,22 @@ impl GraphClient {
 
     /// What `read` makes of the answer to a question. What it can make nothing of is no answer of Graph's.
     async fn fetch<T>(&self, call: &Outline, read: impl FnOnce(&[u8]) -> Option<T>) -> Result<T, Error> {
+        self.fetch_within(call, LONGEST_BODY, read).await
+    }
+
+    /// The same for an answer of at most so many bytes.
+    async fn fetch_within<T>(
+        &self,
+        call: &Outline,
+        longest: usize,
+        read: impl FnOnce(&[u8]) -> Option<T>,
+    ) -> Result<T, Error> {
         let mut response = self.send(call).await?;
         if response.status() != StatusCode::OK {
             return Err(self.refused(read_answer(response).await));
         }
-        let body = read_body(&mut response).await.map_err(Error::Unreachable)?;
+        let body = http_client::body(&mut response, longest).await.map_err(CallFailure::from);
+        let body = body.map_err(Error::Unreachable)?.unwrap_or_default();
         read(&body).ok_or_else(|| self.refused(wire::answer(head(&response), &body)))
     }
 
