@@ -33,6 +33,7 @@ use crate::{
     handle::Order,
     hub::{Hub, Settings},
     journal::Journal,
+    poster::Poster,
     sas::Rule,
 };
 
@@ -262,6 +263,12 @@ impl ServiceBus {
     #[must_use]
     pub fn journal(&self) -> &Journal {
         &self.hub.journal
+    }
+
+    /// The sending side, for a part of this process that posts as a client would.
+    #[must_use]
+    pub fn poster(&self) -> Poster {
+        Poster::new(&self.hub, [Some(self.address), self.tls_address].into_iter().flatten())
     }
 
     /// Scripted faults.

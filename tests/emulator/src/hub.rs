@@ -298,6 +298,11 @@ impl Hub {
         self.order(&Order::Cut);
     }
 
+    /// Whether connections are refused now.
+    pub(crate) fn is_away(&self) -> bool {
+        lock(&self.away_until).is_some_and(|until| until > Instant::now())
+    }
+
     /// Takes connections again.
     pub(crate) fn come_back(&self) {
         *lock(&self.away_until) = None;

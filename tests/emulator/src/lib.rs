@@ -19,6 +19,9 @@ pub mod faults;
 mod handle;
 pub mod hub;
 pub mod journal;
+pub mod poster;
 pub mod sas;
+pub(crate) mod web;
 
+pub mod dataverse;
 pub mod graph;

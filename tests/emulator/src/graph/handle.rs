@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 use thiserror::Error;
-use tokio::{net::TcpListener, sync::watch, task::JoinHandle, time::Instant};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
 use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
@@ -16,13 +16,15 @@ use super::{
     journal::{Counters, Entry},
     options::{Clocks, Options, Tenant, Throttle},
     refusal::Refusal,
-    server,
     state::State,
     throttle::{Level, Quota},
     token::{App, Audience, Grant},
     user::User,
 };
-use crate::ca::{self, Ca};
+use crate::{
+    ca::{self, Ca},
+    web,
+};
 
 /// Names that clients may know the servers by, when a test redirects Microsoft's hosts to this machine.
 const NAMES: [&str; 5] =
@@ -79,6 +81,8 @@ impl Graph {
         names.extend(options.names.iter().cloned());
         let mut tls = (*ca.server_config(&names)?).clone();
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let bind =
+            async |address| web::bind(address).await.map_err(|source| StartError::Listen { address, source });
         let (plain, http) = bind(options.http).await?;
         let (secure, https) = bind(options.https).await?;
         let state = State::new(&options, Instant::now())?;
@@ -86,8 +90,8 @@ impl Graph {
         let (stop, stopped) = watch::channel(false);
         let acceptor = TlsAcceptor::from(Arc::new(tls));
         let listeners = vec![
-            tokio::spawn(server::listen(plain, None, Arc::clone(&core), stopped.clone())),
-            tokio::spawn(server::listen(secure, Some(acceptor), Arc::clone(&core), stopped)),
+            tokio::spawn(web::listen(plain, None, Arc::clone(&core), stopped.clone())),
+            tokio::spawn(web::listen(secure, Some(acceptor), Arc::clone(&core), stopped)),
         ];
         Ok(Self { core, http, https, stop, listeners })
     }
@@ -345,6 +349,11 @@ impl Graph {
         self.core.lock().tokens.apps.get_mut(&id).map(edit).is_some()
     }
 
+    /// Lets tokens be issued for a Dataverse environment of this machine, by its origin.
+    pub fn add_environment(&self, origin: &str) {
+        self.core.lock().tokens.environments.insert(origin.trim_end_matches('/').to_owned());
+    }
+
     /// What stands behind an access token that is good now and opens `audience`.
     #[must_use]
     pub fn look_up_token(&self, token: &str, audience: Audience) -> Option<Grant> {
@@ -357,11 +366,4 @@ impl Drop for Graph {
     fn drop(&mut self) {
         self.stop.send_replace(true);
     }
-}
-
-async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
-    let bound = listener.local_addr().map_err(failed)?;
-    Ok((listener, bound))
 }

@@ -1,206 +1,24 @@
-//! The sockets: two listeners, with and without TLS, one task for each connection.
-//!
-//! The accept loop is our own because a fault may demand that a connection ends in a reset, which only the owner of
-//! the socket can bring about.
-
-use std::{
-    io,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll},
-};
+//! Graph as the sockets see it.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Request, Response, StatusCode, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
-    sync::{Notify, watch},
-};
-use tokio_rustls::TlsAcceptor;
+use hyper::http::request::Parts;
 
-use super::{
-    call::Call,
-    core::Core,
-    inspect,
-    reply::{Reply, Verdict},
-};
+use super::{call::Call, core::Core, inspect, reply::Verdict};
+use crate::web::{Outcome, Service};
 
-/// No request that makes sense here is larger.
-const LARGEST_BODY: usize = 4 * 1024 * 1024;
+impl Service for Core {
+    const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
-/// Takes connections until `stop` changes.
-pub(super) async fn listen(
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    core: Arc<Core>,
-    mut stop: watch::Receiver<bool>,
-) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.changed() => return,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let task = connection(stream, tls.clone(), Arc::clone(&core), stop.clone());
-                tokio::spawn(task);
-            }
-            // Out of file handles, most likely; other connections must end before the next one can begin.
-            Err(error) => {
-                tracing::warn!(%error, "cannot take a connection");
-                tokio::task::yield_now().await;
-            }
+    async fn respond(&self, head: Parts, body: Bytes, secure: bool) -> Outcome {
+        let call =
+            Call { method: head.method, uri: head.uri, headers: head.headers, body, secure, item: None };
+        if inspect::is_meant(&call) {
+            return Outcome::Response(inspect::answer(self, &call).await.into_response());
         }
-    }
-}
-
-async fn connection(
-    stream: TcpStream,
-    tls: Option<TlsAcceptor>,
-    core: Arc<Core>,
-    mut stop: watch::Receiver<bool>,
-) {
-    // Small answers must not wait for Nagle's algorithm; failing to say so only costs time.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "cannot set TCP_NODELAY");
-    }
-    let cut = Arc::new(Cut::default());
-    let socket = Socket { stream, cut: Arc::clone(&cut) };
-    let served = async {
-        match tls {
-            None => serve(socket, false, &core, &cut).await,
-            Some(tls) => match tls.accept(socket).await {
-                Ok(socket) => serve(socket, true, &core, &cut).await,
-                Err(error) => tracing::debug!(%error, "a client gave up the TLS handshake"),
-            },
+        match self.answer(call).await {
+            Verdict::Reply(reply) => Outcome::Response(reply.into_response()),
+            Verdict::Reset => Outcome::Reset,
+            Verdict::Hang => Outcome::Hang,
         }
-    };
-    tokio::select! {
-        // First, so that nothing is answered any more once the server has been stopped.
-        biased;
-        _ = stop.changed() => {}
-        () = served => {}
-    }
-}
-
-async fn serve<S>(socket: S, secure: bool, core: &Arc<Core>, cut: &Arc<Cut>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    let service = service_fn(|request| {
-        let (core, cut) = (Arc::clone(core), Arc::clone(cut));
-        async move { Ok::<_, std::convert::Infallible>(respond(request, secure, &core, &cut).await) }
-    });
-    let connection =
-        http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(socket), service);
-    tokio::select! {
-        // Whatever ends a connection early is the client's doing and no concern of the emulator.
-        result = connection => if let Err(error) = result {
-            tracing::debug!(%error, "a connection ended early");
-        },
-        () = cut.wanted.notified() => {}
-    }
-}
-
-async fn respond(
-    request: Request<Incoming>,
-    secure: bool,
-    core: &Arc<Core>,
-    cut: &Cut,
-) -> Response<Full<Bytes>> {
-    let (head, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
-        return Reply::empty(StatusCode::PAYLOAD_TOO_LARGE).into_response();
-    };
-    let call = Call {
-        method: head.method,
-        uri: head.uri,
-        headers: head.headers,
-        body: body.to_bytes(),
-        secure,
-        item: None,
-    };
-    if inspect::is_meant(&call) {
-        return inspect::answer(core, &call).await.into_response();
-    }
-    match core.answer(call).await {
-        Verdict::Reply(reply) => reply.into_response(),
-        Verdict::Reset => {
-            cut.now();
-            std::future::pending().await
-        }
-        Verdict::Hang => std::future::pending().await,
-    }
-}
-
-/// The order to end a connection with a reset.
-#[derive(Debug, Default)]
-struct Cut {
-    ordered: AtomicBool,
-    wanted: Notify,
-}
-
-impl Cut {
-    fn now(&self) {
-        self.ordered.store(true, Ordering::Release);
-        self.wanted.notify_one();
-    }
-}
-
-/// A socket that, when so ordered, is closed by a reset instead of a farewell.
-struct Socket {
-    stream: TcpStream,
-    cut: Arc<Cut>,
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        if self.cut.ordered.load(Ordering::Acquire)
-            && let Err(error) = self.stream.set_zero_linger()
-        {
-            tracing::warn!(%error, "cannot reset a connection; it is closed instead");
-        }
-    }
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }

@@ -1,10 +1,15 @@
 //! What the resource is that a token is asked for.
 
+use std::collections::BTreeSet;
+
 use super::Audience;
 use crate::graph::call::Call;
 
-/// What a resource is: Graph in any cloud or at this very address, or Service Bus.
-pub(super) fn audience(resource: &str, call: &Call) -> Option<Audience> {
+/// Ends of the hosts of Dataverse environments, in Microsoft's clouds.
+const DATAVERSE: [&str; 4] = [".dynamics.com", ".microsoftdynamics.us", ".appsplatform.us", ".dynamics.cn"];
+
+/// What a resource is: Graph in any cloud or at this very address, Service Bus, or an environment of Dataverse.
+pub(super) fn audience(resource: &str, call: &Call, environments: &BTreeSet<String>) -> Option<Audience> {
     const GRAPH: [&str; 4] = [
         "graph.microsoft.com",
         "graph.microsoft.us",
@@ -16,6 +21,9 @@ pub(super) fn audience(resource: &str, call: &Call) -> Option<Audience> {
     if resource.eq_ignore_ascii_case("00000003-0000-0000-c000-000000000000") {
         return Some(Audience::Graph);
     }
+    if environments.contains(resource.trim_end_matches('/')) {
+        return Some(Audience::Dataverse);
+    }
     let url = url::Url::parse(resource).ok()?;
     let host = url.host_str()?;
     let asked =
@@ -26,6 +34,8 @@ pub(super) fn audience(resource: &str, call: &Call) -> Option<Audience> {
         || host.ends_with(".servicebus.windows.net")
     {
         Some(Audience::ServiceBus)
+    } else if DATAVERSE.iter().any(|end| host.ends_with(end)) {
+        Some(Audience::Dataverse)
     } else {
         None
     }

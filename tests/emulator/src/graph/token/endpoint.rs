@@ -127,7 +127,7 @@ fn redeem(
         _ => return Err(900_144),
     }
     let resource = scope.strip_suffix("/.default").filter(|one| !one.contains(' ')).ok_or(70_011_u32)?;
-    let audience = audience(resource, call).ok_or(500_011_u32)?;
+    let audience = audience(resource, call, &tokens.environments).ok_or(500_011_u32)?;
     let life = tokens.lifetime.as_secs();
     let token = tokens.issue(&app, audience, resource, tenant, now);
     let mut reply = Reply::json(

@@ -51,7 +51,8 @@ fn token(
     if version.as_str() < known {
         return Err("The requested version is not supported");
     }
-    let opens = audience(&resource, call).ok_or("The resource principal was not found in the tenant")?;
+    let opens = audience(&resource, call, &tokens.environments)
+        .ok_or("The resource principal was not found in the tenant")?;
     let app = tokens.apps.values().find(|app| is_meant(app, call)).cloned().ok_or("Identity not found")?;
     let life = tokens.lifetime.as_secs();
     let at = clock::now().as_second();

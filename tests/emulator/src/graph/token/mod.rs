@@ -40,6 +40,8 @@ pub enum Audience {
     Graph,
     /// Azure Service Bus.
     ServiceBus,
+    /// An environment of Dataverse; which one, [`Grant::resource`] says.
+    Dataverse,
 }
 
 /// What stands behind an access token. Permissions are those of the moment it was issued.
@@ -49,6 +51,8 @@ pub struct Grant {
     pub app: Uuid,
     /// What it opens.
     pub audience: Audience,
+    /// The resource as it was asked for, which is the `aud` of the token.
+    pub resource: String,
     /// Until when it is good.
     pub expires: Instant,
     /// The app's permissions.
@@ -73,13 +77,15 @@ pub(super) struct Tokens {
     pub(super) lifetime: Duration,
     /// The hint in `refresh_in`, if one is given.
     pub(super) refresh_in: Option<Duration>,
+    /// Origins of Dataverse environments on this machine, without a slash at the end.
+    pub(super) environments: BTreeSet<String>,
     grants: HashMap<String, Arc<Grant>>,
 }
 
 impl Tokens {
     pub(super) fn new(apps: Vec<App>, lifetime: Duration) -> Self {
         let apps = apps.into_iter().map(|app| (app.id, app)).collect();
-        Self { apps, lifetime, refresh_in: None, grants: HashMap::new() }
+        Self { apps, lifetime, refresh_in: None, environments: BTreeSet::new(), grants: HashMap::new() }
     }
 
     /// Issues a token to an app that has proved itself.
@@ -105,6 +111,7 @@ impl Tokens {
         let grant = Grant {
             app: app.id,
             audience,
+            resource: resource.to_owned(),
             expires: now + self.lifetime,
             roles: app.roles.clone(),
             directory_role: app.directory_role,
@@ -114,9 +121,10 @@ impl Tokens {
         token
     }
 
-    /// Takes over the tokens that somebody else has issued.
+    /// Takes over the tokens that somebody else has issued, and the environments that they may be for.
     pub(super) fn adopt(&mut self, other: &mut Self) {
         self.grants.extend(other.grants.drain());
+        self.environments.append(&mut other.environments);
     }
 
     /// What stands behind a token that is good at `now`.
