@@ -10,6 +10,8 @@ mod check;
 
 mod clocks;
 
+mod dataverse;
+
 mod delivery;
 
 mod deploy;

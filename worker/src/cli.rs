@@ -74,6 +74,9 @@ pub enum Command {
     Guard(commands::guard::Command),
     /// Check the settings and report every problem.
     Check(commands::check::Args),
+    /// Ask Dataverse itself: check rights and columns, and find changes that it could not post.
+    #[command(subcommand)]
+    Dataverse(commands::dataverse::Command),
     /// Write a starter settings file, show the effective settings, or print their JSON Schema.
     #[command(subcommand)]
     Config(commands::config::Command),
@@ -109,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Apply(args) => commands::apply::run(global, args),
         Command::Guard(command) => commands::guard::run(global, command),
         Command::Check(args) => commands::check::run(global, args),
+        Command::Dataverse(command) => commands::dataverse::run(global, command),
         Command::Config(command) => commands::config::run(global, command),
         Command::Decode(args) => commands::decode::run(args),
         Command::Send(args) => commands::send::run(global, args),

@@ -3,4 +3,4 @@
 //!
 //! Nothing of the product calls it. Each part lies beside what it opens, and calls what the product calls.
 
-pub use crate::{graph::fuzz as graph, identity::fuzz as token};
+pub use crate::{dataverse::fuzz as dataverse, graph::fuzz as graph, identity::fuzz as token};

@@ -1,10 +1,16 @@
 //! What planning depends on besides the change.
 
+use std::collections::BTreeSet;
+
 use super::{
-    filter::ChangeFilter,
+    filter::{ChangeFilter, Requirement},
     rules::{KnownLinks, LinkRule},
 };
-use crate::{ids::OrganizationId, mapping::Mapping, target::Addressee};
+use crate::{
+    ids::OrganizationId,
+    mapping::{Mapping, MappingRow},
+    target::Addressee,
+};
 
 /// Everything that planning depends on besides the change itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +53,15 @@ impl Planner {
             known: KnownLinks::default(),
             addressee: None,
         }
+    }
+
+    /// Every column of the contact that planning looks at: those that name the user, those that feed the mapping, and
+    /// those that the filter asks for. What no step reports and no image shows of them cannot be planned.
+    #[must_use]
+    pub fn columns(&self) -> BTreeSet<&str> {
+        let mapped = self.mapping.rows().iter().flat_map(MappingRow::columns);
+        let required = self.filter.require.iter().map(Requirement::column);
+        self.link_columns().chain(mapped).chain(required).collect()
     }
 }
 

@@ -8,6 +8,7 @@ mod admin;
 mod amqp;
 mod bodies;
 mod connection;
+mod dataverse;
 mod graph;
 mod mark;
 mod record;
@@ -30,7 +31,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     Target { name: "json", check: bodies::json, seeds: || bodies::seeds("json") },
     Target { name: "xml", check: bodies::xml, seeds: || bodies::seeds("xml") },
     Target { name: "binary", check: bodies::binary, seeds: || bodies::seeds("msbin1") },
@@ -42,6 +43,7 @@ pub const TARGETS: [Target; 16] = [
     Target { name: "connection", check: connection::check, seeds: connection::seeds },
     Target { name: "settings", check: settings::check, seeds: settings::seeds },
     Target { name: "graph", check: graph::check, seeds: graph::seeds },
+    Target { name: "dataverse", check: dataverse::check, seeds: dataverse::seeds },
     Target { name: "token", check: token::check, seeds: token::seeds },
     Target { name: "terminal", check: terminal::check, seeds: terminal::seeds },
     Target { name: "trace", check: trace::check, seeds: trace::seeds },

@@ -76,6 +76,17 @@ fn graph() -> Result<()> {
 }
 
 #[test]
+fn dataverse() -> Result<()> {
+    let deep = [
+        nested("200|\n", "[", "]", ""),
+        nested("200|\n{\"contactid\":", "[", "]", "}"),
+        nested("400|\n{\"error\":{\"message\":", "{\"a\":", "}", "}}"),
+        nested("401|Bearer authorization_uri=https://l", "/", "", "\n"),
+    ];
+    check("dataverse", 4_000, deep.concat())
+}
+
+#[test]
 fn settings() -> Result<()> {
     let deep = [
         nested("[mapping]\nrows = ", "[", "]", "\n"),

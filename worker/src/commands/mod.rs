@@ -2,6 +2,7 @@
 
 mod body;
 pub(crate) mod global;
+mod probes;
 mod queues;
 mod runtime;
 mod screen;
@@ -11,6 +12,7 @@ pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod dataverse;
 pub(crate) mod dead_letters;
 pub(crate) mod decode;
 pub(crate) mod guard;

@@ -95,7 +95,7 @@ impl Scout {
             SampleLimits::PERSON,
             clock::now,
         );
-        let (queue, worker) = (bus.to_string(), worker(&settings, args, clients)?);
+        let (queue, worker) = (bus.to_string(), worker(&settings, args.worker.as_ref(), clients)?);
         Ok(Self { bus: settings.bus, queue, reader, worker })
     }
 
@@ -114,14 +114,14 @@ impl Scout {
     }
 }
 
-/// Where a worker can be asked: as the command line says, or where one with these settings listens.
-fn worker(
+/// Where a worker can be asked: at the address that somebody named, or where one with these settings listens.
+pub(super) fn worker(
     settings: &Settings,
-    args: &Args,
+    named: Option<&Url>,
     clients: Clients,
 ) -> anyhow::Result<Result<WorkerSource, String>> {
     let target = settings.target.as_ref();
-    if let Some(url) = &args.worker {
+    if let Some(url) = named {
         if !matches!(url.scheme(), "http" | "https") {
             let url = without_credentials(url.as_str());
             bail!("--worker {url} is not an address that starts with http:// or https://");

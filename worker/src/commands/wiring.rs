@@ -192,9 +192,14 @@ fn graph_options(settings: &Settings, priority: graph::ThrottlePriority) -> grap
 /// Dataverse, if the settings name an environment.
 #[must_use]
 pub(crate) fn dataverse(settings: &Settings, clients: &Clients) -> Option<dataverse::Client> {
-    let environment = settings.dataverse.environment.as_ref()?;
+    Some(dataverse_of(settings.dataverse.environment.as_ref()?, clients))
+}
+
+/// Dataverse, in this environment.
+#[must_use]
+pub(super) fn dataverse_of(environment: &settings::Environment, clients: &Clients) -> dataverse::Client {
     let tokens = dataverse_tokens(environment, clients.clone());
-    Some(dataverse::Client::new(&clients.http, Arc::new(tokens), &environment.url))
+    dataverse::Client::new(&clients.http, Arc::new(tokens), &environment.url)
 }
 
 /// Tokens for an environment of Dataverse.

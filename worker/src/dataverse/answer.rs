@@ -72,7 +72,7 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 }
 
 /// What a compressed body holds; `None` if that is longer than `longest`, or broken.
-fn unpack(packed: &[u8], longest: usize) -> Option<Vec<u8>> {
+pub(super) fn unpack(packed: &[u8], longest: usize) -> Option<Vec<u8>> {
     let bound = u64::try_from(longest).unwrap_or(u64::MAX).saturating_add(1);
     let mut body = Vec::new();
     MultiGzDecoder::new(packed).take(bound).read_to_end(&mut body).ok()?;

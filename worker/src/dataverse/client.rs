@@ -49,6 +49,9 @@ const PREFER: HeaderName = HeaderName::from_static("prefer");
 const MAX_VERSION: HeaderName = HeaderName::from_static("odata-maxversion");
 const VERSION: HeaderName = HeaderName::from_static("odata-version");
 const SOLUTION: HeaderName = HeaderName::from_static("mscrm.solutionuniquename");
+/// One page with the texts of choices, and with names and tables of lookups.
+const ANNOTATED: &str = "odata.maxpagesize=5000,odata.include-annotations=\"OData.Community.Display.V1.FormattedValue,\
+                         Microsoft.Dynamics.CRM.lookuplogicalname\"";
 const FOUR: HeaderValue = HeaderValue::from_static("4.0");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const JSON_UTF8: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
@@ -168,24 +171,15 @@ impl Client {
         path_and_query: &str,
         most: usize,
     ) -> Result<(Vec<T>, bool), Error> {
-        let mut pages = self.pages(path_and_query, PAGE.min(most.saturating_add(1)));
-        let mut rows = Vec::new();
-        while let Some(page) = pages.next().await? {
-            rows.extend(page);
-            if rows.len() > most {
-                rows.truncate(most);
-                return Ok((rows, true));
-            }
-        }
-        Ok((rows, false))
+        gather(self.pages(path_and_query, most.saturating_add(1)), most).await
     }
 
     /// The pages of a list, of at most so many rows each.
     pub(crate) fn pages<T: DeserializeOwned>(&self, path_and_query: &str, size: usize) -> Pages<'_, T> {
-        Pages::new(self, self.url(path_and_query), size.clamp(1, PAGE))
+        Pages::new(self, self.url(path_and_query), page_of(size))
     }
 
-    /// The rows with these ids, in no order; ids without a row are left out.
+    /// The rows with these ids, in no order; ids without a row are left out. Choices and lookups come with their texts.
     pub(crate) async fn rows_by_id<T: DeserializeOwned>(
         &self,
         set: &str,
@@ -201,7 +195,12 @@ impl Client {
                  &@p1='{key}'&@p2=[{}]",
                 list.join(",")
             );
-            rows.extend(self.rows::<T>(&query, IDS).await?);
+            let prefer = HeaderValue::from_static(ANNOTATED);
+            let (page, more) = gather(Pages::new(self, self.url(&query), prefer), IDS).await?;
+            if more {
+                return Err(Error::TooMany { most: IDS });
+            }
+            rows.extend(page);
         }
         Ok(rows)
     }
@@ -262,10 +261,12 @@ impl Client {
     }
 
     /// One page of a list. The same preference goes with every page, as Dataverse asks.
-    pub(super) async fn page<T: DeserializeOwned>(&self, url: &Url, size: usize) -> Result<Page<T>, Error> {
-        let prefer = HeaderValue::try_from(format!("odata.maxpagesize={size}"))
-            .map_err(|_| Error::Senseless("the size of a page is no number".into()))?;
-        let call = Outline::get(url.clone(), LIST_TIMEOUT, LONGEST_LIST).with(PREFER, prefer);
+    pub(super) async fn page<T: DeserializeOwned>(
+        &self,
+        url: &Url,
+        prefer: &HeaderValue,
+    ) -> Result<Page<T>, Error> {
+        let call = Outline::get(url.clone(), LIST_TIMEOUT, LONGEST_LIST).with(PREFER, prefer.clone());
         understood(&self.ask(&call).await?)
     }
 
@@ -290,7 +291,13 @@ impl Client {
 
     /// Asks until it is answered, as often as is safe and makes sense.
     async fn ask(&self, call: &Outline) -> Result<Answer, Error> {
-        let again = |error: &Error| again(error, call.repeatable);
+        let again = |error: &Error| {
+            let again = again(error, call.repeatable);
+            if again != Again::Never {
+                tracing::warn!(error = %error.explained(), "dataverse is asked again in a moment");
+            }
+            again
+        };
         let answered = retry(self.ladder, again, || self.once(call)).await;
         answered.map_err(|error| {
             if call.repeatable || !error.may_have_happened() {
@@ -331,6 +338,25 @@ impl Client {
             },
         })
     }
+}
+
+async fn gather<T: DeserializeOwned>(mut pages: Pages<'_, T>, most: usize) -> Result<(Vec<T>, bool), Error> {
+    let mut rows = Vec::new();
+    while let Some(page) = pages.next().await? {
+        rows.extend(page);
+        if rows.len() > most {
+            rows.truncate(most);
+            return Ok((rows, true));
+        }
+    }
+    Ok((rows, false))
+}
+
+/// The preference for pages of that size.
+fn page_of(size: usize) -> HeaderValue {
+    let text = format!("odata.maxpagesize={}", size.clamp(1, PAGE));
+    // Digits can be sent in a header; without the preference, pages would have their usual size.
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }
 
 fn unreachable(cause: reqwest::Error) -> Error {

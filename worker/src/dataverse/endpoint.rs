@@ -1,6 +1,7 @@
 //! Which service endpoints are ours: those that post to the queue of the settings, or that have our name.
 
 use super::{Client, Error, rows::ServiceEndpoint};
+use crate::settings::Bus;
 
 /// What an endpoint is called if nobody names it otherwise.
 pub(crate) const NAME: &str = "contactsync";
@@ -26,6 +27,14 @@ pub(crate) enum Match {
 }
 
 impl Destination {
+    /// Where the worker of these settings takes messages from, as far as Dataverse is concerned; `None` if that is no
+    /// namespace of Service Bus.
+    #[must_use]
+    pub(crate) fn of(bus: &Bus) -> Option<Self> {
+        let host = bus.service_bus()?.endpoint.host.clone();
+        Some(Self { host, entity: bus.source.target().into() })
+    }
+
     /// By what an endpoint is ours, if it is.
     #[must_use]
     pub(crate) fn matches(&self, endpoint: &ServiceEndpoint) -> Option<Match> {

@@ -8,8 +8,14 @@ mod answer;
 mod challenge;
 mod client;
 mod code;
+mod context;
 mod endpoint;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
+mod job_code;
+mod jobs;
+mod metadata;
 mod page;
 mod refusal;
 mod rows;
@@ -20,9 +26,12 @@ pub(crate) use self::{
     challenge::Challenge,
     client::{Client, PAGE},
     code::{Code, Kind},
+    context::{ContextWriter, Row},
     endpoint::{Destination, Match, NAME},
     error::Error,
+    job_code::JobCode,
+    jobs::{Job, JobState, Resumed, Step, Wanted},
+    metadata::{Column, HeldPrivilege, Table},
     page::Pages,
-    refusal::Refusal,
     rows::{Organization, OrganizationType, ServiceEndpoint, WhoAmI},
 };

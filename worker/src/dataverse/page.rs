@@ -8,6 +8,8 @@ use std::{collections::HashSet, marker::PhantomData};
 use serde::{Deserialize, de::DeserializeOwned};
 use url::Url;
 
+use reqwest::header::HeaderValue;
+
 use super::{Client, Error};
 
 /// Most pages of one list: 5,000 rows each make ten million rows.
@@ -25,20 +27,20 @@ pub(super) struct Page<T> {
 pub(crate) struct Pages<'c, T> {
     client: &'c Client,
     next: Option<Url>,
-    size: usize,
+    prefer: HeaderValue,
     seen: HashSet<Url>,
     rows: PhantomData<fn() -> T>,
 }
 
 impl<'c, T: DeserializeOwned> Pages<'c, T> {
-    pub(super) fn new(client: &'c Client, first: Url, size: usize) -> Self {
-        Self { client, next: Some(first), size, seen: HashSet::new(), rows: PhantomData }
+    pub(super) fn new(client: &'c Client, first: Url, prefer: HeaderValue) -> Self {
+        Self { client, next: Some(first), prefer, seen: HashSet::new(), rows: PhantomData }
     }
 
     /// The next page; `None` after the last one.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<T>>, Error> {
         let Some(url) = self.next.take() else { return Ok(None) };
-        let page: Page<T> = self.client.page(&url, self.size).await?;
+        let page: Page<T> = self.client.page(&url, &self.prefer).await?;
         self.seen.insert(url);
         if let Some(link) = page.next {
             let url = self.client.below(&link).ok_or(Error::Senseless(

@@ -1,11 +1,11 @@
 //! The section `[dataverse]`: the environment that contactsync may ask, if there is one to ask.
 
 use reqwest::Url;
-use shared::ids::OrganizationId;
 
 use super::{
     cloud::Cloud,
     identity,
+    problem::{SettingsProblem, SettingsProblems},
     reader::{Reader, Rule},
     source::Surroundings,
 };
@@ -40,17 +40,27 @@ pub enum Purpose {
     Sandbox,
 }
 
+impl Dataverse {
+    /// The environment, for what makes no sense without one.
+    pub fn required(&self) -> Result<&Environment, SettingsProblems> {
+        let text =
+            "is required for this: the address of the environment, such as https://contoso.crm4.dynamics.com";
+        self.environment.as_ref().ok_or_else(|| SettingsProblems(vec![SettingsProblem::new(URL, text)]))
+    }
+}
+
 impl Environment {
+    /// Host and port.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
     /// Whom tokens are for: the address without a slash at its end.
     #[must_use]
     pub fn resource(&self) -> &str {
         self.url.as_str().trim_end_matches('/')
-    }
-
-    /// Whether the organization that answers there is one whose messages are accepted.
-    #[must_use]
-    pub fn is_accepted(organization: OrganizationId, organizations: &[OrganizationId]) -> bool {
-        organizations.is_empty() || organizations.contains(&organization)
     }
 }
 

@@ -45,6 +45,8 @@ pub(crate) struct StatusPage {
     pub rates: Rates,
     /// Messages received since it started, as all counts below.
     pub received: u64,
+    /// When it last received one.
+    pub last_received: Option<String>,
     /// Messages by how they ended.
     pub outcomes: BTreeMap<String, u64>,
     /// Messages that needed no write, by reason.
@@ -144,6 +146,7 @@ impl StatusPage {
                 .collect(),
             rates: history.rates(&sample),
             received: sample.received,
+            last_received: observer.last_received().map(|time| time.to_string()),
             outcomes: ended(metrics, |ended| Some(ended.outcome)),
             needless: ended(metrics, |ended| (ended.outcome == "unchanged").then_some(ended.reason)),
             dead_letters: ended(metrics, |ended| (ended.outcome == "dead_lettered").then_some(ended.reason)),
@@ -250,7 +253,7 @@ mod tests {
         });
         assert_eq!((&written["queue_now"], &written["now"]), (&queue, &json!("1970-01-01T00:00:00Z")));
         let names: Vec<_> = written.as_object().into_iter().flat_map(|members| members.keys()).collect();
-        let expected = "checks clock_skew_seconds dead_letters held history in_flight lanes_waiting locks_lost needless \
+        let expected = "checks clock_skew_seconds dead_letters held history in_flight lanes_waiting last_received locks_lost needless \
                         now outcomes queue queue_now rates ready received role started state version warnings writes";
         assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
         assert_eq!(written["rates"]["received"], Value::from(0.0));

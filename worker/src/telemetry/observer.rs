@@ -3,13 +3,13 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
 use jiff::Timestamp;
-use servicebus::{LinkState, Message, times::Times};
+use servicebus::{LinkState, Message, clock, times::Times};
 use shared::{gate::State, outcome::Outcome};
 use tokio::{sync::watch, time::Instant};
 use tracing::Level;
@@ -87,6 +87,8 @@ pub(crate) struct Observer {
     log: LogBudget,
     /// Since when Graph has asked for time, as far as that was counted.
     throttled: Mutex<Option<Instant>>,
+    /// When a message was last received, in seconds since 1970; 0 for never.
+    last_received: AtomicI64,
 }
 
 impl Observer {
@@ -106,6 +108,7 @@ impl Observer {
             writes_per_second,
             log: LogBudget::new(LOG_LINES),
             throttled: Mutex::default(),
+            last_received: AtomicI64::default(),
         }
     }
 
@@ -183,6 +186,13 @@ impl Observer {
     /// A message was received.
     pub(crate) fn received(&self) {
         self.metrics.consumed.add(1);
+        self.last_received.store(clock::now().as_second(), Relaxed);
+    }
+
+    /// When a message was last received.
+    pub(crate) fn last_received(&self) -> Option<Timestamp> {
+        let second = self.last_received.load(Relaxed);
+        (second != 0).then(|| Timestamp::from_second(second).ok()).flatten()
     }
 
     /// A write ended.

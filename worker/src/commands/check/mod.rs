@@ -4,19 +4,19 @@ mod online;
 
 use std::{
     collections::BTreeSet,
-    fmt::Write,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use serde_json::{Value, json};
-use shared::{ids::UserId, shown::Shown, target::TargetName};
+use shared::{ids::UserId, target::TargetName};
 
 use crate::{
     commands::{
         body, config,
         global::{BAD_SETTINGS, Global},
         json_text, print,
+        probes::{failed, line, lines, table},
         runtime::runtime,
     },
     preview::message_check,
@@ -195,35 +195,6 @@ fn by_message_text(probes: &[Probe]) -> String {
     text
 }
 
-/// What was tried, and how much of it failed.
-fn table(probes: &[Probe]) -> String {
-    if probes.is_empty() {
-        return String::new();
-    }
-    let mut text = lines(probes);
-    let failed = failed(probes);
-    let verdict = if failed == 0 { "and none failed".to_owned() } else { format!("{failed} of them failed") };
-    line(&mut text, &format!("Tried {} things, {verdict}.", probes.len()));
-    text
-}
-
-fn failed(probes: &[Probe]) -> usize {
-    probes.iter().filter(|probe| probe.ending == Ending::Found(Severity::Error)).count()
-}
-
-/// One thing a line, and what to do about it below.
-fn lines(probes: &[Probe]) -> String {
-    let width = probes.iter().map(|probe| probe.check.len()).max().unwrap_or(0);
-    let mut text = "\n".to_owned();
-    for probe in probes {
-        line(&mut text, &format!("{:9}{:width$}  {}", probe.result(), probe.check, probe.what));
-        if let Some(remedy) = &probe.remedy {
-            line(&mut text, &format!("{:9}{:width$}  to do: {remedy}", "", ""));
-        }
-    }
-    text
-}
-
 /// Adds what was tried to what is told to machines, if anything was.
 fn add(told: &mut Value, what: &str, probes: &[Probe]) {
     if !probes.is_empty() {
@@ -254,11 +225,6 @@ fn as_text(parts: &Parts, findings: &[Finding]) -> String {
     let counts = counts.map(|(count, name)| format!("{count} {name}{}", if count == 1 { "" } else { "s" }));
     line(&mut text, &format!("{verdict}: {}.", counts.join(", ")));
     text
-}
-
-fn line(text: &mut String, line: &str) {
-    // Writing to a string cannot fail.
-    let _infallible = writeln!(text, "{}", Shown(line));
 }
 
 /// What the settings come to, as far as they can be read.

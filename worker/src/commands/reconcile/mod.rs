@@ -26,8 +26,8 @@ use crate::{
     operate::{
         dead_letters::span,
         reconcile::{
-            Access, Attribute, Planned, PostEnd, PostOptions, Posted, Posting, ReconcileError, RowReader,
-            Sides, StateFile, plan, under_way,
+            Access, Planned, PostEnd, PostOptions, Posted, Posting, ReconcileError, RowReader, Sides,
+            StateFile, plan, under_way,
         },
         replay::{Pacing, Share, Watch},
     },
@@ -206,9 +206,8 @@ async fn sides(settings: &Settings) -> anyhow::Result<(Sides, Access)> {
             access.organization
         );
     }
-    let attributes = dataverse.rows::<Attribute>(Attribute::QUERY, Attribute::MOST).await;
-    let attributes = attributes.map_err(ReconcileError::Dataverse)?;
-    let reader = RowReader::new(access.organization, &planner, &attributes)?;
+    let columns = dataverse.columns("contact").await.map_err(ReconcileError::Dataverse)?;
+    let reader = RowReader::new(access.organization, &planner, &columns)?;
     // What is only compared can wait for what is written.
     let graph = wiring::directory_for(settings, clients, ThrottlePriority::Low);
     Ok((Sides { dataverse, graph, planner, reading: settings.reading(), reader }, access))

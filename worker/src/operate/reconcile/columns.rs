@@ -3,10 +3,7 @@
 //! Source: Microsoft's "Query data using the Web API" and "AttributeTypeCode". What the Web API gives in another form than
 //! messages do is refused, because the two would then take turns in overwriting each other.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use shared::{
     change::ColumnValue,
@@ -19,44 +16,23 @@ use shared::{
 use uuid::Uuid;
 
 use super::ReconcileError;
+use crate::dataverse::Column;
 
 /// Name of the primary key.
 pub(super) const KEY: &str = "contactid";
 const VERSION: &str = "versionnumber";
 const MODIFIED: &str = "modifiedon";
 
-/// A column, as the metadata of the table describe it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Attribute {
-    /// Its name.
-    pub(crate) logical_name: Box<str>,
-    /// Its type.
-    #[serde(default)]
-    pub(crate) attribute_type: Box<str>,
-    /// Whether column security may hide it.
-    #[serde(default)]
-    pub(crate) is_secured: bool,
-}
-
-impl Attribute {
-    /// Where all of them are.
-    pub(crate) const QUERY: &str =
-        "EntityDefinitions(LogicalName='contact')/Attributes?$select=LogicalName,AttributeType,IsSecured";
-    /// No table has more columns.
-    pub(crate) const MOST: usize = 5_000;
-}
-
 /// Reads rows.
 #[derive(Clone, Debug)]
 pub(crate) struct RowReader {
     organization: OrganizationId,
-    columns: Vec<Column>,
+    columns: Vec<Read>,
     secured: Vec<Box<str>>,
 }
 
 #[derive(Clone, Debug)]
-struct Column {
+struct Read {
     name: Box<str>,
     /// What the Web API calls it.
     member: Box<str>,
@@ -97,10 +73,10 @@ impl RowReader {
     pub(crate) fn new(
         organization: OrganizationId,
         planner: &Planner,
-        attributes: &[Attribute],
+        attributes: &[Column],
     ) -> Result<Self, ReconcileError> {
         let (mut columns, mut secured, mut problems) = (Vec::new(), Vec::new(), Vec::new());
-        for name in needed(planner) {
+        for name in planner.columns() {
             let Some(attribute) = attributes.iter().find(|known| *known.logical_name == *name) else {
                 problems.push(format!("the table contact has no column {name}"));
                 continue;
@@ -108,7 +84,7 @@ impl RowReader {
             match Kind::of(&attribute.attribute_type) {
                 Some(kind) if !(kind.has_label() && needs_label(planner, name)) => {
                     let member = if kind == Kind::Lookup { format!("_{name}_value") } else { name.to_owned() };
-                    columns.push(Column { name: name.into(), member: member.into(), kind });
+                    columns.push(Read { name: name.into(), member: member.into(), kind });
                 }
                 Some(_) => problems.push(format!(
                     "{name} is a choice or lookup, whose text Dataverse gives in one language only; give its row choices"
@@ -118,7 +94,7 @@ impl RowReader {
                     shared::shown::brief(&attribute.attribute_type, 40)
                 )),
             }
-            if attribute.is_secured {
+            if attribute.is_secured == Some(true) {
                 secured.push(name.into());
             }
         }
@@ -190,13 +166,6 @@ impl Kind {
             }
         })
     }
-}
-
-/// The columns that planning asks for.
-fn needed(planner: &Planner) -> BTreeSet<&str> {
-    let mapped = planner.mapping.rows().iter().flat_map(MappingRow::columns);
-    let required = planner.filter.require.iter().map(shared::plan::Requirement::column);
-    mapped.chain(required).chain(planner.link_columns()).collect()
 }
 
 /// Whether a row of the mapping takes the text of this column.

@@ -17,7 +17,7 @@ mod sides;
 mod tests;
 
 pub(crate) use self::{
-    columns::{Attribute, RowReader},
+    columns::RowReader,
     error::ReconcileError,
     file::StateFile,
     plan::{Finding, Planned, ReadProgress, plan},

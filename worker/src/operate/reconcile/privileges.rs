@@ -7,7 +7,7 @@ use serde::Deserialize;
 use shared::ids::OrganizationId;
 
 use super::ReconcileError;
-use crate::dataverse::Client;
+use crate::dataverse::{Client, Error, HeldPrivilege};
 
 /// Who reads, and how much he sees.
 #[derive(Clone, Copy, Debug)]
@@ -18,21 +18,6 @@ pub(crate) struct Access {
     pub(crate) reads_all: Option<bool>,
     /// How many contacts there were within the last day, if Dataverse tells.
     pub(crate) counted: Option<u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Privileges {
-    role_privileges: Vec<Privilege>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Privilege {
-    #[serde(default)]
-    privilege_name: Box<str>,
-    #[serde(default)]
-    depth: Box<str>,
 }
 
 #[derive(Deserialize)]
@@ -51,11 +36,12 @@ impl Access {
     /// Asks who reads.
     pub(crate) async fn ask(client: &Client) -> Result<Self, ReconcileError> {
         let me = client.who_am_i().await?;
-        let query = format!("systemusers({})/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()", me.user_id);
-        let privileges = told(client.row::<Privileges>(&query).await, "privileges");
+        let privileges = told(client.privileges(me.user_id).await, "privileges");
         let reads_all = privileges.map(|privileges| {
-            let is_read = |one: &Privilege| one.privilege_name.eq_ignore_ascii_case("prvReadContact");
-            privileges.role_privileges.iter().any(|one| is_read(one) && &*one.depth == "Global")
+            let is_read = |one: &HeldPrivilege| {
+                one.privilege_name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("prvReadContact"))
+            };
+            privileges.iter().any(|one| is_read(one) && &*one.depth == "Global")
         });
         let query = "RetrieveTotalRecordCount(EntityNames=['contact'])";
         let counted = told(client.row::<Counted>(query).await, "number of contacts");
@@ -66,8 +52,8 @@ impl Access {
 }
 
 /// What is only a safeguard may be unknown; what that means decides who holds it against the rest.
-fn told<T>(answer: Result<T, crate::dataverse::Error>, what: &'static str) -> Option<T> {
+fn told<T>(answer: Result<T, Error>, what: &'static str) -> Option<T> {
     answer
-        .inspect_err(|error| tracing::warn!(error = %error.explained(), "dataverse does not tell the {what}"))
+        .inspect_err(|error| tracing::warn!(error = %error.explained(), what, "dataverse does not tell this"))
         .ok()
 }

@@ -11,16 +11,22 @@ use shared::{
 };
 use uuid::Uuid;
 
-use super::{Attribute, RowReader, message::message};
+use super::{RowReader, message::message};
+use crate::dataverse::Column;
 
 const ORGANIZATION: OrganizationId = OrganizationId(Uuid::from_u128(7));
 const USER: &str = "11111111-2222-4333-8444-aaaaaaaaaaaa";
 
-fn attribute(name: &str, kind: &str) -> Attribute {
-    Attribute { logical_name: name.into(), attribute_type: kind.into(), is_secured: name == "lastname" }
+fn attribute(name: &str, kind: &str) -> Column {
+    Column {
+        logical_name: name.into(),
+        attribute_type: kind.into(),
+        is_secured: Some(name == "lastname"),
+        is_valid_for_read: None,
+    }
 }
 
-fn attributes() -> Vec<Attribute> {
+fn attributes() -> Vec<Column> {
     [
         ("adx_identity_username", "String"),
         ("emailaddress1", "String"),

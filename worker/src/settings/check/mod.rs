@@ -10,6 +10,7 @@ mod access;
 mod budget;
 mod caution;
 mod claims;
+mod dataverse;
 mod finding;
 pub mod lease;
 mod mapping;
@@ -35,7 +36,8 @@ pub use self::{
 };
 use crate::settings::Parts;
 
-const RULES: [&[Rule]; 5] = [&order::RULES, &times::RULES, &budget::RULES, &access::RULES, &mapping::RULES];
+const RULES: [&[Rule]; 6] =
+    [&order::RULES, &times::RULES, &budget::RULES, &access::RULES, &dataverse::RULES, &mapping::RULES];
 
 /// Everything there is to say, the gravest first.
 #[must_use]

@@ -352,3 +352,50 @@ fn where_health_is_shown_is_the_operators_to_say() {
          probes and the collector of metrics reach it, and nobody else",
     );
 }
+
+/// An environment of Dataverse in the settings.
+fn environment(url: &str, more: &str) -> String {
+    format!("[dataverse]\nurl = \"{url}\"\n[dataverse.identity]\nkind = \"managed\"\n{more}")
+}
+
+#[test]
+fn an_address_that_is_none_of_dataverse_is_a_warning_and_another_cloud_an_error() {
+    for host in [
+        "contoso.crm.dynamics.com",
+        "contoso.crm4.dynamics.com",
+        "contoso.api.crm17.dynamics.com",
+        "contoso.crm9.dynamics.com",
+        "contoso.crm99.dynamics.com",
+    ] {
+        check_with(None, &environment(&format!("https://{host}"), ""), &[]);
+    }
+    for host in
+        ["make.powerapps.com", "contoso.dynamics.com", "crm4.dynamics.com", "contoso.crmx.dynamics.com"]
+    {
+        check(
+            &environment(&format!("https://{host}"), ""),
+            &format!(
+                "warning  dataverse.url: {host} does not look like the address of an environment, such as \
+                 contoso.crm4.dynamics.com; copy it from the Power Platform admin center: the environment, Environment URL"
+            ),
+        );
+    }
+    for (host, authority) in [
+        ("contoso.crm.microsoftdynamics.us", "login.microsoftonline.com"),
+        ("contoso.crm4.dynamics.com", "login.microsoftonline.us"),
+        ("contoso.crm.dynamics.cn", "login.microsoftonline.com"),
+    ] {
+        check(
+            &environment(&format!("https://{host}"), &format!("authority = \"https://{authority}\"")),
+            &format!(
+                "error    dataverse.identity.authority: {authority} belongs to another cloud than {host}, and tokens do not \
+                 cross clouds; leave dataverse.identity.authority empty and set cloud; if the users are in another cloud than \
+                 Dataverse, set it to the login host of Dataverse's"
+            ),
+        );
+    }
+    check(
+        &environment("http://localhost:4000", ""),
+        "note     dataverse.url: localhost:4000 is spoken to in plain text; use this for a local Dataverse only",
+    );
+}

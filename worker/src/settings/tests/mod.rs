@@ -1,6 +1,7 @@
 //! Bad settings and what is said about them; the defaults and what they must be.
 
 mod conversions;
+mod dataverse;
 mod identity;
 mod link;
 mod targets;

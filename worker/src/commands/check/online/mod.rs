@@ -9,7 +9,7 @@ use http::{Method, header::DATE};
 use servicebus::clock;
 use shared::ids::UserId;
 
-use super::super::wiring;
+use super::super::{dataverse, wiring};
 use crate::{
     identity::Clients,
     settings::{
@@ -26,6 +26,7 @@ pub(super) async fn probes(settings: &Settings, user: Option<UserId>) -> anyhow:
     let (of_bus, meant) = service_bus::probes(settings, &clients).await;
     probes.extend(of_graph);
     probes.extend(of_bus);
+    probes.extend(dataverse::check::probes::probes(settings, &clients).await);
     if tells_roles {
         probes.push(roles::probe(settings, &clients, &meant).await?);
     }

@@ -1,0 +1,62 @@
+//! `contactsync dataverse check`: whether Dataverse lets us read what we have to, and whether it is the right one.
+
+mod columns;
+mod organization;
+pub(in crate::commands) mod probes;
+mod rights;
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::{
+    commands::{
+        json_text, print,
+        probes::{failed, table},
+        wiring,
+    },
+    settings::{
+        Settings,
+        check::{Ending, Probe, Severity},
+    },
+};
+
+/// Options of `dataverse check`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Nothing is written. Without a credential that works it is still told to which tenant the environment belongs. A missing
+right is not always an error of Dataverse: a role whose depth is below Organization reads fewer rows, and a secured column
+reads as empty. Both are looked for here.
+
+Exit codes: 0 nothing is wrong; 1 something failed, or a warning with --strict; 78 the settings cannot work.")]
+pub struct Args {
+    /// Fail on warnings too.
+    #[arg(long)]
+    strict: bool,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Tries everything out, and tells it.
+pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
+    let clients = wiring::clients(&settings.connection)?;
+    let probes = probes::probes(settings, &clients).await;
+    print(&if args.json { json_text(&document(&probes)) } else { table(&probes) })?;
+    let bad = failed(&probes) > 0 || args.strict && count(&probes, Severity::Warning) > 0;
+    Ok(ExitCode::from(u8::from(bad)))
+}
+
+fn document(probes: &[Probe]) -> Value {
+    json!({
+        "ok": failed(probes) == 0,
+        "errors": failed(probes),
+        "warnings": count(probes, Severity::Warning),
+        "notes": count(probes, Severity::Note),
+        "online": probes.iter().map(Probe::json).collect::<Vec<_>>(),
+    })
+}
+
+fn count(probes: &[Probe], severity: Severity) -> usize {
+    probes.iter().filter(|probe| probe.ending == Ending::Found(severity)).count()
+}
