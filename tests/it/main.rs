@@ -28,6 +28,8 @@ mod planning;
 
 mod queue_counts;
 
+mod reconcile;
+
 mod replay;
 
 mod replicas;
