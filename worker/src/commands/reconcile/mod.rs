@@ -129,7 +129,7 @@ async fn reconcile(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode>
     objections.retain(|objection| !(args.accept_counts && is_count(objection)));
     report.planned(&planned.totals, &objections)?;
     let differs = !planned.totals.causes.is_empty();
-    if !args.apply || !objections.is_empty() {
+    if args.plan || !args.apply || !objections.is_empty() {
         return Ok(ExitCode::from(u8::from(differs || !objections.is_empty())));
     }
     if since.is_none() {
@@ -219,11 +219,9 @@ fn counts_updates(filter: &ChangeFilter) -> bool {
 
 /// What a state file belongs to.
 fn belongs_to(settings: &Settings, sides: &Sides, access: &Access) -> StateSettings {
-    let target = settings.planner.addressee.as_ref().map(|addressee| addressee.own.as_str());
-    let (root, tenant) = (&settings.graph.root, &settings.identity.tenant);
     StateSettings {
         organization: access.organization.to_string().into(),
-        directory: format!("{root} {tenant} {}", target.unwrap_or_default()).trim().into(),
+        directory: settings.fingerprint().into(),
         columns: sides.reader.names().map(Into::into).collect(),
     }
 }

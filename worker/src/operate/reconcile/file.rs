@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Write},
+    io::{Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -96,7 +96,7 @@ impl StateFile {
         let beside = path.with_file_name(name);
         let mut file = private_file::replace(&beside)?;
         file.write_all(self.state.write().as_bytes()).and_then(|()| file.sync_all())?;
-        fs::rename(&beside, path).map_err(|error: io::Error| ReconcileError::State(error))?;
+        fs::rename(&beside, path)?;
         Ok(Some(file))
     }
 }

@@ -30,9 +30,10 @@ fn context(row: &Row, run: Uuid) -> Value {
             "RelatedEntities": [], "RowVersion": null,
         })
     };
-    // The target empties what is empty; an image leaves it out.
-    let target = entity(attributes(&row.columns, |_| true));
-    let mut image = attributes(&row.columns, |value| *value != ColumnValue::Null);
+    let target = entity(attributes(&row.columns));
+    // Dataverse may leave empty columns out of an image; here they are shown, so that none is taken for one that was left out
+    // because a person has to decide about it.
+    let mut image = attributes(&row.columns);
     if let Some(version) = row.version.row {
         image.push(json!({"key": "versionnumber", "value": version.number}));
     }
@@ -50,9 +51,8 @@ fn context(row: &Row, run: Uuid) -> Value {
     })
 }
 
-fn attributes(columns: &Columns, shown: impl Fn(&ColumnValue) -> bool) -> Vec<Value> {
-    let shown = columns.iter().filter(|(_, value)| shown(value));
-    shown.map(|(name, value)| json!({"key": name, "value": value_of(value)})).collect()
+fn attributes(columns: &Columns) -> Vec<Value> {
+    columns.iter().map(|(name, value)| json!({"key": name, "value": value_of(value)})).collect()
 }
 
 fn value_of(value: &ColumnValue) -> Value {

@@ -77,6 +77,8 @@ pub(crate) async fn plan(
         }
         told(ReadProgress::Looked { done: (index as u64 + 1) * LOOK as u64, of });
     }
+    // What cannot be posted without what a person has to decide is not.
+    totals.writes = writes.len() as u64;
     Ok(Planned { writes, totals })
 }
 

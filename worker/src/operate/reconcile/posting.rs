@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc, time::Duration};
 use servicebus::{Error, Queue, browse, clock};
 use shared::{
     class::Class,
-    drift::Candidate,
+    drift::{Candidate, Row},
     ids::{ContactId, SequenceNumber},
     reason::chain,
     target::TargetName,
@@ -150,7 +150,7 @@ impl<'s, T: FnMut(PostEvent)> Posting<'s, T> {
     ) -> Result<(), Ended> {
         // What is looked at is posted within seconds.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
-        let at_once = (self.options.pacing.rate * 4.0).clamp(1.0, LOOK as f64) as usize;
+        let at_once = ((self.options.pacing.rate * 4.0).clamp(1.0, 1_000.0) as usize).min(LOOK);
         for candidates in writes.chunks(at_once) {
             for (candidate, looked) in self.sides.look(candidates).await.map_err(Ended::Error)? {
                 if let Looked::Differs(found) = looked
@@ -166,7 +166,7 @@ impl<'s, T: FnMut(PostEvent)> Posting<'s, T> {
         Ok(())
     }
 
-    async fn send(&mut self, candidate: Candidate, row: &shared::drift::Row) -> Result<(), Ended> {
+    async fn send(&mut self, candidate: Candidate, row: &Row) -> Result<(), Ended> {
         let number = self.file.number(candidate.contact).map_err(Ended::Error)?;
         let run = self.options.run;
         let message = envelope::posted(message(row, run), run, number, clock::now());

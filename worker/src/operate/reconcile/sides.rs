@@ -1,6 +1,10 @@
 //! The two sides, as they are read: rows of Dataverse and users of Graph, by pages and one by one.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write,
+    time::Duration,
+};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
@@ -68,7 +72,7 @@ impl Sides {
     ) -> Result<UserTable, ReconcileError> {
         let query = self.query();
         let mut table = UserTable::new(key, &self.planner.mapping, &self.reading);
-        let (mut next, mut seen) = (Some(self.graph.first_page(&query)), std::collections::HashSet::new());
+        let (mut next, mut seen) = (Some(self.graph.first_page(&query)), HashSet::new());
         while let Some(url) = next {
             let page = persevere(|| self.graph.users_at(&url, &query)).await?;
             for (user, current) in &page.users {
@@ -87,7 +91,9 @@ impl Sides {
     pub(super) fn contacts(&self, since: Option<Timestamp>) -> dataverse::Pages<'_, Map<String, Value>> {
         let mut query = format!("contacts?$select={}", self.reader.selection());
         if let Some(since) = since {
-            query.push_str(&format!("&$filter=modifiedon%20ge%20{}", since.strftime("%Y-%m-%dT%H:%M:%SZ")));
+            // Writing to a string cannot fail.
+            let _infallible =
+                write!(query, "&$filter=modifiedon%20ge%20{}", since.strftime("%Y-%m-%dT%H:%M:%SZ"));
         }
         self.dataverse.pages(&query, dataverse::PAGE)
     }
