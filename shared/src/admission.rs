@@ -128,6 +128,12 @@ impl Terms {
         *self != Self::default()
     }
 
+    /// Whether this user may be written at all, whichever contact it belongs to.
+    #[must_use]
+    pub fn let_in(&self, person: &Person) -> bool {
+        self.admit(&[], person).is_ok()
+    }
+
     /// Whether this user may be written for these contacts, and what the write has to carry so that he belongs to the
     /// contact from now on.
     pub(crate) fn admit(

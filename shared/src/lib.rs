@@ -17,6 +17,7 @@ pub mod lease;
 pub mod reconcile;
 pub mod second_look;
 
+pub mod comparison;
 pub mod drift;
 
 pub mod gate;

@@ -12,12 +12,16 @@ pub mod world;
 
 pub mod steps;
 
+pub mod pair;
+pub mod twins;
+
 pub mod observe;
 pub mod observed;
 
 pub mod chaos;
 pub mod demo;
 pub mod load;
+pub mod migration;
 pub mod quota;
 pub mod rogue;
 pub mod simulation;

@@ -72,6 +72,9 @@ pub enum Command {
     /// Show or clear a user's version mark, by which the guard keeps old changes from overwriting newer values.
     #[command(subcommand)]
     Guard(commands::guard::Command),
+    /// Compare the directories of the settings.
+    #[command(subcommand)]
+    Targets(commands::targets::Command),
     /// Check the settings and report every problem.
     Check(commands::check::Args),
     /// Ask Dataverse itself: check rights and columns, and find changes that it could not post.
@@ -111,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Map(command) => commands::map::run(global, command),
         Command::Apply(args) => commands::apply::run(global, args),
         Command::Guard(command) => commands::guard::run(global, command),
+        Command::Targets(command) => commands::targets::run(global, command),
         Command::Check(args) => commands::check::run(global, args),
         Command::Dataverse(command) => commands::dataverse::run(global, command),
         Command::Config(command) => commands::config::run(global, command),

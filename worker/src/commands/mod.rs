@@ -24,6 +24,7 @@ pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod send;
 pub(crate) mod status;
+pub(crate) mod targets;
 pub(crate) mod wiring;
 
 #[cfg(test)]

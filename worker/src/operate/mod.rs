@@ -1,7 +1,8 @@
-//! What people do with the queue: look at dead letters, put them back, count what waits, watch workers, and
-//! hold contacts against users beside it.
+//! What people do with the queue: look at dead letters, put them back, count what waits, watch workers; and beside it: hold contacts
+//! against users, and directories against each other.
 
 pub mod backlog;
+pub(crate) mod compare;
 pub mod dead_letters;
 pub(crate) mod reconcile;
 pub(crate) mod replay;

@@ -224,3 +224,39 @@ async fn what_is_on_this_machine_is_reached_without_the_proxy() {
         assert!(!asked.contains("proxy-authorization"), "{asked}");
     }
 }
+
+const PAGE: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n";
+
+/// Reads the first page of a list that says this.
+async fn first_page(body: &str) -> Result<UserPage, Error> {
+    let answer: &'static str = format!("{PAGE}{body}").leak();
+    let (address, _heard) = server(vec![answer].leak(), close).await;
+    let graph = graph(&format!("http://{address}"), None, LONG, LONG);
+    let query = UserQuery::new([], &shared::admission::Terms::default());
+    graph.users_at(&graph.first_page(&query), &query).await
+}
+
+#[tokio::test]
+async fn a_page_that_leads_elsewhere_or_cannot_be_read_whole_is_not_the_end_of_a_list() {
+    const ID: &str = r#"{"id": "11111111-2222-4333-8444-555555555555", "mail": null}"#;
+    let page = first_page(&format!(r#"{{"value": [{ID}]}}"#)).await.expect("a page");
+    assert_eq!((page.users.len(), page.next), (1, None));
+    for (users, link) in [
+        (ID, r#""https://elsewhere.example/v1.0/users?$skiptoken=x""#),
+        (ID, r#""http://127.0.0.1/beta/users?$skiptoken=x""#),
+        (ID, r#""no address""#),
+        (r#"{"id": "no id"}"#, "null"),
+        ("7", "null"),
+    ] {
+        let page = first_page(&format!(r#"{{"value": [{users}], "@odata.nextLink": {link}}}"#)).await;
+        assert!(matches!(page, Err(Error::NotGraph { .. })), "{users} {link}");
+    }
+    let cut = first_page(r#"{"value": [{"#).await;
+    assert!(matches!(cut, Err(Error::NotGraph { .. })));
+    let next = r#""http://127.0.0.1:1/v1.0/users?$skiptoken=x""#;
+    let page =
+        first_page(&format!(r#"{{"value": [{ID}], "@odata.nextLink": {next}}}"#)).await.expect("a page");
+    let url = page.next.expect("a link");
+    assert_ne!(url.port(), Some(1), "it goes to where we asked");
+    assert_eq!(url.query(), Some("$skiptoken=x"));
+}

@@ -12,6 +12,11 @@ pub(crate) struct Share(f64);
 impl Share {
     /// What a canary tolerates if nobody says otherwise.
     pub(crate) const USUAL: Self = Self(0.2);
+
+    /// It as a part of one.
+    pub(crate) const fn fraction(self) -> f64 {
+        self.0
+    }
 }
 
 impl FromStr for Share {
