@@ -12,7 +12,7 @@ use crate::{
 
 /// Why a property differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Cause {
+pub enum DriftCause {
     /// The mark has no version of the property: no change of it was ever applied.
     NeverApplied,
     /// The mark shows an older version than the row's. A change since was not applied; or the changes since were of other
@@ -34,7 +34,7 @@ pub enum Cause {
     Withheld(DeadLetterReason),
 }
 
-impl Cause {
+impl DriftCause {
     /// Stable text for reports and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -77,7 +77,7 @@ impl Cause {
     }
 }
 
-impl From<Withheld> for Cause {
+impl From<Withheld> for DriftCause {
     fn from(withheld: Withheld) -> Self {
         Self::Withheld(withheld.reason())
     }
@@ -87,7 +87,7 @@ impl From<Withheld> for Cause {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// Why the property differs, if it does.
-    pub cause: Cause,
+    pub cause: DriftCause,
     /// The time that a change with the state of the row must carry so that the mark does not keep it out.
     pub at: Timestamp,
 }
@@ -102,16 +102,16 @@ impl Standing {
     #[must_use]
     pub fn of(row: &Version, mark: &Mark, property: &Property) -> Self {
         let Some(written) = mark.version(property) else {
-            return Self { cause: Cause::NeverApplied, at: row.at };
+            return Self { cause: DriftCause::NeverApplied, at: row.at };
         };
         let latest = row.at.checked_add(APART).unwrap_or(row.at);
         let at = written.at.clamp(row.at, latest);
         let cause = if written.is_newer_than(&Version { at, ..*row }) {
-            Cause::MarkAhead
+            DriftCause::MarkAhead
         } else if row.is_newer_than(&written) {
-            Cause::Missed
+            DriftCause::Missed
         } else {
-            Cause::ChangedElsewhere
+            DriftCause::ChangedElsewhere
         };
         Self { cause, at }
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    cause::{Cause, Standing},
-    row::{Linked, Row},
+    cause::{DriftCause, Standing},
+    row::{ContactRow, Linked},
 };
 use crate::{
     ids::{ContactId, SequenceNumber, UserId},
@@ -21,14 +21,14 @@ use crate::{
 
 /// How rows are held against users.
 #[derive(Clone, Debug)]
-pub struct Comparison {
+pub struct RowComparison {
     reading: ReadPolicy,
     guard: Option<Property>,
 }
 
 /// In what one user differs from the row of his contact.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
+pub struct UserDifference {
     /// The contact.
     pub contact: ContactId,
     /// The user.
@@ -43,12 +43,12 @@ pub struct Difference {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     /// Why it differs.
-    pub cause: Cause,
+    pub cause: DriftCause,
     /// Whether the row would empty it.
     pub clears: bool,
 }
 
-impl Comparison {
+impl RowComparison {
     /// By what `run` reads of a user before a write. Only differences count, whatever `run` writes.
     #[must_use]
     pub fn new(reading: &ReadPolicy) -> Self {
@@ -59,7 +59,7 @@ impl Comparison {
 
     /// Holds a row against its user; `None` if nothing is left to write.
     #[must_use]
-    pub fn judge(&self, row: &Row, linked: &Linked, current: &Current) -> Option<Difference> {
+    pub fn judge(&self, row: &ContactRow, linked: &Linked, current: &Current) -> Option<UserDifference> {
         let mark = Mark::read(current.mark.as_deref().unwrap_or_default());
         let (mut found, mut at) = (BTreeMap::new(), row.version.at);
         for part in linked.patch.clone().parted() {
@@ -84,18 +84,23 @@ impl Comparison {
             }
         }
         let version = Version { at, ..row.version };
-        (!found.is_empty()).then_some(Difference { contact: row.contact, user: linked.user, found, version })
+        (!found.is_empty()).then_some(UserDifference {
+            contact: row.contact,
+            user: linked.user,
+            found,
+            version,
+        })
     }
 
     fn standing(&self, row: &Version, mark: &Mark, property: &Property) -> Standing {
         match self.guard {
             Some(_) => Standing::of(row, mark, property),
-            None => Standing { cause: Cause::Unknown, at: row.at },
+            None => Standing { cause: DriftCause::Unknown, at: row.at },
         }
     }
 }
 
-impl Difference {
+impl UserDifference {
     /// Whether anything of it is to be written.
     #[must_use]
     pub fn is_written(&self) -> bool {
@@ -105,9 +110,9 @@ impl Difference {
     /// The change that repairs it: the row without the columns of what a person has to decide. `None` if nothing is to be
     /// written, or nothing without what is withheld.
     #[must_use]
-    pub fn change(&self, row: &Row, planner: &Planner) -> Option<Row> {
+    pub fn change(&self, row: &ContactRow, planner: &Planner) -> Option<ContactRow> {
         let withheld = |row: &&MappingRow| {
-            self.found.get(&row.property).is_some_and(|found| matches!(found.cause, Cause::Withheld(_)))
+            self.found.get(&row.property).is_some_and(|found| matches!(found.cause, DriftCause::Withheld(_)))
         };
         let rows = planner.mapping.rows();
         let kept_out: Vec<&str> = rows.iter().filter(withheld).flat_map(MappingRow::columns).collect();
@@ -120,12 +125,12 @@ impl Difference {
         };
         let columns = row.columns.iter().filter(|(column, _)| !is_kept_out(column));
         let columns = columns.map(|(column, value)| (column, value.clone())).collect();
-        rows.iter().any(is_writable).then(|| Row { version: self.version, columns, ..row.clone() })
+        rows.iter().any(is_writable).then(|| ContactRow { version: self.version, columns, ..row.clone() })
     }
 }
 
 /// A part of a patch as a write of this row.
-fn write(row: &Row, user: UserId, part: &UserPatch) -> UserWrite {
+fn write(row: &ContactRow, user: UserId, part: &UserPatch) -> UserWrite {
     let stamp = Stamp { version: row.version, arrival: SequenceNumber(0) };
     let entry = |(property, value): (&Property, &PropertyValue)| PatchEntry {
         property: property.clone(),

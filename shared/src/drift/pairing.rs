@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    cause::Cause,
-    row::{Linked, Row, Unlinked},
+    cause::DriftCause,
+    row::{ContactRow, Linked, Unlinked},
     totals::Totals,
     users::UserTable,
 };
@@ -23,7 +23,6 @@ pub struct Candidate {
 }
 
 /// Pairs contacts with users, page by page.
-#[derive(Debug)]
 pub struct Pairing {
     /// All users; `None` if only some contacts are read, whose users are looked at one by one.
     users: Option<UserTable>,
@@ -53,12 +52,12 @@ impl Pairing {
     /// Takes a row in.
     ///
     /// If the directory has to be asked who is meant, nothing is taken: learn the answers and come again.
-    pub fn take(&mut self, row: &Row, planner: &Planner) -> Result<(), Vec<LinkQuery>> {
+    pub fn take(&mut self, row: &ContactRow, planner: &Planner) -> Result<(), Vec<LinkQuery>> {
         match row.plan(planner) {
             Err(Unlinked::Asks(queries)) => return Err(queries),
             Ok(linked) => self.linked(row.contact, &linked),
             Err(Unlinked::Passed(why)) => *self.totals.passed.entry(why).or_default() += 1,
-            Err(Unlinked::Unfit(reason)) => self.totals.caused(Cause::Unfit(reason)),
+            Err(Unlinked::Unfit(reason)) => self.totals.caused(DriftCause::Unfit(reason)),
         }
         self.totals.contacts += 1;
         Ok(())
@@ -96,7 +95,7 @@ impl Pairing {
         let users: BTreeSet<UserId> = doubled.iter().map(|one| one.user).collect();
         candidates.retain(|candidate| !users.contains(&candidate.user));
         for _ in &doubled {
-            totals.caused(Cause::Doubled);
+            totals.caused(DriftCause::Doubled);
         }
         Paired { candidates, doubled: doubled.into_iter().collect(), totals }
     }

@@ -11,7 +11,7 @@ use crate::ids::ContactId;
 /// What a state file belongs to. Of other settings, nothing in it counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Settings {
+pub struct StateScope {
     /// The id of the organization.
     pub organization: Box<str>,
     /// The directory, as far as the settings tell.
@@ -34,9 +34,9 @@ pub struct LastRun {
 
 /// What is known of earlier runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct State {
+pub struct ReconcileState {
     /// What it belongs to.
-    pub settings: Settings,
+    pub settings: StateScope,
     /// The last full run.
     pub last: Option<LastRun>,
     /// The run whose messages may still wait.
@@ -50,7 +50,7 @@ pub struct State {
 #[serde(deny_unknown_fields)]
 struct Head {
     contactsync_reconcile: u8,
-    settings: Settings,
+    settings: StateScope,
     last: Option<LastRun>,
     run: Option<Box<str>>,
 }
@@ -65,17 +65,17 @@ struct Posted {
 /// The form that is written.
 const FORM: u8 = 1;
 
-impl State {
+impl ReconcileState {
     /// Nothing is known.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: StateScope) -> Self {
         Self { settings, last: None, run: None, posted: Vec::new() }
     }
 
     /// Reads a file. A last line that breaks off is of a run that was killed while it wrote it, so its message was not sent.
     /// `None` if it is no such file, or one of other settings.
     #[must_use]
-    pub fn read(text: &str, settings: &Settings) -> Option<Self> {
+    pub fn read(text: &str, settings: &StateScope) -> Option<Self> {
         let mut lines = text.split_inclusive('\n');
         let head: Head = serde_json::from_str(lines.next()?).ok()?;
         if head.contactsync_reconcile != FORM || head.settings != *settings {

@@ -10,6 +10,7 @@ use super::*;
 use crate::{
     admission::{Person, Terms},
     change::{ColumnValue, Columns},
+    comparison::HashKey,
     identities::ObjectIdentity,
     ids::{ContactId, OrganizationId, SequenceNumber, UserId},
     lww_register::Stamp,
@@ -48,7 +49,7 @@ fn text(text: Option<&str>) -> ColumnValue {
     text.map_or(ColumnValue::Null, |text| ColumnValue::Text(text.into()))
 }
 
-fn row(number: u128, link: Option<&str>, values: [Option<&str>; 3], version: Version) -> Row {
+fn row(number: u128, link: Option<&str>, values: [Option<&str>; 3], version: Version) -> ContactRow {
     let [first, last, mail] = values.map(text);
     let columns: Columns = [
         (Planner::DEFAULT_LINK_COLUMN, text(link)),
@@ -58,7 +59,7 @@ fn row(number: u128, link: Option<&str>, values: [Option<&str>; 3], version: Ver
     ]
     .into_iter()
     .collect();
-    Row { organization: ORGANIZATION, contact: contact(number), version, columns }
+    ContactRow { organization: ORGANIZATION, contact: contact(number), version, columns }
 }
 
 fn guarded() -> ReadPolicy {
@@ -103,7 +104,7 @@ fn written(current: &mut Current, body: Body) {
 }
 
 /// What `run` makes of the message that a difference becomes; how many writes that are.
-fn apply(planner: &Planner, reading: &ReadPolicy, repair: &Row, current: &mut Current) -> usize {
+fn apply(planner: &Planner, reading: &ReadPolicy, repair: &ContactRow, current: &mut Current) -> usize {
     let Ok(linked) = repair.plan(planner) else { return 0 };
     let mut all = Vec::new();
     for part in linked.patch.parted() {
@@ -127,7 +128,7 @@ fn apply(planner: &Planner, reading: &ReadPolicy, repair: &Row, current: &mut Cu
 }
 
 fn table(reading: &ReadPolicy, planner: &Planner, users: &[(UserId, Current)]) -> UserTable {
-    let mut table = UserTable::new(HashKey::new([7; 16]), &planner.mapping, reading);
+    let mut table = UserTable::new(HashKey::new([7; 32]), &planner.mapping, reading);
     for (user, current) in users {
         table.insert(*user, current);
     }
@@ -168,7 +169,7 @@ prop_compose! {
     fn pair()(
         names in (name(), name()), mail in address(), others in addresses(), sign_in in addresses(),
         has in (name(), name()), mark in mark(), number in 1_u64..9, second in -2_i64..2,
-    ) -> (Row, Current) {
+    ) -> (ContactRow, Current) {
         let link = user(1).to_string();
         let row = row(1, Some(&link), [names.0, names.1, mail], version(number, second * 600));
         let current = Current { mark, ..shown([has.0, has.1], &others, &sign_in) };
@@ -177,7 +178,7 @@ prop_compose! {
 }
 
 /// The properties that plan and reconcile would write, whatever a mark says; and whether anything is withheld.
-fn due(planner: &Planner, row: &Row, current: &Current) -> (Vec<Property>, bool) {
+fn due(planner: &Planner, row: &ContactRow, current: &Current) -> (Vec<Property>, bool) {
     let Ok(linked) = row.plan(planner) else { return (Vec::new(), false) };
     let reading = ReadPolicy { diff: true, ..ReadPolicy::default() };
     let (mut due, mut withheld) = (Vec::new(), false);
@@ -220,9 +221,9 @@ proptest! {
         let planner = trusting(Mapping::preset_b2c());
         let Ok(linked) = row.plan(&planner) else { return Ok(()) };
         let (due, withheld) = due(&planner, &row, &current);
-        let found = Comparison::new(&guarded()).judge(&row, &linked, &current);
+        let found = RowComparison::new(&guarded()).judge(&row, &linked, &current);
         let found = found.map(|difference| difference.found).unwrap_or_default();
-        let is_withheld = |found: &Found| matches!(found.cause, Cause::Withheld(_));
+        let is_withheld = |found: &Found| matches!(found.cause, DriftCause::Withheld(_));
         let names: Vec<_> = found.iter().filter(|(_, found)| !is_withheld(found)).map(|(name, _)| name.clone()).collect();
         prop_assert_eq!(names, due);
         prop_assert_eq!(found.values().any(is_withheld), withheld);
@@ -232,7 +233,7 @@ proptest! {
     #[test]
     fn after_the_repair_nothing_is_left_and_it_is_one_write((row, mut current) in pair()) {
         let planner = trusting(Mapping::preset_b2c());
-        let comparison = Comparison::new(&guarded());
+        let comparison = RowComparison::new(&guarded());
         let Ok(linked) = row.plan(&planner) else { return Ok(()) };
         let Some(difference) = comparison.judge(&row, &linked, &current) else { return Ok(()) };
         let repair = difference.change(&row, &planner);
@@ -249,7 +250,7 @@ proptest! {
     #[test]
     fn a_repair_never_overwrites_a_newer_message((row, current) in pair(), gap in 1_i64..500, first in any::<bool>()) {
         let planner = trusting(Mapping::preset_default());
-        let comparison = Comparison::new(&guarded());
+        let comparison = RowComparison::new(&guarded());
         let Ok(linked) = row.plan(&planner) else { return Ok(()) };
         let mut current = Current { values: current.values.into_iter().chain([(property("mail"), PropertyValue::Clear)]).collect(), ..current };
         let Some(difference) = comparison.judge(&row, &linked, &current) else { return Ok(()) };
@@ -262,7 +263,7 @@ proptest! {
         };
         let before = Mark::read(current.mark.as_deref().unwrap_or_default());
         let link = user(1).to_string();
-        let newer = Row { version: later, ..self::row(1, Some(&link), [Some("New"), Some("Newer"), None], later) };
+        let newer = ContactRow { version: later, ..self::row(1, Some(&link), [Some("New"), Some("Newer"), None], later) };
         let (one, other) = if first { (&newer, &repair) } else { (&repair, &newer) };
         apply(&planner, &guarded(), one, &mut current);
         apply(&planner, &guarded(), other, &mut current);
@@ -284,7 +285,7 @@ proptest! {
     ) {
         let planner = trusting(Mapping::preset_default());
         let mut directory: BTreeMap<UserId, Current> = BTreeMap::new();
-        let mut table = UserTable::new(HashKey::new([9; 16]), &planner.mapping, &guarded());
+        let mut table = UserTable::new(HashKey::new([9; 32]), &planner.mapping, &guarded());
         for (number, first) in &users {
             let mut current = shown([*first, None], &[], &[]);
             current.values.push((property("mail"), PropertyValue::Clear));
@@ -292,7 +293,7 @@ proptest! {
             directory.insert(user(*number), current);
         }
         let mut pairing = Pairing::with(table);
-        let mut newest: BTreeMap<ContactId, (UserId, Row)> = BTreeMap::new();
+        let mut newest: BTreeMap<ContactId, (UserId, ContactRow)> = BTreeMap::new();
         for (number, linked, first) in &rows {
             // One contact keeps its link, however often its page is read.
             let linked = newest.get(&contact(*number)).map_or(user(*linked), |(user, _)| *user);
@@ -317,13 +318,13 @@ proptest! {
         let mut once = paired.candidates.clone();
         once.dedup();
         prop_assert_eq!(&once, &paired.candidates);
-        prop_assert_eq!(paired.totals.of(Cause::Doubled), paired.doubled.len() as u64);
+        prop_assert_eq!(paired.totals.of(DriftCause::Doubled), paired.doubled.len() as u64);
         prop_assert_eq!(paired.totals.contacts, rows.len() as u64);
     }
 }
 
 #[track_caller]
-fn check_cause(noted: Option<Version>, row: Version, expected: Cause) {
+fn check_cause(noted: Option<Version>, row: Version, expected: DriftCause) {
     let mut mark = Mark::default();
     if let Some(noted) = noted {
         mark.note(&property("mail"), noted);
@@ -331,7 +332,11 @@ fn check_cause(noted: Option<Version>, row: Version, expected: Cause) {
     let standing = Standing::of(&row, &mark, &property("mail"));
     assert_eq!(standing.cause, expected, "{noted:?} {row:?}");
     let lifted = Version { at: standing.at, ..row };
-    assert_eq!(!mark.is_newer(&property("mail"), &lifted), expected != Cause::MarkAhead, "{noted:?} {row:?}");
+    assert_eq!(
+        !mark.is_newer(&property("mail"), &lifted),
+        expected != DriftCause::MarkAhead,
+        "{noted:?} {row:?}"
+    );
 }
 
 #[test]
@@ -342,19 +347,19 @@ fn the_mark_shows_why_a_property_differs() {
     };
     let row = version(10, 0);
     let times = |version: Version| Some(Version::at(version.at));
-    check_cause(None, row, Cause::NeverApplied);
-    check_cause(Some(version(9, -60)), row, Cause::Missed);
-    check_cause(Some(row), row, Cause::ChangedElsewhere);
+    check_cause(None, row, DriftCause::NeverApplied);
+    check_cause(Some(version(9, -60)), row, DriftCause::Missed);
+    check_cause(Some(row), row, DriftCause::ChangedElsewhere);
     // A message tells its time by the millisecond and the row by the second.
-    check_cause(Some(millis(row, 345)), row, Cause::ChangedElsewhere);
-    check_cause(times(millis(row, 345)), row, Cause::ChangedElsewhere);
-    check_cause(times(version(0, -1)), row, Cause::Missed);
+    check_cause(Some(millis(row, 345)), row, DriftCause::ChangedElsewhere);
+    check_cause(times(millis(row, 345)), row, DriftCause::ChangedElsewhere);
+    check_cause(times(version(0, -1)), row, DriftCause::Missed);
     // By row, whatever the milliseconds say.
-    check_cause(Some(millis(version(9, 0), 900)), row, Cause::Missed);
-    check_cause(Some(version(11, 1)), row, Cause::MarkAhead);
-    check_cause(times(version(0, 3_600)), row, Cause::MarkAhead);
+    check_cause(Some(millis(version(9, 0), 900)), row, DriftCause::Missed);
+    check_cause(Some(version(11, 1)), row, DriftCause::MarkAhead);
+    check_cause(times(version(0, 3_600)), row, DriftCause::MarkAhead);
     // Restored, so that the numbers went back; and then changed again.
-    check_cause(Some(version(900, -3_600)), row, Cause::Missed);
+    check_cause(Some(version(900, -3_600)), row, DriftCause::Missed);
 }
 
 #[test]
@@ -364,14 +369,14 @@ fn a_sign_in_address_is_held_back_where_a_new_link_may_not_move_it_and_the_names
     let row = row(1, Some(&link), [Some("Ada"), None, Some("new@b.c")], version(5, 0));
     let mut current = shown([None, None], &["old@b.c"], &["old@b.c"]);
     let linked = row.plan(&planner).expect("linked");
-    let comparison = Comparison::new(&guarded());
+    let comparison = RowComparison::new(&guarded());
     let difference = comparison.judge(&row, &linked, &current).expect("it differs");
     let told: Vec<_> =
         difference.found.iter().map(|(property, found)| (property.name(), found.cause)).collect();
-    let withheld = Cause::Withheld(DeadLetterReason::LinkAndAddressTogether);
+    let withheld = DriftCause::Withheld(DeadLetterReason::LinkAndAddressTogether);
     assert_eq!(
         told,
-        [("givenName", Cause::NeverApplied), ("otherMails", withheld), (Property::SIGN_IN, withheld)]
+        [("givenName", DriftCause::NeverApplied), ("otherMails", withheld), (Property::SIGN_IN, withheld)]
     );
     let repair = difference.change(&row, &planner).expect("the name is written");
     assert_eq!(repair.columns.get("emailaddress1"), None, "nobody can take it for a change of the address");
@@ -394,7 +399,7 @@ fn contacts_without_a_user_and_rows_that_cannot_be_planned_are_counted_by_reason
     let totals = pairing.end().totals;
     assert_eq!(totals.passed, [(SkipReason::NotAPortalUser, 1)].into());
     let unfit = [DeadLetterReason::UserLinkInvalid, DeadLetterReason::ValueInvalid];
-    assert_eq!(totals.causes, unfit.map(|reason| (Cause::Unfit(reason), 1)).into());
+    assert_eq!(totals.causes, unfit.map(|reason| (DriftCause::Unfit(reason), 1)).into());
 }
 
 #[test]
@@ -430,24 +435,24 @@ fn what_was_read_and_looks_wrong_keeps_a_run_from_writing() {
 
 #[test]
 fn a_state_of_other_settings_or_half_a_line_is_not_believed() {
-    let settings = Settings {
+    let settings = StateScope {
         organization: ORGANIZATION.to_string().into(),
         directory: "graph.microsoft.com".into(),
         columns: vec!["firstname".into()],
     };
-    let mut state = State::new(settings.clone());
-    assert_eq!(State::read(&state.write(), &settings), Some(state.clone()));
+    let mut state = ReconcileState::new(settings.clone());
+    assert_eq!(ReconcileState::read(&state.write(), &settings), Some(state.clone()));
     state.last = Some(LastRun { contacts: 5, users: 4, at: 3 });
     state.run = Some(Uuid::from_u128(9));
     state.posted = vec![contact(1), contact(2)];
     let text = state.write();
-    assert_eq!(State::read(&text, &settings), Some(state.clone()));
+    assert_eq!(ReconcileState::read(&text, &settings), Some(state.clone()));
     // Killed in the middle of a line: that message was not sent.
-    let cut = State::read(&text[..text.len() - 1], &settings).expect("read");
+    let cut = ReconcileState::read(&text[..text.len() - 1], &settings).expect("read");
     assert_eq!(cut.posted, [contact(1)]);
-    let other = Settings { columns: Vec::new(), ..settings.clone() };
-    assert_eq!(State::read(&text, &other), None);
+    let other = StateScope { columns: Vec::new(), ..settings.clone() };
+    assert_eq!(ReconcileState::read(&text, &other), None);
     for damaged in ["", "{}", "no", &text.replace("\"contact\"", "\"x\""), &text.replace(":1,", ":2,")] {
-        assert_eq!(State::read(damaged, &settings), None, "{damaged}");
+        assert_eq!(ReconcileState::read(damaged, &settings), None, "{damaged}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{cause::Cause, comparison::Difference};
+use super::{cause::DriftCause, comparison::UserDifference};
 use crate::{plan::SkipReason, property::Property};
 
 /// Counts of one run.
@@ -19,9 +19,9 @@ pub struct Totals {
     /// Linked contacts whose user is as the row says.
     pub equal: u64,
     /// Linked contacts with a difference, by its causes. One contact can count under several.
-    pub causes: BTreeMap<Cause, u64>,
+    pub causes: BTreeMap<DriftCause, u64>,
     /// Users, by property and cause.
-    pub properties: BTreeMap<(Property, Cause), u64>,
+    pub properties: BTreeMap<(Property, DriftCause), u64>,
     /// Users for whom a write would empty the property.
     pub clears: BTreeMap<Property, u64>,
     /// Users who would be written.
@@ -30,7 +30,7 @@ pub struct Totals {
 
 impl Totals {
     /// Counts one difference.
-    pub fn differs(&mut self, difference: &Difference) {
+    pub fn differs(&mut self, difference: &UserDifference) {
         let writes = difference.is_written();
         self.writes += u64::from(writes);
         for (property, found) in &difference.found {
@@ -39,20 +39,20 @@ impl Totals {
                 *self.clears.entry(property.clone()).or_default() += 1;
             }
         }
-        let causes: BTreeSet<Cause> = difference.found.values().map(|found| found.cause).collect();
+        let causes: BTreeSet<DriftCause> = difference.found.values().map(|found| found.cause).collect();
         for cause in causes {
             *self.causes.entry(cause).or_default() += 1;
         }
     }
 
     /// Counts a contact that differs as a whole.
-    pub fn caused(&mut self, cause: Cause) {
+    pub fn caused(&mut self, cause: DriftCause) {
         *self.causes.entry(cause).or_default() += 1;
     }
 
     /// How many contacts have this cause.
     #[must_use]
-    pub fn of(&self, cause: Cause) -> u64 {
+    pub fn of(&self, cause: DriftCause) -> u64 {
         self.causes.get(&cause).copied().unwrap_or_default()
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::hashes::{HashKey, ValueHash};
+use super::hashes::ValueHash;
 use crate::{
     admission::Terms,
+    comparison::HashKey,
     identities::Owner,
     ids::{ContactId, IdState, UserId},
     mapping::Mapping,
@@ -23,7 +24,6 @@ const SEVERAL: u64 = 2;
 const LOOK: u64 = 3;
 
 /// Hashes of the mapped values of every user: 24 bytes a user, and 8 for each property.
-#[derive(Debug)]
 pub struct UserTable {
     key: HashKey,
     properties: Vec<Property>,
@@ -113,7 +113,7 @@ impl UserTable {
     pub fn has(&self, found: usize, patch: &UserPatch, contact: ContactId) -> bool {
         let start = self.ids[found].1 as usize * (self.properties.len() + 1);
         let owner = self.values[start];
-        let is_owned = owner == NONE || owner == self.key.whatever_case(&contact.to_string()).0;
+        let is_owned = owner == NONE || owner == ValueHash::whatever_case(&self.key, &contact.to_string()).0;
         is_owned
             && patch.iter().all(|(property, value)| {
                 let place = self.properties.iter().position(|known| known == property);
@@ -130,18 +130,18 @@ impl UserTable {
         match (value, property.rules().kind) {
             (PropertyValue::SignIn(wanted), _) => {
                 // Who has no address to sign in with gets none.
-                shown == NONE || among(self.key.whatever_case(&wanted.address))
+                shown == NONE || among(ValueHash::whatever_case(&self.key, &wanted.address))
             }
             (PropertyValue::Element(wanted), PropertyKind::List { most, .. }) => {
                 is_alone(wanted)
                     && match &wanted.text {
                         None => shown == NONE,
-                        Some(text) if most == 1 => shown == self.key.exactly(text).0,
-                        Some(text) => among(self.key.whatever_case(text)),
+                        Some(text) if most == 1 => shown == ValueHash::exactly(&self.key, text).0,
+                        Some(text) => among(ValueHash::whatever_case(&self.key, text)),
                     }
             }
             (_, PropertyKind::List { .. }) => false,
-            (value, _) => shown == self.key.value(value).0,
+            (value, _) => shown == ValueHash::of(&self.key, value).0,
         }
     }
 
@@ -152,7 +152,7 @@ impl UserTable {
             return LOOK;
         }
         let owner = self.terms.owner.as_ref().and(current.person.owner.as_deref()).map_or("", str::trim);
-        if owner.is_empty() { NONE } else { self.key.whatever_case(owner).0 }
+        if owner.is_empty() { NONE } else { ValueHash::whatever_case(&self.key, owner).0 }
     }
 
     /// Hashes of what is shown of a property: of its elements, or of its value; `None` if it is not shown.
@@ -160,10 +160,16 @@ impl UserTable {
         let PropertyKind::List { most, .. } = property.rules().kind else {
             return match property.rules().kind {
                 PropertyKind::SignIn => self.addresses(current),
-                _ => current.shown(property).map(|value| vec![self.key.value(value).0]),
+                _ => current.shown(property).map(|value| vec![ValueHash::of(&self.key, value).0]),
             };
         };
-        let hash = |text: &str| if most == 1 { self.key.exactly(text) } else { self.key.whatever_case(text) };
+        let hash = |text: &str| {
+            if most == 1 {
+                ValueHash::exactly(&self.key, text)
+            } else {
+                ValueHash::whatever_case(&self.key, text)
+            }
+        };
         match current.shown(property)? {
             PropertyValue::List(list) => Some(list.iter().map(|text| hash(text).0).collect()),
             PropertyValue::Clear => Some(Vec::new()),
@@ -179,7 +185,12 @@ impl UserTable {
         if emails.iter().any(|email| email.issuer.is_empty() || email.issuer_assigned_id.is_empty()) {
             return None;
         }
-        Some(emails.iter().map(|email| self.key.whatever_case(&email.issuer_assigned_id).0).collect())
+        Some(
+            emails
+                .iter()
+                .map(|email| ValueHash::whatever_case(&self.key, &email.issuer_assigned_id).0)
+                .collect(),
+        )
     }
 }
 

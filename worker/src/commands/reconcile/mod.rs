@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use jiff::{SignedDuration, Timestamp};
 use servicebus::{Queue, clock};
 use shared::{
-    drift::{Candidate, Evidence, LastRun, Limit, Limits, Objection, Settings as StateSettings},
+    drift::{Candidate, Evidence, LastRun, Limit, Limits, Objection, StateScope},
     plan::ChangeFilter,
 };
 use uuid::Uuid;
@@ -26,8 +26,8 @@ use crate::{
     operate::{
         dead_letters::span,
         reconcile::{
-            Access, Planned, PostEnd, PostOptions, Posted, Posting, ReconcileError, RowReader, Sides,
-            StateFile, plan, under_way,
+            ContactAccess, DriftPlan, PostEnd, PostOptions, Posted, Posting, ReconcileError, RowReader,
+            Sides, StateFile, plan, under_way,
         },
         replay::{Pacing, Share, Watch},
     },
@@ -111,7 +111,8 @@ async fn reconcile(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode>
     let planned = {
         let report = std::cell::RefCell::new(&mut report);
         let told = |progress| report.borrow_mut().reading(progress);
-        let found = |finding: crate::operate::reconcile::Finding<'_>| report.borrow_mut().found(&finding);
+        let found =
+            |finding: crate::operate::reconcile::DriftFinding<'_>| report.borrow_mut().found(&finding);
         tokio::select! {
             planned = plan(&sides, since, told, found) => planned?,
             () = stopped(stop.clone()) => bail!("stopped; nothing was changed"),
@@ -146,7 +147,7 @@ async fn apply(
     settings: &Settings,
     args: &Args,
     sides: &Sides,
-    (planned, file): (Planned, &mut StateFile),
+    (planned, file): (DriftPlan, &mut StateFile),
     report: &mut Report,
     stop: tokio::sync::watch::Receiver<bool>,
 ) -> anyhow::Result<Posted> {
@@ -189,7 +190,7 @@ async fn fresh(
 }
 
 /// Both sides, and who reads Dataverse.
-async fn sides(settings: &Settings) -> anyhow::Result<(Sides, Access)> {
+async fn sides(settings: &Settings) -> anyhow::Result<(Sides, ContactAccess)> {
     let clients = wiring::clients(&settings.connection)?;
     let dataverse = wiring::dataverse(settings, &clients).context(
         "reconcile reads contacts from Dataverse: set dataverse.url and the keys of [dataverse.identity]",
@@ -198,7 +199,7 @@ async fn sides(settings: &Settings) -> anyhow::Result<(Sides, Access)> {
     if !counts_updates(&planner.filter) {
         return Err(ReconcileError::NoUpdates.into());
     }
-    let access = Access::ask(&dataverse).await?;
+    let access = ContactAccess::ask(&dataverse).await?;
     if !planner.organizations.is_empty() && !planner.organizations.contains(&access.organization) {
         bail!(
             "dataverse.url leads to the organization {}, which filter.organizations does not name; its changes would \
@@ -218,8 +219,8 @@ fn counts_updates(filter: &ChangeFilter) -> bool {
 }
 
 /// What a state file belongs to.
-fn belongs_to(settings: &Settings, sides: &Sides, access: &Access) -> StateSettings {
-    StateSettings {
+fn belongs_to(settings: &Settings, sides: &Sides, access: &ContactAccess) -> StateScope {
+    StateScope {
         organization: access.organization.to_string().into(),
         directory: settings.fingerprint().into(),
         columns: sides.reader.names().map(Into::into).collect(),

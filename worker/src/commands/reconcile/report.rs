@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 use shared::{
-    drift::{Cause, Difference, Objection, Totals},
+    drift::{DriftCause, Objection, Totals, UserDifference},
     ids::{ContactId, UserId},
 };
 use uuid::Uuid;
 
 use crate::{
     commands::{json_line, print, screen::Screen},
-    operate::reconcile::{Finding, PostEnd, PostEvent, Posted, ReadProgress},
+    operate::reconcile::{DriftFinding, PostEnd, PostEvent, Posted, ReconcileProgress},
 };
 
 /// Differences that are told one by one in text.
@@ -29,24 +29,26 @@ impl Report {
     }
 
     /// How far reading has come.
-    pub(super) fn reading(&mut self, progress: ReadProgress) {
+    pub(super) fn reading(&mut self, progress: ReconcileProgress) {
         let (count, text) = match progress {
-            ReadProgress::Users(users) => (users, format!("{users} users read")),
-            ReadProgress::Contacts(contacts) => (contacts, format!("{contacts} contacts read")),
-            ReadProgress::Looked { done, of } => (done, format!("{} of {of} looked at", done.min(of))),
+            ReconcileProgress::Users(users) => (users, format!("{users} users read")),
+            ReconcileProgress::Contacts(contacts) => (contacts, format!("{contacts} contacts read")),
+            ReconcileProgress::Looked { done, of } => (done, format!("{} of {of} looked at", done.min(of))),
         };
         self.screen.at(count, &text, || text.clone());
     }
 
     /// One difference.
-    pub(super) fn found(&mut self, finding: &Finding<'_>) {
+    pub(super) fn found(&mut self, finding: &DriftFinding<'_>) {
         self.told += 1;
         if !self.json && self.told > TOLD {
             return;
         }
         let (contact, user, properties) = match finding {
-            Finding::Differs(difference) => (difference.contact, difference.user, properties(difference)),
-            Finding::Whole(candidate, cause) => {
+            DriftFinding::Differs(difference) => {
+                (difference.contact, difference.user, properties(difference))
+            }
+            DriftFinding::Whole(candidate, cause) => {
                 (candidate.contact, candidate.user, vec![(String::new(), *cause)])
             }
         };
@@ -139,11 +141,11 @@ impl PostEnd {
     }
 }
 
-fn properties(difference: &Difference) -> Vec<(String, Cause)> {
+fn properties(difference: &UserDifference) -> Vec<(String, DriftCause)> {
     difference.found.iter().map(|(property, found)| (property.to_string(), found.cause)).collect()
 }
 
-fn difference_json(contact: ContactId, user: UserId, properties: &[(String, Cause)]) -> Value {
+fn difference_json(contact: ContactId, user: UserId, properties: &[(String, DriftCause)]) -> Value {
     let told = properties.iter().map(|(name, cause)| match name.as_str() {
         "" => json!({"cause": cause.as_str()}),
         name => json!({"property": name, "cause": cause.as_str()}),

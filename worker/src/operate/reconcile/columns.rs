@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use shared::{
     change::ColumnValue,
-    drift::Row,
+    drift::ContactRow,
     ids::{ContactId, OrganizationId},
     mapping::MappingRow,
     plan::Planner,
@@ -56,7 +56,7 @@ impl Kind {
             "Boolean" => Self::Bool,
             "Integer" | "BigInt" => Self::Number,
             "DateTime" => Self::Time,
-            "Picklist" | "State" | "Status" => Self::Choice,
+            "Picklist" | "ReconcileState" | "Status" => Self::Choice,
             "Lookup" | "Customer" | "Owner" => Self::Lookup,
             _ => return None,
         })
@@ -122,9 +122,10 @@ impl RowReader {
     }
 
     /// Reads one row.
-    pub(super) fn row(&self, members: &Map<String, Value>) -> Result<Row, ReconcileError> {
-        let own = |name: &'static str| members.get(name).ok_or_else(|| ReconcileError::Row(name.into()));
-        let unfit = |name: &str| ReconcileError::Row(name.into());
+    pub(super) fn row(&self, members: &Map<String, Value>) -> Result<ContactRow, ReconcileError> {
+        let own =
+            |name: &'static str| members.get(name).ok_or_else(|| ReconcileError::ContactRow(name.into()));
+        let unfit = |name: &str| ReconcileError::ContactRow(name.into());
         let contact = own(KEY)?.as_str().and_then(|text| Uuid::try_parse(text).ok());
         let number = own(VERSION)?.as_u64().filter(|number| i64::try_from(*number).is_ok());
         let modified = own(MODIFIED)?.as_str().and_then(|text| text.parse::<Timestamp>().ok());
@@ -135,7 +136,7 @@ impl RowReader {
             let value = members.get(&*column.member).and_then(|value| column.kind.read(value));
             Ok((column.name.clone(), value.ok_or_else(|| unfit(&column.name))?))
         });
-        Ok(Row {
+        Ok(ContactRow {
             organization: self.organization,
             contact: ContactId(contact.ok_or_else(|| unfit(KEY))?),
             version: Version { row: Some(row), at: modified.ok_or_else(|| unfit(MODIFIED))? },

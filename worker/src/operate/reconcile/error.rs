@@ -21,7 +21,7 @@ pub(crate) enum ReconcileError {
     Columns(Box<str>),
     /// A row is not as its metadata say.
     #[error("a row of Dataverse has no usable {0}; report it as a fault in contactsync")]
-    Row(Box<str>),
+    ContactRow(Box<str>),
     /// The settings let no update count.
     #[error("filter.operations leaves updates out, so no change that reconcile posts would count")]
     NoUpdates,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use shared::{
-    drift::{LastRun, Settings, State},
+    drift::{LastRun, ReconcileState, StateScope},
     ids::{ContactId, SequenceNumber},
 };
 use uuid::Uuid;
@@ -20,23 +20,23 @@ const LONGEST: u64 = 1 << 30;
 
 /// The state of a run, in memory and in its file, if there is one.
 pub(crate) struct StateFile {
-    state: State,
+    state: ReconcileState,
     path: Option<PathBuf>,
     lines: Option<File>,
 }
 
 impl StateFile {
     /// What the file tells of earlier runs with these settings; nothing without a file.
-    pub(crate) fn open(path: Option<&Path>, settings: Settings) -> Result<Self, ReconcileError> {
+    pub(crate) fn open(path: Option<&Path>, settings: StateScope) -> Result<Self, ReconcileError> {
         let mut text = String::new();
         if let Some(path) = path {
             private_file::open(path)?.take(LONGEST).read_to_string(&mut text)?;
         }
-        let state = State::read(&text, &settings).unwrap_or_else(|| {
+        let state = ReconcileState::read(&text, &settings).unwrap_or_else(|| {
             if !text.is_empty() {
                 tracing::warn!("the state file is of other settings, or damaged; nothing in it counts");
             }
-            State::new(settings)
+            ReconcileState::new(settings)
         });
         Ok(Self { state, path: path.map(Into::into), lines: None })
     }
@@ -66,7 +66,7 @@ impl StateFile {
     /// The number of a message that is about to be sent.
     pub(crate) fn number(&mut self, contact: ContactId) -> Result<SequenceNumber, ReconcileError> {
         if let Some(lines) = &mut self.lines {
-            lines.write_all(State::line(contact).as_bytes())?;
+            lines.write_all(ReconcileState::line(contact).as_bytes())?;
         }
         let number = i64::try_from(self.state.posted.len()).unwrap_or(i64::MAX);
         self.state.posted.push(contact);

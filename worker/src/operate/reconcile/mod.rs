@@ -20,8 +20,8 @@ pub(crate) use self::{
     columns::RowReader,
     error::ReconcileError,
     file::StateFile,
-    plan::{Finding, Planned, ReadProgress, plan},
+    plan::{DriftFinding, DriftPlan, ReconcileProgress, plan},
     posting::{PostEnd, PostEvent, PostOptions, Posted, Posting, under_way},
-    privileges::Access,
+    privileges::ContactAccess,
     sides::Sides,
 };

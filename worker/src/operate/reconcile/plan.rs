@@ -1,7 +1,8 @@
 //! What differs: all contacts are paired with all users, and whatever may differ is looked at.
 
 use jiff::Timestamp;
-use shared::drift::{Candidate, Cause, Difference, HashKey, Paired, Pairing, Totals};
+use shared::comparison::HashKey;
+use shared::drift::{Candidate, DriftCause, Paired, Pairing, Totals, UserDifference};
 
 use super::{
     ReconcileError,
@@ -10,7 +11,7 @@ use super::{
 
 /// How far reading has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ReadProgress {
+pub(crate) enum ReconcileProgress {
     /// Users read so far.
     Users(u64),
     /// Contacts read so far.
@@ -25,7 +26,7 @@ pub(crate) enum ReadProgress {
 }
 
 /// What was found.
-pub(crate) struct Planned {
+pub(crate) struct DriftPlan {
     /// Contacts of which something is to be written.
     pub(crate) writes: Vec<Candidate>,
     /// What was counted.
@@ -33,24 +34,24 @@ pub(crate) struct Planned {
 }
 
 /// One finding, to be told.
-pub(crate) enum Finding<'f> {
+pub(crate) enum DriftFinding<'f> {
     /// The user differs in some properties.
-    Differs(&'f Difference),
+    Differs(&'f UserDifference),
     /// The contact has this as a whole.
-    Whole(Candidate, Cause),
+    Whole(Candidate, DriftCause),
 }
 
 /// Reads both sides and finds the differences. Of contacts that were changed since a time, only their own users are read.
 pub(crate) async fn plan(
     sides: &Sides,
     since: Option<Timestamp>,
-    mut told: impl FnMut(ReadProgress),
-    mut found: impl FnMut(Finding<'_>),
-) -> Result<Planned, ReconcileError> {
+    mut told: impl FnMut(ReconcileProgress),
+    mut found: impl FnMut(DriftFinding<'_>),
+) -> Result<DriftPlan, ReconcileError> {
     let paired = pair(sides, since, &mut told).await?;
     let Paired { candidates, doubled, mut totals } = paired;
     for candidate in doubled {
-        found(Finding::Whole(candidate, Cause::Doubled));
+        found(DriftFinding::Whole(candidate, DriftCause::Doubled));
     }
     let (of, mut writes) = (candidates.len() as u64, Vec::new());
     for (index, candidates) in candidates.chunks(LOOK).enumerate() {
@@ -63,35 +64,35 @@ pub(crate) async fn plan(
                 Looked::Differs(found_here) => {
                     let (difference, row) = *found_here;
                     totals.differs(&difference);
-                    found(Finding::Differs(&difference));
+                    found(DriftFinding::Differs(&difference));
                     if difference.change(&row, &sides.planner).is_some() {
                         writes.push(candidate);
                     }
                     continue;
                 }
-                Looked::Missing => Cause::UserMissing,
-                Looked::Unfit(reason) => Cause::Unfit(reason),
+                Looked::Missing => DriftCause::UserMissing,
+                Looked::Unfit(reason) => DriftCause::Unfit(reason),
             };
             totals.caused(cause);
-            found(Finding::Whole(candidate, cause));
+            found(DriftFinding::Whole(candidate, cause));
         }
-        told(ReadProgress::Looked { done: (index as u64 + 1) * LOOK as u64, of });
+        told(ReconcileProgress::Looked { done: (index as u64 + 1) * LOOK as u64, of });
     }
     // What cannot be posted without what a person has to decide is not.
     totals.writes = writes.len() as u64;
-    Ok(Planned { writes, totals })
+    Ok(DriftPlan { writes, totals })
 }
 
 async fn pair(
     sides: &Sides,
     since: Option<Timestamp>,
-    told: &mut impl FnMut(ReadProgress),
+    told: &mut impl FnMut(ReconcileProgress),
 ) -> Result<Paired, ReconcileError> {
     let mut pairing = if since.is_some() {
         Pairing::of_some()
     } else {
         let users =
-            sides.users(HashKey::new(rand::random()), |users| told(ReadProgress::Users(users as u64)));
+            sides.users(HashKey::new(rand::random()), |users| told(ReconcileProgress::Users(users as u64)));
         Pairing::with(users.await?)
     };
     let (mut planner, mut pages) = (sides.planner.clone(), sides.contacts(since));
@@ -102,7 +103,7 @@ async fn pair(
                 sides.learn(&mut planner, queries).await?;
             }
         }
-        told(ReadProgress::Contacts(pairing.totals().contacts));
+        told(ReconcileProgress::Contacts(pairing.totals().contacts));
     }
     Ok(pairing.end())
 }

@@ -11,7 +11,7 @@ use crate::dataverse::{Client, Error, HeldPrivilege};
 
 /// Who reads, and how much he sees.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Access {
+pub(crate) struct ContactAccess {
     /// The organization.
     pub(crate) organization: OrganizationId,
     /// Whether every contact can be read; `None` if Dataverse does not tell.
@@ -32,7 +32,7 @@ struct Counts {
     values: Vec<u64>,
 }
 
-impl Access {
+impl ContactAccess {
     /// Asks who reads.
     pub(crate) async fn ask(client: &Client) -> Result<Self, ReconcileError> {
         let me = client.who_am_i().await?;

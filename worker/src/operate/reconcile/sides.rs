@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use servicebus::retry::retry;
 use shared::{
-    drift::{Candidate, Comparison, Difference, HashKey, Row, Unlinked, UserTable},
+    comparison::HashKey,
+    drift::{Candidate, ContactRow, RowComparison, Unlinked, UserDifference, UserTable},
     ids::{ContactId, UserId},
     plan::{LinkQuery, Planner},
     property::Property,
@@ -55,7 +56,7 @@ pub(super) enum Looked {
     /// The row cannot be planned any more.
     Unfit(DeadLetterReason),
     /// The user differs; with the row as it was read after the user.
-    Differs(Box<(Difference, Row)>),
+    Differs(Box<(UserDifference, ContactRow)>),
 }
 
 impl Sides {
@@ -117,7 +118,7 @@ impl Sides {
         &self,
         candidates: &[Candidate],
     ) -> Result<Vec<(Candidate, Looked)>, ReconcileError> {
-        let (query, comparison) = (self.query(), Comparison::new(&self.reading));
+        let (query, comparison) = (self.query(), RowComparison::new(&self.reading));
         let read = |candidate: &Candidate| {
             let (user, query) = (candidate.user, &query);
             async move { Ok::<_, Error>((user, persevere(|| self.graph.one_user(user, query)).await?)) }
@@ -136,7 +137,7 @@ impl Sides {
         Ok(looked)
     }
 
-    async fn rows(&self, candidates: &[Candidate]) -> Result<HashMap<ContactId, Row>, ReconcileError> {
+    async fn rows(&self, candidates: &[Candidate]) -> Result<HashMap<ContactId, ContactRow>, ReconcileError> {
         let ids: Vec<_> = candidates.iter().map(|candidate| candidate.contact.0).collect();
         let selection = self.reader.selection();
         let rows = self.dataverse.rows_by_id::<Map<String, Value>>("contacts", KEY, &ids, &selection).await?;
@@ -146,9 +147,9 @@ impl Sides {
 
     async fn judge(
         &self,
-        comparison: &Comparison,
+        comparison: &RowComparison,
         candidate: Candidate,
-        row: Option<&Row>,
+        row: Option<&ContactRow>,
         user: Option<&Current>,
     ) -> Result<Looked, ReconcileError> {
         let Some(row) = row else { return Ok(Looked::Fine) };
