@@ -1,8 +1,10 @@
 //! What differs: all contacts are paired with all users, and whatever may differ is looked at.
 
 use jiff::Timestamp;
-use shared::comparison::HashKey;
-use shared::drift::{Candidate, DriftCause, Paired, Pairing, Totals, UserDifference};
+use shared::{
+    comparison::HashKey,
+    drift::{Candidate, DriftCause, Paired, Pairing, Totals, UserDifference},
+};
 
 use super::{
     ReconcileError,
