@@ -85,7 +85,7 @@ impl Report {
     pub(super) fn at(&mut self, event: PostEvent) {
         let PostEvent { done, of, posted, well, failed } = event;
         let note = format!("({posted} posted, {well} consumed, {failed} dead letters)");
-        self.screen.at(done, &note, || format!("{done} of {of} done {note}\n"));
+        self.screen.at(done, &note, || format!("{done} of {of} done {note}"));
     }
 
     /// What became of it.

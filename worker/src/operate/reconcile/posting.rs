@@ -26,10 +26,8 @@ use crate::{
     operate::replay::{Pacing, Seen, Turn, Watch, confirm},
 };
 
-/// For how long a run may be ahead of what is consumed.
+/// By how many seconds a run may be ahead of what is consumed.
 const AHEAD: f64 = 15.0;
-/// So many may always wait.
-const FEW: usize = 10;
 
 /// How a run posts.
 #[derive(Clone, Debug)]
@@ -152,6 +150,7 @@ impl<'s, T: FnMut(PostEvent)> Posting<'s, T> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits")]
         let at_once = ((self.options.pacing.rate * 4.0).clamp(1.0, 1_000.0) as usize).min(LOOK);
         for candidates in writes.chunks(at_once) {
+            self.wait_for_room(candidates.len(), stop).await?;
             for (candidate, looked) in self.sides.look(candidates).await.map_err(Ended::Error)? {
                 if let Looked::Differs(found) = looked
                     && let Some(row) = found.0.change(&found.1, &self.sides.planner)
@@ -179,22 +178,35 @@ impl<'s, T: FnMut(PostEvent)> Posting<'s, T> {
         Ok(())
     }
 
-    /// Waits until the next message may be sent: by the rate, and by what waits already.
-    async fn wait_for_turn(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), Ended> {
+    /// Waits until so many more messages may wait. Only then is looked, so that what is posted was read just before.
+    async fn wait_for_room(&mut self, more: usize, stop: &mut watch::Receiver<bool>) -> Result<(), Ended> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is bounded")]
+        let most = ((self.options.pacing.rate * AHEAD) as usize).max(more);
         loop {
-            let rate = match self.options.pacing.turn(self.seen()) {
-                Turn::Send(rate) => rate,
-                Turn::Wait => self.options.pacing.rate,
-                Turn::Abort => return Err(Ended::So(PostEnd::Aborted)),
-            };
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is bounded")]
-            let window = ((rate * AHEAD) as usize).max(FEW);
-            let has_room = self.watch.outcomes().open().len() < window;
-            if has_room && Instant::now() >= self.next {
-                self.next = Instant::now() + Duration::from_secs_f64(1.0 / rate);
+            self.rate()?;
+            if self.watch.outcomes().open().len() + more <= most {
                 return Ok(());
             }
-            self.wait(stop, has_room.then_some(self.next)).await.map_err(Ended::So)?;
+            self.wait(stop, None).await.map_err(Ended::So)?;
+        }
+    }
+
+    /// Waits until the next message may be sent by the rate.
+    async fn wait_for_turn(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), Ended> {
+        let rate = self.rate()?;
+        while Instant::now() < self.next {
+            self.wait(stop, Some(self.next)).await.map_err(Ended::So)?;
+        }
+        self.next = Instant::now() + Duration::from_secs_f64(1.0 / rate);
+        Ok(())
+    }
+
+    /// The rate, unless too many have become dead letters.
+    fn rate(&self) -> Result<f64, Ended> {
+        match self.options.pacing.turn(self.seen()) {
+            Turn::Send(rate) => Ok(rate),
+            Turn::Wait => Ok(self.options.pacing.rate),
+            Turn::Abort => Err(Ended::So(PostEnd::Aborted)),
         }
     }
 

@@ -34,7 +34,7 @@ use crate::{
 const AGAIN: Ladder =
     Ladder::fixed(Duration::from_secs(1), Duration::from_mins(1)).with_tries(10).with_equal_jitter();
 /// Users who are looked at at once.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 /// Most candidates of one look: as many ids as one question of Dataverse's takes.
 pub(super) const LOOK: usize = 100;
 
