@@ -207,7 +207,7 @@ async fn sides(settings: &Settings) -> anyhow::Result<(Sides, ContactAccess)> {
             access.organization
         );
     }
-    let columns = dataverse.columns("contact").await.map_err(ReconcileError::Dataverse)?;
+    let columns = dataverse.columns("contact").await.map_err(ReconcileError::from)?;
     let reader = RowReader::new(access.organization, &planner, &columns)?;
     // What is only compared can wait for what is written.
     let graph = wiring::directory_for(settings, clients, ThrottlePriority::Low);

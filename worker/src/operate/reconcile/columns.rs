@@ -1,6 +1,6 @@
 //! Columns of contacts as the Web API gives them, read so that they say what a message would have said.
 //!
-//! Source: Microsoft's "Query data using the Web API" and "AttributeTypeCode". What the Web API gives in another form than
+//! Source: Microsoft's "Query data using the Web API" and `AttributeTypeCode`. What the Web API gives in another form than
 //! messages do is refused, because the two would then take turns in overwriting each other.
 
 use jiff::Timestamp;
@@ -123,9 +123,8 @@ impl RowReader {
 
     /// Reads one row.
     pub(super) fn row(&self, members: &Map<String, Value>) -> Result<ContactRow, ReconcileError> {
-        let own =
-            |name: &'static str| members.get(name).ok_or_else(|| ReconcileError::ContactRow(name.into()));
-        let unfit = |name: &str| ReconcileError::ContactRow(name.into());
+        let own = |name: &'static str| members.get(name).ok_or_else(|| ReconcileError::Row(name.into()));
+        let unfit = |name: &str| ReconcileError::Row(name.into());
         let contact = own(KEY)?.as_str().and_then(|text| Uuid::try_parse(text).ok());
         let number = own(VERSION)?.as_u64().filter(|number| i64::try_from(*number).is_ok());
         let modified = own(MODIFIED)?.as_str().and_then(|text| text.parse::<Timestamp>().ok());

@@ -9,10 +9,10 @@ use crate::{dataverse, graph, private_file};
 pub(crate) enum ReconcileError {
     /// Dataverse does not answer, or refuses.
     #[error("the contacts cannot be read: {}", .0.explained())]
-    Dataverse(dataverse::Error),
+    Dataverse(Box<dataverse::Error>),
     /// Graph does not answer, or refuses.
     #[error("the users cannot be read")]
-    Graph(#[source] graph::Error),
+    Graph(#[source] Box<graph::Error>),
     /// A list of Graph's comes back to a page that was read.
     #[error("the users cannot be read: the link to the next page leads back to one that was read")]
     Circle,
@@ -21,7 +21,7 @@ pub(crate) enum ReconcileError {
     Columns(Box<str>),
     /// A row is not as its metadata say.
     #[error("a row of Dataverse has no usable {0}; report it as a fault in contactsync")]
-    ContactRow(Box<str>),
+    Row(Box<str>),
     /// The settings let no update count.
     #[error("filter.operations leaves updates out, so no change that reconcile posts would count")]
     NoUpdates,
@@ -35,13 +35,13 @@ pub(crate) enum ReconcileError {
 
 impl From<dataverse::Error> for ReconcileError {
     fn from(error: dataverse::Error) -> Self {
-        Self::Dataverse(error)
+        Self::Dataverse(Box::new(error))
     }
 }
 
 impl From<graph::Error> for ReconcileError {
     fn from(error: graph::Error) -> Self {
-        Self::Graph(error)
+        Self::Graph(Box::new(error))
     }
 }
 

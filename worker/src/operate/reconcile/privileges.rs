@@ -1,6 +1,6 @@
 //! What the application user may read, as far as Dataverse tells.
 //!
-//! Source: Microsoft's "RetrieveUserPrivileges" and "RetrieveTotalRecordCount". Privileges of a team are told with the depth
+//! Source: Microsoft's pages of `RetrieveUserPrivileges` and `RetrieveTotalRecordCount`. Privileges of a team are told with the depth
 //! `Basic`, whatever they are, so only `Global` is proof.
 
 use serde::Deserialize;

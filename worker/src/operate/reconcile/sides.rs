@@ -159,7 +159,7 @@ impl Sides {
                 Err(Unlinked::Asks(queries)) => {
                     self.learn(planner.get_or_insert_with(|| self.planner.clone()), queries).await?;
                 }
-                planned => break planned,
+                known => break known,
             }
         };
         Ok(match (linked, user) {

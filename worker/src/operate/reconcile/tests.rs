@@ -1,4 +1,4 @@
-//! What is posted reads as what was planned.
+//! What is posted reads as what was found.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -63,13 +63,13 @@ fn check_same(planner: &Planner, row: &ContactRow) {
     let decoded = decode::decode(&posted.body, posted.content_type.as_deref()).expect("readable");
     let [change] = decoded.changes() else { panic!("one change") };
     assert_eq!(change.version, Some(row.version));
-    let planned = match planner.plan(change) {
+    let found = match planner.plan(change) {
         Plan::Write { user, patch } => Ok(shared::drift::Linked { user, patch }),
         Plan::Nothing(why) => Err(Unlinked::Passed(why)),
         Plan::LookUp(queries) => Err(Unlinked::Asks(queries)),
         Plan::Impossible(letter) => Err(Unlinked::Unfit(letter.reason)),
     };
-    assert_eq!(planned, row.plan(planner));
+    assert_eq!(found, row.plan(planner));
 }
 
 proptest! {
