@@ -105,7 +105,7 @@ resource leaseQueue 'Microsoft.ServiceBus/namespaces/queues@2024-01-01' = {
 }
 
 // The key that the service endpoint of Dataverse is given: it can send to this queue and do nothing else.
-resource dataverse 'Microsoft.ServiceBus/namespaces/queues/authorizationRules@2024-01-01' = {
+resource dataverseRule 'Microsoft.ServiceBus/namespaces/queues/authorizationRules@2024-01-01' = {
   parent: queue
   name: 'dataverse'
   properties: {
@@ -422,4 +422,4 @@ output leaseQueueName string = leaseQueue.name
 output vaultName string = vault.name
 
 @description('What to ask for the connection string of the service endpoint: az servicebus queue authorization-rule keys list --name dataverse ...')
-output dataverseRuleId string = dataverse.id
+output dataverseRuleId string = dataverseRule.id

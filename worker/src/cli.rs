@@ -77,7 +77,7 @@ pub enum Command {
     Targets(commands::targets::Command),
     /// Check the settings and report every problem.
     Check(commands::check::Args),
-    /// Ask Dataverse itself: check rights and columns, and find changes that it could not post.
+    /// Ask Dataverse itself: register the steps that post changes, check rights, and find changes that it could not post.
     #[command(subcommand)]
     Dataverse(commands::dataverse::Command),
     /// Write a starter settings file, show the effective settings, or print their JSON Schema.
@@ -116,8 +116,8 @@ pub fn main() -> ExitCode {
         Command::Guard(command) => commands::guard::run(global, command),
         Command::Targets(command) => commands::targets::run(global, command),
         Command::Check(args) => commands::check::run(global, args),
-        Command::Dataverse(command) => commands::dataverse::run(global, command),
         Command::Config(command) => commands::config::run(global, command),
+        Command::Dataverse(command) => commands::dataverse::run(global, command),
         Command::Decode(args) => commands::decode::run(args),
         Command::Send(args) => commands::send::run(global, args),
         Command::Health(args) => commands::health::run(global, args),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     cause::{DriftCause, Standing},
-    row::{ContactRow, Linked},
+    row::{Linked, TableRow},
 };
 use crate::{
     ids::{ContactId, SequenceNumber, UserId},
@@ -59,7 +59,7 @@ impl RowComparison {
 
     /// Holds a row against its user; `None` if nothing is left to write.
     #[must_use]
-    pub fn judge(&self, row: &ContactRow, linked: &Linked, current: &Current) -> Option<UserDifference> {
+    pub fn judge(&self, row: &TableRow, linked: &Linked, current: &Current) -> Option<UserDifference> {
         let mark = Mark::read(current.mark.as_deref().unwrap_or_default());
         let (mut found, mut at) = (BTreeMap::new(), row.version.at);
         for part in linked.patch.clone().parted() {
@@ -110,7 +110,7 @@ impl UserDifference {
     /// The change that repairs it: the row without the columns of what a person has to decide. `None` if nothing is to be
     /// written, or nothing without what is withheld.
     #[must_use]
-    pub fn change(&self, row: &ContactRow, planner: &Planner) -> Option<ContactRow> {
+    pub fn change(&self, row: &TableRow, planner: &Planner) -> Option<TableRow> {
         let withheld = |row: &&MappingRow| {
             self.found.get(&row.property).is_some_and(|found| matches!(found.cause, DriftCause::Withheld(_)))
         };
@@ -125,12 +125,12 @@ impl UserDifference {
         };
         let columns = row.columns.iter().filter(|(column, _)| !is_kept_out(column));
         let columns = columns.map(|(column, value)| (column, value.clone())).collect();
-        rows.iter().any(is_writable).then(|| ContactRow { version: self.version, columns, ..row.clone() })
+        rows.iter().any(is_writable).then(|| TableRow { version: self.version, columns, ..row.clone() })
     }
 }
 
 /// A part of a patch as a write of this row.
-fn write(row: &ContactRow, user: UserId, part: &UserPatch) -> UserWrite {
+fn write(row: &TableRow, user: UserId, part: &UserPatch) -> UserWrite {
     let stamp = Stamp { version: row.version, arrival: SequenceNumber(0) };
     let entry = |(property, value): (&Property, &PropertyValue)| PatchEntry {
         property: property.clone(),

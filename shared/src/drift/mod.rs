@@ -1,7 +1,7 @@
 //! Whether users are as the rows of their contacts say: what is found by reading both sides, beside the messages.
 //!
 //! A queue is a hint and the row is the truth: messages are cut, steps are bypassed, jobs fail, and contacts were changed
-//! before anything was installed. So rows are read from Dataverse and users from Graph, and each [`ContactRow`] is planned and
+//! before anything was installed. So rows are read from Dataverse and users from Graph, and each [`TableRow`] is planned and
 //! compared as if it had just been saved whole: by the same [`Planner`](crate::plan::Planner) and the same
 //! [`reconcile`](crate::reconcile::reconcile) as a message. [`UserTable`] keeps no value of a user, only keyed hashes; it
 //! tells which pairs cannot differ, and [`RowComparison`] judges the others by a fresh look.
@@ -23,7 +23,7 @@ pub use self::{
     comparison::{Found, RowComparison, UserDifference},
     guards::{Evidence, Limit, Limits, Objection},
     pairing::{Candidate, Paired, Pairing},
-    row::{ContactRow, Linked, Unlinked},
+    row::{Linked, TableRow, Unlinked},
     state::{LastRun, ReconcileState, StateScope},
     totals::Totals,
     users::UserTable,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     cause::DriftCause,
-    row::{ContactRow, Linked, Unlinked},
+    row::{Linked, TableRow, Unlinked},
     totals::Totals,
     users::UserTable,
 };
@@ -52,7 +52,7 @@ impl Pairing {
     /// Takes a row in.
     ///
     /// If the directory has to be asked who is meant, nothing is taken: learn the answers and come again.
-    pub fn take(&mut self, row: &ContactRow, planner: &Planner) -> Result<(), Vec<LinkQuery>> {
+    pub fn take(&mut self, row: &TableRow, planner: &Planner) -> Result<(), Vec<LinkQuery>> {
         match row.plan(planner) {
             Err(Unlinked::Asks(queries)) => return Err(queries),
             Ok(linked) => self.linked(row.contact, &linked),

@@ -11,7 +11,7 @@ use crate::{
 
 /// One contact as Dataverse shows it: every column that was asked for, the empty ones too.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContactRow {
+pub struct TableRow {
     /// The organization whose row it is.
     pub organization: OrganizationId,
     /// The contact.
@@ -42,7 +42,7 @@ pub enum Unlinked {
     Asks(Vec<LinkQuery>),
 }
 
-impl ContactRow {
+impl TableRow {
     /// The row as a change that saves all of it: what a message would report, and is planned as one.
     ///
     /// It sets the link without a word about the link before. So it says nothing about whose the sign-in address of the

@@ -49,7 +49,7 @@ fn text(text: Option<&str>) -> ColumnValue {
     text.map_or(ColumnValue::Null, |text| ColumnValue::Text(text.into()))
 }
 
-fn row(number: u128, link: Option<&str>, values: [Option<&str>; 3], version: Version) -> ContactRow {
+fn row(number: u128, link: Option<&str>, values: [Option<&str>; 3], version: Version) -> TableRow {
     let [first, last, mail] = values.map(text);
     let columns: Columns = [
         (Planner::DEFAULT_LINK_COLUMN, text(link)),
@@ -59,7 +59,7 @@ fn row(number: u128, link: Option<&str>, values: [Option<&str>; 3], version: Ver
     ]
     .into_iter()
     .collect();
-    ContactRow { organization: ORGANIZATION, contact: contact(number), version, columns }
+    TableRow { organization: ORGANIZATION, contact: contact(number), version, columns }
 }
 
 fn guarded() -> ReadPolicy {
@@ -104,7 +104,7 @@ fn written(current: &mut Current, body: Body) {
 }
 
 /// What `run` makes of the message that a difference becomes; how many writes that are.
-fn apply(planner: &Planner, reading: &ReadPolicy, repair: &ContactRow, current: &mut Current) -> usize {
+fn apply(planner: &Planner, reading: &ReadPolicy, repair: &TableRow, current: &mut Current) -> usize {
     let Ok(linked) = repair.plan(planner) else { return 0 };
     let mut all = Vec::new();
     for part in linked.patch.parted() {
@@ -169,7 +169,7 @@ prop_compose! {
     fn pair()(
         names in (name(), name()), mail in address(), others in addresses(), sign_in in addresses(),
         has in (name(), name()), mark in mark(), number in 1_u64..9, second in -2_i64..2,
-    ) -> (ContactRow, Current) {
+    ) -> (TableRow, Current) {
         let link = user(1).to_string();
         let row = row(1, Some(&link), [names.0, names.1, mail], version(number, second * 600));
         let current = Current { mark, ..shown([has.0, has.1], &others, &sign_in) };
@@ -178,7 +178,7 @@ prop_compose! {
 }
 
 /// The properties that plan and reconcile would write, whatever a mark says; and whether anything is withheld.
-fn due(planner: &Planner, row: &ContactRow, current: &Current) -> (Vec<Property>, bool) {
+fn due(planner: &Planner, row: &TableRow, current: &Current) -> (Vec<Property>, bool) {
     let Ok(linked) = row.plan(planner) else { return (Vec::new(), false) };
     let reading = ReadPolicy { diff: true, ..ReadPolicy::default() };
     let (mut due, mut withheld) = (Vec::new(), false);
@@ -263,7 +263,7 @@ proptest! {
         };
         let before = Mark::read(current.mark.as_deref().unwrap_or_default());
         let link = user(1).to_string();
-        let newer = ContactRow { version: later, ..self::row(1, Some(&link), [Some("New"), Some("Newer"), None], later) };
+        let newer = TableRow { version: later, ..self::row(1, Some(&link), [Some("New"), Some("Newer"), None], later) };
         let (one, other) = if first { (&newer, &repair) } else { (&repair, &newer) };
         apply(&planner, &guarded(), one, &mut current);
         apply(&planner, &guarded(), other, &mut current);
@@ -293,7 +293,7 @@ proptest! {
             directory.insert(user(*number), current);
         }
         let mut pairing = Pairing::with(table);
-        let mut newest: BTreeMap<ContactId, (UserId, ContactRow)> = BTreeMap::new();
+        let mut newest: BTreeMap<ContactId, (UserId, TableRow)> = BTreeMap::new();
         for (number, linked, first) in &rows {
             // One contact keeps its link, however often its page is read.
             let linked = newest.get(&contact(*number)).map_or(user(*linked), |(user, _)| *user);

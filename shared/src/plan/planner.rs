@@ -98,3 +98,80 @@ impl OnForeign {
     pub const NAMES: [(&'static str, Self); 2] =
         [("dead-letter", Self::DeadLetter), ("ignore", Self::Ignore)];
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        change::{Change, ColumnValue, Columns, Operation},
+        plan::{IdentityIssuer, tests::samples::change},
+    };
+
+    /// Some are read by one planner or the other, and some by none.
+    const NAMES: [&str; 8] = [
+        Planner::DEFAULT_LINK_COLUMN,
+        "new_sub",
+        "emailaddress1",
+        "firstname",
+        "lastname",
+        "statecode",
+        "telephone1",
+        "adx_identity_securitystamp",
+    ];
+
+    fn some_columns() -> impl Strategy<Value = Columns> {
+        let value = prop_oneof![
+            Just(ColumnValue::Null),
+            Just(ColumnValue::Text("11111111-2222-4333-8444-aaaaaaaaaaaa".into())),
+            Just(ColumnValue::Text("0".into())),
+            Just(ColumnValue::Bool(true)),
+        ];
+        let pairs = proptest::collection::vec((proptest::sample::select(NAMES.to_vec()), value), 0..6);
+        pairs.prop_map(|pairs| pairs.into_iter().collect())
+    }
+
+    fn planners() -> [Planner; 2] {
+        let usual = Planner::new(Mapping::preset_default());
+        let require = vec![Requirement::parse("statecode = 0").expect("a requirement")];
+        let rules = vec![LinkRule::Identity {
+            issuer: IdentityIssuer::Fixed("https://idp.example".into()),
+            id: "new_sub".into(),
+        }];
+        let filter = ChangeFilter { require, ..ChangeFilter::default() };
+        [usual.clone(), Planner { filter, rules, ..usual }]
+    }
+
+    proptest! {
+        #[test]
+        fn no_other_column_decides_what_is_planned(
+            target in some_columns(),
+            before in some_columns(),
+            after in some_columns(),
+            operation in proptest::sample::select(vec![Operation::Create, Operation::Update, Operation::Merge]),
+        ) {
+            for planner in planners() {
+                let all = Change {
+                    columns: target.clone(),
+                    before: before.clone(),
+                    after: after.clone(),
+                    imaged: true,
+                    ..change(operation, &[], &[], &[])
+                };
+                let read = planner.columns();
+                let only = |columns: &Columns| -> Columns {
+                    let kept = columns.iter().filter(|(name, _)| read.contains(name));
+                    kept.map(|(name, value)| (name.to_owned(), value.clone())).collect()
+                };
+                let restricted = Change {
+                    columns: only(&target),
+                    before: only(&before),
+                    after: only(&after),
+                    ..all.clone()
+                };
+                prop_assert_eq!(planner.plan(&restricted), planner.plan(&all));
+            }
+        }
+    }
+}

@@ -37,10 +37,10 @@ async fn an_environment_that_can_be_read_is_told_so_and_nothing_is_written() -> 
             ("change tracking", "ok"),
         ],
         "{:#} {}",
-        told.told,
+        told.document,
         told.aside
     );
-    assert_eq!((told.code, &told.told["ok"]), (Some(0), &true.into()));
+    assert_eq!((told.code, &told.document["ok"]), (Some(0), &true.into()));
     told.says("application user", "ok", &[&organization.to_string()]);
     assert!(place.dataverse.journal().iter().all(|entry| entry.method == "GET"));
     Ok(())
@@ -158,7 +158,7 @@ async fn limits_and_broken_connections_are_waited_out() -> Result<()> {
     place.dataverse.script(Fault::throttled(Limit::Requests, 0).path("WhoAmI"));
     place.dataverse.script(Fault::new(Answer::Reset).path("EntityDefinitions"));
     let told = check(&place, &[]).await?;
-    assert_eq!(told.code, Some(0), "{:#} {}", told.told, told.aside);
+    assert_eq!(told.code, Some(0), "{:#} {}", told.document, told.aside);
     Ok(())
 }
 

@@ -99,8 +99,8 @@ fn ada() -> Value {
 
 #[track_caller]
 fn only_group(told: &Told) -> &Value {
-    let groups = told.told["groups"].as_array().map(Vec::as_slice).unwrap_or_default();
-    assert_eq!(groups.len(), 1, "{:#} {}", told.told, told.aside);
+    let groups = told.document["groups"].as_array().map(Vec::as_slice).unwrap_or_default();
+    assert_eq!(groups.len(), 1, "{:#} {}", told.document, told.aside);
     &groups[0]
 }
 
@@ -132,7 +132,7 @@ async fn each_reason_for_a_job_that_failed_is_told_with_its_remedy() -> Result<(
         let text = |member: &str| group[member].as_str().unwrap_or_default();
         assert!(text("meaning").contains(meaning) && text("remedy").contains(remedy), "{group}");
         assert_eq!(group["step"], json!(STEP));
-        assert!(!told.told.to_string().contains("ada@example.org"));
+        assert!(!told.document.to_string().contains("ada@example.org"));
     }
     Ok(())
 }
@@ -146,9 +146,9 @@ async fn no_job_is_no_proof_and_a_queue_that_nobody_posts_to_is_told() -> Result
 
     place.register(json!({"name": "named otherwise"}))?;
     let told = place.jobs(&[]).await?;
-    assert_eq!((told.code, &told.told["groups"]), (Some(0), &json!([])), "{}", told.aside);
-    assert_eq!(told.told["lastReceived"], Value::Null);
-    assert_eq!(told.told["endpoints"][0]["postsHere"], json!(true));
+    assert_eq!((told.code, &told.document["groups"]), (Some(0), &json!([])), "{}", told.aside);
+    assert_eq!(told.document["lastReceived"], Value::Null);
+    assert_eq!(told.document["endpoints"][0]["postsHere"], json!(true));
     Ok(())
 }
 
@@ -165,7 +165,7 @@ async fn jobs_that_wait_are_resumed_once_their_cause_is_mended() -> Result<()> {
     assert_eq!(told.code, Some(1));
     let group = only_group(&told);
     assert_eq!((&group["code"], &group["state"]), (&json!("0x80044306"), &json!("waiting")));
-    assert_eq!(told.told["resume"], json!({"done": false, "waiting": 2, "resumed": 0, "notWaiting": 0}));
+    assert_eq!(told.document["resume"], json!({"done": false, "waiting": 2, "resumed": 0, "notWaiting": 0}));
     assert_eq!(place.world.bus.contents(QUEUE)?.len(), 0);
 
     let mended = columns(json!({"namespaceaddress": place.address()?}));
@@ -175,7 +175,7 @@ async fn jobs_that_wait_are_resumed_once_their_cause_is_mended() -> Result<()> {
         .map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
     let told = place.jobs(&["--resume", "--yes"]).await?;
     assert_eq!(
-        told.told["resume"],
+        told.document["resume"],
         json!({"done": true, "waiting": 2, "resumed": 2, "notWaiting": 0}),
         "{}",
         told.aside
@@ -208,7 +208,7 @@ async fn contacts_of_failed_jobs_come_back_with_what_they_hold_now() -> Result<(
 
     let told = place.jobs(&["--again"]).await?;
     assert_eq!(told.code, Some(1), "{}", told.aside);
-    let again = &told.told["again"];
+    let again = &told.document["again"];
     assert_eq!(
         (&again["done"], &again["jobs"], &again["gone"], &again["unlinked"]),
         (&json!(false), &json!(4), &json!(1), &json!(1))
@@ -217,7 +217,7 @@ async fn contacts_of_failed_jobs_come_back_with_what_they_hold_now() -> Result<(
     assert_eq!(place.world.bus.contents(QUEUE)?.len(), 0);
 
     let told = place.jobs(&["--again", "--yes"]).await?;
-    assert_eq!((told.code, &told.told["again"]["done"]), (Some(0), &json!(true)), "{}", told.aside);
+    assert_eq!((told.code, &told.document["again"]["done"]), (Some(0), &json!(true)), "{}", told.aside);
     assert_eq!(place.world.bus.contents(QUEUE)?.len(), 1);
     let journal = place.dataverse.journal();
     assert!(journal.iter().all(|entry| entry.secrets.is_empty()), "no secret column is asked for");

@@ -24,7 +24,7 @@ struct Place {
 /// How a command ended, and what it told.
 struct Told {
     code: Option<i32>,
-    told: Value,
+    document: Value,
     aside: String,
 }
 
@@ -57,15 +57,15 @@ impl Place {
         let output = command.output().await.context("contactsync cannot be started")?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (out, aside) = (text(&output.stdout), text(&output.stderr));
-        let told = if out.is_empty() { Value::Null } else { serde_json::from_str(&out).context(out)? };
-        Ok(Told { code: output.status.code(), told, aside })
+        let document = if out.is_empty() { Value::Null } else { serde_json::from_str(&out).context(out)? };
+        Ok(Told { code: output.status.code(), document, aside })
     }
 }
 
 impl Told {
     /// Names and results of what was tried, in order.
     fn results(&self) -> Vec<(&str, &str)> {
-        let probes = self.told["online"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let probes = self.document["online"].as_array().map(Vec::as_slice).unwrap_or_default();
         probes
             .iter()
             .map(|probe| {
@@ -77,14 +77,14 @@ impl Told {
     /// What was told of the worst probe of this name.
     #[track_caller]
     fn says(&self, check: &str, result: &str, parts: &[&str]) {
-        let probes = self.told["online"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let probes = self.document["online"].as_array().map(Vec::as_slice).unwrap_or_default();
         let told: Vec<_> = probes
             .iter()
             .filter(|probe| probe["check"] == check && probe["result"] == result)
             .map(|probe| format!("{} {}", probe["what"], probe["remedy"]))
             .collect();
         let found = told.iter().any(|told| parts.iter().all(|part| told.contains(part)));
-        assert!(found, "{check} {result} {parts:?} in {:#} {}", self.told, self.aside);
+        assert!(found, "{check} {result} {parts:?} in {:#} {}", self.document, self.aside);
     }
 }
 

@@ -112,6 +112,11 @@ fn one_place_knows_each_outside_thing() {
         (
             "reqwest::",
             &[
+                "worker/src/dataverse/channel.rs",
+                "worker/src/dataverse/client.rs",
+                "worker/src/dataverse/answer.rs",
+                "worker/src/dataverse/error.rs",
+                "worker/src/dataverse/page.rs",
                 "worker/src/graph/http",
                 "worker/src/graph/error.rs",
                 "worker/src/identity/",

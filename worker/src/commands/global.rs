@@ -38,6 +38,24 @@ impl Global {
         one.context("there are no settings; this is a fault in contactsync")
     }
 
+    /// The settings of the target that is meant, and of those that take from the same queue or topic. Where all do, any of
+    /// them may be meant.
+    pub fn with_those_beside(&self) -> anyhow::Result<(Settings, Vec<Settings>)> {
+        let all = settings::examine(&self.file(), settings::environment())?.finish()?;
+        let place = |one: &Settings| (one.bus.authority(), one.bus.source.target().to_owned());
+        let same = all.iter().all(|one| all.first().is_some_and(|first| place(first) == place(one)));
+        let one = if self.target.is_none() && same {
+            all.into_iter().next().context("there are no settings; this is a fault in contactsync")?
+        } else {
+            self.settings()?
+        };
+        let others = settings::examine(&self.file(), settings::environment())?.finish()?;
+        let others =
+            others.into_iter().filter(|other| other.target != one.target && place(other) == place(&one));
+        let others = others.collect();
+        Ok((one, others))
+    }
+
     /// The settings of the target that is meant, or of all, section by section, with what is wrong.
     pub fn targets(&self) -> anyhow::Result<Targets> {
         let targets = settings::examine(&self.file(), settings::environment())?;

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::metadata::Column;
 
 /// A row as the Web API shows it.
-pub(crate) type Row = Map<String, Value>;
+pub(crate) type ContactRow = Map<String, Value>;
 
 const CONTACT: &str = "contact";
 const KEY: &str = "contactid";
@@ -126,13 +126,13 @@ impl ContextWriter {
 
     /// The contact of a row.
     #[must_use]
-    pub(crate) fn contact(row: &Row) -> Option<ContactId> {
+    pub(crate) fn contact(row: &ContactRow) -> Option<ContactId> {
         row.get(KEY)?.as_str().and_then(|text| Uuid::try_parse(text).ok()).map(ContactId)
     }
 
     /// Whether all of these columns are empty in a row.
     #[must_use]
-    pub(crate) fn is_empty<'n>(&self, row: &Row, mut names: impl Iterator<Item = &'n str>) -> bool {
+    pub(crate) fn is_empty<'n>(&self, row: &ContactRow, mut names: impl Iterator<Item = &'n str>) -> bool {
         names.all(|name| {
             let column = self.columns.iter().find(|(column, _)| &*column.logical_name == name);
             let value = column.and_then(|(column, _)| row.get(&column.in_rows()));
@@ -146,7 +146,7 @@ impl ContextWriter {
     ///
     /// It is an update that sets every column, empty ones too, with a post image of the same. So nothing of it is compared with
     /// a state that nobody knows; and because there is no pre image, a link counts as new, which moves no sign-in address.
-    pub(crate) fn body(&self, row: &Row) -> Result<Vec<u8>, UnfitRow> {
+    pub(crate) fn body(&self, row: &ContactRow) -> Result<Vec<u8>, UnfitRow> {
         let unfit = |name: &str| UnfitRow(name.into());
         let id = Self::contact(row).ok_or_else(|| unfit(KEY))?;
         let version =
@@ -200,7 +200,7 @@ impl ContextWriter {
 }
 
 /// A value of a row as messages carry it; `None` if it is not what its type says.
-fn typed(form: Form, value: &Value, row: &Row, in_rows: &str) -> Option<Value> {
+fn typed(form: Form, value: &Value, row: &ContactRow, in_rows: &str) -> Option<Value> {
     const XRM: &str = "http://schemas.microsoft.com/xrm/2011/Contracts";
     if value.is_null() {
         return Some(Value::Null);
@@ -263,7 +263,7 @@ mod tests {
         serde_json::from_value(columns).expect("columns")
     }
 
-    fn row(more: Value) -> Row {
+    fn row(more: &Value) -> ContactRow {
         let mut row = json!({KEY: ID, VERSION: 72_201_545, MODIFIED: "2026-11-28T20:14:03Z"});
         row.as_object_mut().expect("a row").extend(more.as_object().expect("columns").clone());
         row.as_object().expect("a row").clone()
@@ -301,7 +301,7 @@ mod tests {
             "_parentcustomerid_value,adx_identity_username,birthdate,donotemail,firstname,lastname,modifiedon,statecode,\
              versionnumber"
         );
-        let row = row(json!({
+        let row = row(&json!({
             "adx_identity_username": OTHER, "firstname": "Ada", "lastname": null, "donotemail": true, "statecode": 0,
             "statecode@OData.Community.Display.V1.FormattedValue": "Active",
             "_parentcustomerid_value": OTHER,
@@ -349,11 +349,11 @@ mod tests {
             ("statecode", json!("Active")),
             ("firstname", json!({})),
         ] {
-            let mut row = row(json!({"firstname": "Ada", "statecode": 0}));
+            let mut row = row(&json!({"firstname": "Ada", "statecode": 0}));
             row.insert(column.to_owned(), value);
             assert_eq!(writer.body(&row), Err(UnfitRow(column.into())));
         }
-        let without = row(json!({"statecode": 0}));
+        let without = row(&json!({"statecode": 0}));
         assert_eq!(
             writer.body(&without),
             Err(UnfitRow("firstname".into())),
@@ -366,7 +366,7 @@ mod tests {
         let writer = writer(&["adx_identity_username"]).expect("fit");
         let link = || ["adx_identity_username"].into_iter();
         for (value, empty) in [(json!(null), true), (json!(" "), true), (json!(OTHER), false)] {
-            assert_eq!(writer.is_empty(&row(json!({"adx_identity_username": value})), link()), empty);
+            assert_eq!(writer.is_empty(&row(&json!({"adx_identity_username": value})), link()), empty);
         }
     }
 
@@ -374,7 +374,7 @@ mod tests {
         #[test]
         fn any_text_and_any_version_arrive_as_they_are(name in any::<String>(), version in 0..i64::MAX) {
             let writer = writer(&["firstname"]).expect("fit");
-            let mut row = row(json!({"firstname": name}));
+            let mut row = row(&json!({"firstname": name}));
             row.insert(VERSION.to_owned(), json!(version));
             let change = change(&writer.body(&row).expect("fit"));
             // Nothing in JSON tells a date from a text that looks like one.

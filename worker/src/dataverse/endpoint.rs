@@ -60,7 +60,7 @@ impl Destination {
 }
 
 /// The host of an address such as `sb://NAME.servicebus.windows.net:5671/`.
-fn host(address: &str) -> &str {
+pub(super) fn host(address: &str) -> &str {
     let rest = address.trim().split_once("://").map_or(address.trim(), |(_, rest)| rest);
     let authority = rest.split('/').next().unwrap_or_default();
     authority.split(':').next().unwrap_or_default()

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use shared::{class::Class, reason::chain};
 
-use super::{Kind, refusal::Refusal};
+use super::{Kind, refusal::DataverseRefusal};
 use crate::identity;
 
 /// A call to Dataverse failed. Its text says what happened; [`Error::explained`] adds what to do.
@@ -12,7 +12,7 @@ use crate::identity;
 pub(crate) enum Error {
     /// Dataverse refused.
     #[error("dataverse answered {0}")]
-    Refused(Refusal),
+    Refused(DataverseRefusal),
     /// Something on the way answered in Dataverse's place.
     #[error("{host} answered {status}{}, which is not dataverse's answer", of_type(content_type.as_deref()))]
     NotDataverse {
@@ -52,7 +52,7 @@ pub(crate) enum Error {
 impl Error {
     /// What was answered, if Dataverse refused.
     #[must_use]
-    pub(crate) fn refusal(&self) -> Option<&Refusal> {
+    pub(crate) fn refusal(&self) -> Option<&DataverseRefusal> {
         match self {
             Self::Refused(refusal) => Some(refusal),
             Self::Undecided(inner) => inner.refusal(),
@@ -63,7 +63,7 @@ impl Error {
     /// What a refusal is about; `None` if it is none.
     #[must_use]
     pub(crate) fn kind(&self) -> Option<Kind> {
-        self.refusal().map(Refusal::kind)
+        self.refusal().map(DataverseRefusal::kind)
     }
 
     /// Whether waiting helps, or a person has to.

@@ -10,13 +10,13 @@ use super::{
     answer::unpack,
     challenge::Challenge,
     metadata::Column,
-    refusal::{Head, Refusal},
+    refusal::{DataverseRefusal, Head},
 };
 
 /// All that is told of a refusal; `None` if it is not Dataverse's.
 #[must_use]
 pub fn refusal(status: u16, body: &[u8]) -> Option<String> {
-    let refusal = Refusal::read(&Head { status, ..Head::default() }, body)?;
+    let refusal = DataverseRefusal::read(&Head { status, ..Head::default() }, body)?;
     Some(format!("{refusal} {} {}", refusal.words().unwrap_or_default(), refusal.remedy()))
 }
 

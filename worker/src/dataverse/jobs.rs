@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Client, Error, code::Code};
+use super::{client::DataverseClient, code::Code, error::Error};
 
 const SET: &str = "asyncoperations";
 /// Steps of one endpoint that are looked at.
@@ -14,7 +14,7 @@ const MOST_STEPS: usize = 200;
 
 /// A step of an endpoint: which message of Dataverse is posted.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(crate) struct Step {
+pub(crate) struct EndpointStep {
     /// Its id.
     #[serde(rename = "sdkmessageprocessingstepid")]
     pub(crate) id: Uuid,
@@ -141,9 +141,9 @@ pub(crate) enum Resumed {
 /// Codes by which Dataverse says that a job does not wait: its state does not allow it, or another process changed it.
 const NOT_WAITING: [Code; 3] = [Code(0x8004_4166), Code(0x8004_4162), Code(0x8004_4163)];
 
-impl Client {
+impl DataverseClient {
     /// The steps of an endpoint.
-    pub(crate) async fn steps(&self, endpoint: Uuid) -> Result<Vec<Step>, Error> {
+    pub(crate) async fn steps(&self, endpoint: Uuid) -> Result<Vec<EndpointStep>, Error> {
         let query = format!(
             "sdkmessageprocessingsteps?$select=name,statecode&$filter=_eventhandler_value eq {endpoint}"
         );

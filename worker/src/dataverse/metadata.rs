@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Client, Error};
+use super::{client::DataverseClient, error::Error};
 
 /// Most columns of one table. The contact of a full Dynamics 365 has about 400.
 const MOST: usize = 5_000;
@@ -68,7 +68,7 @@ struct HeldPrivileges {
     role_privileges: Vec<HeldPrivilege>,
 }
 
-impl Client {
+impl DataverseClient {
     /// A table, by its logical name.
     pub(crate) async fn table(&self, name: &str) -> Result<Table, Error> {
         self.row(&format!("EntityDefinitions(LogicalName='{name}')?$select=ChangeTrackingEnabled,Privileges"))

@@ -6,6 +6,7 @@
 
 mod answer;
 mod challenge;
+mod channel;
 mod client;
 mod code;
 mod context;
@@ -18,20 +19,21 @@ mod jobs;
 mod metadata;
 mod page;
 mod refusal;
+pub(crate) mod registration;
 mod rows;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use self::{
     challenge::Challenge,
-    client::{Client, PAGE},
+    client::{DataverseClient as Client, PAGE},
     code::{Code, Kind},
-    context::{ContextWriter, Row},
+    context::{ContactRow, ContextWriter},
     endpoint::{Destination, Match, NAME},
     error::Error,
     job_code::JobCode,
-    jobs::{Job, JobState, Resumed, Step, Wanted},
+    jobs::{EndpointStep, Job, JobState, Resumed, Wanted},
     metadata::{Column, HeldPrivilege, Table},
-    page::Pages,
+    page::RowPages,
     rows::{Organization, OrganizationType, ServiceEndpoint, WhoAmI},
 };

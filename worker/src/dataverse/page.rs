@@ -5,45 +5,49 @@
 
 use std::{collections::HashSet, marker::PhantomData};
 
+use reqwest::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, de::DeserializeOwned};
 use url::Url;
 
-use reqwest::header::HeaderValue;
+use super::{
+    channel::{Channel, Outline},
+    error::Error,
+};
 
-use super::{Client, Error};
-
+const PREFER: HeaderName = HeaderName::from_static("prefer");
 /// Most pages of one list: 5,000 rows each make ten million rows.
 const MOST_PAGES: usize = 2_000;
 
 /// One page.
 #[derive(Deserialize)]
-pub(super) struct Page<T> {
+struct Page<T> {
     value: Vec<T>,
     #[serde(rename = "@odata.nextLink")]
     next: Option<String>,
 }
 
 /// The pages of a list that are still to come.
-pub(crate) struct Pages<'c, T> {
-    client: &'c Client,
+pub(crate) struct RowPages<'c, T> {
+    channel: &'c Channel,
     next: Option<Url>,
     prefer: HeaderValue,
     seen: HashSet<Url>,
     rows: PhantomData<fn() -> T>,
 }
 
-impl<'c, T: DeserializeOwned> Pages<'c, T> {
-    pub(super) fn new(client: &'c Client, first: Url, prefer: HeaderValue) -> Self {
-        Self { client, next: Some(first), prefer, seen: HashSet::new(), rows: PhantomData }
+impl<'c, T: DeserializeOwned> RowPages<'c, T> {
+    pub(super) fn new(channel: &'c Channel, first: Url, prefer: HeaderValue) -> Self {
+        Self { channel, next: Some(first), prefer, seen: HashSet::new(), rows: PhantomData }
     }
 
     /// The next page; `None` after the last one.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<T>>, Error> {
         let Some(url) = self.next.take() else { return Ok(None) };
-        let page: Page<T> = self.client.page(&url, &self.prefer).await?;
+        let page: Page<T> =
+            self.channel.read(&Outline::list(url.clone()).with(PREFER, self.prefer.clone())).await?;
         self.seen.insert(url);
         if let Some(link) = page.next {
-            let url = self.client.below(&link).ok_or(Error::Senseless(
+            let url = self.channel.below(&link).ok_or(Error::Senseless(
                 "the link to the next page leads away from dataverse.url, where the token must not go".into(),
             ))?;
             if self.seen.contains(&url) {

@@ -13,7 +13,7 @@ const LONGEST_WORDS: usize = 200;
 /// What was answered in place of what was asked for. Annotations with traces and inner errors may hold data of people; they
 /// are not asked for, and not read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct DataverseRefusal {
     /// HTTP status.
     pub(crate) status: u16,
     /// `error.code`, if it is one.
@@ -51,7 +51,7 @@ struct Inner {
     message: Option<String>,
 }
 
-impl Refusal {
+impl DataverseRefusal {
     /// Reads an answer that is no success; `None` if it does not come from Dataverse, which names an error in every refusal
     /// but those of tokens and those that its front door makes while it is busy.
     pub(super) fn read(head: &Head, body: &[u8]) -> Option<Self> {
@@ -130,7 +130,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for DataverseRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.status.fmt(f)?;
         if let Some(code) = self.code {
@@ -182,10 +182,10 @@ mod tests {
     const MISSING: &str = "Principal user (Id=1, type=8, roleCount=1, privilegeCount=12, accessMode=4), is missing \
                            prvReadContact privilege (Id=2) on OTC=2 for entity 'contact'. context.Caller=3";
 
-    fn read(status: u16, code: &str, message: &str) -> Refusal {
+    fn read(status: u16, code: &str, message: &str) -> DataverseRefusal {
         let body = json!({"error": {"code": code, "message": message}}).to_string();
         let head = Head { status, request_id: Some("r-1".into()), ..Head::default() };
-        Refusal::read(&head, body.as_bytes()).expect("Dataverse's")
+        DataverseRefusal::read(&head, body.as_bytes()).expect("Dataverse's")
     }
 
     #[test]
@@ -243,10 +243,10 @@ mod tests {
     fn an_answer_without_an_error_is_somebody_elses_unless_the_front_door_makes_such() {
         let head = |status| Head { status, ..Head::default() };
         for status in [200, 302, 400, 403, 404, 405] {
-            assert_eq!(Refusal::read(&head(status), b"<html>"), None, "{status}");
+            assert_eq!(DataverseRefusal::read(&head(status), b"<html>"), None, "{status}");
         }
         for status in [401, 408, 429, 500, 503] {
-            assert!(Refusal::read(&head(status), b"").is_some(), "{status}");
+            assert!(DataverseRefusal::read(&head(status), b"").is_some(), "{status}");
         }
     }
 
@@ -254,7 +254,7 @@ mod tests {
         #[test]
         fn whatever_is_answered_is_told_on_one_line(status in 400_u16..600, body in ".*", message in "(?s).*") {
             let head = Head { status, ..Head::default() };
-            let _bytes = Refusal::read(&head, body.as_bytes());
+            let _bytes = DataverseRefusal::read(&head, body.as_bytes());
             for code in ["0x80040265", "0x80060888", ""] {
                 let told = read(status, code, &message).to_string();
                 prop_assert!(!told.chars().any(shared::shown::is_hidden), "{told:?}");

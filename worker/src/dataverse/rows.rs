@@ -7,6 +7,7 @@ use uuid::Uuid;
 /// Who calls, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
+#[expect(clippy::struct_field_names, reason = "as Dataverse names them")]
 pub(crate) struct WhoAmI {
     /// The organization. Messages of the queue carry the same id.
     #[serde(deserialize_with = "organization")]
@@ -24,6 +25,7 @@ fn organization<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Organizati
 /// What an environment says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
+#[expect(clippy::struct_field_names, reason = "as Dataverse names them")]
 pub(crate) struct Organization {
     /// The organization.
     #[serde(deserialize_with = "organization")]

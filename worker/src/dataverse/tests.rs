@@ -32,6 +32,7 @@ enum Reply {
     HangUp,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "documents and texts are made where they are sent")]
 fn reply(status: u16, headers: &'static str, body: impl ToString) -> Reply {
     Reply::With(status, headers, body.to_string().into_bytes())
 }
@@ -54,11 +55,11 @@ async fn server(replies: impl FnOnce(&str) -> Vec<Reply>) -> (String, mpsc::Unbo
                 return;
             }
             let Reply::With(status, headers, body) = reply else { continue };
-            let head = format!(
+            let lines = format!(
                 "HTTP/1.1 {status} X\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
                 body.len()
             );
-            stream.write_all(head.as_bytes()).await.expect("written");
+            stream.write_all(lines.as_bytes()).await.expect("written");
             // Whoever has read enough may close before all of it is written.
             drop(stream.write_all(&body).await);
         }

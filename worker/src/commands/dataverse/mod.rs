@@ -1,7 +1,12 @@
 //! `contactsync dataverse`: what can be asked of Dataverse itself.
 
 pub(super) mod check;
+mod fire;
+mod ground;
 mod jobs;
+mod register;
+mod unregister;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -11,6 +16,12 @@ use crate::settings::Settings;
 /// What to ask Dataverse. All of it needs the section [dataverse] of the settings.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    /// Register the endpoint, steps and images that the settings need; tells first what would be done.
+    Register(register::Args),
+    /// Take away what register has made, and nothing else.
+    Unregister(unregister::Args),
+    /// Compare what is registered with what the settings need, or follow a contact to its user.
+    Verify(verify::Args),
     /// Check the application user, its role, the columns of the mapping and the organization.
     Check(check::Args),
     /// Show changes that Dataverse could not post to the queue, and why; resume them or bring them back.
@@ -19,15 +30,22 @@ pub enum Command {
 
 /// Does it.
 pub(crate) fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode> {
-    let settings = global.settings()?;
+    // A registration is for all targets that share a queue, everything else for one.
+    let (settings, beside) = match command {
+        Command::Register(_) | Command::Unregister(_) | Command::Verify(_) => global.with_those_beside()?,
+        Command::Check(_) | Command::Jobs(_) => (global.settings()?, Vec::new()),
+    };
     settings.dataverse.required()?;
     start_log(&settings.telemetry)?;
-    runtime()?.block_on(carry_out(&settings, command))
+    runtime()?.block_on(carry_out(settings, &beside, command))
 }
 
-async fn carry_out(settings: &Settings, command: &Command) -> anyhow::Result<ExitCode> {
+async fn carry_out(settings: Settings, beside: &[Settings], command: &Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Check(args) => check::run(settings, args).await,
-        Command::Jobs(args) => jobs::run(settings, args).await,
+        Command::Register(args) => register::run(settings, beside, args).await,
+        Command::Unregister(args) => unregister::run(settings, beside, args).await,
+        Command::Verify(args) => verify::run(settings, beside, args).await,
+        Command::Check(args) => check::run(&settings, args).await,
+        Command::Jobs(args) => jobs::run(&settings, args).await,
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use shared::{
     change::ColumnValue,
-    drift::ContactRow,
+    drift::TableRow,
     ids::{ContactId, OrganizationId},
     mapping::MappingRow,
     plan::Planner,
@@ -122,7 +122,7 @@ impl RowReader {
     }
 
     /// Reads one row.
-    pub(super) fn row(&self, members: &Map<String, Value>) -> Result<ContactRow, ReconcileError> {
+    pub(super) fn row(&self, members: &Map<String, Value>) -> Result<TableRow, ReconcileError> {
         let own = |name: &'static str| members.get(name).ok_or_else(|| ReconcileError::Row(name.into()));
         let unfit = |name: &str| ReconcileError::Row(name.into());
         let contact = own(KEY)?.as_str().and_then(|text| Uuid::try_parse(text).ok());
@@ -135,7 +135,7 @@ impl RowReader {
             let value = members.get(&*column.member).and_then(|value| column.kind.read(value));
             Ok((column.name.clone(), value.ok_or_else(|| unfit(&column.name))?))
         });
-        Ok(ContactRow {
+        Ok(TableRow {
             organization: self.organization,
             contact: ContactId(contact.ok_or_else(|| unfit(KEY))?),
             version: Version { row: Some(row), at: modified.ok_or_else(|| unfit(MODIFIED))? },

@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 use servicebus::Outgoing;
 use shared::{
     change::{ColumnValue, Columns},
-    drift::ContactRow,
+    drift::TableRow,
 };
 use uuid::Uuid;
 
 const CONTRACTS: &str = "http://schemas.microsoft.com/xrm/2011/Contracts";
 
 /// The message of a row, without what stands beside its body.
-pub(super) fn message(row: &ContactRow, run: Uuid) -> Outgoing {
+pub(super) fn message(row: &TableRow, run: Uuid) -> Outgoing {
     Outgoing {
         content_type: Some("application/json".into()),
         body: Bytes::from(context(row, run).to_string()),
@@ -21,7 +21,7 @@ pub(super) fn message(row: &ContactRow, run: Uuid) -> Outgoing {
 }
 
 /// The context. Nobody initiated it: the row is as it was before.
-fn context(row: &ContactRow, run: Uuid) -> Value {
+fn context(row: &TableRow, run: Uuid) -> Value {
     let contact = row.contact.to_string();
     let entity = |attributes: Vec<Value>| {
         json!({

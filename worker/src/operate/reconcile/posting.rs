@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc, time::Duration};
 use servicebus::{Error, Queue, browse, clock};
 use shared::{
     class::Class,
-    drift::{Candidate, ContactRow},
+    drift::{Candidate, TableRow},
     ids::{ContactId, SequenceNumber},
     reason::chain,
     target::TargetName,
@@ -165,7 +165,7 @@ impl<'s, T: FnMut(PostEvent)> Posting<'s, T> {
         Ok(())
     }
 
-    async fn send(&mut self, candidate: Candidate, row: &ContactRow) -> Result<(), Ended> {
+    async fn send(&mut self, candidate: Candidate, row: &TableRow) -> Result<(), Ended> {
         let number = self.file.number(candidate.contact).map_err(Ended::Error)?;
         let run = self.options.run;
         let message = envelope::posted(message(row, run), run, number, clock::now());

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use servicebus::retry::retry;
 use shared::{
     comparison::HashKey,
-    drift::{Candidate, ContactRow, RowComparison, Unlinked, UserDifference, UserTable},
+    drift::{Candidate, RowComparison, TableRow, Unlinked, UserDifference, UserTable},
     ids::{ContactId, UserId},
     plan::{LinkQuery, Planner},
     property::Property,
@@ -56,7 +56,7 @@ pub(super) enum Looked {
     /// The row cannot be planned any more.
     Unfit(DeadLetterReason),
     /// The user differs; with the row as it was read after the user.
-    Differs(Box<(UserDifference, ContactRow)>),
+    Differs(Box<(UserDifference, TableRow)>),
 }
 
 impl Sides {
@@ -89,7 +89,7 @@ impl Sides {
     }
 
     /// All contacts, or those that were changed since, page by page.
-    pub(super) fn contacts(&self, since: Option<Timestamp>) -> dataverse::Pages<'_, Map<String, Value>> {
+    pub(super) fn contacts(&self, since: Option<Timestamp>) -> dataverse::RowPages<'_, Map<String, Value>> {
         let mut query = format!("contacts?$select={}", self.reader.selection());
         if let Some(since) = since {
             // Writing to a string cannot fail.
@@ -137,7 +137,7 @@ impl Sides {
         Ok(looked)
     }
 
-    async fn rows(&self, candidates: &[Candidate]) -> Result<HashMap<ContactId, ContactRow>, ReconcileError> {
+    async fn rows(&self, candidates: &[Candidate]) -> Result<HashMap<ContactId, TableRow>, ReconcileError> {
         let ids: Vec<_> = candidates.iter().map(|candidate| candidate.contact.0).collect();
         let selection = self.reader.selection();
         let rows = self.dataverse.rows_by_id::<Map<String, Value>>("contacts", KEY, &ids, &selection).await?;
@@ -149,7 +149,7 @@ impl Sides {
         &self,
         comparison: &RowComparison,
         candidate: Candidate,
-        row: Option<&ContactRow>,
+        row: Option<&TableRow>,
         user: Option<&Current>,
     ) -> Result<Looked, ReconcileError> {
         let Some(row) = row else { return Ok(Looked::Fine) };

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use shared::{
     decode,
-    drift::{ContactRow, Unlinked},
+    drift::{TableRow, Unlinked},
     ids::OrganizationId,
     mapping::Mapping,
     plan::{Plan, Planner},
@@ -53,12 +53,12 @@ fn members(columns: &[(&str, Value)]) -> Map<String, Value> {
     own.into_iter().chain(columns.iter().cloned()).map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn row(planner: &Planner, columns: &[(&str, Value)]) -> ContactRow {
+fn row(planner: &Planner, columns: &[(&str, Value)]) -> TableRow {
     reader(planner).row(&members(columns)).expect("a row")
 }
 
 #[track_caller]
-fn check_same(planner: &Planner, row: &ContactRow) {
+fn check_same(planner: &Planner, row: &TableRow) {
     let posted = message(row, Uuid::from_u128(1));
     let decoded = decode::decode(&posted.body, posted.content_type.as_deref()).expect("readable");
     let [change] = decoded.changes() else { panic!("one change") };
@@ -87,7 +87,7 @@ proptest! {
         let whole = row(&planner, &columns);
         let columns = whole.columns.iter().filter(|(name, _)| !left_out.contains(name));
         let columns = columns.map(|(name, value)| (name.to_owned(), value.clone())).collect();
-        check_same(&planner, &ContactRow { columns, ..whole });
+        check_same(&planner, &TableRow { columns, ..whole });
     }
 }
 

@@ -13,10 +13,10 @@ use shared::{
 };
 use uuid::Uuid;
 
-use super::told;
+use super::explain::told;
 use crate::{
     commands::wiring,
-    dataverse::{Client, ContextWriter, Job, JobState, Row},
+    dataverse::{Client, ContactRow, ContextWriter, Job, JobState},
     envelope,
     identity::Clients,
     settings::Settings,
@@ -86,7 +86,7 @@ pub(super) async fn plan(
     plan.counts.labelled =
         writer.labelled().filter(|column| by_label(planner, column)).map(Into::into).collect();
     let ids: Vec<_> = ids.into_iter().collect();
-    let rows: Vec<Row> =
+    let rows: Vec<ContactRow> =
         client.rows_by_id("contacts", "contactid", &ids, &writer.select()).await.map_err(told)?;
     plan.counts.gone = ids.len().saturating_sub(rows.len());
     for row in rows {
@@ -96,7 +96,7 @@ pub(super) async fn plan(
 }
 
 impl Plan {
-    fn add(&mut self, row: &Row, writer: &ContextWriter, planner: &Planner) {
+    fn add(&mut self, row: &ContactRow, writer: &ContextWriter, planner: &Planner) {
         let Some(contact) = ContextWriter::contact(row) else { return };
         // A contact without a user needs no message, and many such messages would look like a wrong link.
         let by_link = !planner.rules.iter().any(|rule| matches!(rule, LinkRule::Attribute(_)));

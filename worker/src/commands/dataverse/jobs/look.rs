@@ -6,10 +6,10 @@ use anyhow::{Context, bail};
 use jiff::Timestamp;
 use servicebus::clock;
 
-use super::told;
+use super::explain::told;
 use crate::{
     commands::status,
-    dataverse::{Client, Destination, Job, JobState, Match, NAME, ServiceEndpoint, Step, Wanted},
+    dataverse::{Client, Destination, EndpointStep, Job, JobState, Match, NAME, ServiceEndpoint, Wanted},
     identity::Clients,
     settings::Settings,
 };
@@ -24,7 +24,7 @@ pub(super) struct Findings {
     /// Endpoints that are ours, and by what.
     pub(super) endpoints: Vec<(ServiceEndpoint, Match)>,
     /// Their steps.
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<EndpointStep>,
     /// Jobs of those, each with the place of its step.
     pub(super) jobs: Vec<(usize, Job)>,
     /// Whether there are more than were looked at.

@@ -1,6 +1,7 @@
 //! `contactsync dataverse jobs`: changes that Dataverse could not post to the queue.
 
 mod again;
+mod explain;
 mod groups;
 mod look;
 mod resume;
@@ -8,12 +9,12 @@ mod tell;
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 
-use self::tell::Report;
+use self::{explain::told, tell::Report};
 use crate::{
     commands::wiring,
-    dataverse::{Client, Error, WhoAmI},
+    dataverse::{Client, WhoAmI},
     operate::dead_letters::span,
     settings::Settings,
 };
@@ -95,9 +96,4 @@ async fn ours(settings: &Settings, client: &Client) -> anyhow::Result<WhoAmI> {
         );
     }
     Ok(who)
-}
-
-/// An error with what to do about it.
-fn told(error: Error) -> anyhow::Error {
-    anyhow!(error.explained())
 }
