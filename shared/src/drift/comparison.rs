@@ -34,14 +34,14 @@ pub struct UserDifference {
     /// The user.
     pub user: UserId,
     /// The properties that differ, and why.
-    pub found: BTreeMap<Property, Found>,
+    pub found: BTreeMap<Property, FoundProperty>,
     /// The version that a change with the state of the row must carry.
     pub version: Version,
 }
 
 /// What was found of one property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundProperty {
     /// Why it differs.
     pub cause: DriftCause,
     /// Whether the row would empty it.
@@ -74,12 +74,12 @@ impl RowComparison {
                         }
                         found.insert(
                             property.clone(),
-                            Found { cause: standing.cause, clears: is_empty(value) },
+                            FoundProperty { cause: standing.cause, clears: is_empty(value) },
                         );
                     }
                 }
                 Err(withheld) => found.extend(part.iter().map(|(property, value)| {
-                    (property.clone(), Found { cause: withheld.into(), clears: is_empty(value) })
+                    (property.clone(), FoundProperty { cause: withheld.into(), clears: is_empty(value) })
                 })),
             }
         }

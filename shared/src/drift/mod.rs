@@ -20,7 +20,7 @@ mod users;
 
 pub use self::{
     cause::{DriftCause, Standing},
-    comparison::{Found, RowComparison, UserDifference},
+    comparison::{FoundProperty, RowComparison, UserDifference},
     guards::{Evidence, Limit, Limits, Objection},
     pairing::{Candidate, Paired, Pairing},
     row::{Linked, TableRow, Unlinked},

@@ -223,7 +223,7 @@ proptest! {
         let (due, withheld) = due(&planner, &row, &current);
         let found = RowComparison::new(&guarded()).judge(&row, &linked, &current);
         let found = found.map(|difference| difference.found).unwrap_or_default();
-        let is_withheld = |found: &Found| matches!(found.cause, DriftCause::Withheld(_));
+        let is_withheld = |found: &FoundProperty| matches!(found.cause, DriftCause::Withheld(_));
         let names: Vec<_> = found.iter().filter(|(_, found)| !is_withheld(found)).map(|(name, _)| name.clone()).collect();
         prop_assert_eq!(names, due);
         prop_assert_eq!(found.values().any(is_withheld), withheld);
