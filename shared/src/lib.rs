@@ -19,6 +19,7 @@ pub mod reset;
 pub mod second_look;
 
 pub mod comparison;
+pub mod drift;
 
 pub mod gate;
 pub mod outcome;

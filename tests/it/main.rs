@@ -12,7 +12,6 @@ mod check;
 
 mod clocks;
 
-
 mod delivery;
 
 mod deploy;
@@ -30,6 +29,8 @@ mod graph;
 mod planning;
 
 mod queue_counts;
+
+mod reconcile;
 
 mod replay;
 

@@ -57,6 +57,8 @@ pub enum Command {
     DeadLetters(commands::dead_letters::Command),
     /// Requeue selected dead letters, rate-limited, with canaries.
     Replay(commands::replay::Args),
+    /// Hold all contacts against all users, and post what differs to the queue.
+    Reconcile(commands::reconcile::Args),
     /// Show queue counts, dead letters by reason and the state of a worker.
     Status(commands::status::Args),
     /// Tell what happened to a contact, a user or the messages of a system job, and how it stands now.
@@ -107,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => commands::run::run(global, args),
         Command::DeadLetters(command) => commands::dead_letters::run(global, command),
         Command::Replay(args) => commands::replay::run(global, args),
+        Command::Reconcile(args) => commands::reconcile::run(global, args),
         Command::Status(args) => commands::status::run(global, args),
         Command::Explain(args) => commands::explain::run(global, args),
         Command::Plan(args) => commands::plan::run(global, args),

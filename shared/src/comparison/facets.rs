@@ -38,7 +38,7 @@ impl HashKey {
     }
 
     /// The hash of a value among others of its kind.
-    pub(super) fn hash<const N: usize>(&self, kind: &str, value: &[u8]) -> [u8; N] {
+    pub(crate) fn hash<const N: usize>(&self, kind: &str, value: &[u8]) -> [u8; N] {
         // A hash that is cut to half of its length cannot be gone on with, so key and value need no more between them than
         // a length that parts kind and value.
         let mut hash = Sha256::new();

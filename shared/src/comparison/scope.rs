@@ -48,7 +48,7 @@ impl ComparisonScope {
     #[must_use]
     pub fn of(one: &Mapping, other: &Mapping) -> Self {
         let mappings = [one, other];
-        let rows = |side: Side| mappings[side.index()].rows().iter();
+        let rows = |side: Side| mappings[side.index()].rows().iter().filter(|row| !row.property.is_reset());
         let has_partner = |side: Side, row: &MappingRow| {
             rows(side.other()).any(|theirs| is_same(row, theirs) || is_same_address(row, theirs))
         };

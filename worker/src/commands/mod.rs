@@ -20,6 +20,7 @@ pub(crate) mod guard;
 pub(crate) mod health;
 pub(crate) mod map;
 pub(crate) mod plan;
+pub(crate) mod reconcile;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod send;

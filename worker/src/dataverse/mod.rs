@@ -26,7 +26,7 @@ mod tests;
 
 pub(crate) use self::{
     challenge::Challenge,
-    client::DataverseClient as Client,
+    client::{DataverseClient as Client, PAGE},
     code::{Code, Kind},
     context::{ContactRow, ContextWriter},
     endpoint::{Destination, Match, NAME},
@@ -34,5 +34,6 @@ pub(crate) use self::{
     job_code::JobCode,
     jobs::{EndpointStep, Job, JobState, Resumed, Wanted},
     metadata::{Column, HeldPrivilege, Table},
+    page::RowPages,
     rows::{Organization, OrganizationType, ServiceEndpoint, WhoAmI},
 };

@@ -15,7 +15,7 @@ mod copies;
 mod history;
 
 pub(crate) use self::{
-    copies::{addressed, copy, due, replayed},
+    copies::{addressed, copy, due, posted, replayed},
     history::{DeliveryHistory, is_for_another, replayed_by},
 };
 

@@ -191,7 +191,7 @@ pub(super) fn exit_code(summary: &Summary) -> ExitCode {
     ExitCode::from(u8::from(summary.end != ReplayEnd::Done || summary.left > 0))
 }
 
-fn rate(text: &str) -> Result<f64, &'static str> {
+pub(super) fn rate(text: &str) -> Result<f64, &'static str> {
     let (number, per) = match text.trim().split_once('/') {
         None => (text.trim(), 1.0),
         Some((number, "s")) => (number, 1.0),

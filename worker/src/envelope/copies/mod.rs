@@ -7,7 +7,7 @@
 
 use jiff::Timestamp;
 use servicebus::{ApplicationProperties, ApplicationValue, Message, Outgoing};
-use shared::{priority::Priority, target::TargetName};
+use shared::{ids::SequenceNumber, priority::Priority, target::TargetName};
 use uuid::Uuid;
 
 use super::{
@@ -84,6 +84,25 @@ pub(crate) fn replayed(message: &Message, replay: Uuid, now: Timestamp) -> Optio
     // The same for every try of one run, so that a queue that detects duplicates takes only one of them; another
     // one for every run, or the queue would drop what was put back before.
     outgoing(message, properties, &format!("replay/{replay}/{}", message.sequence))
+}
+
+/// A change that nobody posted at its time, as the message of this number of a run. It waits for what happens now, as what a
+/// replay puts back does, and is recognized as such.
+#[must_use]
+pub(crate) fn posted(mut message: Outgoing, run: Uuid, number: SequenceNumber, now: Timestamp) -> Outgoing {
+    let at = ApplicationValue::I64(now.as_millisecond());
+    for (name, value) in [
+        (DUE, at.clone()),
+        (REPLAYS, ApplicationValue::I64(1)),
+        (REPLAY_ID, ApplicationValue::from(&*run.to_string())),
+        (REPLAYED_AT, at),
+        (REPLAYED_SEQUENCE, ApplicationValue::I64(number.0)),
+    ] {
+        message.properties.set(name, value);
+    }
+    let name = [format!("reconcile/{run}/{number}/").as_bytes(), &message.body].concat();
+    message.message_id = Some(Uuid::new_v5(&COPIES, &name).to_string().into());
+    message
 }
 
 /// Takes off what stands there about the failure, all but its reason.

@@ -44,6 +44,12 @@ impl UserQuery {
         }
     }
 
+    /// The same, with the owner of a user and the mark of the guard.
+    pub(crate) fn marked(properties: impl IntoIterator<Item = Property>, reading: &ReadPolicy) -> Self {
+        let reading = ReadPolicy { diff: true, ..reading.clone() };
+        Self { reading, ..Self::new(properties, &Terms::default()) }
+    }
+
     fn read(&self, user: &[u8]) -> Option<(UserId, Current)> {
         Some((wire::object_id(user)?, wire::current(user, &self.write, &self.reading)?))
     }

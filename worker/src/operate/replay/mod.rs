@@ -24,5 +24,6 @@ pub(crate) use outcomes::{Look, Outcomes};
 pub(crate) use pacing::{Pacing, Seen, Share, Turn};
 pub(crate) use run::{ReplayAction, ReplayOptions, Run};
 pub(crate) use selective_receiver::{Members, SelectiveReceiver, Taken};
+pub(crate) use sending::confirm;
 pub(crate) use source::ReplaySource;
 pub(crate) use watch::Watch;

@@ -43,6 +43,6 @@ pub(super) async fn send<Q: Queue + ?Sized>(target: Arc<Q>, item: Item, copy: Op
 }
 
 /// Returns when the service has the copy. All tries carry the same id.
-async fn confirm<Q: Queue + ?Sized>(target: &Q, copy: Outgoing) -> Result<(), Error> {
+pub(crate) async fn confirm<Q: Queue + ?Sized>(target: &Q, copy: Outgoing) -> Result<(), Error> {
     retry(COPY, |error: &Error| error.class().into(), || target.send(copy.clone())).await
 }

@@ -1,0 +1,118 @@
+//! Why a user differs from the row, as far as the mark of the guard shows.
+
+use jiff::Timestamp;
+
+use crate::{
+    admission::Withheld,
+    mark::Mark,
+    property::Property,
+    reason::DeadLetterReason,
+    version::{APART, Version},
+};
+
+/// Why a property differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DriftCause {
+    /// The mark has no version of the property: no change of it was ever applied.
+    NeverApplied,
+    /// The mark shows an older version than the row's. A change since was not applied; or the changes since were of other
+    /// columns, and somebody else has changed the user.
+    Missed,
+    /// The mark shows the version of the row: it was applied, and somebody else has changed the user since.
+    ChangedElsewhere,
+    /// No mark is kept, so it cannot be told which of the three it is.
+    Unknown,
+    /// The mark shows a version that is newer than the row: the database was restored, or is a copy. Nothing is written.
+    MarkAhead,
+    /// The contact's link names a user who is not in the directory.
+    UserMissing,
+    /// Several contacts name this user. Nothing is written, because nobody knows whose he is.
+    Doubled,
+    /// The row cannot be planned: a message of it would become a dead letter for this reason.
+    Unfit(DeadLetterReason),
+    /// The user may not be written, or not in this property; a person decides.
+    Withheld(DeadLetterReason),
+}
+
+impl DriftCause {
+    /// Stable text for reports and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NeverApplied => "never-applied",
+            Self::Missed => "missed",
+            Self::ChangedElsewhere => "changed-elsewhere",
+            Self::Unknown => "unknown",
+            Self::MarkAhead => "mark-ahead",
+            Self::UserMissing => "user-missing",
+            Self::Doubled => "doubled",
+            Self::Unfit(reason) | Self::Withheld(reason) => reason.as_str(),
+        }
+    }
+
+    /// The same for people.
+    #[must_use]
+    pub const fn explain(self) -> &'static str {
+        match self {
+            Self::NeverApplied => "no change of it was ever applied to the user",
+            Self::Missed => {
+                "a change since the last one that was applied is missing, or somebody else changed the user"
+            }
+            Self::ChangedElsewhere => "the row was applied, and somebody else changed the user since",
+            Self::Unknown => "no mark tells why: guard.attribute is not set",
+            Self::MarkAhead => {
+                "the user has a newer version than the row; was the database restored? nothing is written"
+            }
+            Self::UserMissing => "the link of the contact names a user who is not in the directory",
+            Self::Doubled => "several contacts name this user; correct the link of all but one",
+            Self::Unfit(_) => "the row cannot be written; the runbook has a heading for this reason",
+            Self::Withheld(_) => "a person decides; the runbook has a heading for this reason",
+        }
+    }
+
+    /// Whether `--apply` writes it.
+    #[must_use]
+    pub const fn is_written(self) -> bool {
+        matches!(self, Self::NeverApplied | Self::Missed | Self::ChangedElsewhere | Self::Unknown)
+    }
+}
+
+impl From<Withheld> for DriftCause {
+    fn from(withheld: Withheld) -> Self {
+        Self::Withheld(withheld.reason())
+    }
+}
+
+/// Where a row stands beside what the mark shows of one property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Why the property differs, if it does.
+    pub cause: DriftCause,
+    /// The time that a change with the state of the row must carry so that the mark does not keep it out.
+    pub at: Timestamp,
+}
+
+impl Standing {
+    /// Holds a row against the mark.
+    ///
+    /// A row tells its time by the second, and a message by the millisecond, as a rule some milliseconds later. So the mark
+    /// of a change that is in the row looks newer than the row. Its time is taken over then: a row that is read after the
+    /// user was holds every change that had been applied to him. It is not taken over where times differ by more than
+    /// row versions and times of one database do.
+    #[must_use]
+    pub fn of(row: &Version, mark: &Mark, property: &Property) -> Self {
+        let Some(written) = mark.version(property) else {
+            return Self { cause: DriftCause::NeverApplied, at: row.at };
+        };
+        let latest = row.at.checked_add(APART).unwrap_or(row.at);
+        let at = written.at.clamp(row.at, latest);
+        let cause = if written.is_newer_than(&Version { at, ..*row }) {
+            DriftCause::MarkAhead
+        } else if row.is_newer_than(&written) {
+            DriftCause::Missed
+        } else {
+            DriftCause::ChangedElsewhere
+        };
+        Self { cause, at }
+    }
+}

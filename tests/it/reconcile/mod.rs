@@ -1,0 +1,152 @@
+//! `contactsync reconcile`, as the real binary, between a local Dataverse, Service Bus and Graph.
+
+mod refusals;
+mod repair;
+mod resumed;
+
+use std::{path::PathBuf, process::Stdio};
+
+use anyhow::{Context, Result};
+use emulator::{
+    ca::Ca,
+    dataverse::{Dataverse, Options, value},
+    graph::{DEFAULT_CLIENT_ID, DEFAULT_SECRET, User},
+};
+use serde_json::{Map, Value, json};
+use tests::{
+    binary,
+    message::ContactChange,
+    quick::{GUARDED, QUICK, contact, user},
+    world::{self, World},
+};
+use tokio::process::Command;
+use uuid::Uuid;
+
+/// A world with an environment of Dataverse beside it that posts nothing by itself.
+struct Place {
+    world: World,
+    dataverse: Dataverse,
+}
+
+/// How a command ended, and what it told.
+struct Told {
+    code: Option<i32>,
+    events: Vec<Value>,
+    text: String,
+}
+
+impl Place {
+    /// Users 1 to `users` without values.
+    async fn start(options: Options, users: u128) -> Result<Self> {
+        let world = World::start(world::Options::default()).await?;
+        for number in 1..=users {
+            world.graph.add_user(User::new(user(number)))?;
+        }
+        let dataverse = Dataverse::start(options, &Ca::new()?, &world.graph).await?;
+        Ok(Self { world, dataverse })
+    }
+
+    fn settings(&self, layers: &[&str]) -> Result<PathBuf> {
+        let own = format!(
+            "[dataverse]\nurl = \"{}\"\n[dataverse.identity]\nauthority = \"{}\"\ntenant = \"{}\"\nclient_id = \
+             \"{DEFAULT_CLIENT_ID}\"\nclient_secret = \"{DEFAULT_SECRET}\"",
+            self.dataverse.http_url(),
+            self.world.graph.https_url(),
+            self.world.graph.tenant().id,
+        );
+        self.world.layered(&[&[QUICK, GUARDED, own.as_str()], layers].concat())
+    }
+
+    /// Saves a contact: its link, and its first name.
+    fn save(&self, number: u128, link: Uuid, name: &str) -> Result<()> {
+        let columns = json!({"adx_identity_username": link, "firstname": name, "lastname": "King"});
+        let Value::Object(columns) = columns else { unreachable!("an object") };
+        let saved = self.dataverse.write_contact(contact(number), &columns);
+        saved.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))
+    }
+
+    /// The message that a step posts of a contact as it is now.
+    fn message(&self, number: u128) -> Result<ContactChange> {
+        let row = self.dataverse.row("contact", contact(number)).context("the contact is there")?;
+        let text = |name: &str| match row.get(name) {
+            Some(value::Value::Text(text)) => json!(text),
+            _ => Value::Null,
+        };
+        let (Some(value::Value::Long(version)), Some(value::Value::Moment(modified))) =
+            (row.get("versionnumber"), row.get("modifiedon"))
+        else {
+            anyhow::bail!("the row has no version: {row:?}");
+        };
+        // Some milliseconds later than the row tells.
+        let change = ContactChange::new(contact(number), modified.as_millisecond() + 345);
+        let link = text("adx_identity_username");
+        Ok(change
+            .set("firstname", text("firstname"))
+            .set("lastname", text("lastname"))
+            .after("adx_identity_username", link)
+            .row(u64::try_from(*version)?)
+            .organization(self.dataverse.options().organization))
+    }
+
+    fn command(&self, layers: &[&str], arguments: &str) -> Result<Command> {
+        let mut command = binary::command()?;
+        command.arg("reconcile").args(arguments.split_whitespace()).args(["--json", "--config"]);
+        command.arg(self.settings(layers)?).current_dir(self.world.folder());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        Ok(command)
+    }
+
+    async fn reconcile(&self, layers: &[&str], arguments: &str) -> Result<Told> {
+        let output = self.command(layers, arguments)?.output().await?;
+        Told::of(&output)
+    }
+
+    /// The first name of a user, as it is in the directory.
+    fn name(&self, number: u128) -> Result<Option<String>> {
+        Ok(self.world.user(user(number))?.text("givenName").map(str::to_owned))
+    }
+}
+
+impl Told {
+    fn of(output: &std::process::Output) -> Result<Self> {
+        let out = String::from_utf8_lossy(&output.stdout);
+        let events =
+            out.lines().map(serde_json::from_str).collect::<Result<_, _>>().context("lines of JSON")?;
+        let text = format!("{out}\n{}", String::from_utf8_lossy(&output.stderr));
+        Ok(Self { code: output.status.code(), events, text })
+    }
+
+    #[track_caller]
+    fn event(&self, kind: &str) -> &Value {
+        let event = self.events.iter().find(|event| event["event"] == kind);
+        event.unwrap_or_else(|| panic!("no {kind} in {}", self.text))
+    }
+
+    /// Causes and how many contacts have them.
+    #[track_caller]
+    fn causes(&self) -> Map<String, Value> {
+        let causes = self.event("plan")["causes"].as_array().cloned().unwrap_or_default();
+        causes
+            .into_iter()
+            .map(|one| (one["cause"].as_str().unwrap_or_default().to_owned(), one["contacts"].clone()))
+            .collect()
+    }
+
+    /// The causes of one contact.
+    fn causes_of(&self, number: u128) -> Vec<String> {
+        let id = json!(contact(number));
+        let events =
+            self.events.iter().filter(|event| event["event"] == "difference" && event["contact"] == id);
+        let causes = events.flat_map(|event| event["differences"].as_array().cloned().unwrap_or_default());
+        let mut causes: Vec<_> =
+            causes.map(|one| one["cause"].as_str().unwrap_or_default().to_owned()).collect();
+        causes.dedup();
+        causes
+    }
+
+    #[track_caller]
+    fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}", self.text);
+        self
+    }
+}

@@ -1,0 +1,176 @@
+//! Columns of contacts as the Web API gives them, read so that they say what a message would have said.
+//!
+//! Source: Microsoft's "Query data using the Web API" and `AttributeTypeCode`. What the Web API gives in another form than
+//! messages do is refused, because the two would then take turns in overwriting each other.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use shared::{
+    change::ColumnValue,
+    drift::TableRow,
+    ids::{ContactId, OrganizationId},
+    mapping::MappingRow,
+    plan::Planner,
+    version::{Realm, RowVersion, Version},
+};
+use uuid::Uuid;
+
+use super::ReconcileError;
+use crate::dataverse::Column;
+
+/// Name of the primary key.
+pub(super) const KEY: &str = "contactid";
+const VERSION: &str = "versionnumber";
+const MODIFIED: &str = "modifiedon";
+
+/// Reads rows.
+#[derive(Clone, Debug)]
+pub(crate) struct RowReader {
+    organization: OrganizationId,
+    columns: Vec<Read>,
+    secured: Vec<Box<str>>,
+}
+
+#[derive(Clone, Debug)]
+struct Read {
+    name: Box<str>,
+    /// What the Web API calls it.
+    member: Box<str>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Bool,
+    Number,
+    Time,
+    Choice,
+    Lookup,
+}
+
+impl Kind {
+    fn of(attribute_type: &str) -> Option<Self> {
+        Some(match attribute_type {
+            "String" | "Memo" | "Uniqueidentifier" | "EntityName" => Self::Text,
+            "Boolean" => Self::Bool,
+            "Integer" | "BigInt" => Self::Number,
+            "DateTime" => Self::Time,
+            "Picklist" | "ReconcileState" | "Status" => Self::Choice,
+            "Lookup" | "Customer" | "Owner" => Self::Lookup,
+            _ => return None,
+        })
+    }
+
+    /// Whether a message shows a text beside it, which depends on somebody's language.
+    const fn has_label(self) -> bool {
+        matches!(self, Self::Choice | Self::Lookup)
+    }
+}
+
+impl RowReader {
+    /// A reader of all columns that planning needs, or every reason why there is none.
+    pub(crate) fn new(
+        organization: OrganizationId,
+        planner: &Planner,
+        attributes: &[Column],
+    ) -> Result<Self, ReconcileError> {
+        let (mut columns, mut secured, mut problems) = (Vec::new(), Vec::new(), Vec::new());
+        for name in planner.columns() {
+            let Some(attribute) = attributes.iter().find(|known| *known.logical_name == *name) else {
+                problems.push(format!("the table contact has no column {name}"));
+                continue;
+            };
+            match Kind::of(&attribute.attribute_type) {
+                Some(kind) if !(kind.has_label() && needs_label(planner, name)) => {
+                    let member = if kind == Kind::Lookup { format!("_{name}_value") } else { name.to_owned() };
+                    columns.push(Read { name: name.into(), member: member.into(), kind });
+                }
+                Some(_) => problems.push(format!(
+                    "{name} is a choice or lookup, whose text Dataverse gives in one language only; give its row choices"
+                )),
+                None => problems.push(format!(
+                    "{name} is of the type {}, which reconcile cannot compare; take it out of the mapping of this run",
+                    shared::shown::brief(&attribute.attribute_type, 40)
+                )),
+            }
+            if attribute.is_secured == Some(true) {
+                secured.push(name.into());
+            }
+        }
+        if problems.is_empty() {
+            Ok(Self { organization, columns, secured })
+        } else {
+            Err(ReconcileError::Columns(problems.join("; ").into()))
+        }
+    }
+
+    /// Columns that column security may hide.
+    pub(crate) fn secured(&self) -> &[Box<str>] {
+        &self.secured
+    }
+
+    /// The columns that are read, sorted.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| &*column.name)
+    }
+
+    /// What has to be selected.
+    pub(super) fn selection(&self) -> String {
+        let own = [KEY, VERSION, MODIFIED].into_iter();
+        own.chain(self.columns.iter().map(|column| &*column.member)).collect::<Vec<_>>().join(",")
+    }
+
+    /// Reads one row.
+    pub(super) fn row(&self, members: &Map<String, Value>) -> Result<TableRow, ReconcileError> {
+        let own = |name: &'static str| members.get(name).ok_or_else(|| ReconcileError::Row(name.into()));
+        let unfit = |name: &str| ReconcileError::Row(name.into());
+        let contact = own(KEY)?.as_str().and_then(|text| Uuid::try_parse(text).ok());
+        let number = own(VERSION)?.as_u64().filter(|number| i64::try_from(*number).is_ok());
+        let modified = own(MODIFIED)?.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+        let row =
+            RowVersion { number: number.ok_or_else(|| unfit(VERSION))?, realm: Realm::of(self.organization) };
+        let columns = self.columns.iter().map(|column| {
+            // What is missing may be hidden, and would look empty.
+            let value = members.get(&*column.member).and_then(|value| column.kind.read(value));
+            Ok((column.name.clone(), value.ok_or_else(|| unfit(&column.name))?))
+        });
+        Ok(TableRow {
+            organization: self.organization,
+            contact: ContactId(contact.ok_or_else(|| unfit(KEY))?),
+            version: Version { row: Some(row), at: modified.ok_or_else(|| unfit(MODIFIED))? },
+            columns: columns.collect::<Result<Vec<_>, ReconcileError>>()?.into_iter().collect(),
+        })
+    }
+}
+
+impl Kind {
+    fn read(self, value: &Value) -> Option<ColumnValue> {
+        if value.is_null() {
+            return Some(ColumnValue::Null);
+        }
+        Some(match self {
+            Self::Text => ColumnValue::Text(value.as_str()?.into()),
+            Self::Bool => ColumnValue::Bool(value.as_bool()?),
+            Self::Number => ColumnValue::Text(value.as_i64()?.to_string().into()),
+            // A day without a time is told by messages as its beginning.
+            Self::Time => match value.as_str()? {
+                day if day.len() == "2026-03-02".len() => {
+                    ColumnValue::Text(format!("{day}T00:00:00Z").into())
+                }
+                time => ColumnValue::Text(time.into()),
+            },
+            Self::Choice => ColumnValue::Choice { value: value.as_i64()?, label: None },
+            Self::Lookup => {
+                ColumnValue::Lookup { id: Some(Uuid::try_parse(value.as_str()?).ok()?), name: None }
+            }
+        })
+    }
+}
+
+/// Whether a row of the mapping takes the text of this column.
+fn needs_label(planner: &Planner, column: &str) -> bool {
+    let takes =
+        |row: &MappingRow| row.choices.is_none() && row.source.columns().any(|source| source == column);
+    planner.mapping.rows().iter().any(takes)
+}

@@ -1,0 +1,59 @@
+//! What the application user may read, as far as Dataverse tells.
+//!
+//! Source: Microsoft's pages of `RetrieveUserPrivileges` and `RetrieveTotalRecordCount`. Privileges of a team are told with the depth
+//! `Basic`, whatever they are, so only `Global` is proof.
+
+use serde::Deserialize;
+use shared::ids::OrganizationId;
+
+use super::ReconcileError;
+use crate::dataverse::{Client, Error, HeldPrivilege};
+
+/// Who reads, and how much he sees.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ContactAccess {
+    /// The organization.
+    pub(crate) organization: OrganizationId,
+    /// Whether every contact can be read; `None` if Dataverse does not tell.
+    pub(crate) reads_all: Option<bool>,
+    /// How many contacts there were within the last day, if Dataverse tells.
+    pub(crate) counted: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Counted {
+    entity_record_count_collection: Counts,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Counts {
+    values: Vec<u64>,
+}
+
+impl ContactAccess {
+    /// Asks who reads.
+    pub(crate) async fn ask(client: &Client) -> Result<Self, ReconcileError> {
+        let me = client.who_am_i().await?;
+        let privileges = told(client.privileges(me.user_id).await, "privileges");
+        let reads_all = privileges.map(|privileges| {
+            let is_read = |one: &HeldPrivilege| {
+                one.privilege_name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("prvReadContact"))
+            };
+            privileges.iter().any(|one| is_read(one) && &*one.depth == "Global")
+        });
+        let query = "RetrieveTotalRecordCount(EntityNames=['contact'])";
+        let counted = told(client.row::<Counted>(query).await, "number of contacts");
+        let counted =
+            counted.and_then(|counted| counted.entity_record_count_collection.values.first().copied());
+        Ok(Self { organization: me.organization_id, reads_all, counted })
+    }
+}
+
+/// What is only a safeguard may be unknown; what that means decides who holds it against the rest.
+fn told<T>(answer: Result<T, Error>, what: &'static str) -> Option<T> {
+    answer
+        .inspect_err(|error| tracing::warn!(error = %error.explained(), what, "dataverse does not tell this"))
+        .ok()
+}

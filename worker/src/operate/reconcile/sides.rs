@@ -1,0 +1,191 @@
+//! The two sides, as they are read: rows of Dataverse and users of Graph, by pages and one by one.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write,
+    time::Duration,
+};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use servicebus::retry::retry;
+use shared::{
+    comparison::HashKey,
+    drift::{Candidate, RowComparison, TableRow, Unlinked, UserDifference, UserTable},
+    ids::{ContactId, UserId},
+    plan::{LinkQuery, Planner},
+    property::Property,
+    reason::{DeadLetterReason, chain},
+    reconcile::{Current, ReadPolicy},
+    retry::{Again, Ladder},
+};
+
+use super::{
+    ReconcileError,
+    columns::{KEY, RowReader},
+};
+use crate::{
+    dataverse,
+    graph::{Directory, Error, GraphClient, UserQuery},
+};
+
+/// Waits before Graph is asked again. A `Retry-After` counts instead.
+const AGAIN: Ladder =
+    Ladder::fixed(Duration::from_secs(1), Duration::from_mins(1)).with_tries(10).with_equal_jitter();
+/// Users who are looked at at once.
+const AT_ONCE: usize = 4;
+/// Most candidates of one look: as many ids as one question of Dataverse's takes.
+pub(super) const LOOK: usize = 100;
+
+/// Both sides.
+pub(crate) struct Sides {
+    pub(crate) dataverse: dataverse::Client,
+    pub(crate) graph: GraphClient,
+    pub(crate) planner: Planner,
+    pub(crate) reading: ReadPolicy,
+    pub(crate) reader: RowReader,
+}
+
+/// What a look at one candidate shows.
+pub(super) enum Looked {
+    /// Nothing is left to write, or the contact is gone, or it names another user by now.
+    Fine,
+    /// The directory has no such user.
+    Missing,
+    /// The row cannot be planned any more.
+    Unfit(DeadLetterReason),
+    /// The user differs; with the row as it was read after the user.
+    Differs(Box<(UserDifference, TableRow)>),
+}
+
+impl Sides {
+    fn query(&self) -> UserQuery {
+        let properties = self.planner.mapping.rows().iter().map(|row| row.property.clone());
+        UserQuery::marked(properties.collect::<Vec<Property>>(), &self.reading)
+    }
+
+    /// All users.
+    pub(super) async fn users(
+        &self,
+        key: HashKey,
+        mut told: impl FnMut(usize),
+    ) -> Result<UserTable, ReconcileError> {
+        let query = self.query();
+        let mut table = UserTable::new(key, &self.planner.mapping, &self.reading);
+        let (mut next, mut seen) = (Some(self.graph.first_page(&query)), HashSet::new());
+        while let Some(url) = next {
+            let page = persevere(|| self.graph.users_at(&url, &query)).await?;
+            for (user, current) in &page.users {
+                table.insert(*user, current);
+            }
+            told(table.len());
+            if !seen.insert(url) {
+                return Err(ReconcileError::Circle);
+            }
+            next = page.next;
+        }
+        Ok(table)
+    }
+
+    /// All contacts, or those that were changed since, page by page.
+    pub(super) fn contacts(&self, since: Option<Timestamp>) -> dataverse::RowPages<'_, Map<String, Value>> {
+        let mut query = format!("contacts?$select={}", self.reader.selection());
+        if let Some(since) = since {
+            // Writing to a string cannot fail.
+            let _infallible =
+                write!(query, "&$filter=modifiedon%20ge%20{}", since.strftime("%Y-%m-%dT%H:%M:%SZ"));
+        }
+        self.dataverse.pages(&query, dataverse::PAGE)
+    }
+
+    /// Asks who is meant, and learns it.
+    pub(super) async fn learn(
+        &self,
+        planner: &mut Planner,
+        queries: Vec<LinkQuery>,
+    ) -> Result<(), ReconcileError> {
+        for query in queries {
+            let answer = persevere(|| self.graph.find(&query)).await?;
+            planner.known.learn(&[(query, answer)]);
+        }
+        Ok(())
+    }
+
+    /// Looks at the users and then at the rows of some candidates. In this order: a row that is read after its user holds
+    /// every change that had been applied to him.
+    pub(super) async fn look(
+        &self,
+        candidates: &[Candidate],
+    ) -> Result<Vec<(Candidate, Looked)>, ReconcileError> {
+        let (query, comparison) = (self.query(), RowComparison::new(&self.reading));
+        let read = |candidate: &Candidate| {
+            let (user, query) = (candidate.user, &query);
+            async move { Ok::<_, Error>((user, persevere(|| self.graph.one_user(user, query)).await?)) }
+        };
+        let users = stream::iter(candidates).map(read).buffer_unordered(AT_ONCE);
+        let users: HashMap<UserId, Option<Current>> = users.try_collect().await?;
+        let mut looked = Vec::with_capacity(candidates.len());
+        for candidates in candidates.chunks(LOOK) {
+            let rows = self.rows(candidates).await?;
+            for candidate in candidates {
+                let row = rows.get(&candidate.contact);
+                let user = users.get(&candidate.user).and_then(Option::as_ref);
+                looked.push((*candidate, self.judge(&comparison, *candidate, row, user).await?));
+            }
+        }
+        Ok(looked)
+    }
+
+    async fn rows(&self, candidates: &[Candidate]) -> Result<HashMap<ContactId, TableRow>, ReconcileError> {
+        let ids: Vec<_> = candidates.iter().map(|candidate| candidate.contact.0).collect();
+        let selection = self.reader.selection();
+        let rows = self.dataverse.rows_by_id::<Map<String, Value>>("contacts", KEY, &ids, &selection).await?;
+        let rows = rows.into_iter().map(|members| self.reader.row(&members));
+        rows.map(|row| row.map(|row| (row.contact, row))).collect()
+    }
+
+    async fn judge(
+        &self,
+        comparison: &RowComparison,
+        candidate: Candidate,
+        row: Option<&TableRow>,
+        user: Option<&Current>,
+    ) -> Result<Looked, ReconcileError> {
+        let Some(row) = row else { return Ok(Looked::Fine) };
+        let mut planner = None;
+        let linked = loop {
+            match row.plan(planner.as_ref().unwrap_or(&self.planner)) {
+                Err(Unlinked::Asks(queries)) => {
+                    self.learn(planner.get_or_insert_with(|| self.planner.clone()), queries).await?;
+                }
+                known => break known,
+            }
+        };
+        Ok(match (linked, user) {
+            (Ok(linked), _) if linked.user != candidate.user => Looked::Fine,
+            (Ok(_), None) => Looked::Missing,
+            (Ok(linked), Some(current)) => match comparison.judge(row, &linked, current) {
+                Some(difference) => Looked::Differs(Box::new((difference, row.clone()))),
+                None => Looked::Fine,
+            },
+            (Err(Unlinked::Unfit(reason)), _) => Looked::Unfit(reason),
+            (Err(_), _) => Looked::Fine,
+        })
+    }
+}
+
+/// Asks until there is an answer, or one that will not change.
+async fn persevere<T, F>(ask: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let again = |error: &Error| {
+        let again = if error.is_about_the_user() { Again::Never } else { error.class().into() };
+        if again != Again::Never {
+            tracing::warn!(error = chain(error), "graph is asked again later");
+        }
+        again
+    };
+    retry(AGAIN, again, ask).await
+}
