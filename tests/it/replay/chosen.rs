@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use emulator::broker::Time;
 use tests::world::{DEAD_LETTERS, Options, QUEUE, World};
+use tokio::time::Instant;
 
 use super::{Dead, assert_untouched, bury, contactsync, ids, property};
 
@@ -18,7 +18,9 @@ async fn one_reason_of_five_comes_back_at_the_rate_asked_for_and_the_others_stay
     bury(&world, &letters)?;
     let settings = world.settings("")?;
     let command = "replay --unguarded --json --reason GraphRefused --limit 300 --rate 100";
+    let started = Instant::now();
     let done = contactsync(&settings, command).await?.expect(0);
+    let took = started.elapsed();
     let chosen: Vec<_> = (0..300).map(|n| format!("m-{}", n * 5 + 2)).collect();
     let mut back = ids(&world, QUEUE)?;
     back.sort_by_key(|id| id[2..].parse::<u32>().unwrap_or(0));
@@ -27,12 +29,10 @@ async fn one_reason_of_five_comes_back_at_the_rate_asked_for_and_the_others_stay
     let stay: Vec<_> = all.filter(|id| !chosen.contains(id)).collect();
     assert_eq!(ids(&world, DEAD_LETTERS)?, stay);
     assert_untouched(&world)?;
-    let times: Vec<Time> = world.bus.contents(QUEUE)?.iter().map(|view| view.enqueued).collect();
-    let took = times[0].until(times[299]).as_secs_f64();
-    let rate = 299.0 / took;
-    println!("{rate:.2} a second");
-    // Never faster; how much slower is the machine's affair.
-    assert!(rate < 105.0, "{rate} a second");
+    // Never faster; how much slower is the machine's affair. Counted from before the first one, which a busy machine can
+    // hold up more than the others.
+    let rate = 299.0 / took.as_secs_f64();
+    assert!(rate <= 100.0, "{rate} a second");
     // And a single one that lies behind thousands of others.
     let deep = "replay --unguarded --where message-id=m-4999 --window 5000";
     contactsync(&settings, deep).await?.expect(0);
