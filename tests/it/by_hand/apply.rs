@@ -15,12 +15,15 @@ fn saved_again(second: usize) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_tells_what_would_be_written_and_writes_nothing() -> Result<()> {
     let world = world("Old", "King").await?;
-    captured(&world, "contact.json", &saved_again(1))?;
+    let body = saved_again(1);
+    let job: serde_json::Value = serde_json::from_slice(&body)?;
+    captured(&world, "contact.json", &body)?;
     let done = contactsync(&world.layered(&[GUARDED])?, "apply contact.json").await?.expect(0);
     let expected = format!(
-        "contact     {}, Update\nversion     {}, no row version\nuser        {}\nwrite       givenName = \"Ada\"\n\
+        "contact     {}, Update\njob         {}\nversion     {}, no row version\nuser        {}\nwrite       givenName = \"Ada\"\n\
          write       surname = \"King\"; the user has it already\n\nNothing was written; --yes writes it.\n",
         contact(1),
+        job["OperationId"].as_str().unwrap_or_default(),
         clock(1),
         user(1)
     );

@@ -81,7 +81,7 @@ fn facts(document: &Value) -> Result<Facts, String> {
     for (index, change) in changes.iter().enumerate() {
         // Most messages are about one contact.
         let place = if changes.len() > 1 { format!("change {}: ", index + 1) } else { String::new() };
-        let keys = ["contact", "position", "operation", "version", "write", "nothing", "deadLetter"];
+        let keys = ["contact", "job", "position", "operation", "version", "write", "nothing", "deadLetter"];
         let change = known(change, "a change", &keys)?;
         facts.extend(change.get("contact").map(|contact| (format!("{place}contact"), contact.clone())));
         ends(change, &place, &mut facts)?;
@@ -132,7 +132,7 @@ mod tests {
 
     fn told() -> Value {
         json!({ "changes": [{
-            "contact": "c", "operation": "Update", "version": { "row": 5, "at": "2024-03-14T09:26:53Z" },
+            "contact": "c", "job": "j", "operation": "Update", "version": { "row": 5, "at": "2024-03-14T09:26:53Z" },
             "write": { "user": "u", "properties": ["givenName", "surname"], "set": { "givenName": "Ada", "surname": null },
                 "condition": { "properties": ["signInEmail"], "text": "only if" } },
         }] })
