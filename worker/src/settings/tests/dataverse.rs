@@ -30,7 +30,7 @@ fn settings(text: &str) -> Settings {
 #[track_caller]
 fn refused(text: &str, expected: &[&str]) {
     let Err(problems) = parse_text(&format!("{REST}{text}"), &[]) else { panic!("accepted: {text}") };
-    let problems: Vec<_> = problems.0.iter().map(ToString::to_string).collect();
+    let problems: Vec<_> = problems.0.iter().map(without_position).collect();
     assert_eq!(problems, expected, "{text}");
 }
 
