@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use shared::ids::{ContactId, OrganizationId};
 use uuid::Uuid;
 
-use super::metadata::Column;
+use super::{form::ColumnForm, metadata::Column};
 
 /// A row as the Web API shows it.
 pub(crate) type ContactRow = Map<String, Value>;
@@ -27,47 +27,11 @@ const MODIFIED: &str = "modifiedon";
 const LABEL: &str = "@OData.Community.Display.V1.FormattedValue";
 const TABLE: &str = "@Microsoft.Dynamics.CRM.lookuplogicalname";
 
-/// How a column is written in a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
-    Plain,
-    Choice,
-    Lookup,
-    Moment,
-    Money,
-}
-
-impl Form {
-    /// Source: the enumeration `AttributeTypeCode` of the metadata.
-    fn of(attribute_type: &str) -> Option<Self> {
-        Some(match attribute_type {
-            "String" | "Memo" | "Boolean" | "Integer" | "BigInt" | "Decimal" | "Double"
-            | "Uniqueidentifier" => Self::Plain,
-            "Picklist" | "State" | "Status" => Self::Choice,
-            "Lookup" | "Customer" | "Owner" => Self::Lookup,
-            "DateTime" => Self::Moment,
-            "Money" => Self::Money,
-            _ => return None,
-        })
-    }
-}
-
-impl Column {
-    /// What the column is called in rows.
-    #[must_use]
-    pub(crate) fn in_rows(&self) -> String {
-        match Form::of(&self.attribute_type) {
-            Some(Form::Lookup) => format!("_{}_value", self.logical_name),
-            _ => self.logical_name.to_string(),
-        }
-    }
-}
-
 /// Makes messages of rows.
 #[derive(Clone, Debug)]
 pub(crate) struct ContextWriter {
     organization: OrganizationId,
-    columns: Vec<(Column, Form)>,
+    columns: Vec<(Column, ColumnForm)>,
 }
 
 /// Columns of which no message can be made.
@@ -102,7 +66,8 @@ impl ContextWriter {
             if column.is_secured == Some(true) {
                 return Err(UnfitColumns::Secured((*name).into()));
             }
-            let form = Form::of(&column.attribute_type);
+            // Names of tables stand in no message that was ever seen.
+            let form = column.form().filter(|form| *form != ColumnForm::TableName);
             let form =
                 form.ok_or_else(|| UnfitColumns::Type((*name).into(), column.attribute_type.clone()))?;
             Ok((column.clone(), form))
@@ -120,7 +85,7 @@ impl ContextWriter {
 
     /// Columns that are told by a text for people, in the language of the application user.
     pub(crate) fn labelled(&self) -> impl Iterator<Item = &str> {
-        let choices = self.columns.iter().filter(|(_, form)| *form == Form::Choice);
+        let choices = self.columns.iter().filter(|(_, form)| *form == ColumnForm::Choice);
         choices.map(|(column, _)| &*column.logical_name)
     }
 
@@ -158,7 +123,8 @@ impl ContextWriter {
             let in_rows = column.in_rows();
             let value = row.get(&in_rows).and_then(|value| typed(*form, value, row, &in_rows));
             target.push(json!({"key": name, "value": value.ok_or_else(|| unfit(name))?}));
-            if let Some(label) = row.get(&format!("{in_rows}{LABEL}")).filter(|_| *form == Form::Choice) {
+            if let Some(label) = row.get(&format!("{in_rows}{LABEL}")).filter(|_| *form == ColumnForm::Choice)
+            {
                 labels.push(json!({"key": name, "value": label}));
             }
         }
@@ -200,19 +166,23 @@ impl ContextWriter {
 }
 
 /// A value of a row as messages carry it; `None` if it is not what its type says.
-fn typed(form: Form, value: &Value, row: &ContactRow, in_rows: &str) -> Option<Value> {
+fn typed(form: ColumnForm, value: &Value, row: &ContactRow, in_rows: &str) -> Option<Value> {
     const XRM: &str = "http://schemas.microsoft.com/xrm/2011/Contracts";
     if value.is_null() {
         return Some(Value::Null);
     }
     Some(match form {
-        Form::Plain => (!value.is_object() && !value.is_array()).then(|| value.clone())?,
-        Form::Choice => json!({"__type": format!("OptionSetValue:{XRM}"), "Value": value.as_i64()?}),
-        Form::Money => {
+        ColumnForm::Text
+        | ColumnForm::TableName
+        | ColumnForm::Bool
+        | ColumnForm::Number
+        | ColumnForm::Decimal => (!value.is_object() && !value.is_array()).then(|| value.clone())?,
+        ColumnForm::Choice => json!({"__type": format!("OptionSetValue:{XRM}"), "Value": value.as_i64()?}),
+        ColumnForm::Money => {
             json!({"__type": format!("Money:{XRM}"), "Value": value.is_number().then_some(value)?})
         }
-        Form::Moment => json!(date(moment(value)?)),
-        Form::Lookup => json!({
+        ColumnForm::Moment => json!(date(moment(value)?)),
+        ColumnForm::Lookup => json!({
             "__type": format!("EntityReference:{XRM}"),
             "Id": value.as_str().and_then(|text| Uuid::try_parse(text).ok())?,
             "KeyAttributes": [],

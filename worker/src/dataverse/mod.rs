@@ -12,6 +12,7 @@ mod code;
 mod context;
 mod endpoint;
 mod error;
+mod form;
 #[doc(hidden)]
 pub mod fuzz;
 mod job_code;
@@ -31,6 +32,7 @@ pub(crate) use self::{
     context::{ContactRow, ContextWriter},
     endpoint::{Destination, Match, NAME},
     error::Error,
+    form::ColumnForm,
     job_code::JobCode,
     jobs::{EndpointStep, Job, JobState, Resumed, Wanted},
     metadata::{Column, HeldPrivilege, Table},

@@ -16,7 +16,7 @@ use shared::{
 use uuid::Uuid;
 
 use super::ReconcileError;
-use crate::dataverse::Column;
+use crate::dataverse::{Column, ColumnForm};
 
 /// Name of the primary key.
 pub(super) const KEY: &str = "contactid";
@@ -36,36 +36,7 @@ struct Read {
     name: Box<str>,
     /// What the Web API calls it.
     member: Box<str>,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Text,
-    Bool,
-    Number,
-    Time,
-    Choice,
-    Lookup,
-}
-
-impl Kind {
-    fn of(attribute_type: &str) -> Option<Self> {
-        Some(match attribute_type {
-            "String" | "Memo" | "Uniqueidentifier" | "EntityName" => Self::Text,
-            "Boolean" => Self::Bool,
-            "Integer" | "BigInt" => Self::Number,
-            "DateTime" => Self::Time,
-            "Picklist" | "ReconcileState" | "Status" => Self::Choice,
-            "Lookup" | "Customer" | "Owner" => Self::Lookup,
-            _ => return None,
-        })
-    }
-
-    /// Whether a message shows a text beside it, which depends on somebody's language.
-    const fn has_label(self) -> bool {
-        matches!(self, Self::Choice | Self::Lookup)
-    }
+    form: ColumnForm,
 }
 
 impl RowReader {
@@ -81,10 +52,10 @@ impl RowReader {
                 problems.push(format!("the table contact has no column {name}"));
                 continue;
             };
-            match Kind::of(&attribute.attribute_type) {
-                Some(kind) if !(kind.has_label() && needs_label(planner, name)) => {
-                    let member = if kind == Kind::Lookup { format!("_{name}_value") } else { name.to_owned() };
-                    columns.push(Read { name: name.into(), member: member.into(), kind });
+            match attribute.form().filter(|form| is_comparable(*form)) {
+                Some(form) if !(has_label(form) && needs_label(planner, name)) => {
+                    let member = attribute.in_rows().into();
+                    columns.push(Read { name: name.into(), member, form });
                 }
                 Some(_) => problems.push(format!(
                     "{name} is a choice or lookup, whose text Dataverse gives in one language only; give its row choices"
@@ -132,7 +103,7 @@ impl RowReader {
             RowVersion { number: number.ok_or_else(|| unfit(VERSION))?, realm: Realm::of(self.organization) };
         let columns = self.columns.iter().map(|column| {
             // What is missing may be hidden, and would look empty.
-            let value = members.get(&*column.member).and_then(|value| column.kind.read(value));
+            let value = members.get(&*column.member).and_then(|value| read(column.form, value));
             Ok((column.name.clone(), value.ok_or_else(|| unfit(&column.name))?))
         });
         Ok(TableRow {
@@ -144,28 +115,36 @@ impl RowReader {
     }
 }
 
-impl Kind {
-    fn read(self, value: &Value) -> Option<ColumnValue> {
-        if value.is_null() {
-            return Some(ColumnValue::Null);
-        }
-        Some(match self {
-            Self::Text => ColumnValue::Text(value.as_str()?.into()),
-            Self::Bool => ColumnValue::Bool(value.as_bool()?),
-            Self::Number => ColumnValue::Text(value.as_i64()?.to_string().into()),
-            // A day without a time is told by messages as its beginning.
-            Self::Time => match value.as_str()? {
-                day if day.len() == "2026-03-02".len() => {
-                    ColumnValue::Text(format!("{day}T00:00:00Z").into())
-                }
-                time => ColumnValue::Text(time.into()),
-            },
-            Self::Choice => ColumnValue::Choice { value: value.as_i64()?, label: None },
-            Self::Lookup => {
-                ColumnValue::Lookup { id: Some(Uuid::try_parse(value.as_str()?).ok()?), name: None }
-            }
-        })
+/// Whether the Web API shows it in the form in which messages carry it.
+const fn is_comparable(form: ColumnForm) -> bool {
+    !matches!(form, ColumnForm::Decimal | ColumnForm::Money)
+}
+
+/// Whether a message shows a text beside it, which depends on somebody's language.
+const fn has_label(form: ColumnForm) -> bool {
+    matches!(form, ColumnForm::Choice | ColumnForm::Lookup)
+}
+
+/// A value as a message would have told it; `None` if it is not what its type says.
+fn read(form: ColumnForm, value: &Value) -> Option<ColumnValue> {
+    if value.is_null() {
+        return Some(ColumnValue::Null);
     }
+    Some(match form {
+        ColumnForm::Text | ColumnForm::TableName => ColumnValue::Text(value.as_str()?.into()),
+        ColumnForm::Bool => ColumnValue::Bool(value.as_bool()?),
+        ColumnForm::Number => ColumnValue::Text(value.as_i64()?.to_string().into()),
+        // A day without a time is told by messages as its beginning.
+        ColumnForm::Moment => match value.as_str()? {
+            day if day.len() == "2026-03-02".len() => ColumnValue::Text(format!("{day}T00:00:00Z").into()),
+            time => ColumnValue::Text(time.into()),
+        },
+        ColumnForm::Choice => ColumnValue::Choice { value: value.as_i64()?, label: None },
+        ColumnForm::Lookup => {
+            ColumnValue::Lookup { id: Some(Uuid::try_parse(value.as_str()?).ok()?), name: None }
+        }
+        ColumnForm::Decimal | ColumnForm::Money => return None,
+    })
 }
 
 /// Whether a row of the mapping takes the text of this column.

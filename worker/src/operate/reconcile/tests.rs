@@ -32,7 +32,7 @@ fn attributes() -> Vec<Column> {
         ("emailaddress1", "String"),
         ("firstname", "String"),
         ("lastname", "String"),
-        ("statecode", "ReconcileState"),
+        ("statecode", "State"),
         ("parentcustomerid", "Customer"),
         ("revenue", "Money"),
     ]
