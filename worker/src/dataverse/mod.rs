@@ -21,6 +21,7 @@ mod metadata;
 mod page;
 mod refusal;
 pub(crate) mod registration;
+mod rights;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -37,5 +38,6 @@ pub(crate) use self::{
     jobs::{EndpointStep, Job, JobState, Resumed, Wanted},
     metadata::{Column, HeldPrivilege, Table},
     page::RowPages,
+    rights::{HeldRights, PrivilegeDepth, READ_CONTACT},
     rows::{Organization, OrganizationType, ServiceEndpoint, WhoAmI},
 };

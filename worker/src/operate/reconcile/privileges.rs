@@ -1,13 +1,12 @@
 //! What the application user may read, as far as Dataverse tells.
 //!
-//! Source: Microsoft's pages of `RetrieveUserPrivileges` and `RetrieveTotalRecordCount`. Privileges of a team are told with the depth
-//! `Basic`, whatever they are, so only `Global` is proof.
+//! Source: Microsoft's page of `RetrieveTotalRecordCount`.
 
 use serde::Deserialize;
 use shared::ids::OrganizationId;
 
 use super::ReconcileError;
-use crate::dataverse::{Client, Error, HeldPrivilege};
+use crate::dataverse::{Client, Error, HeldRights, PrivilegeDepth, READ_CONTACT};
 
 /// Who reads, and how much he sees.
 #[derive(Clone, Copy, Debug)]
@@ -36,12 +35,11 @@ impl ContactAccess {
     /// Asks who reads.
     pub(crate) async fn ask(client: &Client) -> Result<Self, ReconcileError> {
         let me = client.who_am_i().await?;
+        let table = told(client.table("contact").await, "ids of privileges");
         let privileges = told(client.privileges(me.user_id).await, "privileges");
-        let reads_all = privileges.map(|privileges| {
-            let is_read = |one: &HeldPrivilege| {
-                one.privilege_name.as_deref().is_some_and(|name| name.eq_ignore_ascii_case("prvReadContact"))
-            };
-            privileges.iter().any(|one| is_read(one) && &*one.depth == "Global")
+        let reads_all = privileges.map(|held| {
+            let rights = HeldRights { held: &held, table: table.as_ref() };
+            rights.depth(READ_CONTACT) == Some(PrivilegeDepth::Global)
         });
         let query = "RetrieveTotalRecordCount(EntityNames=['contact'])";
         let counted = told(client.row::<Counted>(query).await, "number of contacts");

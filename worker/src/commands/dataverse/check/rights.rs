@@ -4,44 +4,22 @@
 use shared::reason::chain;
 
 use crate::{
-    dataverse::{Error, HeldPrivilege, Table},
+    dataverse::{Error, HeldPrivilege, HeldRights, PrivilegeDepth, READ_CONTACT, Table},
     settings::check::{Probe, Severity},
 };
 
 pub(super) const CHECK: &str = "role";
 
-const READ_CONTACT: &str = "prvReadContact";
 /// What only some commands need.
 const FOR_JOBS: [&str; 3] =
     ["prvReadServiceEndpoint", "prvReadSdkMessageProcessingStep", "prvReadAsyncOperation"];
 /// What a reader of contacts does not need.
 const TOO_MUCH: [&str; 3] = ["prvCreateContact", "prvWriteContact", "prvDeleteContact"];
 
-/// On which rows a privilege counts, from few to all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Depth {
-    Basic,
-    Local,
-    Deep,
-    Global,
-}
-
-impl Depth {
-    fn of(text: &str) -> Option<Self> {
-        Some(match text {
-            "Basic" | "0" => Self::Basic,
-            "Local" | "1" => Self::Local,
-            "Deep" | "2" => Self::Deep,
-            "Global" | "3" => Self::Global,
-            _ => return None,
-        })
-    }
-}
-
 /// Judges what the user holds. The table helps where privileges come without their names.
 pub(super) fn probes(held: Result<Vec<HeldPrivilege>, Error>, table: Option<&Table>) -> Vec<Probe> {
     match held {
-        Ok(held) => judge(&Held { held: &held, table }),
+        Ok(held) => judge(&HeldRights { held: &held, table }),
         Err(error) => {
             let what = format!("what the user may do cannot be told: {}", chain(&error));
             vec![Probe::found(Severity::Warning, CHECK, what, error.remedy())]
@@ -49,31 +27,7 @@ pub(super) fn probes(held: Result<Vec<HeldPrivilege>, Error>, table: Option<&Tab
     }
 }
 
-struct Held<'h> {
-    held: &'h [HeldPrivilege],
-    table: Option<&'h Table>,
-}
-
-impl Held<'_> {
-    /// On which rows the user has the privilege; the widest of several roles counts.
-    fn depth(&self, name: &str) -> Option<Depth> {
-        let named = self.table.into_iter().flat_map(|table| &table.privileges);
-        let id =
-            named.filter(|privilege| &*privilege.name == name).map(|privilege| privilege.privilege_id).next();
-        let is_meant = |held: &&HeldPrivilege| {
-            let by_name = held.privilege_name.as_deref().is_some_and(|held| held.eq_ignore_ascii_case(name));
-            by_name || (id.is_some() && held.privilege_id == id)
-        };
-        self.held.iter().filter(is_meant).filter_map(|held| Depth::of(&held.depth)).max()
-    }
-
-    /// Whether names come along, without which nothing can be said of other tables.
-    fn names(&self) -> bool {
-        self.held.iter().any(|held| held.privilege_name.is_some())
-    }
-}
-
-fn judge(held: &Held<'_>) -> Vec<Probe> {
+fn judge(held: &HeldRights<'_>) -> Vec<Probe> {
     let mut probes = vec![contacts(held.depth(READ_CONTACT))];
     let missing: Vec<_> = FOR_JOBS.into_iter().filter(|name| held.depth(name).is_none()).collect();
     if held.names() && !missing.is_empty() {
@@ -92,19 +46,19 @@ fn judge(held: &Held<'_>) -> Vec<Probe> {
     probes
 }
 
-fn contacts(depth: Option<Depth>) -> Probe {
+fn contacts(depth: Option<PrivilegeDepth>) -> Probe {
     let remedy = "give the role of the application user prvReadContact with the depth Organization; a change of a role takes a \
                   minute or two to count";
     match depth {
-        Some(Depth::Global) => Probe::good(CHECK, "all contacts of the organization can be read"),
-        Some(Depth::Basic) => Probe::found(
+        Some(PrivilegeDepth::Global) => Probe::good(CHECK, "all contacts of the organization can be read"),
+        Some(PrivilegeDepth::Basic) => Probe::found(
             Severity::Warning,
             CHECK,
             "prvReadContact is reported with the depth User: either only contacts of the user itself can be read, or the \
              role comes by a team, of which dataverse does not tell the depth",
             "give the role to the application user itself, with the depth Organization",
         ),
-        Some(Depth::Local | Depth::Deep) => Probe::failed(
+        Some(PrivilegeDepth::Local | PrivilegeDepth::Deep) => Probe::failed(
             CHECK,
             "only contacts of the own business unit can be read; dataverse leaves the others out without a word",
             remedy,
@@ -127,7 +81,7 @@ mod tests {
         let held: Vec<HeldPrivilege> = serde_json::from_value(held).expect("privileges");
         let table = json!({"Privileges": [{"Name": "prvReadContact", "PrivilegeId": ID}]});
         let table: Table = serde_json::from_value(table).expect("a table");
-        judge(&Held { held: &held, table: Some(&table) })
+        judge(&HeldRights { held: &held, table: Some(&table) })
             .into_iter()
             .map(|probe| (probe.result(), probe.what))
             .collect()
