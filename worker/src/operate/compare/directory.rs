@@ -1,26 +1,20 @@
 //! One of the two directories: how it is read, and what is kept of its users.
 
-use std::time::Duration;
-
-use servicebus::retry::retry;
 use shared::{
     admission::Terms,
     comparison::{ContactNaming, HashKey, NamedContact, ReadUser, UserFacets},
     ids::UserId,
     plan::LinkAnswer,
     property::Property,
-    reason::chain,
     reconcile::Current,
-    retry::{Again, Ladder},
     target::TargetName,
 };
 
 use super::pace::{OF_LOOK, OF_PAGE, ReadPace};
-use crate::graph::{Directory, Error, GraphClient, UserPage, UserQuery};
-
-/// Waits before Graph is asked again. A `Retry-After` counts instead.
-const AGAIN: Ladder =
-    Ladder::fixed(Duration::from_secs(1), Duration::from_mins(1)).with_tries(10).with_equal_jitter();
+use crate::{
+    graph::{Directory, Error, GraphClient, UserPage, UserQuery},
+    operate::persevere::persevere,
+};
 
 /// A directory that is compared.
 pub(crate) struct ComparedDirectory {
@@ -73,7 +67,7 @@ impl ComparedDirectory {
             },
         };
         self.pace.pass(OF_PAGE).await;
-        match persevere(&self.name, || self.client.users_at(&url, &self.query)).await {
+        match persevere(Some(&self.name), || self.client.users_at(&url, &self.query)).await {
             Err(error) if link.is_some() && is_expired(&error) => Ok(None),
             page => page.map(Some),
         }
@@ -82,7 +76,7 @@ impl ComparedDirectory {
     /// One user, if there is one of this id.
     pub(super) async fn user(&mut self, user: UserId) -> Result<Option<Current>, Error> {
         self.pace.pass(OF_LOOK).await;
-        persevere(&self.name, || self.client.one_user(user, &self.query)).await
+        persevere(Some(&self.name), || self.client.one_user(user, &self.query)).await
     }
 
     /// Who calls its contact so; `None` if nobody does, or several do.
@@ -92,7 +86,7 @@ impl ComparedDirectory {
             Err(user) => return Ok(user),
         };
         self.pace.pass(OF_LOOK).await;
-        match persevere(&self.name, || self.client.find(&query)).await? {
+        match persevere(Some(&self.name), || self.client.find(&query)).await? {
             LinkAnswer::User(user) => Ok(Some(user)),
             LinkAnswer::Nobody | LinkAnswer::Several(..) => Ok(None),
         }
@@ -108,22 +102,6 @@ impl ComparedDirectory {
         let contact = named.hash(key);
         Regarded::Linked(named, ReadUser { contact, user, facets })
     }
-}
-
-/// Asks until there is an answer, or one that will not change.
-async fn persevere<T, F>(name: &TargetName, ask: impl FnMut() -> F) -> Result<T, Error>
-where
-    F: Future<Output = Result<T, Error>>,
-{
-    let again = |error: &Error| {
-        // Who is denied what nobody else asks for is denied it again.
-        let again = if error.is_about_the_user() { Again::Never } else { error.class().into() };
-        if again != Again::Never {
-            tracing::warn!(directory = %name, error = chain(error), "graph is asked again later");
-        }
-        again
-    };
-    retry(AGAIN, again, ask).await
 }
 
 /// Whether a link to a page is too old. The list has to be read from its beginning then.

@@ -3,22 +3,19 @@
 use std::{
     collections::{HashMap, HashSet},
     fmt::Write,
-    time::Duration,
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use servicebus::retry::retry;
 use shared::{
     comparison::HashKey,
     drift::{Candidate, RowComparison, TableRow, Unlinked, UserDifference, UserTable},
     ids::{ContactId, UserId},
     plan::{LinkQuery, Planner},
     property::Property,
-    reason::{DeadLetterReason, chain},
+    reason::DeadLetterReason,
     reconcile::{Current, ReadPolicy},
-    retry::{Again, Ladder},
 };
 
 use super::{
@@ -28,11 +25,9 @@ use super::{
 use crate::{
     dataverse,
     graph::{Directory, Error, GraphClient, UserQuery},
+    operate::persevere::persevere,
 };
 
-/// Waits before Graph is asked again. A `Retry-After` counts instead.
-const AGAIN: Ladder =
-    Ladder::fixed(Duration::from_secs(1), Duration::from_mins(1)).with_tries(10).with_equal_jitter();
 /// Users who are looked at at once.
 const AT_ONCE: usize = 4;
 /// Most candidates of one look: as many ids as one question of Dataverse's takes.
@@ -75,7 +70,7 @@ impl Sides {
         let mut table = UserTable::new(key, &self.planner.mapping, &self.reading);
         let (mut next, mut seen) = (Some(self.graph.first_page(&query)), HashSet::new());
         while let Some(url) = next {
-            let page = persevere(|| self.graph.users_at(&url, &query)).await?;
+            let page = persevere(None, || self.graph.users_at(&url, &query)).await?;
             for (user, current) in &page.users {
                 table.insert(*user, current);
             }
@@ -106,7 +101,7 @@ impl Sides {
         queries: Vec<LinkQuery>,
     ) -> Result<(), ReconcileError> {
         for query in queries {
-            let answer = persevere(|| self.graph.find(&query)).await?;
+            let answer = persevere(None, || self.graph.find(&query)).await?;
             planner.known.learn(&[(query, answer)]);
         }
         Ok(())
@@ -121,7 +116,7 @@ impl Sides {
         let (query, comparison) = (self.query(), RowComparison::new(&self.reading));
         let read = |candidate: &Candidate| {
             let (user, query) = (candidate.user, &query);
-            async move { Ok::<_, Error>((user, persevere(|| self.graph.one_user(user, query)).await?)) }
+            async move { Ok::<_, Error>((user, persevere(None, || self.graph.one_user(user, query)).await?)) }
         };
         let users = stream::iter(candidates).map(read).buffer_unordered(AT_ONCE);
         let users: HashMap<UserId, Option<Current>> = users.try_collect().await?;
@@ -173,19 +168,4 @@ impl Sides {
             (Err(_), _) => Looked::Fine,
         })
     }
-}
-
-/// Asks until there is an answer, or one that will not change.
-async fn persevere<T, F>(ask: impl FnMut() -> F) -> Result<T, Error>
-where
-    F: Future<Output = Result<T, Error>>,
-{
-    let again = |error: &Error| {
-        let again = if error.is_about_the_user() { Again::Never } else { error.class().into() };
-        if again != Again::Never {
-            tracing::warn!(error = chain(error), "graph is asked again later");
-        }
-        again
-    };
-    retry(AGAIN, again, ask).await
 }
