@@ -28,13 +28,15 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         self.writes.push(Box::pin(async move {
             let (user, begun) = (write.user, Instant::now());
             let apply = AssertUnwindSafe(directory.apply(&write)).catch_unwind();
-            let (applied, calls) = match (trace, number) {
-                (Some(trace), Some(_)) => {
-                    journal::gathering(trace.around(user, changes, apply, failure_of)).await
+            let call = async {
+                match trace {
+                    Some(trace) => trace.around(user, changes, apply, failure_of).await,
+                    None => apply.await,
                 }
-                (None, Some(_)) => journal::gathering(apply).await,
-                (Some(trace), None) => (trace.around(user, changes, apply, failure_of).await, Vec::new()),
-                (None, None) => (apply.await, Vec::new()),
+            };
+            let (applied, calls) = match number {
+                Some(_) => journal::gathering(call).await,
+                None => (call.await, Vec::new()),
             };
             let told = number.map(|number| (number, calls));
             let mut cause = PauseCause::Other;
