@@ -34,6 +34,12 @@ pub(super) fn ended(probes: &[Probe], severity: Severity) -> usize {
     probes.iter().filter(|probe| probe.ending == Ending::Found(severity)).count()
 }
 
+/// Numbers of errors, warnings and notes, in words.
+pub(super) fn tally([errors, warnings, notes]: [usize; 3]) -> String {
+    let of = |count, name| format!("{count} {name}{}", plural(count));
+    [of(errors, "error"), of(warnings, "warning"), of(notes, "note")].join(", ")
+}
+
 /// The end of a word that is counted.
 pub(super) const fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }

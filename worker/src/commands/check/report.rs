@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     commands::{
         global::BAD_SETTINGS,
-        probes::{Lines, ended, plural, tried},
+        probes::{Lines, ended, tally, tried},
     },
     settings::check::{Ending, Finding, Probe, Severity},
 };
@@ -103,19 +103,14 @@ impl Report {
 
     fn verdict(&self) -> String {
         let errors = found(&self.findings, Severity::Error);
-        let counts = [
-            (self.count(Severity::Error), "error"),
-            (self.count(Severity::Warning), "warning"),
-            (self.count(Severity::Note), "note"),
-        ];
-        let counts = counts.map(|(count, name)| format!("{count} {name}{}", plural(count)));
+        let counts = tally([Severity::Error, Severity::Warning, Severity::Note].map(|one| self.count(one)));
         let tried = if self.online.is_empty() { String::new() } else { format!(" {}", tried(&self.online)) };
         let can = match (errors, self.failed()) {
             (0, 0) => "The settings can work",
             (0, _) => "The settings can work, and what they name does not yet",
             _ => "The settings cannot work",
         };
-        format!("{can}: {}.{tried}", counts.join(", "))
+        format!("{can}: {counts}.{tried}")
     }
 
     /// What was tried and failed.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use shared::shown::Shown;
 
 use crate::{
-    commands::wiring,
+    commands::{probes::tally, wiring},
     dataverse::{
         self, Client, Error, NAME, WhoAmI,
         registration::{self, Desired, Deviation, Found, RolePurpose},
@@ -103,14 +103,14 @@ pub(super) fn told(deviations: &[Deviation]) -> String {
         text.push_str(&Shown(&one.to_string()).to_string());
         text.push('\n');
     }
-    let [errors, warnings, notes] = counts(deviations);
+    let counts = counts(deviations);
+    let [errors, warnings, _] = counts;
     let verdict = match (errors, warnings) {
         (0, 0) => "The registration is as the settings need it",
         (0, _) => "The registration works, and should be better",
         _ => "The registration does not do what the settings need",
     };
-    let of = |count: usize, name: &str| format!("{count} {name}{}", if count == 1 { "" } else { "s" });
-    format!("{text}{verdict}: {}, {}, {}.\n", of(errors, "error"), of(warnings, "warning"), of(notes, "note"))
+    format!("{text}{verdict}: {}.\n", tally(counts))
 }
 
 /// Errors, warnings and notes.

@@ -11,7 +11,7 @@ use super::{
     verify,
 };
 use crate::{
-    commands::{json_text, print},
+    commands::{json_text, print, probes::plural},
     dataverse::registration::{
         Deed, Desired, Done, KeyProblem, NotRegistered, PlanOptions, RegistrationPlan, RolePurpose, SendKey,
         Unfinished, carry_out, compare, join_solution,
@@ -84,7 +84,7 @@ pub(super) async fn run(settings: Settings, beside: &[Settings], args: &Args) ->
         Ok(plan) => plan,
         Err(refusals) => bail!(refused(&refusals)),
     };
-    document["plan"] = plan.deeds.iter().map(Deed::json).collect();
+    document["plan"] = deeds(&plan);
     if !args.apply {
         let deviations = compare(&ground.desired, &found);
         verify::describe(&mut document, &deviations, &missing);
@@ -145,14 +145,27 @@ fn planned(plan: &RegistrationPlan) -> String {
             text.push('\n');
         }
     }
-    format!("{text}\n{} things would be done; --apply does them. Until then:\n\n", plan.deeds.len())
+    format!("{text}\n{}. Until then:\n\n", would_be_done(plan))
 }
 
 fn done(plan: &RegistrationPlan) -> String {
+    if plan.is_empty() {
+        return "Nothing was to be done.\n\n".to_owned();
+    }
+    format!("\n{}.\n\n", was_done(plan))
+}
+
+/// How much would be done, and how to have it done.
+pub(super) fn would_be_done(plan: &RegistrationPlan) -> String {
+    let all = plan.deeds.len();
+    format!("{all} thing{} would be done; --apply does them", plural(all))
+}
+
+/// How much was done.
+pub(super) fn was_done(plan: &RegistrationPlan) -> String {
     match plan.deeds.len() {
-        0 => "Nothing was to be done.\n\n".to_owned(),
-        1 => "\nOne thing was done.\n\n".to_owned(),
-        all => format!("\n{all} things were done.\n\n"),
+        1 => "One thing was done".to_owned(),
+        all => format!("{all} things were done"),
     }
 }
 
@@ -185,7 +198,7 @@ fn role() -> String {
     )
 }
 
-/// A plan for machines, of commands that only take away.
+/// A plan for machines.
 pub(super) fn deeds(plan: &RegistrationPlan) -> Value {
     plan.deeds.iter().map(Deed::json).collect()
 }

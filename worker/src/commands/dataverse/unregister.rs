@@ -7,7 +7,7 @@ use shared::shown::shown;
 
 use super::{
     ground::{EndpointName, Ground, heading, heading_json},
-    register::{deeds, tell, with_role},
+    register::{deeds, tell, was_done, with_role, would_be_done},
 };
 use crate::{
     commands::{json_text, print},
@@ -65,8 +65,8 @@ pub(super) async fn run(settings: Settings, beside: &[Settings], args: &Args) ->
         let stays = lines(left.iter().map(|one| format!("stays  {one}")));
         let verdict = match (plan.deeds.len(), args.apply) {
             (0, _) => "Nothing is to be done.\n".to_owned(),
-            (all, true) => format!("{all} things were done.\n"),
-            (all, false) => format!("{all} things would be done; --apply does them.\n"),
+            (_, true) => format!("{}.\n", was_done(&plan)),
+            (_, false) => format!("{}.\n", would_be_done(&plan)),
         };
         print(&(stays + &verdict))?;
     }
