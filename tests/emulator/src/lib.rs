@@ -19,8 +19,10 @@ pub mod faults;
 mod handle;
 pub mod hub;
 pub mod journal;
+pub mod listeners;
 pub mod poster;
 pub mod sas;
+pub mod seed_file;
 pub(crate) mod web;
 
 pub mod dataverse;

@@ -1,10 +1,10 @@
 //! The handle by which a test steers and watches a local Dataverse.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
-use tokio::{sync::watch, task::JoinHandle, time::Instant};
+use tokio::{task::JoinHandle, time::Instant};
 use uuid::Uuid;
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
     store::Component,
     value::Row,
 };
-use crate::clock;
+use crate::{clock, listeners::Listeners};
 
 /// What was waited for did not come.
 #[derive(Debug, Error)]
@@ -36,10 +36,7 @@ pub struct TimedOut {
 pub struct Dataverse {
     pub(super) core: Arc<Core>,
     pub(super) options: Options,
-    pub(super) http: SocketAddr,
-    pub(super) https: SocketAddr,
-    pub(super) stop: watch::Sender<bool>,
-    pub(super) listeners: Vec<JoinHandle<()>>,
+    pub(super) listeners: Listeners,
     /// What posts messages.
     pub(super) service: JoinHandle<()>,
 }
@@ -48,13 +45,13 @@ impl Dataverse {
     /// `http://127.0.0.1:port`: the organization's URL.
     #[must_use]
     pub fn http_url(&self) -> String {
-        format!("http://{}", self.http)
+        self.listeners.http_url()
     }
 
     /// `https://localhost:port`: the same over TLS.
     #[must_use]
     pub fn https_url(&self) -> String {
-        format!("https://localhost:{}", self.https.port())
+        self.listeners.https_url()
     }
 
     /// The certificate to trust for HTTPS.
@@ -71,12 +68,7 @@ impl Dataverse {
 
     /// Stops listening, drops every connection and returns when no new one can be made.
     pub async fn stop(mut self) {
-        self.stop.send_replace(true);
-        for listener in self.listeners.drain(..) {
-            if let Err(error) = listener.await {
-                tracing::warn!(%error, "a listener of the local Dataverse had failed");
-            }
-        }
+        self.listeners.stop().await;
     }
 
     /// Makes or changes a contact as a person in the app would, through the same commit and the same pipeline.
@@ -254,7 +246,6 @@ impl Dataverse {
 
 impl Drop for Dataverse {
     fn drop(&mut self) {
-        self.stop.send_replace(true);
         self.service.abort();
     }
 }

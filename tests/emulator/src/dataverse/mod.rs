@@ -48,7 +48,7 @@ pub use faults::{Answer, Fault};
 pub use handle::{Dataverse, TimedOut};
 pub use journal::Entry;
 pub use limits::{Limit, Limits};
-pub use options::{ADMINISTRATOR, ApplicationUser, Options, Role, Seed, SeedError};
+pub use options::{ADMINISTRATOR, ApplicationUser, Options, Role, Seed};
 pub use start::StartError;
 pub use store::Component;
 

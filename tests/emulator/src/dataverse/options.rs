@@ -2,17 +2,19 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
-use thiserror::Error;
 use uuid::{Uuid, uuid};
 
 use super::{access::Privileges, limits::Limits, pipeline};
-use crate::graph::DEFAULT_CLIENT_ID;
+use crate::{
+    graph::DEFAULT_CLIENT_ID,
+    seed_file::{self, SeedError},
+};
 
 /// The name of the role that may do everything.
 pub const ADMINISTRATOR: &str = "System Administrator";
@@ -136,32 +138,9 @@ impl ApplicationUser {
     }
 }
 
-/// Why a seed could not be read.
-#[derive(Debug, Error)]
-pub enum SeedError {
-    /// The file is not there, or not ours to read.
-    #[error("read the seed {path}")]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The file is no JSON, or not of the form that README.md describes.
-    #[error("understand the seed {path}")]
-    Parse {
-        /// Which file.
-        path: PathBuf,
-        /// Where and why.
-        source: serde_json::Error,
-    },
-}
-
 impl Seed {
     /// Reads a seed from a file.
     pub fn from_file(path: &Path) -> Result<Self, SeedError> {
-        let read = |source| SeedError::Read { path: path.to_owned(), source };
-        let parse = |source| SeedError::Parse { path: path.to_owned(), source };
-        serde_json::from_str(&std::fs::read_to_string(path).map_err(read)?).map_err(parse)
+        seed_file::read(path)
     }
 }

@@ -1,10 +1,8 @@
 //! Starting an organization, from its seed or as a copy of another.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
 use thiserror::Error;
-use tokio::sync::watch;
-use tokio_rustls::TlsAcceptor;
 
 use super::{
     core::Core,
@@ -17,29 +15,21 @@ use super::{
     value::Value,
 };
 use crate::{
-    ca::{self, Ca},
+    ca::Ca,
     clock,
     graph::Graph,
-    web,
+    listeners::{BoundPorts, ListenError},
 };
 
 /// Why an organization could not be started.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The certificate could not be made.
-    #[error("prepare the certificate of the local Dataverse")]
-    Certificate(#[from] ca::Error),
+    /// There are no ports for it.
+    #[error("open the ports of the local Dataverse")]
+    Listen(#[from] ListenError),
     /// A row of the seed is refused.
     #[error("fill the local Dataverse with its seed: {0}")]
     Seed(String),
-    /// The port is taken, or not ours to take.
-    #[error("listen on {address} for the local Dataverse")]
-    Listen {
-        /// Where it should have listened.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
 }
 
 impl Dataverse {
@@ -100,12 +90,8 @@ impl Dataverse {
     ) -> Result<Self, StartError> {
         let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
         names.extend(options.names.iter().cloned());
-        let mut tls = (*ca.server_config(&names)?).clone();
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let bind =
-            async |address| web::bind(address).await.map_err(|source| StartError::Listen { address, source });
-        let (plain, http) = bind(options.http).await?;
-        let (secure, https) = bind(options.https).await?;
+        let ports = BoundPorts::bind([options.http, options.https], &names, ca).await?;
+        let (http, https) = (ports.http, ports.https);
         for host in ["localhost", "127.0.0.1"] {
             graph.add_environment(&format!("http://{host}:{}", http.port()));
             graph.add_environment(&format!("https://{host}:{}", https.port()));
@@ -120,13 +106,8 @@ impl Dataverse {
         let core = Arc::new(Core::new(state, ca.pem(), Arc::clone(graph)));
         let store: Arc<dyn pipeline::Store> = Arc::clone(&core) as _;
         let service = tokio::spawn(pipeline.run(Arc::downgrade(&store)));
-        let (stop, stopped) = watch::channel(false);
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
-        let listeners = vec![
-            tokio::spawn(web::listen(plain, None, Arc::clone(&core), stopped.clone())),
-            tokio::spawn(web::listen(secure, Some(acceptor), Arc::clone(&core), stopped)),
-        ];
-        Ok(Self { core, options, http, https, stop, listeners, service })
+        let listeners = ports.serve(&core);
+        Ok(Self { core, options, listeners, service })
     }
 }
 

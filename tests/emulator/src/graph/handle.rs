@@ -1,11 +1,10 @@
 //! The handle by which a test starts, steers and watches a local Graph.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 use thiserror::Error;
-use tokio::{sync::watch, task::JoinHandle, time::Instant};
-use tokio_rustls::TlsAcceptor;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
@@ -22,8 +21,8 @@ use super::{
     user::User,
 };
 use crate::{
-    ca::{self, Ca},
-    web,
+    ca::Ca,
+    listeners::{BoundPorts, ListenError, Listeners},
 };
 
 /// Names that clients may know the servers by, when a test redirects Microsoft's hosts to this machine.
@@ -33,20 +32,12 @@ const NAMES: [&str; 5] =
 /// Why the servers could not be started.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The certificate could not be made.
-    #[error("prepare the certificate of the local Graph")]
-    Certificate(#[from] ca::Error),
+    /// There are no ports for it.
+    #[error("open the ports of the local Graph")]
+    Listen(#[from] ListenError),
     /// Two users of the seed claim the same name.
     #[error("fill the local Graph with its seed")]
     Seed(#[from] AddError),
-    /// The port is taken, or not ours to take.
-    #[error("listen on {address} for the local Graph")]
-    Listen {
-        /// Where it should have listened.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
 }
 
 /// What was waited for did not come.
@@ -63,49 +54,36 @@ pub struct TimedOut {
 #[derive(Debug)]
 pub struct Graph {
     core: Arc<Core>,
-    http: SocketAddr,
-    https: SocketAddr,
-    stop: watch::Sender<bool>,
-    listeners: Vec<JoinHandle<()>>,
+    listeners: Listeners,
 }
 
 impl Graph {
     /// Starts both listeners with a certificate authority made for the occasion.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        Self::start_with_ca(options, &Ca::new()?).await
+        Self::start_with_ca(options, &Ca::new().map_err(ListenError::from)?).await
     }
 
     /// Starts both listeners with a certificate authority that other servers share.
     pub async fn start_with_ca(options: Options, ca: &Ca) -> Result<Self, StartError> {
         let mut names: Vec<String> = NAMES.map(str::to_owned).into();
         names.extend(options.names.iter().cloned());
-        let mut tls = (*ca.server_config(&names)?).clone();
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let bind =
-            async |address| web::bind(address).await.map_err(|source| StartError::Listen { address, source });
-        let (plain, http) = bind(options.http).await?;
-        let (secure, https) = bind(options.https).await?;
+        let ports = BoundPorts::bind([options.http, options.https], &names, ca).await?;
         let state = State::new(&options, Instant::now())?;
         let core = Arc::new(Core::new(state, options, ca.pem()));
-        let (stop, stopped) = watch::channel(false);
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
-        let listeners = vec![
-            tokio::spawn(web::listen(plain, None, Arc::clone(&core), stopped.clone())),
-            tokio::spawn(web::listen(secure, Some(acceptor), Arc::clone(&core), stopped)),
-        ];
-        Ok(Self { core, http, https, stop, listeners })
+        let listeners = ports.serve(&core);
+        Ok(Self { core, listeners })
     }
 
     /// `http://127.0.0.1:port`: the authority, and with `/v1.0` the root of Graph.
     #[must_use]
     pub fn http_url(&self) -> String {
-        format!("http://{}", self.http)
+        self.listeners.http_url()
     }
 
     /// `https://localhost:port`: the same over TLS.
     #[must_use]
     pub fn https_url(&self) -> String {
-        format!("https://localhost:{}", self.https.port())
+        self.listeners.https_url()
     }
 
     /// The certificate to trust for HTTPS.
@@ -128,12 +106,7 @@ impl Graph {
 
     /// Stops listening, drops every connection and returns when no new one can be made.
     pub async fn stop(mut self) {
-        self.stop.send_replace(true);
-        for listener in self.listeners.drain(..) {
-            if let Err(error) = listener.await {
-                tracing::warn!(%error, "a listener of the local Graph had failed");
-            }
-        }
+        self.listeners.stop().await;
     }
 
     /// Adds a user, or replaces the one of the same id.
@@ -359,11 +332,5 @@ impl Graph {
     pub fn look_up_token(&self, token: &str, audience: Audience) -> Option<Grant> {
         let grant = self.core.lock().tokens.look_up(token, Instant::now())?;
         (grant.audience == audience).then(|| (*grant).clone())
-    }
-}
-
-impl Drop for Graph {
-    fn drop(&mut self) {
-        self.stop.send_replace(true);
     }
 }

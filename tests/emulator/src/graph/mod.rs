@@ -35,7 +35,7 @@ pub use faults::{Answer, ErrorAnswer, Fault, Page, RetryAfter, Scope};
 pub use handle::{Graph, StartError, TimedOut};
 pub use journal::{Counters, Entry, Kind};
 pub use options::{Clocks, Options, Profile, RetryAfterForm, Size, Tenant, Throttle};
-pub use seed::{Seed, SeedError};
+pub use seed::Seed;
 pub use throttle::Level;
 pub use token::{
     App, Audience, DEFAULT_CLIENT_ID, DEFAULT_SECRET, FederatedCredential, Grant, IDENTITY_HEADER, Issuer,

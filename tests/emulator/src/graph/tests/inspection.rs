@@ -5,7 +5,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{ADA, BOB, client::Client, path, started};
-use crate::graph::{DEFAULT_CLIENT_ID, Graph, Options, Seed, SeedError, StartError};
+use crate::{
+    graph::{DEFAULT_CLIENT_ID, Graph, Options, Seed, StartError},
+    seed_file::SeedError,
+};
 
 const SEED: &str = r#"{
     "extensions": ["extension_0123456789abcdef0123456789abcdef_mark"],
