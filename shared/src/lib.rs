@@ -28,6 +28,7 @@ pub mod rate_limiter;
 pub mod admission;
 pub mod change;
 pub mod class;
+pub mod hash_key;
 pub mod identities;
 pub mod ids;
 pub mod lists;

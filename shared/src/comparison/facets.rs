@@ -1,17 +1,12 @@
 //! What is kept of a user: for each property that is compared the keyed hashes of its values, and no value.
 
-use sha2::{Digest, Sha256};
-
 use crate::{
+    hash_key::HashKey,
     identities::Owner,
     patch::PropertyValue,
     property::{Property, PropertyKind},
     reconcile::Current,
 };
-
-/// The key of all hashes of one comparison. Who has it can try values that are easy to guess, so it is kept like them.
-#[derive(Clone, PartialEq, Eq)]
-pub struct HashKey([u8; 32]);
 
 /// A hash of a value, short enough to be kept for millions of users: that two values of one property share it by chance
 /// happens once in 2^64 comparisons.
@@ -25,31 +20,6 @@ const WIDTH: usize = 8;
 pub struct UserFacets(Box<[u8]>);
 
 impl HashKey {
-    /// A key of these bytes, which nobody can guess.
-    #[must_use]
-    pub const fn new(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// Its bytes, to keep it.
-    #[must_use]
-    pub const fn bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// The hash of a value among others of its kind.
-    pub(crate) fn hash<const N: usize>(&self, kind: &str, value: &[u8]) -> [u8; N] {
-        // A hash that is cut to half of its length cannot be gone on with, so key and value need no more between them than
-        // a length that parts kind and value.
-        let mut hash = Sha256::new();
-        hash.update(self.0);
-        hash.update((kind.len() as u64).to_le_bytes());
-        hash.update(kind.as_bytes());
-        hash.update(value);
-        let digest = hash.finalize();
-        std::array::from_fn(|place| digest[place])
-    }
-
     fn value(&self, kind: &str, value: &[u8]) -> ValueHash {
         u64::from_le_bytes(self.hash::<WIDTH>(kind, value))
     }

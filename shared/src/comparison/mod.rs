@@ -13,7 +13,7 @@ mod tests;
 mod users;
 
 pub use self::{
-    facets::{HashKey, UserFacets},
+    facets::UserFacets,
     naming::{ContactHash, ContactNaming, NamedContact},
     scope::{ComparedProperty, ComparisonScope},
     side::Side,

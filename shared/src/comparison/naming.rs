@@ -3,9 +3,9 @@
 
 use uuid::Uuid;
 
-use super::facets::HashKey;
 use crate::{
     admission::Terms,
+    hash_key::HashKey,
     ids::{ContactId, UserId},
     patch::PropertyValue,
     plan::{IdentityIssuer, LinkQuery, LinkRule, Planner},

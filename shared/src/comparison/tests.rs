@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     admission::{Person, Terms},
+    hash_key::HashKey,
     identities::ObjectIdentity,
     ids::{ContactId, UserId},
     mapping::{Mapping, MappingRow, ValueSource},

@@ -1,6 +1,6 @@
 //! Keyed hashes of values: they are compared, and nobody can read them.
 
-use crate::{comparison::HashKey, patch::PropertyValue};
+use crate::{hash_key::HashKey, patch::PropertyValue};
 
 /// Hash of one value; never one of the [reserved](ValueHash::RESERVED) numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     admission::{Person, Terms},
     change::{ColumnValue, Columns},
-    comparison::HashKey,
+    hash_key::HashKey,
     identities::ObjectIdentity,
     ids::{ContactId, OrganizationId, SequenceNumber, UserId},
     lww_register::Stamp,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::hashes::ValueHash;
 use crate::{
     admission::Terms,
-    comparison::HashKey,
+    hash_key::HashKey,
     identities::Owner,
     ids::{ContactId, IdState, UserId},
     mapping::Mapping,

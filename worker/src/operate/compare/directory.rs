@@ -2,7 +2,8 @@
 
 use shared::{
     admission::Terms,
-    comparison::{ContactNaming, HashKey, NamedContact, ReadUser, UserFacets},
+    comparison::{ContactNaming, NamedContact, ReadUser, UserFacets},
+    hash_key::HashKey,
     ids::UserId,
     plan::LinkAnswer,
     property::Property,

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use shared::{
-    comparison::HashKey,
     drift::{Candidate, DriftCause, Paired, Pairing, Totals, UserDifference},
+    hash_key::HashKey,
 };
 
 use super::{

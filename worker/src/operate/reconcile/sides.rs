@@ -9,8 +9,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use shared::{
-    comparison::HashKey,
     drift::{Candidate, RowComparison, TableRow, Unlinked, UserDifference, UserTable},
+    hash_key::HashKey,
     ids::{ContactId, UserId},
     plan::{LinkQuery, Planner},
     property::Property,

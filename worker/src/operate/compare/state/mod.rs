@@ -14,7 +14,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use shared::{
-    comparison::{DirectoryUsers, HashKey, ReadUser, Side, UserFacets},
+    comparison::{DirectoryUsers, ReadUser, Side, UserFacets},
+    hash_key::HashKey,
     ids::UserId,
 };
 use uuid::Uuid;
