@@ -132,6 +132,20 @@ impl Organization {
     }
 }
 
+/// Settings by which a worker of this world asks an organization.
+#[must_use]
+pub fn settings(world: &World, dataverse: &Dataverse) -> String {
+    format!(
+        "[dataverse]\nurl = \"{}\"\n[dataverse.identity]\nauthority = \"{}\"\ntenant = \"{}\"\nclient_id = \"{}\"\n\
+         client_secret = \"{}\"",
+        dataverse.http_url(),
+        world.graph.https_url(),
+        world.graph.tenant().id,
+        graph::DEFAULT_CLIENT_ID,
+        graph::DEFAULT_SECRET,
+    )
+}
+
 /// A token for the organization, from the authority that the world has.
 async fn token(client: &Client, world: &World, organization: &str) -> anyhow::Result<String> {
     let url = format!("{}/{}/oauth2/v2.0/token", world.graph.http_url(), world.graph.tenant().id);

@@ -12,11 +12,11 @@ use anyhow::{Context, Result};
 use emulator::{
     ca::Ca,
     dataverse::{ApplicationUser, Dataverse, Depth, Options, Role},
-    graph::{DEFAULT_CLIENT_ID, DEFAULT_SECRET},
+    graph::DEFAULT_CLIENT_ID,
 };
 use serde_json::Value;
 use tests::{
-    binary,
+    binary, organization,
     world::{self, World},
 };
 
@@ -44,13 +44,7 @@ impl Place {
 
     /// The settings of `[dataverse]`.
     fn layer(&self) -> String {
-        format!(
-            "[dataverse]\nurl = \"{}\"\n[dataverse.identity]\nauthority = \"{}\"\ntenant = \"{}\"\nclient_id = \
-             \"{DEFAULT_CLIENT_ID}\"\nclient_secret = \"{DEFAULT_SECRET}\"",
-            self.dataverse.http_url(),
-            self.world.graph.https_url(),
-            self.world.graph.tenant().id,
-        )
+        organization::settings(&self.world, &self.dataverse)
     }
 
     /// Runs a command of `contactsync`, with these settings over the usual ones.

@@ -10,12 +10,13 @@ use anyhow::{Context, Result};
 use emulator::{
     ca::Ca,
     dataverse::{Dataverse, Options, value},
-    graph::{DEFAULT_CLIENT_ID, DEFAULT_SECRET, User},
+    graph::User,
 };
 use serde_json::{Map, Value, json};
 use tests::{
     binary,
     message::ContactChange,
+    organization,
     quick::{GUARDED, QUICK, contact, user},
     world::{self, World},
 };
@@ -47,13 +48,7 @@ impl Place {
     }
 
     fn settings(&self, layers: &[&str]) -> Result<PathBuf> {
-        let own = format!(
-            "[dataverse]\nurl = \"{}\"\n[dataverse.identity]\nauthority = \"{}\"\ntenant = \"{}\"\nclient_id = \
-             \"{DEFAULT_CLIENT_ID}\"\nclient_secret = \"{DEFAULT_SECRET}\"",
-            self.dataverse.http_url(),
-            self.world.graph.https_url(),
-            self.world.graph.tenant().id,
-        );
+        let own = organization::settings(&self.world, &self.dataverse);
         self.world.layered(&[&[QUICK, GUARDED, own.as_str()], layers].concat())
     }
 

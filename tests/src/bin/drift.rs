@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use emulator::{
     ca::Ca,
     dataverse::{Dataverse, Options, value},
-    graph::{self, User},
+    graph::User,
 };
 use serde_json::{Map, Value, json};
 use shared::{
@@ -18,6 +18,7 @@ use shared::{
 use tests::{
     binary,
     load::usage::Usage,
+    organization,
     quick::{GUARDED, contact, user},
     world::{self, World},
 };
@@ -40,18 +41,7 @@ async fn main() -> Result<()> {
     for number in 1..=contacts {
         world.graph.add_user(person(&dataverse, number)?)?;
     }
-    let settings = world.layered(&[
-        GUARDED,
-        &format!(
-            "[dataverse]\nurl = \"{}\"\n[dataverse.identity]\nauthority = \"{}\"\ntenant = \"{}\"\nclient_id = \"{}\"\n\
-             client_secret = \"{}\"",
-            dataverse.http_url(),
-            world.graph.https_url(),
-            world.graph.tenant().id,
-            graph::DEFAULT_CLIENT_ID,
-            graph::DEFAULT_SECRET,
-        ),
-    ])?;
+    let settings = world.layered(&[GUARDED, &organization::settings(&world, &dataverse)])?;
     let begun = Instant::now();
     let mut command = binary::command()?;
     command.args(["reconcile", "--json", "--config"]).arg(settings);
