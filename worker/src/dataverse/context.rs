@@ -15,12 +15,15 @@ use serde_json::{Map, Value, json};
 use shared::ids::{ContactId, OrganizationId};
 use uuid::Uuid;
 
-use super::{form::ColumnForm, metadata::Column};
+use super::{
+    form::ColumnForm,
+    metadata::Column,
+    update::{ContactUpdate, attribute, choice, contract, reference},
+};
 
 /// A row as the Web API shows it.
 pub(crate) type ContactRow = Map<String, Value>;
 
-const CONTACT: &str = "contact";
 const KEY: &str = "contactid";
 const VERSION: &str = "versionnumber";
 const MODIFIED: &str = "modifiedon";
@@ -122,52 +125,34 @@ impl ContextWriter {
             let name = &*column.logical_name;
             let in_rows = column.in_rows();
             let value = row.get(&in_rows).and_then(|value| typed(*form, value, row, &in_rows));
-            target.push(json!({"key": name, "value": value.ok_or_else(|| unfit(name))?}));
+            target.push(attribute(name, value.ok_or_else(|| unfit(name))?));
             if let Some(label) = row.get(&format!("{in_rows}{LABEL}")).filter(|_| *form == ColumnForm::Choice)
             {
-                labels.push(json!({"key": name, "value": label}));
+                labels.push(attribute(name, label.clone()));
             }
         }
-        target.push(json!({"key": KEY, "value": id.to_string()}));
-        target.push(json!({"key": VERSION, "value": version}));
-        target.push(json!({"key": MODIFIED, "value": date(modified)}));
+        target.push(attribute(KEY, id.to_string()));
+        target.push(attribute(VERSION, version.clone()));
+        target.push(attribute(MODIFIED, date(modified)));
         // Images leave empty columns out.
-        let image: Vec<_> = target.iter().filter(|pair| !pair["value"].is_null()).cloned().collect();
-        let entity = |attributes: Vec<Value>| {
-            json!({
-                "Attributes": attributes, "EntityState": null, "FormattedValues": labels, "Id": id.to_string(),
-                "KeyAttributes": [], "LogicalName": CONTACT, "RelatedEntities": [], "RowVersion": null,
-            })
+        let image = target.iter().filter(|pair| !pair["value"].is_null()).cloned().collect();
+        let update = ContactUpdate {
+            organization: self.organization,
+            contact: id,
+            at: modified,
+            correlation: Uuid::new_v4(),
+            operation: Uuid::new_v4(),
+            target,
+            alias: "PostImage",
+            image,
+            labels,
         };
-        let mut set = entity(target);
-        set["__type"] = json!("Entity:http://schemas.microsoft.com/xrm/2011/Contracts");
-        let context = json!({
-            "CorrelationId": Uuid::new_v4(),
-            "Depth": 1,
-            "InputParameters": [{"key": "Target", "value": set}],
-            "IsExecutingOffline": false,
-            "IsInTransaction": false,
-            "MessageName": "Update",
-            "Mode": 1,
-            "OperationCreatedOn": format!("/Date({}+0000)/", modified.as_millisecond()),
-            "OperationId": Uuid::new_v4(),
-            "OrganizationId": self.organization.to_string(),
-            "OutputParameters": [],
-            "PostEntityImages": [{"key": "PostImage", "value": entity(image)}],
-            "PreEntityImages": [],
-            "PrimaryEntityId": id.to_string(),
-            "PrimaryEntityName": CONTACT,
-            "SecondaryEntityName": "none",
-            "SharedVariables": [],
-            "Stage": 40,
-        });
-        Ok(context.to_string().into_bytes())
+        Ok(update.body())
     }
 }
 
 /// A value of a row as messages carry it; `None` if it is not what its type says.
 fn typed(form: ColumnForm, value: &Value, row: &ContactRow, in_rows: &str) -> Option<Value> {
-    const XRM: &str = "http://schemas.microsoft.com/xrm/2011/Contracts";
     if value.is_null() {
         return Some(Value::Null);
     }
@@ -177,19 +162,16 @@ fn typed(form: ColumnForm, value: &Value, row: &ContactRow, in_rows: &str) -> Op
         | ColumnForm::Bool
         | ColumnForm::Number
         | ColumnForm::Decimal => (!value.is_object() && !value.is_array()).then(|| value.clone())?,
-        ColumnForm::Choice => json!({"__type": format!("OptionSetValue:{XRM}"), "Value": value.as_i64()?}),
+        ColumnForm::Choice => choice(value.as_i64()?),
         ColumnForm::Money => {
-            json!({"__type": format!("Money:{XRM}"), "Value": value.is_number().then_some(value)?})
+            json!({"__type": contract("Money"), "Value": value.is_number().then_some(value)?})
         }
         ColumnForm::Moment => json!(date(moment(value)?)),
-        ColumnForm::Lookup => json!({
-            "__type": format!("EntityReference:{XRM}"),
-            "Id": value.as_str().and_then(|text| Uuid::try_parse(text).ok())?,
-            "KeyAttributes": [],
-            "LogicalName": row.get(&format!("{in_rows}{TABLE}")),
-            "Name": row.get(&format!("{in_rows}{LABEL}")),
-            "RowVersion": null,
-        }),
+        ColumnForm::Lookup => {
+            let beside = |annotation: &str| row.get(&format!("{in_rows}{annotation}")).cloned();
+            let id = value.as_str().and_then(|text| Uuid::try_parse(text).ok())?;
+            reference(Some(id), beside(TABLE), beside(LABEL))
+        }
     })
 }
 

@@ -25,6 +25,7 @@ mod rights;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod update;
 
 pub(crate) use self::{
     challenge::Challenge,
@@ -40,4 +41,5 @@ pub(crate) use self::{
     page::RowPages,
     rights::{HeldRights, PrivilegeDepth, READ_CONTACT},
     rows::{Organization, OrganizationType, ServiceEndpoint, WhoAmI},
+    update::{ContactUpdate, attribute, choice, reference},
 };

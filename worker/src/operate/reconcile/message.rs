@@ -9,50 +9,36 @@ use shared::{
 };
 use uuid::Uuid;
 
-const CONTRACTS: &str = "http://schemas.microsoft.com/xrm/2011/Contracts";
+use crate::dataverse::{ContactUpdate, attribute, choice, reference};
 
 /// The message of a row, without what stands beside its body.
 pub(super) fn message(row: &TableRow, run: Uuid) -> Outgoing {
+    // Dataverse may leave empty columns out of an image; here they are shown, so that none is taken for one that was left out
+    // because a person has to decide about it.
+    let (target, mut image) = (attributes(&row.columns), attributes(&row.columns));
+    if let Some(version) = row.version.row {
+        image.push(attribute("versionnumber", version.number));
+    }
+    let update = ContactUpdate {
+        organization: row.organization,
+        contact: row.contact,
+        at: row.version.at,
+        correlation: run,
+        operation: Uuid::new_v5(&run, row.contact.0.as_bytes()),
+        target,
+        alias: "reconcile",
+        image,
+        labels: Vec::new(),
+    };
     Outgoing {
         content_type: Some("application/json".into()),
-        body: Bytes::from(context(row, run).to_string()),
+        body: Bytes::from(update.body()),
         ..Outgoing::default()
     }
 }
 
-/// The context. Nobody initiated it: the row is as it was before.
-fn context(row: &TableRow, run: Uuid) -> Value {
-    let contact = row.contact.to_string();
-    let entity = |attributes: Vec<Value>| {
-        json!({
-            "__type": format!("Entity:{CONTRACTS}"), "Attributes": attributes, "EntityState": null,
-            "FormattedValues": [], "Id": contact, "KeyAttributes": [], "LogicalName": "contact",
-            "RelatedEntities": [], "RowVersion": null,
-        })
-    };
-    let target = entity(attributes(&row.columns));
-    // Dataverse may leave empty columns out of an image; here they are shown, so that none is taken for one that was left out
-    // because a person has to decide about it.
-    let mut image = attributes(&row.columns);
-    if let Some(version) = row.version.row {
-        image.push(json!({"key": "versionnumber", "value": version.number}));
-    }
-    let image = entity(image);
-    let nil = Uuid::nil();
-    json!({
-        "BusinessUnitId": nil, "CorrelationId": run, "Depth": 1, "InitiatingUserId": nil,
-        "InputParameters": [{"key": "Target", "value": target}], "MessageName": "Update", "Mode": 1,
-        "OperationCreatedOn": format!("/Date({}+0000)/", row.version.at.as_millisecond()),
-        "OperationId": Uuid::new_v5(&run, row.contact.0.as_bytes()),
-        "OrganizationId": row.organization.to_string(), "OutputParameters": [],
-        "PostEntityImages": [{"key": "reconcile", "value": image}], "PreEntityImages": [],
-        "PrimaryEntityId": contact, "PrimaryEntityName": "contact", "SecondaryEntityName": "none",
-        "SharedVariables": [], "Stage": 40, "UserId": nil,
-    })
-}
-
 fn attributes(columns: &Columns) -> Vec<Value> {
-    columns.iter().map(|(name, value)| json!({"key": name, "value": value_of(value)})).collect()
+    columns.iter().map(|(name, value)| attribute(name, value_of(value))).collect()
 }
 
 fn value_of(value: &ColumnValue) -> Value {
@@ -60,12 +46,7 @@ fn value_of(value: &ColumnValue) -> Value {
         ColumnValue::Null | ColumnValue::Unsupported(_) => Value::Null,
         ColumnValue::Text(text) => json!(text),
         ColumnValue::Bool(yes) => json!(yes),
-        ColumnValue::Choice { value, .. } => {
-            json!({"__type": format!("OptionSetValue:{CONTRACTS}"), "Value": value})
-        }
-        ColumnValue::Lookup { id, .. } => json!({
-            "__type": format!("EntityReference:{CONTRACTS}"), "Id": id.map(|id| id.to_string()), "KeyAttributes": [],
-            "LogicalName": "", "Name": null, "RowVersion": null,
-        }),
+        ColumnValue::Choice { value, .. } => choice(*value),
+        ColumnValue::Lookup { id, .. } => reference(*id, "", Value::Null),
     }
 }
