@@ -124,3 +124,18 @@ async fn a_new_directory_is_filled_by_the_same_command_and_a_newer_message_stays
     assert_eq!(place.world.reasons()?, Vec::<String>::new(), "{}", contact(1));
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contact_that_is_not_as_the_filter_requires_is_left_alone() -> Result<()> {
+    let place = Place::start(Options::default(), 2).await?;
+    for number in 1..=2 {
+        place.save(number, user(number), "Ada")?;
+    }
+    let Value::Object(inactive) = json!({"statecode": 1, "statuscode": 2}) else { unreachable!("an object") };
+    let saved = place.dataverse.write_contact(contact(2), &inactive);
+    saved.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))?;
+    let active = "[filter]\nrequire = [\"statecode = 0\"]";
+    let told = place.reconcile(&[active], "").await?.expect(1);
+    assert_eq!((told.causes_of(1).len(), told.causes_of(2).len()), (1, 0), "{}", told.text);
+    Ok(())
+}
