@@ -34,7 +34,7 @@ Examples:
   contactsync check --online                credentials, permissions, queue, clock, the way to them, and what waits
   contactsync check --online --user ID      also a user, as far as a write goes without being sent
 
-Exit codes: 0 nothing is wrong; 1 something that was tried failed, or a warning with --strict; 78 the settings
+Exit codes: 0 nothing is wrong; 1 something that was tried failed, or a warning with --strict; 78 the settings \
 cannot work.")]
 pub struct Args {
     /// Number of replicas. Some findings depend on it.

@@ -24,10 +24,10 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = "\
-Only what differs is written, so it can be run again at any time, also after it was cut off. What belongs to others or to a
+Only what differs is written, so it can be run again at any time, also after it was cut off. What belongs to others or to a \
 managed solution is told and left alone.
 
-The key with which Dataverse sends is that of service_bus.connection_string, or better one of a policy that may send and
+The key with which Dataverse sends is that of service_bus.connection_string, or better one of a policy that may send and \
 nothing else, from --key-file. Where the worker signs in with an identity there is no other: Dataverse needs a key.
 
 Examples:

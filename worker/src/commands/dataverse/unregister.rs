@@ -18,7 +18,7 @@ use crate::{
 /// Options of `dataverse unregister`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-From then on no change arrives; what is in the queue already stays there. Only the endpoint of this name goes, with its steps
+From then on no change arrives; what is in the queue already stays there. Only the endpoint of this name goes, with its steps \
 on contacts and their images. An endpoint on which others have hung steps stays for them.
 
 Exit codes: 0 done, or there is nothing; 1 something would be done, or failed; 78 bad settings.")]

@@ -28,7 +28,7 @@ const MOST_JOBS: usize = 100;
 /// Options of `dataverse verify`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Without --fire nothing is written. Each deviation is told with what to do about it; contactsync dataverse register puts
+Without --fire nothing is written. Each deviation is told with what to do about it; contactsync dataverse register puts \
 right what is ours.
 
 Examples:
@@ -36,7 +36,7 @@ Examples:
   contactsync dataverse verify --strict        for a pipeline: warnings fail too
   contactsync dataverse verify --fire ID       also change nothing of one contact, and follow it to its user
 
-Exit codes: 0 nothing is wrong; 1 an error was found, or a warning with --strict, or what was fired did not arrive;
+Exit codes: 0 nothing is wrong; 1 an error was found, or a warning with --strict, or what was fired did not arrive; \
 78 the settings cannot work.")]
 pub struct Args {
     #[command(flatten)]

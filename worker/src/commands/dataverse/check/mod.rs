@@ -24,8 +24,8 @@ use crate::{
 /// Options of `dataverse check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Nothing is written. Without a credential that works it is still told to which tenant the environment belongs. A missing
-right is not always an error of Dataverse: a role whose depth is below Organization reads fewer rows, and a secured column
+Nothing is written. Without a credential that works it is still told to which tenant the environment belongs. A missing \
+right is not always an error of Dataverse: a role whose depth is below Organization reads fewer rows, and a secured column \
 reads as empty. Both are looked for here.
 
 Exit codes: 0 nothing is wrong; 1 something failed, or a warning with --strict; 78 the settings cannot work.")]

@@ -23,12 +23,12 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = "\
-Dataverse makes a system job for each change and deletes it once the message is in the queue. What is listed here has not
-arrived. Nothing listed is no proof that all is well: a step that does not fire leaves no job. So it is also told when a worker
+Dataverse makes a system job for each change and deletes it once the message is in the queue. What is listed here has not \
+arrived. Nothing listed is no proof that all is well: a step that does not fire leaves no job. So it is also told when a worker \
 has last received a message, if one answers at http.listen.
 
---resume lets waiting jobs run at once, once their cause is mended. A failed job is dead; --again reads its contact and sends it
-to the queue as a change, at the version that the row has now. In such a message the link counts as new, so a sign-in address
+--resume lets waiting jobs run at once, once their cause is mended. A failed job is dead; --again reads its contact and sends it \
+to the queue as a change, at the version that the row has now. In such a message the link counts as new, so a sign-in address \
 is not moved by it: if it differs, the message becomes a dead letter (LinkAndAddressTogether).
 
 Examples:
@@ -38,7 +38,7 @@ Examples:
   contactsync dataverse jobs --since 2h --again       which contacts would be sent again
   contactsync dataverse jobs --since 2h --again --yes send them
 
-Exit codes: 0 nothing has failed or waits, or all of it was handled; 1 something has, or a call failed; 78 the settings cannot
+Exit codes: 0 nothing has failed or waits, or all of it was handled; 1 something has, or a call failed; 78 the settings cannot \
 work.")]
 pub struct Args {
     /// Only jobs that have failed, and none that wait.
