@@ -46,6 +46,8 @@ mod simulation;
 
 mod targets;
 
+mod otlp;
+
 mod telemetry;
 
 mod tidy;

@@ -30,7 +30,6 @@ pub mod quota;
 pub mod rogue;
 pub mod simulation;
 
-pub mod advisories;
 pub mod audit;
 
 pub mod binary;
@@ -38,7 +37,6 @@ pub mod client;
 pub mod explained;
 pub mod mutate;
 pub mod quick;
-pub mod source_tree;
 pub mod tame;
 
 /// How long a test waits for what has to come. It says nothing about how quickly that should be: it is far longer than

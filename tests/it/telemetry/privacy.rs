@@ -1,9 +1,10 @@
 //! Nothing that a contact holds gets into what operators, monitors and support see.
 
 use anyhow::Result;
-use tests::{message::ContactChange, observe::Receiver, world::World};
+use tests::{message::ContactChange, world::World};
 
 use super::{PATIENCE, QUICK, change, contact, user, world};
+use crate::otlp::Receiver;
 
 const MARKER: &str = "PrivateMarker";
 

@@ -4,12 +4,10 @@ use anyhow::{Context, Result};
 use emulator::graph::Fault;
 use opentelemetry_proto::tonic::{common::v1::any_value::Value, metrics::v1::metric::Data, trace::v1::Span};
 use servicebus::{ApplicationValue, Outgoing, Queue};
-use tests::{
-    observe::Receiver,
-    world::{QUEUE, World},
-};
+use tests::world::{QUEUE, World};
 
 use super::{PATIENCE, QUICK, change, world};
+use crate::otlp::Receiver;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SENDER: &str = "00f067aa0ba902b7";

@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
-use tests::source_tree::{Arrows, SourceTree, circles};
-
-use super::{check_none, tree};
+use super::{
+    check_none,
+    source_tree::{Arrows, SourceTree, circles},
+    tree,
+};
 
 /// The arrows between files of one package.
 fn within(tree: &SourceTree, package: &str) -> Arrows {

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use tests::source_tree::SourceTree;
-
-use super::{check_none, tree};
+use super::{check_none, source_tree::SourceTree, tree};
 
 /// Libraries whose name in code is not that of the package.
 const OTHER_NAMES: &[(&str, &str)] = &[("rustls-webpki", "webpki")];

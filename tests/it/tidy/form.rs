@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tests::{
-    binary::workspace,
-    source_tree::{Module, Reach},
-};
+use tests::binary::workspace;
 
-use super::{check_known, tree};
+use super::{
+    check_known,
+    source_tree::{Module, Reach},
+    tree,
+};
 
 fn files(wrong: impl Fn(&Module) -> bool) -> BTreeSet<String> {
     tree().modules.iter().filter(|module| wrong(module)).map(|module| module.file.clone()).collect()

@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write};
 
-use tests::source_tree::SourceTree;
-
-use super::{check_known, check_none, tree};
+use super::{check_known, check_none, source_tree::SourceTree, tree};
 
 /// The packages of the workspace, and which of the others each may depend on.
 const PACKAGES: &[(&str, &[&str])] = &[

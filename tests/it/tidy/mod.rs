@@ -5,6 +5,7 @@ mod dependencies;
 mod form;
 mod layers;
 mod names;
+mod source_tree;
 
 use std::{
     collections::BTreeSet,
@@ -14,7 +15,9 @@ use std::{
 };
 
 use shared::reason::DeadLetterReason;
-use tests::{binary::workspace, source_tree::SourceTree};
+use tests::binary::workspace;
+
+use self::source_tree::SourceTree;
 
 fn read(path: &str) -> String {
     fs::read_to_string(workspace().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))

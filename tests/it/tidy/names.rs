@@ -2,9 +2,11 @@
 
 use std::{collections::BTreeMap, collections::BTreeSet};
 
-use tests::source_tree::{Kind, Reach};
-
-use super::{check_none, tree};
+use super::{
+    check_none,
+    source_tree::{Kind, Reach},
+    tree,
+};
 
 /// Names that several modules may have, because the module says whose they are.
 const SHARED_NAMES: &[(&str, &str)] = &[

@@ -7,13 +7,12 @@ use servicebus::{ApplicationValue, Outgoing};
 use tests::{
     PATIENCE,
     message::moment,
-    observe::Receiver,
     quick::{QUICK, user},
     world::{Options, World},
 };
 
 use super::{letter, post};
-use crate::replay::change;
+use crate::{otlp::Receiver, replay::change};
 
 const MARKER: &str = "PrivateMarker";
 

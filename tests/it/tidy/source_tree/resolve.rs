@@ -18,7 +18,7 @@ impl SourceTree {
     /// and who imports it from there uses the file that defines it. Neither is a module used by who only imports or
     /// declares it, but what is named in it.
     #[must_use]
-    pub fn arrows(&self) -> Arrows {
+    pub(crate) fn arrows(&self) -> Arrows {
         let mut arrows = Arrows::new();
         for (place, module) in self.modules.iter().enumerate().filter(|(_, module)| !module.test) {
             let imports =

@@ -6,7 +6,7 @@ use super::Arrows;
 
 /// Groups of files of which each reaches each other along arrows.
 #[must_use]
-pub fn circles(arrows: &Arrows) -> Vec<Vec<String>> {
+pub(crate) fn circles(arrows: &Arrows) -> Vec<Vec<String>> {
     let mut search = Search { arrows, seen: BTreeMap::new(), open: Vec::new(), found: Vec::new() };
     for file in arrows.keys() {
         search.visit(file);

@@ -14,11 +14,11 @@ const OLD: SignedDuration = SignedDuration::from_hours(24 * 90);
 
 /// What `RustSec` knew at some time.
 #[derive(Debug)]
-pub struct Index {
+pub(crate) struct Index {
     /// Which state of the database it was made of.
-    pub commit: String,
+    pub(crate) commit: String,
     /// When that was.
-    pub as_of: Timestamp,
+    pub(crate) as_of: Timestamp,
     advisories: BTreeMap<String, Vec<Advisory>>,
 }
 
@@ -31,55 +31,55 @@ struct Head {
 
 /// An advisory about some versions of a package.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Advisory {
+pub(crate) struct Advisory {
     /// Its id.
-    pub id: String,
+    pub(crate) id: String,
     /// The package.
-    pub package: String,
+    pub(crate) package: String,
     /// Versions that have it mended.
-    pub patched: Vec<String>,
+    pub(crate) patched: Vec<String>,
     /// Versions that never had it.
-    pub unaffected: Vec<String>,
+    pub(crate) unaffected: Vec<String>,
     /// What it is, if it is no vulnerability: `unmaintained`, `unsound` or `notice`.
-    pub informational: Option<String>,
+    pub(crate) informational: Option<String>,
     /// When it was taken back.
-    pub withdrawn: Option<String>,
+    pub(crate) withdrawn: Option<String>,
     /// Where more is written.
-    pub url: Option<String>,
+    pub(crate) url: Option<String>,
 }
 
 /// A locked package that an advisory is about.
 #[derive(Clone, Debug)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// The version that is locked.
-    pub version: Version,
+    pub(crate) version: Version,
     /// What is known about it.
-    pub advisory: Advisory,
+    pub(crate) advisory: Advisory,
 }
 
 /// An advisory that does not count here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ignored {
+pub(crate) struct Ignored {
     /// Its id.
-    pub id: String,
+    pub(crate) id: String,
     /// Why it does not count.
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// What was found, and what is done about it.
 #[derive(Debug, Default)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     /// Packages that must be updated.
-    pub affected: Vec<Finding>,
+    pub(crate) affected: Vec<Finding>,
     /// Packages that one should know something about.
-    pub notices: Vec<Finding>,
+    pub(crate) notices: Vec<Finding>,
     /// Advisories that are ignored although they are about nothing that is locked.
-    pub needless: Vec<String>,
+    pub(crate) needless: Vec<String>,
 }
 
 impl Index {
     /// Reads the lines of an index. One that breaks off is refused.
-    pub fn parse(text: &str) -> anyhow::Result<Self> {
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let mut lines = text.lines();
         let head: Head = serde_json::from_str(lines.next().unwrap_or_default()).context("the first line")?;
         let mut advisories: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -96,7 +96,7 @@ impl Index {
 
     /// One line on how much the index is worth at a time.
     #[must_use]
-    pub fn age(&self, now: Timestamp) -> String {
+    pub(crate) fn age(&self, now: Timestamp) -> String {
         let days = now.duration_since(self.as_of).as_hours() / 24;
         let known: usize = self.advisories.values().map(Vec::len).sum();
         let warning = if now.duration_since(self.as_of) > OLD {
@@ -104,11 +104,12 @@ impl Index {
         } else {
             ""
         };
-        format!("{known} advisories as of {} ({days} days ago){warning}", self.as_of.strftime("%F"))
+        let commit = &self.commit[..self.commit.floor_char_boundary(12)];
+        format!("{known} advisories as of {} ({days} days ago, {commit}){warning}", self.as_of.strftime("%F"))
     }
 
     /// Holds a lock file against the index.
-    pub fn judge(&self, lock: &str, ignored: &[Ignored]) -> anyhow::Result<Verdict> {
+    pub(crate) fn judge(&self, lock: &str, ignored: &[Ignored]) -> anyhow::Result<Verdict> {
         let mut verdict = Verdict::default();
         let mut used = Vec::new();
         for (name, version) in locked(lock)? {
@@ -186,7 +187,7 @@ fn locked(lock: &str) -> anyhow::Result<Vec<(String, Version)>> {
 }
 
 /// The advisories that `deny.toml` ignores. An id alone does not do.
-pub fn ignored(deny: &str) -> anyhow::Result<Vec<Ignored>> {
+pub(crate) fn ignored(deny: &str) -> anyhow::Result<Vec<Ignored>> {
     let deny: Table = deny.parse().context("deny.toml")?;
     let list = deny.get("advisories").and_then(|section| section.get("ignore")?.as_array());
     let entries = list.into_iter().flatten().map(|entry| {

@@ -14,16 +14,16 @@ use std::{
     path::PathBuf,
 };
 
-pub use self::circles::circles;
-use crate::binary::workspace;
+pub(crate) use self::circles::circles;
+use tests::binary::workspace;
 
 /// All packages of the workspace with all their modules, test modules included.
 #[derive(Debug, Default)]
-pub struct SourceTree {
+pub(crate) struct SourceTree {
     /// In the order of the workspace's manifest.
-    pub packages: Vec<Package>,
+    pub(crate) packages: Vec<Package>,
     /// Of all packages; a module is known by its place in this list.
-    pub modules: Vec<Module>,
+    pub(crate) modules: Vec<Module>,
     /// Where the workspace lies.
     folder: PathBuf,
     /// The root module of each library, by the name that code uses.
@@ -32,63 +32,63 @@ pub struct SourceTree {
 
 /// One member of the workspace.
 #[derive(Debug)]
-pub struct Package {
+pub(crate) struct Package {
     /// As the manifest spells it.
-    pub name: String,
+    pub(crate) name: String,
     /// Relative to the workspace.
-    pub folder: String,
+    pub(crate) folder: String,
     /// `Cargo.toml`, parsed.
-    pub manifest: toml::Table,
+    pub(crate) manifest: toml::Table,
 }
 
 /// A module: a file, or a `mod x { … }` within one.
 #[derive(Debug)]
-pub struct Module {
+pub(crate) struct Module {
     /// Index of the package.
-    pub package: usize,
+    pub(crate) package: usize,
     /// The crate's root module; `crate::` starts there.
     root: usize,
     parent: Option<usize>,
     /// Empty for the root of a crate.
-    pub name: String,
+    pub(crate) name: String,
     /// Relative to the workspace, with `/`.
-    pub file: String,
+    pub(crate) file: String,
     /// Whether it stands in the file of its parent.
-    pub inline: bool,
+    pub(crate) inline: bool,
     /// Whether only tests see it: by `#[cfg(test)]`, here or above.
-    pub test: bool,
+    pub(crate) test: bool,
     /// What the `#[path]` attribute says.
-    pub placed: Option<String>,
+    pub(crate) placed: Option<String>,
     /// Declared modules by name.
     children: BTreeMap<String, usize>,
     /// Items of this module.
-    pub definitions: Vec<Definition>,
+    pub(crate) definitions: Vec<Definition>,
     /// Every name that `use` brings in, and every `*`.
-    pub imports: Vec<Import>,
+    pub(crate) imports: Vec<Import>,
     /// Paths in code, single names included.
-    pub mentions: Vec<Mention>,
+    pub(crate) mentions: Vec<Mention>,
 }
 
 /// An item that other modules could name.
 #[derive(Debug)]
-pub struct Definition {
+pub(crate) struct Definition {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Where it stands.
-    pub line: usize,
+    pub(crate) line: usize,
     /// What it is.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Who sees it.
-    pub reach: Reach,
+    pub(crate) reach: Reach,
     /// Names of the variants, if it is an enum: a glob can import them.
     variants: Vec<String>,
     /// Whether only tests see it.
-    pub test: bool,
+    pub(crate) test: bool,
 }
 
 /// Kinds of items, as far as the rules tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Struct, enum, union, trait or alias.
     Type,
     /// Function, constant, static or macro.
@@ -97,7 +97,7 @@ pub enum Kind {
 
 /// Visibility of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reach {
+pub(crate) enum Reach {
     /// The module alone.
     Private,
     /// `pub(super)` or `pub(in …)`.
@@ -110,39 +110,37 @@ pub enum Reach {
 
 /// One name of a `use`.
 #[derive(Debug)]
-pub struct Import {
+pub(crate) struct Import {
     /// The whole path; for a glob, without the `*`.
-    pub path: Vec<String>,
+    pub(crate) path: Vec<String>,
     /// The name it gets here; `*` for a glob.
-    pub name: String,
+    pub(crate) name: String,
     /// Who sees it: with `pub use` a module hands a name on.
-    pub reach: Reach,
+    pub(crate) reach: Reach,
     /// The body that it stands in, or 0: the module itself. A `use` with attributes counts as a body of its own.
-    pub body: usize,
+    pub(crate) body: usize,
     /// Where it stands.
-    pub line: usize,
+    pub(crate) line: usize,
     /// Whether only tests see it.
-    pub test: bool,
+    pub(crate) test: bool,
 }
 
 /// A path in code.
 #[derive(Debug)]
-pub struct Mention {
+pub(crate) struct Mention {
     /// Its segments without generics; empty first segment: it begins with `::`.
-    pub path: Vec<String>,
-    /// Where it stands.
-    pub line: usize,
+    pub(crate) path: Vec<String>,
     /// Whether only tests see it.
-    pub test: bool,
+    pub(crate) test: bool,
 }
 
 /// Which file uses which, and by what names: `arrows[from][to]`.
-pub type Arrows = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
+pub(crate) type Arrows = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
 impl SourceTree {
     /// Parses every file of ours that Cargo would compile.
     #[must_use]
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         Self::at(workspace().to_owned())
     }
 
@@ -151,7 +149,7 @@ impl SourceTree {
     /// # Panics
     /// If a manifest or a file cannot be read or parsed: then the tests that ask would prove nothing.
     #[must_use]
-    pub fn at(folder: PathBuf) -> Self {
+    pub(crate) fn at(folder: PathBuf) -> Self {
         let mut tree = Self { folder, ..Self::default() };
         packages::read(&mut tree);
         tree
@@ -162,13 +160,13 @@ impl SourceTree {
     /// # Panics
     /// If the workspace has none.
     #[must_use]
-    pub fn package(&self, name: &str) -> usize {
+    pub(crate) fn package(&self, name: &str) -> usize {
         let found = self.packages.iter().position(|package| package.name == name);
         found.unwrap_or_else(|| panic!("the workspace has no package {name}"))
     }
 
     /// The modules of a package that its product consists of: no tests, no benchmarks, no examples, no build script.
-    pub fn product(&self, package: usize) -> impl Iterator<Item = &Module> {
+    pub(crate) fn product(&self, package: usize) -> impl Iterator<Item = &Module> {
         let sources = format!("{}/src/", self.packages[package].folder);
         let ours = self.modules.iter().filter(move |module| module.package == package);
         ours.filter(move |module| !module.test && module.file.starts_with(&sources))
@@ -176,13 +174,13 @@ impl SourceTree {
 
     /// The module that declares this one.
     #[must_use]
-    pub fn parent(&self, module: &Module) -> Option<&Module> {
+    pub(crate) fn parent(&self, module: &Module) -> Option<&Module> {
         module.parent.map(|parent| &self.modules[parent])
     }
 
     /// Whether the workspace has such a package.
     #[must_use]
-    pub fn has_package(&self, name: &str) -> bool {
+    pub(crate) fn has_package(&self, name: &str) -> bool {
         self.packages.iter().any(|package| package.name == name)
     }
 }

@@ -102,9 +102,9 @@ impl Reader<'_> {
         }
     }
 
-    fn mention(&mut self, path: Vec<String>, line: usize) {
+    fn mention(&mut self, path: Vec<String>) {
         let test = self.test;
-        self.here().mentions.push(Mention { path, line, test });
+        self.here().mentions.push(Mention { path, test });
     }
 
     fn import(&mut self, item: &ItemUse, tree: &UseTree, before: &[String]) {
@@ -163,7 +163,6 @@ impl Reader<'_> {
     /// Paths among tokens that nobody has parsed: `a::b::c` is one, and so is a name that stands alone.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
-        let mut line = 0;
         // The mark that stood before, with `∷` for two colons: a dot is before a field, a tick before a lifetime.
         let mut before = ' ';
         for token in tokens {
@@ -175,27 +174,26 @@ impl Reader<'_> {
             match token {
                 TokenTree::Ident(name) if before == '∷' && !path.is_empty() => path.push(name.to_string()),
                 TokenTree::Ident(name) => {
-                    self.flush(&mut path, line);
+                    self.flush(&mut path);
                     if !matches!(before, '.' | '\'') && (before != '$' || name == "crate") {
-                        line = name.span().start().line;
                         path.push(name.to_string());
                     }
                 }
                 TokenTree::Group(group) => {
-                    self.flush(&mut path, line);
+                    self.flush(&mut path);
                     self.tokens(group.stream());
                 }
                 TokenTree::Punct(_) if matches!(mark, ':' | '∷') => {}
-                TokenTree::Punct(_) | TokenTree::Literal(_) => self.flush(&mut path, line),
+                TokenTree::Punct(_) | TokenTree::Literal(_) => self.flush(&mut path),
             }
             before = mark;
         }
-        self.flush(&mut path, line);
+        self.flush(&mut path);
     }
 
-    fn flush(&mut self, path: &mut Vec<String>, line: usize) {
+    fn flush(&mut self, path: &mut Vec<String>) {
         if !path.is_empty() {
-            self.mention(std::mem::take(path), line);
+            self.mention(std::mem::take(path));
         }
     }
 }
@@ -258,8 +256,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let start = path.leading_colon.as_ref().map(|_| String::new());
         let names = path.segments.iter().map(|segment| segment.ident.to_string());
-        let line = path.segments.first().map_or(0, |first| first.ident.span().start().line);
-        self.mention(start.into_iter().chain(names).collect(), line);
+        self.mention(start.into_iter().chain(names).collect());
         visit::visit_path(self, path);
     }
 
@@ -279,7 +276,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
                     && let Ok(path) = syn::Path::parse_mod_style.parse_str(&text.value())
                 {
                     let names = path.segments.iter().map(|segment| segment.ident.to_string());
-                    self.mention(names.collect(), text.span().start().line);
+                    self.mention(names.collect());
                 }
             }
         }

@@ -1,14 +1,14 @@
 //! Known weaknesses of what is locked.
 
+mod index;
+
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
 use jiff::Timestamp;
-use tests::{
-    advisories::{Ignored, Index, ignored},
-    binary::workspace,
-};
+use tests::binary::workspace;
 
+use self::index::{Finding, Ignored, Index, ignored};
 use super::read;
 
 /// Where an index may be: made anew by continuous integration, or kept with the project.
@@ -67,9 +67,8 @@ fn lock(packages: &[(&str, &str)]) -> String {
 #[track_caller]
 fn check(packages: &[(&str, &str)], affected: &[&str], notices: &[&str]) {
     let verdict = Index::parse(INDEX).expect("an index").judge(&lock(packages), &[]).expect("a verdict");
-    let ids = |findings: &[tests::advisories::Finding]| {
-        findings.iter().map(|finding| finding.advisory.id.clone()).collect::<Vec<_>>()
-    };
+    let ids =
+        |findings: &[Finding]| findings.iter().map(|finding| finding.advisory.id.clone()).collect::<Vec<_>>();
     assert_eq!(ids(&verdict.affected), affected, "{packages:?}");
     assert_eq!(ids(&verdict.notices), notices, "{packages:?}");
 }
@@ -128,7 +127,7 @@ fn a_finding_says_what_to_do() {
 fn an_index_tells_its_age_and_does_not_break_off() {
     let index = Index::parse(INDEX).expect("an index");
     let at = |text: &str| index.age(text.parse::<Timestamp>().expect("a time"));
-    assert_eq!(at("2026-03-01T00:00:00Z"), "7 advisories as of 2025-12-31 (59 days ago)");
+    assert_eq!(at("2026-03-01T00:00:00Z"), "7 advisories as of 2025-12-31 (59 days ago, c0ffee)");
     assert!(at("2026-05-01T00:00:00Z").contains("WARNING: it is old"));
     let (cut, _) = INDEX.trim_end().rsplit_once('\n').expect("lines");
     Index::parse(cut).expect_err("a line is missing");
