@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use shared::plan::Planner;
 
-use crate::settings::{self, PlannerError, Settings, SettingsFile, SettingsProblems, Targets};
+use crate::settings::{self, Bus, Needs, PlannerError, Settings, SettingsFile, SettingsProblems, Targets};
 
 /// Exit code for settings that cannot be used (`EX_CONFIG` of sysexits).
 pub(crate) const BAD_SETTINGS: u8 = 78;
@@ -31,25 +31,32 @@ pub struct Global {
 }
 
 impl Global {
-    /// The settings from all their places, of the target that is meant.
-    pub fn settings(&self) -> anyhow::Result<Settings> {
-        let targets = self.set()?;
-        let one = targets.only(self.target.as_deref())?.finish()?.pop();
+    /// The settings that a command needs, from all their places, of the target that is meant.
+    pub fn settings<N: Needs>(&self) -> anyhow::Result<Settings<N>> {
+        self.settings_of(self.target.as_deref())
+    }
+
+    /// The same of the target of this name.
+    pub fn settings_of<N: Needs>(&self, target: Option<&str>) -> anyhow::Result<Settings<N>> {
+        let one = self.set()?.only(target)?.needed()?.pop();
         one.context("there are no settings; this is a fault in contactsync")
     }
 
     /// The settings of the target that is meant, and of those that take from the same queue or topic. Where all do, any of
     /// them may be meant.
-    pub fn with_those_beside(&self) -> anyhow::Result<(Settings, Vec<Settings>)> {
-        let all = settings::examine(&self.file(), settings::environment())?.finish()?;
-        let place = |one: &Settings| (one.bus.authority(), one.bus.source.target().to_owned());
+    pub fn with_those_beside<N>(&self) -> anyhow::Result<(Settings<N>, Vec<Settings<N>>)>
+    where
+        N: Needs<Bus = Bus>,
+    {
+        let all = settings::examine(&self.file(), settings::environment())?.needed::<N>()?;
+        let place = |one: &Settings<N>| (one.bus.authority(), one.bus.source.target().to_owned());
         let same = all.iter().all(|one| all.first().is_some_and(|first| place(first) == place(one)));
         let one = if self.target.is_none() && same {
             all.into_iter().next().context("there are no settings; this is a fault in contactsync")?
         } else {
             self.settings()?
         };
-        let others = settings::examine(&self.file(), settings::environment())?.finish()?;
+        let others = settings::examine(&self.file(), settings::environment())?.needed::<N>()?;
         let others =
             others.into_iter().filter(|other| other.target != one.target && place(other) == place(&one));
         let others = others.collect();

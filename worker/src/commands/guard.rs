@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use shared::{
     ids::UserId,
     mark::{LEAD, Mark, hash_of},
+    plan::Planner,
     property::{Property, PropertyKind},
     version::Version,
 };
@@ -16,7 +17,7 @@ use crate::{
     commands::global::Global,
     graph::{self, GraphClient},
     preview::render::{line, version, version_json},
-    settings::Settings,
+    settings::{GraphAlone, Settings},
 };
 
 /// What to do with the mark of a user.
@@ -85,7 +86,7 @@ fn property(text: &str) -> Result<Property, &'static str> {
 
 /// Shows or clears.
 pub(crate) fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode> {
-    let settings = global.settings()?;
+    let settings: Settings<GraphAlone> = global.settings()?;
     start_log(&settings.telemetry)?;
     let guard = settings.guard.attribute.clone().context(
         "guard.attribute is not set, so no marks are kept; set it, or name the settings file of the workers by --config",
@@ -97,7 +98,7 @@ pub(crate) fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode
             Command::Clear(args) => args.user,
         };
         let text = directory.mark(user).await.map_err(|error| failed(error, "read"))?;
-        let look = Look::at(user, guard, Mark::read(text.as_deref().unwrap_or_default()), &settings);
+        let look = Look::at(user, guard, Mark::read(text.as_deref().unwrap_or_default()), &settings.planner);
         match command {
             Command::Show(args) => print(&if args.json { look.json() } else { look.text() })?,
             Command::Clear(args) => clear(&directory, &look, args).await?,
@@ -151,9 +152,9 @@ pub(super) struct Look {
 }
 
 impl Look {
-    pub(super) fn at(user: UserId, guard: Property, mark: Mark, settings: &Settings) -> Self {
+    pub(super) fn at(user: UserId, guard: Property, mark: Mark, planner: &Planner) -> Self {
         let known = Property::names().filter_map(Property::named);
-        let mapped = settings.planner.mapping.rows().iter().map(|row| row.property.clone());
+        let mapped = planner.mapping.rows().iter().map(|row| row.property.clone());
         let mut names: BTreeMap<String, String> = BTreeMap::new();
         for property in known.chain(mapped) {
             let slot = names.entry(hash_of(&property)).or_default();

@@ -17,6 +17,7 @@ use crate::{
         Preview,
         render::{self, Details, Values},
     },
+    settings::{GraphAlone, Settings},
 };
 
 /// Options of `plan`.
@@ -84,7 +85,7 @@ impl Judge {
         if !online {
             return Ok(Self::offline(global.planner()?));
         }
-        let settings = global.settings()?;
+        let settings: Settings<GraphAlone> = global.settings()?;
         let runtime = runtime()?;
         let directory = {
             // Connections belong to what they run on.

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     identity::Clients,
     operate::{dead_letters::Selection, replay::Members},
-    settings::{Settings, Telemetry},
+    settings::{Bus, Needs, Settings, Telemetry},
     telemetry::logging,
 };
 
@@ -40,7 +40,10 @@ pub(super) struct Queues {
 }
 
 impl Queues {
-    pub(super) fn open(settings: &Settings, to: Option<&str>) -> anyhow::Result<Self> {
+    pub(super) fn open<N>(settings: &Settings<N>, to: Option<&str>) -> anyhow::Result<Self>
+    where
+        N: Needs<Bus = Bus>,
+    {
         let clients = wiring::clients(&settings.connection)?;
         let main = wiring::queue_settings(settings, &clients);
         let dead = main.clone().dead_letters();
@@ -58,8 +61,8 @@ impl Queues {
     }
 
     /// The dead letters, to be received. How long their locks hold is asked beside, so that it is known soon.
-    pub(super) fn receiving(&self, settings: &Settings) -> anyhow::Result<Arc<dyn Queue>> {
-        tokio::spawn(admin::get_acquainted(wiring::admin(&settings.bus, &self.clients)));
+    pub(super) fn receiving(&self, bus: &Bus) -> anyhow::Result<Arc<dyn Queue>> {
+        tokio::spawn(admin::get_acquainted(wiring::admin(bus, &self.clients)));
         wiring::queue(&self.dead).context("the dead-letter queue cannot be opened")
     }
 
@@ -71,7 +74,13 @@ impl Queues {
 }
 
 /// One dead letter, looked at.
-pub(super) async fn dead_letter_at(settings: &Settings, sequence: SequenceNumber) -> anyhow::Result<Message> {
+pub(super) async fn dead_letter_at<N>(
+    settings: &Settings<N>,
+    sequence: SequenceNumber,
+) -> anyhow::Result<Message>
+where
+    N: Needs<Bus = Bus>,
+{
     let queues = Queues::open(settings, None)?;
     let peeked = queues.looking.peek(sequence, 1).await.context("the dead letters cannot be looked at");
     queues.close().await;
@@ -96,11 +105,11 @@ pub(super) struct Chosen<'a> {
 }
 
 impl<'a> Chosen<'a> {
-    pub(super) fn of(queue: &'a dyn Peek, settings: &'a Settings, selection: &'a Selection) -> Self {
+    pub(super) fn of(queue: &'a dyn Peek, planner: &'a Planner, selection: &'a Selection) -> Self {
         Self {
             queue,
             selection,
-            planner: &settings.planner,
+            planner,
             now: clock::now(),
             walk: Walk::from(selection.first()),
             page: Vec::new().into_iter(),
@@ -139,11 +148,11 @@ impl<'a> Chosen<'a> {
 /// Fixes the set: all that are meant and are there now. Shows each of them to `each`.
 pub(super) async fn choose(
     queue: &dyn Peek,
-    settings: &Settings,
+    planner: &Planner,
     selection: &Selection,
     mut each: impl FnMut(&Message) -> anyhow::Result<()>,
 ) -> anyhow::Result<(Members, Walk)> {
-    let (mut chosen, mut members) = (Chosen::of(queue, settings, selection), Members::new());
+    let (mut chosen, mut members) = (Chosen::of(queue, planner, selection), Members::new());
     while let Some(message) = chosen.next().await? {
         members.insert(message.sequence);
         if let Err(error) = each(&message) {

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::{
     commands::{body, global::Global, json_line, print, queues, runtime::runtime, wiring},
     envelope,
-    settings::Settings,
+    settings::{QueueAlone, Settings},
 };
 
 /// Options of `send`.
@@ -91,7 +91,7 @@ const fn media_type(format: Format) -> &'static str {
     }
 }
 
-async fn send(settings: &Settings, parcels: Vec<Parcel>, as_json: bool) -> anyhow::Result<()> {
+async fn send(settings: &Settings<QueueAlone>, parcels: Vec<Parcel>, as_json: bool) -> anyhow::Result<()> {
     let clients = wiring::clients(&settings.connection)?;
     let queue = wiring::queue_without_intake(&wiring::queue_settings(settings, &clients))?;
     let (all, mut sent) = (parcels.len(), 0);

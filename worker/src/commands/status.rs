@@ -29,7 +29,7 @@ use crate::{
             text,
         },
     },
-    settings::{Bus, Settings, check, without_credentials},
+    settings::{Bus, Needs, QueueAlone, Settings, check, without_credentials},
 };
 
 /// Options of `status`.
@@ -84,7 +84,7 @@ struct Scout {
 }
 
 impl Scout {
-    fn new(settings: Settings, args: &Args) -> anyhow::Result<Self> {
+    fn new(settings: Settings<QueueAlone>, args: &Args) -> anyhow::Result<Self> {
         let clients = wiring::clients(&settings.connection)?;
         let bus = &settings.bus;
         let queue = wiring::queue_without_intake(&wiring::queue_settings(&settings, &clients))?;
@@ -115,8 +115,8 @@ impl Scout {
 }
 
 /// Where a worker can be asked: at the address that somebody named, or where one with these settings listens.
-pub(super) fn worker(
-    settings: &Settings,
+pub(super) fn worker<N: Needs>(
+    settings: &Settings<N>,
     named: Option<&Url>,
     clients: Clients,
 ) -> anyhow::Result<Result<WorkerSource, String>> {

@@ -16,9 +16,9 @@ use crate::{
     dataverse,
     graph::{self, GraphClient},
     http_client,
-    identity::{Clients, EntraSource, EntraTokens, TokenProvider},
+    identity::{Clients, EntraSource, EntraTokens, Identity, TokenProvider},
     run::{LONGEST_CONNECT, LeaseOptions},
-    settings::{self, Access, Bus, Settings},
+    settings::{self, Access, Bus, Dataverse, Needs, Settings},
     telemetry::{Observer, tokens::ObservedTokens},
 };
 
@@ -49,7 +49,10 @@ fn clients_that_connect_within(
 pub(super) type QueueSettings = amqp::Settings;
 
 /// How to reach the queue of the settings.
-pub(super) fn queue_settings(settings: &Settings, clients: &Clients) -> QueueSettings {
+pub(super) fn queue_settings<N>(settings: &Settings<N>, clients: &Clients) -> QueueSettings
+where
+    N: Needs<Bus = Bus>,
+{
     let bus = &settings.bus;
     let (endpoint, tokens) = (bus.namespace.endpoint.clone(), bus_tokens(bus, clients));
     let mut queue = QueueSettings::new(endpoint, tokens, &bus.source.address(), clock::now);
@@ -155,16 +158,22 @@ pub(super) fn hostname() -> String {
 
 /// Graph.
 #[must_use]
-pub(crate) fn directory(settings: &Settings, clients: Clients) -> GraphClient {
+pub(crate) fn directory<N>(settings: &Settings<N>, clients: Clients) -> GraphClient
+where
+    N: Needs<Identity = Identity>,
+{
     directory_for(settings, clients, graph::ThrottlePriority::Normal)
 }
 
 /// Graph, for calls of this rank.
-pub(super) fn directory_for(
-    settings: &Settings,
+pub(super) fn directory_for<N>(
+    settings: &Settings<N>,
     clients: Clients,
     priority: graph::ThrottlePriority,
-) -> GraphClient {
+) -> GraphClient
+where
+    N: Needs<Identity = Identity>,
+{
     let options = graph_options(settings, priority);
     let http = clients.http.clone();
     GraphClient::new(&http, Arc::new(graph_tokens(settings, clients)), &options)
@@ -185,13 +194,16 @@ pub(crate) fn observed_directory(
     (GraphClient::new(&http, provider, &options).observed(Arc::clone(observer)), tokens)
 }
 
-fn graph_options(settings: &Settings, priority: graph::ThrottlePriority) -> graph::Options {
+fn graph_options<N: Needs>(settings: &Settings<N>, priority: graph::ThrottlePriority) -> graph::Options {
     graph::Options { root: settings.graph.root.clone(), reading: settings.reading(), priority }
 }
 
 /// Dataverse, if the settings name an environment.
 #[must_use]
-pub(crate) fn dataverse(settings: &Settings, clients: &Clients) -> Option<dataverse::Client> {
+pub(crate) fn dataverse<N>(settings: &Settings<N>, clients: &Clients) -> Option<dataverse::Client>
+where
+    N: Needs<Dataverse = Dataverse>,
+{
     Some(dataverse_of(settings.dataverse.environment.as_ref()?, clients))
 }
 
@@ -208,7 +220,10 @@ pub(super) fn dataverse_tokens(environment: &settings::Environment, clients: Cli
 }
 
 /// Tokens for Graph.
-pub(super) fn graph_tokens(settings: &Settings, clients: Clients) -> EntraTokens {
+pub(super) fn graph_tokens<N>(settings: &Settings<N>, clients: Clients) -> EntraTokens
+where
+    N: Needs<Identity = Identity>,
+{
     let resource = settings.graph.root.as_str().trim_end_matches('/');
     EntraTokens::new(settings.identity.clone(), clients, resource, clock::now)
 }

@@ -2,13 +2,13 @@
 
 use sha2::{Digest, Sha256};
 
-use super::parts::Settings;
+use super::{needs::Needs, parts::Settings};
 
 /// Sections and keys that decide what is written to whom.
 const DECISIVE: [&str; 8] =
     ["cloud", "filter.", "graph.", "guard.", "identity.client_id", "identity.tenant", "link.", "mapping."];
 
-impl Settings {
+impl<N: Needs> Settings<N> {
     /// The same for replicas that write the same, and no secret: the beginning of a hash of what decides about writes.
     #[must_use]
     pub fn fingerprint(&self) -> String {

@@ -13,6 +13,7 @@ mod link_rules;
 mod load;
 mod mapping;
 mod names;
+mod needs;
 mod observing;
 mod parts;
 mod problem;
@@ -35,6 +36,10 @@ pub use self::{
     entry::{Entries, SettingOrigin, SourcedValue},
     load::{PlannerError, SettingsFile, examine, load_planner, nothing_set, parse},
     mapping::LinkUnseen,
+    needs::{
+        DataverseAlone, Everything, GraphAlone, Needed, Needs, QueueAlone, QueueAndDataverse, QueueAndGraph,
+        Unused,
+    },
     observing::{Http, JournalPolicy, LogFormat, Otlp, Telemetry},
     parts::{Parts, Settings},
     problem::{SettingsProblem, SettingsProblems},

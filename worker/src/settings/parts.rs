@@ -17,6 +17,7 @@ use super::{
     entry::Entries,
     identity,
     mapping::{self, LinkUnseen},
+    needs::{Everything, Needed, Needs},
     observing::{self, Http, JournalPolicy, Telemetry},
     problem::{SettingsProblem, SettingsProblems},
     reader::{Reader, Rules},
@@ -25,9 +26,29 @@ use super::{
 };
 use crate::identity::Identity;
 
-/// Rows of `name: type = how it is read`. Sections are read in this order, which is that of the mistakes told.
+/// The type of a section in settings: its own, or what is needed of it.
+macro_rules! kind {
+    ($kind:ty) => {
+        $kind
+    };
+    ($kind:ty, $needed:ident) => {
+        N::$needed
+    };
+}
+
+/// A section on its way from what was read.
+macro_rules! taken {
+    ($read:expr) => {
+        $read?
+    };
+    ($read:expr, $needed:ident) => {
+        Needed::taken($read)?
+    };
+}
+
+/// Rows of `name: type = how it is read`, and `name: type, need` where not every command needs it. Sections are read in this order, which is that of the mistakes told.
 macro_rules! sections {
-    ($($(#[$doc:meta])* $name:ident: $kind:ty = $read:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident: $kind:ty $(, $needed:ident)? = $read:expr;)*) => {
         /// Every section that can be used, so that it can be looked at although another is wrong.
         pub struct Parts {
             $($(#[$doc])* pub $name: Option<$kind>,)*
@@ -43,9 +64,9 @@ macro_rules! sections {
             pub(super) rules: Rules,
         }
 
-        /// Validated settings.
-        pub struct Settings {
-            $($(#[$doc])* pub $name: $kind,)*
+        /// Validated settings, as far as a command needs them.
+        pub struct Settings<N: Needs = Everything> {
+            $($(#[$doc])* pub $name: kind!($kind $(, $needed)?),)*
             /// Every key with its value and where it came from.
             pub entries: Entries,
             /// Names and keys of the last release that are still in use, and what to do about them.
@@ -69,7 +90,10 @@ macro_rules! sections {
                 let Layers { entries, outdated, problems } = layers;
                 let reader = Reader::new(&entries, problems);
                 let given = Given { cloud: cloud::cloud(&reader), r: &reader, around };
-                $(let $name = ($read as fn(&Given<'_>) -> Option<$kind>)(&given);)*
+                $(
+                    reader.begin(stringify!($name));
+                    let $name = ($read as fn(&Given<'_>) -> Option<$kind>)(&given);
+                )*
                 let (problems, rules) = reader.finish();
                 let own = target.as_ref().map(|target| target.own.clone());
                 let mut parts = Self { $($name,)* entries, outdated, problems, target: own, rules };
@@ -78,20 +102,14 @@ macro_rules! sections {
                 parts
             }
 
-            /// The settings, if nothing is wrong with them.
-            pub fn finish(self) -> Result<Settings, SettingsProblems> {
-                if !self.problems.is_empty() {
-                    return Err(SettingsProblems(self.problems));
-                }
-                let settings = (|| {
-                    Some(Settings {
-                        $($name: self.$name?,)*
-                        entries: self.entries,
-                        outdated: self.outdated,
-                        target: self.target,
-                    })
-                })();
-                settings.ok_or_else(|| SettingsProblems(Vec::new()))
+            /// The settings that are needed, if each of their sections can be used.
+            pub(super) fn needed<N: Needs>(self) -> Option<Settings<N>> {
+                Some(Settings {
+                    $($name: taken!(self.$name $(, $needed)?),)*
+                    entries: self.entries,
+                    outdated: self.outdated,
+                    target: self.target,
+                })
             }
         }
     };
@@ -106,7 +124,7 @@ struct Given<'a> {
 
 sections! {
     /// The queue.
-    bus: Bus = |given| bus::bus(given.r, given.cloud, given.around);
+    bus: Bus, Bus = |given| bus::bus(given.r, given.cloud, given.around);
     /// TLS and time-outs of all connections.
     connection: Connection = |given| sections::connection(given.r);
     /// Graph.
@@ -116,9 +134,9 @@ sections! {
     /// What a user must be to be written.
     terms: Terms = |given| sections::terms(given.r);
     /// Who the worker is towards Graph.
-    identity: Identity = |given| identity::identity(given.r, given.cloud, given.around);
+    identity: Identity, Identity = |given| identity::identity(given.r, given.cloud, given.around);
     /// The environment of Dataverse that may be asked.
-    dataverse: Dataverse = |given| dataverse::dataverse(given.r, given.cloud, given.around);
+    dataverse: Dataverse, Dataverse = |given| dataverse::dataverse(given.r, given.cloud, given.around);
     /// Link, mapping and filters.
     planner: Planner = |given| mapping::planner(given.r);
     /// What to do about a link that is never seen.
@@ -138,6 +156,15 @@ sections! {
 }
 
 impl Parts {
+    /// The settings, if nothing is wrong with them.
+    pub fn finish(mut self) -> Result<Settings, SettingsProblems> {
+        let problems = std::mem::take(&mut self.problems);
+        if !problems.is_empty() {
+            return Err(SettingsProblems(problems));
+        }
+        self.needed().ok_or_else(|| SettingsProblems(Vec::new()))
+    }
+
     /// Copies that are sent to a topic come by all of its subscriptions, so that they have to say whose they are.
     fn address(&mut self, target: Option<Addressee>) {
         let subscribes =
@@ -159,7 +186,7 @@ impl Parts {
     }
 }
 
-impl Settings {
+impl<N: Needs> Settings<N> {
     /// What is read of a user before a write.
     #[must_use]
     pub fn reading(&self) -> ReadPolicy {

@@ -15,6 +15,8 @@ pub struct SettingsProblem {
     pub text: Box<str>,
     /// The key that was meant, where the mistake kept its value from being used.
     pub(super) meant: Option<Box<str>>,
+    /// The section that was being read.
+    pub(super) section: Option<&'static str>,
 }
 
 /// The settings cannot be used.
@@ -25,7 +27,7 @@ impl SettingsProblem {
     /// What is wrong with what stands at this place.
     #[must_use]
     pub fn new(place: &str, text: &str) -> Self {
-        Self { place: place.into(), position: None, text: text.into(), meant: None }
+        Self { place: place.into(), position: None, text: text.into(), meant: None, section: None }
     }
 
     /// A value for this key could not be used.
@@ -36,6 +38,11 @@ impl SettingsProblem {
     /// Whether it says already that this key has no value.
     pub(super) fn is_about(&self, key: &str) -> bool {
         self.meant.as_deref() == Some(key)
+    }
+
+    /// It was found when this section was read.
+    pub(super) fn of_section(self, section: Option<&'static str>) -> Self {
+        Self { section, ..self }
     }
 
     pub(super) fn at(self, position: Option<String>) -> Self {

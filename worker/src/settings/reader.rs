@@ -1,6 +1,12 @@
 //! Typed access to the settings, which notes every mistake and goes on.
 
-use std::{cell::RefCell, collections::BTreeMap, fmt::Display, path::Path, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    fmt::Display,
+    path::Path,
+    time::Duration,
+};
 
 use reqwest::Url;
 use shared::{lanes::LaneLimits, retry::Ladder};
@@ -36,11 +42,18 @@ pub(super) struct Reader<'a> {
     entries: &'a Entries,
     problems: RefCell<Vec<SettingsProblem>>,
     rules: RefCell<Rules>,
+    /// Which section is being read.
+    section: Cell<Option<&'static str>>,
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(entries: &'a Entries, problems: Vec<SettingsProblem>) -> Self {
-        Self { entries, problems: RefCell::new(problems), rules: RefCell::default() }
+        Self {
+            entries,
+            problems: RefCell::new(problems),
+            rules: RefCell::default(),
+            section: Cell::default(),
+        }
     }
 
     pub(super) fn into_problems(self) -> Vec<SettingsProblem> {
@@ -51,6 +64,11 @@ impl<'a> Reader<'a> {
         (self.problems.into_inner(), self.rules.into_inner())
     }
 
+    /// What is noted from now on was found in this section.
+    pub(super) fn begin(&self, section: &'static str) {
+        self.section.set(Some(section));
+    }
+
     /// Notes what the value of a key has to be.
     pub(super) fn rule(&self, key: &str, rule: Rule) {
         self.rules.borrow_mut().insert(key.to_owned(), rule);
@@ -59,7 +77,8 @@ impl<'a> Reader<'a> {
     /// Notes what is wrong with a key.
     pub(super) fn note(&self, key: &str, text: impl Display) {
         let position = self.entries.get(key).and_then(SourcedValue::position);
-        self.problems.borrow_mut().push(SettingsProblem::new(key, &text.to_string()).at(position));
+        let problem = SettingsProblem::new(key, &text.to_string()).at(position);
+        self.problems.borrow_mut().push(problem.of_section(self.section.get()));
     }
 
     /// The same. Always `None`, so that a caller can return it.

@@ -8,6 +8,7 @@ use toml::Value;
 
 use super::{
     bus::{Bus, MessageSource},
+    needs::Needs,
     parts::{Parts, Settings},
     problem::{SettingsProblem, SettingsProblems},
     source::{Layers, Overlay, PREFIX, Sources, Surroundings},
@@ -108,12 +109,19 @@ impl Targets {
     }
 
     /// The settings of each, if nothing is wrong with any.
-    pub fn finish(mut self) -> Result<Vec<Settings>, SettingsProblems> {
-        let problems = self.take_problems();
-        if !problems.is_empty() {
-            return Err(SettingsProblems(problems));
+    pub fn finish(self) -> Result<Vec<Settings>, SettingsProblems> {
+        self.needed()
+    }
+
+    /// The settings of each that are needed, if nothing is wrong with those of any.
+    pub fn needed<N: Needs>(mut self) -> Result<Vec<Settings<N>>, SettingsProblems> {
+        let (aside, wrong): (Vec<_>, Vec<_>) = self.take_problems().into_iter().partition(N::leaves_out);
+        if !wrong.is_empty() {
+            return Err(SettingsProblems(wrong));
         }
-        self.each.into_iter().map(Parts::finish).collect()
+        let needed: Option<Vec<_>> = self.each.into_iter().map(Parts::needed).collect();
+        // What is wrong aside may have kept from being read what is needed: an identity that two sections share.
+        needed.ok_or(SettingsProblems(aside))
     }
 
     /// Everything that is wrong: what all have in common once, the rest with the name of the target.

@@ -19,13 +19,12 @@ use crate::{
     envelope::DeliveryHistory,
     graph::{self, Directory, GraphClient, find_all},
     preview::{judge, stamped},
-    settings::Settings,
 };
 
 /// What is asked for.
 pub(super) struct Order<'a> {
     pub(super) directory: &'a GraphClient,
-    pub(super) settings: &'a Settings,
+    pub(super) planner: &'a Planner,
     /// Whether to write.
     pub(super) write: bool,
     /// Whether to write also what the mark shows to be older.
@@ -85,7 +84,7 @@ impl Case {
 
     /// Plans a change, looks at its user, and writes if that is asked for.
     pub(super) async fn of(change: Change, message: &Message, order: &Order<'_>) -> Self {
-        let mut planner = order.settings.planner.clone();
+        let mut planner = order.planner.clone();
         if order.overrule {
             planner.link_match = LinkMatch::Anything;
         }

@@ -27,8 +27,9 @@ use super::{
     wiring,
 };
 use crate::{
+    identity::Identity,
     preview::{judge, render::Values},
-    settings::Settings,
+    settings::{GraphAlone, Needs, QueueAndGraph, Settings},
 };
 
 /// As many contacts as an error lists.
@@ -97,20 +98,33 @@ fn contact(text: &str) -> Result<ContactId, &'static str> {
 
 /// Shows it, and does it if asked to.
 pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    let settings = global.settings()?;
+    let Some(file) = &args.file else {
+        let settings: Settings<QueueAndGraph> = global.settings()?;
+        start_log(&settings.telemetry)?;
+        // clap asks for one of the two.
+        let sequence = SequenceNumber(args.dead_letter.unwrap_or_default());
+        return runtime()?.block_on(async {
+            carry_out(&settings, dead_letter_at(&settings, sequence).await?, args).await
+        });
+    };
+    let settings: Settings<GraphAlone> = global.settings()?;
     start_log(&settings.telemetry)?;
-    runtime()?.block_on(carry_out(&settings, args))
+    let message = body::message(file, args.content_type.as_deref())?;
+    runtime()?.block_on(carry_out(&settings, message, args))
 }
 
-async fn carry_out(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
-    let message = message(settings, args).await?;
+async fn carry_out<N>(settings: &Settings<N>, message: Message, args: &Args) -> anyhow::Result<ExitCode>
+where
+    N: Needs<Identity = Identity>,
+{
+    let planner = &settings.planner;
     let cases = match judge::report(&message) {
         Err(letter) => vec![Case::unread(letter)],
         Ok(DecodedBody::Nothing(why)) => vec![Case::nothing(why)],
         Ok(DecodedBody::Changes(changes, unread)) => {
             let directory = wiring::directory(settings, wiring::clients(&settings.connection)?);
             let directory = if args.overrule { directory.taking_over() } else { directory };
-            let order = Order { directory: &directory, settings, write: args.yes, overrule: args.overrule };
+            let order = Order { directory: &directory, planner, write: args.yes, overrule: args.overrule };
             let mut cases = Vec::new();
             for change in chosen(changes, args.contact)? {
                 let case = Case::of(change, &message, &order).await;
@@ -133,14 +147,6 @@ async fn carry_out(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode>
     };
     print(&if args.json { manner.json(&cases) } else { manner.text(&cases) })?;
     Ok(ExitCode::from(u8::from(cases.iter().any(Case::failed))))
-}
-
-async fn message(settings: &Settings, args: &Args) -> anyhow::Result<Message> {
-    match (args.dead_letter, &args.file) {
-        (Some(sequence), _) => dead_letter_at(settings, SequenceNumber(sequence)).await,
-        (None, Some(file)) => body::message(file, args.content_type.as_deref()),
-        (None, None) => bail!("a file or --dead-letter is needed"),
-    }
 }
 
 /// The changes of the one contact that is meant, in the order of the message.

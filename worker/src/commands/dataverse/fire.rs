@@ -19,6 +19,7 @@ use crate::{
     dataverse::{Column, ContactRow, ContextWriter, JobState, Wanted, registration::Found},
     graph::GraphClient,
     preview::{Compared, Preview},
+    settings::{GraphAlone, Settings},
 };
 
 /// In front of what marks our own write. Dataverse passes it on in the message.
@@ -124,7 +125,7 @@ pub(super) async fn fire(
     ground: &Ground,
     found: &Found,
     contact: ContactId,
-    patience: Duration,
+    (directory, patience): (&Settings<GraphAlone>, Duration),
     quiet: bool,
 ) -> anyhow::Result<Trail> {
     let clients = wiring::clients(&ground.settings.connection)?;
@@ -135,7 +136,7 @@ pub(super) async fn fire(
     let mut chase = Chase {
         ground,
         queue,
-        directory: wiring::directory(&ground.settings, clients),
+        directory: wiring::directory(directory, clients),
         steps: found.steps.iter().map(|step| step.id).collect(),
         contact,
         from: SequenceNumber(from.map_or(0, |last| last.0.saturating_add(1))),

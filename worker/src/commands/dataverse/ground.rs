@@ -10,7 +10,7 @@ use crate::{
         self, Client, Error, NAME, WhoAmI,
         registration::{self, Desired, Deviation, Found, RolePurpose},
     },
-    settings::{Settings, check::Severity},
+    settings::{QueueAndDataverse, Settings, check::Severity},
 };
 
 /// Which endpoint is meant.
@@ -23,7 +23,7 @@ pub(super) struct EndpointName {
 
 /// Settings, and the environment that they name.
 pub(super) struct Ground {
-    pub(super) settings: Settings,
+    pub(super) settings: Settings<QueueAndDataverse>,
     pub(super) desired: Desired,
     pub(super) client: Client,
     pub(super) who: WhoAmI,
@@ -32,8 +32,8 @@ pub(super) struct Ground {
 impl Ground {
     /// Asks the environment who we are.
     pub(super) async fn open(
-        settings: Settings,
-        beside: &[Settings],
+        settings: Settings<QueueAndDataverse>,
+        beside: &[Settings<QueueAndDataverse>],
         name: &EndpointName,
     ) -> anyhow::Result<Self> {
         let environment = settings.dataverse.required()?;

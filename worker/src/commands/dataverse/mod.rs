@@ -11,7 +11,7 @@ mod verify;
 use std::process::ExitCode;
 
 use super::{global::Global, queues::start_log, runtime::runtime};
-use crate::settings::Settings;
+use crate::settings::{Dataverse, Needs, Settings};
 
 /// What to ask Dataverse. All of it needs the section [dataverse] of the settings.
 #[derive(Debug, clap::Subcommand)]
@@ -32,20 +32,31 @@ pub enum Command {
 pub(crate) fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode> {
     // A registration is for all targets that share a queue, everything else for one.
     let (settings, beside) = match command {
+        Command::Check(args) => {
+            let settings = begun(global.settings()?)?;
+            return runtime()?.block_on(check::run(&settings, args));
+        }
         Command::Register(_) | Command::Unregister(_) | Command::Verify(_) => global.with_those_beside()?,
-        Command::Check(_) | Command::Jobs(_) => (global.settings()?, Vec::new()),
+        Command::Jobs(_) => (global.settings()?, Vec::new()),
     };
-    settings.dataverse.required()?;
-    start_log(&settings.telemetry)?;
-    runtime()?.block_on(carry_out(settings, &beside, command))
+    let settings = begun(settings)?;
+    runtime()?.block_on(async {
+        match command {
+            Command::Register(args) => register::run(settings, &beside, args).await,
+            Command::Unregister(args) => unregister::run(settings, &beside, args).await,
+            Command::Verify(args) => verify::run(settings, &beside, global, args).await,
+            Command::Jobs(args) => jobs::run(&settings, args).await,
+            Command::Check(_) => Ok(ExitCode::SUCCESS),
+        }
+    })
 }
 
-async fn carry_out(settings: Settings, beside: &[Settings], command: &Command) -> anyhow::Result<ExitCode> {
-    match command {
-        Command::Register(args) => register::run(settings, beside, args).await,
-        Command::Unregister(args) => unregister::run(settings, beside, args).await,
-        Command::Verify(args) => verify::run(settings, beside, args).await,
-        Command::Check(args) => check::run(&settings, args).await,
-        Command::Jobs(args) => jobs::run(&settings, args).await,
-    }
+/// Settings that name an environment, with the log begun.
+fn begun<N>(settings: Settings<N>) -> anyhow::Result<Settings<N>>
+where
+    N: Needs<Dataverse = Dataverse>,
+{
+    settings.dataverse.required()?;
+    start_log(&settings.telemetry)?;
+    Ok(settings)
 }

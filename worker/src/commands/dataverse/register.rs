@@ -16,7 +16,7 @@ use crate::{
         Deed, Desired, Done, KeyProblem, NotRegistered, PlanOptions, RegistrationPlan, RolePurpose, SendKey,
         Unfinished, carry_out, compare, join_solution,
     },
-    settings::Settings,
+    settings::{QueueAndDataverse, Settings},
     text_file,
 };
 
@@ -67,7 +67,11 @@ pub struct Args {
 }
 
 /// Plans, and carries out what was planned.
-pub(super) async fn run(settings: Settings, beside: &[Settings], args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    settings: Settings<QueueAndDataverse>,
+    beside: &[Settings<QueueAndDataverse>],
+    args: &Args,
+) -> anyhow::Result<ExitCode> {
     let ground = Ground::open(settings, beside, &args.name).await?;
     let options = PlanOptions {
         key: key(args, &ground.settings, &ground.desired)?,
@@ -110,7 +114,11 @@ pub(super) async fn run(settings: Settings, beside: &[Settings], args: &Args) ->
 }
 
 /// The key for Dataverse: the one that is named, else the worker's own.
-fn key(args: &Args, settings: &Settings, desired: &Desired) -> anyhow::Result<Option<SendKey>> {
+fn key(
+    args: &Args,
+    settings: &Settings<QueueAndDataverse>,
+    desired: &Desired,
+) -> anyhow::Result<Option<SendKey>> {
     if let Some(file) = &args.key_file {
         let text = if file.as_os_str() == "-" {
             let mut text = String::new();

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     commands::{json_text, print},
     dataverse::registration::{Removal, carry_out, removal},
-    settings::Settings,
+    settings::{QueueAndDataverse, Settings},
 };
 
 /// Options of `dataverse unregister`.
@@ -37,7 +37,11 @@ pub struct Args {
 }
 
 /// Plans, and carries out what was planned.
-pub(super) async fn run(settings: Settings, beside: &[Settings], args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    settings: Settings<QueueAndDataverse>,
+    beside: &[Settings<QueueAndDataverse>],
+    args: &Args,
+) -> anyhow::Result<ExitCode> {
     let ground = Ground::open(settings, beside, &args.name).await?;
     let found = ground.look().await?;
     let Removal { plan, left } = removal(&ground.desired, &found)?;

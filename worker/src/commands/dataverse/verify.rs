@@ -13,13 +13,13 @@ use super::{
     ground::{EndpointName, Ground, counts, failed, heading, heading_json, lacking, told},
 };
 use crate::{
-    commands::{json_text, print},
+    commands::{global::Global, json_text, print},
     dataverse::{
         Job, Kind, Wanted,
         registration::{Deviation, DeviationKind, Found, RolePurpose, compare},
     },
     operate::dead_letters::span,
-    settings::Settings,
+    settings::{QueueAndDataverse, Settings},
 };
 
 /// Most failed jobs of a step that are counted.
@@ -61,7 +61,15 @@ fn contact(text: &str) -> Result<ContactId, &'static str> {
 }
 
 /// Looks, compares, and fires if it is asked to.
-pub(super) async fn run(settings: Settings, beside: &[Settings], args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    settings: Settings<QueueAndDataverse>,
+    beside: &[Settings<QueueAndDataverse>],
+    global: &Global,
+    args: &Args,
+) -> anyhow::Result<ExitCode> {
+    let target = settings.target.as_ref().map(|target| target.as_str().to_owned());
+    // Whoever only compares need not be able to ask Graph.
+    let directory = args.fire.map(|_| global.settings_of(target.as_deref())).transpose()?;
     let ground = Ground::open(settings, beside, &args.name).await?;
     let purposes: &[_] =
         if args.fire.is_some() { &[RolePurpose::Verify, RolePurpose::Fire] } else { &[RolePurpose::Verify] };
@@ -75,8 +83,8 @@ pub(super) async fn run(settings: Settings, beside: &[Settings], args: &Args) ->
     let mut document = heading_json(&found, &ground.desired);
     describe(&mut document, &deviations, &missing);
     let mut ok = is_good(&deviations, args.strict);
-    if let Some(contact) = args.fire {
-        let trail = fire::fire(&ground, &found, contact, args.wait, args.json).await?;
+    if let (Some(contact), Some(directory)) = (args.fire, &directory) {
+        let trail = fire::fire(&ground, &found, contact, (directory, args.wait), args.json).await?;
         ok &= trail.arrived();
         document["fire"] = trail.json();
         document["ok"] = json!(document["ok"] == true && trail.arrived());

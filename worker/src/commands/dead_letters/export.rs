@@ -19,7 +19,7 @@ use crate::{
     },
     operate::dead_letters::{Selection, record::Record},
     private_file,
-    settings::Settings,
+    settings::{QueueAlone, Settings},
 };
 
 /// Options of `dead-letters export`.
@@ -33,7 +33,7 @@ pub struct Args {
 }
 
 /// Writes them.
-pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow::Result<ExitCode> {
     let mut output = Output::open(&args.file)?;
     let mut selection = args.selection.clone();
     if let Some(last) = output.last {
@@ -46,7 +46,8 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
         selection.sequence = Some(start..=end);
     }
     let queues = Queues::open(settings, None)?;
-    let written = choose(&*queues.looking, settings, &selection, |message| output.write(message)).await;
+    let written =
+        choose(&*queues.looking, &settings.planner, &selection, |message| output.write(message)).await;
     queues.close().await;
     // What was written stays good even if not all could be looked at.
     output.finish()?;

@@ -16,7 +16,7 @@ use crate::{
     },
     operate::dead_letters::{AGES, DeadLetterGroups, Key, Letter, Selection},
     settings::{
-        Settings,
+        QueueAlone, Settings,
         check::{Caution, cautions},
     },
 };
@@ -41,10 +41,10 @@ pub struct Args {
 }
 
 /// Counts.
-pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow::Result<ExitCode> {
     let queues = Queues::open(settings, None)?;
     let mut census = DeadLetterGroups::new(args.by.clone(), clock::now());
-    let counting = choose(&*queues.looking, settings, &args.selection, |message| {
+    let counting = choose(&*queues.looking, &settings.planner, &args.selection, |message| {
         census.add(&Letter::of(message));
         Ok(())
     });
@@ -64,7 +64,7 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
 }
 
 /// How the queue is set up, if we may know: it can be that dead letters are not where they are looked for.
-async fn properties(settings: &Settings) -> Option<EntityProperties> {
+async fn properties(settings: &Settings<QueueAlone>) -> Option<EntityProperties> {
     let clients = wiring::clients(&settings.connection).ok()?;
     let admin = wiring::admin(&settings.bus, &clients);
     let described = timeout(PATIENCE, admin.describe()).await.ok()?;

@@ -8,7 +8,7 @@ pub(super) mod show;
 use std::process::ExitCode;
 
 use super::{global::Global, queues::start_log, runtime::runtime};
-use crate::settings::Settings;
+use crate::settings::{QueueAlone, Settings};
 
 /// What to do with dead letters. Looking locks nothing and changes nothing.
 #[derive(Debug, clap::Subcommand)]
@@ -25,12 +25,12 @@ pub enum Command {
 
 /// Does it.
 pub(crate) fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode> {
-    let settings = global.settings()?;
+    let settings: Settings<QueueAlone> = global.settings()?;
     start_log(&settings.telemetry)?;
     runtime()?.block_on(carry_out(&settings, command))
 }
 
-async fn carry_out(settings: &Settings, command: &Command) -> anyhow::Result<ExitCode> {
+async fn carry_out(settings: &Settings<QueueAlone>, command: &Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::List(args) => list::run(settings, args).await,
         Command::Show(args) => show::run(settings, args).await,

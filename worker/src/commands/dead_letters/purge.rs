@@ -24,7 +24,7 @@ use crate::{
         dead_letters::{Selection, span},
         replay::{Pacing, ReplayAction, ReplayOptions, ReplaySource, Run, SelectiveReceiver},
     },
-    settings::Settings,
+    settings::{QueueAlone, Settings},
 };
 
 /// Options of `dead-letters purge`.
@@ -53,7 +53,7 @@ pub struct Args {
 }
 
 /// Takes them out.
-pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow::Result<ExitCode> {
     if !args.selection.is_selective() {
         bail!(
             "purge needs at least one filter that says which dead letters nobody needs, for example --reason"
@@ -62,7 +62,7 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
     let queues = Queues::open(settings, None)?;
     let exports = args.yes && !args.no_export;
     let mut output = exports.then(|| output(args)).transpose()?;
-    let (members, walk) = choose(&*queues.looking, settings, &args.selection, |message| {
+    let (members, walk) = choose(&*queues.looking, &settings.planner, &args.selection, |message| {
         output.as_mut().map_or(Ok(()), |(_, output)| output.write(message))
     })
     .await?;
@@ -76,7 +76,7 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
         tell(args, path, output.count)?;
     }
     let count = members.len() as u64;
-    let dead = queues.receiving(settings)?;
+    let dead = queues.receiving(&settings.bus)?;
     let receiver = SelectiveReceiver::new(Arc::clone(&dead), members, args.window);
     let options = ReplayOptions {
         replay: Uuid::new_v4(),

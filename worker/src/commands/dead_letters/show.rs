@@ -17,7 +17,7 @@ use crate::{
         Preview, Subjects,
         render::{Details, Values, line},
     },
-    settings::Settings,
+    settings::{QueueAlone, Settings},
 };
 
 /// Options of `dead-letters show`.
@@ -35,7 +35,7 @@ pub struct Args {
 }
 
 /// Shows it.
-pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow::Result<ExitCode> {
     let message = dead_letter_at(settings, SequenceNumber(args.sequence)).await?;
     let values = Values::from(args.values);
     print(&if args.json {

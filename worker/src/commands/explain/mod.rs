@@ -14,7 +14,7 @@ use super::{json_text, print, queues::start_log, runtime::runtime};
 use crate::{
     commands::global::Global,
     operate::explain::{Story, telling},
-    settings::Settings,
+    settings::{GraphAlone, QueueAlone, Settings},
 };
 
 /// Options of `explain`.
@@ -64,11 +64,11 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
         let story = story(args, kept, target.as_deref());
         return tell(args, &story, None);
     }
-    let settings = global.settings()?;
+    let settings: Settings<QueueAlone> = global.settings()?;
     start_log(&settings.telemetry)?;
     let kept = settings.journal.path.clone();
     let mut story = story(args, kept, settings.target.as_ref().map(shared::target::TargetName::as_str));
-    let services = runtime()?.block_on(ask(&settings, args.id, &mut story));
+    let services = runtime()?.block_on(ask(&settings, global.settings(), args.id, &mut story));
     tell(args, &story, Some(&services))
 }
 
@@ -87,12 +87,17 @@ fn story(args: &Args, kept: Option<PathBuf>, target: Option<&str>) -> Part<Story
     }
 }
 
-async fn ask(settings: &Settings, id: Uuid, story: &mut Part<Story>) -> Services {
+async fn ask(
+    settings: &Settings<QueueAlone>,
+    directory: anyhow::Result<Settings<GraphAlone>>,
+    id: Uuid,
+    story: &mut Part<Story>,
+) -> Services {
     let is_user = match story {
         Part::Told(story) => story.kinds.is_empty() || story.kinds.contains("user"),
         Part::Unknown { .. } => true,
     };
-    let services = Services::ask(settings, id, is_user).await;
+    let services = Services::ask(settings, directory, id, is_user).await;
     if let Part::Told(story) = story {
         services.users.iter().for_each(|user| story.know(user.0));
     }

@@ -18,7 +18,7 @@ use crate::{
         Preview, Subjects,
         render::{self, subjects_json},
     },
-    settings::Settings,
+    settings::{GraphAlone, QueueAlone, Settings},
 };
 
 /// Most messages that are looked at in a queue.
@@ -110,7 +110,12 @@ enum Standing {
 
 impl Services {
     /// Asks all of them. `is_user` tells whether the id may be that of a user.
-    pub(super) async fn ask(settings: &Settings, id: Uuid, is_user: bool) -> Self {
+    pub(super) async fn ask(
+        settings: &Settings<QueueAlone>,
+        to_directory: anyhow::Result<Settings<GraphAlone>>,
+        id: Uuid,
+        is_user: bool,
+    ) -> Self {
         let mut users: BTreeSet<_> = is_user.then_some(UserId(id)).into_iter().collect();
         let (waiting, dead) = match Queues::open(settings, None) {
             Ok(queues) => {
@@ -129,7 +134,10 @@ impl Services {
                 (Part::unknown(why.clone(), ONLINE), Part::unknown(why, ONLINE))
             }
         };
-        let directory = directory(settings, &users).await;
+        let directory = match to_directory {
+            Ok(settings) => directory(&settings, &users).await,
+            Err(error) => Part::unknown(format!("{error:#}"), ONLINE),
+        };
         Self { waiting, dead, directory, users }
     }
 
@@ -287,7 +295,7 @@ fn dead_letter(peeked: &Peeked, preview: &Preview, subjects: &Subjects) -> One {
 }
 
 /// Looks at the users.
-async fn directory(settings: &Settings, users: &BTreeSet<UserId>) -> Part<Vec<User>> {
+async fn directory(settings: &Settings<GraphAlone>, users: &BTreeSet<UserId>) -> Part<Vec<User>> {
     let graph = match wiring::clients(&settings.connection) {
         Ok(clients) => wiring::directory(settings, clients),
         Err(error) => return Part::unknown(format!("{error:#}"), ONLINE),
@@ -302,7 +310,11 @@ async fn directory(settings: &Settings, users: &BTreeSet<UserId>) -> Part<Vec<Us
     Part::Told(looked)
 }
 
-async fn look(settings: &Settings, graph: &GraphClient, id: UserId) -> Result<User, crate::graph::Error> {
+async fn look(
+    settings: &Settings<GraphAlone>,
+    graph: &GraphClient,
+    id: UserId,
+) -> Result<User, crate::graph::Error> {
     let text = match graph.mark(id).await {
         Ok(text) => text,
         Err(error) if error.is_unknown_user() => return Ok(User { id, standing: Standing::Absent }),
@@ -312,7 +324,7 @@ async fn look(settings: &Settings, graph: &GraphClient, id: UserId) -> Result<Us
         return Ok(User { id, standing: Standing::Unmarked });
     };
     let mark = Mark::read(text.as_deref().unwrap_or_default());
-    Ok(User { id, standing: Standing::Marked(Look::at(id, guard, mark, settings)) })
+    Ok(User { id, standing: Standing::Marked(Look::at(id, guard, mark, &settings.planner)) })
 }
 
 impl User {

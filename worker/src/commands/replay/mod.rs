@@ -16,9 +16,11 @@ pub(super) use self::report::Report;
 use super::{
     queues::{Queues, choose, start_log},
     runtime::{runtime, stop_signal},
+    wiring,
 };
 use crate::{
     commands::global::Global,
+    graph::{GraphClient, ThrottlePriority},
     operate::{
         dead_letters::{Selection, span},
         replay::{
@@ -26,7 +28,7 @@ use crate::{
             Share, Summary, Watch,
         },
     },
-    settings::Settings,
+    settings::{GraphAlone, QueueAlone, Settings},
 };
 
 /// Options of `replay`.
@@ -89,7 +91,7 @@ pub struct Args {
 
 /// Replays.
 pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    let settings = global.settings()?;
+    let settings: Settings<QueueAlone> = global.settings()?;
     if !args.dry_run && !args.unguarded && settings.guard.attribute.is_none() {
         bail!(
             "guard.attribute is not set: a dead letter that is older than what a user has by now would overwrite the \
@@ -102,13 +104,20 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
         if !args.dry_run {
             return put_back(&settings, args).await;
         }
-        let (online, json) = (args.online, args.json);
-        let asked = Question { selection: &args.selection, from: args.from.as_deref(), online, json };
-        preview::show(&settings, &asked).await
+        let asked = Question { selection: &args.selection, from: args.from.as_deref(), json: args.json };
+        let graph = args.online.then(|| graph(global)).transpose()?;
+        preview::show(&settings, &asked, graph).await
     })
 }
 
-async fn put_back(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
+/// Graph, for whoever wants to hear of it.
+fn graph(global: &Global) -> anyhow::Result<GraphClient> {
+    let settings: Settings<GraphAlone> = global.settings()?;
+    let clients = wiring::clients(&settings.connection)?;
+    Ok(wiring::directory_for(&settings, clients, ThrottlePriority::Low))
+}
+
+async fn put_back(settings: &Settings<QueueAlone>, args: &Args) -> anyhow::Result<ExitCode> {
     let stop = stop_signal()?;
     let replay = Uuid::new_v4();
     let queues = Queues::open(settings, args.to.as_deref())?;
@@ -138,14 +147,15 @@ async fn put_back(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> 
 
 /// Fixes the set, and where its messages come from; with how many there are and were looked at.
 async fn source(
-    settings: &Settings,
+    settings: &Settings<QueueAlone>,
     args: &Args,
     queues: &Queues,
 ) -> anyhow::Result<(ReplaySource<dyn Queue>, u64, u64)> {
     let Some(path) = &args.from else {
-        let (members, walk) = choose(&*queues.looking, settings, &args.selection, |_| Ok(())).await?;
+        let (members, walk) =
+            choose(&*queues.looking, &settings.planner, &args.selection, |_| Ok(())).await?;
         let count = members.len() as u64;
-        let receiver = SelectiveReceiver::new(queues.receiving(settings)?, members, args.window);
+        let receiver = SelectiveReceiver::new(queues.receiving(&settings.bus)?, members, args.window);
         return Ok((ReplaySource::Queue(Box::new(receiver)), count, walk.seen));
     };
     let now = clock::now();

@@ -16,15 +16,14 @@ use crate::{
         json_line, print,
         queues::{Chosen, Queues},
         screen::Screen,
-        wiring,
     },
-    graph::{GraphClient, ThrottlePriority},
+    graph::GraphClient,
     operate::{
         dead_letters::{Letter, Selection},
         replay::File,
     },
     preview::{Preview, render},
-    settings::Settings,
+    settings::{Bus, Needs, Settings},
 };
 
 /// What is asked for.
@@ -32,21 +31,21 @@ pub(super) struct Question<'a> {
     pub(super) selection: &'a Selection,
     /// A file to take the messages from in place of the queue.
     pub(super) from: Option<&'a Path>,
-    /// Whether to ask Graph, too.
-    pub(super) online: bool,
     pub(super) json: bool,
 }
 
 /// Says it, and changes nothing.
-pub(super) async fn show(settings: &Settings, asked: &Question<'_>) -> anyhow::Result<ExitCode> {
+pub(super) async fn show<N>(
+    settings: &Settings<N>,
+    asked: &Question<'_>,
+    graph: Option<GraphClient>,
+) -> anyhow::Result<ExitCode>
+where
+    N: Needs<Bus = Bus>,
+{
     let queues = Queues::open(settings, None)?;
-    let graph = if asked.online {
-        Some(wiring::directory_for(settings, wiring::clients(&settings.connection)?, ThrottlePriority::Low))
-    } else {
-        None
-    };
     let mut expected: BTreeMap<(Box<str>, &str, String), u64> = BTreeMap::new();
-    let mut source = Source::open(settings, asked, &queues)?;
+    let mut source = Source::open(&settings.planner, asked, &queues)?;
     let mut count = 0_u64;
     while let Some(message) = source.next().await? {
         count += 1;
@@ -101,11 +100,11 @@ enum Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn open(settings: &'a Settings, asked: &Question<'a>, queues: &'a Queues) -> anyhow::Result<Self> {
+    fn open(planner: &'a Planner, asked: &Question<'a>, queues: &'a Queues) -> anyhow::Result<Self> {
         let Some(path) = asked.from else {
-            return Ok(Self::Queue(Box::new(Chosen::of(&*queues.looking, settings, asked.selection))));
+            return Ok(Self::Queue(Box::new(Chosen::of(&*queues.looking, planner, asked.selection))));
         };
-        let file = File::open(path, asked.selection, &settings.planner, clock::now());
+        let file = File::open(path, asked.selection, planner, clock::now());
         let file = file.with_context(|| format!("cannot read {}", path.display()))?;
         Ok(Self::File(Box::new(file), Screen::new(None), 0))
     }

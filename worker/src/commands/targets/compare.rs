@@ -24,7 +24,7 @@ use crate::{
         dead_letters::span,
         replay::Share,
     },
-    settings::Settings,
+    settings::{GraphAlone, Settings},
 };
 
 /// Exit code if nothing can be said.
@@ -74,7 +74,7 @@ pub struct Args {
 
 /// Compares.
 pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    let all = global.targets()?.finish()?;
+    let all = global.targets()?.needed()?;
     let compared = both(all, &args.targets).and_then(|targets| {
         start_log(&targets[0].1.telemetry)?;
         runtime()?.block_on(carry_out(&targets, args))
@@ -85,11 +85,11 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     }))
 }
 
-type Target = (TargetName, Settings);
+type Target = (TargetName, Settings<GraphAlone>);
 
 /// The two that are meant, in the order in which they are.
-fn both(all: Vec<Settings>, wanted: &[String]) -> anyhow::Result<[Target; 2]> {
-    let by_name = |settings: Settings| Some((settings.target.clone()?, settings));
+fn both(all: Vec<Settings<GraphAlone>>, wanted: &[String]) -> anyhow::Result<[Target; 2]> {
+    let by_name = |settings: Settings<GraphAlone>| Some((settings.target.clone()?, settings));
     let mut targets: Vec<Target> = all.into_iter().filter_map(by_name).collect();
     ensure!(
         targets.len() > 1,
@@ -151,7 +151,7 @@ async fn carry_out(targets: &[Target; 2], args: &Args) -> anyhow::Result<ExitCod
 
 /// What a state has to be of.
 fn header(targets: &[Target; 2]) -> StateHeader {
-    let tenant = |settings: &Settings| match settings.identity.credential.app() {
+    let tenant = |settings: &Settings<GraphAlone>| match settings.identity.credential.app() {
         Some(app) => app.tenant.clone(),
         None => "that of the managed identity".into(),
     };

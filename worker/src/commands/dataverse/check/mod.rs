@@ -16,7 +16,7 @@ use crate::{
         wiring,
     },
     settings::{
-        Settings,
+        DataverseAlone, Settings,
         check::{Probe, Severity},
     },
 };
@@ -39,7 +39,7 @@ pub struct Args {
 }
 
 /// Tries everything out, and tells it.
-pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(settings: &Settings<DataverseAlone>, args: &Args) -> anyhow::Result<ExitCode> {
     let clients = wiring::clients(&settings.connection)?;
     let probes = probes::probes(settings, &clients).await;
     print(&if args.json { json_text(&document(&probes)) } else { table(&probes) })?;

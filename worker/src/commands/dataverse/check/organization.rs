@@ -1,11 +1,11 @@
 //! Whether it is the right environment. A copy carries the registration of its original and would post into the same queue.
 
-use shared::{ids::OrganizationId, reason::chain};
+use shared::{ids::OrganizationId, plan::Planner, reason::chain};
 
 use crate::{
     dataverse::{Error, Organization, OrganizationType, WhoAmI},
     settings::{
-        Purpose, Settings,
+        Purpose,
         check::{Probe, Severity},
     },
 };
@@ -13,12 +13,12 @@ use crate::{
 pub(super) const CHECK: &str = "organization";
 
 pub(super) fn probes(
-    settings: &Settings,
+    planner: &Planner,
     purpose: Purpose,
     who: &WhoAmI,
     organization: Result<Organization, Error>,
 ) -> Vec<Probe> {
-    let accepted = &settings.planner.organizations;
+    let accepted = &planner.organizations;
     let mut probes = vec![accepts(accepted, who.organization_id)];
     match organization {
         Ok(organization) if organization.organization_id != who.organization_id => {

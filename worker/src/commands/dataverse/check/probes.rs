@@ -2,7 +2,7 @@
 
 use serde::de::IgnoredAny;
 use servicebus::clock;
-use shared::reason::chain;
+use shared::{plan::Planner, reason::chain};
 use uuid::Uuid;
 
 use super::{columns, organization, rights};
@@ -11,7 +11,7 @@ use crate::{
     dataverse::{Challenge, Client, Error, Kind, Table},
     identity::{Clients, TokenProvider},
     settings::{
-        Environment, Settings,
+        Dataverse, Environment, Needs, Settings,
         check::{NetworkFault, Probe, Severity, skew},
         cloud_of,
     },
@@ -29,7 +29,10 @@ const CONTACT: &str = "contact";
 const KEY: &str = "contactid";
 
 /// Tries it all; nothing, if the settings name no environment.
-pub(in crate::commands) async fn probes(settings: &Settings, clients: &Clients) -> Vec<Probe> {
+pub(in crate::commands) async fn probes<N>(settings: &Settings<N>, clients: &Clients) -> Vec<Probe>
+where
+    N: Needs<Dataverse = Dataverse>,
+{
     let Some(environment) = &settings.dataverse.environment else { return Vec::new() };
     let client = wiring::dataverse_of(environment, clients);
     let place = environment.authority();
@@ -59,12 +62,12 @@ pub(in crate::commands) async fn probes(settings: &Settings, clients: &Clients) 
             let what = format!("user {} of organization {}", who.user_id, who.organization_id);
             probes.push(Probe::good(USER, what));
             probes.extend(organization::probes(
-                settings,
+                &settings.planner,
                 environment.purpose,
                 &who,
                 client.organization().await,
             ));
-            probes.extend(below(settings, &client, who.user_id).await);
+            probes.extend(below(&settings.planner, &client, who.user_id).await);
         }
         Err(error) => {
             probes.push(no_user(&error));
@@ -130,10 +133,10 @@ fn no_user(error: &Error) -> Probe {
 }
 
 /// What the user may do, and what there is to be read.
-async fn below(settings: &Settings, client: &Client, user: Uuid) -> Vec<Probe> {
+async fn below(planner: &Planner, client: &Client, user: Uuid) -> Vec<Probe> {
     let table = client.table(CONTACT).await;
     let mut probes = rights::probes(client.privileges(user).await, table.as_ref().ok());
-    let needed = settings.planner.columns();
+    let needed = planner.columns();
     let known = client.columns(CONTACT).await;
     let select = known.as_ref().map_or_else(|_| KEY.to_owned(), |known| columns::select(&needed, known));
     let judged = columns::probes(&needed, known);

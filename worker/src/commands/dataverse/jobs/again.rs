@@ -19,7 +19,7 @@ use crate::{
     dataverse::{Client, ContactRow, ContextWriter, Job, JobState},
     envelope,
     identity::Clients,
-    settings::Settings,
+    settings::{QueueAndDataverse, Settings},
 };
 
 const CONTACT: &str = "contact";
@@ -61,7 +61,7 @@ impl Plan {
 
 /// Reads the contacts of failed jobs. Nothing is sent.
 pub(super) async fn plan(
-    settings: &Settings,
+    settings: &Settings<QueueAndDataverse>,
     client: &Client,
     organization: OrganizationId,
     jobs: &[(usize, Job)],
@@ -121,7 +121,11 @@ fn by_label(planner: &Planner, column: &str) -> bool {
 }
 
 /// Sends what is planned, one after another.
-pub(super) async fn send(settings: &Settings, clients: &Clients, plan: Plan) -> anyhow::Result<Sent> {
+pub(super) async fn send(
+    settings: &Settings<QueueAndDataverse>,
+    clients: &Clients,
+    plan: Plan,
+) -> anyhow::Result<Sent> {
     let mut sent = Sent { done: true, ..plan.counts };
     if plan.bodies.is_empty() {
         return Ok(sent);

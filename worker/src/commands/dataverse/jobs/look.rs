@@ -11,7 +11,7 @@ use crate::{
     commands::status,
     dataverse::{Client, Destination, EndpointStep, Job, JobState, Match, NAME, ServiceEndpoint, Wanted},
     identity::Clients,
-    settings::Settings,
+    settings::{QueueAndDataverse, Settings},
 };
 
 /// Most jobs of one step that are looked at, of those that failed and of those that are not over.
@@ -32,7 +32,7 @@ pub(super) struct Findings {
 }
 
 pub(super) async fn look(
-    settings: &Settings,
+    settings: &Settings<QueueAndDataverse>,
     client: &Client,
     since: Duration,
     failed_only: bool,
@@ -77,7 +77,10 @@ fn is_due(job: &Job, now: Timestamp) -> bool {
 }
 
 /// When a worker has last received a message, as far as one tells; `Err` says why nobody knows.
-pub(super) async fn last_received(settings: &Settings, clients: &Clients) -> Result<Option<String>, String> {
+pub(super) async fn last_received(
+    settings: &Settings<QueueAndDataverse>,
+    clients: &Clients,
+) -> Result<Option<String>, String> {
     let worker = status::worker(settings, None, clients.clone()).map_err(|error| error.to_string())??;
     Ok(worker.ask().await?.last_received)
 }

@@ -16,7 +16,7 @@ use crate::{
     commands::wiring,
     dataverse::{Client, WhoAmI},
     operate::dead_letters::span,
-    settings::Settings,
+    settings::{QueueAndDataverse, Settings},
 };
 
 /// Options of `dataverse jobs`.
@@ -62,7 +62,7 @@ pub struct Args {
 }
 
 /// Looks, tells, and does what it is asked to.
-pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(settings: &Settings<QueueAndDataverse>, args: &Args) -> anyhow::Result<ExitCode> {
     if args.yes && !args.resume && !args.again {
         bail!("--yes says that something is to be done; say what, by --resume or --again");
     }
@@ -85,7 +85,7 @@ pub(super) async fn run(settings: &Settings, args: &Args) -> anyhow::Result<Exit
 }
 
 /// Who we are, in an organization whose messages are accepted.
-async fn ours(settings: &Settings, client: &Client) -> anyhow::Result<WhoAmI> {
+async fn ours(settings: &Settings<QueueAndDataverse>, client: &Client) -> anyhow::Result<WhoAmI> {
     let who = client.who_am_i().await.map_err(told)?;
     let accepted = &settings.planner.organizations;
     if !accepted.is_empty() && !accepted.contains(&who.organization_id) {
