@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use emulator::{
     access::Access,
-    broker::{self, EntityOptions},
+    broker::{self, EntityOptions, EntityStatus},
     bus::{Options, ServiceBus},
     faults::{Action, Point, Rule},
     journal::Event,
@@ -331,7 +331,8 @@ fn told<T>(answer: Result<Option<T>, SessionError>) -> Result<String> {
 
 #[tokio::test]
 async fn a_fault_of_the_installation_is_told_with_its_remedy() -> Result<()> {
-    let disabled = EntityOptions { requires_session: true, enabled: false, ..EntityOptions::default() };
+    let disabled =
+        EntityOptions { requires_session: true, status: EntityStatus::Disabled, ..EntityOptions::default() };
     let sender = sas::Rule {
         name: "sender".to_owned(),
         key: "SENDER_KEY".to_owned(),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use emulator::{
-    broker::EntityOptions,
+    broker::{EntityOptions, EntityStatus},
     bus::{Options, ServiceBus, Subscription},
     faults::{Action, Point, Rule, Wrong},
     sas::{self, Claims},
@@ -89,7 +89,12 @@ async fn settings_and_counts_are_those_of_the_queue() -> Result<()> {
 
 #[tokio::test]
 async fn a_subscription_is_described_too() -> Result<()> {
-    let bus = start(EntityOptions { default_ttl: None, enabled: false, ..EntityOptions::default() }).await?;
+    let bus = start(EntityOptions {
+        default_ttl: None,
+        status: EntityStatus::Disabled,
+        ..EntityOptions::default()
+    })
+    .await?;
     let properties = describe(&bus, "changes/Subscriptions/portal").await??.properties;
     assert_eq!(properties.default_ttl, None);
     assert_eq!(properties.status, Status::Disabled);

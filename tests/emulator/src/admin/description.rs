@@ -7,8 +7,10 @@ use quick_xml::{Reader, events::Event};
 
 use super::refusal::Refusal;
 use crate::{
-    broker::EntityOptions,
+    amqp::condition::ENTITY_DISABLED,
+    broker::{EntityOptions, EntityStatus, Error},
     duration::{lifetime, parse_duration},
+    handle::Order,
     hub::Hub,
 };
 
@@ -18,10 +20,15 @@ pub(super) fn put(hub: &Hub, path: &str, body: &str, update: bool) -> Result<(),
     let old = hub.run(|broker, _| broker.options(broker.resolve(path)?).cloned());
     if update {
         let options = apply(old?, &elements)?;
-        hub.run(|broker, _| {
+        let hands_out = options.status.hands_out();
+        let target = hub.run(|broker, _| {
             let target = broker.resolve(path)?;
-            broker.set_options(target, options)
+            broker.set_options(target, options)?;
+            Ok::<_, Error>(target)
         })?;
+        if !hands_out {
+            hub.order(&Order::Detach { target: Some(target), condition: ENTITY_DISABLED });
+        }
         return Ok(());
     }
     let options = apply(EntityOptions::default(), &elements)?;
@@ -104,7 +111,7 @@ fn apply(mut options: EntityOptions, elements: &HashMap<String, String>) -> Resu
         options.duplicate_window = window.or(Some(std::time::Duration::from_mins(10)));
     }
     if let Some(status) = text("Status") {
-        options.enabled = status == "Active";
+        options.status = EntityStatus::parse(status).ok_or_else(|| bad("Status"))?;
     }
     options.forward_to = text("ForwardTo").map(str::to_owned).or(options.forward_to);
     let forward = text("ForwardDeadLetteredMessagesTo").map(str::to_owned);

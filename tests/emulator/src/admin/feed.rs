@@ -237,7 +237,7 @@ fn settings(options: &EntityOptions) -> Vec<(&'static str, String)> {
             duration(options.duplicate_window.unwrap_or(Duration::from_mins(10))),
         ),
         ("MaxDeliveryCount", options.max_delivery_count.to_string()),
-        ("Status", if options.enabled { "Active" } else { "Disabled" }.to_owned()),
+        ("Status", options.status.as_str().to_owned()),
         ("AutoDeleteOnIdle", options.auto_delete_on_idle.map_or_else(|| FOR_EVER.to_owned(), duration)),
     ];
     let fixed = [

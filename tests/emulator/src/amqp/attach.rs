@@ -158,7 +158,7 @@ impl Connection {
     fn taking(&mut self, address: &str) -> Result<Granted, Failure> {
         let target = self.resolve(address)?;
         let options = self.hub.run(|broker, _| broker.options(target).cloned())?;
-        if !options.enabled {
+        if !options.status.takes() {
             return Err(Error::Disabled(address.to_owned()).into());
         }
         let max_message_size = options.max_message_size;

@@ -33,7 +33,7 @@ pub use entity::{Kind, Mode};
 pub use error::Error;
 pub use event::{Event, Settled};
 pub use message::{Message, Properties, data_section, id_text};
-pub use options::EntityOptions;
+pub use options::{EntityOptions, EntityStatus};
 pub use place::{Place, Side, entity_path};
 pub use rule::{Correlation, Filter, Rule};
 pub use session::{Holder, Standing};

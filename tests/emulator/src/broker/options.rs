@@ -27,8 +27,55 @@ pub struct EntityOptions {
     pub max_size: u64,
     /// Largest message in bytes.
     pub max_message_size: u64,
-    /// A disabled entity refuses links and messages.
-    pub enabled: bool,
+    /// What it can be used for.
+    pub status: EntityStatus,
+}
+
+/// What an entity can be used for, by the names that the management interface has for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EntityStatus {
+    /// Everything.
+    #[default]
+    Active,
+    /// Nothing: it refuses links and messages.
+    Disabled,
+    /// It takes no messages, and hands out those that it has.
+    SendDisabled,
+    /// It takes messages and hands none out.
+    ReceiveDisabled,
+}
+
+impl EntityStatus {
+    const NAMES: [(&'static str, Self); 4] = [
+        ("Active", Self::Active),
+        ("Disabled", Self::Disabled),
+        ("SendDisabled", Self::SendDisabled),
+        ("ReceiveDisabled", Self::ReceiveDisabled),
+    ];
+
+    /// The status of this name, if there is one.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, status)| *status)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, status)| *status == self).map_or("Active", |(name, _)| name)
+    }
+
+    /// Whether messages may be sent.
+    #[must_use]
+    pub fn takes(self) -> bool {
+        matches!(self, Self::Active | Self::ReceiveDisabled)
+    }
+
+    /// Whether messages may be received.
+    #[must_use]
+    pub fn hands_out(self) -> bool {
+        matches!(self, Self::Active | Self::SendDisabled)
+    }
 }
 
 impl Default for EntityOptions {
@@ -46,7 +93,7 @@ impl Default for EntityOptions {
             auto_delete_on_idle: None,
             max_size: 100 * 1024 * 1024,
             max_message_size: 256 * 1024,
-            enabled: true,
+            status: EntityStatus::Active,
         }
     }
 }

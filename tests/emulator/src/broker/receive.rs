@@ -15,7 +15,7 @@ impl Broker {
     /// Checks that a receiver may be attached here.
     pub fn check_receiver(&self, target: Target, with_session: bool) -> Result<(), Error> {
         let entity = self.entity(target)?;
-        if !entity.options.enabled {
+        if !entity.options.status.hands_out() {
             return Err(Error::Disabled(entity.name.to_string()));
         }
         if entity.kind == Kind::Topic {

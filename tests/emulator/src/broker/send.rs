@@ -64,7 +64,7 @@ impl Broker {
                     "A subscription takes messages from its topic only.".to_owned(),
                 ));
             }
-            if !entity.options.enabled {
+            if !entity.options.status.takes() {
                 return Err(Error::Disabled(entity.name.to_string()));
             }
             for message in messages {

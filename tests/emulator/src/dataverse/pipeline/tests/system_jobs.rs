@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::organization::*;
 use crate::{
-    broker::EntityOptions,
+    broker::{EntityOptions, EntityStatus},
     dataverse::{
         pipeline::{LARGEST, RETRIES, code},
         value::{Row, Value},
@@ -101,7 +101,7 @@ async fn a_queue_that_is_switched_off_fails_the_post() {
     world.bus.broker(|broker, _| {
         let queue = broker.resolve("contacts").expect("the queue");
         broker
-            .set_options(queue, EntityOptions { enabled: false, ..EntityOptions::default() })
+            .set_options(queue, EntityOptions { status: EntityStatus::Disabled, ..EntityOptions::default() })
             .expect("it is there");
     });
     world.commit(&update("Augusta"));
