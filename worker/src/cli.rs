@@ -61,6 +61,10 @@ pub enum Command {
     Reconcile(commands::reconcile::Args),
     /// Show queue counts, dead letters by reason and the state of a worker.
     Status(commands::status::Args),
+    /// Stop taking messages from the queue, in all replicas, until somebody resumes.
+    Pause(commands::pause::Pause),
+    /// Take messages from the queue again.
+    Resume(commands::pause::Resume),
     /// Tell what happened to a contact, a user or the messages of a system job, and how it stands now.
     Explain(commands::explain::Args),
     /// Show what would be written to Graph for a captured message body, and why.
@@ -111,6 +115,8 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => commands::replay::run(global, args),
         Command::Reconcile(args) => commands::reconcile::run(global, args),
         Command::Status(args) => commands::status::run(global, args),
+        Command::Pause(args) => commands::pause::pause(global, args),
+        Command::Resume(args) => commands::pause::resume(global, args),
         Command::Explain(args) => commands::explain::run(global, args),
         Command::Plan(args) => commands::plan::run(global, args),
         Command::Map(command) => commands::map::run(global, command),

@@ -2,5 +2,6 @@
 
 mod admin;
 mod gauges;
+mod pause;
 mod reading;
 mod status;

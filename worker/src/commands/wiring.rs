@@ -114,6 +114,12 @@ pub(crate) fn admin(bus: &Bus, clients: &Clients) -> Arc<dyn Describe> {
     admin_of(bus, clients, &bus.source.address())
 }
 
+/// The same, which can also change whether our queue or subscription hands out messages.
+#[must_use]
+pub(super) fn admin_client(bus: &Bus, clients: &Clients) -> AdminClient {
+    admin_client_by(bus, clients, bus_tokens(bus, clients), &bus.source.address())
+}
+
 /// The same to ask about another queue.
 #[must_use]
 pub(super) fn admin_of(bus: &Bus, clients: &Clients, address: &str) -> Arc<dyn Describe> {
@@ -127,10 +133,13 @@ pub(super) fn admin_beside(queue: &QueueSettings, bus: &Bus, clients: &Clients) 
 }
 
 fn admin_by(bus: &Bus, clients: &Clients, tokens: Arc<dyn TokenSource>, address: &str) -> Arc<dyn Describe> {
+    Arc::new(admin_client_by(bus, clients, tokens, address))
+}
+
+fn admin_client_by(bus: &Bus, clients: &Clients, tokens: Arc<dyn TokenSource>, address: &str) -> AdminClient {
     let root = &bus.namespace.admin;
     let http = clients.http.to(root).clone();
-    let client = AdminClient::new(http, root, address, tokens, clock::now);
-    Arc::new(client.telling(Arc::clone(&clients.times)))
+    AdminClient::new(http, root, address, tokens, clock::now).telling(Arc::clone(&clients.times))
 }
 
 /// Tokens for Service Bus, by a shared key or by Entra.

@@ -5,6 +5,7 @@ pub mod backlog;
 pub(crate) mod compare;
 pub mod dead_letters;
 pub(crate) mod explain;
+pub(crate) mod intake;
 mod persevere;
 pub(crate) mod reconcile;
 pub(crate) mod replay;

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use servicebus::LinkState;
+use servicebus::{LinkState, RefusalKind};
 use shared::gate::State;
 use tokio::{sync::watch, time::Instant};
 
@@ -281,7 +281,13 @@ impl Health {
             LinkState::Connecting => {
                 Some(HealthFault { text: "on the way to the queue".into(), remedy: "wait a moment" })
             }
-            LinkState::Failed { what, since } => Some(HealthFault {
+            LinkState::Failed { since, refusal: Some(RefusalKind::Disabled), .. } => Some(HealthFault {
+                text: format!(
+                    "the queue hands out no messages since {since:.0}: somebody paused it, or disabled it"
+                ),
+                remedy: "contactsync resume, or set the status of the queue to Active; the worker goes on by itself",
+            }),
+            LinkState::Failed { what, since, .. } => Some(HealthFault {
                 text: format!("no link to the queue since {since:.0}: {what}"),
                 remedy: REMEDY,
             }),
@@ -371,7 +377,8 @@ mod tests {
         let starting = Health::new(watch::channel(LinkState::Ready).1);
         check(&starting, &[("worker", "the worker has just been started")]);
         check(&health(LinkState::Connecting), &[("broker", "on the way to the queue")]);
-        let failed = LinkState::Failed { what: "refused".into(), since: jiff::Timestamp::UNIX_EPOCH };
+        let failed =
+            LinkState::Failed { what: "refused".into(), since: jiff::Timestamp::UNIX_EPOCH, refusal: None };
         check(&health(failed), &[("broker", "no link to the queue since 1970-01-01T00:00:00Z: refused")]);
         let draining = health(LinkState::Ready);
         draining.beat(Phase::Draining, Instant::now());

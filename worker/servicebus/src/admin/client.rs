@@ -1,4 +1,4 @@
-//! One GET, with a token that lets us manage.
+//! Requests with a token that lets us manage: what is set, and the one setting that we change.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use reqwest::{
     Method, Response,
-    header::{AUTHORIZATION, HeaderValue, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH, RETRY_AFTER},
 };
 use secrecy::ExposeSecret;
 use shared::retry_after;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{
-    Describe, Description, Error,
+    Describe, Description, Error, Status, entry,
     xml::{self, Unusable},
 };
 use crate::{
@@ -28,6 +28,9 @@ const VERSION: &str = "api-version=2021-05";
 const EMULATOR_PORT: u16 = 5300;
 /// Descriptions take a few kilobytes; nothing longer is read.
 const LONGEST_BODY: usize = 1024 * 1024;
+/// A token for the entity that messages are forwarded to, without which such an entity cannot be changed.
+const FORWARD: HeaderName = HeaderName::from_static("servicebussupplementaryauthorization");
+const FORWARD_DEAD_LETTERS: HeaderName = HeaderName::from_static("servicebusdlqsupplementaryauthorization");
 /// As much of the service's words as an error shows.
 const LONGEST_DETAIL: usize = 200;
 
@@ -43,6 +46,13 @@ pub fn root(endpoint: &NamespaceEndpoint) -> Option<Url> {
     };
     let authority = NamespaceEndpoint { port, ..endpoint.clone() }.authority();
     Url::parse(&format!("{scheme}://{authority}/")).ok()
+}
+
+/// What is sent to change an entity.
+struct Change {
+    entry: Vec<u8>,
+    /// Headers that carry the token once more, for entities that messages are forwarded to.
+    forwards: Vec<HeaderName>,
 }
 
 /// Asks about one queue or subscription.
@@ -86,7 +96,25 @@ impl AdminClient {
         self.tokens.token(resource, now).await.map_err(Error::Token)
     }
 
-    async fn get(&self, token: &Token) -> Result<Response, Error> {
+    async fn send(&self, token: &Token, change: Option<&Change>) -> Result<Response, Error> {
+        let mut url = self.url.clone();
+        url.set_query(Some(VERSION));
+        let method = if change.is_some() { Method::PUT } else { Method::GET };
+        let mut request = self.http.request(method, url).header(AUTHORIZATION, self.authorization(token)?);
+        if let Some(change) = change {
+            request = request.header(CONTENT_TYPE, "application/atom+xml").header(IF_MATCH, "*");
+            for name in &change.forwards {
+                request = request.header(name, self.authorization(token)?);
+            }
+            request = request.body(change.entry.clone());
+        }
+        let asked = Instant::now();
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        self.times.service_bus.answered(response.headers(), asked, ClockReading::by(self.clock));
+        Ok(response)
+    }
+
+    fn authorization(&self, token: &Token) -> Result<HeaderValue, Error> {
         let secret = token.secret.expose_secret();
         let text = match token.kind {
             TokenKind::Sas => secret.to_owned(),
@@ -96,20 +124,60 @@ impl AdminClient {
             self.senseless("the token cannot be sent in a header; check the connection string")
         })?;
         authorization.set_sensitive(true);
-        let mut url = self.url.clone();
-        url.set_query(Some(VERSION));
-        let request = self.http.request(Method::GET, url).header(AUTHORIZATION, authorization);
-        let asked = Instant::now();
-        let response = request.send().await.map_err(|error| self.unreachable(error))?;
-        self.times.service_bus.answered(response.headers(), asked, ClockReading::by(self.clock));
-        Ok(response)
+        Ok(authorization)
+    }
+
+    /// One call, tried once more only if a token was refused. The text of an answer that is not a refusal.
+    async fn call(&self, change: Option<&Change>) -> Result<String, Error> {
+        let token = self.token().await?;
+        let mut response = self.send(&token, change).await?;
+        if response.status().as_u16() == 401 && token.kind == TokenKind::Bearer {
+            self.tokens.refused(&token).await;
+            response = self.send(&self.token().await?, change).await?;
+        }
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let retry_after = retry_after.and_then(|value| retry_after::parse(value, (self.clock)()));
+        let body = http::body(&mut response, LONGEST_BODY).await;
+        let body = body.map_err(|error| self.unreachable(error))?;
+        let body = body.map(|body| String::from_utf8_lossy(&body).into_owned());
+        if status != 200 {
+            return Err(self.refused(status, &body.unwrap_or_default(), retry_after));
+        }
+        body.ok_or_else(|| self.senseless("it is longer than 1 MB"))
+    }
+
+    /// Lets the entity be used for something else from now on, and tells what it could be used for before. Nothing else that is
+    /// set changes. Afterwards it is looked whether it took effect.
+    pub async fn set_status(&self, status: &Status) -> Result<Status, Error> {
+        let text = self.call(None).await?;
+        let before = self.understood(&text)?.properties;
+        if before.status == *status {
+            return Ok(before.status);
+        }
+        let forwards = [(before.forward_to, FORWARD), (before.forward_dead_letters_to, FORWARD_DEAD_LETTERS)];
+        let forwards = forwards.into_iter().filter_map(|(to, header)| to.map(|_| header)).collect();
+        let name = status.name();
+        let entry = entry::with_status(&text, name).map_err(|unusable| self.unusable(unusable))?;
+        self.call(Some(&Change { entry, forwards })).await?;
+        let after = self.describe().await?.properties.status;
+        if after != *status {
+            return Err(
+                self.senseless(&format!("the status was set to {name}, and is told to be {}", after.name()))
+            );
+        }
+        Ok(before.status)
+    }
+
+    fn unusable(&self, unusable: Unusable) -> Error {
+        match unusable {
+            Unusable::Empty => Error::NotFound { address: self.address.clone() },
+            Unusable::Broken(what) => self.senseless(what),
+        }
     }
 
     fn understood(&self, body: &str) -> Result<Description, Error> {
-        let elements = xml::elements(body).map_err(|unusable| match unusable {
-            Unusable::Empty => Error::NotFound { address: self.address.clone() },
-            Unusable::Broken(what) => self.senseless(what),
-        })?;
+        let elements = xml::elements(body).map_err(|unusable| self.unusable(unusable))?;
         Description::of(&elements)
             .map_err(|name| self.senseless(&format!("the value of {name} cannot be read")))
     }
@@ -140,25 +208,8 @@ impl AdminClient {
 
 #[async_trait]
 impl Describe for AdminClient {
-    /// One call, tried once more only if a token was refused.
     async fn describe(&self) -> Result<Description, Error> {
-        let token = self.token().await?;
-        let mut response = self.get(&token).await?;
-        if response.status().as_u16() == 401 && token.kind == TokenKind::Bearer {
-            self.tokens.refused(&token).await;
-            response = self.get(&self.token().await?).await?;
-        }
-        let status = response.status().as_u16();
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let retry_after = retry_after.and_then(|value| retry_after::parse(value, (self.clock)()));
-        let body = http::body(&mut response, LONGEST_BODY).await;
-        let body = body.map_err(|error| self.unreachable(error))?;
-        let body = body.map(|body| String::from_utf8_lossy(&body).into_owned());
-        if status != 200 {
-            return Err(self.refused(status, &body.unwrap_or_default(), retry_after));
-        }
-        let body = body.ok_or_else(|| self.senseless("it is longer than 1 MB"))?;
-        let description = self.understood(&body)?;
+        let description = self.understood(&self.call(None).await?)?;
         if let Some(length) = description.properties.lock_duration {
             self.times.lock_length_is(length);
         }

@@ -58,6 +58,20 @@ pub enum Status {
     Other(Box<str>),
 }
 
+impl Status {
+    /// As the service names it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Active => "Active",
+            Self::Disabled => "Disabled",
+            Self::SendDisabled => "SendDisabled",
+            Self::ReceiveDisabled => "ReceiveDisabled",
+            Self::Other(text) => text,
+        }
+    }
+}
+
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,6 +1,6 @@
 //! The management interface of Service Bus: what is set on a queue or subscription, and how much is in it.
 //!
-//! One call, [`Describe::describe`], which needs the right *Manage*. It costs the service more than a message does,
+//! [`Describe::describe`] asks, [`AdminClient::set_status`] stops and allows receiving. Both need the right *Manage*. Asking costs the service more than a message does,
 //! so ask at a measured pace: for `check` once, for gauges every half minute.
 //!
 //! ```no_run
@@ -27,6 +27,7 @@ mod client;
 mod describe;
 mod description;
 mod duration;
+mod entry;
 mod error;
 #[doc(hidden)]
 pub mod fuzz;

@@ -12,7 +12,7 @@ use quick_xml::{
 pub(super) type Elements = HashMap<String, String>;
 
 /// Why an answer cannot be used.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unusable {
     /// A well-formed document without a description: the service's other way to say "not found".
     Empty,

@@ -161,7 +161,7 @@ impl Task {
                 LinkState::Failed { since, .. } => *since,
                 LinkState::Connecting | LinkState::Ready | LinkState::Closed => now,
             };
-            *state = LinkState::Failed { what, since };
+            *state = LinkState::Failed { what, since, refusal: failure.error.refusal() };
         });
         self.buffer.fail(failure.error);
     }
