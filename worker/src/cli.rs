@@ -7,21 +7,11 @@ use shared::shown::shown;
 
 use crate::{
     commands::{
-        self,
+        self, VERSION,
         global::{BAD_SETTINGS, Global},
     },
     settings,
 };
-
-/// Version, commit and machine.
-const VERSION: &str = concat!(
-    env!("CARGO_PKG_VERSION"),
-    " (",
-    env!("CONTACTSYNC_COMMIT"),
-    ", ",
-    env!("CONTACTSYNC_TARGET"),
-    ")"
-);
 
 /// Keeps the users of Azure AD B2C and Entra External ID in step with their contacts in Dataverse.
 #[derive(Debug, Parser)]
@@ -92,6 +82,8 @@ pub enum Command {
     Decode(commands::decode::Args),
     /// Send captured message bodies to the queue.
     Send(commands::send::Args),
+    /// Gather what somebody needs who is to help: settings, findings, status, metrics, log. Nothing of a person.
+    SupportBundle(commands::support_bundle::Args),
     /// Ask the worker on this machine whether it is alive; for container health checks.
     Health(commands::health::Args),
     /// Print shell completions.
@@ -128,6 +120,7 @@ pub fn main() -> ExitCode {
         Command::Dataverse(command) => commands::dataverse::run(global, command),
         Command::Decode(args) => commands::decode::run(args),
         Command::Send(args) => commands::send::run(global, args),
+        Command::SupportBundle(args) => commands::support_bundle::run(global, args),
         Command::Health(args) => commands::health::run(global, args),
         Command::Completions(args) => commands::completions::completions(args, Cli::command()),
         Command::Man(args) => commands::completions::pages(args, Cli::command()),

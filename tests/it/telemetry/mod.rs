@@ -5,6 +5,7 @@ mod health;
 mod logs;
 mod metrics;
 mod privacy;
+mod support_bundle;
 mod traces;
 
 use tests::{

@@ -6,10 +6,10 @@ use tests::{message::ContactChange, world::World};
 use super::{PATIENCE, QUICK, change, contact, user, world};
 use crate::otlp::Receiver;
 
-const MARKER: &str = "PrivateMarker";
+pub(super) const MARKER: &str = "PrivateMarker";
 
 /// A change whose every value is the marker, in columns that are mapped and in columns that are not.
-fn marked(change: ContactChange, at: &str) -> ContactChange {
+pub(super) fn marked(change: ContactChange, at: &str) -> ContactChange {
     let text = format!("{MARKER}{at}");
     change
         .set("firstname", text.clone())

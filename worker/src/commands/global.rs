@@ -1,6 +1,6 @@
 //! What all commands understand: where the settings are.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use anyhow::Context;
 use shared::plan::Planner;
@@ -100,6 +100,13 @@ impl Global {
     #[must_use]
     pub fn target(&self) -> Option<&str> {
         self.target.as_deref()
+    }
+
+    /// These options as arguments of another process of ours.
+    pub(super) fn arguments(&self) -> Vec<OsString> {
+        let config = self.config.iter().flat_map(|file| ["--config".into(), file.clone().into_os_string()]);
+        let target = self.target.iter().flat_map(|name| ["--target".into(), name.into()]);
+        config.chain(target).collect()
     }
 
     /// Where the settings file is.

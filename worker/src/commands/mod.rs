@@ -26,6 +26,7 @@ pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod send;
 pub(crate) mod status;
+pub(crate) mod support_bundle;
 pub(crate) mod targets;
 pub(crate) mod wiring;
 
@@ -33,3 +34,13 @@ pub(crate) mod wiring;
 mod tests;
 
 pub(crate) use terminal::{json_line, json_text, print, print_error, print_on, print_usage};
+
+/// Version, commit and machine.
+pub(crate) const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("CONTACTSYNC_COMMIT"),
+    ", ",
+    env!("CONTACTSYNC_TARGET"),
+    ")"
+);

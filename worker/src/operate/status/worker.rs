@@ -47,6 +47,19 @@ impl WorkerSource {
         if let Some(target) = &self.target {
             url.query_pairs_mut().append_pair("target", target.as_str());
         }
+        let body = self.get(url).await?;
+        read(&body).ok_or_else(|| "its answer is not that of a contactsync worker".to_owned())
+    }
+
+    /// Another page of the worker, by its path, as text.
+    pub(crate) async fn page(&self, path: &str) -> Result<String, String> {
+        let mut url = self.url.clone();
+        let base = self.url.path().strip_suffix("/status.json").unwrap_or_default();
+        url.set_path(&format!("{base}{path}"));
+        Ok(String::from_utf8_lossy(&self.get(url).await?).into_owned())
+    }
+
+    async fn get(&self, url: Url) -> Result<Vec<u8>, String> {
         let asked = self.clients.http.direct().get(url).timeout(BRIEF).send().await;
         let mut response = asked.map_err(|error| innermost(&error.without_url()))?;
         let body = http_client::body(&mut response, LONGEST_ANSWER).await;
@@ -57,7 +70,7 @@ impl WorkerSource {
         if status != 200 {
             return Err(format!("it answered {status}; is it a contactsync worker?"));
         }
-        read(&body).ok_or_else(|| "its answer is not that of a contactsync worker".to_owned())
+        Ok(body)
     }
 }
 
