@@ -90,7 +90,7 @@ pub(super) fn planner(r: &Reader<'_>) -> Option<Planner> {
 
 /// The mapping with the address for password reset in it, if that is asked for.
 fn with_reset(r: &Reader<'_>, mapping: Mapping) -> Option<Mapping> {
-    if !r.value("mapping.reset_email")?.as_bool().unwrap_or_default() {
+    if !r.flag("mapping.reset_email") {
         return Some(mapping);
     }
     let nothing = "has no address to follow; map a column to signInEmail, mail or otherMails";

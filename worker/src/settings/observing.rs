@@ -41,6 +41,8 @@ pub struct Telemetry {
     pub log_format: LogFormat,
     /// Filter of the log.
     pub log_level: Box<str>,
+    /// Whether every write is told in the log.
+    pub audit: bool,
     /// Time between two readings of how much is in the queue; zero not to read.
     pub queue_interval: Duration,
     /// Where traces and metrics are exported to; `None` not to.
@@ -102,6 +104,7 @@ pub(super) fn telemetry(r: &Reader<'_>, around: &Surroundings) -> Option<Telemet
             _ => LogFormat::Auto,
         },
         log_level: log_level(r),
+        audit: r.flag("telemetry.audit"),
         queue_interval: queue_interval(r),
         otlp: otlp(r, around),
     })

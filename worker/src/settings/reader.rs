@@ -135,6 +135,11 @@ impl<'a> Reader<'a> {
         found.or_else(|| self.wrong(key, one_of(known))).or(known.first().copied()).unwrap_or_default()
     }
 
+    /// Whether a key is true. That it is one of the two is known by then.
+    pub(super) fn flag(&self, key: &str) -> bool {
+        self.value(key).and_then(Value::as_bool).unwrap_or_default()
+    }
+
     /// A whole number; the least one where it is wrong.
     pub(super) fn count(&self, key: &str, least: usize, most: usize) -> usize {
         self.rule(key, Rule::Count(least, most));

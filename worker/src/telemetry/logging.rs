@@ -30,6 +30,9 @@ const LONGEST_FIELD: usize = 4_096;
 /// A document of JSON that is longer, in bytes, is looked through for what makes it so.
 const LONG: usize = 4 * LONGEST_FIELD;
 
+/// The target of lines about writes, so that they can be told from all others and kept elsewhere.
+pub(crate) const AUDIT: &str = "contactsync::audit";
+
 thread_local! {
     /// Which of several targets the events of this thread are about.
     static TARGET: RefCell<Option<TargetName>> = const { RefCell::new(None) };
@@ -49,6 +52,10 @@ pub(crate) fn speak_for(target: &TargetName) {
 pub(crate) fn start(settings: &Telemetry) -> anyhow::Result<()> {
     let filter =
         EnvFilter::try_new(&settings.log_level).context("telemetry.log_level is not a log filter")?;
+    let filter = match settings.audit {
+        true => filter.add_directive(format!("{AUDIT}=info").parse().context("a fault in contactsync")?),
+        false => filter,
+    };
     let terminal = io::stderr().is_terminal();
     let json = match settings.log_format {
         LogFormat::Auto => !terminal,

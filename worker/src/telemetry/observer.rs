@@ -84,6 +84,7 @@ pub(crate) struct Observer {
     pub tracer: Option<Arc<Tracer>>,
     /// The journal, if one is kept.
     pub journal: Option<Journal>,
+    audit: bool,
     /// What is known of the clocks of the services.
     pub times: Arc<Times>,
     clocks: Clocks,
@@ -108,6 +109,7 @@ impl Observer {
             health: Health::new(link),
             tracer: None,
             journal: None,
+            audit: false,
             times: Arc::default(),
             clocks: Clocks::default(),
             writes_per_second,
@@ -121,6 +123,18 @@ impl Observer {
     #[must_use]
     pub(crate) fn with_tracer(self, tracer: Tracer) -> Self {
         Self { tracer: Some(Arc::new(tracer)), ..self }
+    }
+
+    /// The same where every write is told in the log, if that is wanted.
+    #[must_use]
+    pub(crate) fn with_audit(self, audit: bool) -> Self {
+        Self { audit, ..self }
+    }
+
+    /// Whether every write is told in the log.
+    #[must_use]
+    pub(crate) fn audits(&self) -> bool {
+        self.audit
     }
 
     /// The same with a journal.

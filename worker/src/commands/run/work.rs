@@ -48,6 +48,7 @@ impl Work {
             Some(journal) => observer.with_journal(journal),
             None => observer,
         };
+        let observer = observer.with_audit(settings.telemetry.audit);
         let observer = Arc::new(observer.with_times(Arc::<Times>::default()));
         Self { settings, observer, link, spans }
     }

@@ -8,7 +8,7 @@ use servicebus::Queue;
 use shared::{engine::LookResult, ids::UserId, lanes::Success, patch::UserWrite, reason::chain};
 use tokio::{task::JoinError, time::Instant};
 
-use super::{Pipeline, WriteAnswer, WriteEnded, jitter, panicked, told};
+use super::{Pipeline, WriteAnswer, WriteEnded, audit, jitter, panicked, told};
 use crate::{
     graph::{self, Directory},
     journal,
@@ -25,6 +25,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         let (directory, patience) = (Arc::clone(&self.directory), self.policy.patience);
         let trace = self.trace_write(write.user);
         let number = self.tell_write(&write);
+        let audited = self.observer.audits();
         self.writes.push(Box::pin(async move {
             let (user, begun) = (write.user, Instant::now());
             let apply = AssertUnwindSafe(directory.apply(&write)).catch_unwind();
@@ -34,10 +35,14 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
                     None => apply.await,
                 }
             };
-            let (applied, calls) = match number {
-                Some(_) => journal::gathering(call).await,
-                None => (call.await, Vec::new()),
+            let (applied, calls) = if audited || number.is_some() {
+                journal::gathering(call).await
+            } else {
+                (call.await, Vec::new())
             };
+            if audited && let Ok(Ok(success)) = &applied {
+                audit::written(&write, success, &calls);
+            }
             let told = number.map(|number| (number, calls));
             let mut cause = PauseCause::Other;
             if matches!(applied, Ok(Err(graph::Error::NotWriter))) {

@@ -4,6 +4,7 @@
 //! around it: one task tells the engine what happened and carries out what it asks for; what takes time
 //! (writes, settlements, renewals, probes) runs beside it and reports back.
 
+mod audit;
 mod calls;
 mod searches;
 mod told;
