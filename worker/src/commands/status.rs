@@ -16,7 +16,7 @@ use tokio::{
 };
 use url::Url;
 
-use super::{json_line, json_text, print, print_on, runtime::stop_signal, wiring};
+use super::{json_line, json_text, print, print_on, runtime::stop_signal, waiting::patiently, wiring};
 use crate::{
     commands::global::Global,
     duration,
@@ -94,7 +94,8 @@ impl Scout {
             queue.dead_letter_browser(),
             SampleLimits::PERSON,
             clock::now,
-        );
+        )
+        .looking_at(check::EntityUse::intake(bus));
         let (queue, worker) = (bus.to_string(), worker(&settings, args.worker.as_ref(), clients)?);
         Ok(Self { bus: settings.bus, queue, reader, worker })
     }
@@ -143,7 +144,7 @@ pub(super) fn worker<N: Needs>(
 }
 
 fn once(runtime: &Runtime, scout: &Scout, as_json: bool) -> anyhow::Result<ExitCode> {
-    let snapshot = runtime.block_on(scout.look());
+    let snapshot = runtime.block_on(patiently(&scout.queue, scout.look()));
     print(&if as_json { json_text(&json::of(&snapshot)) } else { text::table(&snapshot) })?;
     Ok(exit_code(&snapshot.reading))
 }

@@ -18,6 +18,7 @@ use super::{
     queues::start_log,
     replay::rate,
     runtime::{runtime, stop_signal},
+    waiting::patiently,
     wiring,
 };
 use crate::{
@@ -104,7 +105,7 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
 async fn reconcile(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
     let stop = stop_signal()?;
     let mut report = Report::new(args.json);
-    let (sides, access) = sides(settings).await?;
+    let (sides, access) = patiently("dataverse", sides(settings)).await?;
     let mut file = StateFile::open(args.state.as_deref(), belongs_to(settings, &sides, &access))?;
     let now = clock::now();
     let since = args.since.map(|since| before(now, since)).transpose()?;

@@ -15,6 +15,7 @@ mod sending;
 mod source;
 #[cfg(test)]
 mod tests;
+mod waits;
 mod watch;
 
 pub(crate) use events::{Audit, Event, Progress, ReplayEnd, Summary};

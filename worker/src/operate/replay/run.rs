@@ -21,8 +21,13 @@ use super::{
     Watch,
     selective_receiver::present,
     sending::{Sent, send},
+    waits,
 };
-use crate::{envelope, operate::dead_letters::Letter};
+use crate::{
+    envelope,
+    operate::dead_letters::Letter,
+    settings::check::{Advice, EntityUse},
+};
 
 /// Copies under way at once.
 const MOST_SENDS: usize = 64;
@@ -39,7 +44,7 @@ pub(crate) enum ReplayAction {
 }
 
 /// What a run is to do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ReplayOptions {
     /// Names the run.
     pub replay: Uuid,
@@ -53,6 +58,8 @@ pub(crate) struct ReplayOptions {
     pub members: u64,
     /// Messages looked at to find them.
     pub looked_at: u64,
+    /// The queue whose dead letters they are, and the one that copies go to.
+    pub ends: (EntityUse, EntityUse),
 }
 
 /// A replay.
@@ -78,6 +85,10 @@ pub(crate) struct Run<Q: ?Sized, T> {
     checked: Instant,
     /// Since when outcomes are waited for.
     waiting: Option<Instant>,
+    /// What was told last of what is waited for.
+    told: Option<String>,
+    /// Messages a second that may be sent now, if any.
+    rate: Option<f64>,
     exhausted: bool,
 }
 
@@ -109,6 +120,8 @@ impl<Q: Queue + ?Sized, T: FnMut(Event)> Run<Q, T> {
             news: now,
             checked: now,
             waiting: None,
+            told: None,
+            rate: None,
             exhausted: false,
         }
     }
@@ -196,14 +209,27 @@ impl<Q: Queue + ?Sized, T: FnMut(Event)> Run<Q, T> {
         let turn = self.options.pacing.turn(self.seen());
         match turn {
             Turn::Abort => return Err(ReplayEnd::Aborted),
-            Turn::Send(_) => self.waiting = None,
-            Turn::Wait if self.waiting.is_none() => {
-                self.waiting = Some(Instant::now());
-                (self.tell)(Event::Waiting("for what becomes of the canaries"));
+            Turn::Send(rate) => {
+                self.waiting = None;
+                self.rate = Some(rate);
             }
-            Turn::Wait => {}
+            Turn::Wait => {
+                self.rate = None;
+                if self.waiting.is_none() {
+                    self.waiting = Some(Instant::now());
+                    self.tell_waiting(waits::for_canaries(self.options.patience));
+                }
+            }
         }
         Ok(turn)
+    }
+
+    /// Says what is waited for, unless that was said last.
+    fn tell_waiting(&mut self, what: String) {
+        if self.told.as_ref() != Some(&what) {
+            self.told = Some(what.clone());
+            (self.tell)(Event::Waiting(what));
+        }
     }
 
     /// Sees to it that there are messages for the next seconds.
@@ -273,7 +299,9 @@ impl<Q: Queue + ?Sized, T: FnMut(Event)> Run<Q, T> {
 
     fn progress(&self) -> Progress {
         let Seen { well, failed, .. } = self.seen();
-        Progress { members: self.options.members, replayed: self.replayed, well, failed }
+        let (members, replayed) = (self.options.members, self.replayed);
+        let rest = self.rate.and_then(|rate| waits::rest(members.saturating_sub(replayed), rate));
+        Progress { members, replayed, well, failed, rest }
     }
 
     fn tell_progress(&mut self) {
@@ -313,6 +341,7 @@ impl<Q: Queue + ?Sized, T: FnMut(Event)> Run<Q, T> {
         match taken {
             Ok(Taken::Items(items)) => {
                 self.news = Instant::now();
+                self.told = None;
                 self.hand.extend(items);
             }
             Ok(Taken::Lost(locks)) => locks.into_iter().for_each(|lock| self.lost(lock)),
@@ -358,7 +387,7 @@ impl<Q: Queue + ?Sized, T: FnMut(Event)> Run<Q, T> {
                 if let (Some(lock), ReplaySource::Queue(receiver)) = (item.lock, &mut self.source) {
                     receiver.put_aside(sequence, lock);
                 }
-                Err(ReplayEnd::Failed(chain(&error).into()))
+                Err(ReplayEnd::Failed(Advice::of(&error, &self.options.ends.1).to_string().into()))
             }
         }
     }
@@ -397,13 +426,13 @@ impl<Q: Queue + ?Sized, T: FnMut(Event)> Run<Q, T> {
 
     /// A failure that may pass is waited out; any other ends the run.
     fn trouble(&mut self, error: &servicebus::Error) -> Result<(), ReplayEnd> {
+        let advice = Advice::of(error, &self.options.ends.0);
         match error.class() {
             Class::Transient | Class::Throttled { .. } if !matches!(error, servicebus::Error::Closed) => {
-                tracing::warn!(error = %chain(error), "service bus is away; trying again");
-                (self.tell)(Event::Waiting("for service bus"));
+                self.tell_waiting(format!("for service bus: {advice}"));
                 Ok(())
             }
-            _ => Err(ReplayEnd::Failed(chain(error).into())),
+            _ => Err(ReplayEnd::Failed(advice.to_string().into())),
         }
     }
 
@@ -420,12 +449,23 @@ impl<Q: Queue + ?Sized, T: FnMut(Event)> Run<Q, T> {
         // What could not be looked at is looked at again.
         if let (Ok(Ok(present)), ReplaySource::Queue(receiver)) = (checked, &mut self.source) {
             self.gone += receiver.keep(&present);
+            let (missing, lock) = (receiver.members().len(), receiver.queue().lock_length());
+            if missing > 0 && self.is_quiet() {
+                let until = self.news + self.options.patience;
+                self.tell_waiting(waits::for_locks(
+                    missing,
+                    lock,
+                    until - Instant::now().min(until),
+                    clock::now(),
+                ));
+            }
         }
     }
 
     async fn await_outcomes(&mut self, stop: &mut watch::Receiver<bool>) -> ReplayEnd {
         let deadline = Instant::now() + self.options.patience;
-        (self.tell)(Event::Waiting("for what becomes of the last ones"));
+        self.rate = None;
+        self.tell_waiting(waits::for_outcomes(self.options.patience));
         loop {
             if self.options.pacing.turn(self.seen()) == Turn::Abort {
                 return ReplayEnd::Aborted;
