@@ -25,7 +25,7 @@ async fn a_queue_that_detects_duplicates_drops_none_of_what_is_put_back() -> Res
     let settings = world.settings("")?;
     // Once more when all of them have failed again: the window is long, and the ids have to differ from run to run.
     for _ in 0..2 {
-        contactsync(&settings, "replay --unguarded --rate 1000").await?.expect(0);
+        contactsync(&settings, "replay --all --unguarded --rate 1000").await?.expect(0);
         assert_eq!(ids(&world, DEAD_LETTERS)?.len(), 0);
         let mut back = ids(&world, QUEUE)?;
         back.sort_by_key(|id| id[2..].parse::<u32>().unwrap_or(0));

@@ -59,7 +59,7 @@ async fn messages_can_be_put_on_another_queue() -> Result<()> {
     assert_eq!((ids(&world, "elsewhere")?, ids(&world, QUEUE)?), (vec!["m-1".to_owned()], Vec::new()));
     assert_eq!(ids(&world, DEAD_LETTERS)?, ["m-2"]);
     // A queue that is not there takes nothing, and nothing is lost by trying.
-    contactsync(&world.layered(&[GUARDED])?, "replay --to nowhere").await?.expect(1);
+    contactsync(&world.layered(&[GUARDED])?, "replay --all --to nowhere").await?.expect(1);
     assert_eq!(ids(&world, DEAD_LETTERS)?, ["m-2"]);
     assert_untouched(&world)
 }

@@ -16,7 +16,10 @@ use tokio::{
 };
 use url::Url;
 
-use super::{json_line, json_text, print, print_on, runtime::stop_signal, waiting::patiently, wiring};
+use super::{
+    json_line, json_text, print, print_on, runtime::stop_signal, terminal::print_report, waiting::patiently,
+    wiring,
+};
 use crate::{
     commands::global::Global,
     duration,
@@ -145,7 +148,11 @@ pub(super) fn worker<N: Needs>(
 
 fn once(runtime: &Runtime, scout: &Scout, as_json: bool) -> anyhow::Result<ExitCode> {
     let snapshot = runtime.block_on(patiently(&scout.queue, scout.look()));
-    print(&if as_json { json_text(&json::of(&snapshot)) } else { text::table(&snapshot) })?;
+    if as_json {
+        print(&json_text(&json::of(&snapshot)))?;
+    } else {
+        print_report(&text::table(&snapshot))?;
+    }
     Ok(exit_code(&snapshot.reading))
 }
 

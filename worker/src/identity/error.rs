@@ -268,6 +268,30 @@ mod tests {
         TokenRefusal { status, error: Some(error.into()), number, ..TokenRefusal::default() }
     }
 
+    fn app() -> crate::identity::App {
+        crate::identity::App { tenant: "t".into(), client_id: "c".into() }
+    }
+
+    #[test]
+    fn only_what_stands_in_the_settings_cannot_be_mended_while_somebody_tries_again() {
+        let fixed = Credential::Secret { app: app(), secret: SecretSource::Value("s".into()) };
+        let in_file = Credential::Secret { app: app(), secret: SecretSource::File("secret".into()) };
+        for (number, credential, expected) in [
+            (7_000_215, &fixed, true),
+            (7_000_222, &fixed, true),
+            (7_000_215, &in_file, false),
+            (90_002, &in_file, true),
+            (700_016, &in_file, true),
+            // A policy or a consent is changed elsewhere, and the directory may be busy.
+            (53_003, &fixed, false),
+            (65_001, &fixed, false),
+            (90_033, &fixed, false),
+        ] {
+            let error = Error::Refused(refusal(400, "invalid_client", Some(number)));
+            assert_eq!(error.needs_other_settings(credential), expected, "{number}");
+        }
+    }
+
     #[track_caller]
     fn check(refusal: TokenRefusal, expected: Class) {
         let text = refusal.to_string();

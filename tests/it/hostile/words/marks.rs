@@ -171,7 +171,7 @@ async fn a_replay_carries_on_what_was_believed_and_not_what_was_read() -> Result
     ];
     post(&world, vec![letter(b"{}", &forged)]).await?;
     bury(&world, Some("Whatever"))?;
-    contactsync(&world.layered(&[])?, &["replay", "--unguarded"]).await?.ended(0);
+    contactsync(&world.layered(&[])?, &["replay", "--all", "--unguarded"]).await?.ended(0);
     let contents = world.bus.contents(QUEUE)?;
     let [copy] = &contents[..] else { panic!("one message: {contents:?}") };
     let of = |name: &str| copy.message.property(name).cloned();

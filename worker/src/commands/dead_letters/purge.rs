@@ -18,7 +18,7 @@ use crate::{
         print,
         probes::counted,
         queues::{Queues, choose, none_match},
-        replay::{Manner, Report, exit_code, window},
+        replay::{EventForm, Report, exit_code, window},
         runtime::stop_signal,
     },
     operate::{
@@ -100,7 +100,7 @@ pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow:
         looked_at: walk.seen,
         ends: queues.ends.clone(),
     };
-    let mut report = Report::new(Manner { json: args.json, verbose: args.verbose }, None, count);
+    let mut report = Report::new(EventForm { json: args.json, verbose: args.verbose }, None, count);
     let target = Arc::clone(&queues.target);
     let run =
         Run::new(options, ReplaySource::Queue(Box::new(receiver)), target, None, |event| report.tell(&event));

@@ -19,7 +19,7 @@ use crate::{
         render::{self, subjects_json},
     },
     settings::{
-        GraphAlone, QueueAlone, Settings,
+        GraphAlone, QueueAlone, Settings, SettingsProblems,
         check::{Advice, EntityUse},
     },
 };
@@ -139,6 +139,10 @@ impl Services {
         };
         let directory = match to_directory {
             Ok(settings) => directory(&settings, &users).await,
+            Err(error) if error.is::<SettingsProblems>() => Part::unknown(
+                "the settings do not say who asks Graph",
+                "contactsync check tells what is missing",
+            ),
             Err(error) => Part::unknown(format!("{error:#}"), ONLINE),
         };
         Self { waiting, dead, directory, users }

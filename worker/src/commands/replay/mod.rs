@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use self::preview::Question;
-pub(super) use self::report::{Manner, Report};
+pub(super) use self::report::{EventForm, Report};
 use super::{
     print, print_error,
     probes::counted,
@@ -152,7 +152,7 @@ fn may_ask(args: &Args) -> bool {
 
 async fn put_back(settings: &Settings<QueueAlone>, args: &Args) -> anyhow::Result<ExitCode> {
     let replay = Uuid::new_v4();
-    let manner = Manner { json: args.json, verbose: args.verbose };
+    let form = EventForm { json: args.json, verbose: args.verbose };
     // What cannot be written is told before anybody waits for a queue.
     let audit = args.audit.as_deref().map(report::audit).transpose()?;
     let queues = Queues::open(settings, args.to.as_deref())?;
@@ -183,7 +183,7 @@ async fn put_back(settings: &Settings<QueueAlone>, args: &Args) -> anyhow::Resul
         looked_at,
         ends: queues.ends.clone(),
     };
-    let mut report = Report::new(manner, audit, members);
+    let mut report = Report::new(form, audit, members);
     let addressed_to = settings.planner.addressee.as_ref().map(|addressee| addressee.own.clone());
     let sending = Sending { queues: &queues, addressed_to };
     let summary = carry_out(options, source, &sending, watch, &mut report, stop).await;

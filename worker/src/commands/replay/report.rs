@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// How events are shown.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::commands) struct Manner {
+pub(in crate::commands) struct EventForm {
     /// As lines of JSON.
     pub(in crate::commands) json: bool,
     /// With a line for each message, which JSON always has.
@@ -36,7 +36,7 @@ pub(super) fn audit(path: &Path) -> anyhow::Result<File> {
 
 /// Shows events.
 pub(in crate::commands) struct Report {
-    manner: Manner,
+    form: EventForm,
     audit: Option<File>,
     screen: Screen,
     told: Instant,
@@ -44,8 +44,8 @@ pub(in crate::commands) struct Report {
 }
 
 impl Report {
-    pub(in crate::commands) fn new(manner: Manner, audit: Option<File>, of: u64) -> Self {
-        Self { manner, audit, screen: Screen::new(Some(of)), told: Instant::now(), failed: None }
+    pub(in crate::commands) fn new(form: EventForm, audit: Option<File>, of: u64) -> Self {
+        Self { form, audit, screen: Screen::new(Some(of)), told: Instant::now(), failed: None }
     }
 
     /// Shows one event. That it cannot be shown never stops a run; it is told in the end.
@@ -77,7 +77,7 @@ impl Report {
     }
 
     fn show(&mut self, event: &Event) -> anyhow::Result<()> {
-        if self.manner.json {
+        if self.form.json {
             let rare = matches!(event, Event::Progress(_)) && !self.is_time();
             return if rare { Ok(()) } else { print(&json_line(&event.json())) };
         }
@@ -102,7 +102,7 @@ impl Report {
                 units::count(*members),
                 counted(*looked_at, "dead letter")
             )),
-            Event::Replayed(_) | Event::Removed(_) if !self.manner.verbose => Ok(()),
+            Event::Replayed(_) | Event::Removed(_) if !self.form.verbose => Ok(()),
             Event::Replayed(audit) => self.line(&replayed(audit)),
             Event::Removed(letter) => {
                 self.line(&format!("removed {} {}", letter.sequence, word(&letter.reason)))

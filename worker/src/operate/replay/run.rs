@@ -17,50 +17,18 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    Audit, Event, Item, Members, Pacing, Progress, ReplayEnd, ReplaySource, Seen, Summary, Taken, Turn,
-    Watch,
+    Audit, Event, Item, Members, Progress, ReplayAction, ReplayEnd, ReplayOptions, ReplaySource, Seen,
+    Summary, Taken, Turn, Watch,
     selective_receiver::present,
     sending::{Sent, send},
     waits,
 };
-use crate::{
-    envelope,
-    operate::dead_letters::Letter,
-    settings::check::{Advice, EntityUse},
-};
+use crate::{envelope, operate::dead_letters::Letter, settings::check::Advice};
 
 /// Copies under way at once.
 const MOST_SENDS: usize = 64;
 /// After so much silence it is looked whether the missing members are still there.
 const SILENCE: Duration = Duration::from_secs(1);
-
-/// What happens to the messages of a set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ReplayAction {
-    /// Send a copy, then remove the dead letter.
-    PutBack,
-    /// Remove the dead letter.
-    Remove,
-}
-
-/// What a run is to do.
-#[derive(Clone, Debug)]
-pub(crate) struct ReplayOptions {
-    /// Names the run.
-    pub replay: Uuid,
-    /// To do what.
-    pub action: ReplayAction,
-    /// How fast.
-    pub pacing: Pacing,
-    /// How long to wait for outcomes, and for messages that somebody else keeps under lock.
-    pub patience: Duration,
-    /// Messages of the set.
-    pub members: u64,
-    /// Messages looked at to find them.
-    pub looked_at: u64,
-    /// The queue whose dead letters they are, and the one that copies go to.
-    pub ends: (EntityUse, EntityUse),
-}
 
 /// A replay.
 pub(crate) struct Run<Q: ?Sized, T> {
