@@ -23,8 +23,17 @@ use crate::replay::{change, contactsync};
 const BEGIN: &str = "<!-- From here on the test of the command line writes this page. -->\n";
 
 /// Objects whose members are named by data: columns, properties, reasons, outcomes.
-const BY_DATA: [&str; 8] =
-    ["properties", "set", "deadLettersByReason", "outcomes", "needless", "columns", "after", "before"];
+const BY_DATA: [&str; 9] = [
+    "properties",
+    "set",
+    "deadLettersByReason",
+    "outcomes",
+    "needless",
+    "columns",
+    "after",
+    "before",
+    "clockSkewSeconds",
+];
 /// What is known sooner or later, so that it depends on the moment whether it is.
 const BY_TIME: [&str; 3] = ["history.", "clockSkewSeconds.", "queueNow."];
 
@@ -164,6 +173,9 @@ fn no_member_is_named_in_another_style() {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("a folder").flatten() {
             let path = entry.path();
+            if path.ends_with("tests") {
+                continue;
+            }
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs") {

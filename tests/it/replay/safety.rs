@@ -19,7 +19,7 @@ async fn without_a_guard_replay_says_what_can_go_wrong_and_wants_to_be_told() ->
     assert_eq!(ids(&world, DEAD_LETTERS)?, ["m-1"]);
     contactsync(&unguarded, "replay --dry-run").await?.expect(0);
     assert_eq!(ids(&world, DEAD_LETTERS)?, ["m-1"]);
-    contactsync(&world.layered(&[GUARDED])?, "replay").await?.expect(0);
+    contactsync(&world.layered(&[GUARDED])?, "replay --all").await?.expect(0);
     assert_eq!(ids(&world, QUEUE)?, ["m-1"]);
     Ok(())
 }

@@ -6,8 +6,6 @@ use jiff::SignedDuration;
 use servicebus::times;
 use shared::class::Class;
 
-use super::credential::{Credential, SecretSource};
-
 /// A cause from another crate. Shared, because callers who waited for one request share its failure.
 pub(super) type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
@@ -108,18 +106,6 @@ impl Error {
         }
     }
 
-    /// Whether only other settings can help: tenant or app are not known, or the secret that stands in the settings is
-    /// not accepted. What stands in a file can be replaced while somebody tries again.
-    #[must_use]
-    pub fn needs_other_settings(&self, credential: &Credential) -> bool {
-        let Self::Refused(TokenRefusal { endpoint: TokenEndpoint::Token, number: Some(number), .. }) = self
-        else {
-            return false;
-        };
-        let fixed = matches!(credential, Credential::Secret { secret: SecretSource::Value(_), .. });
-        UNKNOWN.contains(number) || fixed && WRONG_SECRET.contains(number)
-    }
-
     /// Whether waiting helps, or a person has to.
     #[must_use]
     pub fn class(&self) -> Class {
@@ -135,11 +121,6 @@ impl Error {
         }
     }
 }
-
-/// The tenant is not known, or the app in it.
-const UNKNOWN: [u32; 2] = [90_002, 700_016];
-/// The secret is wrong, or has expired.
-const WRONG_SECRET: [u32; 2] = [7_000_215, 7_000_222];
 
 /// What an operator should do about a number of Microsoft's diagnosis.
 const REMEDIES: [(&[u32], &str); 19] = [
@@ -266,30 +247,6 @@ mod tests {
 
     fn refusal(status: u16, error: &str, number: Option<u32>) -> TokenRefusal {
         TokenRefusal { status, error: Some(error.into()), number, ..TokenRefusal::default() }
-    }
-
-    fn app() -> crate::identity::App {
-        crate::identity::App { tenant: "t".into(), client_id: "c".into() }
-    }
-
-    #[test]
-    fn only_what_stands_in_the_settings_cannot_be_mended_while_somebody_tries_again() {
-        let fixed = Credential::Secret { app: app(), secret: SecretSource::Value("s".into()) };
-        let in_file = Credential::Secret { app: app(), secret: SecretSource::File("secret".into()) };
-        for (number, credential, expected) in [
-            (7_000_215, &fixed, true),
-            (7_000_222, &fixed, true),
-            (7_000_215, &in_file, false),
-            (90_002, &in_file, true),
-            (700_016, &in_file, true),
-            // A policy or a consent is changed elsewhere, and the directory may be busy.
-            (53_003, &fixed, false),
-            (65_001, &fixed, false),
-            (90_033, &fixed, false),
-        ] {
-            let error = Error::Refused(refusal(400, "invalid_client", Some(number)));
-            assert_eq!(error.needs_other_settings(credential), expected, "{number}");
-        }
     }
 
     #[track_caller]

@@ -113,8 +113,7 @@ async fn a_forged_number_costs_nobody_elses_message() -> Result<()> {
     }
     let events = log.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
     let applied = events.filter(|event| event["outcome"] == "applied");
-    let mut numbers: Vec<i64> =
-        applied.filter_map(|event| event["message.sequence"].as_str()?.parse().ok()).collect();
+    let mut numbers: Vec<i64> = applied.filter_map(|event| event["message.sequence"].as_i64()).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, claimed, "the forged ones had claimed the right numbers: {log}");
     Ok(())

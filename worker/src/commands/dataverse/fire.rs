@@ -66,9 +66,9 @@ impl Trail {
         let after = |time: Option<Duration>| time.map(millis);
         json!({
             "contact": self.contact, "column": self.column, "tag": self.tag, "arrived": self.arrived(),
-            "written_ms": millis(self.written), "job_ms": after(self.job), "job_failed": self.job_failed,
-            "message_ms": after(self.message.map(|(at, _)| at)), "sequence": self.message.map(|(_, number)| number.0),
-            "taken_ms": after(self.taken), "user_ms": after(self.user), "no_user": self.no_user,
+            "writtenMs": millis(self.written), "jobMs": after(self.job), "jobFailed": self.job_failed,
+            "messageMs": after(self.message.map(|(at, _)| at)), "sequence": self.message.map(|(_, number)| number.0),
+            "takenMs": after(self.taken), "userMs": after(self.user), "noUser": self.no_user,
         })
     }
 

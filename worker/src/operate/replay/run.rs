@@ -14,7 +14,6 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until},
 };
-use uuid::Uuid;
 
 use super::{
     Audit, Event, Item, Members, Progress, ReplayAction, ReplayEnd, ReplayOptions, ReplaySource, Seen,

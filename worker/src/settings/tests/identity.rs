@@ -94,7 +94,7 @@ fn each_credential_asks_for_what_it_needs_and_for_no_more() {
     );
     identity_refused(
         "kind = \"password\"\n",
-        &["identity.kind: must be \"secret\", \"certificate\", \"workload\" or \"managed\""],
+        &["identity.kind: must be \"secret\", \"certificate\", \"workload\", \"managed\" or \"cli\""],
     );
     let managed = settings(&format!("{CONNECTION}[identity]\nkind = \"managed\"\n"), &[]).identity.credential;
     assert_eq!(managed.to_string(), "the machine by managed identity");
