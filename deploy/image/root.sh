@@ -17,7 +17,7 @@ RUSTFLAGS="-C target-feature=+crt-static" \
 rm -rf "$folder"
 mkdir -p "$folder/etc/ssl/certs" "$folder/etc/contactsync" "$folder/licenses"
 install -m 0755 "$target/$host/release/$binary" "$folder/$binary"
-install -m 0644 LICENSE "$folder/licenses/LICENSE"
+install -m 0644 LICENSE-APACHE LICENSE-MIT "$folder/licenses/"
 # Whom to trust: Graph, the login host and Service Bus have certificates of public authorities.
 install -m 0644 /etc/ssl/certs/ca-certificates.crt "$folder/etc/ssl/certs/ca-certificates.crt"
 printf 'nonroot:x:65532:65532::/:/sbin/nologin\n' >"$folder/etc/passwd"

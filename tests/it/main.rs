@@ -12,6 +12,8 @@ mod check;
 
 mod clocks;
 
+mod command_line;
+
 mod delivery;
 
 mod deploy;

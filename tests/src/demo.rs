@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::ensure;
-use comfy_table::{ContentArrangement, Table, presets::UTF8_BORDERS_ONLY};
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets::UTF8_BORDERS_ONLY};
 use emulator::graph::Counters;
 use futures_util::future::try_join_all;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -19,6 +19,7 @@ use crate::{
     audit::{Findings, audit},
     directories::{DIRECTORIES, Shown},
     journey::travel,
+    observe::Metrics,
     scenario::{Mix, Person, Scenario},
     world::{Options, QUEUE, World},
 };
@@ -67,14 +68,15 @@ pub async fn run(sabotage: Sabotage) -> anyhow::Result<ExitCode> {
         say("One message was dropped on purpose.")?;
     }
     let settings = world.settings(SETTINGS)?;
-    let worker = world.start_worker(&settings)?;
+    let mut worker = world.start_worker(&settings)?;
     watch(&world, scenario.postings.len()).await?;
+    let ended = worker.metrics().await?;
     worker.stop().await?;
     let took = started.elapsed();
 
     let findings = audit(&world, &scenario)?;
     let counters = world.graph.counters();
-    report(&world, &scenario, &findings, &counters, took)?;
+    report(&world, &scenario, &findings, (&counters, &ended), took)?;
     directories().await?;
     verdict(&findings)
 }
@@ -133,22 +135,23 @@ fn report(
     world: &World,
     scenario: &Scenario,
     findings: &Findings,
-    counters: &Counters,
+    (counters, ended): (&Counters, &Metrics),
     took: Duration,
 ) -> anyhow::Result<()> {
-    say(&format!("{}\n", outcomes(scenario, findings)))?;
+    say(&format!("{}\n", outcomes(scenario, findings, ended)))?;
     say(&format!("{}\n", changed_users(world, scenario)))?;
     say(&format!("{}\n", dead_letters(world)?))?;
     let portal = Mix::DEMO.changes as u64;
     let tenths = portal * 10 / counters.writes.max(1);
     say(&format!(
         "{} messages in {:.1} s. {portal} changes of portal users took {} writes of the quota \
-         ({}.{} changes a write).",
+         ({}.{} changes a write); a write for each would have taken {} s of its 20 a second.",
         scenario.postings.len(),
         took.as_secs_f64(),
         counters.writes,
         tenths / 10,
         tenths % 10,
+        portal / 20,
     ))
 }
 
@@ -165,12 +168,26 @@ async fn directories() -> anyhow::Result<()> {
     say(&format!("{table}\n"))
 }
 
-fn outcomes(scenario: &Scenario, findings: &Findings) -> Table {
+/// How messages end, as the worker counts it, and how a person says it.
+const ENDED: [(&str, &str); 4] = [
+    ("applied", "applied, alone or merged with others of the same user"),
+    ("stale", "superseded: newer values were there"),
+    ("unchanged", "needing no write"),
+    ("returned", "come back for another try, so counted once more"),
+];
+
+fn outcomes(scenario: &Scenario, findings: &Findings, ended: &Metrics) -> Table {
     let mut table = table(["messages", "count"]);
-    table.add_row(["posted".to_owned(), scenario.postings.len().to_string()]);
-    table.add_row(["applied, superseded or needing no write".to_owned(), findings.completed.to_string()]);
+    let mut row = |what: String, count: String| {
+        table.add_row([Cell::new(what), Cell::new(count).set_alignment(CellAlignment::Right)]);
+    };
+    row("posted".to_owned(), scenario.postings.len().to_string());
+    for (outcome, what) in ENDED {
+        let count = ended.sum("contactsync_messages_total", &format!("outcome=\"{outcome}\""));
+        row(what.to_owned(), format!("{count:.0}"));
+    }
     for (reason, count) in &findings.dead_letters {
-        table.add_row([format!("dead-lettered: {reason}"), count.to_string()]);
+        row(format!("dead-lettered: {reason}"), count.to_string());
     }
     table
 }
@@ -222,6 +239,9 @@ fn table<const N: usize>(header: [&str; N]) -> Table {
 fn verdict(findings: &Findings) -> anyhow::Result<ExitCode> {
     if findings.faults.is_empty() {
         say("Nothing was lost: every message is accounted for, and every user has the newest values.")?;
+        say(
+            "\nNext: cargo emulator keeps such services running and prints settings to paste; then contactsync check --online.",
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
     say("SOMETHING IS WRONG:")?;

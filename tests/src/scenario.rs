@@ -200,13 +200,18 @@ impl Scenario {
     }
 }
 
+/// A name, and by which change it was written.
+fn told(name: &str, version: usize) -> String {
+    if version == 0 { name.to_owned() } else { format!("{name} (change {version})") }
+}
+
 /// A person whose values tell by which version they were written.
 fn person(index: usize, version: usize) -> Person {
     let (first, last) = (FIRST[index % FIRST.len()], LAST[index % LAST.len()]);
     Person {
         mail: format!("user{index}.v{version}@example.com"),
-        given_name: format!("{first} {version}"),
-        surname: Some(format!("{last} {version}")),
+        given_name: told(first, version),
+        surname: Some(told(last, version)),
     }
 }
 

@@ -55,7 +55,7 @@ pub enum Command {
     Pause(commands::pause::Pause),
     /// Take messages from the queue again.
     Resume(commands::pause::Resume),
-    /// Tell what happened to a contact, a user or the messages of a system job, and how it stands now.
+    /// Tell what happened to a contact, a user or a system job, or what a dead-letter reason means.
     Explain(commands::explain::Args),
     /// Show what would be written to Graph for a captured message body, and why.
     Plan(commands::plan::Args),
@@ -129,7 +129,8 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             commands::print_error(&error);
-            let bad_settings = error.downcast_ref::<settings::SettingsProblems>().is_some();
+            let bad_settings =
+                error.is::<settings::SettingsProblems>() || error.is::<commands::run::NotLetIn>();
             ExitCode::from(if bad_settings { BAD_SETTINGS } else { 1 })
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -184,10 +184,30 @@ fn print(bus: &ServiceBus, graph: &Graph, dataverse: &Dataverse, arguments: &Arg
     println!("  plain              {}", dataverse.http_url());
     println!("  organization URL   {}", dataverse.https_url());
     println!("  organization id    {}", dataverse.options().organization);
-    if let Some(path) = &arguments.ca_file {
-        println!("Trust                {}", path.display());
+    match &arguments.ca_file {
+        Some(path) => {
+            println!("Trust                {}", path.display());
+            println!("\nSettings to paste into contactsync.toml:\n\n{}", settings(bus, graph, &names, path));
+        }
+        None => println!("With --ca-file FILE the settings to paste are printed, too."),
     }
     println!("Ctrl-C ends them.");
+}
+
+/// A settings file by which contactsync works with these services. Tokens come over HTTPS only.
+fn settings(bus: &ServiceBus, graph: &Graph, entities: &str, ca: &Path) -> String {
+    let queue = entities.split(", ").next().unwrap_or(DEFAULT_QUEUE);
+    let ca = ca.canonicalize().unwrap_or_else(|_| ca.to_owned());
+    format!(
+        "[service_bus]\nconnection_string = \"{}\"\nqueue = \"{queue}\"\n\n[connection]\nca_file = '{}'\n\n[graph]\nroot = \
+         \"{}\"\n\n[identity]\nauthority = \"{}\"\ntenant = \"{}\"\nclient_id = \"{DEFAULT_CLIENT_ID}\"\nclient_secret = \
+         \"{DEFAULT_SECRET}\"\n\n[guard]\nattribute = \"extensionAttribute15\"\n",
+        bus.connection_string(),
+        ca.display(),
+        graph.https_url(),
+        graph.https_url(),
+        graph.tenant().id,
+    )
 }
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ async fn plan_fails_if_one_of_its_bodies_cannot_be_planned() -> Result<()> {
             assert_eq!(seen, code, "{form:?} {files:?}: {said}");
         }
     }
-    let both = ["plan", "--json", "captured/u.json", "captured/a.json"];
+    let both = ["plan", "--json", "--values", "captured/u.json", "captured/a.json"];
     let (_, said) = run(folder.path(), &both).await?;
     let told: Vec<Value> = said.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     assert_eq!(told[0]["file"], "captured/u.json");
@@ -103,8 +103,8 @@ async fn a_body_is_held_against_what_is_expected_of_it() -> Result<()> {
     assert_eq!(bad, json!({ "deadLetter": { "reason": "BodyUndecodable" } }));
     let (code, said) = run(folder.path(), &test(&[])).await?;
     assert_eq!((code, said.contains("3 bodies, 0 not as expected")), (0, true), "{said}");
-    // What plan says is an expectation as it is.
-    let (_, plan) = run(folder.path(), &["plan", "--json", "captured/ada.json"]).await?;
+    // What plan says with values is an expectation as it is.
+    let (_, plan) = run(folder.path(), &["plan", "--json", "--values", "captured/ada.json"]).await?;
     fs::write(place.join("ada.expected.json"), plan)?;
     assert_eq!(run(folder.path(), &test(&[])).await?.0, 0);
 

@@ -90,29 +90,29 @@ async fn a_wrong_secret_and_a_wrong_tenant_are_told_by_the_token() -> Result<()>
     let world = world().await?;
     let checked = check(&world, &["identity.client_secret = \"wrong\""], &[], &[]).await?;
     assert_eq!(checked.code, Some(1));
-    let (result, what, _) = checked.probe("token for graph");
+    let (result, what, remedy) = checked.probe("token for graph");
     assert_eq!(result, "failed");
     assert!(
-        what.contains("AADSTS7000215") && what.contains("paste the secret's value, not its id"),
-        "{what}"
+        what.ends_with("(AADSTS7000215)") && remedy.contains("paste the secret's value, not its id"),
+        "{what}: {remedy}"
     );
     assert_eq!(checked.probe("permissions"), ("skipped", SKIPPED, ""));
 
     let elsewhere = format!("identity.tenant = \"{}\"", Uuid::from_u128(7));
     let checked = check(&world, &[&elsewhere], &[], &[]).await?;
-    let (result, what, _) = checked.probe("token for graph");
+    let (result, what, remedy) = checked.probe("token for graph");
     assert_eq!(result, "failed");
     assert!(
-        what.contains("AADSTS90002") && what.contains("the tenant does not exist in this cloud"),
-        "{what}"
+        what.ends_with("(AADSTS90002)") && remedy.contains("the tenant does not exist in this cloud"),
+        "{what}: {remedy}"
     );
 
     assert!(world.graph.edit_app(DEFAULT_CLIENT_ID, |app| {
         app.secrets.iter_mut().for_each(|secret: &mut Secret| secret.expired = true);
     }));
     let checked = check(&world, &[], &[], &[]).await?;
-    let (_, what, _) = checked.probe("token for graph");
-    assert!(what.contains("the client secret has expired"), "{what}");
+    let (_, _, remedy) = checked.probe("token for graph");
+    assert!(remedy.contains("the client secret has expired"), "{remedy}");
     Ok(())
 }
 

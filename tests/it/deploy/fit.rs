@@ -165,7 +165,16 @@ fn the_image_is_built_from_all_that_it_needs() {
     let manifest: Table = read("Cargo.toml").parse().expect("a manifest");
     let members = manifest["workspace"]["members"].as_array().expect("members");
     let needed = members.iter().map(|member| member.as_str().expect("text"));
-    for path in needed.chain(["Cargo.toml", "Cargo.lock", "LICENSE", ".cargo", "deploy/image"]) {
+    let files = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "LICENSE-APACHE",
+        "LICENSE-MIT",
+        ".cargo",
+        "deploy/image",
+        "deploy/runbook.md",
+    ];
+    for path in needed.chain(files) {
         assert!(kept.iter().any(|kept| Path::new(path).starts_with(kept)), ".dockerignore leaves {path} out");
     }
 }

@@ -127,7 +127,10 @@ async fn check_details(settings: &std::path::Path) -> Result<()> {
     let needless = explained::journal(settings, contact(50)).await?;
     assert_eq!(events(&needless, "settled")[0]["outcome"], "unchanged");
     let told = text(settings, contact(LONG), &["--offline"]).await?;
-    assert!(told.contains("dead letter: ValueInvalid") && told.contains("runbook.md#valueinvalid"), "{told}");
+    assert!(
+        told.contains("dead letter: ValueInvalid") && told.contains("contactsync explain ValueInvalid"),
+        "{told}"
+    );
     Ok(())
 }
 

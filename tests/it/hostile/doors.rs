@@ -224,7 +224,7 @@ async fn an_export_destroys_no_file_of_somebody_else_and_waits_for_no_pipe() -> 
 
     // Nothing was removed for want of a file, and a file that purge names itself is new and private.
     let (well, said) = dead_letters(&settings, &folder, "purge --reason UserNotFound --yes").await?;
-    assert!(well && said.contains("1 dead letters written to dead-letters-"), "{said}");
+    assert!(well && said.contains("1 dead letter written to dead-letters-"), "{said}");
     let named: Vec<_> = fs::read_dir(&folder)?
         .map(|entry| Ok(entry?.path()))
         .filter(|path: &Result<_>| path.as_ref().is_ok_and(|path| path.extension().is_some()))

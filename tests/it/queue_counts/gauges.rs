@@ -47,7 +47,12 @@ async fn gauges_agree_with_the_queue_before_and_after_a_power_cut() -> Result<()
     let world = World::loaded(Options::default(), &scenario).await?;
     let settings = world.settings(OFTEN)?;
     // Without a token nothing can be written, so everything stays.
-    let worker = world.start_worker_with(&settings, &[("CONTACTSYNC__IDENTITY__CLIENT_SECRET", "wrong")])?;
+    let secret = world.folder().join("secret");
+    std::fs::write(&secret, "wrong")?;
+    let without = world.layered(&[OFTEN, "identity.client_secret = \"\""])?;
+    let secret = secret.to_str().unwrap_or_default();
+    let worker =
+        world.start_worker_with(&without, &[("CONTACTSYNC__IDENTITY__CLIENT_SECRET_FILE", secret)])?;
     let observed = Observed::of(&worker).await?;
     let waiting =
         observed.until("all messages are seen", |metrics| metrics.messages("active") == Some(12.0)).await?;
@@ -59,7 +64,6 @@ async fn gauges_agree_with_the_queue_before_and_after_a_power_cut() -> Result<()
     worker.kill().await?;
     // The locks of the dead worker lapse.
     world.bus.skip_time(Duration::from_mins(1));
-    std::fs::write(settings.with_extension("log"), "")?;
     let worker = world.start_worker(&settings)?;
     let observed = Observed::of(&worker).await?;
     world.drained(PATIENCE).await?;

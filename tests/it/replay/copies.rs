@@ -25,7 +25,7 @@ async fn a_queue_that_detects_duplicates_drops_none_of_what_is_put_back() -> Res
     let settings = world.settings("")?;
     // Once more when all of them have failed again: the window is long, and the ids have to differ from run to run.
     for _ in 0..2 {
-        contactsync(&settings, "replay --unguarded --rate 1000").await?.expect(0);
+        contactsync(&settings, "replay --all --unguarded --rate 1000").await?.expect(0);
         assert_eq!(ids(&world, DEAD_LETTERS)?.len(), 0);
         let mut back = ids(&world, QUEUE)?;
         back.sort_by_key(|id| id[2..].parse::<u32>().unwrap_or(0));
@@ -67,7 +67,7 @@ async fn a_dead_letter_from_before_a_newer_change_is_stale_when_it_is_put_back()
     let preview = contactsync(&settings, "replay --dry-run --online --json").await?.expect(0);
     assert_eq!(preview.events("forecast")[0]["outcome"], "stale");
     assert_eq!(ids(&world, DEAD_LETTERS)?, ["old"], "a preview changes nothing");
-    contactsync(&settings, "replay").await?.expect(0);
+    contactsync(&settings, "replay --all").await?.expect(0);
     world.drained(PATIENCE).await?;
     let log = second.stop().await?;
     assert_eq!(world.user(user(1))?.get("givenName"), json!("Newer"));
@@ -86,7 +86,7 @@ async fn replayed_writes_ask_graph_to_throttle_them_first_and_live_ones_do_not()
     bury(&world, &[Dead::new("dead", dead.body(), "GraphRefused")])?;
     let settings = world.layered(&[QUICK, GUARDED])?;
     let worker = world.start_worker(&settings)?;
-    contactsync(&settings, "replay").await?.expect(0);
+    contactsync(&settings, "replay --all").await?.expect(0);
     world.post_changes(&[change(2, moment(2_000)).set("firstname", "Live")]).await?;
     world.drained(PATIENCE).await?;
     worker.stop().await?;

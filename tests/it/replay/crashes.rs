@@ -47,7 +47,7 @@ async fn killed_at_a_hundred_moments_a_replay_never_loses_a_message() -> Result<
         let (before, left) = (world.bus.counts(QUEUE)?.active, world.bus.counts(DEAD_LETTERS)?.active);
         let more = rng.random_range(0..=left);
         // Each kill can leave a message twice, and nobody reads here: a full pipe would keep the replay waiting.
-        let child = command(&settings, "replay --rate 400 --json")?.stdout(Stdio::null()).spawn()?;
+        let child = command(&settings, "replay --all --rate 400 --json")?.stdout(Stdio::null()).spawn()?;
         let killed = kill_at(&world, child, before + more).await?;
         let (dead, back) = (ids(&world, DEAD_LETTERS)?, ids(&world, QUEUE)?);
         in_the_middle += usize::from(killed && back.len() > before && !dead.is_empty());
@@ -65,7 +65,7 @@ async fn killed_at_a_hundred_moments_a_replay_never_loses_a_message() -> Result<
     for number in 0..MESSAGES {
         world.graph.add_user(User::new(user(number)).with("displayName", "Portal user"))?;
     }
-    contactsync(&settings, "replay --rate 1000").await?.expect(0);
+    contactsync(&settings, "replay --all --rate 1000").await?.expect(0);
     let worker = world.start_worker(&settings)?;
     world.drained(PATIENCE).await?;
     worker.stop().await?;

@@ -71,7 +71,8 @@ async fn a_replay_stops_in_the_middle_when_too_many_fail_again() -> Result<()> {
     world.graph.script(taken().after(20).always());
     let settings = world.layered(&[QUICK, GUARDED])?;
     let worker = world.start_worker(&settings)?;
-    let done = contactsync(&settings, "replay --json --abort-if-failing 30% --rate 15").await?.expect(1);
+    let done =
+        contactsync(&settings, "replay --all --json --abort-if-failing 30% --rate 15").await?.expect(1);
     let summary = done.summary();
     assert_eq!(summary["end"], "aborted", "{}", done.out);
     let replayed = summary["replayed"].as_u64().expect("a number");

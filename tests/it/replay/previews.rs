@@ -90,7 +90,7 @@ async fn every_command_knows_a_message_that_its_sender_marked_as_cut() -> Result
     let found: Json = serde_json::from_str(&found.expect(0).out)?;
     assert_eq!(found["groups"].as_array().map(Vec::len), Some(1), "{found:#}");
 
-    contactsync(&settings, "replay --unguarded").await?.expect(0);
+    contactsync(&settings, "replay --all --unguarded").await?.expect(0);
     assert_eq!(dry_run(&world, &[]).await?["deadLetter"]["reason"], "ContextTruncated");
     let worker = world.start_worker(&world.settings(QUICK)?)?;
     world.drained(PATIENCE).await?;

@@ -19,7 +19,7 @@ async fn without_a_guard_replay_says_what_can_go_wrong_and_wants_to_be_told() ->
     assert_eq!(ids(&world, DEAD_LETTERS)?, ["m-1"]);
     contactsync(&unguarded, "replay --dry-run").await?.expect(0);
     assert_eq!(ids(&world, DEAD_LETTERS)?, ["m-1"]);
-    contactsync(&world.layered(&[GUARDED])?, "replay").await?.expect(0);
+    contactsync(&world.layered(&[GUARDED])?, "replay --all").await?.expect(0);
     assert_eq!(ids(&world, QUEUE)?, ["m-1"]);
     Ok(())
 }
@@ -59,7 +59,7 @@ async fn messages_can_be_put_on_another_queue() -> Result<()> {
     assert_eq!((ids(&world, "elsewhere")?, ids(&world, QUEUE)?), (vec!["m-1".to_owned()], Vec::new()));
     assert_eq!(ids(&world, DEAD_LETTERS)?, ["m-2"]);
     // A queue that is not there takes nothing, and nothing is lost by trying.
-    contactsync(&world.layered(&[GUARDED])?, "replay --to nowhere").await?.expect(1);
+    contactsync(&world.layered(&[GUARDED])?, "replay --all --to nowhere").await?.expect(1);
     assert_eq!(ids(&world, DEAD_LETTERS)?, ["m-2"]);
     assert_untouched(&world)
 }

@@ -88,7 +88,7 @@ async fn check_addressed(with_rules: bool) -> Result<()> {
     let came_back = letter.message.property("contactsync-attempt").is_some();
 
     pair.second.add_user(User::new(user(1)))?;
-    let done = contactsync(&settings, "replay --unguarded --target external-id").await?;
+    let done = contactsync(&settings, "replay --all --unguarded --target external-id").await?;
     assert_eq!(done.code, Some(0), "{}\n{}", done.out, done.err);
     pair.are("external-id", 1..=1, "Ada").await?;
     pair.emptied("external-id").await?;

@@ -29,8 +29,13 @@ async fn a_worker_that_can_work_is_ready_and_lives() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_secret_shows_before_the_first_message() -> Result<()> {
     let world = world(1).await?;
-    let settings = world.layered(&[QUICK, "identity.client_secret = \"not-this-one\""])?;
-    let mut worker = world.start_worker(&settings)?;
+    let settings = world.layered(&[QUICK, "identity.client_secret = \"\""])?;
+    // In a file, which may be replaced: a secret in the settings would end the worker.
+    let secret = world.folder().join("secret");
+    std::fs::write(&secret, "not-this-one")?;
+    let secret = secret.to_str().unwrap_or_default();
+    let mut worker =
+        world.start_worker_with(&settings, &[("CONTACTSYNC__IDENTITY__CLIENT_SECRET_FILE", secret)])?;
     let page = worker.page_until("/readyz", |page| says(page, "token", "mend [identity]")).await?;
     assert!(!page.text.contains("not-this-one"), "{page:?}");
     // A message turns it into a pause, which names the cause.

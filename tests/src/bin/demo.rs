@@ -1,8 +1,22 @@
 //! `cargo demo`: the whole path on this machine, with nothing to configure.
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use tests::demo::{Sabotage, run};
+
+const HELP: &str = "\
+cargo demo shows the whole path on this machine: a local Dataverse, Service Bus and Graph with the real worker between them.
+It needs no settings and no network, leaves those in your environment alone, and ends by itself.
+
+Usage: cargo demo [--drop-one]
+
+  --drop-one   take one message away on purpose: the demo has to notice it, and fails
+";
+
+fn told(text: &str, code: ExitCode) -> anyhow::Result<ExitCode> {
+    write!(std::io::stdout().lock(), "{text}")?;
+    Ok(code)
+}
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -11,7 +25,8 @@ async fn main() -> anyhow::Result<ExitCode> {
         [] => Sabotage::None,
         // Proves that the check at the end bites.
         ["--drop-one"] => Sabotage::DropOne,
-        _ => anyhow::bail!("usage: cargo demo [--drop-one]"),
+        ["--help" | "-h"] => return told(HELP, ExitCode::SUCCESS),
+        _ => return told(HELP, ExitCode::from(2)),
     };
     run(sabotage).await
 }

@@ -101,15 +101,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// What the service refused, if it is a refusal.
-    #[must_use]
-    pub fn refusal(&self) -> Option<RefusalKind> {
-        match self {
-            Self::Refused { kind, .. } => Some(*kind),
-            _ => None,
-        }
-    }
-
     /// What the failure means for what we do next.
     #[must_use]
     pub const fn class(&self) -> Class {

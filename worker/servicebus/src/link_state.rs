@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::RefusalKind;
-
 /// The state of the receiving link, for readiness probes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkState {
@@ -19,8 +17,6 @@ pub enum LinkState {
         what: Arc<str>,
         /// Time of the first failure since the link was last attached.
         since: Timestamp,
-        /// What the service refused, if it could be reached.
-        refusal: Option<RefusalKind>,
     },
     /// Closed by us.
     Closed,

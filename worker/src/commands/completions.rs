@@ -30,10 +30,11 @@ pub struct Completions {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  contactsync man /usr/local/share/man/man1")]
+  contactsync man /usr/local/share/man/man1     a page for each command
+  contactsync man | man -l -                    the page of the whole")]
 pub struct Pages {
-    /// The folder to write the pages to; it is made if it is not there.
-    folder: PathBuf,
+    /// The folder to write the pages to; it is made if it is not there. Without it the page of the whole is printed.
+    folder: Option<PathBuf>,
 }
 
 /// Prints the completions of a shell.
@@ -46,19 +47,26 @@ pub(crate) fn completions(args: &Completions, mut command: Command) -> anyhow::R
 
 /// Writes one page for the whole and one for each command.
 pub(crate) fn pages(args: &Pages, mut command: Command) -> anyhow::Result<ExitCode> {
-    std::fs::create_dir_all(&args.folder)
-        .with_context(|| format!("cannot make {}", args.folder.display()))?;
     command.build();
-    let written = page(&command, "contactsync", &args.folder)
-        .with_context(|| format!("cannot write to {}", args.folder.display()))?;
-    print(&format!("Wrote {written} pages to {}.\n", Shown(args.folder.display())))?;
+    let Some(folder) = &args.folder else {
+        print_script(&text(&command, "contactsync")?)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let written = page(&command, "contactsync", folder)
+        .with_context(|| format!("cannot write to {}", folder.display()))?;
+    print(&format!("Wrote {written} pages to {}.\n", Shown(folder.display())))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn page(command: &Command, name: &str, folder: &Path) -> io::Result<usize> {
+fn text(command: &Command, name: &str) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     Man::new(command.clone().display_name(name)).title(name).render(&mut text)?;
-    std::fs::write(folder.join(format!("{name}.1")), text)?;
+    Ok(text)
+}
+
+fn page(command: &Command, name: &str, folder: &Path) -> io::Result<usize> {
+    std::fs::write(folder.join(format!("{name}.1")), text(command, name)?)?;
     let mut written = 1;
     for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
         written += page(inner, &format!("{name}-{}", inner.get_name()), folder)?;

@@ -1,6 +1,6 @@
 //! `contactsync decode`: what a captured body says.
 
-use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context as _, bail};
 use shared::{
@@ -21,6 +21,9 @@ pub struct Args {
     /// How much of the types to show.
     #[arg(long, value_enum, default_value_t)]
     view: View,
+    /// Print it on one line.
+    #[arg(long)]
+    line: bool,
 }
 
 /// How much of the types to show.
@@ -35,12 +38,11 @@ enum View {
     Json,
 }
 
-/// Prints a body as JSON, indented where a person reads it.
+/// Prints a body as JSON.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let body = body::read(&args.file).with_context(|| format!("cannot read {}", args.file.display()))?;
-    let pretty = std::io::stdout().is_terminal();
     let shown =
-        show(&body, args, pretty).with_context(|| format!("cannot decode {}", args.file.display()))?;
+        show(&body, args, !args.line).with_context(|| format!("cannot decode {}", args.file.display()))?;
     print(&shown)?;
     Ok(ExitCode::SUCCESS)
 }
@@ -67,7 +69,7 @@ mod tests {
     const JSON: &[u8] = br#"{"Depth":1,"InputParameters":[{"key":"a","value":1.50}]}"#;
 
     fn args(view: View) -> Args {
-        Args { file: PathBuf::from("-"), content_type: None, view }
+        Args { file: PathBuf::from("-"), content_type: None, view, line: true }
     }
 
     #[track_caller]

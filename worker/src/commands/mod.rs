@@ -7,6 +7,7 @@ mod queues;
 mod runtime;
 mod screen;
 mod terminal;
+mod waiting;
 
 pub(crate) mod apply;
 pub(crate) mod check;

@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  contactsync plan contact.json                what run would do with it
+  contactsync plan contact.json                what run would do with it; --values also says which values
   contactsync plan captured/*.json             with each of several; --json prints one object a line, with the file
   contactsync plan --online contact.json       the same, compared with the user, and who has a wanted address
   contactsync map test captured                whether the mapping makes of them what it should
@@ -41,6 +41,9 @@ pub struct Args {
     /// Also read each user from Graph and compare: what is so already, and which other user has an address that is wanted.
     #[arg(long)]
     online: bool,
+    /// Also print values. They are personal data.
+    #[arg(long)]
+    values: bool,
     /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
@@ -51,11 +54,12 @@ pub(super) struct Judge {
     planner: Planner,
     /// Whom to ask; nobody without `--online`.
     asked: Option<(Runtime, GraphClient)>,
+    values: Values,
 }
 
 /// Prints what `run` would do with each body. Needs the mapping of the settings, and no network unless it is asked for.
 pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    let judge = Judge::of(global, args.online)?;
+    let judge = Judge::of(global, args)?;
     let mut failed = false;
     for (index, file) in args.files.iter().enumerate() {
         let message = body::message(file, args.content_type.as_deref())?;
@@ -76,14 +80,15 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 impl Judge {
-    /// One that asks nobody.
+    /// One that asks nobody, and tells values: for messages against which somebody has written down what is expected.
     pub(super) const fn offline(planner: Planner) -> Self {
-        Self { planner, asked: None }
+        Self { planner, asked: None, values: Values::Shown }
     }
 
-    fn of(global: &Global, online: bool) -> anyhow::Result<Self> {
-        if !online {
-            return Ok(Self::offline(global.planner()?));
+    fn of(global: &Global, args: &Args) -> anyhow::Result<Self> {
+        let values = Values::from(args.values);
+        if !args.online {
+            return Ok(Self { values, ..Self::offline(global.planner()?) });
         }
         let settings: Settings<GraphAlone> = global.settings()?;
         let runtime = runtime()?;
@@ -92,7 +97,7 @@ impl Judge {
             let _entered = runtime.enter();
             wiring::directory_for(&settings, wiring::clients(&settings.connection)?, ThrottlePriority::Low)
         };
-        Ok(Self { planner: settings.planner, asked: Some((runtime, directory)) })
+        Ok(Self { planner: settings.planner, asked: Some((runtime, directory)), values })
     }
 
     /// What would become of a message.
@@ -108,20 +113,24 @@ impl Judge {
 
     /// The same in words.
     pub(super) fn text(&self, preview: &Preview) -> String {
-        let mut text = details(&self.planner).text(preview);
+        let mut text = self.details().text(preview);
         if self.asked.is_some() {
-            for line in render::lines(preview, Values::Hidden) {
+            for line in render::lines(preview, self.values) {
                 render::line(&mut text, "by graph", &line);
             }
         }
         text
     }
 
+    fn details(&self) -> Details<'_> {
+        Details { planner: &self.planner, values: self.values, columns: false }
+    }
+
     /// The document that `--json` prints.
     pub(super) fn json(&self, preview: &Preview) -> Value {
-        let mut told = details(&self.planner).json(preview);
+        let mut told = self.details().json(preview);
         if self.asked.is_some() {
-            told["online"] = Value::Object(render::json(preview, Values::Hidden));
+            told["online"] = Value::Object(render::json(preview, self.values));
         }
         told
     }
@@ -130,8 +139,4 @@ impl Judge {
 fn heading(file: &Path, index: usize) -> String {
     let gap = if index > 0 { "\n" } else { "" };
     format!("{gap}{}:\n", Shown(file.display()))
-}
-
-fn details(planner: &Planner) -> Details<'_> {
-    Details { planner, values: Values::Shown, columns: false }
 }

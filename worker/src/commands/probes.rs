@@ -5,7 +5,13 @@ use std::fmt::Write;
 use shared::shown::Shown;
 
 use super::terminal;
-use crate::settings::check::{Ending, Probe, Severity};
+use crate::{
+    operate::status::units,
+    settings::check::{Ending, Probe, Severity},
+};
+
+/// Room for the name of what was tried: each line is shown before the next is known.
+const CHECKS: usize = 22;
 
 /// Below this, a line that is broken is no easier to read.
 const NARROWEST: usize = 40;
@@ -40,6 +46,11 @@ pub(super) fn tally([errors, warnings, notes]: [usize; 3]) -> String {
     [of(errors, "error"), of(warnings, "warning"), of(notes, "note")].join(", ")
 }
 
+/// So many of something.
+pub(super) fn counted(count: u64, what: &str) -> String {
+    format!("{} {what}{}", units::count(count), if count == 1 { "" } else { "s" })
+}
+
 /// The end of a word that is counted.
 pub(super) const fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
@@ -64,12 +75,14 @@ impl Lines {
 
     /// One thing a line, and what to do about it below.
     pub(super) fn probes(&mut self, probes: &[Probe]) {
-        let column = 9 + probes.iter().map(|probe| probe.check.len()).max().unwrap_or(0) + 2;
+        const COLUMN: usize = 9 + CHECKS + 2;
         for probe in probes {
-            let width = column - 11;
-            self.line(&format!("{:9}{:width$}  {}", probe.result(), probe.check, probe.what), column);
+            let slow =
+                probe.slow().map_or_else(String::new, |took| format!(" (took {:.1} s)", took.as_secs_f64()));
+            let line = format!("{:9}{:CHECKS$}  {}{slow}", probe.result(), probe.check, probe.what);
+            self.line(&line, COLUMN);
             if let Some(remedy) = &probe.remedy {
-                self.line(&format!("{:column$}to do: {remedy}", ""), column);
+                self.line(&format!("{:COLUMN$}to do: {remedy}", ""), COLUMN);
             }
         }
     }

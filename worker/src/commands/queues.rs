@@ -4,17 +4,21 @@ use std::{sync::Arc, vec};
 
 use anyhow::Context;
 use jiff::Timestamp;
-use servicebus::{Message, Peek, Peeked, Queue, Walk, admin, clock};
+use servicebus::{Message, Peeked, Queue, Walk, admin, clock};
 use shared::{ids::SequenceNumber, plan::Planner};
 
 use super::{
     screen::Screen,
+    waiting::patiently,
     wiring::{self, QueueSettings},
 };
 use crate::{
     identity::Clients,
     operate::{dead_letters::Selection, replay::Members},
-    settings::{Bus, Needs, Settings, Telemetry},
+    settings::{
+        Bus, Needs, Settings, Telemetry,
+        check::{Advice, EntityUse},
+    },
     telemetry::logging,
 };
 
@@ -31,6 +35,8 @@ pub(super) fn start_log(settings: &Telemetry) -> anyhow::Result<()> {
 pub(super) struct Queues {
     clients: Clients,
     dead: QueueSettings,
+    /// Whose dead letters they are, and where copies go, for words about failures.
+    pub(super) ends: (EntityUse, EntityUse),
     /// The dead letters, to look at.
     pub(super) looking: Arc<dyn Queue>,
     /// Where copies go.
@@ -47,11 +53,16 @@ impl Queues {
         let clients = wiring::clients(&settings.connection)?;
         let main = wiring::queue_settings(settings, &clients);
         let dead = main.clone().dead_letters();
+        let mut ends = (EntityUse::intake(&settings.bus), EntityUse::copies(&settings.bus));
         let target = match to {
-            Some(to) => main.towards(to),
+            Some(to) => {
+                ends.1 = ends.1.towards(to);
+                main.towards(to)
+            }
             None => main,
         };
         Ok(Self {
+            ends,
             looking: wiring::queue_without_intake(&dead)?,
             target: wiring::queue_without_intake(&target)?,
             target_dead: wiring::queue_without_intake(&target.dead_letters())?,
@@ -66,11 +77,30 @@ impl Queues {
         wiring::queue(&self.dead).context("the dead-letter queue cannot be opened")
     }
 
+    /// The dead letters cannot be looked at.
+    fn not_looked_at(&self, error: &servicebus::Error) -> anyhow::Error {
+        failed(error, &self.ends.0).context("the dead letters cannot be looked at")
+    }
+
     pub(super) async fn close(&self) {
         for queue in [&self.looking, &self.target, &self.target_dead] {
             queue.close().await;
         }
     }
+}
+
+/// What is said where a filter leaves nothing over: it may be mistyped, so that nobody should take it for an all-clear.
+pub(super) fn none_match(looked_at: u64) -> String {
+    match looked_at {
+        0 => "No dead letters.\n".to_owned(),
+        1 => "The only dead letter that was looked at does not match.\n".to_owned(),
+        count => format!("None of the {count} dead letters that were looked at match.\n"),
+    }
+}
+
+/// A failure of Service Bus as it is told to a person: what is the case, and what to do.
+pub(super) fn failed(error: &servicebus::Error, at: &EntityUse) -> anyhow::Error {
+    anyhow::anyhow!("{}", Advice::of(error, at))
 }
 
 /// One dead letter, looked at.
@@ -82,7 +112,9 @@ where
     N: Needs<Bus = Bus>,
 {
     let queues = Queues::open(settings, None)?;
-    let peeked = queues.looking.peek(sequence, 1).await.context("the dead letters cannot be looked at");
+    let peeking = queues.looking.peek(sequence, 1);
+    let peeked = patiently(format_args!("service bus at {}", queues.ends.0.place), peeking).await;
+    let peeked = peeked.map_err(|error| queues.not_looked_at(&error));
     queues.close().await;
     let found = peeked?.into_iter().find(|peeked| peeked.message.sequence == sequence);
     let found = found.with_context(|| {
@@ -93,7 +125,7 @@ where
 
 /// The dead letters that are meant, one after another, and to whoever waits how many were looked at.
 pub(super) struct Chosen<'a> {
-    queue: &'a dyn Peek,
+    queues: &'a Queues,
     selection: &'a Selection,
     planner: &'a Planner,
     now: Timestamp,
@@ -105,9 +137,9 @@ pub(super) struct Chosen<'a> {
 }
 
 impl<'a> Chosen<'a> {
-    pub(super) fn of(queue: &'a dyn Peek, planner: &'a Planner, selection: &'a Selection) -> Self {
+    pub(super) fn of(queues: &'a Queues, planner: &'a Planner, selection: &'a Selection) -> Self {
         Self {
-            queue,
+            queues,
             selection,
             planner,
             now: clock::now(),
@@ -122,8 +154,9 @@ impl<'a> Chosen<'a> {
     pub(super) async fn next(&mut self) -> anyhow::Result<Option<Message>> {
         while self.left > 0 {
             let Some(Peeked { message, .. }) = self.page.next() else {
-                let page =
-                    self.walk.page(self.queue).await.context("the dead letters cannot be looked at")?;
+                let page = self.walk.page(&*self.queues.looking);
+                let page = patiently(format_args!("service bus at {}", self.queues.ends.0.place), page).await;
+                let page = page.map_err(|error| self.queues.not_looked_at(&error))?;
                 self.left = if page.is_empty() { 0 } else { self.left };
                 self.page = page.into_iter();
                 continue;
@@ -147,12 +180,12 @@ impl<'a> Chosen<'a> {
 
 /// Fixes the set: all that are meant and are there now. Shows each of them to `each`.
 pub(super) async fn choose(
-    queue: &dyn Peek,
+    queues: &Queues,
     planner: &Planner,
     selection: &Selection,
     mut each: impl FnMut(&Message) -> anyhow::Result<()>,
 ) -> anyhow::Result<(Members, Walk)> {
-    let (mut chosen, mut members) = (Chosen::of(queue, planner, selection), Members::new());
+    let (mut chosen, mut members) = (Chosen::of(queues, planner, selection), Members::new());
     while let Some(message) = chosen.next().await? {
         members.insert(message.sequence);
         if let Err(error) = each(&message) {

@@ -26,7 +26,7 @@ impl Screen {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = of.map_or_else(ProgressBar::new_spinner, ProgressBar::new);
             let template = match of {
-                Some(_) => "{bar:40} {pos} of {len}, {eta} left  {msg}",
+                Some(_) => "{bar:40} {pos} of {len}  {msg}",
                 None => "{spinner} {msg}",
             };
             // The templates are ours and good.
@@ -53,6 +53,14 @@ impl Screen {
             self.told = Instant::now();
             self.told_count = done;
             print_aside(&text());
+        }
+    }
+
+    /// What is waited for: beside the bar until something else is said there, or a line.
+    pub(super) fn waiting(&self, what: &str) {
+        match &self.bar {
+            Some(bar) => bar.set_message(shown(what).into_owned()),
+            None => print_aside(&shown(what)),
         }
     }
 

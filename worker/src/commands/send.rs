@@ -16,9 +16,11 @@ use shared::{
 use uuid::Uuid;
 
 use crate::{
-    commands::{body, global::Global, json_line, print, queues, runtime::runtime, wiring},
+    commands::{
+        body, global::Global, json_line, print, queues, runtime::runtime, waiting::patiently, wiring,
+    },
     envelope,
-    settings::{QueueAlone, Settings},
+    settings::{QueueAlone, Settings, check::EntityUse},
 };
 
 /// Options of `send`.
@@ -105,10 +107,11 @@ async fn send(settings: &Settings<QueueAlone>, parcels: Vec<Parcel>, as_json: bo
             ..Outgoing::default()
         };
         let message = envelope::addressed(message, target);
-        if let Err(error) = queue.send(message).await {
+        let place = format!("service bus at {}", settings.bus.authority());
+        if let Err(error) = patiently(place, queue.send(message)).await {
             queue.close().await;
             let done = format!("{name} was not sent; {sent} of {all} were before it");
-            return Err(anyhow::Error::new(error).context(done));
+            return Err(queues::failed(&error, &EntityUse::copies(&settings.bus)).context(done));
         }
         sent += 1;
         let form = parcel.content_type.as_deref().unwrap_or("no content type");

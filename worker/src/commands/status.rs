@@ -16,7 +16,10 @@ use tokio::{
 };
 use url::Url;
 
-use super::{json_line, json_text, print, print_on, runtime::stop_signal, wiring};
+use super::{
+    json_line, json_text, print, print_on, runtime::stop_signal, terminal::print_report, waiting::patiently,
+    wiring,
+};
 use crate::{
     commands::global::Global,
     duration,
@@ -94,7 +97,8 @@ impl Scout {
             queue.dead_letter_browser(),
             SampleLimits::PERSON,
             clock::now,
-        );
+        )
+        .looking_at(check::EntityUse::intake(bus));
         let (queue, worker) = (bus.to_string(), worker(&settings, args.worker.as_ref(), clients)?);
         Ok(Self { bus: settings.bus, queue, reader, worker })
     }
@@ -143,8 +147,12 @@ pub(super) fn worker<N: Needs>(
 }
 
 fn once(runtime: &Runtime, scout: &Scout, as_json: bool) -> anyhow::Result<ExitCode> {
-    let snapshot = runtime.block_on(scout.look());
-    print(&if as_json { json_text(&json::of(&snapshot)) } else { text::table(&snapshot) })?;
+    let snapshot = runtime.block_on(patiently(&scout.queue, scout.look()));
+    if as_json {
+        print(&json_text(&json::of(&snapshot)))?;
+    } else {
+        print_report(&text::table(&snapshot))?;
+    }
     Ok(exit_code(&snapshot.reading))
 }
 

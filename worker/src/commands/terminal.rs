@@ -4,12 +4,12 @@
 //! What comes from others is made to take one line where it is put into a sentence or a table, by `shared::shown`; only
 //! there is it known which breaks are ours. This is the last gate, for all of it.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde_json::Value;
 use shared::shown::{brief, json, lines};
 
-use crate::settings::SettingsProblems;
+use crate::settings::{self, SettingsProblems};
 
 /// Longest words of one cause, in characters.
 const LONGEST_CAUSE: usize = 4_000;
@@ -53,6 +53,32 @@ pub(crate) fn print_on(text: &str) -> anyhow::Result<bool> {
     write_out(lines(text).as_bytes())
 }
 
+/// Prints what was found or tried, with words of how grave it is in colour where somebody reads it.
+pub(crate) fn print_report(text: &str) -> anyhow::Result<()> {
+    let text = lines(text);
+    let coloured = io::stdout().is_terminal() && settings::wants_colour();
+    write_out(if coloured { paint(&text).into() } else { text }.as_bytes()).map(drop)
+}
+
+/// Colours the word with which a line begins, if it is one of ours that says how grave something is. It comes behind the
+/// gate, which lets no colour through.
+fn paint(text: &str) -> String {
+    let painted = text.split_inclusive('\n').map(|line| {
+        let end = line.find([' ', ':', '\n']).unwrap_or(line.len());
+        let (word, rest) = line.split_at(end);
+        let colour = match word {
+            "error" | "failed" => "31",
+            "warning" => "33",
+            "note" => "36",
+            "ok" => "32",
+            "skipped" => "2",
+            _ => return line.to_owned(),
+        };
+        format!("\x1b[{colour}m{word}\x1b[0m{rest}")
+    });
+    painted.collect()
+}
+
 /// Prints a script of ours as it is.
 pub(super) fn print_script(script: &[u8]) -> anyhow::Result<()> {
     write_out(script).map(drop)
@@ -78,4 +104,17 @@ pub(crate) fn json_text(value: &Value) -> String {
 
 fn with_end(document: &str) -> String {
     json(document).into_owned() + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_gravity_are_coloured_at_the_beginning_of_a_line_and_nowhere_else() {
+        let text = "ok       login host  answers\nwarning: small\n         to do: error\nokay then\nfailed\n";
+        let expected = "\x1b[32mok\x1b[0m       login host  answers\n\x1b[33mwarning\x1b[0m: small\n         to do: error\n\
+                        okay then\n\x1b[31mfailed\x1b[0m\n";
+        assert_eq!(paint(text), expected);
+    }
 }

@@ -13,12 +13,13 @@ use servicebus::{
 use shared::lease::{Holder, LeasePolicy};
 
 use crate::{
+    commands::global::Global,
     dataverse,
     graph::{self, GraphClient},
     http_client,
     identity::{Clients, EntraSource, EntraTokens, Identity, TokenProvider},
     run::{LONGEST_CONNECT, LeaseOptions},
-    settings::{self, Access, Bus, Dataverse, Needs, Settings},
+    settings::{self, Access, Bus, Dataverse, GraphAlone, Needs, Settings},
     telemetry::{Observer, tokens::ObservedTokens},
 };
 
@@ -172,6 +173,13 @@ where
     N: Needs<Identity = Identity>,
 {
     directory_for(settings, clients, graph::ThrottlePriority::Normal)
+}
+
+/// Graph, for a command that asks it only where it is told to.
+pub(super) fn directory_beside(global: &Global) -> anyhow::Result<GraphClient> {
+    let settings: Settings<GraphAlone> = global.settings()?;
+    let clients = clients(&settings.connection)?;
+    Ok(directory_for(&settings, clients, graph::ThrottlePriority::Low))
 }
 
 /// Graph, for calls of this rank.

@@ -4,22 +4,23 @@
 //! outside token as it is now. Its own cache would answer a failed early renewal with an error although the
 //! old token is still good, so ours takes its place.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use azure_core::{
     cloud::CustomConfiguration,
-    credentials::{Secret, TokenCredential},
+    credentials::{AccessToken, Secret, TokenCredential},
     http::{ClientMethodOptions, ClientOptions, RetryOptions, Transport as AzureTransport},
 };
 use azure_identity::{
-    ClientAssertion, ClientAssertionCredential, ClientAssertionCredentialOptions, ClientSecretCredential,
-    ClientSecretCredentialOptions, ManagedIdentityCredential, ManagedIdentityCredentialOptions,
-    UserAssignedId,
+    AzureCliCredential, AzureCliCredentialOptions, ClientAssertion, ClientAssertionCredential,
+    ClientAssertionCredentialOptions, ClientSecretCredential, ClientSecretCredentialOptions,
+    ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
 };
 use jiff::Timestamp;
 use reqwest::Url;
 use secrecy::ExposeSecret;
 use servicebus::times::ClockReading;
+use tokio::time::timeout;
 
 use super::{
     App, Bearer, Clients, Credential, Error, Identity, ManagedIdentity, TokenEndpoint,
@@ -57,12 +58,28 @@ pub(super) async fn ask(identity: &Identity, clients: &Clients, scope: &str) -> 
             let assertion = read_token(token_file, "the token of the outside issuer")?;
             by_assertion(identity, clients, app, assertion, scope).await
         }
+        Credential::Cli { tenant } => by_cli(tenant.as_deref(), scope).await,
         Credential::Managed { identity: which, app: None } => managed(identity, clients, which, scope).await,
         Credential::Managed { identity: which, app: Some(app) } => {
             let own = managed(identity, clients, which, EXCHANGE).await?;
             by_assertion(identity, clients, app, own.text().to_owned(), scope).await
         }
     }
+}
+
+/// Asks the Azure CLI. It may have to ask the login host itself, and a window of it may stand open.
+async fn by_cli(tenant: Option<&str>, scope: &str) -> Result<Bearer, Error> {
+    const PATIENCE: Duration = Duration::from_mins(1);
+    const REMEDY: &str = "az gave no token; sign in with az login (and --tenant, if the tenant is another), and see that az \
+                          is in PATH";
+    let options = AzureCliCredentialOptions { tenant_id: tenant.map(str::to_owned), ..Default::default() };
+    let made = AzureCliCredential::new(Some(options)).map_err(unusable)?;
+    let refused = |cause: azure_core::Error| Error::settings(REMEDY, Some(cause.into()));
+    let scopes = [scope];
+    let token = timeout(PATIENCE, made.get_token(&scopes, None)).await;
+    let token =
+        token.map_err(|_| Error::settings("az did not answer within a minute; try az account show", None))?;
+    bearer(token.map_err(refused)?, TokenEndpoint::Token)
 }
 
 async fn by_assertion(
@@ -116,7 +133,10 @@ pub(super) async fn token_of(
     scope: &str,
     failure: impl Fn() -> Error,
 ) -> Result<Bearer, Error> {
-    let token = credential.get_token(&[scope], None).await.map_err(|_| failure())?;
+    bearer(credential.get_token(&[scope], None).await.map_err(|_| failure())?, endpoint)
+}
+
+fn bearer(token: AccessToken, endpoint: TokenEndpoint) -> Result<Bearer, Error> {
     let expires = Timestamp::from_second(token.expires_on.unix_timestamp()).unwrap_or(Timestamp::MAX);
     Bearer::new(token.token.secret(), expires).ok_or_else(|| Error::Senseless {
         endpoint,

@@ -55,6 +55,11 @@ pub enum Credential {
         /// Where the token stands. Whoever puts it there replaces it from time to time.
         token_file: PathBuf,
     },
+    /// Whoever is signed in to the Azure CLI, for people at their desk.
+    Cli {
+        /// The tenant, where it is not the one that the CLI uses anyhow.
+        tenant: Option<Box<str>>,
+    },
     /// The identity of the machine.
     Managed {
         /// Which one.
@@ -115,6 +120,7 @@ impl Credential {
                 Some(app)
             }
             Self::Managed { app, .. } => app.as_ref(),
+            Self::Cli { .. } => None,
         }
     }
 }
@@ -126,6 +132,7 @@ impl fmt::Display for Credential {
             Self::Certificate { .. } => "by certificate",
             Self::Workload { .. } => "by workload identity",
             Self::Managed { .. } => "by managed identity",
+            Self::Cli { .. } => return f.write_str("whoever is signed in by az login"),
         };
         match self.app() {
             Some(App { tenant, client_id }) => write!(f, "app {client_id} in tenant {tenant} {how}"),

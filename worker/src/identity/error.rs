@@ -90,6 +90,22 @@ impl Error {
         Self::Settings { what: what.into(), cause: cause.map(Arc::from) }
     }
 
+    /// What happened, and what to do about it apart from that; empty where the first says it.
+    #[must_use]
+    pub fn advice(&self) -> (String, &'static str) {
+        match self {
+            Self::Refused(refusal) => {
+                let (what, remedy) = refusal.advice();
+                (format!("{} answered {what}", refusal.endpoint), remedy)
+            }
+            Self::Unreachable { endpoint: TokenEndpoint::Token, .. } => (
+                shared::reason::chain(self),
+                "see that this machine reaches the login host, by HTTPS_PROXY if there is a proxy",
+            ),
+            _ => (shared::reason::chain(self), ""),
+        }
+    }
+
     /// Whether waiting helps, or a person has to.
     #[must_use]
     pub fn class(&self) -> Class {
@@ -198,19 +214,30 @@ impl TokenRefusal {
 
 impl fmt::Display for TokenRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.status.fmt(f)?;
-        if let Some(error) = &self.error {
-            write!(f, " {error}")?;
-        }
-        if let Some(number) = self.number {
-            write!(f, " (AADSTS{number})")?;
-        }
+        f.write_str(&self.bare())?;
         let dated = self.number.is_some_and(|number| DATED.contains(&number));
         match self.clock() {
             Some(clock) if dated => write!(f, "; {clock}"),
             Some(clock) => write!(f, "; {}; {clock}", self.remedy()),
             None => write!(f, "; {}", self.remedy()),
         }
+    }
+}
+
+impl TokenRefusal {
+    /// Status, error and number.
+    fn bare(&self) -> String {
+        let error = self.error.as_ref().map_or_else(String::new, |error| format!(" {error}"));
+        let number = self.number.map_or_else(String::new, |number| format!(" (AADSTS{number})"));
+        format!("{}{error}{number}", self.status)
+    }
+
+    /// What was answered, and what to do. Where the clock is the cause, that is said with what was answered.
+    fn advice(&self) -> (String, &'static str) {
+        let dated = self.number.is_some_and(|number| DATED.contains(&number));
+        let clock = self.clock();
+        let remedy = if dated && clock.is_some() { "" } else { self.remedy() };
+        (clock.map_or_else(|| self.bare(), |clock| format!("{}; {clock}", self.bare())), remedy)
     }
 }
 

@@ -12,6 +12,7 @@ mod clients;
 mod credential;
 mod entra;
 mod error;
+mod for_good;
 mod for_service_bus;
 #[doc(hidden)]
 pub mod fuzz;

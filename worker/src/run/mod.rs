@@ -4,6 +4,7 @@
 
 mod delayed_retry;
 pub(crate) mod epoch;
+mod intake_failures;
 mod lease;
 mod link;
 mod now;

@@ -7,7 +7,7 @@ use shared::{engine, plan::Planner, retry::Ladder};
 use super::delayed_retry::Returns;
 use crate::{
     graph::GracePeriods,
-    settings::{LinkUnseen, Settings},
+    settings::{LinkUnseen, Settings, check::EntityUse},
 };
 
 /// What the shell needs to know besides the engine's policy.
@@ -29,6 +29,8 @@ pub(crate) struct PipelineOptions {
     pub grace: Duration,
     /// Whether what is written carries a mark.
     pub guarded: bool,
+    /// Where messages come from.
+    pub intake: EntityUse,
 }
 
 /// Patience with an overload that Graph reports for one write; longer waits are the ladder's.
@@ -56,6 +58,7 @@ impl PipelineOptions {
             },
             grace: settings.shell.grace,
             guarded: settings.guard.attribute.is_some(),
+            intake: EntityUse::intake(&settings.bus),
         }
     }
 }

@@ -294,23 +294,36 @@ fn log(observer: &Observer, message: &Message, subjects: &Subjects, outcome: &Ou
     if let Some(letter) = letter {
         let (contact, user, job) = ids();
         tracing::warn!(
-            message.sequence = %sequence, message.correlation_id = correlation, delivery.count = %count,
-            contact.id = contact, user.id = user, job.id = job,
-            outcome, reason = letter.reason.as_str(), cause = letter.description.as_str(), "message {outcome}",
+            message.sequence = sequence.0,
+            message.correlation_id = correlation,
+            delivery.count = count.0,
+            contact.id = contact,
+            user.id = user,
+            job.id = job,
+            outcome,
+            reason = letter.reason.as_str(),
+            cause = letter.description.as_str(),
+            "message {outcome}",
         );
     } else if observer.may_log(now) {
         let (contact, user, job) = ids();
         tracing::info!(
-            message.sequence = %sequence, message.correlation_id = correlation, delivery.count = %count,
-            contact.id = contact, user.id = user, job.id = job,
-            outcome, reason, "message {outcome}",
+            message.sequence = sequence.0,
+            message.correlation_id = correlation,
+            delivery.count = count.0,
+            contact.id = contact,
+            user.id = user,
+            job.id = job,
+            outcome,
+            reason = (!reason.is_empty()).then_some(reason),
+            "message {outcome}",
         );
     }
 }
 
 fn report(message: &Message, subjects: &Subjects, error: &SettleError) {
     tracing::info!(
-        message.sequence = %message.sequence, contact.id = subjects.contact_text(),
+        message.sequence = message.sequence.0, contact.id = subjects.contact_text(),
         user.id = subjects.user_text(), job.id = subjects.job_text(), error = %chain(error),
         "a settlement did not reach the queue; the message will come again",
     );

@@ -65,7 +65,7 @@ fn finish(
 }
 
 /// The ways to prove who one is.
-const KINDS: [&str; 4] = ["secret", "certificate", "workload", "managed"];
+const KINDS: [&str; 5] = ["secret", "certificate", "workload", "managed", "cli"];
 
 fn credential(keys: &Keys<'_>) -> Option<Credential> {
     let none = if keys.base.is_some() { &[""][..] } else { &[] };
@@ -90,6 +90,10 @@ fn credential(keys: &Keys<'_>) -> Option<Credential> {
             let (identity, app) = (keys.managed(), keys.trusting_app());
             Some(Credential::Managed { identity: identity?, app: app? })
         }
+        "cli" => match keys.optional("tenant") {
+            Some(tenant) => Some(Credential::Cli { tenant: Some(keys.tenant(tenant)?) }),
+            None => Some(Credential::Cli { tenant: None }),
+        },
         _ => keys.wrong("kind", one_of(&KINDS)),
     }
 }

@@ -22,6 +22,12 @@ use super::{
 };
 use crate::text_file;
 
+/// Whether nobody has asked for text without colours (<https://no-color.org>).
+#[must_use]
+pub fn wants_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|wish| wish.is_empty())
+}
+
 /// Every key with its default, as the user reads it.
 pub const DEFAULTS: &str = include_str!("../../config.default.toml");
 

@@ -4,14 +4,20 @@
 use super::source::DEFAULTS;
 
 /// What has to be filled in as a rule.
-const OPEN: [&str; 4] =
-    ["service_bus.namespace", "service_bus.queue", "identity.tenant", "identity.client_id"];
+const OPEN: [&str; 5] = [
+    "service_bus.connection_string",
+    "service_bus.queue",
+    "identity.tenant",
+    "identity.client_id",
+    "identity.client_secret",
+];
 
 const HEAD: &str = "\
 # contactsync.toml: the settings of this installation.
 #
 # Fill in what stands open below, then run `contactsync check`. A line such as #key = value shows a default: remove
-# the leading mark to change it.
+# the leading mark to change it. To sign in without keys, fill in service_bus.namespace instead of the connection string and
+# choose another identity.kind.
 #
 ";
 
@@ -54,7 +60,13 @@ mod tests {
             .collect();
         assert_eq!(
             set,
-            ["identity.client_id", "identity.tenant", "service_bus.namespace", "service_bus.queue"]
+            [
+                "identity.client_id",
+                "identity.client_secret",
+                "identity.tenant",
+                "service_bus.connection_string",
+                "service_bus.queue"
+            ]
         );
         let keys = |text: &str, lead: &str| {
             let is_key = |line: &&str| {
@@ -68,6 +80,6 @@ mod tests {
         assert_eq!(keys(&text, "#") + keys(&text, ""), keys(DEFAULTS, ""), "no key is lost");
         let (open, rest): (Vec<_>, Vec<_>) =
             parts.problems.iter().partition(|problem| problem.text.contains("is required"));
-        assert_eq!((open.len(), rest.len()), (4, 0), "what is open is told: {open:?}");
+        assert_eq!((open.len(), rest.len()), (OPEN.len() - 1, 0), "what is open is told: {open:?}");
     }
 }

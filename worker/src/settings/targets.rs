@@ -312,6 +312,7 @@ fn writer(identity: &Identity) -> String {
     match (identity.credential.app(), &identity.credential) {
         (Some(app), _) => format!("{} {}", app.tenant, app.client_id).to_ascii_lowercase(),
         (None, Credential::Managed { identity, .. }) => format!("{identity:?}"),
+        (None, Credential::Cli { tenant }) => format!("az login {tenant:?}"),
         (None, _) => String::new(),
     }
 }

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use servicebus::{LinkState, RefusalKind};
+use servicebus::LinkState;
 use shared::gate::State;
 use tokio::{sync::watch, time::Instant};
 
@@ -121,6 +121,8 @@ struct Seen {
     /// Why the latest request for a token failed, if it did.
     token: Option<Box<str>>,
     warnings: BTreeMap<Warning, HealthFault>,
+    /// Why no messages could be received when it was tried last.
+    no_intake: Option<HealthFault>,
     /// Why messages do not show which user is meant, while no message is taken for it.
     link: Option<HealthFault>,
     /// Why it is not known which replica writes.
@@ -181,6 +183,11 @@ impl Health {
             Some(fault) => seen.warnings.insert(warning, fault),
             None => seen.warnings.remove(&warning),
         };
+    }
+
+    /// No messages can be received. It is told as long as there is no link.
+    pub(crate) fn no_intake(&self, fault: HealthFault) {
+        self.seen().no_intake = Some(fault);
     }
 
     /// Messages do not show which user is meant, so none is taken; `None` when that is over.
@@ -251,7 +258,7 @@ impl Health {
         let seen = self.seen();
         [
             Check { name: "worker", fault: self.worker_fault() },
-            Check { name: "broker", fault: self.broker_fault() },
+            Check { name: "broker", fault: self.broker_fault(seen.no_intake.as_ref()) },
             Check { name: "token", fault: seen.token.as_deref().map(token_fault) },
             Check { name: "intake", fault: intake_fault(&seen) },
             Check { name: "link", fault: seen.link.clone() },
@@ -273,7 +280,7 @@ impl Health {
         }
     }
 
-    fn broker_fault(&self) -> Option<HealthFault> {
+    fn broker_fault(&self, why: Option<&HealthFault>) -> Option<HealthFault> {
         const REMEDY: &str = "see that the namespace can be reached and that its key or role is right; the worker \
                               tries again by itself";
         match &*self.link.borrow() {
@@ -281,16 +288,10 @@ impl Health {
             LinkState::Connecting => {
                 Some(HealthFault { text: "on the way to the queue".into(), remedy: "wait a moment" })
             }
-            LinkState::Failed { since, refusal: Some(RefusalKind::Disabled), .. } => Some(HealthFault {
-                text: format!(
-                    "the queue hands out no messages since {since:.0}: somebody paused it, or disabled it"
-                ),
-                remedy: "contactsync resume, or set the status of the queue to Active; the worker goes on by itself",
-            }),
-            LinkState::Failed { what, since, .. } => Some(HealthFault {
-                text: format!("no link to the queue since {since:.0}: {what}"),
-                remedy: REMEDY,
-            }),
+            LinkState::Failed { what, since } => {
+                let (what, remedy) = why.map_or((&**what, REMEDY), |why| (&*why.text, why.remedy));
+                Some(HealthFault { text: format!("no link to the queue since {since:.0}: {what}"), remedy })
+            }
             LinkState::Closed => Some(HealthFault {
                 text: "the link to the queue is closed".into(),
                 remedy: "nothing; the worker is about to end",
@@ -377,8 +378,7 @@ mod tests {
         let starting = Health::new(watch::channel(LinkState::Ready).1);
         check(&starting, &[("worker", "the worker has just been started")]);
         check(&health(LinkState::Connecting), &[("broker", "on the way to the queue")]);
-        let failed =
-            LinkState::Failed { what: "refused".into(), since: jiff::Timestamp::UNIX_EPOCH, refusal: None };
+        let failed = LinkState::Failed { what: "refused".into(), since: jiff::Timestamp::UNIX_EPOCH };
         check(&health(failed), &[("broker", "no link to the queue since 1970-01-01T00:00:00Z: refused")]);
         let draining = health(LinkState::Ready);
         draining.beat(Phase::Draining, Instant::now());

@@ -22,7 +22,7 @@ use tracing_subscriber::{
     fmt::{self, MakeWriter, format::Writer},
 };
 
-use crate::settings::{LogFormat, Telemetry};
+use crate::settings::{LogFormat, Telemetry, wants_colour};
 
 /// Longest field of a line of text, in characters. The longest of ours is the description of a dead letter.
 const LONGEST_FIELD: usize = 4_096;
@@ -62,7 +62,7 @@ pub(crate) fn start(settings: &Telemetry) -> anyhow::Result<()> {
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let builder = fmt::fmt().with_env_filter(filter).with_ansi(terminal);
+    let builder = fmt::fmt().with_env_filter(filter).with_ansi(terminal && wants_colour());
     let started = if json {
         builder.json().flatten_event(true).with_writer(Documents(io::stderr)).try_init()
     } else {

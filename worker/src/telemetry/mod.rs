@@ -3,6 +3,7 @@
 //! [`catalogue`] declares every [`metric`] in a row, from which follows all that is kept of it in [`values`] by [`labels`].
 //! They leave as text for [`prometheus`] and by [`otlp`], with the spans of [`trace`]. [`observer`] takes in what the pipeline reports.
 
+pub(crate) mod beginning;
 pub mod catalogue;
 mod clocks;
 pub(crate) mod health;

@@ -17,6 +17,7 @@ use tracing::Level;
 use crate::journal::{Entry, Id, Journal};
 
 use super::{
+    beginning::Beginning,
     catalogue::Metrics,
     clocks::Clocks,
     health::{Health, HealthFault, Phase, WriteHold},
@@ -80,6 +81,8 @@ pub(crate) struct Observer {
     pub metrics: Metrics,
     /// The health.
     pub health: Health,
+    /// Whether the services have let the worker in.
+    pub beginning: Beginning,
     /// The traces, if they are exported.
     pub tracer: Option<Arc<Tracer>>,
     /// The journal, if one is kept.
@@ -107,6 +110,7 @@ impl Observer {
         Self {
             metrics: Metrics::new(constants),
             health: Health::new(link),
+            beginning: Beginning::default(),
             tracer: None,
             journal: None,
             audit: false,

@@ -9,8 +9,8 @@ use shared::{
     retry::{Again, Ladder},
 };
 
-use super::Observer;
-use crate::identity::{Bearer, Error, TokenProvider};
+use super::{Observer, beginning::Gatekeeper};
+use crate::identity::{Bearer, Error, Identity, TokenProvider};
 
 /// A source of tokens whose failures show in readiness.
 pub(crate) struct ObservedTokens {
@@ -27,15 +27,27 @@ impl ObservedTokens {
 
     /// Asks for a first token until there is one, so that a bad secret shows at once and not with the first
     /// message.
-    pub(crate) async fn warm_up(&self, waits: Ladder) {
+    pub(crate) async fn warm_up(&self, waits: Ladder, identity: &Identity) {
         let mut told = false;
+        let beginning = &self.observer.beginning;
         let again = |error: &Error| {
+            if error.needs_other_settings(&identity.credential) {
+                if beginning
+                    .refused(Gatekeeper::Login, &format!("there is no token for graph: {}", chain(error)))
+                {
+                    return Again::Later;
+                }
+            } else {
+                beginning.failed(Gatekeeper::Login);
+            }
             if !std::mem::replace(&mut told, true) {
                 tracing::warn!(error = %chain(error), "there is no token for graph yet; trying again");
             }
             Again::Later
         };
-        let _first = retry(waits, again, || self.token()).await;
+        if retry(waits, again, || self.token()).await.is_ok() {
+            beginning.let_in(Gatekeeper::Login);
+        }
     }
 
     fn tell(&self, asked: Result<Bearer, Error>) -> Result<Bearer, Error> {

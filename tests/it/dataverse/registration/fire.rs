@@ -69,7 +69,7 @@ async fn what_does_not_arrive_is_told_by_how_far_it_came() -> Result<()> {
     let (code, told) = ground.told(&fire).await?;
     let fired = &told["fire"];
     assert_eq!((code, &fired["arrived"]), (Some(1), &json!(false)), "{told:#}");
-    assert!(fired["message_ms"].is_u64() && fired["taken_ms"].is_null(), "{told:#}");
+    assert!(fired["messageMs"].is_u64() && fired["takenMs"].is_null(), "{told:#}");
 
     // A wrong key: the job fails, and says why.
     ground.write("serviceendpoints", ground.endpoint()?, &json!({"saskey": "wrong"}))?;
@@ -82,6 +82,6 @@ async fn what_does_not_arrive_is_told_by_how_far_it_came() -> Result<()> {
     let step = ground.step("Update")?;
     ground.write("sdkmessageprocessingsteps", step, &json!({"statecode": 1, "statuscode": 2}))?;
     let (code, told) = ground.told(&fire).await?;
-    assert_eq!((code, &told["fire"]["message_ms"]), (Some(1), &json!(null)), "{told:#}");
+    assert_eq!((code, &told["fire"]["messageMs"]), (Some(1), &json!(null)), "{told:#}");
     Ok(())
 }

@@ -34,7 +34,7 @@ async fn the_documented_role_is_enough_and_what_is_missing_is_named() -> Result<
     ground.place.dataverse.set_role(&role(&VERIFY));
     ground.place.dataverse.set_application_user(&user);
     let (code, told) = ground.told(&["verify"]).await?;
-    assert_eq!((code, &told["missing_privileges"]), (Some(1), &json!([])), "{told:#}");
+    assert_eq!((code, &told["missingPrivileges"]), (Some(1), &json!([])), "{told:#}");
     let refused = ground.run(&["register", "--apply"]).await?;
     let said = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{said}");
@@ -53,7 +53,7 @@ async fn the_documented_role_is_enough_and_what_is_missing_is_named() -> Result<
     let all: Vec<_> = VERIFY.into_iter().chain(writes.iter().map(String::as_str)).collect();
     ground.place.dataverse.set_role(&role(&all));
     let told = ground.register().await?;
-    assert_eq!(told["missing_privileges"], json!([]));
+    assert_eq!(told["missingPrivileges"], json!([]));
     let (code, _) = ground.told(&["unregister", "--apply"]).await?;
     assert_eq!(code, Some(0));
     Ok(())

@@ -113,8 +113,7 @@ async fn a_forged_number_costs_nobody_elses_message() -> Result<()> {
     }
     let events = log.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
     let applied = events.filter(|event| event["outcome"] == "applied");
-    let mut numbers: Vec<i64> =
-        applied.filter_map(|event| event["message.sequence"].as_str()?.parse().ok()).collect();
+    let mut numbers: Vec<i64> = applied.filter_map(|event| event["message.sequence"].as_i64()).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, claimed, "the forged ones had claimed the right numbers: {log}");
     Ok(())
@@ -171,7 +170,7 @@ async fn a_replay_carries_on_what_was_believed_and_not_what_was_read() -> Result
     ];
     post(&world, vec![letter(b"{}", &forged)]).await?;
     bury(&world, Some("Whatever"))?;
-    contactsync(&world.layered(&[])?, &["replay", "--unguarded"]).await?.ended(0);
+    contactsync(&world.layered(&[])?, &["replay", "--all", "--unguarded"]).await?.ended(0);
     let contents = world.bus.contents(QUEUE)?;
     let [copy] = &contents[..] else { panic!("one message: {contents:?}") };
     let of = |name: &str| copy.message.property(name).cloned();

@@ -154,14 +154,15 @@ impl Task {
     fn report(&self, failure: Failure, delay: Duration) {
         let what: Arc<str> = shared::reason::chain(&failure.error).into();
         let now = (self.namespace.clock)();
-        tracing::warn!(queue.name = %self.address, error = %what, retry_in_ms = delay.as_millis(),
-            "service bus cannot be reached; reconnecting");
+        // Whoever receives is told, and knows what to say of it.
+        tracing::debug!(queue.name = %self.address, error = %what, retry_in_ms = delay.as_millis(),
+            "the link to service bus could not be attached; trying again");
         self.state.send_modify(|state| {
             let since = match state {
                 LinkState::Failed { since, .. } => *since,
                 LinkState::Connecting | LinkState::Ready | LinkState::Closed => now,
             };
-            *state = LinkState::Failed { what, since, refusal: failure.error.refusal() };
+            *state = LinkState::Failed { what, since };
         });
         self.buffer.fail(failure.error);
     }

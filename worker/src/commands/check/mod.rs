@@ -2,6 +2,7 @@
 
 mod online;
 mod report;
+mod trials;
 
 use std::{
     collections::BTreeSet,
@@ -12,10 +13,13 @@ use std::{
 use serde_json::{Value, json};
 use shared::{ids::UserId, target::TargetName};
 
-use self::report::{CheckEnd, Report};
+use self::{
+    report::{CheckEnd, Report},
+    trials::Trials,
+};
 
 use crate::{
-    commands::{body, config, global::Global, json_text, print, runtime::runtime},
+    commands::{body, config, global::Global, json_text, print, runtime::runtime, terminal::print_report},
     preview::message_check,
     settings::{
         Parts, SettingsProblems,
@@ -106,7 +110,7 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
 fn nothing_to_check(problems: &SettingsProblems, args: &Args) -> anyhow::Result<ExitCode> {
     let findings = problems.0.iter().map(Finding::mistake).collect();
     let report = Report { findings, strict: args.strict, ..Report::default() };
-    print(&if args.json { json_text(&report.json()) } else { report.text() })?;
+    print_report(&if args.json { json_text(&report.json()) } else { report.text() })?;
     Ok(report.end().code())
 }
 
@@ -139,13 +143,22 @@ fn check_one(parts: Parts, args: &Args) -> anyhow::Result<(CheckEnd, Value)> {
         online: Vec::new(),
         strict: args.strict,
     };
-    report.online = match parts.finish() {
-        Ok(settings) if args.online => runtime()?.block_on(online::probes(&settings, args.user))?,
-        Err(_) if args.online => vec![Probe::skipped("online", "the settings cannot work")],
-        _ => Vec::new(),
+    // What stands above is read while the rest is tried.
+    if !args.json {
+        print_report(&report.beginning())?;
+    }
+    let shown;
+    (report.online, shown) = match parts.finish() {
+        Ok(settings) if args.online => {
+            let mut trials = Trials::begin(args.json);
+            runtime()?.block_on(online::probes(&settings, args.user, &mut trials))?;
+            trials.end()
+        }
+        Err(_) if args.online => (vec![Probe::skipped("online", "the settings cannot work")], false),
+        _ => (Vec::new(), false),
     };
     if !args.json {
-        print(&report.text())?;
+        print_report(&report.rest(shown))?;
     }
     Ok((report.end(), report.json()))
 }

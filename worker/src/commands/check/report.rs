@@ -81,6 +81,11 @@ impl Report {
 
     /// For people.
     pub(super) fn text(&self) -> String {
+        self.beginning() + &self.rest(false)
+    }
+
+    /// What is known before anything is tried.
+    pub(super) fn beginning(&self) -> String {
         let mut text = Lines::for_output();
         for finding in &self.findings {
             text.line(&finding.to_string(), 9);
@@ -95,8 +100,18 @@ impl Report {
             text.line(by_message(&self.by_message), 0);
             text.gap();
         }
-        text.probes(&self.online);
-        text.gap();
+        text.finish()
+    }
+
+    /// What was tried, unless it was shown as it came, and the verdict.
+    pub(super) fn rest(&self, shown: bool) -> String {
+        let mut text = Lines::for_output();
+        if shown {
+            text.line("", 0);
+        } else {
+            text.probes(&self.online);
+            text.gap();
+        }
         text.line(&self.verdict(), 0);
         text.finish()
     }

@@ -19,7 +19,7 @@ use crate::{
     dataverse::{Column, ContactRow, ContextWriter, JobState, Wanted, registration::Found},
     graph::GraphClient,
     preview::{Compared, Preview},
-    settings::{GraphAlone, Settings},
+    settings::{GraphAlone, Settings, check::EntityUse},
 };
 
 /// In front of what marks our own write. Dataverse passes it on in the message.
@@ -66,9 +66,9 @@ impl Trail {
         let after = |time: Option<Duration>| time.map(millis);
         json!({
             "contact": self.contact, "column": self.column, "tag": self.tag, "arrived": self.arrived(),
-            "written_ms": millis(self.written), "job_ms": after(self.job), "job_failed": self.job_failed,
-            "message_ms": after(self.message.map(|(at, _)| at)), "sequence": self.message.map(|(_, number)| number.0),
-            "taken_ms": after(self.taken), "user_ms": after(self.user), "no_user": self.no_user,
+            "writtenMs": millis(self.written), "jobMs": after(self.job), "jobFailed": self.job_failed,
+            "messageMs": after(self.message.map(|(at, _)| at)), "sequence": self.message.map(|(_, number)| number.0),
+            "takenMs": after(self.taken), "userMs": after(self.user), "noUser": self.no_user,
         })
     }
 
@@ -131,7 +131,10 @@ pub(super) async fn fire(
     let clients = wiring::clients(&ground.settings.connection)?;
     let queue = wiring::queue_without_intake(&wiring::queue_settings(&ground.settings, &clients))?;
     let columns = ground.client.columns("contact").await.map_err(failed)?;
-    let from = last(&*queue).await.context("the queue cannot be looked at")?;
+    let from = last(&*queue).await.map_err(|error| {
+        crate::commands::queues::failed(&error, &EntityUse::intake(&ground.settings.bus))
+            .context("the queue cannot be looked at")
+    })?;
     let began = clock::now();
     let mut chase = Chase {
         ground,

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use shared::shown::Shown;
 
 use crate::{
-    commands::{probes::tally, wiring},
+    commands::{probes::tally, waiting::patiently, wiring},
     dataverse::{
         self, Client, Error, NAME, WhoAmI,
         registration::{self, Desired, Deviation, Found, RolePurpose},
@@ -42,13 +42,17 @@ impl Ground {
         let desired = Desired::of(&name.endpoint, &settings.bus, environment.purpose, &planners)?;
         let clients = wiring::clients(&settings.connection)?;
         let client = wiring::dataverse(&settings, &clients).context("dataverse.url is empty")?;
-        let who = client.who_am_i().await.map_err(failed)?;
+        let asked = client.who_am_i();
+        let who = patiently(format_args!("dataverse at {}", environment.authority()), asked)
+            .await
+            .map_err(failed)?;
         Ok(Self { settings, desired, client, who })
     }
 
     /// What is registered.
     pub(super) async fn look(&self) -> anyhow::Result<Found> {
-        registration::read(&self.client, &self.who, &self.desired).await.map_err(failed)
+        let read = registration::read(&self.client, &self.who, &self.desired);
+        patiently("the registration in dataverse", read).await.map_err(failed)
     }
 
     /// What the application user may not do and would have to, by name.

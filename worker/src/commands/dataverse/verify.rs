@@ -132,6 +132,6 @@ pub(super) fn describe(document: &mut Value, deviations: &[Deviation], missing: 
     document["errors"] = json!(errors);
     document["warnings"] = json!(warnings);
     document["notes"] = json!(notes);
-    document["missing_privileges"] = json!(missing);
+    document["missingPrivileges"] = json!(missing);
     document["findings"] = deviations.iter().map(Deviation::json).collect();
 }

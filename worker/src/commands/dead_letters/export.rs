@@ -15,6 +15,7 @@ use shared::{ids::SequenceNumber, shown::Shown};
 use crate::{
     commands::{
         print,
+        probes::counted,
         queues::{Queues, choose},
     },
     operate::dead_letters::{Selection, record::Record},
@@ -40,19 +41,19 @@ pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow:
         let end = selection.sequence.as_ref().map_or(i64::MAX, |range| *range.end());
         let start = selection.first().0.max(last.0.saturating_add(1));
         if start > end {
-            print(&format!("nothing new for {}\n", Shown(args.file.display())))?;
+            print(&format!("Nothing new for {}.\n", Shown(args.file.display())))?;
             return Ok(ExitCode::SUCCESS);
         }
         selection.sequence = Some(start..=end);
     }
     let queues = Queues::open(settings, None)?;
-    let written =
-        choose(&*queues.looking, &settings.planner, &selection, |message| output.write(message)).await;
+    let written = choose(&queues, &settings.planner, &selection, |message| output.write(message)).await;
     queues.close().await;
     // What was written stays good even if not all could be looked at.
     output.finish()?;
     written?;
-    print(&format!("{} dead letters written to {}\n", output.count, Shown(args.file.display())))?;
+    let written = counted(output.count, "dead letter");
+    print(&format!("{written} written to {}\n", Shown(args.file.display())))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,6 @@
 //! `contactsync dead-letters`: what failed and why.
 
+mod each;
 mod export;
 mod list;
 mod purge;
@@ -27,13 +28,17 @@ pub enum Command {
 pub(crate) fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode> {
     let settings: Settings<QueueAlone> = global.settings()?;
     start_log(&settings.telemetry)?;
-    runtime()?.block_on(carry_out(&settings, command))
+    runtime()?.block_on(carry_out(&settings, global, command))
 }
 
-async fn carry_out(settings: &Settings<QueueAlone>, command: &Command) -> anyhow::Result<ExitCode> {
+async fn carry_out(
+    settings: &Settings<QueueAlone>,
+    global: &Global,
+    command: &Command,
+) -> anyhow::Result<ExitCode> {
     match command {
         Command::List(args) => list::run(settings, args).await,
-        Command::Show(args) => show::run(settings, args).await,
+        Command::Show(args) => show::run(settings, global, args).await,
         Command::Export(args) => export::run(settings, args).await,
         Command::Purge(args) => purge::run(settings, args).await,
     }

@@ -16,8 +16,9 @@ use super::export::Output;
 use crate::{
     commands::{
         print,
-        queues::{Queues, choose},
-        replay::{Report, exit_code, window},
+        probes::counted,
+        queues::{Queues, choose, none_match},
+        replay::{EventForm, Report, exit_code, window},
         runtime::stop_signal,
     },
     operate::{
@@ -29,6 +30,10 @@ use crate::{
 
 /// Options of `dead-letters purge`.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+#[command(
+    after_help = "Exit codes: 0 done, or told what would be; 1 not all of it; 2 wrong usage; 78 bad settings."
+)]
 pub struct Args {
     /// Delete. Without this, only print how many would be deleted.
     #[arg(long)]
@@ -45,7 +50,10 @@ pub struct Args {
     /// How many unselected messages may be held locked at once to reach the selected ones.
     #[arg(long, value_name = "N", default_value_t = 2_000, value_parser = window)]
     window: usize,
-    /// Print events as JSON lines.
+    /// Also print a line for each message.
+    #[arg(short, long)]
+    verbose: bool,
+    /// Print events as JSON lines, one for each message among them.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -62,14 +70,19 @@ pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow:
     let queues = Queues::open(settings, None)?;
     let exports = args.yes && !args.no_export;
     let mut output = exports.then(|| output(args)).transpose()?;
-    let (members, walk) = choose(&*queues.looking, &settings.planner, &args.selection, |message| {
+    let (members, walk) = choose(&queues, &settings.planner, &args.selection, |message| {
         output.as_mut().map_or(Ok(()), |(_, output)| output.write(message))
     })
     .await?;
     if !args.yes {
         queues.close().await;
-        print(&format!("{} dead letters would be removed; --yes does it.\n", members.len()))?;
-        return Ok(ExitCode::FAILURE);
+        print(&match members.len() {
+            0 => none_match(walk.seen),
+            count => {
+                format!("{} would be removed; --yes does it.\n", counted(count as u64, "dead letter"))
+            }
+        })?;
+        return Ok(ExitCode::SUCCESS);
     }
     if let Some((path, output)) = &mut output {
         output.finish()?;
@@ -85,8 +98,9 @@ pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow:
         patience: args.wait,
         members: count,
         looked_at: walk.seen,
+        ends: queues.ends.clone(),
     };
-    let mut report = Report::new(args.json, None, count)?;
+    let mut report = Report::new(EventForm { json: args.json, verbose: args.verbose }, None, count);
     let target = Arc::clone(&queues.target);
     let run =
         Run::new(options, ReplaySource::Queue(Box::new(receiver)), target, None, |event| report.tell(&event));
@@ -113,5 +127,5 @@ fn tell(args: &Args, path: &Path, count: u64) -> anyhow::Result<()> {
     if args.json {
         return print(&format!("{}\n", json!({"event": "exported", "file": path, "count": count})));
     }
-    print(&format!("{count} dead letters written to {}\n", path.display()))
+    print(&format!("{} written to {}\n", counted(count, "dead letter"), path.display()))
 }

@@ -7,15 +7,15 @@ use servicebus::{Message, clock};
 use shared::{ids::SequenceNumber, plan::Planner};
 
 use crate::{
-    commands::{json_text, print, queues::dead_letter_at},
-    envelope::{CONTACT, JOB, USER},
+    commands::{global::Global, json_text, print, queues::dead_letter_at, wiring},
+    envelope::{CODE, CONTACT, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, JOB, TARGET, USER},
     operate::{
         dead_letters::{Letter, shown},
         explain::telling::runbook,
     },
     preview::{
-        Preview, Subjects,
-        render::{Details, Values, line},
+        Preview, Subjects, judge,
+        render::{self, Details, Values, line},
     },
     settings::{QueueAlone, Settings},
 };
@@ -29,21 +29,56 @@ pub struct Args {
     /// Also print values of columns and properties. They are personal data.
     #[arg(long)]
     values: bool,
+    /// Also read the user from Graph and compare.
+    #[arg(long)]
+    online: bool,
     /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
 }
 
 /// Shows it.
-pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    settings: &Settings<QueueAlone>,
+    global: &Global,
+    args: &Args,
+) -> anyhow::Result<ExitCode> {
+    let graph = args.online.then(|| wiring::directory_beside(global)).transpose()?;
+    let (planner, values) = (&settings.planner, Values::from(args.values));
     let message = dead_letter_at(settings, SequenceNumber(args.sequence)).await?;
-    let values = Values::from(args.values);
+    let online = match &graph {
+        Some(graph) => {
+            let mut preview = Preview::asking(&message, planner, clock::now(), graph).await;
+            preview.compare(graph).await;
+            Some(preview)
+        }
+        None => None,
+    };
     print(&if args.json {
-        json_text(&json(&message, &settings.planner, values))
+        let mut told = json(&message, planner, values);
+        if let Some(preview) = &online {
+            told["online"] = Value::Object(render::json(preview, values));
+        }
+        json_text(&told)
     } else {
-        text(&message, &settings.planner, values)
+        let mut told = text(&message, planner, values);
+        for told_by_graph in online.iter().flat_map(|preview| render::lines(preview, values)) {
+            line(&mut told, "by graph", &told_by_graph);
+        }
+        told + &next(&message)
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What to do with it.
+fn next(message: &Message) -> String {
+    let (letter, number) = (Letter::of(message), message.sequence);
+    let why = runbook(&letter.reason).map_or_else(String::new, |_| {
+        format!("  contactsync explain {}   what the reason means, and what to do\n", letter.reason)
+    });
+    format!(
+        "\nNext:\n{why}  contactsync replay --sequence {number}   put it back, once the cause is mended\n"
+    )
 }
 
 /// What stands on the message, in the order in which a person wants to read it, with the names that `--where` knows.
@@ -63,8 +98,9 @@ fn envelope(message: &Message, planner: &Planner) -> Vec<(&'static str, &'static
         ("contact", "contact", or_told(subjects.contact_text(), CONTACT)),
         ("user", "user", or_told(subjects.user_text(), USER)),
         ("job", "job", or_told(subjects.job_text(), JOB)),
+        ("organization", "org", json!(organization(message))),
         ("runbook", "runbook", json!(runbook(&letter.reason))),
-        ("since", "since", json!(letter.since.map(|since| since.to_string()))),
+        ("enqueued", "enqueued", json!(letter.since.map(|since| since.to_string()))),
         ("deliveryCount", "delivery-count", json!(message.delivery_count.0)),
         ("messageId", "message-id", json!(message.message_id)),
         ("correlationId", "correlation-id", json!(message.correlation_id)),
@@ -73,6 +109,12 @@ fn envelope(message: &Message, planner: &Planner) -> Vec<(&'static str, &'static
         ("sessionId", "session-id", json!(message.session_id)),
         ("bytes", "bytes", json!(bytes)),
     ]
+}
+
+/// The organization of Dataverse that it comes from.
+fn organization(message: &Message) -> Option<String> {
+    let report = judge::report(message);
+    judge::changes(&report).iter().find_map(|change| change.organization).map(|id| id.to_string())
 }
 
 /// What would be made of it now.
@@ -100,7 +142,8 @@ pub(in crate::commands) fn text(message: &Message, planner: &Planner, values: Va
             value => line(&mut text, name, &value.to_string()),
         }
     }
-    for (name, property) in message.properties.iter() {
+    let told = [DEAD_LETTER_REASON, DEAD_LETTER_DESCRIPTION, CODE, TARGET, CONTACT, USER, JOB];
+    for (name, property) in message.properties.iter().filter(|(name, _)| !told.contains(name)) {
         line(&mut text, "property", &format!("{name} = {}", shown(property)));
     }
     let details = Details { planner, values, columns: true };

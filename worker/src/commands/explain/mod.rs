@@ -10,10 +10,14 @@ use shared::reason::chain;
 use uuid::Uuid;
 
 use self::services::{Part, Services};
-use super::{json_text, print, queues::start_log, runtime::runtime};
+use super::{json_text, print, queues::start_log, runtime::runtime, waiting::patiently};
 use crate::{
     commands::global::Global,
-    operate::explain::{Story, telling},
+    operate::explain::{
+        Story,
+        runbook::{self, RunbookEntry},
+        telling,
+    },
     settings::{GraphAlone, QueueAlone, Settings},
 };
 
@@ -31,12 +35,15 @@ Examples:
   contactsync explain JOB                                      all that a system job of Dataverse has posted
   contactsync explain ID --offline                             the journal only; needs no queue and no secret
   contactsync explain ID --journal a --journal b --json        what two replicas kept, for machines
+  contactsync explain UserNotFound                             what a dead-letter reason means, and what to do
+  contactsync explain ContactsyncNotReady                      the same of an alert
 
 Exit codes: 0 something is known of it, 1 nothing is or the command failed, 2 wrong usage, 78 bad settings.")]
 pub struct Args {
-    /// The id of a contact, the object id of a user, or the id of a system job.
-    #[arg(value_name = "CONTACT|USER|JOB", value_parser = id)]
-    id: Uuid,
+    /// The id of a contact, the object id of a user, or the id of a system job; or a dead-letter reason or the name of an
+    /// alert, of which the runbook's entry is printed.
+    #[arg(value_name = "CONTACT|USER|JOB|REASON", value_parser = about)]
+    about: About,
     /// Read the journal only, and ask neither Service Bus nor Graph.
     #[arg(long)]
     offline: bool,
@@ -48,32 +55,62 @@ pub struct Args {
     json: bool,
 }
 
-fn id(text: &str) -> Result<Uuid, &'static str> {
+/// What is to be explained.
+#[derive(Clone, Copy, Debug)]
+enum About {
+    /// A contact, a user or a system job.
+    Id(Uuid),
+    /// A dead-letter reason or an alert.
+    Entry(RunbookEntry),
+}
+
+fn about(text: &str) -> Result<About, String> {
     let bare = text.trim().trim_start_matches('{').trim_end_matches('}');
-    Uuid::try_parse(bare).map_err(|_| "must be the id of a contact, a user or a system job, a GUID")
+    if let Ok(id) = Uuid::try_parse(bare) {
+        return Ok(About::Id(id));
+    }
+    runbook::entry(text).map(About::Entry).ok_or_else(|| {
+        let near = runbook::names()
+            .map(|name| (strsim::damerau_levenshtein(&name.to_lowercase(), &text.to_lowercase()), name))
+            .filter(|(distance, _)| *distance <= 3)
+            .min();
+        let meant = near.map_or_else(String::new, |(_, name)| format!("; did you mean {name}?"));
+        format!("must be the id of a contact, a user or a system job (a GUID), a dead-letter reason or an alert{meant}")
+    })
 }
 
 /// Tells what is known.
 pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
+    let id = match args.about {
+        About::Id(id) => id,
+        About::Entry(RunbookEntry { name, text }) => {
+            print(&if args.json {
+                json_text(&json!({ "name": name, "text": text }))
+            } else {
+                format!("{name}\n\n{text}\n")
+            })?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     if args.offline {
         // Nobody is asked, so whatever else is missing from the settings is no matter.
         let targets = global.targets()?;
         let first = targets.each.first().context("there are no settings; this is a fault in contactsync")?;
         let kept = first.journal.as_ref().and_then(|journal| journal.path.clone());
         let target = global.target().map(str::to_owned);
-        let story = story(args, kept, target.as_deref());
-        return tell(args, &story, None);
+        let story = story(args, id, kept, target.as_deref());
+        return tell(args.json, id, &story, None);
     }
     let settings: Settings<QueueAlone> = global.settings()?;
     start_log(&settings.telemetry)?;
     let kept = settings.journal.path.clone();
-    let mut story = story(args, kept, settings.target.as_ref().map(shared::target::TargetName::as_str));
-    let services = runtime()?.block_on(ask(&settings, global.settings(), args.id, &mut story));
-    tell(args, &story, Some(&services))
+    let mut story = story(args, id, kept, settings.target.as_ref().map(shared::target::TargetName::as_str));
+    let services = runtime()?.block_on(ask(&settings, global.settings(), id, &mut story));
+    tell(args.json, id, &story, Some(&services))
 }
 
 /// What the journals tell.
-fn story(args: &Args, kept: Option<PathBuf>, target: Option<&str>) -> Part<Story> {
+fn story(args: &Args, id: Uuid, kept: Option<PathBuf>, target: Option<&str>) -> Part<Story> {
     const REMEDY: &str = "run this where a worker runs (in its pod or container), name the directory by --journal, or set \
                           journal.path to one that is there";
     let directories: Vec<_> =
@@ -81,7 +118,7 @@ fn story(args: &Args, kept: Option<PathBuf>, target: Option<&str>) -> Part<Story
     if directories.is_empty() {
         return Part::unknown("no journal is kept: journal.path is empty", REMEDY);
     }
-    match Story::of(&directories, args.id, target) {
+    match Story::of(&directories, id, target) {
         Ok(story) => Part::Told(story),
         Err(error) => Part::unknown(chain(&error), REMEDY),
     }
@@ -97,21 +134,23 @@ async fn ask(
         Part::Told(story) => story.kinds.is_empty() || story.kinds.contains("user"),
         Part::Unknown { .. } => true,
     };
-    let services = Services::ask(settings, directory, id, is_user).await;
+    let asked = Services::ask(settings, directory, id, is_user);
+    let services = patiently("queue, dead letters and directory", asked).await;
     if let Part::Told(story) = story {
         services.users.iter().for_each(|user| story.know(user.0));
     }
     services
 }
 
-fn tell(args: &Args, story: &Part<Story>, services: Option<&Services>) -> anyhow::Result<ExitCode> {
+fn tell(
+    as_json: bool,
+    id: Uuid,
+    story: &Part<Story>,
+    services: Option<&Services>,
+) -> anyhow::Result<ExitCode> {
     let known = matches!(story, Part::Told(story) if !story.events.is_empty())
         || services.is_some_and(Services::knows_it);
-    print(&if args.json {
-        json_text(&document(args.id, story, services))
-    } else {
-        text(args.id, story, services)
-    })?;
+    print(&if as_json { json_text(&document(id, story, services)) } else { text(id, story, services) })?;
     Ok(ExitCode::from(u8::from(!known)))
 }
 

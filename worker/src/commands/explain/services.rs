@@ -18,7 +18,10 @@ use crate::{
         Preview, Subjects,
         render::{self, subjects_json},
     },
-    settings::{GraphAlone, QueueAlone, Settings},
+    settings::{
+        GraphAlone, QueueAlone, Settings, SettingsProblems,
+        check::{Advice, EntityUse},
+    },
 };
 
 /// Most messages that are looked at in a queue.
@@ -119,7 +122,7 @@ impl Services {
         let mut users: BTreeSet<_> = is_user.then_some(UserId(id)).into_iter().collect();
         let (waiting, dead) = match Queues::open(settings, None) {
             Ok(queues) => {
-                let looking = Looking { planner: &settings.planner, id };
+                let looking = Looking { planner: &settings.planner, id, at: queues.ends.0.clone() };
                 let mut dead_users = BTreeSet::new();
                 let both = tokio::join!(
                     looking.through(&*queues.target, &mut users, waiting),
@@ -136,6 +139,10 @@ impl Services {
         };
         let directory = match to_directory {
             Ok(settings) => directory(&settings, &users).await,
+            Err(error) if error.is::<SettingsProblems>() => Part::unknown(
+                "the settings do not say who asks Graph",
+                "contactsync check tells what is missing",
+            ),
             Err(error) => Part::unknown(format!("{error:#}"), ONLINE),
         };
         Self { waiting, dead, directory, users }
@@ -184,6 +191,7 @@ impl Services {
 struct Looking<'p> {
     planner: &'p Planner,
     id: Uuid,
+    at: EntityUse,
 }
 
 impl Looking<'_> {
@@ -211,7 +219,10 @@ impl Looking<'_> {
             Ok::<_, servicebus::Error>(())
         });
         match looked.await {
-            Ok(Err(error)) => Part::unknown(chain(&error), ONLINE),
+            Ok(Err(error)) => {
+                let Advice { what, remedy, .. } = Advice::of(&error, &self.at);
+                Part::unknown(what, if remedy.is_empty() { ONLINE } else { remedy })
+            }
             Err(_) if found.looked_at == 0 => {
                 Part::unknown(format!("no answer within {} s", PATIENCE.as_secs()), ONLINE)
             }

@@ -15,9 +15,10 @@ use uuid::Uuid;
 
 use self::report::Report;
 use super::{
-    queues::start_log,
+    queues::{failed, start_log},
     replay::rate,
     runtime::{runtime, stop_signal},
+    waiting::patiently,
     wiring,
 };
 use crate::{
@@ -31,7 +32,7 @@ use crate::{
         },
         replay::{Pacing, Share, Watch},
     },
-    settings::Settings,
+    settings::{Settings, check::EntityUse},
 };
 
 /// Options of `reconcile`.
@@ -104,7 +105,7 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
 async fn reconcile(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
     let stop = stop_signal()?;
     let mut report = Report::new(args.json);
-    let (sides, access) = sides(settings).await?;
+    let (sides, access) = patiently("dataverse", sides(settings)).await?;
     let mut file = StateFile::open(args.state.as_deref(), belongs_to(settings, &sides, &access))?;
     let now = clock::now();
     let since = args.since.map(|since| before(now, since)).transpose()?;
@@ -155,16 +156,18 @@ async fn apply(
     let way = wiring::queue_settings(settings, &clients);
     let queue = wiring::queue_without_intake(&way)?;
     let dead = wiring::queue_without_intake(&way.dead_letters())?;
-    let writes = fresh(planned.writes, &*queue, file).await?;
+    let at = EntityUse::copies(&settings.bus);
+    let writes = fresh(planned.writes, (&*queue, &at), file).await?;
     let run = file.begin(Uuid::new_v4())?;
     let watch: Watch<dyn Queue> = Watch::begin(Arc::clone(&queue), Arc::clone(&dead), run)
         .await
-        .context("the queue cannot be looked at")?;
+        .map_err(|error| not_looked_at(&error, &at))?;
     let options = PostOptions {
         run,
         pacing: Pacing { rate: args.rate, canary: None, tolerance: Some(Share::USUAL) },
         patience: args.wait,
         addressed_to: settings.planner.addressee.as_ref().map(|addressee| addressee.own.clone()),
+        at,
     };
     report.posting(run, writes.len() as u64);
     let posting = Posting::new(sides, (Arc::clone(&queue), watch), options, file, |event| report.at(event));
@@ -181,12 +184,16 @@ async fn apply(
 /// The contacts of which no message of a run before waits still.
 async fn fresh(
     writes: Vec<Candidate>,
-    queue: &dyn Queue,
+    (queue, at): (&dyn Queue, &EntityUse),
     file: &StateFile,
 ) -> anyhow::Result<Vec<Candidate>> {
     let Some(run) = file.unfinished() else { return Ok(writes) };
-    let waiting = under_way(queue, run, file).await.context("the queue cannot be looked at")?;
+    let waiting = under_way(queue, run, file).await.map_err(|error| not_looked_at(&error, at))?;
     Ok(writes.into_iter().filter(|candidate| !waiting.contains(&candidate.contact)).collect())
+}
+
+fn not_looked_at(error: &servicebus::Error, at: &EntityUse) -> anyhow::Error {
+    failed(error, at).context("the queue cannot be looked at")
 }
 
 /// Both sides, and who reads Dataverse.

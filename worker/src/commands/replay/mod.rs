@@ -3,24 +3,32 @@
 pub(super) mod preview;
 mod report;
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    io::{IsTerminal, stderr, stdin},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use servicebus::{MAX_CREDIT, Queue, clock};
 use shared::target::TargetName;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use self::preview::Question;
-pub(super) use self::report::Report;
+pub(super) use self::report::{EventForm, Report};
 use super::{
-    queues::{Queues, choose, start_log},
+    print, print_error,
+    probes::counted,
+    queues::{Queues, choose, failed, start_log},
     runtime::{runtime, stop_signal},
+    terminal::print_aside,
     wiring,
 };
 use crate::{
     commands::global::Global,
-    graph::{GraphClient, ThrottlePriority},
     operate::{
         dead_letters::{Selection, span},
         replay::{
@@ -28,8 +36,11 @@ use crate::{
             Share, Summary, Watch,
         },
     },
-    settings::{GraphAlone, QueueAlone, Settings},
+    settings::{QueueAlone, Settings},
 };
+
+/// Exit code for a command that does not say what it has to.
+const WRONG_USAGE: u8 = 2;
 
 /// Options of `replay`.
 #[derive(Debug, clap::Args)]
@@ -43,6 +54,13 @@ never move because of that.
 
 A message is only taken out after the service has confirmed its copy. Whatever happens in between, a message can \
 come twice and never not at all. With guard.attribute set, a message that comes twice or is old changes nothing.
+
+Examples:
+  contactsync dead-letters list                             what there is, and why
+  contactsync replay --reason UserNotFound --dry-run        what would become of it
+  contactsync replay --reason UserNotFound --canary 10      ten first, then slowly more
+  contactsync replay --reason UserNotFound --abort-if-failing 20%
+  contactsync replay --all                                  every dead letter
 
 Exit codes: 0 all of the set was put back, 1 not all of it, 2 wrong usage, 78 bad settings.")]
 pub struct Args {
@@ -81,7 +99,13 @@ pub struct Args {
     /// Also append every event, one per requeued message, to this file as JSON lines.
     #[arg(long, value_name = "FILE")]
     audit: Option<PathBuf>,
-    /// Print events as JSON lines.
+    /// Put back every dead letter, where no filter says which. Without this it is asked on a terminal, and refused elsewhere.
+    #[arg(long, visible_alias = "yes")]
+    all: bool,
+    /// Also print a line for each message.
+    #[arg(short, long)]
+    verbose: bool,
+    /// Print events as JSON lines, one for each message among them.
     #[arg(long)]
     json: bool,
     // The last, because its heading is for all that follows.
@@ -102,30 +126,51 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     start_log(&settings.telemetry)?;
     runtime()?.block_on(async {
         if !args.dry_run {
+            if !says_which(args) && !may_ask(args) {
+                print_error(&anyhow!(
+                    "without a filter replay puts every dead letter back; say which by a filter such as --reason, or --all"
+                ));
+                return Ok(ExitCode::from(WRONG_USAGE));
+            }
             return put_back(&settings, args).await;
         }
         let asked = Question { selection: &args.selection, from: args.from.as_deref(), json: args.json };
-        let graph = args.online.then(|| graph(global)).transpose()?;
+        let graph = args.online.then(|| wiring::directory_beside(global)).transpose()?;
         preview::show(&settings, &asked, graph).await
     })
 }
 
-/// Graph, for whoever wants to hear of it.
-fn graph(global: &Global) -> anyhow::Result<GraphClient> {
-    let settings: Settings<GraphAlone> = global.settings()?;
-    let clients = wiring::clients(&settings.connection)?;
-    Ok(wiring::directory_for(&settings, clients, ThrottlePriority::Low))
+/// Whether somebody has said which messages are meant.
+fn says_which(args: &Args) -> bool {
+    args.all || args.from.is_some() || args.selection.limit.is_some() || args.selection.is_selective()
+}
+
+/// Whether there is somebody to ask.
+fn may_ask(args: &Args) -> bool {
+    !args.json && stdin().is_terminal() && stderr().is_terminal()
 }
 
 async fn put_back(settings: &Settings<QueueAlone>, args: &Args) -> anyhow::Result<ExitCode> {
-    let stop = stop_signal()?;
     let replay = Uuid::new_v4();
+    let form = EventForm { json: args.json, verbose: args.verbose };
+    // What cannot be written is told before anybody waits for a queue.
+    let audit = args.audit.as_deref().map(report::audit).transpose()?;
     let queues = Queues::open(settings, args.to.as_deref())?;
     let (source, members, looked_at) = source(settings, args, &queues).await?;
+    if members > 0 && !says_which(args) && !confirmed(members).await? {
+        queues.close().await;
+        print("Nothing was put back.\n")?;
+        return Ok(ExitCode::FAILURE);
+    }
+    let stop = stop_signal()?;
     let pacing = Pacing { rate: args.rate, canary: args.canary, tolerance: args.abort_if_failing };
     let watch = if pacing.watches() {
         let watch = Watch::begin(Arc::clone(&queues.target), Arc::clone(&queues.target_dead), replay);
-        Some(watch.await.context("the queue cannot be looked at")?)
+        Some(
+            watch
+                .await
+                .map_err(|error| failed(&error, &queues.ends.1).context("the queue cannot be looked at"))?,
+        )
     } else {
         None
     };
@@ -136,13 +181,26 @@ async fn put_back(settings: &Settings<QueueAlone>, args: &Args) -> anyhow::Resul
         patience: args.wait,
         members,
         looked_at,
+        ends: queues.ends.clone(),
     };
-    let mut report = Report::new(args.json, args.audit.as_deref(), members)?;
+    let mut report = Report::new(form, audit, members);
     let addressed_to = settings.planner.addressee.as_ref().map(|addressee| addressee.own.clone());
     let sending = Sending { queues: &queues, addressed_to };
     let summary = carry_out(options, source, &sending, watch, &mut report, stop).await;
     report.end()?;
     Ok(exit_code(&summary))
+}
+
+/// Asks whether all of them are meant. Connections live on meanwhile.
+async fn confirmed(members: u64) -> anyhow::Result<bool> {
+    let question = format!("Put back all {}? [y/N]", counted(members, "dead letter"));
+    let answer = tokio::task::spawn_blocking(move || {
+        print_aside(&question);
+        let mut answer = String::new();
+        stdin().read_line(&mut answer).map(|_| answer)
+    });
+    let answer = answer.await?.context("the answer cannot be read")?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Fixes the set, and where its messages come from; with how many there are and were looked at.
@@ -152,8 +210,7 @@ async fn source(
     queues: &Queues,
 ) -> anyhow::Result<(ReplaySource<dyn Queue>, u64, u64)> {
     let Some(path) = &args.from else {
-        let (members, walk) =
-            choose(&*queues.looking, &settings.planner, &args.selection, |_| Ok(())).await?;
+        let (members, walk) = choose(queues, &settings.planner, &args.selection, |_| Ok(())).await?;
         let count = members.len() as u64;
         let receiver = SelectiveReceiver::new(queues.receiving(&settings.bus)?, members, args.window);
         return Ok((ReplaySource::Queue(Box::new(receiver)), count, walk.seen));

@@ -102,7 +102,7 @@ enum Source<'a> {
 impl<'a> Source<'a> {
     fn open(planner: &'a Planner, asked: &Question<'a>, queues: &'a Queues) -> anyhow::Result<Self> {
         let Some(path) = asked.from else {
-            return Ok(Self::Queue(Box::new(Chosen::of(&*queues.looking, planner, asked.selection))));
+            return Ok(Self::Queue(Box::new(Chosen::of(queues, planner, asked.selection))));
         };
         let file = File::open(path, asked.selection, planner, clock::now());
         let file = file.with_context(|| format!("cannot read {}", path.display()))?;

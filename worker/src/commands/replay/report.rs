@@ -7,17 +7,36 @@ use shared::shown::{Shown, brief};
 use tokio::time::Instant;
 
 use crate::{
-    commands::{json_line, print, screen::Screen},
-    operate::replay::{Audit, Event, Progress, ReplayEnd, Summary},
+    commands::{json_line, print, probes::counted, queues::none_match, screen::Screen},
+    duration::exact,
+    operate::{
+        replay::{Audit, Event, Progress, ReplayEnd, Summary},
+        status::units,
+    },
     private_file,
 };
 
 /// Time between two lines of progress.
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// How events are shown.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::commands) struct EventForm {
+    /// As lines of JSON.
+    pub(in crate::commands) json: bool,
+    /// With a line for each message, which JSON always has.
+    pub(in crate::commands) verbose: bool,
+}
+
+/// Opens the file of the audit.
+pub(super) fn audit(path: &Path) -> anyhow::Result<File> {
+    // It tells who was written and why, which is nobody else's business on this machine.
+    private_file::append(path).with_context(|| format!("cannot write {}", path.display()))
+}
+
 /// Shows events.
 pub(in crate::commands) struct Report {
-    json: bool,
+    form: EventForm,
     audit: Option<File>,
     screen: Screen,
     told: Instant,
@@ -25,13 +44,8 @@ pub(in crate::commands) struct Report {
 }
 
 impl Report {
-    pub(in crate::commands) fn new(json: bool, audit: Option<&Path>, of: u64) -> anyhow::Result<Self> {
-        let audit = audit.map(|path| {
-            // It tells who was written and why, which is nobody else's business on this machine.
-            private_file::append(path).with_context(|| format!("cannot write {}", path.display()))
-        });
-        let (told, screen) = (Instant::now(), Screen::new(Some(of)));
-        Ok(Self { json, audit: audit.transpose()?, screen, told, failed: None })
+    pub(in crate::commands) fn new(form: EventForm, audit: Option<File>, of: u64) -> Self {
+        Self { form, audit, screen: Screen::new(Some(of)), told: Instant::now(), failed: None }
     }
 
     /// Shows one event. That it cannot be shown never stops a run; it is told in the end.
@@ -63,7 +77,7 @@ impl Report {
     }
 
     fn show(&mut self, event: &Event) -> anyhow::Result<()> {
-        if self.json {
+        if self.form.json {
             let rare = matches!(event, Event::Progress(_)) && !self.is_time();
             return if rare { Ok(()) } else { print(&json_line(&event.json())) };
         }
@@ -78,13 +92,17 @@ impl Report {
                 Ok(())
             }
             Event::Waiting(what) => {
-                self.screen.say(&format!("waiting {what}"));
+                self.screen.waiting(&format!("waiting {what}"));
                 Ok(())
             }
             Event::Finished(summary) => print(&conclusion(summary)),
-            Event::Started { replay, members, looked_at } => {
-                print(&format!("{members} of {looked_at} dead letters chosen; run {replay}\n"))
-            }
+            Event::Started { members: 0, looked_at, .. } => print(&none_match(*looked_at)),
+            Event::Started { replay, members, looked_at } => print(&format!(
+                "{} of {} chosen; run {replay}\n",
+                units::count(*members),
+                counted(*looked_at, "dead letter")
+            )),
+            Event::Replayed(_) | Event::Removed(_) if !self.form.verbose => Ok(()),
             Event::Replayed(audit) => self.line(&replayed(audit)),
             Event::Removed(letter) => {
                 self.line(&format!("removed {} {}", letter.sequence, word(&letter.reason)))
@@ -131,10 +149,16 @@ fn replayed(audit: &Audit) -> String {
 }
 
 fn note(progress: &Progress) -> String {
-    match (progress.well, progress.failed) {
-        (0, 0) => String::new(),
-        (well, failed) => format!("({well} well, {failed} dead letters again)"),
-    }
+    let rest = progress.rest.map(|rest| format!("about {} left", exact(rest)));
+    let outcomes = match (progress.well, progress.failed) {
+        (0, 0) => None,
+        (well, failed) => Some(format!("({well} well, {})", again(failed))),
+    };
+    rest.into_iter().chain(outcomes).collect::<Vec<_>>().join("  ")
+}
+
+fn again(failed: u64) -> String {
+    format!("{} again", counted(failed, "dead letter"))
 }
 
 fn conclusion(summary: &Summary) -> String {
@@ -143,12 +167,15 @@ fn conclusion(summary: &Summary) -> String {
     let mut parts = vec![format!("{} of {} done in {seconds:.1} s", progress.replayed, progress.members)];
     if *watched {
         let (well, failed) = (progress.well, progress.failed);
-        parts.push(format!("{well} well, {failed} dead letters again, {open} not known yet"));
+        parts.push(format!("{well} well, {}, {open} not known yet", again(failed)));
     }
     for (count, what) in [(gone, "were gone before their turn"), (left, "could not be copied and stay")] {
         if *count > 0 {
             parts.push(format!("{count} {what}"));
         }
+    }
+    if progress.members == 0 && *end == ReplayEnd::Done {
+        return String::new();
     }
     let end = if *end == ReplayEnd::Done { String::new() } else { end.explain() + "\n" };
     format!("{}\n{end}", parts.join("; "))

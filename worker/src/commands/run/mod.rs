@@ -9,6 +9,7 @@ use std::{process::ExitCode, sync::Arc};
 use anyhow::Context;
 use tokio::net::TcpListener;
 
+pub(crate) use self::work::NotLetIn;
 use self::work::Work;
 use super::{
     runtime::{runtime, stop_signal},
@@ -16,7 +17,8 @@ use super::{
 };
 use crate::{
     commands::global::Global,
-    settings::Settings,
+    identity::Credential,
+    settings::{Needs, Settings},
     status_page,
     telemetry::{Observer, logging},
 };
@@ -30,8 +32,11 @@ Examples:
   contactsync run --dry-run --once             what would be done with the messages that wait now
   contactsync run --dry-run --online --json    follow new messages, and compare with Graph
 
+A worker that was let in once waits for whatever fails afterwards and goes on by itself. Only if the queue, the tenant, the \
+app, or a key or secret that stands in the settings is refused from the start, it ends and says why.
+
 Exit codes: 0 stopped when told to (a dry run also if it saw messages that would be dead letters), 1 failed, 78 bad \
-settings.")]
+settings, also if they are refused from the start.")]
 pub struct Args {
     /// Print what would be done with each message, without doing it. Messages are peeked at and not received, so
     /// it can run beside production. Prints names of properties, no values.
@@ -46,16 +51,22 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     if args.dry_run {
         let settings = global.settings()?;
         begin_log(std::slice::from_ref(&settings))?;
-        runtime()?.block_on(preview::run(settings, &args.preview))?;
+        runtime()?.block_on(preview::run(settings, global, &args.preview))?;
     } else {
         let all = global.checked()??.finish()?;
         begin_log(&all)?;
+        if all.iter().any(|settings| matches!(settings.identity.credential, Credential::Cli { .. })) {
+            tracing::warn!(
+                "identity.kind is cli: this worker works in the name of whoever is signed in by az login, and stops when \
+                 that session ends; use secret, certificate, workload or managed"
+            );
+        }
         runtime()?.block_on(work(all))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn begin_log(all: &[Settings]) -> anyhow::Result<()> {
+fn begin_log<N: Needs>(all: &[Settings<N>]) -> anyhow::Result<()> {
     let Some(first) = all.first() else { return Ok(()) };
     logging::start(&first.telemetry)?;
     let mut told = Vec::new();
@@ -88,7 +99,7 @@ async fn work(all: Vec<Settings>) -> anyhow::Result<()> {
     let journals: Vec<_> = works.iter().map(|work| Arc::clone(&work.observer)).collect();
     let ended = if let [one] = &*works {
         one.settings.target.iter().for_each(logging::speak_for);
-        one.run(stopped).await
+        one.run_or_give_up(stopped).await
     } else {
         let named = works.into_iter().filter_map(|work| Some((work.settings.target.clone()?, work)));
         several::run(named.collect(), &stopped).await

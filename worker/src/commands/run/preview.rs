@@ -2,20 +2,22 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use anyhow::Context;
 use serde_json::{Value, json};
 use servicebus::{Peek, Peeked, PeekedState, Walk, clock};
 use shared::{class::Class, ids::UserId, plan::Planner, reason::chain, shown::Shown};
 use tokio::{sync::watch, time::sleep};
 
 use crate::{
-    commands::{json_line, print, runtime::stop_signal, wiring},
-    graph::{GraphClient, ThrottlePriority},
+    commands::{global::Global, json_line, print, queues::failed, runtime::stop_signal, wiring},
+    graph::GraphClient,
     preview::{
         Compared, Preview,
         render::{self, Values},
     },
-    settings::Settings,
+    settings::{
+        QueueAlone, Settings,
+        check::{Advice, EntityUse},
+    },
 };
 
 /// Most messages in one look.
@@ -55,14 +57,15 @@ struct Summary {
 }
 
 /// Looks at every message until told to stop, or until there are no more.
-pub(super) async fn run(settings: Settings, args: &Args) -> anyhow::Result<()> {
+pub(super) async fn run(settings: Settings<QueueAlone>, global: &Global, args: &Args) -> anyhow::Result<()> {
     let clients = wiring::clients(&settings.connection)?;
     let queue = wiring::queue_without_intake(&wiring::queue_settings(&settings, &clients))?;
-    let directory = args.online.then(|| wiring::directory_for(&settings, clients, ThrottlePriority::Low));
+    let directory = args.online.then(|| wiring::directory_beside(global)).transpose()?;
     let mut stop = stop_signal()?;
     let mut summary = Summary::default();
+    let at = EntityUse::intake(&settings.bus);
     let walked = tokio::select! {
-        walked = walk(&*queue, &settings.planner, directory.as_ref(), args, &mut summary) => walked,
+        walked = walk((&*queue, &at), &settings.planner, directory.as_ref(), args, &mut summary) => walked,
         () = stopped(&mut stop) => Ok(()),
     };
     queue.close().await;
@@ -76,7 +79,7 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 async fn walk(
-    queue: &dyn Peek,
+    (queue, at): (&dyn Peek, &EntityUse),
     planner: &Planner,
     directory: Option<&GraphClient>,
     args: &Args,
@@ -103,10 +106,11 @@ async fn walk(
                 }
             }
             Err(error) if args.once || error.class() == Class::Installation => {
-                return Err(error).context("the messages cannot be looked at");
+                return Err(failed(&error, at).context("the messages cannot be looked at"));
             }
             Err(error) => {
-                tracing::warn!(error = %chain(&error), "the messages cannot be looked at; trying again");
+                let advice = Advice::of(&error, at);
+                tracing::warn!(error = %chain(&error), "the messages cannot be looked at: {advice}; trying again");
                 sleep(AFTER_FAILURE).await;
             }
         }

@@ -15,11 +15,18 @@ use crate::{
     run::{LeaseSeat, Pipeline, PipelineOptions, epoch::Epoch, start_lease},
     settings::Settings,
     telemetry::{
-        Constants, Observer, Tally, logging,
+        Constants, Observer, Tally,
+        beginning::Gatekeeper,
+        logging,
         otlp::Export,
         trace::{Span, Tracer},
     },
 };
+
+/// Nobody let the worker in, and only other settings can change that.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct NotLetIn(Box<str>);
 
 /// A target, and what is told of it. It outlives its pipeline, which may be begun anew.
 pub(super) struct Work {
@@ -59,6 +66,27 @@ impl Work {
         Some(Export::start(clients.http.clone(), otlp, Arc::clone(&self.observer), self.spans.take()?))
     }
 
+    /// The same, but for settings by which nobody is let in from the start: then it ends with the sentence that says so.
+    pub(super) async fn run_or_give_up(&self, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+        let mut verdict = self.observer.beginning.verdict();
+        let (end, ending) = watch::channel(false);
+        let mut given_up = verdict.clone();
+        let watching = tokio::spawn(async move {
+            tokio::select! {
+                // An error would mean that nobody can tell us to stop any more, which is a reason to.
+                _ = stop.wait_for(|stop| *stop) => {}
+                Ok(_) = given_up.wait_for(Option::is_some) => {}
+            }
+            end.send_replace(true);
+        });
+        let ended = self.run(ending).await;
+        watching.abort();
+        match verdict.borrow_and_update().as_deref() {
+            Some(sentence) => Err(NotLetIn(sentence.into()).into()),
+            None => ended,
+        }
+    }
+
     /// Takes messages until `stop` turns true, then finishes what is under way.
     pub(super) async fn run(&self, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
         let (settings, observer) = (&self.settings, &self.observer);
@@ -66,13 +94,14 @@ impl Work {
         clients.times = Arc::clone(&observer.times);
         let way = wiring::queue_settings(settings, &clients);
         let (queue, lease) = wiring::queue_and_lease(&way, settings).context("the queue cannot be opened")?;
-        tokio::spawn(pass_on(queue.state(), self.link.clone()));
+        tokio::spawn(pass_on(queue.state(), self.link.clone(), Arc::clone(observer)));
         read_queue(settings, &clients, &way, &*queue, observer);
         let lease = lease.map(|options| start_lease(options, Epoch::begin(), Arc::clone(observer)));
         let (directory, tokens) = wiring::observed_directory(settings, clients, observer);
         let directory = directory.fenced(lease.as_ref().map(LeaseSeat::may_write));
         let probes = settings.engine.gate.probe;
-        tokio::spawn(async move { tokens.warm_up(probes).await });
+        let identity = settings.identity.clone();
+        tokio::spawn(async move { tokens.warm_up(probes, &identity).await });
         tracing::info!(
             queue.name = &*settings.bus.source.address(),
             concurrency = settings.engine.lanes.concurrency,
@@ -116,9 +145,16 @@ fn journal(settings: &Settings) -> Option<Journal> {
 }
 
 /// Tells one of the link what the queue tells of it.
-async fn pass_on(mut state: watch::Receiver<LinkState>, link: watch::Sender<LinkState>) {
+async fn pass_on(
+    mut state: watch::Receiver<LinkState>,
+    link: watch::Sender<LinkState>,
+    observer: Arc<Observer>,
+) {
     loop {
         let now = state.borrow_and_update().clone();
+        if now == LinkState::Ready {
+            observer.beginning.let_in(Gatekeeper::Queue);
+        }
         link.send_replace(now);
         if state.changed().await.is_err() {
             return;

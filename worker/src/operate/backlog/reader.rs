@@ -16,6 +16,7 @@ use super::{
     BacklogReading, Oldest, Reasons, Unknown, UnknownKind,
     look::{QueueSample, census},
 };
+use crate::settings::check::{Advice, EntityUse};
 
 /// Messages at the head among which the oldest is sought: numbers rise with time, but for what was put off.
 const HEAD: u32 = 10;
@@ -43,6 +44,8 @@ pub struct Reader {
     dead_letters: Arc<dyn Peek>,
     thoroughness: SampleLimits,
     clock: fn() -> Timestamp,
+    /// Where it looks, for words about failures.
+    at: Option<EntityUse>,
     /// Whether the management interface has ever answered: what has worked is not replaced by lower bounds when it
     /// fails for a moment, or a backlog would seem to shrink.
     proven: AtomicBool,
@@ -60,7 +63,17 @@ impl Reader {
         clock: fn() -> Timestamp,
     ) -> Self {
         let (proven, properties) = (AtomicBool::new(false), Mutex::default());
-        Self { admin, queue, dead_letters, thoroughness, clock, proven, properties }
+        Self { admin, queue, dead_letters, thoroughness, clock, at: None, proven, properties }
+    }
+
+    /// The same, which tells with a failure what to do about it.
+    #[must_use]
+    pub fn looking_at(self, at: EntityUse) -> Self {
+        Self { at: Some(at), ..self }
+    }
+
+    fn said(&self, error: &servicebus::Error) -> String {
+        self.at.as_ref().map_or_else(|| chain(error), |at| Advice::of(error, at).to_string())
     }
 
     /// How the queue is set up, if the management interface has ever told. Asks nobody.
@@ -76,7 +89,7 @@ impl Reader {
             Ok((told, head)) => (Ok(told), Ok(head)),
             Err(Refused::Management(error)) if self.may_look_instead(&error) => self.counted(&error).await,
             Err(Refused::Management(error)) => (Err(unknown(&error)), self.head().await),
-            Err(Refused::Looking(error)) => (Err(unverified(&error)), Err(error)),
+            Err(Refused::Looking(error)) => (Err(unverified(&self.said(&error))), Err(error)),
             Err(Refused::Contradicted(head)) => (Err(contradicted()), Ok(head)),
         };
         let oldest =
@@ -141,7 +154,12 @@ impl Reader {
         let queue = census(&*self.queue, limit).await;
         let dead_letters = census(&*self.dead_letters, limit).await;
         if let (Err(error), Err(_)) = (&queue, &dead_letters) {
-            let why = format!("{}; nor can anybody look: {}", chain(refusal), chain(error));
+            // Who is not let in at the queue is told of that: the right to manage would not help him.
+            let refused = self.at.as_ref().map(|at| Advice::of(error, at)).filter(|advice| advice.is_refusal);
+            let why = refused.map_or_else(
+                || format!("{}; nor can anybody look: {}", chain(refusal), self.said(error)),
+                |advice| advice.to_string(),
+            );
             return (Err(Unknown { why: why.into(), kind: UnknownKind::Failed }), queue);
         }
         let counts = QueueCounts {
@@ -183,8 +201,8 @@ fn unknown(error: &admin::Error) -> Unknown {
     Unknown { why: chain(error).into(), kind }
 }
 
-fn unverified(error: &servicebus::Error) -> Unknown {
-    let why = format!("nobody could look whether the counts are true: {}", chain(error));
+fn unverified(error: &str) -> Unknown {
+    let why = format!("nobody could look whether the counts are true: {error}");
     Unknown { why: why.into(), kind: UnknownKind::Failed }
 }
 

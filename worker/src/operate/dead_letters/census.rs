@@ -8,12 +8,13 @@ use shared::ids::SequenceNumber;
 
 use super::Letter;
 
-/// Bounds of the histogram of ages, each with its name; what is older than the last is in one more column.
-pub(crate) const AGES: [(Duration, &str); 4] = [
-    (Duration::from_hours(1), "< 1 hour"),
-    (Duration::from_hours(24), "< 1 day"),
-    (Duration::from_hours(7 * 24), "< 1 week"),
-    (Duration::from_hours(30 * 24), "< 30 days"),
+/// Bounds of the histogram of ages, each with its name for people and for machines; what is older than the last is in one
+/// more column.
+pub(crate) const AGES: [(Duration, &str, &str); 4] = [
+    (Duration::from_hours(1), "< 1 hour", "withinHour"),
+    (Duration::from_hours(24), "< 1 day", "withinDay"),
+    (Duration::from_hours(7 * 24), "< 1 week", "withinWeek"),
+    (Duration::from_hours(30 * 24), "< 30 days", "within30Days"),
 ];
 /// Groups that are told apart. Reasons and codes are few; whoever writes a text of its own into each message gets
 /// them counted together.
@@ -150,7 +151,7 @@ impl DeadLetterGroups {
     fn age(&self, letter: &Letter) -> usize {
         let Some(since) = letter.since else { return AGES.len() };
         let age = Duration::try_from(self.now.duration_since(since)).unwrap_or_default();
-        AGES.iter().position(|(bound, _)| age < *bound).unwrap_or(AGES.len())
+        AGES.iter().position(|(bound, ..)| age < *bound).unwrap_or(AGES.len())
     }
 }
 
@@ -164,11 +165,12 @@ fn part(key: Key, letter: &Letter, age: usize) -> Box<str> {
 }
 
 fn age_name(age: usize) -> &'static str {
-    AGES.get(age).map_or("older", |(_, name)| name)
+    AGES.get(age).map_or("older", |(_, name, _)| name)
 }
 
 fn ages(counts: &[u64]) -> Value {
-    counts.iter().enumerate().map(|(age, count)| (age_name(age).to_owned(), json!(count))).collect()
+    let names = AGES.iter().map(|(.., name)| *name).chain(["older"]);
+    names.zip(counts).map(|(name, count)| (name.to_owned(), json!(count))).collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,6 @@ pub(crate) mod selection;
 
 pub mod record;
 
-pub(crate) use census::{AGES, DeadLetterGroups, Key};
+pub(crate) use census::{AGES, DeadLetterGroups, Group, Key};
 pub(crate) use letter::Letter;
 pub(crate) use selection::{Selection, shown, span};

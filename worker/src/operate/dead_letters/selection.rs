@@ -2,11 +2,13 @@
 
 use std::{fmt, ops::RangeInclusive, str::FromStr, time::Duration};
 
+use clap::builder::PossibleValuesParser;
 use jiff::{SignedDuration, Timestamp};
 use servicebus::{ApplicationValue, Message};
 use shared::{
     ids::{SequenceNumber, UserId},
     plan::Planner,
+    reason::DeadLetterReason,
 };
 use uuid::Uuid;
 
@@ -17,8 +19,10 @@ use crate::{duration, preview::Subjects};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Which messages (filters combine; one given twice matches either)")]
 pub(crate) struct Selection {
-    /// Only this dead-letter reason, for example `UserNotFound`.
-    #[arg(long, value_name = "REASON")]
+    /// Only this dead-letter reason, for example `UserNotFound`; none for those without a reason. Large and small letters are
+    /// the same. Of reasons that somebody else has made up: --where DeadLetterReason=TEXT.
+    #[arg(long, value_name = "REASON", ignore_case = true, hide_possible_values = true,
+        value_parser = PossibleValuesParser::new(reasons()))]
     pub reason: Vec<String>,
     /// Only what Graph refused with this code, for example `Request_BadRequest`.
     #[arg(long, value_name = "CODE")]
@@ -48,6 +52,22 @@ pub(crate) struct Selection {
     /// Only the first so many, oldest first.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
+}
+
+/// What stands for the reason of a dead letter that has none.
+const NO_REASON: &str = "none";
+/// Why Service Bus itself dead-letters.
+const OF_SERVICE: [&str; 5] = [
+    "HeaderSizeExceeded",
+    "MaxDeliveryCountExceeded",
+    "MaxTransferHopCountExceeded",
+    "Session ID is null",
+    "TTLExpiredException",
+];
+
+/// Every reason that is known.
+fn reasons() -> impl Iterator<Item = &'static str> {
+    DeadLetterReason::ALL.into_iter().map(DeadLetterReason::as_str).chain(OF_SERVICE).chain([NO_REASON])
 }
 
 /// A condition on a property of a message.
@@ -181,13 +201,18 @@ impl Selection {
     #[must_use]
     pub(crate) fn matches(&self, message: &Message, now: Timestamp, planner: &Planner) -> bool {
         let letter = Letter::of(message);
-        any(&self.reason, Some(&letter.reason))
+        self.is_for(&letter.reason)
             && any(&self.code, letter.code.as_deref())
             && any(&self.property, letter.target.as_deref())
             && self.sequence.as_ref().is_none_or(|range| range.contains(&message.sequence.0))
             && self.is_of_age(letter.since, now)
             && self.conditions.iter().all(|condition| condition.holds(message))
             && self.is_about(message, planner)
+    }
+
+    fn is_for(&self, reason: &str) -> bool {
+        let reason = if reason.is_empty() { NO_REASON } else { reason };
+        self.reason.is_empty() || self.reason.iter().any(|wanted| wanted.eq_ignore_ascii_case(reason))
     }
 
     /// A message that does not tell its age is neither older nor newer than anything.
@@ -300,7 +325,9 @@ mod tests {
             ("", true),
             ("--limit 3", true),
             ("--reason GraphRefused", true),
+            ("--reason graphrefused", true),
             ("--reason UserNotFound", false),
+            ("--reason none", false),
             ("--reason UserNotFound --reason GraphRefused", true),
             ("--code Request_BadRequest", true),
             ("--code Other", false),
@@ -329,6 +356,19 @@ mod tests {
         ] {
             check(arguments, expected);
         }
+    }
+
+    #[test]
+    fn a_reason_that_nobody_gives_is_refused_with_the_one_that_was_meant() {
+        let line = Line::try_parse_from(["test", "--reason", "UserNotFoundd"]);
+        let error = line.err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(error.contains("UserNotFoundd") && error.contains("'UserNotFound'"), "{error}");
+        let mut without = message();
+        without.properties = servicebus::ApplicationProperties::default();
+        let line =
+            Line::try_parse_from(["test", "--reason", "none"]).unwrap_or_else(|error| panic!("{error}"));
+        let planner = Planner::new(Mapping::preset_default());
+        assert!(line.selection.matches(&without, Timestamp::UNIX_EPOCH, &planner));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod event;
 mod matching;
+pub(crate) mod runbook;
 mod story;
 pub(crate) mod telling;
 #[cfg(test)]

@@ -18,11 +18,11 @@ use crate::{
 /// A wait that is worth a word.
 const LONG: Duration = Duration::from_secs(1);
 
-/// Where the runbook tells what to do about a reason, if it is one of ours.
+/// The command that tells what to do about a reason, if it is one of ours.
 #[must_use]
 pub(crate) fn runbook(reason: &str) -> Option<String> {
     let known = DeadLetterReason::ALL.iter().any(|known| known.as_str() == reason);
-    known.then(|| format!("deploy/runbook.md#{}", reason.to_ascii_lowercase()))
+    known.then(|| format!("contactsync explain {reason}"))
 }
 
 /// A line for each thing that happened, oldest first.

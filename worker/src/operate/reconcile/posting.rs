@@ -24,6 +24,7 @@ use super::{
 use crate::{
     envelope,
     operate::replay::{Pacing, Seen, Turn, Watch, confirm},
+    settings::check::{Advice, EntityUse},
 };
 
 /// By how many seconds a run may be ahead of what is consumed.
@@ -40,6 +41,8 @@ pub(crate) struct PostOptions {
     pub patience: Duration,
     /// Which of several targets the messages are for.
     pub addressed_to: Option<TargetName>,
+    /// Where they are posted to, for words about failures.
+    pub at: EntityUse,
 }
 
 /// How a run ended.
@@ -170,9 +173,7 @@ impl<'s, T: FnMut(PostEvent)> Posting<'s, T> {
         let run = self.options.run;
         let message = envelope::posted(message(row, run), run, number, clock::now());
         let message = envelope::addressed(message, self.options.addressed_to.as_ref());
-        confirm(&*self.queue, message)
-            .await
-            .map_err(|error| Ended::So(PostEnd::Failed(chain(&error).into())))?;
+        confirm(&*self.queue, message).await.map_err(|error| Ended::So(self.failed(&error)))?;
         self.watch.sent(number);
         self.event.posted += 1;
         Ok(())
@@ -246,13 +247,18 @@ impl<'s, T: FnMut(PostEvent)> Posting<'s, T> {
         Ok(())
     }
 
+    fn failed(&self, error: &Error) -> PostEnd {
+        PostEnd::Failed(Advice::of(error, &self.options.at).to_string().into())
+    }
+
     fn looked(&mut self, looked: Result<(), Error>) -> Result<(), PostEnd> {
         if let Err(error) = looked {
             let passes = matches!(error.class(), Class::Transient | Class::Throttled { .. });
             if !passes || matches!(error, Error::Closed) {
-                return Err(PostEnd::Failed(chain(&error).into()));
+                return Err(self.failed(&error));
             }
-            tracing::warn!(error = %chain(&error), "service bus is away; trying again");
+            let advice = Advice::of(&error, &self.options.at);
+            tracing::warn!(error = %chain(&error), "service bus is away: {advice}; trying again");
         }
         let outcomes = self.watch.outcomes();
         let (well, failed) = (outcomes.well(), outcomes.failed());

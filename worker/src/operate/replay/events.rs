@@ -33,7 +33,7 @@ pub(crate) enum Event {
         why: Box<str>,
     },
     /// Work is held up, and by what.
-    Waiting(&'static str),
+    Waiting(String),
     /// How far it has come.
     Progress(Progress),
     /// It is over.
@@ -66,6 +66,8 @@ pub(crate) struct Progress {
     pub well: u64,
     /// Dead letters again; known only to a run that watches.
     pub failed: u64,
+    /// How long the rest takes at the present rate; unknown while something is waited for.
+    pub rest: Option<Duration>,
 }
 
 /// How a run ended.

@@ -7,6 +7,7 @@
 mod events;
 mod file;
 mod item;
+mod options;
 mod outcomes;
 mod pacing;
 mod run;
@@ -15,14 +16,16 @@ mod sending;
 mod source;
 #[cfg(test)]
 mod tests;
+mod waits;
 mod watch;
 
 pub(crate) use events::{Audit, Event, Progress, ReplayEnd, Summary};
 pub(crate) use file::File;
 pub(crate) use item::Item;
+pub(crate) use options::{ReplayAction, ReplayOptions};
 pub(crate) use outcomes::{Look, Outcomes};
 pub(crate) use pacing::{Pacing, Seen, Share, Turn};
-pub(crate) use run::{ReplayAction, ReplayOptions, Run};
+pub(crate) use run::Run;
 pub(crate) use selective_receiver::{Members, SelectiveReceiver, Taken};
 pub(crate) use sending::confirm;
 pub(crate) use source::ReplaySource;

@@ -23,8 +23,9 @@ impl FromStr for Share {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let number: f64 =
-            text.trim().trim_end_matches('%').trim().parse().map_err(|_| "is not a share such as 20%")?;
+        // 0.2 and 20 are both meant by somebody, so that the sign has to say it.
+        let number = text.trim().strip_suffix('%').ok_or("must be a share with its sign, such as 20%")?;
+        let number: f64 = number.trim().parse().map_err(|_| "is not a share such as 20%")?;
         if (0.0..=100.0).contains(&number) {
             Ok(Self(number / 100.0))
         } else {
@@ -152,15 +153,15 @@ mod tests {
         check(pacing(None, Some("20%")), (500, 0, 3), Turn::Abort);
         check(pacing(None, Some("20%")), (500, 80, 20), Turn::Send(80.0));
         check(pacing(None, Some("20%")), (500, 79, 21), Turn::Abort);
-        check(pacing(None, Some("0")), (1, 0, 1), Turn::Abort);
+        check(pacing(None, Some("0%")), (1, 0, 1), Turn::Abort);
         check(pacing(None, None), (500, 0, 500), Turn::Send(80.0));
     }
 
     #[test]
-    fn shares_are_read_with_or_without_a_sign() {
+    fn shares_are_read_with_their_sign() {
         assert_eq!("20%".parse(), Ok(Share::USUAL));
         assert_eq!("12.5 %".parse::<Share>().map(|share| share.to_string()), Ok("12.5 %".into()));
-        for text in ["", "many", "101%", "-1"] {
+        for text in ["", "many", "101%", "-1%", "20", "0.2", "%"] {
             text.parse::<Share>().expect_err(text);
         }
     }

@@ -14,46 +14,20 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until},
 };
-use uuid::Uuid;
 
 use super::{
-    Audit, Event, Item, Members, Pacing, Progress, ReplayEnd, ReplaySource, Seen, Summary, Taken, Turn,
-    Watch,
+    Audit, Event, Item, Members, Progress, ReplayAction, ReplayEnd, ReplayOptions, ReplaySource, Seen,
+    Summary, Taken, Turn, Watch,
     selective_receiver::present,
     sending::{Sent, send},
+    waits,
 };
-use crate::{envelope, operate::dead_letters::Letter};
+use crate::{envelope, operate::dead_letters::Letter, settings::check::Advice};
 
 /// Copies under way at once.
 const MOST_SENDS: usize = 64;
 /// After so much silence it is looked whether the missing members are still there.
 const SILENCE: Duration = Duration::from_secs(1);
-
-/// What happens to the messages of a set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ReplayAction {
-    /// Send a copy, then remove the dead letter.
-    PutBack,
-    /// Remove the dead letter.
-    Remove,
-}
-
-/// What a run is to do.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ReplayOptions {
-    /// Names the run.
-    pub replay: Uuid,
-    /// To do what.
-    pub action: ReplayAction,
-    /// How fast.
-    pub pacing: Pacing,
-    /// How long to wait for outcomes, and for messages that somebody else keeps under lock.
-    pub patience: Duration,
-    /// Messages of the set.
-    pub members: u64,
-    /// Messages looked at to find them.
-    pub looked_at: u64,
-}
 
 /// A replay.
 pub(crate) struct Run<Q: ?Sized, T> {
@@ -78,6 +52,10 @@ pub(crate) struct Run<Q: ?Sized, T> {
     checked: Instant,
     /// Since when outcomes are waited for.
     waiting: Option<Instant>,
+    /// What was told last of what is waited for.
+    told: Option<String>,
+    /// Messages a second that may be sent now, if any.
+    rate: Option<f64>,
     exhausted: bool,
 }
 
@@ -109,6 +87,8 @@ impl<Q: Queue + ?Sized, T: FnMut(Event)> Run<Q, T> {
             news: now,
             checked: now,
             waiting: None,
+            told: None,
+            rate: None,
             exhausted: false,
         }
     }
@@ -196,14 +176,27 @@ impl<Q: Queue + ?Sized, T: FnMut(Event)> Run<Q, T> {
         let turn = self.options.pacing.turn(self.seen());
         match turn {
             Turn::Abort => return Err(ReplayEnd::Aborted),
-            Turn::Send(_) => self.waiting = None,
-            Turn::Wait if self.waiting.is_none() => {
-                self.waiting = Some(Instant::now());
-                (self.tell)(Event::Waiting("for what becomes of the canaries"));
+            Turn::Send(rate) => {
+                self.waiting = None;
+                self.rate = Some(rate);
             }
-            Turn::Wait => {}
+            Turn::Wait => {
+                self.rate = None;
+                if self.waiting.is_none() {
+                    self.waiting = Some(Instant::now());
+                    self.tell_waiting(waits::for_canaries(self.options.patience));
+                }
+            }
         }
         Ok(turn)
+    }
+
+    /// Says what is waited for, unless that was said last.
+    fn tell_waiting(&mut self, what: String) {
+        if self.told.as_ref() != Some(&what) {
+            self.told = Some(what.clone());
+            (self.tell)(Event::Waiting(what));
+        }
     }
 
     /// Sees to it that there are messages for the next seconds.
@@ -273,7 +266,9 @@ impl<Q: Queue + ?Sized, T: FnMut(Event)> Run<Q, T> {
 
     fn progress(&self) -> Progress {
         let Seen { well, failed, .. } = self.seen();
-        Progress { members: self.options.members, replayed: self.replayed, well, failed }
+        let (members, replayed) = (self.options.members, self.replayed);
+        let rest = self.rate.and_then(|rate| waits::rest(members.saturating_sub(replayed), rate));
+        Progress { members, replayed, well, failed, rest }
     }
 
     fn tell_progress(&mut self) {
@@ -313,6 +308,7 @@ impl<Q: Queue + ?Sized, T: FnMut(Event)> Run<Q, T> {
         match taken {
             Ok(Taken::Items(items)) => {
                 self.news = Instant::now();
+                self.told = None;
                 self.hand.extend(items);
             }
             Ok(Taken::Lost(locks)) => locks.into_iter().for_each(|lock| self.lost(lock)),
@@ -358,7 +354,7 @@ impl<Q: Queue + ?Sized, T: FnMut(Event)> Run<Q, T> {
                 if let (Some(lock), ReplaySource::Queue(receiver)) = (item.lock, &mut self.source) {
                     receiver.put_aside(sequence, lock);
                 }
-                Err(ReplayEnd::Failed(chain(&error).into()))
+                Err(ReplayEnd::Failed(Advice::of(&error, &self.options.ends.1).to_string().into()))
             }
         }
     }
@@ -397,13 +393,13 @@ impl<Q: Queue + ?Sized, T: FnMut(Event)> Run<Q, T> {
 
     /// A failure that may pass is waited out; any other ends the run.
     fn trouble(&mut self, error: &servicebus::Error) -> Result<(), ReplayEnd> {
+        let advice = Advice::of(error, &self.options.ends.0);
         match error.class() {
             Class::Transient | Class::Throttled { .. } if !matches!(error, servicebus::Error::Closed) => {
-                tracing::warn!(error = %chain(error), "service bus is away; trying again");
-                (self.tell)(Event::Waiting("for service bus"));
+                self.tell_waiting(format!("for service bus: {advice}"));
                 Ok(())
             }
-            _ => Err(ReplayEnd::Failed(chain(error).into())),
+            _ => Err(ReplayEnd::Failed(advice.to_string().into())),
         }
     }
 
@@ -420,12 +416,23 @@ impl<Q: Queue + ?Sized, T: FnMut(Event)> Run<Q, T> {
         // What could not be looked at is looked at again.
         if let (Ok(Ok(present)), ReplaySource::Queue(receiver)) = (checked, &mut self.source) {
             self.gone += receiver.keep(&present);
+            let (missing, lock) = (receiver.members().len(), receiver.queue().lock_length());
+            if missing > 0 && self.is_quiet() {
+                let until = self.news + self.options.patience;
+                self.tell_waiting(waits::for_locks(
+                    missing,
+                    lock,
+                    until - Instant::now().min(until),
+                    clock::now(),
+                ));
+            }
         }
     }
 
     async fn await_outcomes(&mut self, stop: &mut watch::Receiver<bool>) -> ReplayEnd {
         let deadline = Instant::now() + self.options.patience;
-        (self.tell)(Event::Waiting("for what becomes of the last ones"));
+        self.rate = None;
+        self.tell_waiting(waits::for_outcomes(self.options.patience));
         loop {
             if self.options.pacing.turn(self.seen()) == Turn::Abort {
                 return ReplayEnd::Aborted;

@@ -26,6 +26,7 @@ use uuid::Uuid;
 use super::{
     Event, Members, Pacing, ReplayAction, ReplayOptions, ReplaySource, Run, SelectiveReceiver, Summary,
 };
+use crate::settings::check::{EntityUse, QueueRight};
 
 /// Dead letters, what was sent, and what goes wrong.
 #[derive(Default)]
@@ -190,6 +191,10 @@ impl Queue for Side {
     async fn close(&self) {}
 }
 
+fn end(right: QueueRight) -> EntityUse {
+    EntityUse { right, entity: "contacts".into(), place: "localhost:5672".into(), fixed_key: false }
+}
+
 /// What a run did: how it ended, and how often each event came.
 fn run(
     fake: &Arc<Fake>,
@@ -208,6 +213,7 @@ fn run(
             patience: Duration::from_secs(20),
             members: members.len() as u64,
             looked_at: members.len() as u64,
+            ends: (end(QueueRight::Listen), end(QueueRight::Send)),
         };
         let source = ReplaySource::Queue(Box::new(SelectiveReceiver::new(side(), members, window)));
         let (_stop, stopped) = watch::channel(false);

@@ -32,6 +32,7 @@ use tokio::{
 
 use super::{
     epoch::Epoch,
+    intake_failures::IntakeFailures,
     lease::{LeaseSeat, SeatEvent},
     link::LinkGate,
     now::Now,
@@ -91,6 +92,7 @@ pub(crate) struct Pipeline<Q: ?Sized, D> {
     settlements: Settlements<Q>,
     observer: Arc<Observer>,
     state: StateLog,
+    failures: IntakeFailures,
     /// By which replicas agree on who writes; `None` if this is the only one.
     lease: Option<LeaseSeat>,
     /// The role that was told last.
@@ -111,6 +113,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         observer: Arc<Observer>,
         lease: Option<LeaseSeat>,
     ) -> Self {
+        let failures = IntakeFailures::new(policy.intake.clone(), Arc::clone(&observer));
         Self {
             engine: Engine::new(policy.engine.clone()),
             link: LinkGate::start(Arc::clone(&queue), &policy, Arc::clone(&observer)),
@@ -125,6 +128,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             searches: JoinSet::new(),
             probe: JoinSet::new(),
             state: StateLog::new(Arc::clone(&observer)),
+            failures,
             observer,
             lease,
             role: None,
@@ -158,6 +162,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             changed = stop.changed() => self.closed |= changed.is_err(),
             received = self.queue.receive() => match received {
                 Ok(deliveries) => {
+                    self.failures.over();
                     // Before what comes again: a copy may have taken its place.
                     self.hear_of_copies();
                     let now = self.now();
@@ -324,7 +329,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             self.closed = true;
             return;
         }
-        tracing::warn!(error = %chain(error), "no messages can be received; trying again");
+        self.failures.tell(error, Instant::now());
     }
 
     fn probe_ended(&mut self, probed: Result<Result<(), graph::Error>, JoinError>) {

@@ -7,12 +7,15 @@ use super::{
     finding::{Finding, Severity},
     rule::Rule,
 };
-use crate::settings::{
-    Access, MessageSource, Namespace, Parts, SettingOrigin, cloud_of,
-    secrets::{SECRETS, Secret},
+use crate::{
+    identity::{Credential, Identity},
+    settings::{
+        Access, MessageSource, Namespace, Parts, SettingOrigin, cloud_of,
+        secrets::{SECRETS, Secret},
+    },
 };
 
-pub(super) const RULES: [Rule; 9] = [
+pub(super) const RULES: [Rule; 10] = [
     |parts, _| cloud(parts),
     |parts, _| namespace_of_other_cloud(parts),
     |parts, _| root_key(parts),
@@ -22,6 +25,7 @@ pub(super) const RULES: [Rule; 9] = [
     |parts, _| any_organization(parts),
     |parts, _| topic(parts),
     |parts, _| health(parts),
+    |parts, _| person(parts),
 ];
 
 fn cloud(parts: &Parts) -> Option<Finding> {
@@ -159,6 +163,23 @@ fn topic(parts: &Parts) -> Option<Finding> {
         "service_bus.topic",
         format!("what has to come back later is sent to {topic} again, where other subscriptions see it"),
         &remedy,
+    ))
+}
+
+/// A worker that works in the name of a person.
+fn person(parts: &Parts) -> Option<Finding> {
+    let is_cli = |identity: &Identity| matches!(identity.credential, Credential::Cli { .. });
+    let at_bus = namespace(parts).and_then(|namespace| match &namespace.access {
+        Access::Entra { identity, .. } => Some(&**identity),
+        Access::Shared(_) | Access::Stored(_) => None,
+    });
+    let found = [("identity.kind", parts.identity.as_ref()), ("service_bus.identity.kind", at_bus)];
+    let (key, _) = found.into_iter().find(|(_, identity)| identity.is_some_and(is_cli))?;
+    Some(Finding::new(
+        Severity::Warning,
+        key,
+        "cli is whoever is signed in by az login: a worker works in the name of that person, and stops when the session ends",
+        "use it for commands at a desk, and secret, certificate, workload or managed for run",
     ))
 }
 

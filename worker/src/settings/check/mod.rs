@@ -4,9 +4,11 @@
 //! [`findings`] is pure: it looks at the sections that could be read, and each rule is one function of them. A rule
 //! whose section is missing stays silent, so that one mistake does not hide the others. What is tried out over the
 //! network is judged here too, by what was seen: [`permissions`], [`queue`], [`lease`], [`skew`], [`NetworkFault`], each a [`Probe`].
-//! A [`Caution`] is told wherever somebody looks for messages.
+//! An [`Advice`] is
+//! given wherever Service Bus fails. A [`Caution`] is told wherever somebody looks for messages.
 
 mod access;
+mod advice;
 mod budget;
 mod caution;
 mod claims;
@@ -27,6 +29,7 @@ mod times;
 
 use self::rule::Rule;
 pub use self::{
+    advice::{Advice, EntityUse, Hurdle, QueueRight},
     caution::{Caution, cautions},
     claims::Claims,
     finding::{Finding, Severity},

@@ -67,7 +67,14 @@ impl NetworkFault {
     /// The probe that failed for it; `detail` is what the layers below said.
     #[must_use]
     pub fn probe(self, check: &'static str, host: &str, detail: &str) -> Probe {
-        let (what, remedy) = match self {
+        let (what, remedy) = self.words(host);
+        Probe::found(Severity::Error, check, format!("{what} ({detail})"), remedy)
+    }
+
+    /// What is the case, and what to do.
+    #[must_use]
+    pub fn words(self, host: &str) -> (String, &'static str) {
+        match self {
             Self::Name => (
                 format!("the name of {host} cannot be resolved"),
                 "check how it is written, and the DNS of this network",
@@ -91,8 +98,7 @@ impl NetworkFault {
             Self::Other => {
                 (format!("{host} cannot be reached"), "see what the layers below say, in brackets")
             }
-        };
-        Probe::found(Severity::Error, check, format!("{what} ({detail})"), remedy)
+        }
     }
 }
 

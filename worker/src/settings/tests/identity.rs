@@ -57,6 +57,22 @@ fn app(tenant: &str, client_id: &str) -> App {
 }
 
 #[test]
+fn whoever_is_signed_in_to_the_azure_cli_needs_nothing_else() {
+    let at_desk =
+        |section: &str| settings(&format!("{CONNECTION}[identity]\nkind = \"cli\"\n{section}"), &[]);
+    assert!(matches!(at_desk("").identity.credential, Credential::Cli { tenant: None }));
+    let told = at_desk("tenant = \"contoso.onmicrosoft.com\"").identity.credential;
+    assert!(
+        matches!(&told, Credential::Cli { tenant: Some(tenant) } if &**tenant == "contoso.onmicrosoft.com")
+    );
+    assert_eq!((told.app(), told.to_string().as_str()), (None, "whoever is signed in by az login"));
+    identity_refused(
+        "kind = \"cli\"\ntenant = \"common\"",
+        &["identity.tenant: must be the id or a domain of one tenant"],
+    );
+}
+
+#[test]
 fn each_credential_asks_for_what_it_needs_and_for_no_more() {
     identity_refused(
         "",
@@ -78,7 +94,7 @@ fn each_credential_asks_for_what_it_needs_and_for_no_more() {
     );
     identity_refused(
         "kind = \"password\"\n",
-        &["identity.kind: must be \"secret\", \"certificate\", \"workload\" or \"managed\""],
+        &["identity.kind: must be \"secret\", \"certificate\", \"workload\", \"managed\" or \"cli\""],
     );
     let managed = settings(&format!("{CONNECTION}[identity]\nkind = \"managed\"\n"), &[]).identity.credential;
     assert_eq!(managed.to_string(), "the machine by managed identity");

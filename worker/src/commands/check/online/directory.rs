@@ -5,6 +5,7 @@ use std::sync::Arc;
 use servicebus::clock;
 use shared::{
     admission::Withheld,
+    class::Class,
     ids::{SequenceNumber, UserId},
     lww_register::Stamp,
     patch::{ListElement, PatchEntry, PropertyValue, SignIn, UserWrite},
@@ -14,10 +15,11 @@ use shared::{
     version::Version,
 };
 
-use super::super::super::wiring;
+use super::super::{super::wiring, trials::Trials};
 use crate::{
+    duration::exact,
     graph::{self, Directory},
-    identity::{Clients, TokenProvider},
+    identity::{Clients, Credential, TokenProvider},
     settings::{
         Settings,
         check::{Claims, Probe, Severity, permissions},
@@ -33,35 +35,38 @@ pub(super) async fn probes(
     settings: &Settings,
     clients: &Clients,
     user: Option<UserId>,
-) -> anyhow::Result<(Vec<Probe>, bool)> {
+    trials: &mut Trials,
+) -> anyhow::Result<bool> {
+    let most = settings.connection.request_timeout;
     let tokens = Arc::new(wiring::graph_tokens(settings, clients.clone()));
-    let bearer = match tokens.token().await {
+    let bearer = match trials.wait((TOKEN, most), tokens.token()).await {
         Ok(bearer) => bearer,
         Err(error) => {
-            // The text of the error holds its remedy.
-            let mut probes = vec![Probe::failed(TOKEN, chain(&error), "")];
+            let (what, remedy) = error.advice();
             let skipped = [PERMISSIONS, CALL].into_iter().chain(user.map(|_| USER));
-            probes.extend(skipped.map(|check| Probe::skipped(check, "there is no token")));
-            return Ok((probes, false));
+            let skipped = skipped.map(|check| Probe::skipped(check, "there is no token"));
+            trials.told([Probe::failed(TOKEN, what, remedy)].into_iter().chain(skipped))?;
+            return Ok(false);
         }
     };
     let claims = Claims::read(bearer.text());
-    let mut probes = vec![who(settings, claims.as_ref())];
-    probes.extend(allowed(settings, claims.as_ref()));
+    trials.told([who(settings, claims.as_ref())])?;
+    trials.told(allowed(settings, claims.as_ref()))?;
     let directory = wiring::directory(settings, clients.clone());
-    let called = call(&directory).await;
+    let called = trials.wait((CALL, most), call(&directory)).await;
     let reached = called.result() == "ok";
-    probes.push(called);
+    trials.told([called])?;
     if let Some(user) = user {
-        probes.push(if reached {
-            preview(settings, &directory, user).await
+        let probe = if reached {
+            trials.wait(("the user", most), preview(settings, &directory, user)).await
         } else {
             Probe::skipped(USER, "graph cannot be called")
-        });
+        };
+        trials.told([probe])?;
     }
     let tells_roles =
         claims.is_some_and(|claims| claims.roles.iter().any(|role| permissions::ROLES.contains(&&**role)));
-    Ok((probes, reached && tells_roles))
+    Ok(reached && tells_roles)
 }
 
 /// Who we are, as the token says.
@@ -84,6 +89,12 @@ fn allowed(settings: &Settings, claims: Option<&Claims>) -> Vec<Probe> {
     let Some(claims) = claims else {
         return vec![Probe::skipped(PERMISSIONS, "the token cannot be read, which is its right")];
     };
+    if matches!(settings.identity.credential, Credential::Cli { .. }) {
+        return vec![Probe::skipped(
+            PERMISSIONS,
+            "a person is signed in, and no app; what run needs is not shown by that",
+        )];
+    }
     let needs = permissions::needs(&settings.planner, &settings.reading());
     let permissions::Comparison { missing, excessive } =
         permissions::compare(claims.roles.iter().map(|role| &**role), &needs);
@@ -121,7 +132,19 @@ async fn call(directory: &graph::GraphClient) -> Probe {
             format!("graph does not take the token ({answer})"),
             "see that graph.root and identity.authority belong to one cloud, and that the tenant holds users",
         ),
-        Err(error) => Probe::failed(CALL, chain(&error), ""),
+        Err(error) => {
+            let (wait, remedy) = match error.class() {
+                Class::Throttled { retry_after } => (
+                    retry_after.map_or_else(String::new, |wait| format!(", and asks for {}", exact(wait))),
+                    "wait; run waits by itself. If it lasts, look which other apps use up the quota of the tenant",
+                ),
+                Class::Transient => {
+                    (String::new(), "try again; it passes as a rule, and run goes on by itself when it has")
+                }
+                Class::Permanent | Class::Installation => (String::new(), ""),
+            };
+            Probe::failed(CALL, format!("{}{wait}", chain(&error)), remedy)
+        }
     }
 }
 

@@ -9,7 +9,10 @@ use http::{Method, header::DATE};
 use servicebus::clock;
 use shared::ids::UserId;
 
-use super::super::{dataverse, wiring};
+use super::{
+    super::{dataverse, wiring},
+    trials::Trials,
+};
 use crate::{
     identity::Clients,
     settings::{
@@ -19,30 +22,38 @@ use crate::{
 };
 
 /// Tries everything, each thing as far as what it needs has worked.
-pub(super) async fn probes(settings: &Settings, user: Option<UserId>) -> anyhow::Result<Vec<Probe>> {
+pub(super) async fn probes(
+    settings: &Settings,
+    user: Option<UserId>,
+    trials: &mut Trials,
+) -> anyhow::Result<()> {
     let clients = wiring::clients(&settings.connection)?;
-    let mut probes = hosts(settings, &clients).await;
-    let (of_graph, tells_roles) = directory::probes(settings, &clients, user).await?;
-    let (of_bus, meant) = service_bus::probes(settings, &clients).await;
-    probes.extend(of_graph);
-    probes.extend(of_bus);
-    probes.extend(dataverse::check::probes::probes(settings, &clients).await);
+    hosts(settings, &clients, trials).await?;
+    let tells_roles = directory::probes(settings, &clients, user, trials).await?;
+    let meant = service_bus::probes(settings, &clients, trials).await?;
+    let most = settings.connection.request_timeout;
+    let of_dataverse = dataverse::check::probes::probes(settings, &clients);
+    let of_dataverse = trials.wait(("dataverse", most), of_dataverse).await;
+    trials.told(of_dataverse)?;
     if tells_roles {
-        probes.push(roles::probe(settings, &clients, &meant).await?);
+        let holders = roles::probe(settings, &clients, &meant);
+        let holders = trials.wait(("the list of role holders", most), holders).await?;
+        trials.told([holders])?;
     }
-    Ok(probes)
+    Ok(())
 }
 
 /// The two hosts that are spoken to by HTTP, and the clock by what one of them says.
-async fn hosts(settings: &Settings, clients: &Clients) -> Vec<Probe> {
-    let mut probes = Vec::new();
+async fn hosts(settings: &Settings, clients: &Clients, trials: &mut Trials) -> anyhow::Result<()> {
+    let most = settings.connection.request_timeout;
     if settings.identity.credential.app().is_some() {
-        probes.push(host("login host", &settings.identity.authority, clients).await.0);
+        let login = host("login host", &settings.identity.authority, clients);
+        let (probe, _) = trials.wait(("the login host", most), login).await;
+        trials.told([probe])?;
     }
-    let (probe, date) = host("graph host", &settings.graph.root, clients).await;
-    probes.push(probe);
-    probes.extend(date.map(|date| skew::judge(Some(&date), clock::now())));
-    probes
+    let graph = host("graph host", &settings.graph.root, clients);
+    let (probe, date) = trials.wait(("the host of graph", most), graph).await;
+    trials.told([probe].into_iter().chain(date.map(|date| skew::judge(Some(&date), clock::now()))))
 }
 
 /// Asks for the root of a host, without a credential: whatever it answers shows that it is there.

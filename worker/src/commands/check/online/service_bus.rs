@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use servicebus::{self, LinkState, Peek, Queue, RefusalKind, Walk, admin};
 use shared::{ids::UserId, plan::Planner, reason::chain};
 
-use super::super::super::wiring;
+use super::super::{super::wiring, trials::Trials};
 use crate::{
     identity::Clients,
     preview::waiting::{Sample, WAITING},
     settings::{
         Settings,
-        check::{NetworkFault, Probe, Severity, queue},
+        check::{Advice, EntityUse, Hurdle, Probe, Severity, queue},
     },
 };
 
@@ -25,45 +25,57 @@ const QUEUE: &str = "queue";
 const PAGE: u32 = 100;
 const PAGES: u32 = 5;
 
-pub(super) async fn probes(settings: &Settings, clients: &Clients) -> (Vec<Probe>, BTreeSet<UserId>) {
-    let opened = wiring::queue(&wiring::queue_settings(settings, clients));
-    let queue = match opened {
+pub(super) async fn probes(
+    settings: &Settings,
+    clients: &Clients,
+    trials: &mut Trials,
+) -> anyhow::Result<BTreeSet<UserId>> {
+    let most = settings.connection.request_timeout;
+    let queue = match wiring::queue(&wiring::queue_settings(settings, clients)) {
         Ok(queue) => queue,
-        Err(error) => return (vec![Probe::failed(SERVICE, chain(&error), "")], BTreeSet::new()),
+        Err(error) => {
+            trials.told([Probe::failed(SERVICE, chain(&error), "")])?;
+            return Ok(BTreeSet::new());
+        }
     };
-    let mut users = BTreeSet::new();
-    let mut probes = Vec::new();
-    let listening = ready(&*queue).await;
+    let place = settings.bus.authority();
+    let listening = trials.wait((&format!("service bus at {place}"), most), ready(&*queue)).await;
     let reached = match &listening {
         Ok(()) => true,
         Err(servicebus::Error::Refused { kind, .. }) => *kind != RefusalKind::Token,
         Err(_) => false,
     };
-    let place = settings.bus.authority();
-    if reached {
-        probes.push(Probe::good(SERVICE, format!("{place} answers")));
-    }
     let address = settings.bus.source.address();
-    probes.push(match listening {
+    trials.told(reached.then(|| Probe::good(SERVICE, format!("{place} answers"))))?;
+    trials.told([match listening {
         Ok(()) => Probe::good(LISTEN, format!("messages of {address} can be received")),
-        Err(error) => failed(LISTEN, &address, &place, &error),
-    });
+        Err(error) => failed(LISTEN, &EntityUse::intake(&settings.bus), &error),
+    }])?;
+    let mut users = BTreeSet::new();
     if reached {
         let target = settings.bus.source.target();
-        probes.push(match queue.attach_sender().await {
+        let sending = trials.wait((SEND, most), queue.attach_sender()).await;
+        trials.told([match sending {
             Ok(()) => Probe::good(SEND, format!("copies can be sent to {target}")),
-            Err(error) => failed(SEND, target, &place, &error),
-        });
-        probes.extend(described(settings, clients, &address).await);
-        let (waiting, meant) = waiting(&*queue, &settings.planner).await;
-        probes.extend(waiting);
+            Err(error) => failed(SEND, &EntityUse::copies(&settings.bus), &error),
+        }])?;
+        let described = described(settings, clients, &address);
+        let described = trials.wait(("the settings of the queue", most), described).await;
+        trials.told(described)?;
+        let waiting = waiting(&*queue, &settings.planner);
+        let (waiting, meant) = trials.wait(("a look at messages", most), waiting).await;
+        trials.told(waiting)?;
         users = meant;
     } else {
-        probes.extend([SEND, QUEUE].map(|check| Probe::skipped(check, "service bus cannot be used")));
+        // As many lines as where it is reached, so that nobody misses one.
+        let skipped = if trials.has(LISTEN) { &[SEND, QUEUE][..] } else { &[LISTEN, SEND, QUEUE] };
+        trials.told(skipped.iter().map(|check| Probe::skipped(check, "service bus cannot be used")))?;
     }
     queue.close().await;
-    probes.extend(super::lease::probes(settings, clients, reached).await);
-    (probes, users)
+    let lease = super::lease::probes(settings, clients, reached);
+    let lease = trials.wait(("a session of the lease", most), lease).await;
+    trials.told(lease)?;
+    Ok(users)
 }
 
 /// What the messages that wait say about the settings, and which users they mean. They are looked at and not taken.
@@ -94,55 +106,14 @@ async fn ready(queue: &dyn Queue) -> Result<(), servicebus::Error> {
 }
 
 /// What a failure at the entity means.
-fn failed(right: &'static str, entity: &str, place: &str, error: &servicebus::Error) -> Probe {
-    match error {
-        servicebus::Error::Tls { .. } => NetworkFault::Untrusted.probe(SERVICE, place, &chain(error)),
-        servicebus::Error::Timeout { .. } => NetworkFault::Silent.probe(SERVICE, place, &chain(error)),
-        servicebus::Error::Connection { .. } => NetworkFault::of(error).probe(SERVICE, place, &chain(error)),
-        servicebus::Error::Token { .. } => Probe::failed(TOKEN, chain(error), ""),
-        servicebus::Error::Refused { kind: RefusalKind::Token, description, .. }
-            if description.to_ascii_lowercase().contains("expired") =>
-        {
-            Probe::failed(
-                TOKEN,
-                format!("service bus says that the token has ended: {description}"),
-                "let the system set its clock by NTP; a SharedAccessSignature in the connection string ends by itself, \
-                 so put a new one into it",
-            )
-        }
-        servicebus::Error::Refused { kind: RefusalKind::Token, condition, .. } => Probe::failed(
-            TOKEN,
-            format!("service bus does not accept the token ({condition})"),
-            "copy the connection string again: the key was replaced, or the rule is another queue's; with Entra, give \
-             the identity the roles Azure Service Bus Data Receiver and Data Sender",
-        ),
-        servicebus::Error::Refused { kind, .. } => refused(right, entity, *kind, error),
-        _ => Probe::failed(SERVICE, chain(error), ""),
-    }
-}
-
-fn refused(right: &'static str, entity: &str, kind: RefusalKind, error: &servicebus::Error) -> Probe {
-    let (what, role) = if right == LISTEN {
-        ("listen at", "Listen, or the identity the role Azure Service Bus Data Receiver")
-    } else {
-        ("send to", "Send, or the identity the role Azure Service Bus Data Sender")
+fn failed(right: &'static str, at: &EntityUse, error: &servicebus::Error) -> Probe {
+    let advice = Advice::of(error, at);
+    let check = match advice.hurdle {
+        Hurdle::Service => SERVICE,
+        Hurdle::Token => TOKEN,
+        Hurdle::Right => right,
     };
-    match kind {
-        RefusalKind::NotFound => Probe::failed(
-            right,
-            format!("there is no {entity} in this namespace"),
-            "make it, or correct service_bus.queue, or topic and subscription",
-        ),
-        RefusalKind::Denied => Probe::failed(
-            right,
-            format!("the credential may not {what} {entity}"),
-            &format!("give the rule the right {role}"),
-        ),
-        RefusalKind::Disabled => {
-            Probe::failed(right, format!("{entity} is disabled"), "set its status to Active")
-        }
-        RefusalKind::Token | RefusalKind::Other => Probe::failed(right, chain(error), ""),
-    }
+    Probe::failed(check, advice.what, advice.remedy)
 }
 
 /// How the queue is set up, if we may know.

@@ -13,6 +13,8 @@ use crate::{
     commands::{
         json_text, print,
         probes::{ended, table},
+        terminal::print_report,
+        waiting::patiently,
         wiring,
     },
     settings::{
@@ -41,8 +43,12 @@ pub struct Args {
 /// Tries everything out, and tells it.
 pub(super) async fn run(settings: &Settings<DataverseAlone>, args: &Args) -> anyhow::Result<ExitCode> {
     let clients = wiring::clients(&settings.connection)?;
-    let probes = probes::probes(settings, &clients).await;
-    print(&if args.json { json_text(&document(&probes)) } else { table(&probes) })?;
+    let probes = patiently("dataverse", probes::probes(settings, &clients)).await;
+    if args.json {
+        print(&json_text(&document(&probes)))?;
+    } else {
+        print_report(&table(&probes))?;
+    }
     let bad = ended(&probes, Severity::Error) > 0 || args.strict && ended(&probes, Severity::Warning) > 0;
     Ok(ExitCode::from(u8::from(bad)))
 }

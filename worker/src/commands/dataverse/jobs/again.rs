@@ -15,11 +15,11 @@ use uuid::Uuid;
 
 use super::explain::told;
 use crate::{
-    commands::wiring,
+    commands::{queues::failed, wiring},
     dataverse::{Client, ContactRow, ContextWriter, Job, JobState},
     envelope,
     identity::Clients,
-    settings::{QueueAndDataverse, Settings},
+    settings::{QueueAndDataverse, Settings, check::EntityUse},
 };
 
 const CONTACT: &str = "contact";
@@ -144,7 +144,7 @@ pub(super) async fn send(
         if let Err(error) = queue.send(envelope::addressed(message, target)).await {
             queue.close().await;
             let done = format!("contact {contact} was not sent; {place} of {all} were before it");
-            return Err(anyhow::Error::new(error).context(done));
+            return Err(failed(&error, &EntityUse::copies(&settings.bus)).context(done));
         }
         sent.contacts[place].1 = Some(id);
     }

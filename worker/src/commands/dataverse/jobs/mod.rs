@@ -13,7 +13,7 @@ use anyhow::bail;
 
 use self::{explain::told, tell::Report};
 use crate::{
-    commands::wiring,
+    commands::{waiting::patiently, wiring},
     dataverse::{Client, WhoAmI},
     operate::dead_letters::span,
     settings::{QueueAndDataverse, Settings},
@@ -68,8 +68,9 @@ pub(super) async fn run(settings: &Settings<QueueAndDataverse>, args: &Args) -> 
     }
     let clients = wiring::clients(&settings.connection)?;
     let client = wiring::dataverse_of(settings.dataverse.required()?, &clients);
-    let who = ours(settings, &client).await?;
-    let findings = look::look(settings, &client, args.since, args.failed).await?;
+    let who = patiently("dataverse", ours(settings, &client)).await?;
+    let looking = look::look(settings, &client, args.since, args.failed);
+    let findings = patiently("the system jobs of dataverse", looking).await?;
     let seen = look::last_received(settings, &clients).await;
     let mut report = Report::of(&findings, seen, args.since);
     if args.resume {
