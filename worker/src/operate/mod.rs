@@ -6,6 +6,7 @@ pub(crate) mod compare;
 pub mod dead_letters;
 pub(crate) mod explain;
 mod persevere;
+pub(crate) mod read_pace;
 pub(crate) mod reconcile;
 pub(crate) mod replay;
 pub(crate) mod status;
