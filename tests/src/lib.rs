@@ -36,6 +36,7 @@ pub mod audit;
 pub mod binary;
 pub mod client;
 pub mod explained;
+pub mod killed;
 pub mod mutate;
 pub mod quick;
 pub mod source_tree;
