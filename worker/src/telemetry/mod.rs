@@ -5,6 +5,7 @@
 
 pub mod catalogue;
 mod clocks;
+pub(crate) mod drift;
 pub(crate) mod health;
 pub(crate) mod labels;
 pub(crate) mod logging;

@@ -4,8 +4,10 @@
 //!
 //! [`columns`] reads rows, [`sides`] both sides no faster than [`toll`] lets it, [`pairs`] pairs them, [`plan`] finds the
 //! differences, [`message`] makes a change of one, and [`posting`] posts them no faster than they are consumed, as [`repair`]
-//! tells it. [`file`] keeps where reading goes on, and what a run that was killed had posted.
+//! tells it. [`file`] keeps where reading goes on, and what a run that was killed had posted. [`background`] does all of this
+//! beside a worker, again and again.
 
+mod background;
 mod columns;
 mod error;
 mod file;
@@ -22,6 +24,7 @@ mod tests;
 mod toll;
 
 pub(crate) use self::{
+    background::keep_watch,
     columns::RowReader,
     error::ReconcileError,
     file::StateFile,
