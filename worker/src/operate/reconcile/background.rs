@@ -233,3 +233,82 @@ async fn role_lost(observer: &Observer) {
         sleep(WHOSE).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use servicebus::QueueCounts;
+    use shared::drift::{Limit, Limits};
+
+    use super::*;
+    use crate::telemetry::{
+        health::Phase,
+        labels::{ReplicaRole, Warning},
+        observer::tests::observer,
+    };
+
+    const POLICY: ReconcilePolicy = ReconcilePolicy {
+        interval: Duration::from_hours(1),
+        full_every: Duration::from_hours(24),
+        settle: Duration::from_mins(10),
+        share: 1.0,
+        apply: true,
+        rate: 1.0,
+        limits: Limits { changes: Limit::Count(1), clears: Limit::Count(1) },
+    };
+
+    fn queues() -> Result<RepairQueues, String> {
+        Err("there is none".to_owned())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_is_told_and_done_again_at_the_next_turn_by_whoever_writes() {
+        let (observer, tries) = (observer(), Cell::new(0));
+        let (stop, stopped) = watch::channel(false);
+        let open = async || {
+            tries.set(tries.get() + 1);
+            match tries.get() {
+                1 => Err("dataverse is away".to_owned()),
+                2 => panic!("this turn panics"),
+                _ => Err("still away".to_owned()),
+            }
+        };
+        let told = || observer.drift.now().and_then(|known| known.failure);
+        let test = async {
+            // Nobody has said yet which replica writes.
+            sleep(POLICY.interval * 2).await;
+            assert_eq!((tries.get(), told()), (0, None));
+            observer.health.beat(Phase::Running, Instant::now());
+            observer.role(ReplicaRole::Writer);
+            sleep(WHOSE * 2).await;
+            assert_eq!((tries.get(), told().as_deref()), (1, Some("dataverse is away")));
+            assert_eq!(observer.health.warnings()[0].0, Warning::DriftUnread);
+            sleep(POLICY.interval.mul_f64(1.2)).await;
+            assert_eq!(
+                (tries.get(), told().as_deref()),
+                (2, Some("contactsync failed; the log tells where"))
+            );
+            sleep(POLICY.interval.mul_f64(1.2)).await;
+            assert_eq!(tries.get(), 3);
+            // Another replica tells from now on.
+            observer.role(ReplicaRole::Standby);
+            sleep(WHOSE * 3).await;
+            assert!(observer.drift.now().is_none() && observer.health.warnings().is_empty());
+            sleep(POLICY.interval * 2).await;
+            assert_eq!(tries.get(), 3);
+            stop.send_replace(true);
+        };
+        tokio::join!(keep_watch(&POLICY, &observer, stopped, open, queues), test);
+    }
+
+    #[test]
+    fn what_the_queue_may_hold_still_is_not_settled() {
+        let (observer, now) = (observer(), Timestamp::from_second(1_800_000_000).expect("in range"));
+        let behind = || now.duration_since(settled(&POLICY, &observer, now)).as_secs();
+        assert_eq!(behind(), 600, "nothing is known of the queue");
+        let oldest_age = Some(Duration::from_hours(2));
+        observer.metrics.queue.send_replace(Some(QueueCounts { oldest_age, ..QueueCounts::default() }));
+        assert_eq!(behind(), 7_800);
+    }
+}
