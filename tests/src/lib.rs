@@ -35,6 +35,7 @@ pub mod audit;
 pub mod binary;
 pub mod client;
 pub mod explained;
+pub mod killed;
 pub mod mutate;
 pub mod quick;
 pub mod tame;

@@ -1,5 +1,7 @@
 //! What stops a run before it writes: signs that not the users are wrong, but what was read.
 
+use std::str::FromStr;
+
 use super::totals::Totals;
 use crate::property::Property;
 
@@ -32,6 +34,8 @@ pub struct Evidence {
     pub counted: Option<u64>,
     /// Contacts and users of the last full run.
     pub last: Option<(u64, u64)>,
+    /// Linked contacts of the last full run. A share is one of these where only some contacts were read.
+    pub linked: Option<u64>,
     /// Whether the run has read all contacts.
     pub full: bool,
 }
@@ -111,6 +115,37 @@ impl Limit {
     }
 }
 
+impl Objection {
+    /// Whether what was read is in doubt, and not only how much would be written.
+    #[must_use]
+    pub const fn is_about_reading(&self) -> bool {
+        match self {
+            Self::Depth | Self::Secured(_) | Self::Count { .. } | Self::Shrunk { .. } => true,
+            Self::TooMany { .. } | Self::Clears { .. } => false,
+        }
+    }
+}
+
+impl FromStr for Limit {
+    type Err = &'static str;
+
+    /// Reads `500` or `5%`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = "is not a number such as 500 or a share such as 5%";
+        match text.trim().strip_suffix('%') {
+            Some(share) => {
+                let share: f64 = share.trim().parse().map_err(|_| wrong)?;
+                if (0.0..=100.0).contains(&share) {
+                    Ok(Self::Share(share / 100.0))
+                } else {
+                    Err("must be from 0% to 100%")
+                }
+            }
+            None => text.trim().parse().map(Self::Count).map_err(|_| wrong),
+        }
+    }
+}
+
 impl Limits {
     /// What the evidence says against writing. Empty if nothing does.
     #[must_use]
@@ -136,11 +171,12 @@ impl Limits {
             objections.extend(shrunk("contacts", totals.contacts, contacts));
             objections.extend(shrunk("users", totals.users, users));
         }
-        let most = self.changes.of(totals.linked);
+        let linked = evidence.linked.filter(|_| !evidence.full).unwrap_or_default().max(totals.linked);
+        let most = self.changes.of(linked);
         if totals.writes > most {
             objections.push(Objection::TooMany { writes: totals.writes, most });
         }
-        let most = self.clears.of(totals.linked);
+        let most = self.clears.of(linked);
         let many = totals.clears.iter().filter(|(_, users)| **users > most);
         objections.extend(many.map(|(property, users)| Objection::Clears {
             property: property.clone(),

@@ -6,6 +6,7 @@
 //! [`reconcile`](crate::reconcile::reconcile) as a message. [`UserTable`] keeps no value of a user, only keyed hashes; it
 //! tells which pairs cannot differ, and [`RowComparison`] judges the others by a fresh look.
 
+mod baseline;
 mod cause;
 mod comparison;
 mod guards;
@@ -19,6 +20,7 @@ mod totals;
 mod users;
 
 pub use self::{
+    baseline::Baseline,
     cause::{DriftCause, Standing},
     comparison::{FoundProperty, RowComparison, UserDifference},
     guards::{Evidence, Limit, Limits, Objection},

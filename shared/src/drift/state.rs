@@ -1,11 +1,15 @@
-//! What a run leaves for the next one: counts to hold against, and what it has posted.
+//! What a run leaves for the next one: counts to hold against, who differed and where reading goes on, and what it has
+//! posted.
 //!
-//! The plan of a run is cheap, so a run that was killed begins anew: what it had done is no difference any more. Only what
-//! it had posted and nobody has consumed yet would be posted twice, and that is what is kept: a line for each message.
+//! A run that was killed while it read begins anew, because reading is cheap. Once it has read everything, who differs and the
+//! link to what has changed since are kept, so that a run that was killed while it posted looks only at those. What it had
+//! posted and nobody has consumed yet would be posted twice, so there is a line for each message.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::baseline::Baseline;
 use crate::ids::ContactId;
 
 /// What a state file belongs to. Of other settings, nothing in it counts.
@@ -28,6 +32,8 @@ pub struct LastRun {
     pub contacts: u64,
     /// Users read.
     pub users: u64,
+    /// Contacts that are linked with a user.
+    pub linked: u64,
     /// When, in milliseconds since 1970.
     pub at: i64,
 }
@@ -39,6 +45,8 @@ pub struct ReconcileState {
     pub settings: StateScope,
     /// The last full run.
     pub last: Option<LastRun>,
+    /// Where the next run can go on.
+    pub baseline: Option<Baseline>,
     /// The run whose messages may still wait.
     pub run: Option<Uuid>,
     /// Contacts of its messages, by the number of the message.
@@ -52,24 +60,34 @@ struct Head {
     contactsync_reconcile: u8,
     settings: StateScope,
     last: Option<LastRun>,
+    tracking: Option<Tracking>,
     run: Option<Box<str>>,
 }
 
-/// A line for each message.
+/// A baseline without its contacts; times in milliseconds since 1970.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Posted {
-    contact: Box<str>,
+struct Tracking {
+    link: Option<Box<str>>,
+    full_at: i64,
+}
+
+/// A line for each contact that differed, and one for each message.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+enum Line {
+    Differed(Box<str>),
+    Posted(Box<str>),
 }
 
 /// The form that is written.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 
 impl ReconcileState {
     /// Nothing is known.
     #[must_use]
     pub fn new(settings: StateScope) -> Self {
-        Self { settings, last: None, run: None, posted: Vec::new() }
+        Self { settings, last: None, baseline: None, run: None, posted: Vec::new() }
     }
 
     /// Reads a file. A last line that breaks off is of a run that was killed while it wrote it, so its message was not sent.
@@ -81,23 +99,42 @@ impl ReconcileState {
         if head.contactsync_reconcile != FORM || head.settings != *settings {
             return None;
         }
-        let posted = lines.filter(|line| line.ends_with('\n')).map(contact).collect::<Option<_>>()?;
+        let (mut known, mut posted) = (Vec::new(), Vec::new());
+        for line in lines.filter(|line| line.ends_with('\n')) {
+            match serde_json::from_str(line).ok()? {
+                Line::Differed(contact) => known.push(id(&contact)?),
+                Line::Posted(contact) => posted.push(id(&contact)?),
+            }
+        }
         let run = match head.run {
             Some(text) => Some(Uuid::try_parse(&text).ok()?),
             None => None,
         };
-        Some(Self { settings: head.settings, last: head.last, run, posted })
+        let baseline = match head.tracking {
+            Some(Tracking { link, full_at }) => {
+                Some(Baseline { link, full_at: Timestamp::from_millisecond(full_at).ok()?, known })
+            }
+            None => None,
+        };
+        Some(Self { settings: head.settings, last: head.last, baseline, run, posted })
     }
 
     /// The whole file.
     #[must_use]
     pub fn write(&self) -> String {
-        let Self { settings, last, run, posted } = self;
+        let Self { settings, last, baseline, run, posted } = self;
+        let tracking = baseline.as_ref().map(|baseline| Tracking {
+            link: baseline.link.clone(),
+            full_at: baseline.full_at.as_millisecond(),
+        });
         let run = run.map(|run| run.to_string().into());
-        let head = Head { contactsync_reconcile: FORM, settings: settings.clone(), last: *last, run };
+        let head =
+            Head { contactsync_reconcile: FORM, settings: settings.clone(), last: *last, tracking, run };
         // Our own types always serialize.
         let mut text = serde_json::to_string(&head).unwrap_or_default();
         text.push('\n');
+        let known = baseline.iter().flat_map(|baseline| &baseline.known);
+        text.extend(known.map(|contact| Line::Differed(contact.to_string().into()).text()));
         text.extend(posted.iter().map(|contact| Self::line(*contact)));
         text
     }
@@ -105,14 +142,18 @@ impl ReconcileState {
     /// One more line, which is written before its message is sent.
     #[must_use]
     pub fn line(contact: ContactId) -> String {
-        let mut line =
-            serde_json::to_string(&Posted { contact: contact.to_string().into() }).unwrap_or_default();
+        Line::Posted(contact.to_string().into()).text()
+    }
+}
+
+impl Line {
+    fn text(&self) -> String {
+        let mut line = serde_json::to_string(self).unwrap_or_default();
         line.push('\n');
         line
     }
 }
 
-fn contact(line: &str) -> Option<ContactId> {
-    let Posted { contact } = serde_json::from_str(line).ok()?;
-    Uuid::try_parse(&contact).ok().map(ContactId)
+fn id(text: &str) -> Option<ContactId> {
+    Uuid::try_parse(text).ok().map(ContactId)
 }

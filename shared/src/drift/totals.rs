@@ -18,6 +18,8 @@ pub struct Totals {
     pub passed: BTreeMap<SkipReason, u64>,
     /// Linked contacts whose user is as the row says.
     pub equal: u64,
+    /// Linked contacts that differ, and that were changed so lately that their messages may be under way.
+    pub waiting: u64,
     /// Linked contacts with a difference, by its causes. One contact can count under several.
     pub causes: BTreeMap<DriftCause, u64>,
     /// Users, by property and cause.

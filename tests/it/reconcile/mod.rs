@@ -1,5 +1,7 @@
 //! `contactsync reconcile`, as the real binary, between a local Dataverse, Service Bus and Graph.
 
+mod background;
+mod changed;
 mod refusals;
 mod repair;
 mod resumed;

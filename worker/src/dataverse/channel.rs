@@ -1,6 +1,12 @@
 //! The way to the Web API: requests as it wants them, with a token, tried again where that is safe.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use bytes::Bytes;
 use reqwest::{
@@ -46,6 +52,7 @@ pub(super) struct Channel {
     /// `{org}/api/data/v9.2/`; everything lies below it.
     api: Url,
     ladder: Ladder,
+    requests: AtomicU64,
 }
 
 /// A request before it has a token.
@@ -121,13 +128,18 @@ impl Channel {
         api.set_path(API);
         api.set_query(None);
         api.set_fragment(None);
-        Self { http: http.to(url).clone(), tokens, api, ladder: TRIES }
+        Self { http: http.to(url).clone(), tokens, api, ladder: TRIES, requests: AtomicU64::new(0) }
     }
 
     /// The same with other waits between tries.
     #[cfg(test)]
     pub(super) fn waiting(self, ladder: Ladder) -> Self {
         Self { ladder, ..self }
+    }
+
+    /// Requests with a token so far.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Relaxed)
     }
 
     /// What the environment says to somebody without a token.
@@ -195,6 +207,7 @@ impl Channel {
     }
 
     async fn send(&self, call: &Outline, authorization: HeaderValue) -> Result<Answer, Error> {
+        self.requests.fetch_add(1, Relaxed);
         let response = self.http.execute(call.request(authorization)).await.map_err(unreachable)?;
         Answer::read(response, call.longest).await
     }

@@ -92,6 +92,31 @@ impl DataverseClient {
         RowPages::new(&self.channel, self.channel.url(path_and_query), page_of(size))
     }
 
+    /// The same with the changes tracked, so that the last page has a link to what has changed since. Such a list cannot be
+    /// filtered. Without change tracking of the table there is no link.
+    pub(crate) fn tracked_pages<T: DeserializeOwned>(
+        &self,
+        path_and_query: &str,
+        size: usize,
+    ) -> RowPages<'_, T> {
+        RowPages::new(
+            &self.channel,
+            self.channel.url(path_and_query),
+            preferring(size, ",odata.track-changes"),
+        )
+    }
+
+    /// What has changed behind a link of [`RowPages::delta_link`]: rows as they are now, and what is left of those that were
+    /// deleted. `None` if the link leads to somewhere else.
+    pub(crate) fn changes<T: DeserializeOwned>(&self, link: &str, size: usize) -> Option<RowPages<'_, T>> {
+        Some(RowPages::new(&self.channel, self.channel.below(link)?, page_of(size)))
+    }
+
+    /// Requests so far, those that were tried again included.
+    pub(crate) fn requests(&self) -> u64 {
+        self.channel.requests()
+    }
+
     /// The rows with these ids, in no order; ids without a row are left out. Choices and lookups come with their texts.
     pub(crate) async fn rows_by_id<T: DeserializeOwned>(
         &self,
@@ -204,7 +229,11 @@ async fn gather<T: DeserializeOwned>(
 
 /// The preference for pages of that size.
 fn page_of(size: usize) -> HeaderValue {
-    let text = format!("odata.maxpagesize={}", size.clamp(1, PAGE));
+    preferring(size, "")
+}
+
+fn preferring(size: usize, more: &str) -> HeaderValue {
+    let text = format!("odata.maxpagesize={}{more}", size.clamp(1, PAGE));
     // Digits can be sent in a header; without the preference, pages would have their usual size.
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }

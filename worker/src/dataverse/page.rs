@@ -24,12 +24,15 @@ struct Page<T> {
     value: Vec<T>,
     #[serde(rename = "@odata.nextLink")]
     next: Option<String>,
+    #[serde(rename = "@odata.deltaLink")]
+    delta: Option<String>,
 }
 
 /// The pages of a list that are still to come.
 pub(crate) struct RowPages<'c, T> {
     channel: &'c Channel,
     next: Option<Url>,
+    delta: Option<Box<str>>,
     prefer: HeaderValue,
     seen: HashSet<Url>,
     rows: PhantomData<fn() -> T>,
@@ -37,7 +40,7 @@ pub(crate) struct RowPages<'c, T> {
 
 impl<'c, T: DeserializeOwned> RowPages<'c, T> {
     pub(super) fn new(channel: &'c Channel, first: Url, prefer: HeaderValue) -> Self {
-        Self { channel, next: Some(first), prefer, seen: HashSet::new(), rows: PhantomData }
+        Self { channel, next: Some(first), delta: None, prefer, seen: HashSet::new(), rows: PhantomData }
     }
 
     /// The next page; `None` after the last one.
@@ -46,6 +49,8 @@ impl<'c, T: DeserializeOwned> RowPages<'c, T> {
         let page: Page<T> =
             self.channel.read(&Outline::list(url.clone()).with(PREFER, self.prefer.clone())).await?;
         self.seen.insert(url);
+        // A link that leads elsewhere is refused when it is followed.
+        self.delta = page.delta.map(Into::into);
         if let Some(link) = page.next {
             let url = self.channel.below(&link).ok_or(Error::Senseless(
                 "the link to the next page leads away from dataverse.url, where the token must not go".into(),
@@ -61,5 +66,10 @@ impl<'c, T: DeserializeOwned> RowPages<'c, T> {
             self.next = Some(url);
         }
         Ok(Some(page.value))
+    }
+
+    /// Behind the last page: the link to what has changed since, if changes are tracked.
+    pub(crate) fn delta_link(&self) -> Option<&str> {
+        self.delta.as_deref().filter(|_| self.next.is_none())
     }
 }

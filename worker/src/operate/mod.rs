@@ -7,6 +7,7 @@ pub mod dead_letters;
 pub(crate) mod explain;
 pub(crate) mod intake;
 mod persevere;
+pub(crate) mod read_pace;
 pub(crate) mod reconcile;
 pub(crate) mod replay;
 pub(crate) mod status;

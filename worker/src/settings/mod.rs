@@ -19,6 +19,7 @@ mod parts;
 mod problem;
 mod proxy;
 mod reader;
+mod reconcile;
 mod schema;
 mod secrets;
 mod sections;
@@ -43,6 +44,7 @@ pub use self::{
     observing::{Http, JournalPolicy, LogFormat, Otlp, Telemetry},
     parts::{Parts, Settings},
     problem::{SettingsProblem, SettingsProblems},
+    reconcile::{Reconcile, ReconcilePolicy},
     schema::schema,
     secrets::{shown, without_credentials},
     sections::{Connection, Graph, Guard, Replicas, ShellPolicy},

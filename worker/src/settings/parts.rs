@@ -4,6 +4,7 @@ use std::path::Path;
 
 use shared::{
     admission::Terms,
+    change::Operation,
     engine::EnginePolicy,
     plan::{LinkRule, Planner},
     reconcile::ReadPolicy,
@@ -21,6 +22,7 @@ use super::{
     observing::{self, Http, JournalPolicy, Telemetry},
     problem::{SettingsProblem, SettingsProblems},
     reader::{Reader, Rules},
+    reconcile::{self, Reconcile},
     sections::{self, Connection, Graph, Guard, Replicas, ShellPolicy},
     source::{Layers, Sources, Surroundings},
 };
@@ -137,6 +139,8 @@ sections! {
     identity: Identity, Identity = |given| identity::identity(given.r, given.cloud, given.around);
     /// The environment of Dataverse that may be asked.
     dataverse: Dataverse, Dataverse = |given| dataverse::dataverse(given.r, given.cloud, given.around);
+    /// Whether contacts are held against users beside the messages.
+    reconcile: Reconcile = |given| reconcile::reconcile(given.r);
     /// Link, mapping and filters.
     planner: Planner = |given| mapping::planner(given.r);
     /// What to do about a link that is never seen.
@@ -205,7 +209,29 @@ fn reading(graph: &Graph, guard: &Guard, terms: &Terms, planner: &Planner) -> Re
 
 /// What cannot be the same.
 fn collisions(parts: &Parts) -> Vec<SettingsProblem> {
-    attributes(parts).into_iter().chain(queues(parts)).collect()
+    attributes(parts).into_iter().chain(queues(parts)).chain(passes(parts)).collect()
+}
+
+/// What has to be set so that contacts can be held against users.
+fn passes(parts: &Parts) -> Vec<SettingsProblem> {
+    let Some(policy) = parts.reconcile.as_ref().and_then(|reconcile| reconcile.policy) else {
+        return Vec::new();
+    };
+    let mut problems = Vec::new();
+    if parts.dataverse.as_ref().is_some_and(|dataverse| dataverse.environment.is_none()) {
+        let text = "needs dataverse.url and the keys of [dataverse.identity]: contacts are read there";
+        problems.push(SettingsProblem::new("reconcile.interval", text));
+    }
+    if parts.planner.as_ref().is_some_and(|planner| !planner.filter.operations.contains(&Operation::Update)) {
+        let text = "needs \"update\" in filter.operations: what is posted is an update";
+        problems.push(SettingsProblem::new("reconcile.interval", text));
+    }
+    if policy.apply && parts.guard.as_ref().is_some_and(|guard| guard.attribute.is_none()) {
+        let text =
+            "needs guard.attribute: without the mark a change that happens meanwhile could be overwritten";
+        problems.push(SettingsProblem::new("reconcile.apply", text));
+    }
+    problems
 }
 
 /// The queue of the lease is for nothing else.

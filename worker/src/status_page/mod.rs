@@ -11,5 +11,5 @@ pub(crate) mod status;
 
 pub(crate) use self::{
     http::{bind, serve},
-    status::StatusPage,
+    status::{DriftStatus, StatusPage},
 };

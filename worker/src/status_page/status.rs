@@ -9,6 +9,7 @@ use servicebus::QueueCounts;
 use super::history::{History, Rates, STEP, Sample};
 use crate::telemetry::{
     Metrics, Observer,
+    drift::DriftKnowledge,
     health::{Check, HealthFault, Phase, WriteHold},
     labels::{Ended, Warning},
 };
@@ -63,6 +64,9 @@ pub(crate) struct StatusPage {
     pub lanes_waiting: f64,
     /// Locks lost.
     pub locks_lost: u64,
+    /// Who differs from the row of his contact, as far as somebody looks here; `None` where nobody does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftStatus>,
     /// How much is in the queue as a whole, `None` while it is unknown.
     pub queue_now: Option<QueueCounts>,
     /// The last hour.
@@ -81,6 +85,24 @@ pub(crate) struct CheckStatus {
     pub says: Option<String>,
     /// What to do.
     pub remedy: Option<String>,
+}
+
+/// What passes over contacts and users have found.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct DriftStatus {
+    /// Differences by cause; none before the first pass.
+    pub causes: BTreeMap<String, u64>,
+    /// Differences of rows that were changed so lately that they may be on their way.
+    pub waiting: u64,
+    /// When the last pass ended.
+    pub looked: Option<String>,
+    /// When the last one over everything ended.
+    pub looked_at_all: Option<String>,
+    /// How long the last one took.
+    pub took_seconds: f64,
+    /// Why the latest one has not come to its end, if so.
+    pub failure: Option<String>,
 }
 
 /// Calls to Graph that write, and how many are allowed.
@@ -155,9 +177,34 @@ impl StatusPage {
             held: metrics.held_messages.get(),
             lanes_waiting: metrics.lanes_waiting.get(),
             locks_lost: metrics.locks_lost.get(),
+            drift: observer.drift.now().map(DriftStatus::from),
             queue_now: *metrics.queue.borrow(),
             history: history_status(history, &sample),
         }
+    }
+}
+
+impl From<DriftKnowledge> for DriftStatus {
+    fn from(known: DriftKnowledge) -> Self {
+        let DriftKnowledge { last, full, failure } = known;
+        let looked_at_all = full.map(|full| format!("{full:.0}"));
+        let Some(last) = last else { return Self { looked_at_all, failure, ..Self::default() } };
+        let causes = last.causes().into_iter().map(|(cause, count)| (cause.as_str().to_owned(), count));
+        Self {
+            causes: causes.collect(),
+            waiting: last.totals.waiting,
+            looked: Some(format!("{:.0}", last.at)),
+            looked_at_all,
+            took_seconds: last.took.as_secs_f64(),
+            failure,
+        }
+    }
+}
+
+impl DriftStatus {
+    /// How many users differ.
+    pub(crate) fn users(&self) -> u64 {
+        self.causes.values().sum()
     }
 }
 

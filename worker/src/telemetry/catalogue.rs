@@ -13,8 +13,8 @@ use tokio::sync::watch;
 pub use super::metric::{Metric, MetricKind};
 use super::{
     labels::{
-        Call, CallOutcome, Ended, ErrorType, LeaseChange, LeaseRenewal, PauseCause, ReplicaRole, Service,
-        Signal, Warning, Worked,
+        Call, CallOutcome, DriftLabel, DriftPassKind, DriftSide, Ended, ErrorType, LeaseChange, LeaseRenewal,
+        PauseCause, ReplicaRole, Service, Signal, Warning, Worked,
     },
     metric::{Constants, MetricValue, Readings, Series, one},
     process,
@@ -197,6 +197,21 @@ catalogue! {
             "Spans, and exports of metrics, that did not reach the OTLP receiver";
         journal_lost: Counter, "contactsync_journal_lost_total", "contactsync.journal.lost", "{entry}", [],
             "Entries of the journal that were not written: its directory failed, or it could not keep up";
+        drift_users: Measure by DriftLabel, "contactsync_drift_users", "contactsync.drift.users", "{user}", ["cause"],
+            "Users who differ from the row of their contact, by the cause, as of the last pass; absent while unknown";
+        drift_pass_time: Measure by DriftPassKind, "contactsync_drift_pass_timestamp_seconds",
+            "contactsync.drift.pass.timestamp", "s", ["kind"],
+            "When the last pass over contacts and users ended, in seconds since 1970; absent before the first";
+        drift_pass_duration: Measure by DriftPassKind, "contactsync_drift_pass_duration_seconds",
+            "contactsync.drift.pass.duration", "s", ["kind"],
+            "How long the last pass over contacts and users took; absent before the first";
+        drift_read: Counter by DriftSide, "contactsync_drift_read_total", "contactsync.drift.read", "{row}", ["side"],
+            "Contacts and users read by passes, without users who were looked at one by one";
+        drift_requests: Counter by DriftSide, "contactsync_drift_requests_total", "contactsync.drift.requests",
+            "{request}", ["side"],
+            "Requests of passes to Dataverse and to Graph";
+        drift_posted: Counter, "contactsync_drift_posted_total", "contactsync.drift.posted", "{message}", [],
+            "Changes posted to the queue because a pass found a difference";
     }
     derived {
         #[queue_wide] Gauge, "contactsync_queue_messages", "contactsync.queue.messages", "{message}", ["state"],

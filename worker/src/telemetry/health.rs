@@ -211,6 +211,13 @@ impl Health {
         self.seen().role.unwrap_or(ReplicaRole::Alone)
     }
 
+    /// Whether this replica is known to be the one that writes, and is to go on with it.
+    #[must_use]
+    pub(crate) fn writes(&self) -> bool {
+        self.phase() == Phase::Running
+            && matches!(self.seen().role, Some(ReplicaRole::Alone | ReplicaRole::Writer))
+    }
+
     /// Whether no message is taken because none shows which user is meant.
     #[must_use]
     pub(crate) fn link_is_unknown(&self) -> bool {

@@ -81,6 +81,10 @@ labels! {
         PropertyRefused = "property_refused",
         /// The journal cannot be written.
         Journal = "journal",
+        /// Users differ from the rows of their contacts, and are not repaired.
+        Drift = "drift",
+        /// Contacts cannot be held against users.
+        DriftUnread = "drift_unread",
     }
 }
 
@@ -145,6 +149,50 @@ labels! {
         LostLock = "lost_lock",
         /// It was given back, because this replica does not reach Graph and another one may.
         Yielded = "yielded",
+    }
+}
+
+labels! {
+    /// Why a user differs from the row of his contact; reasons of dead letters are not told apart.
+    DriftLabel {
+        /// No change of the property was ever applied.
+        NeverApplied = "never-applied",
+        /// The user has an older version than the row.
+        Missed = "missed",
+        /// The row was applied, and somebody else has changed the user.
+        ChangedElsewhere = "changed-elsewhere",
+        /// No mark is kept.
+        Unknown = "unknown",
+        /// The user has a newer version than the row.
+        MarkAhead = "mark-ahead",
+        /// There is no such user.
+        UserMissing = "user-missing",
+        /// Several contacts name him.
+        Doubled = "doubled",
+        /// The row cannot be planned.
+        Unfit = "unfit",
+        /// A person decides.
+        Withheld = "withheld",
+    }
+}
+
+labels! {
+    /// Which contacts a pass has read.
+    DriftPassKind {
+        /// All of them.
+        Full = "full",
+        /// Those that have changed, and those that differed.
+        Changes = "changes",
+    }
+}
+
+labels! {
+    /// A side of what is compared.
+    DriftSide {
+        /// Contacts.
+        Dataverse = "dataverse",
+        /// Users.
+        Graph = "graph",
     }
 }
 
@@ -385,6 +433,9 @@ mod tests {
         check::<PauseCause>();
         check::<Warning>();
         check::<Service>();
+        check::<DriftLabel>();
+        check::<DriftPassKind>();
+        check::<DriftSide>();
         check::<Signal>();
         check::<QueueState>();
         check::<Worked>();

@@ -85,7 +85,7 @@ pub(crate) mod tests {
     use super::{
         super::{
             catalogue,
-            labels::{CallOutcome, ErrorType, Service, Worked},
+            labels::{CallOutcome, DriftLabel, DriftPassKind, ErrorType, Service, Worked},
             metric::Constants,
         },
         *,
@@ -123,6 +123,9 @@ pub(crate) mod tests {
         metrics.process_duration.of(ErrorType(None)).record(1.0);
         metrics.settle_duration.of(Worked::Yes).record(1.0);
         metrics.clock_skew.of(Service::Graph).set(Some(-45.0));
+        metrics.drift_users.of(DriftLabel::Missed).set(Some(3.0));
+        metrics.drift_pass_time.of(DriftPassKind::Full).set(Some(1.0));
+        metrics.drift_pass_duration.of(DriftPassKind::Full).set(Some(1.0));
         metrics.queue.send_replace(Some(QueueCounts {
             active: Some(1),
             dead_letter: Some(2),

@@ -6,6 +6,7 @@
 pub(crate) mod beginning;
 pub mod catalogue;
 mod clocks;
+pub(crate) mod drift;
 pub(crate) mod health;
 pub(crate) mod labels;
 pub(crate) mod logging;

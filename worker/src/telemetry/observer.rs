@@ -20,6 +20,7 @@ use super::{
     beginning::Beginning,
     catalogue::Metrics,
     clocks::Clocks,
+    drift::{DriftLook, DriftPass},
     health::{Health, HealthFault, Phase, WriteHold},
     labels::{Ended, ErrorType, Labels, PauseCause, ReplicaRole, Signal, Warning, Worked},
     metric::Constants,
@@ -90,6 +91,8 @@ pub(crate) struct Observer {
     audit: bool,
     /// What is known of the clocks of the services.
     pub times: Arc<Times>,
+    /// What is known of users who differ from the rows of their contacts.
+    pub drift: DriftLook,
     clocks: Clocks,
     writes_per_second: f64,
     log: LogBudget,
@@ -115,6 +118,7 @@ impl Observer {
             journal: None,
             audit: false,
             times: Arc::default(),
+            drift: DriftLook::default(),
             clocks: Clocks::default(),
             writes_per_second,
             log: LogBudget::new(LOG_LINES),
@@ -280,6 +284,26 @@ impl Observer {
         if outcome == Some(&Outcome::Applied) {
             metrics.change_to_applied.record_time(age);
         }
+    }
+
+    /// Contacts are going to be held against users.
+    pub(crate) fn drift_begins(&self) {
+        self.drift.begins();
+    }
+
+    /// All contacts, or those that have changed, were held against their users.
+    pub(crate) fn drift_passed(&self, pass: &DriftPass) {
+        self.drift.passed(pass, &self.metrics, &self.health);
+    }
+
+    /// Contacts could not be held against users.
+    pub(crate) fn drift_unread(&self, why: String) {
+        self.drift.unread(why, &self.health);
+    }
+
+    /// Another replica tells who differs.
+    pub(crate) fn drift_is_elsewheres(&self) {
+        self.drift.is_elsewheres(&self.metrics, &self.health);
     }
 
     /// A lock was lost.

@@ -1,5 +1,6 @@
 //! `contactsync run`: one replica of the worker pool.
 
+mod drift;
 pub(super) mod preview;
 mod several;
 mod work;

@@ -7,7 +7,10 @@ use servicebus::{LinkState, MessagingSystem, Queue, admin, clock, times::Times};
 use shared::reason::chain;
 use tokio::sync::{mpsc, watch};
 
-use super::super::wiring::{self, QueueSettings};
+use super::{
+    super::wiring::{self, QueueSettings},
+    drift,
+};
 use crate::{
     identity::Clients,
     journal::{self, Bounds, Entry, Journal},
@@ -31,7 +34,7 @@ pub(crate) struct NotLetIn(Box<str>);
 /// A target, and what is told of it. It outlives its pipeline, which may be begun anew.
 pub(super) struct Work {
     /// Its settings.
-    pub(super) settings: Settings,
+    pub(super) settings: Arc<Settings>,
     /// What takes in how it fares.
     pub(super) observer: Arc<Observer>,
     /// What the observer is told of the link to the queue.
@@ -57,7 +60,7 @@ impl Work {
         };
         let observer = observer.with_audit(settings.telemetry.audit);
         let observer = Arc::new(observer.with_times(Arc::<Times>::default()));
-        Self { settings, observer, link, spans }
+        Self { settings: Arc::new(settings), observer, link, spans }
     }
 
     /// Begins to export what is told of it, if that is to be. It goes on while the pipeline is begun anew.
@@ -96,6 +99,7 @@ impl Work {
         let (queue, lease) = wiring::queue_and_lease(&way, settings).context("the queue cannot be opened")?;
         tokio::spawn(pass_on(queue.state(), self.link.clone(), Arc::clone(observer)));
         read_queue(settings, &clients, &way, &*queue, observer);
+        let _watching = drift::start(settings, observer);
         let lease = lease.map(|options| start_lease(options, Epoch::begin(), Arc::clone(observer)));
         let (directory, tokens) = wiring::observed_directory(settings, clients, observer);
         let directory = directory.fenced(lease.as_ref().map(LeaseSeat::may_write));

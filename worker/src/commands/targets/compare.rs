@@ -18,10 +18,11 @@ use crate::{
     graph::ThrottlePriority,
     operate::{
         compare::{
-            ComparedDirectory, ComparisonResult, ComparisonState, DirectoryComparison, ReadPace,
-            ReadProgress, StateHeader, compare,
+            ComparedDirectory, ComparisonResult, ComparisonState, DirectoryComparison, ReadProgress,
+            StateHeader, compare,
         },
         dead_letters::span,
+        read_pace::ReadPace,
         replay::Share,
     },
     settings::{GraphAlone, Settings},
@@ -131,7 +132,7 @@ async fn carry_out(targets: &[Target; 2], args: &Args) -> anyhow::Result<ExitCod
         let (name, settings) = &targets[side.index()];
         let clients = wiring::clients(&settings.connection)?;
         let client = wiring::directory_for(settings, clients, ThrottlePriority::Low);
-        let pace = ReadPace::new(args.share).context("--share must be above 0%")?;
+        let pace = ReadPace::graph(args.share.fraction()).context("--share must be above 0%")?;
         let of = (naming[side.index()].clone(), &*scope.read[side.index()]);
         Ok(ComparedDirectory::new(name.clone(), client, of, &settings.terms, pace))
     };

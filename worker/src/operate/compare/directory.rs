@@ -11,10 +11,12 @@ use shared::{
     target::TargetName,
 };
 
-use super::pace::{OF_LOOK, OF_PAGE, ReadPace};
 use crate::{
     graph::{Directory, Error, GraphClient, UserPage, UserQuery},
-    operate::persevere::persevere,
+    operate::{
+        persevere::persevere,
+        read_pace::{OF_LOOK, OF_PAGE, ReadPace},
+    },
 };
 
 /// A directory that is compared.

@@ -1,13 +1,11 @@
 //! Two directories held against each other: all users of both are read once, page by page, and whatever differs is looked at
 //! once more. Nothing is written to either.
 //!
-//! [`walk`] reads, [`state`] keeps what was read so that a run that was killed goes on, [`again`] is the second look, and
-//! [`pace`] keeps to a share of what Graph lets an app read.
+//! [`walk`] reads, [`state`] keeps what was read so that a run that was killed goes on, and [`again`] is the second look.
 
 mod again;
 mod comparison;
 mod directory;
-mod pace;
 mod state;
 mod walk;
 
@@ -17,7 +15,6 @@ use tokio::time::sleep;
 pub(crate) use self::{
     comparison::{ComparisonError, DirectoryComparison, ReadProgress},
     directory::ComparedDirectory,
-    pace::ReadPace,
     state::{ComparisonState, StateHeader},
 };
 

@@ -10,6 +10,12 @@ pub(crate) enum ReconcileError {
     /// Dataverse does not answer, or refuses.
     #[error("the contacts cannot be read: {}", .0.explained())]
     Dataverse(Box<dataverse::Error>),
+    /// Dataverse does not know any more what has changed since.
+    #[error("dataverse does not tell what has changed since: {}", .0.explained())]
+    Position(Box<dataverse::Error>),
+    /// So much has changed that everything is read for less.
+    #[error("too much has changed to look at it one by one")]
+    ManyChanges,
     /// Graph does not answer, or refuses.
     #[error("the users cannot be read")]
     Graph(#[source] Box<graph::Error>),
@@ -25,12 +31,22 @@ pub(crate) enum ReconcileError {
     /// The settings let no update count.
     #[error("filter.operations leaves updates out, so no change that reconcile posts would count")]
     NoUpdates,
+    /// The queue cannot be looked at.
+    #[error("the queue cannot be looked at: {0}")]
+    Queue(Box<str>),
     /// The state file cannot be used.
     #[error("the state file cannot be used")]
     StateFile(#[source] private_file::Error),
     /// The state file cannot be read or written.
     #[error("the state file cannot be read or written")]
     State(#[source] io::Error),
+}
+
+impl ReconcileError {
+    /// Whether only a pass over everything helps.
+    pub(super) const fn asks_for_all(&self) -> bool {
+        matches!(self, Self::Position(_) | Self::ManyChanges)
+    }
 }
 
 impl From<dataverse::Error> for ReconcileError {

@@ -7,12 +7,12 @@ use std::{
 };
 
 use shared::{
-    drift::{LastRun, ReconcileState, StateScope},
+    drift::{Baseline, LastRun, ReconcileState, StateScope},
     ids::{ContactId, SequenceNumber},
 };
 use uuid::Uuid;
 
-use super::ReconcileError;
+use super::{DriftPlan, ReconcileError};
 use crate::private_file;
 
 /// Nothing longer is a state of ours: ten million lines.
@@ -73,11 +73,32 @@ impl StateFile {
         Ok(SequenceNumber(number))
     }
 
-    /// Notes what a run has counted that read everything.
-    pub(crate) fn counted(&mut self, last: LastRun) -> Result<(), ReconcileError> {
-        self.state.last = Some(last);
+    /// Whether it is of these settings.
+    pub(crate) fn is_of(&self, settings: &StateScope) -> bool {
+        self.state.settings == *settings
+    }
+
+    /// Where the last run has left off, if that is known.
+    pub(crate) fn baseline(&self) -> Option<&Baseline> {
+        self.state.baseline.as_ref()
+    }
+
+    /// Notes what a run has read: its counts if it has read everything, and where the next one goes on.
+    pub(crate) fn read(&mut self, plan: &DriftPlan) -> Result<(), ReconcileError> {
+        let totals = &plan.totals;
+        if plan.full {
+            let (contacts, users, linked) = (totals.contacts, totals.users, totals.linked);
+            let at = plan.begun.as_millisecond();
+            self.state.last = Some(LastRun { contacts, users, linked, at });
+        }
+        self.state.baseline.clone_from(&plan.baseline);
         self.lines = self.rewrite()?;
         Ok(())
+    }
+
+    /// Nothing is known any more of where to go on.
+    pub(crate) fn forget(&mut self) {
+        self.state.baseline = None;
     }
 
     /// Ends the run: whatever it has posted is consumed.

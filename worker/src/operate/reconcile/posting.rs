@@ -1,12 +1,11 @@
 //! Posting what differs, no faster than it is consumed.
 
-use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use servicebus::{Error, Queue, browse, clock};
+use servicebus::{Error, Queue, clock};
 use shared::{
     class::Class,
     drift::{Candidate, TableRow},
-    ids::{ContactId, SequenceNumber},
     reason::chain,
     target::TargetName,
 };
@@ -33,8 +32,6 @@ const AHEAD: f64 = 15.0;
 /// How a run posts.
 #[derive(Clone, Debug)]
 pub(crate) struct PostOptions {
-    /// Names the run.
-    pub run: Uuid,
     /// How fast, and how many may become dead letters.
     pub pacing: Pacing,
     /// How long it is waited for a message that was posted to be consumed.
@@ -58,6 +55,34 @@ pub(crate) enum PostEnd {
     NotConsumed,
     /// The queue cannot be used.
     Failed(Box<str>),
+}
+
+impl PostEnd {
+    /// A short name for scripts.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Stopped => "stopped",
+            Self::Aborted => "aborted",
+            Self::NotConsumed => "not-consumed",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// What it means and what to do.
+    pub(crate) fn explain(&self) -> String {
+        match self {
+            Self::Done => "all that differed and could be written was applied".into(),
+            Self::Stopped => "stopped; the same command goes on with the rest".into(),
+            Self::Aborted => "stopped because too many became dead letters; mend the cause (dead-letters list shows it), and \
+                              the same command goes on with the rest"
+                .into(),
+            Self::NotConsumed => "stopped because what was posted is not consumed; is a worker running? --wait takes more \
+                                  patience, and the same command goes on with the rest"
+                .into(),
+            Self::Failed(what) => format!("stopped because the queue cannot be used: {what}"),
+        }
+    }
 }
 
 /// What is told meanwhile.
@@ -91,6 +116,7 @@ pub(crate) struct Posting<'s, T> {
     sides: &'s Sides,
     queue: Arc<dyn Queue>,
     watch: Watch<dyn Queue>,
+    run: Uuid,
     options: PostOptions,
     file: &'s mut StateFile,
     tell: T,
@@ -100,32 +126,29 @@ pub(crate) struct Posting<'s, T> {
     news: Instant,
 }
 
-/// Contacts of a run that was not ended whose messages wait still: to post them again would be in vain.
-pub(crate) async fn under_way(
-    queue: &dyn Queue,
-    run: Uuid,
-    file: &StateFile,
-) -> Result<BTreeSet<ContactId>, Error> {
-    let mut waiting = BTreeSet::new();
-    browse(queue, SequenceNumber(0), |peeked| {
-        waiting.extend(envelope::replayed_by(&peeked.message, run).and_then(|number| file.contact(number)));
-        ControlFlow::Continue(())
-    })
-    .await?;
-    Ok(waiting)
-}
-
 impl<'s, T: FnMut(PostEvent)> Posting<'s, T> {
     /// A run that has not begun.
     pub(crate) fn new(
         sides: &'s Sides,
         (queue, watch): (Arc<dyn Queue>, Watch<dyn Queue>),
+        run: Uuid,
         options: PostOptions,
         file: &'s mut StateFile,
         tell: T,
     ) -> Self {
         let now = Instant::now();
-        Self { sides, queue, watch, options, file, tell, event: PostEvent::default(), next: now, news: now }
+        Self {
+            sides,
+            queue,
+            watch,
+            run,
+            options,
+            file,
+            tell,
+            event: PostEvent::default(),
+            next: now,
+            news: now,
+        }
     }
 
     /// Posts until all is consumed, something ends it, or `stop` turns true.
@@ -170,7 +193,7 @@ impl<'s, T: FnMut(PostEvent)> Posting<'s, T> {
 
     async fn send(&mut self, candidate: Candidate, row: &TableRow) -> Result<(), Ended> {
         let number = self.file.number(candidate.contact).map_err(Ended::Error)?;
-        let run = self.options.run;
+        let run = self.run;
         let message = envelope::posted(message(row, run), run, number, clock::now());
         let message = envelope::addressed(message, self.options.addressed_to.as_ref());
         confirm(&*self.queue, message).await.map_err(|error| Ended::So(self.failed(&error)))?;

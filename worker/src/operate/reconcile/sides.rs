@@ -1,9 +1,6 @@
 //! The two sides, as they are read: rows of Dataverse and users of Graph, by pages and one by one.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt::Write,
-};
+use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
@@ -21,17 +18,24 @@ use shared::{
 use super::{
     ReconcileError,
     columns::{KEY, RowReader},
+    toll::Toll,
 };
 use crate::{
     dataverse,
     graph::{Directory, Error, GraphClient, UserQuery},
-    operate::persevere::persevere,
+    operate::{
+        persevere::persevere,
+        read_pace::{OF_LOOK, OF_PAGE},
+    },
 };
 
 /// Users who are looked at at once.
 const AT_ONCE: usize = 4;
 /// Most candidates of one look: as many ids as one question of Dataverse's takes.
 pub(super) const LOOK: usize = 100;
+
+/// Pages of rows as the Web API shows them.
+pub(super) type RawRows<'s> = dataverse::RowPages<'s, Map<String, Value>>;
 
 /// Both sides.
 pub(crate) struct Sides {
@@ -40,6 +44,7 @@ pub(crate) struct Sides {
     pub(crate) planner: Planner,
     pub(crate) reading: ReadPolicy,
     pub(crate) reader: RowReader,
+    pub(crate) toll: Toll,
 }
 
 /// What a look at one candidate shows.
@@ -70,7 +75,8 @@ impl Sides {
         let mut table = UserTable::new(key, &self.planner.mapping, &self.reading);
         let (mut next, mut seen) = (Some(self.graph.first_page(&query)), HashSet::new());
         while let Some(url) = next {
-            let page = persevere(None, || self.graph.users_at(&url, &query)).await?;
+            let page =
+                persevere(None, || self.toll.graph(OF_PAGE, self.graph.users_at(&url, &query))).await?;
             for (user, current) in &page.users {
                 table.insert(*user, current);
             }
@@ -83,15 +89,29 @@ impl Sides {
         Ok(table)
     }
 
-    /// All contacts, or those that were changed since, page by page.
-    pub(super) fn contacts(&self, since: Option<Timestamp>) -> dataverse::RowPages<'_, Map<String, Value>> {
-        let mut query = format!("contacts?$select={}", self.reader.selection());
-        if let Some(since) = since {
-            // Writing to a string cannot fail.
-            let _infallible =
-                write!(query, "&$filter=modifiedon%20ge%20{}", since.strftime("%Y-%m-%dT%H:%M:%SZ"));
+    /// All contacts, page by page; with the changes tracked, there is a link to what has changed since behind the last page.
+    pub(super) fn all_contacts(&self, tracked: bool) -> RawRows<'_> {
+        let query = format!("contacts?$select={}", self.reader.selection());
+        if tracked {
+            self.dataverse.tracked_pages(&query, dataverse::PAGE)
+        } else {
+            self.dataverse.pages(&query, dataverse::PAGE)
         }
+    }
+
+    /// The contacts that were changed since a time, page by page.
+    pub(super) fn contacts_since(&self, since: Timestamp) -> RawRows<'_> {
+        let (selection, since) = (self.reader.selection(), since.strftime("%Y-%m-%dT%H:%M:%SZ"));
+        let query = format!("contacts?$select={selection}&$filter=modifiedon%20ge%20{since}");
         self.dataverse.pages(&query, dataverse::PAGE)
+    }
+
+    /// What has changed behind a link: rows, and what is left of those that were deleted.
+    pub(super) fn contacts_behind(&self, link: &str) -> Result<RawRows<'_>, ReconcileError> {
+        self.dataverse.changes(link, dataverse::PAGE).ok_or_else(|| {
+            let elsewhere = "the link to what has changed leads away from dataverse.url".into();
+            ReconcileError::Position(Box::new(dataverse::Error::Senseless(elsewhere)))
+        })
     }
 
     /// Asks who is meant, and learns it.
@@ -101,7 +121,7 @@ impl Sides {
         queries: Vec<LinkQuery>,
     ) -> Result<(), ReconcileError> {
         for query in queries {
-            let answer = persevere(None, || self.graph.find(&query)).await?;
+            let answer = persevere(None, || self.toll.graph(OF_LOOK, self.graph.find(&query))).await?;
             planner.known.learn(&[(query, answer)]);
         }
         Ok(())
@@ -116,7 +136,10 @@ impl Sides {
         let (query, comparison) = (self.query(), RowComparison::new(&self.reading));
         let read = |candidate: &Candidate| {
             let (user, query) = (candidate.user, &query);
-            async move { Ok::<_, Error>((user, persevere(None, || self.graph.one_user(user, query)).await?)) }
+            async move {
+                let ask = || self.toll.graph(OF_LOOK, self.graph.one_user(user, query));
+                Ok::<_, Error>((user, persevere(None, ask).await?))
+            }
         };
         let users = stream::iter(candidates).map(read).buffer_unordered(AT_ONCE);
         let users: HashMap<UserId, Option<Current>> = users.try_collect().await?;
@@ -133,11 +156,18 @@ impl Sides {
     }
 
     async fn rows(&self, candidates: &[Candidate]) -> Result<HashMap<ContactId, TableRow>, ReconcileError> {
-        let ids: Vec<_> = candidates.iter().map(|candidate| candidate.contact.0).collect();
+        let contacts: Vec<_> = candidates.iter().map(|candidate| candidate.contact).collect();
+        let rows = self.rows_of(&contacts).await?.into_iter();
+        Ok(rows.map(|row| (row.contact, row)).collect())
+    }
+
+    /// The rows of these contacts, of [`LOOK`] at most; those that are gone are left out.
+    pub(super) async fn rows_of(&self, contacts: &[ContactId]) -> Result<Vec<TableRow>, ReconcileError> {
+        let ids: Vec<_> = contacts.iter().map(|contact| contact.0).collect();
         let selection = self.reader.selection();
-        let rows = self.dataverse.rows_by_id::<Map<String, Value>>("contacts", KEY, &ids, &selection).await?;
-        let rows = rows.into_iter().map(|members| self.reader.row(&members));
-        rows.map(|row| row.map(|row| (row.contact, row))).collect()
+        let asked = self.dataverse.rows_by_id::<Map<String, Value>>("contacts", KEY, &ids, &selection);
+        let rows = self.toll.dataverse(asked).await?;
+        rows.iter().map(|members| self.reader.row(members)).collect()
     }
 
     async fn judge(

@@ -1,14 +1,15 @@
 //! The snapshot as a table, and as one line.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
+use jiff::Timestamp;
 use servicebus::QueueCounts;
 
 use super::{Snapshot, units};
 use crate::{
     duration,
     operate::backlog::{BacklogReading, Oldest},
-    status_page::StatusPage,
+    status_page::{DriftStatus, StatusPage},
 };
 
 /// Name and value of everything that is shown of the queue, in order.
@@ -62,7 +63,7 @@ pub(crate) fn worker_rows(page: &StatusPage) -> Vec<(&'static str, String)> {
     // Of the other roles the state speaks.
     let role = if page.role == "writer" { ", the writer" } else { "" };
     let writes = &page.writes;
-    vec![
+    let mut rows = vec![
         ("state", format!("{}, {ready}{role}", page.state.replace('_', " "))),
         ("received", units::rate(page.rates.received)),
         ("settled", units::rate(page.rates.settled)),
@@ -81,7 +82,23 @@ pub(crate) fn worker_rows(page: &StatusPage) -> Vec<(&'static str, String)> {
         ),
         ("in flight, held", format!("{:.0}, {:.0}", page.in_flight, page.held)),
         ("locks lost", units::count(page.locks_lost)),
-    ]
+    ];
+    rows.extend(page.drift.as_ref().map(|drift| ("drift", drift_text(drift, &page.now))));
+    rows
+}
+
+/// How many users differ from their contacts, and when somebody has looked.
+fn drift_text(drift: &DriftStatus, now: &str) -> String {
+    let time = |text: &str| text.parse::<Timestamp>().ok();
+    let Some(looked) = drift.looked.as_deref().and_then(time) else { return "not looked yet".to_owned() };
+    let users = match drift.users() {
+        1 => "1 user".to_owned(),
+        users => format!("{} users", units::count(users)),
+    };
+    let ago =
+        time(now).and_then(|now| Duration::try_from(now.duration_since(looked)).ok()).unwrap_or_default();
+    let failed = if drift.failure.is_some() { ", and failed since" } else { "" };
+    format!("{users}, last looked {}, {} ago{failed}", looked.strftime("%H:%M"), duration::rough(ago))
 }
 
 /// What a worker complains of, a line each.
@@ -191,7 +208,7 @@ pub(crate) fn line(snapshot: &Snapshot) -> String {
 pub(super) mod tests {
     use std::collections::BTreeMap;
 
-    use jiff::{SignedDuration, Timestamp};
+    use jiff::SignedDuration;
 
     use super::*;
     use crate::{
@@ -272,6 +289,28 @@ Worker 1.2.3 at http://127.0.0.1:9464/status.json
 token: the client secret has ended; make a new one
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn drift_is_told_with_when_somebody_has_looked() {
+        let check = |drift: DriftStatus, expected: &str| {
+            let now = "2026-11-30T03:10:09Z".to_owned();
+            let page = StatusPage { now, drift: Some(drift), ..StatusPage::default() };
+            assert_eq!(
+                worker_rows(&page).last().map(|(name, text)| (*name, &**text)),
+                Some(("drift", expected))
+            );
+        };
+        check(DriftStatus::default(), "not looked yet");
+        let looked = Some("2026-11-30T02:10:00Z".to_owned());
+        let causes = BTreeMap::from([("missed".to_owned(), 2), ("doubled".to_owned(), 1)]);
+        let drift = DriftStatus { causes, looked: looked.clone(), ..DriftStatus::default() };
+        check(drift.clone(), "3 users, last looked 02:10, 1h 0m ago");
+        check(
+            DriftStatus { failure: Some("away".into()), ..drift },
+            "3 users, last looked 02:10, 1h 0m ago, and failed since",
+        );
+        check(DriftStatus { looked, ..DriftStatus::default() }, "0 users, last looked 02:10, 1h 0m ago");
     }
 
     #[test]

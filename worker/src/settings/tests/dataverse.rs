@@ -1,5 +1,9 @@
 //! `[dataverse]`: what the settings take, and what they say about the rest.
 
+use std::time::Duration;
+
+use shared::drift::Limit;
+
 use super::*;
 use crate::identity::Credential;
 
@@ -105,5 +109,30 @@ fn what_is_missing_or_set_in_vain_is_told() {
     refused(
         "[dataverse.identity]\ntenant = \"t\"",
         &["dataverse.url: is required: the address of the environment; without it dataverse is not asked"],
+    );
+}
+
+#[test]
+fn passes_are_off_until_an_interval_is_set_and_need_dataverse_and_for_repairs_the_guard() {
+    assert_eq!(settings(APP).reconcile.policy, None);
+    let hourly = "[reconcile]\ninterval = \"1h\"\nmax_changes = \"500\"";
+    let policy = settings(&format!("{APP}{hourly}")).reconcile.policy.expect("on");
+    assert_eq!((policy.interval, policy.apply), (Duration::from_hours(1), false));
+    let limits = (policy.limits.changes, policy.limits.clears);
+    assert_eq!(limits, (Limit::Count(500), Limit::Share(0.01)));
+    let without = "reconcile.interval: needs dataverse.url and the keys of [dataverse.identity]: contacts are read there";
+    refused(hourly, &[without]);
+    let unguarded = "reconcile.apply: needs guard.attribute: without the mark a change that happens meanwhile could be overwritten";
+    refused(&format!("{APP}{hourly}\napply = true"), &[unguarded]);
+    let creations = format!("{APP}{hourly}\n[filter]\noperations = [\"create\"]");
+    let update = "reconcile.interval: needs \"update\" in filter.operations: what is posted is an update";
+    refused(&creations, &[update]);
+    refused(
+        "[reconcile]\ninterval = \"500ms\"\nshare = 0.0\nmax_clears = \"all\"",
+        &[
+            "reconcile.interval: must be at least 1s, or 0s not to",
+            "reconcile.share: must be from 0.001 to 1, and is 0",
+            "reconcile.max_clears: is not a number such as 500 or a share such as 5%",
+        ],
     );
 }

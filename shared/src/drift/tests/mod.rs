@@ -1,5 +1,7 @@
 //! Laws of the comparison, over random tables, directories and histories.
 
+mod kept;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -408,56 +410,27 @@ fn contacts_without_a_user_and_rows_that_cannot_be_planned_are_counted_by_reason
 }
 
 #[test]
-fn what_was_read_and_looks_wrong_keeps_a_run_from_writing() {
-    let limits = Limits { changes: Limit::Share(0.05), clears: Limit::Count(3) };
-    let totals = Totals { contacts: 1_000, users: 900, linked: 800, writes: 40, ..Totals::default() };
-    let fine = Evidence { reads_all: Some(true), full: true, ..Evidence::default() };
-    let told = |totals: &Totals, evidence: &Evidence| limits.objections(totals, evidence);
-    assert_eq!(told(&totals, &fine), []);
-    assert_eq!(
-        told(&Totals { writes: 41, ..totals.clone() }, &fine),
-        [Objection::TooMany { writes: 41, most: 40 }]
-    );
-    for reads_all in [None, Some(false)] {
-        assert_eq!(told(&totals, &Evidence { reads_all, ..fine.clone() }), [Objection::Depth]);
-    }
-    let secured = Evidence { secured: vec!["firstname".into()], ..fine.clone() };
-    assert_eq!(told(&totals, &secured), [Objection::Secured("firstname".into())]);
-    let counted = |counted| Evidence { counted: Some(counted), ..fine.clone() };
-    assert_eq!(told(&totals, &counted(1_050)), []);
-    assert_eq!(told(&totals, &counted(1_053)), [Objection::Count { read: 1_000, counted: 1_053 }]);
-    let last = Evidence { last: Some((1_060, 940)), ..fine.clone() };
-    assert_eq!(told(&totals, &last), [Objection::Shrunk { what: "contacts", now: 1_000, before: 1_060 }]);
-    assert_eq!(
-        told(&totals, &Evidence { full: false, ..last }),
-        [],
-        "a part of the contacts is no fewer contacts"
-    );
-    let surname = property("surname");
-    let cleared = Totals { clears: [(surname.clone(), 4)].into(), ..totals };
-    assert_eq!(told(&cleared, &fine), [Objection::Clears { property: surname, users: 4, most: 3 }]);
-}
-
-#[test]
-fn a_state_of_other_settings_or_half_a_line_is_not_believed() {
-    let settings = StateScope {
-        organization: ORGANIZATION.to_string().into(),
-        directory: "graph.microsoft.com".into(),
-        columns: vec!["firstname".into()],
+fn a_row_that_is_read_again_counts_once_and_as_it_is_later() {
+    let planner = Planner::new(Mapping::preset_default());
+    let of = |number: u128, first: &str, at: i64| {
+        let link = user(number).to_string();
+        row(number, Some(&link), [Some(first), None, None], version(1, at))
     };
-    let mut state = ReconcileState::new(settings.clone());
-    assert_eq!(ReconcileState::read(&state.write(), &settings), Some(state.clone()));
-    state.last = Some(LastRun { contacts: 5, users: 4, at: 3 });
-    state.run = Some(Uuid::from_u128(9));
-    state.posted = vec![contact(1), contact(2)];
-    let text = state.write();
-    assert_eq!(ReconcileState::read(&text, &settings), Some(state.clone()));
-    // Killed in the middle of a line: that message was not sent.
-    let cut = ReconcileState::read(&text[..text.len() - 1], &settings).expect("read");
-    assert_eq!(cut.posted, [contact(1)]);
-    let other = StateScope { columns: Vec::new(), ..settings.clone() };
-    assert_eq!(ReconcileState::read(&text, &other), None);
-    for damaged in ["", "{}", "no", &text.replace("\"contact\"", "\"x\""), &text.replace(":1,", ":2,")] {
-        assert_eq!(ReconcileState::read(damaged, &settings), None, "{damaged}");
+    let person = |first: &'static str| {
+        let mut current = shown([Some(first), None], &[], &[]);
+        current.values.push((property("mail"), PropertyValue::Clear));
+        current
+    };
+    let users = [(user(1), person("Ada")), (user(2), person("Ada")), (user(3), person("Ada"))];
+    let mut pairing = Pairing::with(table(&guarded(), &planner, &users));
+    for row in [of(1, "Ada", 0), of(2, "Bob", 0)] {
+        pairing.take(&row, &planner).expect("nobody is asked");
     }
+    // 1 has changed since, 2 has not, and 3 is new.
+    for row in [of(1, "Bob", 5), of(2, "Bob", 0), of(3, "Ada", 5), of(1, "Bob", 5)] {
+        pairing.take_again(&row, &planner).expect("nobody is asked");
+    }
+    let Paired { candidates, totals, .. } = pairing.end();
+    assert_eq!(candidates.iter().map(|one| one.contact).collect::<Vec<_>>(), [contact(1), contact(2)]);
+    assert_eq!((totals.contacts, totals.linked, totals.equal), (3, 3, 1));
 }
