@@ -69,6 +69,9 @@ impl<M> Engine<M> {
         }
         // Its lock may have been lost meanwhile.
         if let Some(mut search) = search {
+            let circumstances = &search.circumstances;
+            let result =
+                result.map(|intake| self.screen(intake, &circumstances.provenance, circumstances.enqueued));
             match result {
                 Ok(Intake::Work(planned, failures)) => {
                     let circumstances = search.circumstances;
@@ -143,7 +146,7 @@ impl<M> Engine<M> {
         planned: Vec<Planned>,
         now: MonotonicTime,
     ) {
-        let Circumstances { enqueued, lineage, urgency, deadline } = circumstances;
+        let Circumstances { enqueued, lineage, urgency, deadline, .. } = circumstances;
         for planned in planned {
             self.times_cut += u64::from(planned.is_from_the_future(enqueued));
             let stamp = planned.stamp(enqueued, lineage.origin);
