@@ -178,7 +178,18 @@ fn reading(graph: &Graph, guard: &Guard, terms: &Terms, planner: &Planner) -> Re
 
 /// What cannot be the same.
 fn collisions(parts: &Parts) -> Vec<SettingsProblem> {
-    attributes(parts).into_iter().chain(queues(parts)).collect()
+    attributes(parts).into_iter().chain(queues(parts)).chain(topic(parts)).collect()
+}
+
+/// What is held aside waits as a scheduled message, and those of a topic are shown to nobody.
+fn topic(parts: &Parts) -> Option<SettingsProblem> {
+    let subscribes = matches!(parts.bus.as_ref()?.source, MessageSource::Subscription { .. });
+    let holds = parts.engine.as_ref()?.mass_change.users.is_some();
+    (holds && subscribes).then(|| {
+        let text = "needs a queue: what is held aside is scheduled, and scheduled messages of a topic can be seen by nobody; \
+                    forward the subscription to a queue, and take from that";
+        SettingsProblem::new("mass_change.users", text)
+    })
 }
 
 /// The queue of the lease is for nothing else.

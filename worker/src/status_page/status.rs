@@ -10,6 +10,7 @@ use super::history::{History, Rates, STEP, Sample};
 use crate::telemetry::{
     Metrics, Observer,
     health::{Check, HealthFault, Phase, WriteHold},
+    held_aside::HeldAsideReport,
     labels::{Ended, Warning},
 };
 
@@ -59,6 +60,9 @@ pub(crate) struct StatusPage {
     pub in_flight: f64,
     /// Messages held under lock.
     pub held: f64,
+    /// What is held aside in the queue because one author changes too many users alike.
+    #[serde(rename = "heldAside")]
+    pub held_aside: HeldAsideReport,
     /// Users to whom a write is owed.
     pub lanes_waiting: f64,
     /// Locks lost.
@@ -153,6 +157,7 @@ impl StatusPage {
             writes: writes(observer, &sample),
             in_flight: metrics.in_flight.get(),
             held: metrics.held_messages.get(),
+            held_aside: observer.held_aside_now(),
             lanes_waiting: metrics.lanes_waiting.get(),
             locks_lost: metrics.locks_lost.get(),
             queue_now: *metrics.queue.borrow(),
@@ -253,7 +258,7 @@ mod tests {
         });
         assert_eq!((&written["queue_now"], &written["now"]), (&queue, &json!("1970-01-01T00:00:00Z")));
         let names: Vec<_> = written.as_object().into_iter().flat_map(|members| members.keys()).collect();
-        let expected = "checks clock_skew_seconds dead_letters held history in_flight lanes_waiting last_received locks_lost needless \
+        let expected = "checks clock_skew_seconds dead_letters held heldAside history in_flight lanes_waiting last_received locks_lost needless \
                         now outcomes queue queue_now rates ready received role started state version warnings writes";
         assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
         assert_eq!(written["rates"]["received"], Value::from(0.0));

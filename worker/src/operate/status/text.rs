@@ -80,6 +80,7 @@ pub(crate) fn worker_rows(page: &StatusPage) -> Vec<(&'static str, String)> {
             format!("{} of {}", units::count(writes.throttled_calls), units::count(writes.calls)),
         ),
         ("in flight, held", format!("{:.0}, {:.0}", page.in_flight, page.held)),
+        ("held aside", units::count(page.held_aside.messages)),
         ("locks lost", units::count(page.locks_lost)),
     ]
 }
