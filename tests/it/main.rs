@@ -20,6 +20,8 @@ mod demo;
 
 mod explain;
 
+mod held;
+
 mod hostile;
 
 mod identity;

@@ -224,7 +224,7 @@ impl<M> Engine<M> {
             Intake::Work(planned, failures) => {
                 let users = planned.iter().map(|write| write.user).collect();
                 self.held.hold(lock, Held::new(message, lineage, users, bytes, failures, until));
-                self.take_up(lock, circumstances, planned, now);
+                self.take_up(lock, &circumstances, planned, now);
             }
         }
         if self.stopping {

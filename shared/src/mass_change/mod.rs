@@ -209,11 +209,15 @@ impl MassChange {
     ) -> Option<Box<[Stream]>> {
         match &provenance.standing {
             Standing::Approved { at, streams } => {
-                streams.iter().for_each(|stream| self.streams.approve(stream, *at));
+                for stream in streams {
+                    self.streams.approve(stream, *at);
+                }
                 return None;
             }
             Standing::HeldAside(streams) => {
-                streams.iter().for_each(|stream| self.streams.hold(stream, enqueued));
+                for stream in streams {
+                    self.streams.hold(stream, enqueued);
+                }
                 return Some(streams.clone());
             }
             Standing::New => {}
@@ -226,7 +230,9 @@ impl MassChange {
             touched.retain(|stream, _| !self.streams.is_approved(stream, enqueued));
             let too_many = self.too_many(&touched, most, enqueued);
             if !too_many.is_empty() {
-                too_many.iter().for_each(|stream| self.streams.hold(stream, enqueued));
+                for stream in &too_many {
+                    self.streams.hold(stream, enqueued);
+                }
                 return Some(too_many.into());
             }
         }

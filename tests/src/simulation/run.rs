@@ -146,10 +146,11 @@ impl World {
     /// Two authors make all changes.
     fn provenance(&self, message: &Message) -> Provenance {
         let author = Author::User(Uuid::from_u128(u128::from(message.arrival.0.unsigned_abs() % 2)));
-        let standing = match message.approved {
+        let standing = if message.approved {
             // Each message by itself, so that others of the stream are held on.
-            true => Standing::Approved { at: self.wall(self.now), streams: Box::default() },
-            false => Standing::New,
+            Standing::Approved { at: self.wall(self.now), streams: Box::default() }
+        } else {
+            Standing::New
         };
         Provenance { author, standing }
     }

@@ -15,6 +15,8 @@ mod aside;
 mod census;
 mod copies;
 mod history;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::{
     aside::{HeldAside, provenance},

@@ -145,7 +145,7 @@ fn leaf(key: &str, default: &Value, rule: Option<&Rule>) -> Map<String, Json> {
         "mapping.rows" => drop(schema.insert("items".into(), row())),
         "link.rules" => drop(schema.insert("items".into(), link_rule())),
         "filter.organizations" | "filter.initiating_users" | "mass_change.exempt" => {
-            drop(schema.insert("items".into(), guid()))
+            drop(schema.insert("items".into(), guid()));
         }
         "filter.operations" => {
             let names = ChangeFilter::OPERATIONS.map(|(name, _)| name);

@@ -26,7 +26,7 @@ use crate::{
     settings::Settings,
 };
 
-/// What to do with messages that are held aside because one author changes too many users alike (mass_change).
+/// What to do with messages that are held aside because one author changes too many users alike (`mass_change`).
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Count what is held aside by author and property. Changes nothing.

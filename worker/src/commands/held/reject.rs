@@ -17,6 +17,7 @@ use crate::{
 
 /// Options of `held reject`.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(after_help = "\
 Messages are written to the file first, and taken out of the queue when it is on the disk; a command that is killed in between is \
 simply begun again. The file has the form of dead-letters export: contactsync replay --from FILE puts messages back that were \

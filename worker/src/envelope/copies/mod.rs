@@ -86,7 +86,9 @@ pub(crate) fn replayed(message: &Message, replay: Uuid, now: Timestamp) -> Optio
 #[must_use]
 pub(crate) fn held_aside(message: &Message, held: &HeldAside, now: Timestamp) -> Option<Outgoing> {
     let mut copy = copy(message, now, None)?;
-    held.properties().into_iter().for_each(|(name, value)| copy.properties.set(name, value));
+    for (name, value) in held.properties() {
+        copy.properties.set(name, value);
+    }
     Some(copy)
 }
 

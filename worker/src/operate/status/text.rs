@@ -268,6 +268,7 @@ Worker 1.2.3 at http://127.0.0.1:9464/status.json
   write budget       9.8/s, 49 % of the ceiling
   answered with 429                      0 of 0
   in flight, held                          0, 0
+  held aside                                  0
   locks lost                                  0
 
 token: the client secret has ended; make a new one

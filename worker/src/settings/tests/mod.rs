@@ -4,6 +4,7 @@ mod conversions;
 mod dataverse;
 mod identity;
 mod link;
+mod mass_change;
 mod positions;
 mod reset;
 mod targets;
