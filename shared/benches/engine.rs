@@ -16,6 +16,7 @@ use shared::{
     lanes::{self, Success},
     mapping::Mapping,
     mark::Mark,
+    mass_change::{Author, Provenance},
     monotonic_time::MonotonicTime,
     patch::{PropertyValue, UserPatch},
     plan::Planner,
@@ -79,6 +80,7 @@ fn arrival(number: u32, users: u32) -> Arrival<LockToken> {
         age: Duration::ZERO,
         lineage: Lineage { origin: SequenceNumber(i64::from(number)), generation: 0, attempt: 0, content: 0 },
         urgency: Priority::Live,
+        provenance: Provenance::of(Author::Unknown),
         intake: Intake::Work(
             vec![Planned {
                 user: UserId(Uuid::from_u128(u128::from(number % users) + 1)),

@@ -11,6 +11,7 @@ pub mod plan;
 
 pub mod engine;
 pub mod lanes;
+pub mod mass_change;
 
 pub mod lease;
 

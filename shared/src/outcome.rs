@@ -1,6 +1,6 @@
 //! How a message ends.
 
-use crate::{plan::SkipReason, reason::DeadLetter};
+use crate::{mass_change::Stream, plan::SkipReason, reason::DeadLetter};
 
 /// What becomes of a message, with all that is needed to settle it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,9 @@ pub enum Outcome {
     DeadLettered(DeadLetter),
     /// Handed back as a scheduled copy, because it failed for this reason; a dead letter only if the copy is refused.
     Returned(DeadLetter),
+    /// Set aside as a copy far in the future, until somebody has decided about it: in these streams too many users are
+    /// changed.
+    HeldAside(Box<[Stream]>),
     /// Only removed: a copy that was sent before takes its place.
     Copied,
     /// Given back untouched; no attempt of it is counted.
@@ -31,6 +34,7 @@ impl Outcome {
             Self::Unchanged(_) => "unchanged",
             Self::DeadLettered(_) => "dead_lettered",
             Self::Returned(_) => "returned",
+            Self::HeldAside(_) => "held_aside",
             Self::Copied => "copied",
             Self::Released => "released",
         }
@@ -41,8 +45,19 @@ impl Outcome {
     pub const fn letter(&self) -> Option<&DeadLetter> {
         match self {
             Self::DeadLettered(letter) | Self::Returned(letter) => Some(letter),
-            Self::Applied | Self::Stale | Self::Unchanged(_) | Self::Copied | Self::Released => None,
+            Self::Applied
+            | Self::Stale
+            | Self::Unchanged(_)
+            | Self::HeldAside(_)
+            | Self::Copied
+            | Self::Released => None,
         }
+    }
+
+    /// Whether a copy is sent that takes the message's place.
+    #[must_use]
+    pub const fn sends_copy(&self) -> bool {
+        matches!(self, Self::Returned(_) | Self::HeldAside(_))
     }
 
     /// Of several changes in one message the gravest outcome is the message's: applying a change twice is harmless,
@@ -56,7 +71,7 @@ impl Outcome {
             Self::Released => 4,
             // A message that was set aside must not come back at once, and be the first again, because another change of
             // it was given back.
-            Self::Returned(_) => 5,
+            Self::Returned(_) | Self::HeldAside(_) => 5,
         }
     }
 }

@@ -22,6 +22,8 @@ mod demo;
 
 mod explain;
 
+mod held;
+
 mod hostile;
 
 mod identity;

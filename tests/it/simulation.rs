@@ -137,3 +137,15 @@ fn without_asking_the_lease_once_more_when_a_write_begins_two_replicas_write() {
 fn where_a_lost_session_can_be_renewed_two_replicas_write() {
     check_lease_remedy(Remedy::Session);
 }
+
+#[test]
+fn what_is_held_aside_and_let_through_later_keeps_every_promise() {
+    let mut held = 0;
+    for seed in (0..40).map(|seed| seed * 12 + 3 + seed % 3) {
+        match simulate(Shape::of(seed), seed) {
+            Ok(report) => held += report.held_aside,
+            Err(broken) => panic!("seed {seed}: {broken}"),
+        }
+    }
+    assert!(held > 100, "{held} were held aside");
+}

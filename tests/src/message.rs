@@ -22,6 +22,8 @@ pub struct ContactChange {
     pub pre_image: Vec<(&'static str, Value)>,
     /// The organization that posts it; that of the fixture if none.
     pub organization: Option<Uuid>,
+    /// The user of Dataverse on whose behalf it was made; that of the fixture if none.
+    pub by: Option<Uuid>,
 }
 
 impl ContactChange {
@@ -29,7 +31,7 @@ impl ContactChange {
     #[must_use]
     pub fn new(contact: Uuid, at: i64) -> Self {
         let (columns, post_image, pre_image) = (Vec::new(), Vec::new(), Vec::new());
-        Self { contact, at, columns, post_image, pre_image, organization: None }
+        Self { contact, at, columns, post_image, pre_image, organization: None, by: None }
     }
 
     /// Sets a column.
@@ -66,6 +68,13 @@ impl ContactChange {
         self
     }
 
+    /// Is made on behalf of this user of Dataverse.
+    #[must_use]
+    pub fn by(mut self, id: Uuid) -> Self {
+        self.by = Some(id);
+        self
+    }
+
     /// The body.
     ///
     /// # Panics
@@ -84,6 +93,9 @@ impl ContactChange {
         }
         if let Some(organization) = self.organization {
             context["OrganizationId"] = json!(organization);
+        }
+        if let Some(by) = self.by {
+            context["InitiatingUserId"] = json!(by);
         }
         context["PrimaryEntityId"] = json!(id);
         context["OperationId"] = json!(Uuid::new_v4());

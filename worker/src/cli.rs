@@ -45,6 +45,9 @@ pub enum Command {
     /// List, show, export or purge dead letters.
     #[command(subcommand)]
     DeadLetters(commands::dead_letters::Command),
+    /// List, let through or take out messages that are held aside because one author changes too many users alike.
+    #[command(subcommand)]
+    Held(commands::held::Command),
     /// Requeue selected dead letters, rate-limited, with canaries.
     Replay(commands::replay::Args),
     /// Hold all contacts against all users, and post what differs to the queue.
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Run(args) => commands::run::run(global, args),
         Command::DeadLetters(command) => commands::dead_letters::run(global, command),
+        Command::Held(command) => commands::held::run(global, command),
         Command::Replay(args) => commands::replay::run(global, args),
         Command::Reconcile(args) => commands::reconcile::run(global, args),
         Command::Status(args) => commands::status::run(global, args),

@@ -60,13 +60,13 @@ pub(super) struct Postponed<M> {
     pub(super) message: M,
     pub(super) lock: LockToken,
     pub(super) lineage: Lineage,
-    /// [`Outcome::Copied`] or [`Outcome::Returned`].
+    /// [`Outcome::Copied`], or one that sends a copy.
     pub(super) outcome: Outcome,
 }
 
 impl<M> Postponed<M> {
-    fn is_returned(&self) -> bool {
-        matches!(self.outcome, Outcome::Returned(_))
+    fn sends_copy(&self) -> bool {
+        self.outcome.sends_copy()
     }
 }
 
@@ -101,7 +101,7 @@ impl<M> Copies<M> {
             known.removed = true;
         }
         let of_it = |(_, postponed): &mut (MonotonicTime, Postponed<M>)| {
-            postponed.is_returned() && postponed.lineage.key() == message.key()
+            postponed.sends_copy() && postponed.lineage.key() == message.key()
         };
         self.postponed.extract_if(.., of_it).map(|(_, postponed)| postponed).collect()
     }
@@ -142,7 +142,7 @@ impl<M> Copies<M> {
         let due = self.postponed.extract_if(.., |(until, _)| *until <= now);
         let known = &mut self.known;
         let in_vain = |(_, postponed): (MonotonicTime, Postponed<M>)| {
-            if !postponed.is_returned() {
+            if !postponed.sends_copy() {
                 return postponed;
             }
             if let Some(known) = known.get_mut(&postponed.lineage.key()) {

@@ -37,6 +37,7 @@ impl<M> Engine<M> {
                 let worth = self.window(now).saturating_sub(self.held.len());
                 let held_for = if fails { lock } else { self.policy.max_lock_hold };
                 let fit = worth.min(self.room_in_memory()).min(self.writes_within(held_for, now));
+                let fit = fit.min(self.aside.room());
                 most.min(if fails { fit } else { fit.max(self.given) })
             }
         };

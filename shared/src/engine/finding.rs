@@ -69,12 +69,14 @@ impl<M> Engine<M> {
         }
         // Its lock may have been lost meanwhile.
         if let Some(mut search) = search {
+            let circumstances = &search.circumstances;
+            let result =
+                result.map(|intake| self.screen(intake, &circumstances.provenance, circumstances.enqueued));
             match result {
                 Ok(Intake::Work(planned, failures)) => {
-                    let circumstances = search.circumstances;
                     let users = planned.iter().map(|write| write.user).collect();
                     self.held.replan(lock, users, failures);
-                    self.take_up(lock, circumstances, planned, now);
+                    self.take_up(lock, &search.circumstances, planned, now);
                 }
                 Ok(Intake::Settle(outcome)) => self.end_search(lock, outcome, now),
                 // The next rule has a question of its own.
@@ -139,11 +141,11 @@ impl<M> Engine<M> {
     pub(super) fn take_up(
         &mut self,
         lock: LockToken,
-        circumstances: Circumstances,
+        circumstances: &Circumstances,
         planned: Vec<Planned>,
         now: MonotonicTime,
     ) {
-        let Circumstances { enqueued, lineage, urgency, deadline } = circumstances;
+        let Circumstances { enqueued, lineage, urgency, deadline, .. } = *circumstances;
         for planned in planned {
             self.times_cut += u64::from(planned.is_from_the_future(enqueued));
             let stamp = planned.stamp(enqueued, lineage.origin);

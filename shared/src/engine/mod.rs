@@ -4,6 +4,7 @@
 //! carries out the effects that [`Engine::next`] hands it. So the same decisions run behind sockets and in a
 //! simulation, where time, chance and faults are ours.
 
+mod aside;
 mod copies;
 mod credit;
 mod finding;
@@ -20,22 +21,24 @@ use std::{collections::VecDeque, time::Duration};
 
 use jiff::Timestamp;
 
-pub use self::{
-    copies::Lineage,
-    intake::{Intake, Planned},
-    members::{Failures, Member},
-};
 use self::{
+    aside::Aside,
     copies::{Copies, Postponed},
     held::{Held, HeldMessages, Ticket},
     renewal::Renewal,
     searches::{Circumstances, Searches},
+};
+pub use self::{
+    copies::Lineage,
+    intake::{Intake, Planned},
+    members::{Failures, Member},
 };
 use crate::{
     gate::{self, Gate, State},
     ids::{LockToken, UserId},
     lanes::{self, Action, Failure, InstallationFault, Lanes, Success, Work},
     lease::Role,
+    mass_change::{MassChangePolicy, Provenance},
     monotonic_time::MonotonicTime,
     outcome::Outcome,
     patch::UserWrite,
@@ -62,6 +65,8 @@ pub struct EnginePolicy {
     pub max_age: Duration,
     /// Longest time that a message is kept under lock before it is handed back.
     pub max_lock_hold: Duration,
+    /// How many users may be changed alike.
+    pub mass_change: MassChangePolicy,
 }
 
 impl Default for EnginePolicy {
@@ -75,6 +80,7 @@ impl Default for EnginePolicy {
             bytes: 32 << 20,
             max_age: Duration::from_hours(24),
             max_lock_hold: Duration::from_mins(10),
+            mass_change: MassChangePolicy::default(),
         }
     }
 }
@@ -102,6 +108,8 @@ pub struct Arrival<M> {
     pub lineage: Lineage,
     /// How much it is waited for.
     pub urgency: Priority,
+    /// Who made its changes, and what was decided about it.
+    pub provenance: Provenance,
     /// What it asks for.
     pub intake: Intake,
 }
@@ -159,6 +167,7 @@ pub struct Engine<M> {
     locked_for: Option<Duration>,
     copies: Copies<M>,
     searches: Searches,
+    aside: Aside,
     /// Credit that was given and not used.
     given: usize,
     /// Changes whose time lay in the future.
@@ -175,6 +184,7 @@ impl<M> Engine<M> {
     pub fn new(policy: EnginePolicy) -> Self {
         Self {
             lanes: Lanes::new(policy.lanes, Gate::new(policy.gate, policy.pace.clone())),
+            aside: Aside::new(policy.mass_change.clone()),
             policy,
             held: HeldMessages::default(),
             ready: VecDeque::new(),
@@ -192,7 +202,7 @@ impl<M> Engine<M> {
     /// A message arrived.
     pub fn arrived(&mut self, arrival: Arrival<M>, now: MonotonicTime) {
         let Arrival { message, lock, taken, jitter, locked_for, bytes, enqueued, age, .. } = arrival;
-        let Arrival { lineage, urgency, intake, .. } = arrival;
+        let Arrival { lineage, urgency, provenance, intake, .. } = arrival;
         self.given = self.given.saturating_sub(1);
         self.locked_for = Some(locked_for);
         self.locks_hold_for(locked_for);
@@ -203,12 +213,10 @@ impl<M> Engine<M> {
         }
         let deadline = now + self.policy.max_age.saturating_sub(age);
         let until = now + self.policy.max_lock_hold;
-        let circumstances = Circumstances { enqueued, lineage, urgency, deadline };
+        let intake = self.screen(intake, &provenance, enqueued);
+        let circumstances = Circumstances { enqueued, lineage, urgency, deadline, provenance };
         match intake {
-            Intake::Settle(outcome) => {
-                self.ready.push_back(Effect::Settle { message, outcome });
-                return;
-            }
+            Intake::Settle(outcome) => return self.settle(lock, message, outcome, lineage, now),
             Intake::LookUp(queries) => {
                 let held = Held::of_nobody(message, lineage, bytes, until);
                 return self.search(lock, held, queries, circumstances, now);
@@ -216,7 +224,7 @@ impl<M> Engine<M> {
             Intake::Work(planned, failures) => {
                 let users = planned.iter().map(|write| write.user).collect();
                 self.held.hold(lock, Held::new(message, lineage, users, bytes, failures, until));
-                self.take_up(lock, circumstances, planned, now);
+                self.take_up(lock, &circumstances, planned, now);
             }
         }
         if self.stopping {
@@ -334,6 +342,7 @@ impl<M> Engine<M> {
     /// The settlement of the message under this lock has ended, one way or another.
     pub fn settled(&mut self, lock: LockToken) {
         self.held.locks().release(lock);
+        self.aside.settled(lock);
     }
 
     /// A lock is lost: what of the message was not written yet must not be, because it comes again.
@@ -461,12 +470,13 @@ impl<M> Engine<M> {
         lineage: Lineage,
         now: MonotonicTime,
     ) {
-        if matches!(outcome, Outcome::Returned(_))
+        if outcome.sends_copy()
             && !self.stopping
             && let Some(until) = self.copies.hold_back(lineage, now)
         {
             return self.copies.postpone(until, Postponed { message, lock, lineage, outcome });
         }
+        self.aside.settling(lock, &outcome);
         self.ready.push_back(Effect::Settle { message, outcome });
     }
 }

@@ -7,18 +7,20 @@ use jiff::Timestamp;
 use super::copies::Lineage;
 use crate::{
     ids::{IdState, LockToken, SequenceNumber},
+    mass_change::Provenance,
     monotonic_time::MonotonicTime,
     plan::LinkQuery,
     priority::Priority,
 };
 
-/// What the lanes have to know of a message besides what it asks for.
-#[derive(Clone, Copy, Debug)]
+/// What has to be known of a message besides what it asks for.
+#[derive(Clone, Debug)]
 pub(super) struct Circumstances {
     pub(super) enqueued: Timestamp,
     pub(super) lineage: Lineage,
     pub(super) urgency: Priority,
     pub(super) deadline: MonotonicTime,
+    pub(super) provenance: Provenance,
 }
 
 /// One message, and its questions.

@@ -2,6 +2,7 @@
 
 mod background;
 mod changed;
+mod held;
 mod refusals;
 mod repair;
 mod resumed;

@@ -97,7 +97,7 @@ impl Done {
     }
 }
 
-fn command(settings: &Path, arguments: &str) -> Result<Command> {
+pub(crate) fn command(settings: &Path, arguments: &str) -> Result<Command> {
     let mut command = binary::command()?;
     command.args(arguments.split_whitespace()).arg("--config").arg(settings);
     command.current_dir(settings.parent().context("a folder")?);

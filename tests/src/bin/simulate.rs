@@ -24,10 +24,21 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     let mut out = std::io::stdout().lock();
     match run(schedules, seed) {
-        Ok(Report { writes, crashes, stops, deliveries, crossed, takeovers, unclean, lost, not_begun }) => {
+        Ok(Report {
+            writes,
+            crashes,
+            stops,
+            deliveries,
+            held_aside,
+            crossed,
+            takeovers,
+            unclean,
+            lost,
+            not_begun,
+        }) => {
             writeln!(
                 out,
-                "{schedules} schedules kept every promise: {deliveries} deliveries, {writes} writes, {crashes} crashes, \
+                "{schedules} schedules kept every promise: {deliveries} deliveries, {held_aside} held aside, {writes} writes, {crashes} crashes, \
                  {stops} stops; {crossed} users were written by two replicas within one call, and are right all the \
                  same; the lease changed hands {takeovers} times, {unclean} of them without a goodbye, was lost {lost} times, \
                  and {not_begun} writes were not begun because it had run out."

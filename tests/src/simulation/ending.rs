@@ -46,12 +46,19 @@ impl World {
             }
             Outcome::DeadLettered(letter) => message.state = State::Dead(letter.reason),
             Outcome::Released => message.state = State::Visible(now),
-            Outcome::Returned(_) => {
+            Outcome::Returned(_) | Outcome::HeldAside(_) => {
                 if !kept {
                     message.state = State::Completed;
                 }
                 let original = message.clone();
-                self.copy(writer, &original, now + delay)?;
+                let held_aside = matches!(outcome, Outcome::HeldAside(_));
+                if held_aside
+                    && self.shape.most_alike.is_none_or(|most| most.get() >= self.shape.users.into())
+                {
+                    return Err(Broken::HeldFalsely(format!("{original:?}")));
+                }
+                self.report.held_aside += u64::from(held_aside);
+                self.copy(writer, &original, now + delay, held_aside)?;
                 if !kept {
                     self.gone_for_its_copy(writer, lineage);
                 }
@@ -68,11 +75,20 @@ impl World {
         }
     }
 
-    /// Posts the copy of a message, and tells the replica that it is there.
-    fn copy(&mut self, writer: Writer, original: &Message, at: MonotonicTime) -> Result<(), Broken> {
+    /// Posts the copy of a message, and tells the replica that it is there. What was held aside is let through when it comes.
+    fn copy(
+        &mut self,
+        writer: Writer,
+        original: &Message,
+        at: MonotonicTime,
+        held_aside: bool,
+    ) -> Result<(), Broken> {
         if !(self.shape.detects && self.queue.holds_copy(original)) {
             let (changes, attempt) = (original.changes.clone(), original.attempt + 1);
             self.queue.post(changes, original.first_seen, attempt, Some(original.arrival), at);
+            if held_aside || original.approved {
+                self.queue.approve_last();
+            }
         }
         let now = self.now;
         if self.shape.without != Some(Remedy::Memory)

@@ -26,7 +26,8 @@ impl World {
         let judges = self.shape.without != Some(Remedy::Judgement);
         let writer = (replica, self.lives);
         let clock = MachineClock::exact(self.now);
-        self.replicas[replica] = Some(Replica::new(self.lives, clock, verify_after, judges));
+        let most_alike = self.shape.most_alike;
+        self.replicas[replica] = Some(Replica::new(self.lives, clock, verify_after, judges, most_alike));
         if self.shape.leased {
             self.ask_for_lease(writer);
         }

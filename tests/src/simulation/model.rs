@@ -92,6 +92,8 @@ pub enum Broken {
     Lost(usize),
     /// A message used up its deliveries.
     DeliveriesSpent(String),
+    /// A change was held aside although its author has not changed too many users.
+    HeldFalsely(String),
     /// More messages stand for one original than can be explained.
     Multiplied(String),
     /// A replica that was asked to stop began another write.
@@ -134,6 +136,7 @@ impl fmt::Display for Broken {
             Self::DeadLettered(what) => write!(f, "a healthy message was dead-lettered: {what}"),
             Self::Lost(change) => write!(f, "change {change} was neither applied nor dead-lettered"),
             Self::DeliveriesSpent(what) => write!(f, "a message used up its deliveries: {what}"),
+            Self::HeldFalsely(what) => write!(f, "a message was held aside without need: {what}"),
             Self::Multiplied(what) => write!(f, "one message has become many: {what}"),
             Self::WriteAfterStop(user) => write!(f, "a replica that was asked to stop began to write {user}"),
             Self::NotStopped(held) => write!(f, "a replica holds {held} messages long after it was stopped"),

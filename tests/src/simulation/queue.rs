@@ -21,6 +21,8 @@ pub(super) struct Message {
     pub(super) arrival: SequenceNumber,
     /// How often it came back.
     pub(super) attempt: u32,
+    /// Whether somebody has let it through.
+    pub(super) approved: bool,
     /// Its delivery count: how often its lock lapsed.
     pub(super) count: u32,
     pub(super) state: State,
@@ -28,7 +30,8 @@ pub(super) struct Message {
 
 impl Message {
     pub(super) fn lineage(&self) -> Lineage {
-        Lineage { origin: self.arrival, generation: 0, attempt: self.attempt, content: 0 }
+        let generation = u32::from(self.approved);
+        Lineage { origin: self.arrival, generation, attempt: self.attempt, content: 0 }
     }
 }
 
@@ -62,7 +65,11 @@ impl Queue {
 
     /// Whether a copy like this was sent before.
     pub(super) fn holds_copy(&self, of: &Message) -> bool {
-        let same = |message: &Message| message.arrival == of.arrival && message.attempt == of.attempt + 1;
+        let same = |message: &Message| {
+            message.arrival == of.arrival
+                && message.attempt == of.attempt + 1
+                && message.approved == of.approved
+        };
         self.messages.iter().any(same)
     }
 
@@ -82,9 +89,17 @@ impl Queue {
             first_seen,
             arrival,
             attempt,
+            approved: false,
             count: 0,
             state: State::Visible(at),
         });
+    }
+
+    /// Somebody lets the message through that was posted last.
+    pub(super) fn approve_last(&mut self) {
+        if let Some(message) = self.messages.last_mut() {
+            message.approved = true;
+        }
     }
 
     /// Hands out up to `count` messages under lock, mostly in order.

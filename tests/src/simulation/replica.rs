@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
+    num::NonZeroU32,
     time::Duration,
 };
 
@@ -11,6 +12,7 @@ use shared::{
     ids::{LockToken, UserId},
     lanes,
     lease::Budget,
+    mass_change::MassChangePolicy,
     monotonic_time::MonotonicTime,
     retry::Ladder,
     step::Step,
@@ -64,8 +66,15 @@ const RETRIES: Ladder = Ladder::fixed(Duration::from_millis(200), Duration::from
 const PROBES: Ladder = Ladder::fixed(Duration::from_secs(1), Duration::from_secs(20)).with_equal_jitter();
 
 impl Replica {
-    /// `judges` tells whether refusals are judged by what becomes of others.
-    pub(super) fn new(life: u32, clock: MachineClock, verify_after: Option<Duration>, judges: bool) -> Self {
+    /// `judges` tells whether refusals are judged by what becomes of others, `most_alike` how many users one author may
+    /// change alike.
+    pub(super) fn new(
+        life: u32,
+        clock: MachineClock,
+        verify_after: Option<Duration>,
+        judges: bool,
+        most_alike: Option<NonZeroU32>,
+    ) -> Self {
         let lanes = lanes::LaneLimits {
             concurrency: 4,
             messages: 40,
@@ -83,7 +92,9 @@ impl Replica {
             ..gate::GateLimits::default()
         };
         let max_lock_hold = Duration::from_mins(2);
-        let policy = EnginePolicy { lanes, gate, max_age: MAX_AGE, max_lock_hold, ..EnginePolicy::default() };
+        let mass_change = MassChangePolicy { users: most_alike, ..MassChangePolicy::default() };
+        let usual = EnginePolicy::default();
+        let policy = EnginePolicy { lanes, gate, max_age: MAX_AGE, max_lock_hold, mass_change, ..usual };
         Self {
             engine: Engine::new(policy),
             announced: None,

@@ -6,15 +6,19 @@ use rand::RngExt;
 use shared::{
     engine::{Arrival, Effect, Failures, Intake, Member, Planned},
     ids::{ContactId, LockToken},
+    mass_change::{Author, Provenance, Standing},
     monotonic_time::MonotonicTime,
     priority::Priority,
     step::Step,
 };
 
+use uuid::Uuid;
+
 use super::{
     directory::Writer,
     event::Event,
     model::Broken,
+    queue::Message,
     shape::{Report, Shape},
     world::{LOCK, PATIENCE, TROUBLE, World},
 };
@@ -129,6 +133,7 @@ impl World {
             lineage: message.lineage(),
             // Any message may have been a dead letter once.
             urgency: if message.arrival.0 % 5 == 4 { Priority::Replayed } else { Priority::Live },
+            provenance: self.provenance(&message),
             intake: Intake::Work(planned.collect(), Failures::default()),
         };
         let now = self.now;
@@ -136,6 +141,18 @@ impl World {
             replica.locks.insert(lock);
             replica.tell(now, |engine, taken| engine.arrived(Arrival { taken, ..arrival }, taken));
         }
+    }
+
+    /// Two authors make all changes.
+    fn provenance(&self, message: &Message) -> Provenance {
+        let author = Author::User(Uuid::from_u128(u128::from(message.arrival.0.unsigned_abs() % 2)));
+        let standing = if message.approved {
+            // Each message by itself, so that others of the stream are held on.
+            Standing::Approved { at: self.wall(self.now), streams: Box::default() }
+        } else {
+            Standing::New
+        };
+        Provenance { author, standing }
     }
 
     /// Tells until when the replica then waits, if nothing happens before.

@@ -1,6 +1,9 @@
 //! What kind of world it is, and what is reported of it.
 
-use std::ops::AddAssign;
+use std::{num::NonZeroU32, ops::AddAssign};
+
+/// Users that changes are spread over.
+const USERS: u8 = 6;
 
 /// What kind of world it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,9 @@ pub struct Shape {
     pub restored: bool,
     /// Whether the queue drops what comes twice under one message-id.
     pub detects: bool,
+    /// Users that one author may change alike before the rest is held aside, and let through by somebody some time later.
+    /// Where it is all of them, nothing may be held.
+    pub most_alike: Option<NonZeroU32>,
     /// What the product does and this world takes away, so that its tests can show what that is for.
     pub without: Option<Remedy>,
 }
@@ -133,12 +139,13 @@ impl Shape {
             guard,
             verify: guard,
             changes: 60,
-            users: 6,
+            users: USERS,
             fault: Fault::ALL[pick(4, Fault::ALL.len())],
             guilt: Guilt::ALL[pick(28, Guilt::ALL.len())],
             guilty: [0, 1, 0, 2, 0, 0, 3][pick(4, 7)],
             restored: pick(12, 3) == 0,
             detects: pick(20, 2) == 0,
+            most_alike: NonZeroU32::new([u32::from(USERS), 2, 1, 0][pick(3, 4)]),
             without: None,
         }
     }
@@ -155,6 +162,8 @@ pub struct Report {
     pub stops: u64,
     /// Times a message was handed out.
     pub deliveries: u64,
+    /// Times one was held aside.
+    pub held_aside: u64,
     /// Users for whom two replicas crossed each other; the newest value stands for them all the same.
     pub crossed: u64,
     /// Terms that began.
@@ -173,6 +182,7 @@ impl AddAssign for Report {
         self.crashes += other.crashes;
         self.stops += other.stops;
         self.deliveries += other.deliveries;
+        self.held_aside += other.held_aside;
         self.crossed += other.crossed;
         self.takeovers += other.takeovers;
         self.unclean += other.unclean;

@@ -47,7 +47,7 @@ pub use message::{
 pub use messaging_system::MessagingSystem;
 pub use peek::{Peek, Walk, browse, last};
 pub use sas::SasKey;
-use shared::ids::LockToken;
+use shared::ids::{LockToken, SequenceNumber};
 pub use token::{FixedToken, Token, TokenKind, TokenSource};
 use tokio::sync::watch;
 pub use transport::{Proxy, Transport};
@@ -102,6 +102,9 @@ pub trait Queue: Peek {
 
     /// Schedules a message for `at`, by the local clock, and waits until the service confirms it.
     async fn schedule(&self, message: Outgoing, at: Timestamp) -> Result<(), Error>;
+
+    /// Takes scheduled messages back, all of them or none: `false` if one of them is not there, or not scheduled any more.
+    async fn cancel_scheduled(&self, messages: &[SequenceNumber]) -> Result<bool, Error>;
 
     /// Stops receiving, releases messages that were not returned, waits a bounded time for open settlements and closes the
     /// connection. Afterwards [`Queue::receive`] returns [`Error::Closed`]. A second call does nothing.

@@ -19,6 +19,7 @@ pub(crate) mod decode;
 pub(crate) mod explain;
 pub(crate) mod guard;
 pub(crate) mod health;
+pub(crate) mod held;
 pub(crate) mod map;
 pub(crate) mod pause;
 pub(crate) mod plan;

@@ -94,7 +94,7 @@ fn believed(at: Timestamp, enqueued: Option<Timestamp>) -> Option<Timestamp> {
 }
 
 /// The run of `replay` that put a message back, if it can have been one.
-fn replay_of(message: &Message) -> Option<Uuid> {
+pub(super) fn replay_of(message: &Message) -> Option<Uuid> {
     let text = message.properties.text(REPLAY_ID)?;
     Uuid::try_parse(text).ok().filter(|id| id.to_string() == text)
 }
@@ -136,7 +136,7 @@ fn number(message: &Message, name: &str) -> Option<i64> {
     }
 }
 
-fn time(message: &Message, name: &str) -> Option<Timestamp> {
+pub(super) fn time(message: &Message, name: &str) -> Option<Timestamp> {
     number(message, name).and_then(|millis| Timestamp::from_millisecond(millis).ok())
 }
 

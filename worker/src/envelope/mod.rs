@@ -11,11 +11,17 @@
 //!   [`Lineage`] and for the id of the copy: with detection of duplicates the queue would otherwise drop the copy of
 //!   the one for that of the other.
 
+mod aside;
+mod census;
 mod copies;
 mod history;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::{
-    copies::{addressed, copy, due, posted, replayed},
+    aside::{HeldAside, provenance},
+    census::{HeldCensus, HeldCount},
+    copies::{addressed, approved, copy, due, held_aside, posted, replayed},
     history::{DeliveryHistory, is_for_another, replayed_by},
 };
 
@@ -39,6 +45,12 @@ const REPLAYS: &str = "contactsync-replays";
 const REPLAYED_SEQUENCE: &str = "contactsync-replayed-sequence";
 /// Why it was among them.
 const REPLAYED_REASON: &str = "contactsync-replayed-reason";
+/// Since when it is held aside because its author changes too many users alike, in milliseconds since 1970.
+const HELD_SINCE: &str = "contactsync-held-since";
+/// For which streams it is held aside.
+const HELD_FOR: &str = "contactsync-held-for";
+/// That it was let through all the same, and with it the rest of which streams.
+const APPROVED: &str = "contactsync-approved";
 /// Which of several targets the message is for. Not [`TARGET`]: that stands on dead letters, and whoever sends one again by
 /// hand would address it to a target that nobody is, and the rules of all subscriptions would leave it out.
 pub(crate) const FOR_TARGET: &str = "contactsync-for-target";

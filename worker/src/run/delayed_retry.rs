@@ -1,28 +1,35 @@
-//! Handing a message back for later: a copy that the queue shows at that time is sent and confirmed; only then may the
-//! original be removed.
+//! Handing a message back for later, or setting it aside until somebody has decided about it: a copy that the queue shows at
+//! that time is sent and confirmed; only then may the original be removed.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use servicebus::{Error, Message, Queue, clock};
+use servicebus::{Error, Message, Outgoing, Queue, clock};
 use shared::{
     class::Class,
     ids::LockToken,
+    mass_change::Stream,
     outcome::Outcome,
     reason::{DeadLetter, DeadLetterReason, chain},
     retry::Ladder,
     target::TargetName,
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::{
-    envelope::{self, DeliveryHistory},
+    envelope::{self, DeliveryHistory, HeldAside},
     preview::Subjects,
 };
 
 /// How long a message that no copy could be made of is kept before it is given back: at once, it would come again
 /// at once.
 const REST: Duration = Duration::from_secs(1);
+
+/// How long a message is held aside before it comes again by itself, only to be held aside anew: what nobody decides about
+/// must not depend on one schedule. The time to live of the queue counts from then on, so none expires while it is held.
+const HELD_ASIDE_FOR: Duration = Duration::from_hours(14 * 24);
+/// What part of its lock a message may have used up to count as surely held without asking.
+const FRESH: u32 = 4;
 
 /// How messages come back.
 #[derive(Clone, Debug)]
@@ -45,9 +52,40 @@ pub(super) async fn hand_back<Q: Queue + ?Sized>(
     if !is_held(queue, lock, message, subjects).await {
         return None;
     }
-    Some(match schedule(queue, message, returns).await {
+    let now = clock::now();
+    let attempt = DeliveryHistory::of(message).attempt.saturating_add(1);
+    let delay = returns.delays.wait(attempt, rand::random());
+    let copy = envelope::copy(message, now, returns.target.as_ref());
+    Some(match schedule(queue, copy, now, delay).await {
         Ok(due) => (Outcome::Returned(cause), Some(due)),
         Err(error) => (without_copy((message, subjects), &error, cause).await, None),
+    })
+}
+
+/// The same for a message that is held aside for these streams, received at this time. There can be thousands of them at once,
+/// so a lock that is fresh is not asked about; if it is lost all the same, its message comes again and is recognized.
+pub(super) async fn hold_aside<Q: Queue + ?Sized>(
+    queue: &Q,
+    lock: LockToken,
+    (message, subjects): (&Message, &Subjects),
+    received: Instant,
+    streams: Box<[Stream]>,
+) -> Option<(Outcome, Option<Timestamp>)> {
+    let fresh = received.elapsed() < queue.lock_length() / FRESH;
+    if !fresh && !is_held(queue, lock, message, subjects).await {
+        return None;
+    }
+    let now = clock::now();
+    let held = HeldAside::now(message, &streams, now);
+    let copy = envelope::held_aside(message, &held, now);
+    Some(match schedule(queue, copy, now, HELD_ASIDE_FOR).await {
+        Ok(due) => (Outcome::HeldAside(streams), Some(due)),
+        Err(error) => {
+            let text =
+                format!("it was to be held aside, because too many users are changed by {}", held.author);
+            let cause = DeadLetter::new(DeadLetterReason::CopyRefused, &text);
+            (without_copy((message, subjects), &error, cause).await, None)
+        }
     })
 }
 
@@ -104,16 +142,14 @@ async fn without_copy(
     Outcome::Released
 }
 
-/// Sends the copy that comes back later; returns, when the service has confirmed it, at which time it comes.
+/// Sends the copy that comes back after a delay; returns, when the service has confirmed it, at which time it comes.
 async fn schedule<Q: Queue + ?Sized>(
     queue: &Q,
-    message: &Message,
-    returns: &Returns,
+    copy: Option<Outgoing>,
+    now: Timestamp,
+    delay: Duration,
 ) -> Result<Timestamp, Error> {
-    let now = clock::now();
-    let attempt = DeliveryHistory::of(message).attempt.saturating_add(1);
-    let delay = returns.delays.wait(attempt, rand::random());
-    let Some(copy) = envelope::copy(message, now, returns.target.as_ref()) else {
+    let Some(copy) = copy else {
         return Err(Error::Protocol { doing: "copying a message", what: "its body cannot be read".into() });
     };
     let at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);

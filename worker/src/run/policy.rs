@@ -38,6 +38,14 @@ const BRIEF: Duration = Duration::from_secs(30);
 /// Patience with a value that somebody else has. People who hand an address on are often changed at the same time.
 const CONFLICT: Duration = Duration::from_secs(5);
 
+/// The policy of the engine, with what the mapping tells of properties.
+fn engine_policy(settings: &Settings) -> engine::EnginePolicy {
+    let mut policy = settings.engine.clone();
+    let constants = settings.planner.mapping.constants();
+    policy.mass_change.constants = constants.map(|row| row.property.clone()).collect();
+    policy
+}
+
 impl PipelineOptions {
     /// The policy that these settings ask for.
     #[must_use]
@@ -46,7 +54,7 @@ impl PipelineOptions {
             planner: settings.planner.clone(),
             link_unseen: settings.link_unseen,
             looks: settings.engine.gate.probe,
-            engine: settings.engine.clone(),
+            engine: engine_policy(settings),
             patience: GracePeriods {
                 not_found: settings.shell.not_found_grace,
                 brief: BRIEF,

@@ -21,7 +21,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::delayed_retry::{Returns, hand_back};
+use super::delayed_retry::{Returns, hand_back, hold_aside};
 use crate::{
     envelope::{CODE, CONTACT, DeliveryHistory, FOR_TARGET, JOB, TARGET, USER},
     journal::Entry,
@@ -170,7 +170,7 @@ impl<Q: Queue + ?Sized> Settlements<Q> {
     }
 
     /// Settles on a task of its own.
-    fn wait_for(&mut self, unsettled: Unsettled, account: Account, outcome: Outcome) {
+    fn wait_for(&mut self, unsettled: Unsettled, account: Account, wanted: Outcome) {
         let (queue, observer) = (Arc::clone(&self.queue), Arc::clone(&self.observer));
         let (returns, copies) = (self.returns.clone(), self.copies.0.clone());
         self.under_way.spawn(async move {
@@ -178,27 +178,29 @@ impl<Q: Queue + ?Sized> Settlements<Q> {
             let lineage = DeliveryHistory::of(message).lineage(message);
             let mut due = None;
             let settling = async {
-                let outcome = match outcome {
-                    Outcome::Returned(cause) => {
-                        let handed;
-                        (handed, due) =
-                            hand_back(&*queue, lock, (message, subjects), cause, &returns).await?;
-                        observer.sent(due.is_some());
-                        if due.is_some() {
-                            // Nobody listens once the pipeline has ended.
-                            let _told = copies.send(Copy::Sent(lineage));
-                        }
-                        handed
+                let (told, sends_copy) = ((message, subjects), wanted.sends_copy());
+                let outcome;
+                (outcome, due) = match wanted {
+                    Outcome::Returned(cause) => hand_back(&*queue, lock, told, cause, &returns).await?,
+                    Outcome::HeldAside(streams) => {
+                        hold_aside(&*queue, lock, told, account.received, streams).await?
                     }
-                    outcome => outcome,
+                    wanted => (wanted, None),
                 };
+                if sends_copy {
+                    observer.sent(due.is_some());
+                }
+                if due.is_some() {
+                    // Nobody listens once the pipeline has ended.
+                    let _told = copies.send(Copy::Sent(lineage));
+                }
                 if let Err(error) =
                     unsettled.settle(settlement(&outcome, (message, subjects), &returns)).await
                 {
                     report(message, subjects, &error);
                     return None;
                 }
-                if matches!(outcome, Outcome::Returned(_) | Outcome::Copied) {
+                if outcome.sends_copy() || outcome == Outcome::Copied {
                     let _told = copies.send(Copy::OriginalGone(lineage));
                 }
                 Some(outcome)
@@ -241,7 +243,7 @@ fn plain(outcome: &Outcome) -> Option<Settlement> {
     match outcome {
         Outcome::Applied | Outcome::Stale | Outcome::Unchanged(_) => Some(Settlement::Complete),
         Outcome::Released => Some(Settlement::Release),
-        Outcome::DeadLettered(_) | Outcome::Returned(_) | Outcome::Copied => None,
+        Outcome::DeadLettered(_) | Outcome::Returned(_) | Outcome::HeldAside(_) | Outcome::Copied => None,
     }
 }
 
@@ -251,7 +253,7 @@ fn settlement(outcome: &Outcome, told: (&Message, &Subjects), returns: &Returns)
         Outcome::Applied | Outcome::Stale | Outcome::Unchanged(_) => Settlement::Complete,
         Outcome::Released => Settlement::Release,
         Outcome::DeadLettered(letter) => Settlement::DeadLetter(dead_lettering(letter, told, returns)),
-        Outcome::Returned(_) | Outcome::Copied => Settlement::Remove,
+        Outcome::Returned(_) | Outcome::HeldAside(_) | Outcome::Copied => Settlement::Remove,
     }
 }
 

@@ -38,12 +38,17 @@ pub(super) fn organizations(r: &Reader<'_>) -> Option<Vec<OrganizationId>> {
     list(r, "filter.organizations", |text| guid(text).map(OrganizationId), what)
 }
 
-fn guid(text: &str) -> Option<Uuid> {
+pub(super) fn guid(text: &str) -> Option<Uuid> {
     Uuid::try_parse(text).ok()
 }
 
 /// A list of texts, each of which can be read; else `what` is noted, which says how the list must look.
-fn list<T>(r: &Reader<'_>, key: &str, read: impl Fn(&str) -> Option<T>, what: &str) -> Option<Vec<T>> {
+pub(super) fn list<T>(
+    r: &Reader<'_>,
+    key: &str,
+    read: impl Fn(&str) -> Option<T>,
+    what: &str,
+) -> Option<Vec<T>> {
     let values = r.value(key)?.as_array()?;
     let read: Option<Vec<_>> = values.iter().map(|value| read(value.as_str()?.trim())).collect();
     read.or_else(|| r.wrong(key, what))

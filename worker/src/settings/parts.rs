@@ -209,7 +209,8 @@ fn reading(graph: &Graph, guard: &Guard, terms: &Terms, planner: &Planner) -> Re
 
 /// What cannot be the same.
 fn collisions(parts: &Parts) -> Vec<SettingsProblem> {
-    attributes(parts).into_iter().chain(queues(parts)).chain(passes(parts)).collect()
+    let all = attributes(parts).into_iter().chain(queues(parts));
+    all.chain(passes(parts)).chain(topic(parts)).collect()
 }
 
 /// What has to be set so that contacts can be held against users.
@@ -232,6 +233,17 @@ fn passes(parts: &Parts) -> Vec<SettingsProblem> {
         problems.push(SettingsProblem::new("reconcile.apply", text));
     }
     problems
+}
+
+/// What is held aside waits as a scheduled message, and those of a topic are shown to nobody.
+fn topic(parts: &Parts) -> Option<SettingsProblem> {
+    let subscribes = matches!(parts.bus.as_ref()?.source, MessageSource::Subscription { .. });
+    let holds = parts.engine.as_ref()?.mass_change.users.is_some();
+    (holds && subscribes).then(|| {
+        let text = "needs a queue: what is held aside is scheduled, and scheduled messages of a topic can be seen by nobody; \
+                    forward the subscription to a queue, and take from that";
+        SettingsProblem::new("mass_change.users", text)
+    })
 }
 
 /// The queue of the lease is for nothing else.

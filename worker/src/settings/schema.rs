@@ -144,7 +144,9 @@ fn leaf(key: &str, default: &Value, rule: Option<&Rule>) -> Map<String, Json> {
     match key {
         "mapping.rows" => drop(schema.insert("items".into(), row())),
         "link.rules" => drop(schema.insert("items".into(), link_rule())),
-        "filter.organizations" | "filter.initiating_users" => drop(schema.insert("items".into(), guid())),
+        "filter.organizations" | "filter.initiating_users" | "mass_change.exempt" => {
+            drop(schema.insert("items".into(), guid()));
+        }
         "filter.operations" => {
             let names = ChangeFilter::OPERATIONS.map(|(name, _)| name);
             schema.insert("minItems".into(), json!(1));

@@ -1,15 +1,20 @@
 //! One struct and one function for each plain section of the settings: each key stands once in the one and once in the
 //! other.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use reqwest::Url;
 use shared::{
-    admission::Terms, engine::EnginePolicy, gate::GateLimits, lanes::LaneLimits, property::Property,
-    rate_limiter::RateLimiter, retry::Ladder,
+    admission::Terms, engine::EnginePolicy, gate::GateLimits, lanes::LaneLimits,
+    mass_change::MassChangePolicy, property::Property, rate_limiter::RateLimiter, retry::Ladder,
 };
 
-use super::{bus::is_entity, cloud::Cloud, reader::Reader};
+use super::{
+    bus::is_entity,
+    cloud::Cloud,
+    filter::{guid, list},
+    reader::Reader,
+};
 
 /// What all connections have in common: to Graph, to the login host and to Service Bus.
 #[derive(Clone, Debug)]
@@ -125,9 +130,29 @@ pub(super) fn engine(r: &Reader<'_>) -> Option<EnginePolicy> {
             pace: RateLimiter::new(rate, rate),
             bytes: r.count("pool.megabytes", 1, 100_000) << 20,
             max_age: r.duration("retry.max_age", SECOND, 30 * DAY),
+            mass_change: mass_change(r),
             ..usual
         }
     })
+}
+
+/// How many users may be changed alike. Which properties are the same for everybody, the mapping tells.
+fn mass_change(r: &Reader<'_>) -> MassChangePolicy {
+    const USERS: &str = "mass_change.users";
+    let users = NonZeroU32::new(u32::try_from(r.count(USERS, 0, 1_000_000)).unwrap_or(u32::MAX));
+    if users.is_some() && r.optional("guard.attribute").is_none() {
+        r.note(
+            USERS,
+            "needs guard.attribute: what is let through later could overwrite newer values otherwise",
+        );
+    }
+    let ids = "must be a list of ids of Dataverse users (GUIDs in quotes)";
+    MassChangePolicy {
+        users,
+        window: r.duration("mass_change.window", SECOND, 7 * DAY),
+        exempt: list(r, "mass_change.exempt", guid, ids).unwrap_or_default(),
+        constants: Vec::new(),
+    }
 }
 
 fn second_look(r: &Reader<'_>) -> Option<Duration> {

@@ -11,6 +11,7 @@ use crate::telemetry::{
     Metrics, Observer,
     drift::DriftKnowledge,
     health::{Check, HealthFault, Phase, WriteHold},
+    held_aside::HeldAsideReport,
     labels::{Ended, Warning},
 };
 
@@ -60,6 +61,9 @@ pub(crate) struct StatusPage {
     pub in_flight: f64,
     /// Messages held under lock.
     pub held: f64,
+    /// What is held aside in the queue because one author changes too many users alike.
+    #[serde(rename = "heldAside")]
+    pub held_aside: HeldAsideReport,
     /// Users to whom a write is owed.
     pub lanes_waiting: f64,
     /// Locks lost.
@@ -175,6 +179,7 @@ impl StatusPage {
             writes: writes(observer, &sample),
             in_flight: metrics.in_flight.get(),
             held: metrics.held_messages.get(),
+            held_aside: observer.held_aside_now(),
             lanes_waiting: metrics.lanes_waiting.get(),
             locks_lost: metrics.locks_lost.get(),
             drift: observer.drift.now().map(DriftStatus::from),
@@ -300,7 +305,7 @@ mod tests {
         });
         assert_eq!((&written["queueNow"], &written["now"]), (&queue, &json!("1970-01-01T00:00:00Z")));
         let names: Vec<_> = written.as_object().into_iter().flat_map(|members| members.keys()).collect();
-        let expected = "checks clockSkewSeconds deadLetters held history inFlight lanesWaiting lastReceived locksLost needless \
+        let expected = "checks clockSkewSeconds deadLetters held heldAside history inFlight lanesWaiting lastReceived locksLost needless \
                         now outcomes queue queueNow rates ready received role started state version warnings writes";
         assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
         assert_eq!(written["rates"]["received"], Value::from(0.0));

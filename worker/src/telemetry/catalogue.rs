@@ -177,6 +177,14 @@ catalogue! {
             "messaging.client.sent.messages", "{message}",
             ["messaging.system", "messaging.operation.name" = "schedule", "messaging.destination.name", "error.type"],
             "Copies sent to come back later";
+        mass_change_messages: Gauge, "contactsync_mass_change_messages", "contactsync.mass_change.messages", "{message}",
+            [],
+            "Messages held aside in the queue until somebody decides about them, as the writer knows; 0 at others";
+        mass_change_streams: Gauge, "contactsync_mass_change_streams", "contactsync.mass_change.streams", "{stream}", [],
+            "Streams that are held: one author, one property, blanked or rewritten";
+        mass_change_peak: Gauge, "contactsync_mass_change_peak", "contactsync.mass_change.peak", "{user}", [],
+            "Most users of whom one author changed one property alike within mass_change.window, since the start; no more \
+             than mass_change.users once that is set";
         process_duration: Histogram(SLOW) by ErrorType, "messaging_process_duration_seconds",
             "messaging.process.duration", "s",
             ["messaging.system", "messaging.operation.name" = "process", "messaging.destination.name", "error.type"],

@@ -85,6 +85,8 @@ labels! {
         Drift = "drift",
         /// Contacts cannot be held against users.
         DriftUnread = "drift_unread",
+        /// Messages are held aside, because one author changes too many users alike.
+        MassChange = "mass_change",
     }
 }
 
@@ -386,9 +388,10 @@ impl From<&Outcome> for Ended {
             Outcome::Returned(_) => (2, ""),
             Outcome::Released => (3, ""),
             Outcome::Copied => (5, ""),
-            Outcome::Unchanged(why) => (6 + *why as usize, why.as_str()),
+            Outcome::HeldAside(_) => (6, ""),
+            Outcome::Unchanged(why) => (7 + *why as usize, why.as_str()),
             Outcome::DeadLettered(DeadLetter { reason, .. }) => {
-                (6 + SkipReason::ALL.len() + *reason as usize, reason.as_str())
+                (7 + SkipReason::ALL.len() + *reason as usize, reason.as_str())
             }
         };
         Self { outcome: outcome.as_str(), reason, index }
@@ -399,7 +402,8 @@ impl Labels for Ended {
     fn all() -> Vec<Self> {
         let letter = |reason| DeadLetter::new(reason, "");
         let returned = Outcome::Returned(letter(DeadLetterReason::InternalError));
-        let plain = [Outcome::Applied, Outcome::Stale, returned, Outcome::Released, Outcome::Copied];
+        let held = Outcome::HeldAside(Box::default());
+        let plain = [Outcome::Applied, Outcome::Stale, returned, Outcome::Released, Outcome::Copied, held];
         let unchanged = SkipReason::ALL.into_iter().map(Outcome::Unchanged);
         let dead = DeadLetterReason::ALL.into_iter().map(|reason| Outcome::DeadLettered(letter(reason)));
         let mut all: Vec<_> =

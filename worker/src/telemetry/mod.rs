@@ -8,6 +8,7 @@ pub mod catalogue;
 mod clocks;
 pub(crate) mod drift;
 pub(crate) mod health;
+pub(crate) mod held_aside;
 pub(crate) mod labels;
 pub(crate) mod logging;
 pub(crate) mod metric;

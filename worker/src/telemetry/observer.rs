@@ -22,6 +22,7 @@ use super::{
     clocks::Clocks,
     drift::{DriftLook, DriftPass},
     health::{Health, HealthFault, Phase, WriteHold},
+    held_aside::{HeldAsideReport, LatestReport},
     labels::{Ended, ErrorType, Labels, PauseCause, ReplicaRole, Signal, Warning, Worked},
     metric::Constants,
     trace::{MessageTrace, Tracer},
@@ -96,6 +97,7 @@ pub(crate) struct Observer {
     clocks: Clocks,
     writes_per_second: f64,
     log: LogBudget,
+    held_aside: LatestReport,
     /// Since when Graph has asked for time, as far as that was counted.
     throttled: Mutex<Option<Instant>>,
     /// When a message was last received, in seconds since 1970; 0 for never.
@@ -122,6 +124,7 @@ impl Observer {
             clocks: Clocks::default(),
             writes_per_second,
             log: LogBudget::new(LOG_LINES),
+            held_aside: LatestReport::default(),
             throttled: Mutex::default(),
             last_received: AtomicI64::default(),
         }
@@ -304,6 +307,17 @@ impl Observer {
     /// Another replica tells who differs.
     pub(crate) fn drift_is_elsewheres(&self) {
         self.drift.is_elsewheres(&self.metrics, &self.health);
+    }
+
+    /// So much is held aside from now on.
+    pub(crate) fn held_aside(&self, report: HeldAsideReport) {
+        self.held_aside.set(report);
+    }
+
+    /// How much is held aside.
+    #[must_use]
+    pub(crate) fn held_aside_now(&self) -> HeldAsideReport {
+        self.held_aside.get()
     }
 
     /// A lock was lost.

@@ -1,5 +1,6 @@
 //! Cases of the engine; the random worlds are in the simulation.
 
+mod aside;
 mod flood;
 mod searches;
 
@@ -10,6 +11,7 @@ use super::*;
 use crate::{
     class::Class,
     ids::{ContactId, SequenceNumber},
+    mass_change::Author,
     patch::{PropertyValue, UserPatch},
     plan::SkipReason,
     version::Version,
@@ -80,6 +82,7 @@ fn arrival(n: u128, users: &[u128]) -> Arrival<LockToken> {
             content: 0,
         },
         urgency: Priority::Live,
+        provenance: Provenance::of(Author::Unknown),
         intake: Intake::Work(planned.collect(), Failures::default()),
     }
 }

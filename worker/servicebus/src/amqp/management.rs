@@ -13,7 +13,7 @@ use shared::ids::{LockToken, SequenceNumber};
 use super::{
     connection::{Connection, Namespace},
     reconnecting_link::{Attach, ReconnectingLink},
-    recovery::Failure,
+    recovery::{Condition, Failure},
     rpc::{Reply, Request, Rpc},
     scan::Encoded,
     wire::{self, entry},
@@ -116,6 +116,20 @@ impl Management {
         let limit = self.namespace.timing.request;
         let update = |rpc| ask(rpc, "settling by lock token", "update-disposition", body.clone(), limit);
         self.link.once(update).await.map(drop)
+    }
+
+    /// Takes scheduled messages back. A request whose answer was lost has done so already, and finds none then.
+    pub(super) async fn cancel_scheduled(&self, messages: &[SequenceNumber]) -> Result<bool, Failure> {
+        const DOING: &str = "cancelling scheduled messages";
+        let numbers = Value::Array(Array(messages.iter().map(|number| Value::Long(number.0)).collect()));
+        let body = map([("sequence-numbers", numbers)]);
+        let limit = self.namespace.timing.request;
+        let cancel = |rpc| ask(rpc, DOING, "cancel-scheduled-message", body.clone(), limit);
+        match self.link.with(cancel).await {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.condition == Some(Condition::MessageNotFound) => Ok(false),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Looks at messages from a number on. One that does not tell its number is asked for until its number is found:

@@ -200,6 +200,10 @@ impl Queue for AmqpQueue {
         self.post(message, Some(at)).await
     }
 
+    async fn cancel_scheduled(&self, messages: &[SequenceNumber]) -> Result<bool, Error> {
+        self.management.cancel_scheduled(messages).await.map_err(|failure| failure.error)
+    }
+
     async fn close(&self) {
         let (reply, closed) = oneshot::channel();
         if self.settler.commands.send(Command::Close { reply }).is_ok() {

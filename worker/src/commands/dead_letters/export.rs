@@ -61,7 +61,7 @@ pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow:
 const LONGEST_LINE: u64 = 256 << 20;
 
 /// A file of records.
-pub(super) struct Output {
+pub(in crate::commands) struct Output {
     writer: BufWriter<File>,
     /// The last message that the file held already.
     last: Option<SequenceNumber>,
@@ -71,7 +71,7 @@ pub(super) struct Output {
 
 impl Output {
     /// Opens a file behind its last whole line; a line that a crash cut off is written again.
-    pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
+    pub(in crate::commands) fn open(path: &Path) -> anyhow::Result<Self> {
         let context = || format!("cannot write {}", path.display());
         let mut file = private_file::open(path).with_context(context)?;
         let Before { end, last, unended } = before(&file, path)?;
@@ -85,12 +85,12 @@ impl Output {
     }
 
     /// Begins a file of a name that is not taken yet.
-    pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
+    pub(in crate::commands) fn create(path: &Path) -> anyhow::Result<Self> {
         let file = private_file::create(path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self { writer: BufWriter::new(file), last: None, count: 0 })
     }
 
-    pub(super) fn write(&mut self, message: &Message) -> anyhow::Result<()> {
+    pub(in crate::commands) fn write(&mut self, message: &Message) -> anyhow::Result<()> {
         let line = Record::of(message).line()?;
         self.writer.write_all(line.as_bytes()).context("the file cannot be written")?;
         self.count += 1;
@@ -98,7 +98,7 @@ impl Output {
     }
 
     /// Returns when everything is on the disk.
-    pub(super) fn finish(&mut self) -> anyhow::Result<()> {
+    pub(in crate::commands) fn finish(&mut self) -> anyhow::Result<()> {
         self.writer.flush().context("the file cannot be written")?;
         self.writer.get_ref().sync_all().context("the file cannot be written")
     }

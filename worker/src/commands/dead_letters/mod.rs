@@ -8,6 +8,8 @@ pub(super) mod show;
 
 use std::process::ExitCode;
 
+pub(super) use self::export::Output;
+
 use super::{global::Global, queues::start_log, runtime::runtime};
 use crate::settings::{QueueAlone, Settings};
 

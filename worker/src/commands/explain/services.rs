@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     commands::{guard::Look, queues::Queues, wiring},
-    envelope::DeliveryHistory,
+    envelope::{DeliveryHistory, HeldCensus},
     graph::GraphClient,
     operate::{dead_letters::Letter, explain::telling::runbook},
     preview::{
@@ -267,7 +267,9 @@ fn head(message: &Message) -> Map<String, Value> {
 
 fn waiting(peeked: &Peeked, preview: &Preview, subjects: &Subjects) -> One {
     let message = &peeked.message;
+    let held = HeldCensus::held(peeked);
     let state = match peeked.state {
+        _ if held.is_some() => "held aside",
         PeekedState::Active => "active",
         PeekedState::Deferred => "deferred",
         PeekedState::Scheduled => "scheduled",
@@ -275,10 +277,18 @@ fn waiting(peeked: &Peeked, preview: &Preview, subjects: &Subjects) -> One {
     let due = peeked.scheduled_for.map(|at| at.to_string());
     let (outcome, what) = render::outcome(preview);
     let until = due.as_ref().map_or_else(String::new, |due| format!(" until {due}"));
-    let line = format!("message {}  {state}{until}; would be: {outcome} {}", message.sequence, Shown(&what));
+    let mut line =
+        format!("message {}  {state}{until}; would be: {outcome} {}", message.sequence, Shown(&what));
+    if let Some(held) = &held {
+        let streams: Vec<_> = held.streams.iter().map(ToString::to_string).collect();
+        // Writing to a string cannot fail.
+        let _infallible =
+            write!(line, "; held since {:.0} for {}: contactsync held list", held.since, streams.join(", "));
+    }
     let mut json = head(message);
     json.insert("state".into(), json!(state));
     json.insert("due".into(), json!(due));
+    json.insert("heldSince".into(), json!(held.map(|held| held.since.to_string())));
     json.insert("wouldBe".into(), json!({ "outcome": outcome, "what": what }));
     json.append(&mut subjects_json(subjects));
     One { line, json }

@@ -7,13 +7,18 @@
 
 use jiff::Timestamp;
 use servicebus::{ApplicationProperties, ApplicationValue, Message, Outgoing};
-use shared::{ids::SequenceNumber, priority::Priority, target::TargetName};
+use shared::{
+    ids::SequenceNumber,
+    mass_change::{Author, Stream},
+    priority::Priority,
+    target::TargetName,
+};
 use uuid::Uuid;
 
 use super::{
-    ATTEMPT, CODE, CONTACT, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, DUE, DeliveryHistory, FIRST_SEEN,
-    FOR_TARGET, JOB, ORIGINAL_ID, REPLAY_ID, REPLAYED_AT, REPLAYED_REASON, REPLAYED_SEQUENCE, REPLAYS,
-    SEQUENCE, TARGET, USER,
+    APPROVED, ATTEMPT, CODE, CONTACT, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, DUE, DeliveryHistory,
+    FIRST_SEEN, FOR_TARGET, HELD_FOR, HELD_SINCE, HeldAside, JOB, ORIGINAL_ID, REPLAY_ID, REPLAYED_AT,
+    REPLAYED_REASON, REPLAYED_SEQUENCE, REPLAYS, SEQUENCE, TARGET, USER, aside,
     history::{is_late, original, shows_failure},
 };
 
@@ -72,18 +77,48 @@ pub(crate) fn addressed(mut copy: Outgoing, target: Option<&TargetName>) -> Outg
 /// ids of later copies are made of it.
 #[must_use]
 pub(crate) fn replayed(message: &Message, replay: Uuid, now: Timestamp) -> Option<Outgoing> {
+    // The same for every try of one run, so that a queue that detects duplicates takes only one of them; another
+    // one for every run, or the queue would drop what was put back before.
+    outgoing(message, put_back(message, replay, now), &format!("replay/{replay}/{}", message.sequence))
+}
+
+/// The copy of a message that is set aside until somebody has decided about it. `None` if its body cannot be carried along.
+#[must_use]
+pub(crate) fn held_aside(message: &Message, held: &HeldAside, now: Timestamp) -> Option<Outgoing> {
+    let mut copy = copy(message, now, None)?;
+    for (name, value) in held.properties() {
+        copy.properties.set(name, value);
+    }
+    Some(copy)
+}
+
+/// The copy of a message that was held aside and is let through, and with it whatever else comes of these streams. Like what
+/// a replay puts back it waits for what happens now. `None` if its body cannot be carried along.
+#[must_use]
+pub(crate) fn approved(
+    message: &Message,
+    run: Uuid,
+    (author, streams): (Author, &[Stream]),
+    now: Timestamp,
+) -> Option<Outgoing> {
+    let mut properties = put_back(message, run, now);
+    properties.set(APPROVED, aside::written(author, streams));
+    // The same for every run: one that goes on after a kill sends again what it had not taken back yet.
+    outgoing(message, properties, &format!("approved/{}", message.sequence))
+}
+
+/// The properties of a message that a run puts back.
+fn put_back(message: &Message, run: Uuid, now: Timestamp) -> ApplicationProperties {
     let mut properties = remembered(message, now);
     // Due at once: if it becomes a dead letter again, and a tool sends it again, that shows by how late it is.
     properties.set(DUE, ApplicationValue::I64(now.as_millisecond()));
     without_failure(&mut properties);
     let generation = DeliveryHistory::of(message).generation + 1;
     properties.set(REPLAYS, ApplicationValue::I64(i64::from(generation)));
-    properties.set(REPLAY_ID, ApplicationValue::from(&*replay.to_string()));
+    properties.set(REPLAY_ID, ApplicationValue::from(&*run.to_string()));
     properties.set(REPLAYED_AT, ApplicationValue::I64(now.as_millisecond()));
     properties.set(REPLAYED_SEQUENCE, ApplicationValue::I64(message.sequence.0));
-    // The same for every try of one run, so that a queue that detects duplicates takes only one of them; another
-    // one for every run, or the queue would drop what was put back before.
-    outgoing(message, properties, &format!("replay/{replay}/{}", message.sequence))
+    properties
 }
 
 /// A change that nobody posted at its time, as the message of this number of a run. It waits for what happens now, as what a
@@ -125,13 +160,16 @@ fn remembered(message: &Message, now: Timestamp) -> ApplicationProperties {
     let past = DeliveryHistory::of(message);
     let mut properties = message.properties.clone();
     // What a failure left, or a sender put there.
-    for name in [CODE, TARGET, CONTACT, USER, JOB, REPLAYS, REPLAYED_AT] {
+    for name in [CODE, TARGET, CONTACT, USER, JOB, REPLAYS, REPLAYED_AT, HELD_SINCE, HELD_FOR] {
         properties.remove(name);
     }
     if past.urgency == Priority::Live {
-        for name in [REPLAY_ID, REPLAYED_SEQUENCE, REPLAYED_REASON] {
+        for name in [REPLAY_ID, REPLAYED_SEQUENCE, REPLAYED_REASON, APPROVED] {
             properties.remove(name);
         }
+    } else if properties.get(APPROVED).is_some() {
+        // It stays let through. What else comes of its streams is let through by its first copy alone.
+        properties.set(APPROVED, ApplicationValue::from(""));
     }
     if past.generation > 0 {
         properties.set(REPLAYS, ApplicationValue::I64(i64::from(past.generation)));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use servicebus::{Error, Message, Peek, Peeked, PeekedState, Walk};
 
-use crate::envelope::DeliveryHistory;
+use crate::envelope::{DeliveryHistory, HeldAside};
 
 /// The property with a dead letter's reason.
 const REASON: &str = "DeadLetterReason";
@@ -58,8 +58,9 @@ impl QueueSample {
             }
             PeekedState::Scheduled => {
                 self.scheduled += 1;
-                // What somebody else has put off has not waited yet; a change that we tried before has.
-                if past.attempt > 0 {
+                // What somebody else has put off has not waited yet; a change that we tried before has. What is held aside
+                // waits for a person, and is told elsewhere.
+                if past.attempt > 0 && HeldAside::of(message).is_none() {
                     self.oldest = earlier(self.oldest, past.first_seen);
                 }
             }

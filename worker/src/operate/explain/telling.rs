@@ -181,6 +181,9 @@ fn settled(outcome: &str, needless: Option<&str>, cause: Option<&FailureCause>, 
             let due = due.map_or_else(|| "later".to_owned(), time);
             format!("comes back as a copy at {due}: {why}")
         }
+        "held_aside" => "held aside, because its author changes too many users alike; contactsync held list shows what waits \
+                         for a decision"
+            .to_owned(),
         "released" => "given back untouched; it comes again".to_owned(),
         "copied" => "removed: a copy that was sent before takes its place".to_owned(),
         "unsettled" => "its settlement did not reach the queue; it comes again".to_owned(),

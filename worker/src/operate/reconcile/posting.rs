@@ -77,8 +77,9 @@ impl PostEnd {
             Self::Aborted => "stopped because too many became dead letters; mend the cause (dead-letters list shows it), and \
                               the same command goes on with the rest"
                 .into(),
-            Self::NotConsumed => "stopped because what was posted is not consumed; is a worker running? --wait takes more \
-                                  patience, and the same command goes on with the rest"
+            Self::NotConsumed => "stopped because what was posted is not consumed; is a worker running? Is it held aside, because \
+                                  this run changes too many users alike (held list)? --wait takes more patience, and the same \
+                                  command goes on with the rest"
                 .into(),
             Self::Failed(what) => format!("stopped because the queue cannot be used: {what}"),
         }

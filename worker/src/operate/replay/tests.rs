@@ -188,6 +188,10 @@ impl Queue for Side {
         Err(Error::Closed)
     }
 
+    async fn cancel_scheduled(&self, _: &[SequenceNumber]) -> Result<bool, Error> {
+        unreachable!("nobody takes back what is scheduled")
+    }
+
     async fn close(&self) {}
 }
 

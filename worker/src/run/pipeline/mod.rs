@@ -20,7 +20,9 @@ use shared::{
     gate::State,
     ids::{LockToken, UserId},
     lanes::Failure,
+    mass_change::Standing,
     monotonic_time::MonotonicTime,
+    outcome::Outcome,
     reason::chain,
     step::Step,
 };
@@ -31,6 +33,7 @@ use tokio::{
 };
 
 use super::{
+    aside::AsideWatch,
     epoch::Epoch,
     intake_failures::IntakeFailures,
     lease::{LeaseSeat, SeatEvent},
@@ -42,6 +45,7 @@ use super::{
     state::StateLog,
 };
 use crate::{
+    envelope,
     graph::{self, Directory, GracePeriods, LinkAnswers, Unanswered},
     journal::{Entry, GraphCall, WriteEnd},
     preview::{
@@ -82,6 +86,7 @@ pub(crate) struct Pipeline<Q: ?Sized, D> {
     epoch: Epoch,
     engine: Engine<LockedDelivery>,
     link: LinkGate<Q>,
+    aside: AsideWatch<Q>,
     /// On tasks of their own: never behind receiving, never behind Graph.
     renewals: JoinSet<Vec<(LockToken, Renewal)>>,
     /// Part of the pipeline's own task: a task for each write would cost more than all that the pipeline does for it.
@@ -117,6 +122,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         Self {
             engine: Engine::new(policy.engine.clone()),
             link: LinkGate::start(Arc::clone(&queue), &policy, Arc::clone(&observer)),
+            aside: AsideWatch::new(Arc::clone(&queue), Arc::clone(&observer)),
             settlements: Settlements::new(Arc::clone(&queue), policy.returns.clone(), Arc::clone(&observer)),
             queue,
             directory,
@@ -144,6 +150,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             self.step(&mut stop).await;
         }
         self.link.give_up();
+        self.aside.give_up();
         self.drain().await;
         self.say_goodbye().await;
         self.queue.close().await;
@@ -155,6 +162,8 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         self.engine.locks_hold_for(self.queue.lock_length());
         self.take_role(now);
         let wake = self.carry_out(now);
+        self.aside.turn(self.engine.mass_change(), now.instant);
+        let wake = self.aside.wake().map_or(wake, |look| wake.min(look));
         self.state.turn(&self.engine, Phase::Running, now);
         let credit = if self.link.is_open() { self.engine.credit(now.moment) } else { 0 };
         self.queue.set_credit(u32::try_from(credit).unwrap_or(u32::MAX));
@@ -176,6 +185,9 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             Some(ended) = self.looks.join_next() => self.look_ended(ended),
             Some(ended) = self.searches.join_next() => self.found(ended),
             page = self.link.looked() => self.link.page(page, self.read, &self.policy.planner),
+            looked = self.aside.looked() => {
+                self.aside.take(looked, self.engine.mass_change_mut(), Instant::now());
+            }
             Some(probed) = self.probe.join_next() => self.probe_ended(probed),
             Some(end) = self.settlements.next() => self.settled(end, self.now()),
             Some(answers) = self.renewals.join_next() => self.renewed(answers),
@@ -214,12 +226,13 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         // Ages are counted by the clock that wrote the beginning.
         let there = self.observer.times.at_service_bus(ClockReading { instant: received, wall });
         let trace = self.observer.trace(&delivery.message, wall).map(|trace| (trace, clock::now()));
-        let (mut decoded, mut subjects) = (None, Subjects::default());
+        let (mut decoded, mut subjects, mut author) = (None, Subjects::default(), None);
         self.policy.planner.known.expire(moment);
         let (planner, sequence) = (&self.policy.planner, delivery.message.sequence);
         let mut note = |contents: &Contents| {
             decoded = trace.is_some().then(clock::now);
             subjects = Subjects::reported(contents, planner);
+            author = changes(contents).first().and_then(|change| change.origin.initiating_user);
             self.link.look(changes(contents), planner, sequence);
         };
         let Judged { intake, history: past } = judge(self.read, &delivery.message, planner, there, &mut note);
@@ -235,6 +248,10 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         let (lock, taken) = (delivery.lock, self.epoch.moment(delivery.received));
         let bytes = delivery.message.body.as_ref().map_or(0, bytes::Bytes::len);
         let lineage = past.lineage(&delivery.message);
+        let provenance = envelope::provenance(&delivery.message, author, there);
+        if matches!(provenance.standing, Standing::Approved { .. }) {
+            self.aside.approved(received);
+        }
         self.observer.note(|| told::seen(&delivery.message, &past, enqueued, &subjects));
         let trace = trace.map(|(trace, _)| trace);
         let (unsettled, message) = delivery.split();
@@ -249,6 +266,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             age: Duration::try_from(there.duration_since(past.since.unwrap_or(there))).unwrap_or_default(),
             lineage,
             urgency: past.urgency,
+            provenance,
             intake,
         };
         self.engine.arrived(arrival, moment);
@@ -266,7 +284,12 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             };
             match effect {
                 Effect::Write { write, changes } => self.apply(write, changes),
-                Effect::Settle { message, outcome } => self.settlements.settle(message, outcome, now.instant),
+                Effect::Settle { message, outcome } => {
+                    if let Outcome::HeldAside(streams) = &outcome {
+                        self.aside.held(streams, message.enqueued, now.instant);
+                    }
+                    self.settlements.settle(message, outcome, now.instant);
+                }
                 Effect::Renew(locks) => {
                     self.renewals.spawn(renew(Arc::clone(&self.queue), locks));
                 }

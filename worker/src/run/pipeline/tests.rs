@@ -107,6 +107,10 @@ impl Queue for Shelf {
         Ok(())
     }
 
+    async fn cancel_scheduled(&self, _: &[SequenceNumber]) -> Result<bool, servicebus::Error> {
+        unreachable!("nobody takes back what is scheduled")
+    }
+
     async fn close(&self) {}
 }
 

@@ -4,6 +4,7 @@ mod conversions;
 mod dataverse;
 mod identity;
 mod link;
+mod mass_change;
 mod needs;
 mod positions;
 mod reset;

@@ -1,0 +1,311 @@
+//! Whether one person, program or run blanks or rewrites the same property of too many users: then what it changes further
+//! is held aside until somebody has decided about it.
+//!
+//! Changes are counted in streams: by who made them, by the property, and apart for values that are blanked and values that are
+//! written. A stream in which more users than allowed are changed within the window is held; everybody else's changes and
+//! all other properties flow. Times are those at which originals reached the queue, never those of handling: a backlog that is
+//! worked off in minutes was made over hours, and what comes again counts where it counted before.
+
+mod streams;
+#[cfg(test)]
+mod tests;
+mod windows;
+
+use std::{collections::BTreeMap, fmt, num::NonZeroU32, time::Duration};
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+pub use self::streams::HeldStream;
+use self::{streams::Streams, windows::Windows};
+use crate::{
+    ids::UserId,
+    patch::{PropertyValue, UserPatch},
+    property::Property,
+};
+
+/// How many users are too many, and whom it does not concern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MassChangePolicy {
+    /// Users of whom one stream may change its property within the window; `None` if nothing is held.
+    pub users: Option<NonZeroU32>,
+    /// The window.
+    pub window: Duration,
+    /// Users of Dataverse whose changes are not counted.
+    pub exempt: Vec<Uuid>,
+    /// Properties that are the same for everybody, so that they tell nothing of who changes them.
+    pub constants: Vec<Property>,
+}
+
+impl Default for MassChangePolicy {
+    /// What the file of default settings says: nothing is held, and what could be is counted.
+    fn default() -> Self {
+        Self { users: None, window: Duration::from_mins(10), exempt: Vec::new(), constants: Vec::new() }
+    }
+}
+
+/// Whose changes are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Author {
+    /// The user of Dataverse on whose behalf they were made.
+    User(Uuid),
+    /// A run of reconcile, or of a replay of messages that tell nobody.
+    Run(Uuid),
+    /// The messages tell nobody.
+    Unknown,
+}
+
+impl Author {
+    const UNKNOWN: &'static str = "unknown";
+
+    /// Reads what [`Author`] displays.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == Self::UNKNOWN {
+            return Some(Self::Unknown);
+        }
+        let (kind, id) = text.split_once(':')?;
+        let id = Uuid::try_parse(id).ok()?;
+        match kind {
+            "user" => Some(Self::User(id)),
+            "run" => Some(Self::Run(id)),
+            _ => None,
+        }
+    }
+
+    /// The id of the user or run.
+    #[must_use]
+    pub const fn id(self) -> Option<Uuid> {
+        match self {
+            Self::User(id) | Self::Run(id) => Some(id),
+            Self::Unknown => None,
+        }
+    }
+}
+
+impl fmt::Display for Author {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => write!(f, "user:{id}"),
+            Self::Run(id) => write!(f, "run:{id}"),
+            Self::Unknown => f.write_str(Self::UNKNOWN),
+        }
+    }
+}
+
+/// What becomes of a value. Blanking is counted apart, because it is rarer and worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChangeKind {
+    /// It is emptied.
+    Blanked,
+    /// It is given, whether or not there was one.
+    Rewritten,
+}
+
+impl ChangeKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Blanked, Self::Rewritten];
+
+    /// Its word, in messages and commands.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Blanked => "blanked",
+            Self::Rewritten => "rewritten",
+        }
+    }
+
+    fn of(value: &PropertyValue) -> Self {
+        match value {
+            PropertyValue::Clear => Self::Blanked,
+            PropertyValue::Element(wanted) if wanted.text.is_none() => Self::Blanked,
+            PropertyValue::List(all) if all.is_empty() => Self::Blanked,
+            PropertyValue::Text(_)
+            | PropertyValue::Element(_)
+            | PropertyValue::List(_)
+            | PropertyValue::Bool(_)
+            | PropertyValue::Integer(_)
+            | PropertyValue::SignIn(_) => Self::Rewritten,
+        }
+    }
+}
+
+/// What is counted together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stream {
+    /// Whose changes.
+    pub author: Author,
+    /// Of which property.
+    pub property: Property,
+    /// To what.
+    pub kind: ChangeKind,
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} by {}", self.property, self.kind.as_str(), self.author)
+    }
+}
+
+/// What was decided about a message before, as it tells itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing.
+    #[default]
+    New,
+    /// It was held aside for these streams, and nobody has decided about it.
+    HeldAside(Box<[Stream]>),
+    /// It was let through then, and with it all further changes of these streams.
+    Approved {
+        /// When the approved copy reached the queue.
+        at: Timestamp,
+        /// Not only this message.
+        streams: Box<[Stream]>,
+    },
+}
+
+/// Where a message comes from, as far as its changes are counted by that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// Who made its changes.
+    pub author: Author,
+    /// What was decided about it.
+    pub standing: Standing,
+}
+
+impl Provenance {
+    /// A message about which nothing was decided.
+    #[must_use]
+    pub const fn of(author: Author) -> Self {
+        Self { author, standing: Standing::New }
+    }
+}
+
+/// Counts, and knows what is held.
+#[derive(Debug)]
+pub struct MassChange {
+    policy: MassChangePolicy,
+    windows: Windows,
+    streams: Streams,
+}
+
+impl MassChange {
+    /// One that has counted nothing.
+    #[must_use]
+    pub fn new(policy: MassChangePolicy) -> Self {
+        let (windows, streams) = (Windows::new(policy.window), Streams::new(policy.window));
+        Self { policy, windows, streams }
+    }
+
+    /// The streams for which a message is held aside, or `None` if its writes may be made; then they are counted.
+    /// `enqueued` is when its original reached the queue.
+    ///
+    /// A message is judged as a whole: with one property that is held, all of it waits.
+    pub fn judge<'w>(
+        &mut self,
+        provenance: &Provenance,
+        writes: impl IntoIterator<Item = (UserId, &'w UserPatch)>,
+        enqueued: Timestamp,
+    ) -> Option<Box<[Stream]>> {
+        match &provenance.standing {
+            Standing::Approved { at, streams } => {
+                for stream in streams {
+                    self.streams.approve(stream, *at);
+                }
+                return None;
+            }
+            Standing::HeldAside(streams) => {
+                for stream in streams {
+                    self.streams.hold(stream, enqueued);
+                }
+                return Some(streams.clone());
+            }
+            Standing::New => {}
+        }
+        if matches!(provenance.author, Author::User(user) if self.policy.exempt.contains(&user)) {
+            return None;
+        }
+        let mut touched = self.touched(provenance.author, writes);
+        if let Some(most) = self.policy.users {
+            touched.retain(|stream, _| !self.streams.is_approved(stream, enqueued));
+            let too_many = self.too_many(&touched, most, enqueued);
+            if !too_many.is_empty() {
+                for stream in &too_many {
+                    self.streams.hold(stream, enqueued);
+                }
+                return Some(too_many.into());
+            }
+        }
+        for (stream, users) in touched {
+            self.windows.count(stream, &users, enqueued);
+        }
+        None
+    }
+
+    /// What copies in the queue say is held, by a look at all of it that began at this [`MassChange::mark`].
+    pub fn found(&mut self, held: impl IntoIterator<Item = HeldStream>, mark: u64) {
+        self.streams.found(held, mark);
+    }
+
+    /// A point in time for [`MassChange::found`].
+    #[must_use]
+    pub fn mark(&self) -> u64 {
+        self.streams.mark()
+    }
+
+    /// The streams that are held now.
+    pub fn held(&self) -> impl Iterator<Item = HeldStream> {
+        self.streams.all()
+    }
+
+    /// The most users of one stream that were changed within a window, since the start.
+    #[must_use]
+    pub fn peak(&self) -> usize {
+        self.windows.peak()
+    }
+
+    /// What is held, and when.
+    #[must_use]
+    pub fn policy(&self) -> &MassChangePolicy {
+        &self.policy
+    }
+
+    /// The users of each stream that writes touch, sorted, each once.
+    fn touched<'w>(
+        &self,
+        author: Author,
+        writes: impl IntoIterator<Item = (UserId, &'w UserPatch)>,
+    ) -> BTreeMap<Stream, Vec<UserId>> {
+        let mut touched: BTreeMap<Stream, Vec<UserId>> = BTreeMap::new();
+        for (user, patch) in writes {
+            for (property, value) in
+                patch.iter().filter(|(property, _)| !self.policy.constants.contains(property))
+            {
+                let stream = Stream { author, property: property.clone(), kind: ChangeKind::of(value) };
+                touched.entry(stream).or_default().push(user);
+            }
+        }
+        for users in touched.values_mut() {
+            users.sort_unstable();
+            users.dedup();
+        }
+        touched
+    }
+
+    fn too_many(
+        &mut self,
+        touched: &BTreeMap<Stream, Vec<UserId>>,
+        most: NonZeroU32,
+        enqueued: Timestamp,
+    ) -> Vec<Stream> {
+        let most = usize::try_from(most.get()).unwrap_or(usize::MAX);
+        let mut held = Vec::new();
+        for (stream, users) in touched {
+            let is_held = self.streams.is_held(stream, enqueued);
+            if is_held || self.windows.with(stream, users, enqueued) > most {
+                held.push(stream.clone());
+            }
+        }
+        held
+    }
+}

@@ -1,0 +1,285 @@
+//! Laws of counting and holding.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::{collection::vec, prelude::*};
+
+use super::*;
+use crate::patch::ListElement;
+
+const WINDOW: Duration = Duration::from_secs(40);
+
+fn policy(users: u32) -> MassChangePolicy {
+    MassChangePolicy { users: NonZeroU32::new(users), window: WINDOW, ..MassChangePolicy::default() }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + second).expect("in range")
+}
+
+fn user(n: u32) -> UserId {
+    UserId(Uuid::from_u128(u128::from(n) + 1))
+}
+
+fn author(n: u8) -> Author {
+    Author::User(Uuid::from_u128(u128::from(n) + 1_000))
+}
+
+fn property(name: &str) -> Property {
+    Property::named(name).expect("known")
+}
+
+fn patch(entries: &[(&str, PropertyValue)]) -> UserPatch {
+    let entries = entries.iter().map(|(name, value)| (property(name), value.clone()));
+    UserPatch::new(entries).expect("some entries")
+}
+
+fn text() -> PropertyValue {
+    PropertyValue::Text("x".into())
+}
+
+fn stream(author: Author, name: &str, kind: ChangeKind) -> Stream {
+    Stream { author, property: property(name), kind }
+}
+
+/// A message of one change of `mail`.
+fn one(change: &mut MassChange, by: Author, of: u32, second: i64) -> bool {
+    change.judge(&Provenance::of(by), [(user(of), &patch(&[("mail", text())]))], at(second)).is_none()
+}
+
+#[derive(Clone, Debug)]
+struct Told {
+    author: u8,
+    users: Vec<u32>,
+    blank: bool,
+    second: i64,
+}
+
+fn messages() -> impl Strategy<Value = Vec<Told>> {
+    let told = (0_u8..2, vec(0_u32..30, 1..4), any::<bool>(), 0_i64..200);
+    let told = told.prop_map(|(author, users, blank, second)| Told { author, users, blank, second });
+    vec(told, 1..150)
+}
+
+/// The most users of one stream that were let through within any window, counted the plain way.
+fn fullest(passed: &[(Stream, UserId, i64)]) -> usize {
+    let of_window = |stream: &Stream, from: i64| {
+        let within = |(other, _, second): &&(Stream, UserId, i64)| {
+            other == stream && (from..=from + 40).contains(second)
+        };
+        passed.iter().filter(within).map(|(_, user, _)| *user).collect::<BTreeSet<_>>().len()
+    };
+    passed.iter().map(|(stream, _, second)| of_window(stream, *second)).max().unwrap_or_default()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_window_has_more_users_of_one_stream_than_allowed(all in messages(), most in 1_u32..12) {
+        let mut change = MassChange::new(policy(most));
+        let mut passed = Vec::new();
+        for Told { author: by, users, blank, second } in all {
+            let value = if blank { PropertyValue::Clear } else { text() };
+            let patch = patch(&[("mail", value), ("givenName", text())]);
+            let writes = users.iter().map(|of| (user(*of), &patch));
+            if change.judge(&Provenance::of(author(by)), writes, at(second)).is_none() {
+                let kind = if blank { ChangeKind::Blanked } else { ChangeKind::Rewritten };
+                for of in users {
+                    passed.push((stream(author(by), "mail", kind), user(of), second));
+                    passed.push((stream(author(by), "givenName", ChangeKind::Rewritten), user(of), second));
+                }
+            }
+        }
+        prop_assert!(fullest(&passed) <= most as usize);
+    }
+
+    #[test]
+    fn nothing_is_held_of_those_who_stay_below(all in messages()) {
+        let mut passed = Vec::new();
+        for Told { author: by, users, second, .. } in &all {
+            let of = |of: &u32| (stream(author(*by), "mail", ChangeKind::Rewritten), user(*of), *second);
+            passed.extend(users.iter().map(of));
+        }
+        // A window is counted by whole steps, so what is within a quarter more may count.
+        let wider = |stream: &Stream, from: i64| {
+            let within = |(other, _, second): &&(Stream, UserId, i64)| {
+                other == stream && (from..=from + 50).contains(second)
+            };
+            passed.iter().filter(within).map(|(_, user, _)| *user).collect::<BTreeSet<_>>().len()
+        };
+        let most = passed.iter().map(|(stream, _, second)| wider(stream, *second)).max().unwrap_or(1);
+        let mut change = MassChange::new(policy(u32::try_from(most).expect("few")));
+        for Told { author: by, users, second, .. } in &all {
+            let patch = patch(&[("mail", text())]);
+            let writes = users.iter().map(|of| (user(*of), &patch));
+            prop_assert_eq!(change.judge(&Provenance::of(author(*by)), writes, at(*second)), None);
+        }
+        prop_assert!(change.peak() <= most);
+        prop_assert_eq!(change.held().count(), 0);
+    }
+
+    #[test]
+    fn the_counts_are_those_of_the_plain_way(added in vec((0_u32..20, 0_i64..300), 1..120)) {
+        let mut windows = Windows::new(WINDOW);
+        let key = stream(author(0), "mail", ChangeKind::Blanked);
+        let mut plain: BTreeMap<i64, BTreeSet<u32>> = BTreeMap::new();
+        for (of, second) in added {
+            let step = at(second).as_millisecond().div_euclid(10_000);
+            let with = windows.with(&key, &[user(of)], at(second));
+            let was_there = plain.entry(step).or_default().contains(&of);
+            plain.entry(step).or_default().insert(of);
+            let window = |start: i64| plain.range(start..=start + 4).flat_map(|(_, users)| users).collect::<BTreeSet<_>>();
+            let fullest = (step - 4..=step).map(|start| window(start).len()).max().unwrap_or_default();
+            prop_assert_eq!(with, if was_there { 0 } else { fullest });
+            windows.count(key.clone(), &[user(of)], at(second));
+        }
+        prop_assert_eq!(windows.users(), plain.values().map(BTreeSet::len).sum::<usize>());
+    }
+
+    #[test]
+    fn memory_is_bounded(added in vec((0_u8..6, 0_u32..100, 0_i64..100_000), 1..300)) {
+        let mut windows = Windows::bounded(WINDOW, 20);
+        for (by, of, second) in added {
+            windows.count(stream(author(by), "mail", ChangeKind::Blanked), &[user(of)], at(second));
+            prop_assert!(windows.users() <= 20);
+        }
+    }
+}
+
+#[test]
+fn the_first_so_many_pass_and_the_rest_waits_while_others_flow() {
+    let mut change = MassChange::new(policy(3));
+    let passed: Vec<_> = (0..10).map(|of| one(&mut change, author(0), of, 1)).collect();
+    assert_eq!(passed, [[true; 3].as_slice(), &[false; 7]].concat());
+    assert!(!one(&mut change, author(0), 0, 2), "what was let through once is no longer trusted either");
+    assert!(one(&mut change, author(1), 0, 2), "another person");
+    let name = patch(&[("givenName", text())]);
+    assert_eq!(change.judge(&Provenance::of(author(0)), [(user(9), &name)], at(2)), None, "another property");
+    let blank = patch(&[("mail", PropertyValue::Clear)]);
+    assert_eq!(change.judge(&Provenance::of(author(0)), [(user(9), &blank)], at(2)), None, "another kind");
+    let both = patch(&[("givenName", text()), ("mail", text())]);
+    let held = change.judge(&Provenance::of(author(0)), [(user(9), &both)], at(2));
+    assert_eq!(held.as_deref(), Some(&[stream(author(0), "mail", ChangeKind::Rewritten)][..]));
+    let held: Vec<_> = change.held().map(|held| (held.since, held.last)).collect();
+    assert_eq!(held, [(at(1), at(2))]);
+}
+
+#[test]
+fn one_message_about_many_is_held_as_a_whole() {
+    let mut change = MassChange::new(policy(3));
+    let patch = patch(&[("mail", text())]);
+    let writes = |count: u32| (0..count).map(|of| (user(of), &patch)).collect::<Vec<_>>();
+    assert!(change.judge(&Provenance::of(author(0)), writes(4), at(0)).is_some());
+    assert_eq!(change.judge(&Provenance::of(author(1)), writes(3), at(0)), None);
+}
+
+#[test]
+fn a_stream_is_held_until_nothing_waits_and_nothing_comes() {
+    let mut change = MassChange::new(policy(1));
+    assert!(one(&mut change, author(0), 0, 0) && !one(&mut change, author(0), 1, 1));
+    assert!(!one(&mut change, author(0), 2, 500), "copies of it wait");
+    let mark = change.mark();
+    change.found([], mark);
+    assert!(!one(&mut change, author(0), 2, 530), "something of it came a moment ago");
+    change.found([], mark);
+    assert!(!one(&mut change, author(0), 3, 600), "held since that look began");
+    change.found([], change.mark());
+    assert!(one(&mut change, author(0), 3, 700));
+    assert_eq!(change.held().count(), 0);
+}
+
+#[test]
+fn a_successor_holds_at_once_what_the_queue_shows_to_be_held() {
+    let mut change = MassChange::new(policy(5));
+    let held = stream(author(0), "mail", ChangeKind::Rewritten);
+    change.found([HeldStream { stream: held.clone(), since: at(10), last: at(20) }], change.mark());
+    assert!(!one(&mut change, author(0), 0, 30) && !one(&mut change, author(0), 0, 9_000));
+    assert!(one(&mut change, author(0), 0, -40), "made long before");
+}
+
+#[test]
+fn what_is_approved_passes_and_all_that_comes_within_the_window_after_it() {
+    let mut change = MassChange::new(policy(1));
+    assert!(one(&mut change, author(0), 0, 0) && !one(&mut change, author(0), 1, 1));
+    let streams: Box<[Stream]> = [stream(author(0), "mail", ChangeKind::Rewritten)].into();
+    let approved = |streams: Box<[Stream]>, second| Provenance {
+        author: author(0),
+        standing: Standing::Approved { at: at(second), streams },
+    };
+    let mail = patch(&[("mail", text())]);
+    assert_eq!(change.judge(&approved(Box::default(), 5), [(user(1), &mail)], at(1)), None, "one message");
+    assert!(!one(&mut change, author(0), 2, 6));
+    assert_eq!(change.judge(&approved(streams.clone(), 5), [(user(1), &mail)], at(1)), None);
+    assert!((2..9).all(|of| one(&mut change, author(0), of, 45)));
+    assert!(one(&mut change, author(0), 2, 55) && !one(&mut change, author(0), 3, 56), "it counts again");
+    // Copies that an approval has not come to yet do not close what it has opened.
+    change.judge(&approved(streams.clone(), 100), [(user(1), &mail)], at(1));
+    change.found([HeldStream { stream: streams[0].clone(), since: at(1), last: at(2) }], change.mark());
+    assert!(one(&mut change, author(0), 7, 101));
+}
+
+#[test]
+fn what_was_held_is_held_again_whatever_the_settings_say() {
+    let mut change = MassChange::new(MassChangePolicy::default());
+    let streams: Box<[Stream]> = [stream(author(0), "mail", ChangeKind::Rewritten)].into();
+    let provenance = Provenance { author: author(0), standing: Standing::HeldAside(streams.clone()) };
+    assert_eq!(change.judge(&provenance, [], at(0)), Some(streams));
+    assert!(one(&mut change, author(0), 1, 0), "nothing else is held while the guard is off");
+}
+
+#[test]
+fn neither_the_exempt_nor_constants_are_counted() {
+    let Author::User(exempt) = author(0) else { panic!("a user") };
+    let constants = vec![property("department")];
+    let mut change = MassChange::new(MassChangePolicy { exempt: vec![exempt], constants, ..policy(1) });
+    assert!((0..9).all(|of| one(&mut change, author(0), of, 0)));
+    let constant = patch(&[("department", text())]);
+    let by_other = Provenance::of(author(1));
+    assert!((0..9).all(|of| change.judge(&by_other, [(user(of), &constant)], at(0)).is_none()));
+    assert_eq!(change.peak(), 0);
+}
+
+#[test]
+fn the_peak_is_counted_while_nothing_is_held() {
+    let mut change = MassChange::new(MassChangePolicy { window: WINDOW, ..MassChangePolicy::default() });
+    assert!((0..50).all(|of| one(&mut change, author(0), of, i64::from(of % 10))));
+    assert!((0..9).all(|of| one(&mut change, author(0), of, 5_000)));
+    assert_eq!(change.peak(), 50);
+}
+
+#[test]
+fn an_element_that_goes_is_blanked() {
+    let gone = PropertyValue::from(ListElement { text: None, ..ListElement::default() });
+    for (value, kind) in [
+        (PropertyValue::Clear, ChangeKind::Blanked),
+        (PropertyValue::List(Box::default()), ChangeKind::Blanked),
+        (gone, ChangeKind::Blanked),
+        (PropertyValue::from(ListElement::of("1")), ChangeKind::Rewritten),
+        (PropertyValue::Bool(false), ChangeKind::Rewritten),
+        (text(), ChangeKind::Rewritten),
+    ] {
+        assert_eq!(ChangeKind::of(&value), kind, "{value:?}");
+    }
+}
+
+#[test]
+fn an_author_is_read_as_it_is_written() {
+    let id = Uuid::from_u128(7);
+    for author in [Author::User(id), Author::Run(id), Author::Unknown] {
+        assert_eq!(Author::parse(&author.to_string()), Some(author));
+    }
+    for text in ["", "user:", "run:7", "person:00000000-0000-0000-0000-000000000007"] {
+        assert_eq!(Author::parse(text), None, "{text}");
+    }
+}
+
+#[test]
+fn no_time_is_too_early_or_too_late() {
+    for time in [Timestamp::MIN, Timestamp::MAX] {
+        let mut change = MassChange::new(policy(1));
+        let mail = patch(&[("mail", text())]);
+        let mut judge = |of| change.judge(&Provenance::of(author(0)), [(user(of), &mail)], time).is_none();
+        assert!(judge(0) && !judge(1) && !judge(2));
+    }
+}

@@ -1,0 +1,98 @@
+//! `held reject`: takes messages out.
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use anyhow::Context;
+use serde_json::json;
+use servicebus::{Queue, clock};
+use shared::shown::Shown;
+use uuid::Uuid;
+
+use super::{agrees, list::table, meant};
+use crate::{
+    commands::{dead_letters::Output, json_text, print},
+    operate::held::{HeldFilter, each_held, take_back},
+    settings::{QueueAlone, Settings},
+};
+
+/// Options of `held reject`.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+#[command(after_help = "\
+Messages are written to the file first, and taken out of the queue when it is on the disk; a command that is killed in between is \
+simply begun again. The file has the form of dead-letters export: contactsync replay --from FILE puts messages back that were \
+rejected by mistake. It holds bodies, and with them personal data.
+
+What is rejected is not undone in Dataverse: mend the contacts there, and the changes that do so are written. Further changes of \
+the same author and property are held until none has come for the time of mass_change.window.
+
+Exit codes: 0 all were taken out, 1 not all or nobody has said yes, 2 wrong usage, 78 bad settings.")]
+pub struct Args {
+    /// All that is held aside, where no filter says which.
+    #[arg(long)]
+    all: bool,
+    /// Do it without being asked.
+    #[arg(long)]
+    yes: bool,
+    /// Export file, written before anything is taken out. Default: a new file held-TIME-ID.jsonl.
+    #[arg(long, value_name = "FILE.jsonl", conflicts_with = "no_export")]
+    export: Option<PathBuf>,
+    /// Take them out without an export. The messages are lost for good.
+    #[arg(long)]
+    no_export: bool,
+    /// Print the outcome as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    filter: HeldFilter,
+}
+
+/// Takes them out.
+pub(super) async fn run(
+    queue: &Arc<dyn Queue>,
+    settings: &Settings<QueueAlone>,
+    args: &Args,
+) -> anyhow::Result<ExitCode> {
+    let census = meant(queue, settings, &args.filter, args.all).await?;
+    if !args.json {
+        print(&table(&census))?;
+    }
+    let count = census.messages;
+    let question = format!("Take these {count} messages out, so that their changes are never written?");
+    let yes = count == 0 || args.yes || agrees(&question).await? == Some(true);
+    if !yes {
+        print(&format!("{count} messages would be taken out; --yes does it.\n"))?;
+        return Ok(ExitCode::FAILURE);
+    }
+    let exports = count > 0 && !args.no_export;
+    let path = exports.then(|| args.export.clone().unwrap_or_else(new_name));
+    let mut output = path.as_deref().map(Output::create).transpose()?;
+    let mut numbers = Vec::new();
+    each_held(&**queue, &args.filter, &settings.planner, |message, _| {
+        numbers.push(message.sequence);
+        output.as_mut().map_or(Ok(()), |output| output.write(message))
+    })
+    .await
+    .context("the queue cannot be looked at; nothing was taken out")?;
+    output.as_mut().map_or(Ok(()), Output::finish)?;
+    let gone = take_back(&**queue, &numbers)
+        .await
+        .context("not all could be taken out; the same command goes on with the rest")?;
+    let taken = numbers.len() as u64 - gone;
+    if args.json {
+        print(&json_text(&json!({ "rejected": taken, "gone": gone, "file": path })))?;
+    } else {
+        let to = path.map_or_else(String::new, |path| format!("; they are in {}", Shown(path.display())));
+        print(&format!("{taken} messages were taken out{to}\n"))?;
+        if gone > 0 {
+            print(&format!("{gone} more had been decided about meanwhile, or had come due\n"))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A file that is not there yet: nobody can have guessed the name.
+fn new_name() -> PathBuf {
+    let now = clock::now().strftime("%Y%m%dT%H%M%SZ");
+    PathBuf::from(format!("held-{now}-{}.jsonl", Uuid::new_v4().simple()))
+}
