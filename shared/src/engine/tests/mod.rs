@@ -1,6 +1,7 @@
 //! Cases of the engine; the random worlds are in the simulation.
 
 mod flood;
+mod rows;
 mod searches;
 
 use proptest::prelude::*;
@@ -9,9 +10,12 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     class::Class,
+    gate,
     ids::{ContactId, SequenceNumber},
+    lanes,
     patch::{PropertyValue, UserPatch},
     plan::SkipReason,
+    rate_limiter::RateLimiter,
     version::Version,
 };
 
@@ -59,7 +63,9 @@ fn arrival(n: u128, users: &[u128]) -> Arrival<LockToken> {
     let planned = users.iter().map(|&id| Planned {
         user: user(id),
         contact: ContactId(Uuid::from_u128(id)),
+        organization: None,
         version: None,
+        read: None,
         patch: UserPatch::new([(property.clone(), PropertyValue::Text(n.to_string().into()))]).expect("one"),
         member: None,
     });
@@ -114,9 +120,12 @@ fn effects_until(
 fn settled(effects: &[Effect<LockToken>]) -> Vec<(LockToken, Outcome)> {
     let settled = effects.iter().filter_map(|effect| match effect {
         Effect::Settle { message, outcome } => Some((*message, outcome.clone())),
-        Effect::Write { .. } | Effect::Verify(_) | Effect::Probe | Effect::Renew(_) | Effect::Find { .. } => {
-            None
-        }
+        Effect::Write { .. }
+        | Effect::Verify(_)
+        | Effect::Probe
+        | Effect::Renew(_)
+        | Effect::Find { .. }
+        | Effect::Read { .. } => None,
     });
     settled.collect()
 }
@@ -362,7 +371,7 @@ impl UnderWay {
                 Effect::Write { write, .. } => self.writes.push(write.user),
                 Effect::Verify(write) => self.looks.push(write.user),
                 Effect::Probe => self.probe = true,
-                Effect::Find { .. } => panic!("nobody has to be found"),
+                Effect::Find { .. } | Effect::Read { .. } => panic!("nobody has to be found"),
                 Effect::Settle { message, .. } => self.settling.push(message),
                 Effect::Renew(locks) => self.renewing = locks,
             }

@@ -78,6 +78,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         self.writes.clear();
         self.looks = JoinSet::new();
         self.searches = JoinSet::new();
+        self.reads = JoinSet::new();
         self.probe = JoinSet::new();
         self.engine.set_role(Role::Standby);
         self.engine.abandon();
