@@ -85,7 +85,9 @@ fn arrival(number: u32, users: u32) -> Arrival<LockToken> {
             vec![Planned {
                 user: UserId(Uuid::from_u128(u128::from(number % users) + 1)),
                 contact: ContactId(Uuid::from_u128(u128::from(number % users) + 1)),
+                organization: None,
                 version: Some(Version::at(at)),
+                read: None,
                 patch: patch.expect("two entries"),
                 member: None,
             }],
@@ -114,7 +116,11 @@ fn arrival_to_settlement(bencher: Bencher, users: u32) {
                             engine.settled(message);
                             settled += 1;
                         }
-                        Effect::Verify(_) | Effect::Probe | Effect::Renew(_) | Effect::Find { .. } => {}
+                        Effect::Verify(_)
+                        | Effect::Probe
+                        | Effect::Renew(_)
+                        | Effect::Find { .. }
+                        | Effect::Read { .. } => {}
                     }
                 }
                 let Some(user) = flying.pop() else { break };

@@ -34,6 +34,8 @@ mod planning;
 
 mod queue_counts;
 
+mod read_back;
+
 mod reconcile;
 
 mod replay;

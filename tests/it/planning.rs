@@ -63,7 +63,7 @@ fn outcome(intake: Intake) -> (Vec<u128>, Option<DeadLetter>) {
             (users, failures.letter())
         }
         Intake::Settle(outcome) => (Vec::new(), outcome.letter().cloned()),
-        Intake::LookUp(_) => panic!("every message names its user"),
+        Intake::LookUp(_) | Intake::Read(_) => panic!("every message names its user"),
     }
 }
 
@@ -73,6 +73,7 @@ fn told(context: &Value, marked: bool) -> String {
         Intake::Work(..) => "write".to_owned(),
         Intake::Settle(Outcome::Unchanged(why)) => why.as_str().to_owned(),
         Intake::LookUp(_) => "look up".to_owned(),
+        Intake::Read(_) => "read row".to_owned(),
         Intake::Settle(outcome) => outcome.letter().expect("a dead letter").reason.to_string(),
     }
 }
@@ -253,7 +254,7 @@ fn what_to_do_fits_the_message_and_a_column_left_out_at_creation_is_empty() {
         let letter = match Intake::of(&body.expect("serializes"), None, false, &planner) {
             Intake::Work(_, failures) => failures.letter(),
             Intake::Settle(outcome) => outcome.letter().cloned(),
-            Intake::LookUp(_) => None,
+            Intake::LookUp(_) | Intake::Read(_) => None,
         };
         assert_eq!(letter.is_some(), expected.is_some(), "{message}");
         if let (Some(letter), Some((told, never))) = (letter, expected) {
@@ -290,7 +291,7 @@ fn an_unknown_country_spoils_only_its_own_property_if_it_is_to_be_skipped() {
                 let patch = planned[0].patch.clone().into_iter();
                 Some(patch.map(|(property, _)| property.name().to_owned()).collect::<Vec<_>>())
             }
-            Intake::Settle(..) | Intake::LookUp(_) => None,
+            Intake::Settle(..) | Intake::LookUp(_) | Intake::Read(_) => None,
         };
         assert_eq!(
             written,

@@ -50,7 +50,7 @@ impl<M> Engine<M> {
     pub(super) fn screen(&mut self, intake: Intake, provenance: &Provenance, enqueued: Timestamp) -> Intake {
         let planned = match &intake {
             Intake::Work(planned, _) => planned.as_slice(),
-            Intake::LookUp(_) => &[],
+            Intake::LookUp(_) | Intake::Read(_) => &[],
             Intake::Settle(_) => return intake,
         };
         let writes = planned.iter().map(|write| (write.user, &write.patch));

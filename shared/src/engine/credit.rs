@@ -30,11 +30,11 @@ impl<M> Engine<M> {
         let fit = match self.state(now) {
             _ if self.stopping || !may_take(self.role) || self.held.bytes() >= self.policy.bytes => 0,
             State::Paused => 0,
-            State::Trial => most.min(usize::from(self.held.len() == 0)),
+            State::Trial => most.min(usize::from(self.held.len() == self.set_aside())),
             // Who is about to write gathers meanwhile.
             State::NotWriter | State::Throttled(_) | State::Open | State::BreakerOpen => {
                 let (fails, lock) = (self.held.renewals_fail(), self.locked_for.unwrap_or_default());
-                let worth = self.window(now).saturating_sub(self.held.len());
+                let worth = self.window(now).saturating_sub(self.held.len() - self.set_aside());
                 let held_for = if fails { lock } else { self.policy.max_lock_hold };
                 let fit = worth.min(self.room_in_memory()).min(self.writes_within(held_for, now));
                 let fit = fit.min(self.aside.room());

@@ -79,6 +79,7 @@ impl<M> Engine<M> {
                     self.take_up(lock, &search.circumstances, planned, now);
                 }
                 Ok(Intake::Settle(outcome)) => self.end_search(lock, outcome, now),
+                Ok(Intake::Read(rows)) => self.read_instead(lock, search.circumstances, rows, now),
                 // The next rule has a question of its own.
                 Ok(Intake::LookUp(queries)) => {
                     self.searches.insert(lock, Search { queries, due: Some(now), ..search });
@@ -149,6 +150,7 @@ impl<M> Engine<M> {
         for planned in planned {
             self.times_cut += u64::from(planned.is_from_the_future(enqueued));
             let stamp = planned.stamp(enqueued, lineage.origin);
+            self.held.of_organization(lock, planned.organization);
             let Planned { user, contact, patch, member, .. } = planned;
             let (ticket, refused_before) = (Ticket { lock, member }, false);
             let work = Work { user, contact, stamp, patch, urgency, deadline, refused_before, ticket };
@@ -170,9 +172,10 @@ impl<M> Engine<M> {
         }
     }
 
-    fn end_search(&mut self, lock: LockToken, outcome: Outcome, now: MonotonicTime) {
-        if let Some(Held { message, lineage, .. }) = self.held.take(lock) {
-            self.settle(lock, message, outcome, lineage, now);
+    pub(super) fn end_search(&mut self, lock: LockToken, outcome: Outcome, now: MonotonicTime) {
+        if let Some(held) = self.held.take(lock) {
+            let lineage = held.lineage();
+            self.settle(lock, held.message, outcome, lineage, now);
         }
     }
 }

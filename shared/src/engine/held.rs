@@ -4,12 +4,15 @@
 use super::{
     Lineage,
     members::{Failures, Member},
+    reads::Missing,
     renewal::Locks,
+    searches::Circumstances,
 };
 use crate::{
-    ids::{LockToken, UserId},
+    ids::{ContactId, LockToken, OrganizationId, UserId},
     monotonic_time::MonotonicTime,
     outcome::Outcome,
+    plan::{KnownRows, RowId},
 };
 
 /// What a change on its way belongs to.
@@ -34,7 +37,14 @@ pub(super) struct Held<M> {
     failures: Failures,
     users: Vec<UserId>,
     bytes: usize,
-    pub(super) lineage: Lineage,
+    /// What the lanes have to know of it.
+    pub(super) circumstances: Circumstances,
+    /// The organization whose contacts it is about.
+    pub(super) organization: Option<OrganizationId>,
+    /// What is known of its rows.
+    rows: KnownRows,
+    /// Contacts whose users Graph does not know, and whose rows were not read yet.
+    pub(super) missing: Vec<(ContactId, Missing)>,
     /// When it is handed back; nothing once it has been, as far as it could.
     until: Option<MonotonicTime>,
 }
@@ -44,21 +54,48 @@ impl<M> Held<M> {
     /// of it that could not be planned.
     pub(super) fn new(
         message: M,
-        lineage: Lineage,
+        circumstances: Circumstances,
         users: Vec<UserId>,
         bytes: usize,
         failures: Failures,
         until: MonotonicTime,
     ) -> Self {
-        let (open, outcome, until) = (users.len(), Outcome::Stale, Some(until));
-        Self { message, open, outcome, failures, users, bytes, lineage, until }
+        Self {
+            message,
+            open: users.len(),
+            outcome: Outcome::Stale,
+            failures,
+            users,
+            bytes,
+            circumstances,
+            organization: None,
+            rows: KnownRows::default(),
+            missing: Vec::new(),
+            until: Some(until),
+        }
     }
 }
 
 impl<M> Held<M> {
     /// A message of which it is not known yet whom it concerns.
-    pub(super) fn of_nobody(message: M, lineage: Lineage, bytes: usize, until: MonotonicTime) -> Self {
-        Self { open: 1, ..Self::new(message, lineage, Vec::new(), bytes, Failures::default(), until) }
+    pub(super) fn of_nobody(
+        message: M,
+        circumstances: Circumstances,
+        bytes: usize,
+        until: MonotonicTime,
+    ) -> Self {
+        Self { open: 1, ..Self::new(message, circumstances, Vec::new(), bytes, Failures::default(), until) }
+    }
+
+    /// The same message, of which it is not known any more whom it concerns.
+    pub(super) fn begun_anew(self) -> Self {
+        let (outcome, failures, users) = (Outcome::Stale, Failures::default(), Vec::new());
+        Self { open: 1, outcome, failures, users, ..self }
+    }
+
+    /// Its original, and which of the messages that stand for it this is.
+    pub(super) const fn lineage(&self) -> Lineage {
+        self.circumstances.lineage
     }
 }
 
@@ -121,6 +158,32 @@ impl<M> HeldMessages<M> {
         }
     }
 
+    /// The organization whose contacts a message is about has become known.
+    pub(super) fn of_organization(&mut self, lock: LockToken, organization: Option<OrganizationId>) {
+        if let Some(held) = self.locks.get_mut(lock).and_then(Option::as_mut) {
+            held.organization = organization;
+        }
+    }
+
+    /// What is known of the rows of a message.
+    pub(super) fn rows(&self, lock: LockToken) -> Option<&KnownRows> {
+        self.locks.get(lock)?.as_ref().map(|held| &held.rows)
+    }
+
+    /// The same, to learn more.
+    pub(super) fn rows_mut(&mut self, lock: LockToken) -> Option<&mut KnownRows> {
+        self.locks.get_mut(lock)?.as_mut().map(|held| &mut held.rows)
+    }
+
+    /// Graph does not know the user of a contact. If the row of the contact was read already, that is all there is to know.
+    pub(super) fn miss(&mut self, lock: LockToken, contact: ContactId, missing: Missing) {
+        let Some(held) = self.locks.get_mut(lock).and_then(Option::as_mut) else { return };
+        let row = RowId { organization: held.organization, contact };
+        if held.rows.get(row).is_none() && held.missing.iter().all(|(known, _)| *known != contact) {
+            held.missing.push((contact, missing));
+        }
+    }
+
     /// The caller's own of a message whose changes are on their way.
     pub(super) fn message_mut(&mut self, lock: LockToken) -> Option<&mut M> {
         self.locks.get_mut(lock)?.as_mut().map(|held| &mut held.message)
@@ -129,7 +192,7 @@ impl<M> HeldMessages<M> {
     /// One change of a message has its outcome. Returns the message with its own outcome if it was the last.
     ///
     /// The gravest outcome decides. Of several members that failed for good, one dead letter names all.
-    pub(super) fn close(&mut self, ticket: Ticket, outcome: Outcome) -> Option<(M, Outcome, Lineage)> {
+    pub(super) fn close(&mut self, ticket: Ticket, outcome: Outcome) -> Option<(Held<M>, Outcome)> {
         let place = self.locks.get_mut(ticket.lock)?;
         let held = place.as_mut()?;
         held.open = held.open.saturating_sub(1);
@@ -141,10 +204,11 @@ impl<M> HeldMessages<M> {
         if held.open > 0 {
             return None;
         }
-        let Held { message, outcome, failures, lineage, .. } = self.take(ticket.lock)?;
-        let failed = failures.letter().map(Outcome::DeadLettered);
-        let failed = failed.filter(|failed| failed.gravity() > outcome.gravity());
-        Some((message, failed.unwrap_or(outcome), lineage))
+        let held = self.take(ticket.lock)?;
+        let failed = held.failures.letter().map(Outcome::DeadLettered);
+        let failed = failed.filter(|failed| failed.gravity() > held.outcome.gravity());
+        let outcome = failed.unwrap_or_else(|| held.outcome.clone());
+        Some((held, outcome))
     }
 
     /// Takes a message out that is settled as a whole.
@@ -159,7 +223,7 @@ impl<M> HeldMessages<M> {
     /// Takes all of them out, in the order in which they came.
     pub(super) fn drain(&mut self) -> Vec<M> {
         let mut drained: Vec<_> = self.locks.iter_mut().filter_map(|(_, held)| held.take()).collect();
-        drained.sort_by_key(|held| held.lineage.origin);
+        drained.sort_by_key(|held| held.lineage().origin);
         (self.messages, self.bytes, self.first) = (0, 0, None);
         drained.into_iter().map(|held| held.message).collect()
     }
@@ -182,7 +246,7 @@ impl<M> HeldMessages<M> {
             match held.until {
                 Some(until) if until <= now => {
                     held.until = None;
-                    overdue.push((until, held.lineage.origin, lock));
+                    overdue.push((until, held.lineage().origin, lock));
                 }
                 later => self.first = [self.first, later].into_iter().flatten().min(),
             }
@@ -199,18 +263,35 @@ impl<M> HeldMessages<M> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use uuid::Uuid;
 
     use super::*;
     use crate::{
         ids::SequenceNumber,
+        priority::Priority,
         reason::{DeadLetter, DeadLetterReason},
     };
 
     const LOCK: LockToken = LockToken(Uuid::from_u128(1));
     const TICKET: Ticket = Ticket { lock: LOCK, member: None };
 
-    const LINEAGE: Lineage = Lineage { origin: SequenceNumber(1), generation: 0, attempt: 0, content: 0 };
+    fn circumstances() -> Circumstances {
+        Circumstances {
+            enqueued: Timestamp::UNIX_EPOCH,
+            lineage: Lineage { origin: SequenceNumber(1), generation: 0, attempt: 0, content: 0 },
+            urgency: Priority::Live,
+            deadline: MonotonicTime::START,
+        }
+    }
+
+    /// What a message ends as, if this was its last change.
+    fn closed(held: &mut HeldMessages<&'static str>, ticket: Ticket, outcome: Outcome) -> Option<Outcome> {
+        held.close(ticket, outcome).map(|(held, outcome)| {
+            assert_eq!((held.message, held.lineage()), (MESSAGE, circumstances().lineage));
+            outcome
+        })
+    }
 
     const MESSAGE: &str = "a message";
 
@@ -218,7 +299,7 @@ mod tests {
         let mut held = HeldMessages::default();
         held.locks().hold(LOCK, MonotonicTime::START, 0.5, None);
         let users = users.map(user).into();
-        held.hold(LOCK, Held::new(MESSAGE, LINEAGE, users, 10, failures, MonotonicTime::START));
+        held.hold(LOCK, Held::new(MESSAGE, circumstances(), users, 10, failures, MonotonicTime::START));
         held
     }
 
@@ -244,9 +325,9 @@ mod tests {
             (Outcome::Stale, Outcome::Stale, Outcome::Stale),
         ] {
             let mut held = held([1, 2], Failures::default());
-            assert_eq!(held.close(TICKET, first), None);
+            assert_eq!(closed(&mut held, TICKET, first), None);
             assert_eq!((held.len(), held.bytes()), (1, 10));
-            assert_eq!(held.close(TICKET, second), Some((MESSAGE, expected, LINEAGE)));
+            assert_eq!(closed(&mut held, TICKET, second), Some(expected));
             assert_eq!((held.len(), held.bytes()), (0, 0));
         }
     }
@@ -266,7 +347,8 @@ mod tests {
     #[test]
     fn an_unknown_message_is_nobody() {
         let mut held = HeldMessages::<&str>::default();
-        assert_eq!((held.close(TICKET, Outcome::Applied), held.users(LOCK)), (None, &[][..]));
+        assert!(held.close(TICKET, Outcome::Applied).is_none());
+        assert!(held.users(LOCK).is_empty());
     }
 
     #[test]
@@ -288,8 +370,8 @@ mod tests {
             (Outcome::Released, Outcome::Released),
         ] {
             let mut held = held([1, 3], unplanned());
-            assert_eq!(held.close(ticket(3), third), None);
-            assert_eq!(held.close(ticket(1), Outcome::Applied), Some((MESSAGE, expected, LINEAGE)));
+            assert_eq!(closed(&mut held, ticket(3), third), None);
+            assert_eq!(closed(&mut held, ticket(1), Outcome::Applied), Some(expected));
         }
     }
 }

@@ -6,11 +6,14 @@ use crate::{
     change::Change,
     decode::{self, DecodeProblem, Subject, Unread, Unreadable},
     engine::{Failures, Member},
-    ids::{ContactId, SequenceNumber, UserId},
+    ids::{ContactId, OrganizationId, SequenceNumber, UserId},
     lww_register::Stamp,
     outcome::Outcome,
     patch::{PatchEntry, UserPatch, UserWrite},
-    plan::{LinkQuery, Plan, Planner, SkipReason, is_logical_name, truncated, unsupported},
+    plan::{
+        Judgement, LinkQuery, Plan, Planner, RowGrounds, RowId, SkipReason, WantedRow, is_logical_name,
+        truncated, unsupported,
+    },
     priority::Priority,
     reason::{DeadLetter, DeadLetterReason, chain},
     version::Version,
@@ -26,8 +29,12 @@ pub struct Planned {
     pub user: UserId,
     /// The contact that changed.
     pub contact: ContactId,
+    /// The organization whose contact it is, if the message tells.
+    pub organization: Option<OrganizationId>,
     /// How new the change is, if the message tells.
     pub version: Option<Version>,
+    /// When the row was read, if it is the row that is written. It may be newer than the message.
+    pub read: Option<Timestamp>,
     /// What it asks for.
     pub patch: UserPatch,
     /// Its place in a message about several contacts.
@@ -40,14 +47,20 @@ impl Planned {
     #[must_use]
     pub fn stamp(&self, enqueued: Timestamp, arrival: SequenceNumber) -> Stamp {
         let version = self.version.unwrap_or(Version::at(enqueued));
-        Stamp { version: version.cut(enqueued.saturating_add(AHEAD).unwrap_or(Timestamp::MAX)), arrival }
+        let latest = self.known_by(enqueued).saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
+        Stamp { version: version.cut(latest), arrival }
+    }
+
+    /// When it had happened for certain.
+    fn known_by(&self, enqueued: Timestamp) -> Timestamp {
+        self.read.map_or(enqueued, |read| read.max(enqueued))
     }
 
     /// Whether the change says that it happened later than its message can have reached the queue. Believed, it would
     /// keep everything out that happens until then.
     #[must_use]
     pub fn is_from_the_future(&self, enqueued: Timestamp) -> bool {
-        self.version.is_some_and(|version| version.at.duration_since(enqueued) > AHEAD)
+        self.version.is_some_and(|version| version.at.duration_since(self.known_by(enqueued)) > AHEAD)
     }
 
     /// As a write by itself, which is what it would be if no other change of the user were at hand.
@@ -75,6 +88,8 @@ pub enum Intake {
     Settle(Outcome),
     /// Graph has to be asked who is meant, by these questions, never none; with the answers the message is planned anew.
     LookUp(Vec<LinkQuery>),
+    /// These rows have to be read, never none; with the answers the message is planned anew.
+    Read(Vec<WantedRow>),
 }
 
 /// What a body reports.
@@ -90,7 +105,9 @@ impl Intake {
     /// Reads and plans a body. `marked` tells that the message carried the property of a sender that cut it.
     #[must_use]
     pub fn of(body: &[u8], content_type: Option<&str>, marked: bool, planner: &Planner) -> Self {
-        changes(body, content_type, marked).and_then(|read| plan(read, planner)).unwrap_or_else(Self::dead)
+        let intake =
+            changes(body, content_type, marked).and_then(|read| plan(read, planner, RowGrounds::default()));
+        intake.unwrap_or_else(Self::dead)
     }
 
     /// A message that cannot be read or planned.
@@ -101,43 +118,76 @@ impl Intake {
 }
 
 /// Plans what was read.
-pub fn plan(read: DecodedBody, planner: &Planner) -> Result<Intake, DeadLetter> {
-    let (changes, mut failures) = match read {
+pub fn plan(read: DecodedBody, planner: &Planner, reading: RowGrounds<'_>) -> Result<Intake, DeadLetter> {
+    let (changes, failures) = match read {
         DecodedBody::Changes(changes, unread) => (changes, unread),
         DecodedBody::Nothing(why) => return Ok(Intake::Settle(Outcome::Unchanged(why))),
     };
-    let mut writes = Vec::with_capacity(changes.len());
-    let mut needless = SkipReason::NothingMapped;
-    let mut queries = Vec::new();
+    let mut gathered =
+        Gathered { writes: Vec::with_capacity(changes.len()), failures, ..Gathered::default() };
     for change in &changes {
-        let (contact, version) = (change.contact, change.version);
+        gathered.add(change, planner.judge(change, reading))?;
+    }
+    gathered.intake()
+}
+
+/// What the changes of a message ask for together.
+#[derive(Default)]
+struct Gathered {
+    writes: Vec<Planned>,
+    failures: Failures,
+    needless: Option<SkipReason>,
+    queries: Vec<LinkQuery>,
+    wanted: Vec<WantedRow>,
+}
+
+impl Gathered {
+    fn add(&mut self, change: &Change, judged: Judgement) -> Result<(), DeadLetter> {
+        let contact = change.contact;
         let member = change.origin.position.map(|position| Member { position, contact: Some(contact) });
-        match (planner.plan(change), member) {
-            (Plan::Write { user, patch }, member) => {
-                let part = |patch| Planned { user, contact, version, patch, member };
-                writes.extend(patch.parted().map(part));
+        let (plan, version, read) = match judged {
+            Judgement::ByMessage(plan) => (plan, change.version, None),
+            Judgement::ByRow(plan, version, read) => (plan, Some(version), Some(read)),
+            Judgement::Read(cause) => {
+                self.wanted.push(WantedRow { row: RowId::of(change), cause });
+                return Ok(());
             }
-            (Plan::Nothing(why), _) => needless = why,
+        };
+        match (plan, member) {
+            (Plan::Write { user, patch }, member) => {
+                let organization = change.organization;
+                let part = |patch| Planned { user, contact, organization, version, read, patch, member };
+                self.writes.extend(patch.parted().map(part));
+            }
+            (Plan::Nothing(why), _) => self.needless = Some(why),
             (Plan::LookUp(asked), _) => {
                 for query in asked {
-                    if !queries.contains(&query) {
-                        queries.push(query);
+                    if !self.queries.contains(&query) {
+                        self.queries.push(query);
                     }
                 }
             }
             // The others are written first; replaying the message once the contact is mended repeats them, which
             // is harmless.
-            (Plan::Impossible(letter), Some(member)) => failures.push(member, letter),
+            (Plan::Impossible(letter), Some(member)) => self.failures.push(member, letter),
             (Plan::Impossible(letter), None) => return Err(letter),
         }
+        Ok(())
     }
-    if !queries.is_empty() {
-        return Ok(Intake::LookUp(queries));
+
+    fn intake(self) -> Result<Intake, DeadLetter> {
+        if !self.wanted.is_empty() {
+            return Ok(Intake::Read(self.wanted));
+        }
+        if !self.queries.is_empty() {
+            return Ok(Intake::LookUp(self.queries));
+        }
+        if !self.writes.is_empty() {
+            return Ok(Intake::Work(self.writes, self.failures));
+        }
+        let needless = self.needless.unwrap_or(SkipReason::NothingMapped);
+        self.failures.letter().map_or(Ok(Intake::Settle(Outcome::Unchanged(needless))), Err)
     }
-    if !writes.is_empty() {
-        return Ok(Intake::Work(writes, failures));
-    }
-    failures.letter().map_or(Ok(Intake::Settle(Outcome::Unchanged(needless))), Err)
 }
 
 /// Reads a body; `marked` as in [`Intake::of`].

@@ -46,6 +46,11 @@ impl Failures {
         self.named.is_empty()
     }
 
+    /// Whether this member is among those that are named.
+    pub(super) fn names(&self, member: Member) -> bool {
+        self.named.iter().any(|(named, _)| *named == member)
+    }
+
     /// The dead letter about all of them: the reason is that of the first, by position.
     #[must_use]
     pub fn letter(&self) -> Option<DeadLetter> {

@@ -11,6 +11,9 @@ mod finding;
 mod held;
 pub mod intake;
 mod members;
+mod policy;
+mod reading;
+mod reads;
 pub mod renewal;
 mod searches;
 #[cfg(test)]
@@ -25,6 +28,7 @@ use self::{
     aside::Aside,
     copies::{Copies, Postponed},
     held::{Held, HeldMessages, Ticket},
+    reads::{Pace, Reader, Reads},
     renewal::Renewal,
     searches::{Circumstances, Searches},
 };
@@ -32,58 +36,24 @@ pub use self::{
     copies::Lineage,
     intake::{Intake, Planned},
     members::{Failures, Member},
+    policy::EnginePolicy,
+    reads::{ReadFailure, RowAnswers},
 };
 use crate::{
-    gate::{self, Gate, State},
+    gate::{Gate, State},
     ids::{LockToken, UserId},
-    lanes::{self, Action, Failure, InstallationFault, Lanes, Success, Work},
+    lanes::{Action, Failure, InstallationFault, Lanes, Success, Work},
     lease::Role,
-    mass_change::{MassChangePolicy, Provenance},
+    mass_change::Provenance,
     monotonic_time::MonotonicTime,
     outcome::Outcome,
     patch::UserWrite,
-    plan::LinkQuery,
+    plan::{LinkQuery, WantedRow},
     priority::Priority,
     property::Property,
-    rate_limiter::RateLimiter,
     reason::{DeadLetter, DeadLetterReason},
     step::{Step, earliest},
 };
-
-/// Bounds and patience of one replica.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EnginePolicy {
-    /// Bounds of the lanes.
-    pub lanes: lanes::LaneLimits,
-    /// Bounds of the gate.
-    pub gate: gate::GateLimits,
-    /// Write budget.
-    pub pace: RateLimiter,
-    /// Bytes of bodies held at once.
-    pub bytes: usize,
-    /// Age after which a message that still fails is dead-lettered.
-    pub max_age: Duration,
-    /// Longest time that a message is kept under lock before it is handed back.
-    pub max_lock_hold: Duration,
-    /// How many users may be changed alike.
-    pub mass_change: MassChangePolicy,
-}
-
-impl Default for EnginePolicy {
-    /// What the file of default settings says.
-    fn default() -> Self {
-        Self {
-            lanes: lanes::LaneLimits::default(),
-            gate: gate::GateLimits::default(),
-            // What Graph allows one app in one tenant.
-            pace: RateLimiter::new(20.0, 20.0),
-            bytes: 32 << 20,
-            max_age: Duration::from_hours(24),
-            max_lock_hold: Duration::from_mins(10),
-            mass_change: MassChangePolicy::default(),
-        }
-    }
-}
 
 /// A message that arrived, read and planned.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,6 +113,13 @@ pub enum Effect<M> {
         /// The questions.
         queries: Vec<LinkQuery>,
     },
+    /// Read these rows in one question, at most a hundred, and report with [`Engine::rows_read`].
+    Read {
+        /// The number of the question.
+        batch: u64,
+        /// The rows.
+        rows: Vec<WantedRow>,
+    },
     /// Find out whether the installation works, and report with [`Engine::probed`].
     Probe,
 }
@@ -168,6 +145,8 @@ pub struct Engine<M> {
     copies: Copies<M>,
     searches: Searches,
     aside: Aside,
+    reads: Reads,
+    read_pace: Pace,
     /// Credit that was given and not used.
     given: usize,
     /// Changes whose time lay in the future.
@@ -191,6 +170,8 @@ impl<M> Engine<M> {
             locked_for: None,
             copies: Copies::default(),
             searches: Searches::default(),
+            reads: Reads::default(),
+            read_pace: Pace::default(),
             given: 0,
             times_cut: 0,
             probing: false,
@@ -218,12 +199,17 @@ impl<M> Engine<M> {
         match intake {
             Intake::Settle(outcome) => return self.settle(lock, message, outcome, lineage, now),
             Intake::LookUp(queries) => {
-                let held = Held::of_nobody(message, lineage, bytes, until);
+                let held = Held::of_nobody(message, circumstances.clone(), bytes, until);
                 return self.search(lock, held, queries, circumstances, now);
+            }
+            Intake::Read(rows) => {
+                let held = Held::of_nobody(message, circumstances.clone(), bytes, until);
+                return self.read(lock, held, rows, Reader::new(circumstances, Vec::new()), now);
             }
             Intake::Work(planned, failures) => {
                 let users = planned.iter().map(|write| write.user).collect();
-                self.held.hold(lock, Held::new(message, lineage, users, bytes, failures, until));
+                self.held
+                    .hold(lock, Held::new(message, circumstances.clone(), users, bytes, failures, until));
                 self.take_up(lock, &circumstances, planned, now);
             }
         }
@@ -259,13 +245,17 @@ impl<M> Engine<M> {
             Ok(effect) => return Step::Do(effect),
             Err(until) => until,
         };
+        let read = match self.next_read(now) {
+            Ok(effect) => return Step::Do(effect),
+            Err(until) => until,
+        };
         let probe = self.lanes.probe_due().filter(|_| !self.probing && !self.stopping);
         if probe.is_some_and(|due| due <= now) {
             self.probing = true;
             return Step::Do(Effect::Probe);
         }
         let held = [self.held.next_renewal(), self.held.next_overdue()];
-        Step::Wait(earliest([lanes, probe, search, self.copies.next_due(), earliest(held)]))
+        Step::Wait(earliest([lanes, probe, search, read, self.copies.next_due(), earliest(held)]))
     }
 
     /// A write ended. `jitter` is drawn evenly from 0 to 1.
@@ -420,6 +410,7 @@ impl<M> Engine<M> {
 
     fn withdraw(&mut self, lock: LockToken, outcome: &Outcome, now: MonotonicTime) {
         self.withdraw_search(lock, outcome, now);
+        self.withdraw_read(lock, outcome, now);
         for user in self.held.users(lock).to_vec() {
             let withdrawn = self.lanes.withdraw(user, |ticket| ticket.lock == lock);
             self.close(withdrawn.into_iter().map(|work| (work, outcome.clone())).collect(), now);
@@ -441,6 +432,7 @@ impl<M> Engine<M> {
         let released = self.lanes.release_waiting();
         self.close(released, now);
         self.release_searches(now);
+        self.release_reads(now);
     }
 
     /// Settles what had to wait.
@@ -457,8 +449,16 @@ impl<M> Engine<M> {
     fn close(&mut self, settled: Vec<(Work<Ticket>, Outcome)>, now: MonotonicTime) {
         for (work, outcome) in settled {
             let lock = work.ticket.lock;
-            let Some((message, outcome, lineage)) = self.held.close(work.ticket, outcome) else { continue };
-            self.settle(lock, message, outcome, lineage, now);
+            self.note_missing(&work, &outcome);
+            let Some((held, outcome)) = self.held.close(work.ticket, outcome) else { continue };
+            let held = match outcome {
+                Outcome::DeadLettered(_) => self.read_for_missing(lock, held, now),
+                _ => Some(held),
+            };
+            if let Some(held) = held {
+                let lineage = held.lineage();
+                self.settle(lock, held.message, outcome, lineage, now);
+            }
         }
     }
 

@@ -15,6 +15,7 @@ impl<M> Engine<M> {
     pub fn abandon(&mut self) {
         let held = self.held.drain();
         self.searches.clear();
+        self.reads.clear();
         let postponed = self.copies.withdraw(None);
         self.lanes = self.lanes.restarted();
         self.probing = false;

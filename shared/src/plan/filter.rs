@@ -61,7 +61,7 @@ impl ChangeFilter {
 
     /// Whether the contact is as required, or why that cannot be told. One requirement that is not met decides, whatever
     /// is known of the others.
-    fn admits(&self, change: &Change) -> Result<bool, DeadLetter> {
+    pub(super) fn admits(&self, change: &Change) -> Result<bool, DeadLetter> {
         let judged: Vec<_> = self.require.iter().map(|required| (required, required.judge(change))).collect();
         if judged.iter().any(|(_, judged)| *judged == Standing::NotMet) {
             return Ok(false);

@@ -55,11 +55,13 @@ pub enum SkipReason {
     ForeignName,
     /// The message is a copy for another target.
     OtherTarget,
+    /// The contact was deleted, as its row was to be read.
+    ContactGone,
 }
 
 impl SkipReason {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::NotAPortalUser,
         Self::LinkNotInImage,
         Self::NothingMapped,
@@ -75,6 +77,7 @@ impl SkipReason {
         Self::ForeignKey,
         Self::ForeignName,
         Self::OtherTarget,
+        Self::ContactGone,
     ];
 
     /// The same for people.
@@ -116,6 +119,9 @@ impl SkipReason {
                  such links"
             }
             Self::OtherTarget => "the message is a copy for another target",
+            Self::ContactGone => {
+                "the contact was deleted in Dataverse, so nobody knows what it would have been like"
+            }
         }
     }
 
@@ -138,6 +144,7 @@ impl SkipReason {
             Self::ForeignKey => "foreign-link-key",
             Self::ForeignName => "foreign-link-name",
             Self::OtherTarget => "other-target",
+            Self::ContactGone => "contact-gone",
         }
     }
 }

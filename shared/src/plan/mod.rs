@@ -10,6 +10,7 @@ mod letters;
 mod link_match;
 mod new_link;
 mod planner;
+mod rows;
 mod rules;
 mod user;
 
@@ -20,6 +21,7 @@ pub use self::{
     intent::{Plan, SkipReason},
     letters::{is_logical_name, truncated, unsupported},
     planner::{LinkMatch, OnForeign, Planner},
+    rows::{Judgement, KnownRows, ReadCause, RowAnswer, RowGrounds, RowId, WantedRow},
     rules::{IdentityIssuer, KnownLinks, LinkAnswer, LinkQuery, LinkRule},
 };
 use crate::{
@@ -56,7 +58,11 @@ impl Planner {
                 return Ok(Plan::Nothing(SkipReason::OperationIgnored));
             }
         }
-        let filtered = self.filter.judge(change);
+        self.try_filtered(change, from, self.filter.judge(change))
+    }
+
+    /// Plans one change of which is known whether it counts.
+    fn try_filtered(&self, change: &Change, from: MovesFrom, filtered: Filtered) -> Result<Plan, DeadLetter> {
         if let Filtered::Out(why) = filtered {
             return Ok(Plan::Nothing(why));
         }

@@ -33,6 +33,8 @@ pub struct Planner {
     pub known: KnownLinks,
     /// For which of several targets it plans, where copies for all of them come by.
     pub addressee: Option<Addressee>,
+    /// Whether rows of Dataverse can be read where a message does not say enough.
+    pub read_back: bool,
 }
 
 impl Planner {
@@ -52,6 +54,7 @@ impl Planner {
             rules: Vec::new(),
             known: KnownLinks::default(),
             addressee: None,
+            read_back: false,
         }
     }
 

@@ -98,7 +98,7 @@ fn told(mapping: Mapping, kind: &Kind, image: bool) -> Vec<String> {
     };
     let part = |patch| {
         let (contact, version) = (ContactId(Uuid::from_u128(7)), None);
-        let write = Planned { user, contact, version, patch, member: None };
+        let write = Planned { user, contact, organization: None, version, read: None, patch, member: None };
         let write = write.alone(Timestamp::UNIX_EPOCH, SequenceNumber(1));
         match reconcile(&write, &current, &ReadPolicy::default()) {
             Err(withheld) => format!("{:?}", withheld.reason()),

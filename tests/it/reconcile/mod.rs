@@ -52,7 +52,9 @@ impl Place {
 
     fn settings(&self, layers: &[&str]) -> Result<PathBuf> {
         let own = organization::settings(&self.world, &self.dataverse);
-        self.world.layered(&[&[QUICK, GUARDED, own.as_str()], layers].concat())
+        // What messages lack is left to reconcile here.
+        let alone = "dataverse.read_back = false";
+        self.world.layered(&[&[QUICK, GUARDED, own.as_str(), alone], layers].concat())
     }
 
     /// Saves a contact: its link, and its first name.

@@ -116,7 +116,9 @@ impl World {
             Planned {
                 user: change.user,
                 contact: ContactId(change.user.0),
+                organization: None,
                 version: Some(change.version),
+                read: None,
                 patch: change.patch(),
                 member: several.then_some(Member { position: index + 1, contact: None }),
             }
@@ -182,7 +184,9 @@ impl World {
                     self.plan(at, Event::Settle(writer, lock, outcome));
                 }
                 Effect::Verify(write) => self.verify(writer, write),
-                Effect::Find { .. } => unreachable!("every message of the simulation names its user"),
+                Effect::Find { .. } | Effect::Read { .. } => {
+                    unreachable!("every message of the simulation names its user")
+                }
                 Effect::Probe => {
                     let at = self.now + Duration::from_millis(self.rng.random_range(5..2_000));
                     let well = self.may_probe(at);

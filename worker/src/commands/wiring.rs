@@ -224,6 +224,13 @@ where
     Some(dataverse_of(settings.dataverse.environment.as_ref()?, clients))
 }
 
+/// Where rows of contacts are read, if the settings want it.
+#[must_use]
+pub(super) fn row_source(settings: &Settings, clients: &Clients) -> Option<dataverse::RowSource> {
+    let environment = settings.dataverse.environment.as_ref().filter(|environment| environment.read_back)?;
+    Some(dataverse::RowSource::new(dataverse_of(environment, clients), &settings.planner))
+}
+
 /// Dataverse, in this environment.
 #[must_use]
 pub(super) fn dataverse_of(environment: &settings::Environment, clients: &Clients) -> dataverse::Client {

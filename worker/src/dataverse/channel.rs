@@ -132,7 +132,6 @@ impl Channel {
     }
 
     /// The same with other waits between tries.
-    #[cfg(test)]
     pub(super) fn waiting(self, ladder: Ladder) -> Self {
         Self { ladder, ..self }
     }

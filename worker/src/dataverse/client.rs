@@ -1,6 +1,6 @@
 //! What can be asked of the Web API of one environment.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use reqwest::{
     Method,
@@ -8,7 +8,6 @@ use reqwest::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-#[cfg(test)]
 use shared::retry::Ladder;
 use url::Url;
 use uuid::Uuid;
@@ -28,6 +27,8 @@ pub(crate) const PAGE: usize = 5_000;
 /// Most ids in one question: with 39 characters each they stay far below the longest address.
 const IDS: usize = 100;
 
+const ONCE: Ladder = Ladder::fixed(Duration::from_secs(1), Duration::from_secs(1)).with_tries(1);
+
 const SOLUTION: HeaderName = HeaderName::from_static("mscrm.solutionuniquename");
 /// One page with the texts of choices, and with names and tables of lookups.
 const ANNOTATED: &str = "odata.maxpagesize=5000,odata.include-annotations=\"OData.Community.Display.V1.FormattedValue,\
@@ -43,6 +44,12 @@ impl DataverseClient {
     #[must_use]
     pub(crate) fn new(http: &http_client::Client, tokens: Arc<dyn TokenProvider>, url: &Url) -> Self {
         Self { channel: Channel::new(http, tokens, url) }
+    }
+
+    /// The same for whoever decides himself when something is asked again: each request is tried once.
+    #[must_use]
+    pub(super) fn once(self) -> Self {
+        Self { channel: self.channel.waiting(ONCE) }
     }
 
     /// The same with other waits between tries.

@@ -9,6 +9,9 @@ use uuid::Uuid;
 use super::{client::DataverseClient, code::Code, error::Error};
 
 const SET: &str = "asyncoperations";
+/// Columns of [`Job`].
+const COLUMNS: &str = "statecode,statuscode,errorcode,friendlymessage,message,_regardingobjectid_value,primaryentitytype,\
+                       createdon";
 /// Steps of one endpoint that are looked at.
 const MOST_STEPS: usize = 200;
 
@@ -165,11 +168,19 @@ impl DataverseClient {
         };
         let since = since.strftime("%Y-%m-%dT%H:%M:%SZ");
         let query = format!(
-            "{SET}?$select=statecode,statuscode,errorcode,friendlymessage,message,_regardingobjectid_value,\
-             primaryentitytype,createdon&$filter=_owningextensionid_value eq {step} and {state} and createdon ge {since}\
+            "{SET}?$select={COLUMNS}&$filter=_owningextensionid_value eq {step} and {state} and createdon ge {since}\
              &$orderby=createdon desc,asyncoperationid desc"
         );
         self.first_rows(&query, most).await
+    }
+
+    /// One job; `None` if there is none of this id. One that has posted its message is gone.
+    pub(crate) async fn job(&self, id: Uuid) -> Result<Option<Job>, Error> {
+        match self.row(&format!("{SET}({id})?$select={COLUMNS}")).await {
+            Ok(job) => Ok(Some(job)),
+            Err(error) if error.kind() == Some(super::Kind::Gone) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Lets a waiting job run at once.

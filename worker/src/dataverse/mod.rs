@@ -22,6 +22,7 @@ mod page;
 mod refusal;
 pub(crate) mod registration;
 mod rights;
+mod row_source;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ pub(crate) use self::{
     metadata::{Column, HeldPrivilege, Table},
     page::RowPages,
     rights::{HeldRights, PrivilegeDepth, READ_CONTACT},
+    row_source::{RowSeen, RowSource, RowsSeen, RowsUnreadable, retry_after},
     rows::{Organization, OrganizationType, ServiceEndpoint, WhoAmI},
     update::{ContactUpdate, attribute, choice, reference},
 };

@@ -6,8 +6,8 @@ use shared::{engine::Lineage, ids::SequenceNumber, priority::Priority, target::A
 use uuid::Uuid;
 
 use super::{
-    ATTEMPT, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, DUE, FIRST_SEEN, FOR_TARGET, ORIGINAL_ID,
-    REPLAY_ID, REPLAYED_AT, REPLAYED_SEQUENCE, REPLAYS, SEQUENCE,
+    ATTEMPT, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, DUE, FIRST_SEEN, FOR_TARGET, FROM_DEAD_LETTER,
+    ORIGINAL_ID, REPLAY_ID, REPLAYED_AT, REPLAYED_SEQUENCE, REPLAYS, SEQUENCE,
 };
 
 /// A copy that reached the queue so much later than it was due was sent again by somebody.
@@ -33,6 +33,8 @@ pub(crate) struct DeliveryHistory {
     pub arrival: SequenceNumber,
     /// Whether it was put back from the dead letters.
     pub urgency: Priority,
+    /// Whether it was a dead letter, so that its values may have been overtaken while nobody kept order.
+    pub may_be_old: bool,
 }
 
 impl DeliveryHistory {
@@ -64,6 +66,7 @@ impl DeliveryHistory {
             since,
             arrival: origin.map_or(message.sequence, SequenceNumber),
             urgency: if replayed { Priority::Replayed } else { Priority::Live },
+            may_be_old: shows_failure(message) || message.properties.get(FROM_DEAD_LETTER).is_some(),
         }
     }
 

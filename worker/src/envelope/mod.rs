@@ -51,6 +51,9 @@ const HELD_SINCE: &str = "contactsync-held-since";
 const HELD_FOR: &str = "contactsync-held-for";
 /// That it was let through all the same, and with it the rest of which streams.
 const APPROVED: &str = "contactsync-approved";
+/// That the message was a dead letter, so that its values may be old: with `[dataverse]` the row is read first. What is forged
+/// costs a read.
+const FROM_DEAD_LETTER: &str = "contactsync-from-dead-letter";
 /// Which of several targets the message is for. Not [`TARGET`]: that stands on dead letters, and whoever sends one again by
 /// hand would address it to a target that nobody is, and the rules of all subscriptions would leave it out.
 pub(crate) const FOR_TARGET: &str = "contactsync-for-target";

@@ -13,7 +13,7 @@ use shared::{
         intake::{self, undecodable},
     },
     outcome::Outcome,
-    plan::{Forced, Plan, Planner, SkipReason},
+    plan::{Forced, Judgement, Plan, Planner, RowGrounds, SkipReason},
     reason::{DeadLetter, DeadLetterReason},
 };
 
@@ -33,16 +33,17 @@ pub(crate) type Contents = Result<intake::DecodedBody, DeadLetter>;
 
 /// What decodes and plans a message, and tells when it is decoded; an argument so that tests can show what a panic in
 /// it does.
-pub(crate) type BodyReader = fn(&Message, &Planner, Reported<'_>) -> Intake;
+pub(crate) type BodyReader = fn(&Message, &Planner, RowGrounds<'_>, Reported<'_>) -> Intake;
 
 /// Is told what a message reports, between decoding and planning.
 pub(crate) type Reported<'r> = &'r mut dyn FnMut(&Contents);
 
-/// Judges a message at this time. A panic is that message's failure, never the end of whoever asked.
+/// Judges a message at this time, by what is known of its rows if it needs them. A panic is that message's failure, never the end of whoever asked.
 pub(crate) fn judge(
     read: BodyReader,
     message: &Message,
     planner: &Planner,
+    reading: RowGrounds<'_>,
     now: Timestamp,
     reported: Reported<'_>,
 ) -> Judged {
@@ -51,15 +52,21 @@ pub(crate) fn judge(
         reported(&Ok(intake::DecodedBody::Nothing(SkipReason::OtherTarget)));
         return Judged { intake: Intake::Settle(Outcome::Unchanged(SkipReason::OtherTarget)), history };
     }
-    let intake = guarded(|| read(message, planner, reported)).unwrap_or_else(|| unread(&history));
+    let reading = RowGrounds { replayed: history.may_be_old, ..reading };
+    let intake = guarded(|| read(message, planner, reading, reported)).unwrap_or_else(|| unread(&history));
     Judged { intake, history }
 }
 
 /// The way of `run`, without the guard.
-pub(crate) fn read(message: &Message, planner: &Planner, reported: Reported<'_>) -> Intake {
+pub(crate) fn read(
+    message: &Message,
+    planner: &Planner,
+    reading: RowGrounds<'_>,
+    reported: Reported<'_>,
+) -> Intake {
     let report = decoded(message).and_then(intake::reported);
     reported(&report);
-    report.and_then(|report| intake::plan(report, planner)).unwrap_or_else(Intake::dead)
+    report.and_then(|report| intake::plan(report, planner, reading)).unwrap_or_else(Intake::dead)
 }
 
 /// The changes of a report.
@@ -76,8 +83,9 @@ pub(crate) fn report(message: &Message) -> Contents {
 }
 
 /// The plan for one change of a message.
-pub(crate) fn plan(change: &Change, planner: &Planner) -> Plan {
-    guarded(|| planner.plan(change)).unwrap_or_else(|| Plan::Impossible(internal()))
+pub(crate) fn plan(change: &Change, planner: &Planner, reading: RowGrounds<'_>) -> Judgement {
+    let impossible = || Judgement::ByMessage(Plan::Impossible(internal()));
+    guarded(|| planner.judge(change, reading)).unwrap_or_else(impossible)
 }
 
 /// The plan for one change that a person forces through.

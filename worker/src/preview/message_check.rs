@@ -314,6 +314,9 @@ fn outcome(check: &'static str, preview: &Preview) -> Probe {
         let (reason, why) = (letter.reason, letter.description.as_str());
         return Probe::failed(check, format!("would be a dead letter, {reason}{after}: {why}"), "");
     }
+    if !preview.reads.is_empty() {
+        return Probe::good(check, format!("its row would be read first: {}", render::outcome(preview).1));
+    }
     if !preview.lookups.is_empty() {
         return Probe::good(check, format!("would be looked up first: {}", render::outcome(preview).1));
     }

@@ -15,7 +15,7 @@ use shared::{
     engine::{Intake, Planned},
     outcome::Outcome,
     patch::UserWrite,
-    plan::{LinkQuery, Planner, SkipReason},
+    plan::{LinkQuery, Planner, RowGrounds, SkipReason, WantedRow},
     reason::{DeadLetter, chain},
 };
 
@@ -37,6 +37,10 @@ pub(crate) struct Preview {
     pub(crate) nothing: Option<SkipReason>,
     /// The dead letter that it would become; with writes, after them.
     pub(crate) letter: Option<DeadLetter>,
+    /// Whether it was a dead letter, so that what it says may be old.
+    pub(crate) may_be_old: bool,
+    /// Rows that have to be read in Dataverse before anything else is known.
+    pub(crate) reads: Vec<WantedRow>,
     /// What Graph has to be asked before anything else is known.
     pub(crate) lookups: Vec<LinkQuery>,
     /// Why it was asked in vain.
@@ -70,12 +74,15 @@ impl Preview {
     pub(crate) fn of(message: &Message, planner: &Planner, now: Timestamp) -> Self {
         let mut report = Err(internal());
         let mut note = |reported: &Contents| report.clone_from(reported);
-        let Judged { intake, history } = judge::judge(read, message, planner, now, &mut note);
+        let Judged { intake, history } =
+            judge::judge(read, message, planner, RowGrounds::default(), now, &mut note);
         let mut preview = Self {
             report,
             writes: Vec::new(),
             nothing: None,
             letter: None,
+            may_be_old: history.may_be_old,
+            reads: Vec::new(),
             lookups: Vec::new(),
             unanswered: None,
         };
@@ -85,6 +92,7 @@ impl Preview {
                 preview.letter = failures.letter();
             }
             Intake::LookUp(queries) => preview.lookups = queries,
+            Intake::Read(rows) => preview.reads = rows,
             Intake::Settle(Outcome::Unchanged(why)) => preview.nothing = Some(why),
             // What is handed back for later, because reading it panicked, becomes this dead letter then.
             Intake::Settle(Outcome::DeadLettered(letter) | Outcome::Returned(letter)) => {

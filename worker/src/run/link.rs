@@ -15,7 +15,7 @@ use shared::{
     ids::SequenceNumber,
     link_watch::{LinkWatch, WARN_AFTER, WARN_AT_START, Why},
     outcome::Outcome,
-    plan::{Planner, SkipReason},
+    plan::{Planner, RowGrounds, SkipReason},
     reason::{DeadLetter, DeadLetterReason, chain},
     retry::Ladder,
 };
@@ -130,14 +130,14 @@ impl<Q: Queue + ?Sized> LinkGate<Q> {
         for Peeked { message, .. } in &peeked {
             let watch = &mut self.watch;
             let mut note = |contents: &Contents| watch.look(changes(contents), planner, message.sequence);
-            judge(read, message, planner, clock::now(), &mut note);
+            judge(read, message, planner, RowGrounds::default(), clock::now(), &mut note);
             self.next = self.next.max(SequenceNumber(message.sequence.0.saturating_add(1)));
         }
         if !peeked.is_empty() && !self.watch.seen() && self.pages < PAGES {
             return self.turn_page(Duration::ZERO);
         }
         self.idle = if peeked.is_empty() { self.idle.saturating_add(1) } else { 0 };
-        self.review(WARN_AT_START);
+        self.review(WARN_AT_START, planner);
         if self.intake == Intakes::Held {
             self.look_again();
         }
@@ -150,7 +150,7 @@ impl<Q: Queue + ?Sized> LinkGate<Q> {
         }
         self.watch.look(changes, planner, sequence);
         let held = self.intake == Intakes::Held;
-        self.review(WARN_AFTER);
+        self.review(WARN_AFTER, planner);
         if !held && self.intake == Intakes::Held {
             self.look_again();
         }
@@ -162,10 +162,17 @@ impl<Q: Queue + ?Sized> LinkGate<Q> {
             return Intake::Settle(Outcome::Released);
         }
         let passed_over = Intake::Settle(Outcome::Unchanged(SkipReason::LinkNotInImage));
-        if self.unseen == LinkUnseen::Hold && self.watch.doubts(arrival) && intake == passed_over {
+        let lacks = || !self.watch.seen() && self.watch.why().is_some_and(Why::is_about_images);
+        let hold = self.unseen == LinkUnseen::Hold;
+        if hold && intake == passed_over && (self.watch.doubts(arrival) || lacks()) {
             return Intake::dead(self.doubtful());
         }
         intake
+    }
+
+    /// Whether an image without the link is known to mean that there is none, in a message with this number.
+    pub(super) fn shows_link(&self, planner: &Planner, arrival: SequenceNumber) -> bool {
+        !planner.shows_link() || (self.watch.seen() && !self.watch.doubts(arrival))
     }
 
     fn doubtful(&self) -> DeadLetter {
@@ -180,14 +187,17 @@ impl<Q: Queue + ?Sized> LinkGate<Q> {
     }
 
     /// Acts on what is known now.
-    fn review(&mut self, warn_after: u64) {
+    fn review(&mut self, warn_after: u64, planner: &Planner) {
         if self.watch.seen() {
             self.end();
             return;
         }
         let why = self.watch.why();
         match why {
-            Some(why) if self.unseen == LinkUnseen::Hold => self.hold(why),
+            // A row tells what images do not; of a wrong column it tells nothing.
+            Some(why) if self.unseen == LinkUnseen::Hold && !(planner.read_back && why.is_about_images()) => {
+                self.hold(why);
+            }
             _ if self.intake == Intakes::Held => {
                 self.observer.health.link(None);
                 self.intake = Intakes::Open;

@@ -23,12 +23,14 @@ pub(super) struct StateLog {
     held_back_since: Option<MonotonicTime>,
     /// What was last told of properties that are refused for everybody.
     refused: String,
+    /// What was last told of rows that cannot be read.
+    unread: Option<Box<str>>,
 }
 
 impl StateLog {
     /// Nothing was told yet.
     pub(super) fn new(observer: Arc<Observer>) -> Self {
-        Self { observer, state: None, held_back_since: None, refused: String::new() }
+        Self { observer, state: None, held_back_since: None, refused: String::new(), unread: None }
     }
 
     /// A sign of life, with what is held; and a line in the log when the state has changed.
@@ -37,6 +39,7 @@ impl StateLog {
             self.change(engine, now.moment);
         }
         self.refused_properties(engine);
+        self.unread_rows(engine);
         self.observer.turn(phase, &load(engine, now.moment), now.instant);
     }
 
@@ -136,6 +139,29 @@ impl StateLog {
     }
 }
 
+impl StateLog {
+    /// Rows of Dataverse that messages wait for.
+    fn unread_rows<M>(&mut self, engine: &Engine<M>) {
+        let unread = engine.unread();
+        if unread == self.unread.as_deref() {
+            return;
+        }
+        self.observer.health.warn(
+            Warning::RowsUnread,
+            unread.map(|why| HealthFault {
+                text: format!(
+                    "rows of contacts cannot be read from Dataverse, so that messages that need them wait: {why}"
+                ),
+                remedy: "contactsync dataverse check tells what is missing; nothing is lost meanwhile, and other messages go on",
+            }),
+        );
+        if unread.is_none() {
+            tracing::info!("rows of dataverse can be read again");
+        }
+        self.unread = unread.map(Into::into);
+    }
+}
+
 /// The state in one word.
 fn name_of(state: State) -> &'static str {
     match state {
@@ -153,6 +179,7 @@ fn load<M>(engine: &Engine<M>, now: MonotonicTime) -> Load {
         state: engine.state(now),
         in_flight: engine.in_flight(),
         held: engine.held(),
+        reading: engine.reading(),
         lanes: engine.waiting_lanes(),
         rate: engine.rate(),
         went_back: engine.went_back(),

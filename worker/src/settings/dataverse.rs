@@ -27,6 +27,8 @@ pub struct Environment {
     pub identity: Identity,
     /// What it has to be.
     pub purpose: Purpose,
+    /// Whether `run` reads the row of a contact where a message does not say enough.
+    pub read_back: bool,
 }
 
 /// What an environment has to be, so that a copy is not taken for its original.
@@ -73,6 +75,7 @@ pub(super) fn dataverse(r: &Reader<'_>, cloud: Option<&Cloud>, around: &Surround
         "sandbox" => Purpose::Sandbox,
         _ => Purpose::Any,
     });
+    let read_back = r.value("dataverse.read_back")?.as_bool().unwrap_or_default();
     if r.text(URL)?.is_empty() {
         // Somebody has meant to set it, so silence would be a surprise.
         let set = ["tenant", "client_id"].map(|key| r.optional(&format!("dataverse.identity.{key}")));
@@ -85,7 +88,8 @@ pub(super) fn dataverse(r: &Reader<'_>, cloud: Option<&Cloud>, around: &Surround
     }
     let url = r.url_or(URL, "").and_then(|url| origin(r, url));
     let identity = identity::dataverse_identity(r, cloud, around);
-    Some(Dataverse { environment: Some(Environment { url: url?, identity: identity?, purpose: purpose? }) })
+    let environment = Environment { url: url?, identity: identity?, purpose: purpose?, read_back };
+    Some(Dataverse { environment: Some(environment) })
 }
 
 /// The address, if it is that of the environment and nothing below it.

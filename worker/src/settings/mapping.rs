@@ -85,6 +85,7 @@ pub(super) fn planner(r: &Reader<'_>) -> Option<Planner> {
         filter: filter?,
         on_foreign: on_foreign?,
         addressee: None,
+        read_back: false,
     })
 }
 

@@ -100,6 +100,7 @@ macro_rules! sections {
                 let own = target.as_ref().map(|target| target.own.clone());
                 let mut parts = Self { $($name,)* entries, outdated, problems, target: own, rules };
                 parts.address(target);
+                parts.read_back();
                 parts.problems.extend(collisions(&parts));
                 parts
             }
@@ -175,6 +176,18 @@ impl Parts {
             self.bus.as_ref().is_some_and(|bus| matches!(bus.source, MessageSource::Subscription { .. }));
         if let Some(planner) = self.planner.as_mut().filter(|_| subscribes) {
             planner.addressee = target;
+        }
+    }
+
+    /// Rows are read where there is an environment to ask.
+    fn read_back(&mut self) {
+        let environment = self.dataverse.as_ref().and_then(|dataverse| dataverse.environment.as_ref());
+        let reads = environment.is_some_and(|environment| environment.read_back);
+        if let Some(planner) = &mut self.planner {
+            planner.read_back = reads;
+        }
+        if let Some(engine) = &mut self.engine {
+            engine.read_back = reads;
         }
     }
 

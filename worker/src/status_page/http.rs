@@ -293,7 +293,16 @@ mod tests {
         let observer = observer();
         observer.turn(
             Phase::Running,
-            &Load { state, in_flight: 0, held: 0, lanes: 0, rate: 20.0, went_back: 0, times_cut: 0 },
+            &Load {
+                state,
+                in_flight: 0,
+                held: 0,
+                reading: 0,
+                lanes: 0,
+                rate: 20.0,
+                went_back: 0,
+                times_cut: 0,
+            },
             Instant::now(),
         );
         Site(vec![Section::new(observer)])
@@ -345,7 +354,16 @@ mod tests {
     fn section(name: &str, state: State) -> Section {
         let constants = Constants { target: Some(name.into()), ..constants() };
         let observer = Observer::new(constants, watch::channel(LinkState::Ready).1, 20.0);
-        let load = Load { state, in_flight: 0, held: 0, lanes: 0, rate: 20.0, went_back: 0, times_cut: 0 };
+        let load = Load {
+            state,
+            in_flight: 0,
+            held: 0,
+            reading: 0,
+            lanes: 0,
+            rate: 20.0,
+            went_back: 0,
+            times_cut: 0,
+        };
         observer.turn(Phase::Running, &load, Instant::now());
         Section::new(Arc::new(observer))
     }

@@ -8,6 +8,7 @@
 use std::fmt::Write;
 
 use servicebus::QueueCounts;
+use shared::plan::ReadCause;
 use tokio::sync::watch;
 
 pub use super::metric::{Metric, MetricKind};
@@ -132,6 +133,13 @@ catalogue! {
             "Messages held under lock that are to be written";
         lanes_waiting: Gauge, "contactsync_lanes_waiting", "contactsync.lanes_waiting", "{user}", [],
             "Users to whom a write is owed or under way";
+        row_waiting: Gauge, "contactsync_row_waiting_messages", "contactsync.row.waiting_messages", "{message}", [],
+            "Messages held under lock that wait for the row of their contact";
+        rows_asked: Counter by ReadCause, "contactsync_rows_asked_total", "contactsync.rows.asked", "{row}", ["cause"],
+            "Rows of contacts asked of Dataverse, by why their messages need them; again if they were not answered";
+        row_questions: Counter by Worked, "contactsync_row_questions_total", "contactsync.row.questions", "{question}",
+            ["error.type"],
+            "Questions to Dataverse about rows of contacts, of at most a hundred rows each";
         locks_lost: Counter, "contactsync_locks_lost_total", "contactsync.locks_lost", "{lock}", [],
             "Locks found to be lost while their message was held; such a message comes again";
         version_resets: Counter, "contactsync_version_resets_total", "contactsync.version_resets", "{change}", [],

@@ -2,7 +2,7 @@
 
 use shared::{
     outcome::Outcome,
-    plan::SkipReason,
+    plan::{ReadCause, SkipReason},
     reason::{DeadLetter, DeadLetterReason},
 };
 
@@ -87,6 +87,10 @@ labels! {
         DriftUnread = "drift_unread",
         /// Messages are held aside, because one author changes too many users alike.
         MassChange = "mass_change",
+        /// Rows of contacts cannot be read in Dataverse, and their messages wait.
+        RowsUnread = "rows_unread",
+        /// No row can be used, because a column that is needed may hide its values.
+        RowsUnfit = "rows_unfit",
     }
 }
 
@@ -346,6 +350,20 @@ impl Labels for Call {
     }
 }
 
+impl Labels for ReadCause {
+    fn all() -> Vec<Self> {
+        Self::ALL.into()
+    }
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn values(self) -> Vec<&'static str> {
+        vec![self.as_str()]
+    }
+}
+
 /// The reason of a dead letter, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ErrorType(pub Option<DeadLetterReason>);
@@ -447,6 +465,7 @@ mod tests {
         check::<CallOutcome>();
         check::<Call>();
         check::<ErrorType>();
+        check::<ReadCause>();
         check::<Ended>();
     }
 

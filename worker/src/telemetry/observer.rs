@@ -66,6 +66,8 @@ pub(crate) struct Load {
     pub in_flight: usize,
     /// Messages held.
     pub held: usize,
+    /// Those of them that wait for the row of their contact.
+    pub reading: usize,
     /// Users to whom a write is owed.
     pub lanes: usize,
     /// Writes per second allowed.
@@ -211,6 +213,7 @@ impl Observer {
         let metrics = &self.metrics;
         metrics.in_flight.set_count(load.in_flight);
         metrics.held_messages.set_count(load.held);
+        metrics.row_waiting.set_count(load.reading);
         metrics.lanes_waiting.set_count(load.lanes);
         metrics.write_budget.set(load.rate / self.writes_per_second);
         self.count_versions(load, now);

@@ -164,7 +164,7 @@ impl World {
                     Effect::Renew(locks) => {
                         self.engine.renewed(locks.into_iter().map(|lock| (lock, Renewal::Renewed)), moment);
                     }
-                    Effect::Verify(_) | Effect::Probe | Effect::Find { .. } => {
+                    Effect::Verify(_) | Effect::Probe | Effect::Find { .. } | Effect::Read { .. } => {
                         panic!("nothing is looked at, and nothing is at fault")
                     }
                 }

@@ -2,6 +2,7 @@
 
 mod aside;
 mod flood;
+mod rows;
 mod searches;
 
 use proptest::prelude::*;
@@ -10,10 +11,13 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     class::Class,
+    gate,
     ids::{ContactId, SequenceNumber},
+    lanes,
     mass_change::Author,
     patch::{PropertyValue, UserPatch},
     plan::SkipReason,
+    rate_limiter::RateLimiter,
     version::Version,
 };
 
@@ -61,7 +65,9 @@ fn arrival(n: u128, users: &[u128]) -> Arrival<LockToken> {
     let planned = users.iter().map(|&id| Planned {
         user: user(id),
         contact: ContactId(Uuid::from_u128(id)),
+        organization: None,
         version: None,
+        read: None,
         patch: UserPatch::new([(property.clone(), PropertyValue::Text(n.to_string().into()))]).expect("one"),
         member: None,
     });
@@ -117,9 +123,12 @@ fn effects_until(
 fn settled(effects: &[Effect<LockToken>]) -> Vec<(LockToken, Outcome)> {
     let settled = effects.iter().filter_map(|effect| match effect {
         Effect::Settle { message, outcome } => Some((*message, outcome.clone())),
-        Effect::Write { .. } | Effect::Verify(_) | Effect::Probe | Effect::Renew(_) | Effect::Find { .. } => {
-            None
-        }
+        Effect::Write { .. }
+        | Effect::Verify(_)
+        | Effect::Probe
+        | Effect::Renew(_)
+        | Effect::Find { .. }
+        | Effect::Read { .. } => None,
     });
     settled.collect()
 }
@@ -365,7 +374,7 @@ impl UnderWay {
                 Effect::Write { write, .. } => self.writes.push(write.user),
                 Effect::Verify(write) => self.looks.push(write.user),
                 Effect::Probe => self.probe = true,
-                Effect::Find { .. } => panic!("nobody has to be found"),
+                Effect::Find { .. } | Effect::Read { .. } => panic!("nobody has to be found"),
                 Effect::Settle { message, .. } => self.settling.push(message),
                 Effect::Renew(locks) => self.renewing = locks,
             }

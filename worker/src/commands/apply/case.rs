@@ -135,7 +135,8 @@ pub(in crate::commands) fn forced(
         Plan::LookUp(_) => Err(End::Impossible(judge::internal())),
         Plan::Write { user, patch } => {
             let (contact, version) = (change.contact, change.version);
-            let write = Planned { user, contact, version, patch, member: None };
+            let organization = change.organization;
+            let write = Planned { user, contact, organization, version, read: None, patch, member: None };
             Ok(stamped(&write, &DeliveryHistory::at(message, now), now))
         }
     };

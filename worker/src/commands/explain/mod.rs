@@ -1,6 +1,7 @@
 //! `contactsync explain`: what happened to a contact, and how it stands now.
 
 mod services;
+mod table;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -9,7 +10,10 @@ use serde_json::{Value, json};
 use shared::reason::chain;
 use uuid::Uuid;
 
-use self::services::{Part, Services};
+use self::{
+    services::{Part, Services},
+    table::Table,
+};
 use super::{json_text, print, queues::start_log, runtime::runtime, waiting::patiently};
 use crate::{
     commands::global::Global,
@@ -18,16 +22,16 @@ use crate::{
         runbook::{self, RunbookEntry},
         telling,
     },
-    settings::{GraphAlone, QueueAlone, Settings},
+    settings::{QueueAlone, Settings},
 };
 
 /// Options of `explain`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 The journal of each replica tells what became of messages: seen, merged into which write, waited and why, written (with \
-Graph's request-id, for Microsoft's support), or why not. Beside it stand the messages that wait now, the dead letters and \
-the user as the directory has it. Ids and names of properties are printed, no values. What cannot be asked is told in a \
-line, and the rest is shown.
+Graph's request-id, for Microsoft's support), or why not. Beside it stand the messages that wait now, the dead letters, \
+the user as the directory has it and, with [dataverse], the row of the contact and the system job. Ids and names of \
+properties are printed, no values. What cannot be asked is told in a line, and the rest is shown.
 
 Examples:
   contactsync explain 03d0d059-3dcf-41f2-9e20-57b85dbff932     a contact, by its id in Dataverse
@@ -44,7 +48,7 @@ pub struct Args {
     /// alert, of which the runbook's entry is printed.
     #[arg(value_name = "CONTACT|USER|JOB|REASON", value_parser = about)]
     about: About,
-    /// Read the journal only, and ask neither Service Bus nor Graph.
+    /// Read the journal only, and ask neither Service Bus nor Graph nor Dataverse.
     #[arg(long)]
     offline: bool,
     /// The directory of a journal, in place of journal.path; may be given several times.
@@ -105,8 +109,8 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     start_log(&settings.telemetry)?;
     let kept = settings.journal.path.clone();
     let mut story = story(args, id, kept, settings.target.as_ref().map(shared::target::TargetName::as_str));
-    let services = runtime()?.block_on(ask(&settings, global.settings(), id, &mut story));
-    tell(args.json, id, &story, Some(&services))
+    let now = runtime()?.block_on(ask(&settings, global, id, &mut story));
+    tell(args.json, id, &story, Some(&now))
 }
 
 /// What the journals tell.
@@ -124,49 +128,49 @@ fn story(args: &Args, id: Uuid, kept: Option<PathBuf>, target: Option<&str>) -> 
     }
 }
 
-async fn ask(
-    settings: &Settings<QueueAlone>,
-    directory: anyhow::Result<Settings<GraphAlone>>,
-    id: Uuid,
-    story: &mut Part<Story>,
-) -> Services {
+/// What Dataverse, the queues and the directory say now.
+struct Present {
+    table: Option<Table>,
+    services: Services,
+}
+
+async fn ask(settings: &Settings<QueueAlone>, global: &Global, id: Uuid, story: &mut Part<Story>) -> Present {
     let is_user = match story {
         Part::Told(story) => story.kinds.is_empty() || story.kinds.contains("user"),
         Part::Unknown { .. } => true,
     };
-    let asked = Services::ask(settings, directory, id, is_user);
+    let asked = Services::ask(settings, global.settings(), id, is_user);
     let services = patiently("queue, dead letters and directory", asked).await;
     if let Part::Told(story) = story {
         services.users.iter().for_each(|user| story.know(user.0));
     }
-    services
+    let table = patiently("dataverse", Table::ask(global.settings(), id)).await;
+    Present { table, services }
 }
 
-fn tell(
-    as_json: bool,
-    id: Uuid,
-    story: &Part<Story>,
-    services: Option<&Services>,
-) -> anyhow::Result<ExitCode> {
+fn tell(as_json: bool, id: Uuid, story: &Part<Story>, now: Option<&Present>) -> anyhow::Result<ExitCode> {
     let known = matches!(story, Part::Told(story) if !story.events.is_empty())
-        || services.is_some_and(Services::knows_it);
-    print(&if as_json { json_text(&document(id, story, services)) } else { text(id, story, services) })?;
+        || now.is_some_and(|now| now.services.knows_it() || now.table.as_ref().is_some_and(Table::knows_it));
+    print(&if as_json { json_text(&document(id, story, now)) } else { text(id, story, now) })?;
     Ok(ExitCode::from(u8::from(!known)))
 }
 
-fn document(id: Uuid, story: &Part<Story>, services: Option<&Services>) -> Value {
+fn document(id: Uuid, story: &Part<Story>, now: Option<&Present>) -> Value {
     let kinds = match story {
         Part::Told(story) => json!(story.kinds),
         Part::Unknown { .. } => json!([]),
     };
     let mut document = json!({ "id": id.to_string(), "is": kinds, "journal": story.json(telling::json) });
-    if let Some(services) = services {
-        services.add_to(&mut document);
+    if let Some(now) = now {
+        if let Some(table) = &now.table {
+            document["dataverse"] = table.json();
+        }
+        now.services.add_to(&mut document);
     }
     document
 }
 
-fn text(id: Uuid, story: &Part<Story>, services: Option<&Services>) -> String {
+fn text(id: Uuid, story: &Part<Story>, now: Option<&Present>) -> String {
     let journal = story.text("Journal", |story| {
         let reading = &story.reading;
         let span = reading
@@ -182,6 +186,7 @@ fn text(id: Uuid, story: &Part<Story>, services: Option<&Services>) -> String {
         };
         [head, about].into_iter().chain(told).collect()
     });
-    let services = services.map_or_else(String::new, Services::text);
-    format!("{id}\n\n{journal}{services}")
+    let table = now.and_then(|now| now.table.as_ref()).map_or_else(String::new, Table::text);
+    let services = now.map_or_else(String::new, |now| now.services.text());
+    format!("{id}\n\n{journal}{table}{services}")
 }

@@ -42,7 +42,11 @@ pub struct Args {
 }
 
 /// Counts.
-pub(super) async fn run(queue: &dyn Queue, settings: &Settings<QueueAlone>, args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    queue: &dyn Queue,
+    settings: &Settings<QueueAlone>,
+    args: &Args,
+) -> anyhow::Result<ExitCode> {
     let (mut census, mut each) = (HeldCensus::default(), Vec::new());
     let looked_at = each_held(queue, &args.filter, &settings.planner, |message, held| {
         census.add(message, held);

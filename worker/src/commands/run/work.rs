@@ -101,6 +101,7 @@ impl Work {
         read_queue(settings, &clients, &way, &*queue, observer);
         let _watching = drift::start(settings, observer);
         let lease = lease.map(|options| start_lease(options, Epoch::begin(), Arc::clone(observer)));
+        let rows = wiring::row_source(settings, &clients);
         let (directory, tokens) = wiring::observed_directory(settings, clients, observer);
         let directory = directory.fenced(lease.as_ref().map(LeaseSeat::may_write));
         let probes = settings.engine.gate.probe;
@@ -114,7 +115,7 @@ impl Work {
         );
         let policy = PipelineOptions::of(settings);
         let pipeline = Pipeline::new(queue, Arc::new(directory), policy, Arc::clone(observer), lease);
-        pipeline.run(stop.clone()).await;
+        pipeline.with_rows(rows).run(stop.clone()).await;
         observer.note(|| Entry::Ended);
         tracing::info!("stopped: {}", Tally(&observer.metrics));
         // Only a fault of our own closes the queue for us; whoever started the worker starts it again.

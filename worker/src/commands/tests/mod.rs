@@ -1,6 +1,7 @@
 //! One table of messages, and every command that says what would become of them: all say the same, and what `run` does.
 
 mod contexts;
+mod rows;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use shared::{
     ids::{OrganizationId, SequenceNumber, UserId},
     mapping::{Mapping, MappingRow, OnNull, Template, ValueSource},
     outcome::Outcome,
-    plan::{ChangeFilter, LinkRule, OnForeign, Planner, Requirement, SkipReason},
+    plan::{ChangeFilter, LinkRule, OnForeign, Planner, ReadCause, Requirement, RowGrounds, SkipReason},
 };
 use uuid::Uuid;
 
@@ -249,7 +250,8 @@ fn asking() -> (Planner, Case) {
 /// Each message, and whom to ask about it.
 fn cases() -> impl Iterator<Item = (Planner, Case)> {
     let by = |planner: Planner, table: Vec<Case>| table.into_iter().map(move |case| (planner.clone(), case));
-    by(planner(), table()).chain(by(strict(), filtered())).chain([asking()])
+    let (asks, rows) = rows::reading();
+    by(planner(), table()).chain(by(strict(), filtered())).chain([asking()]).chain(by(asks, rows))
 }
 
 /// Asks each caller about each message.
@@ -268,7 +270,7 @@ fn said(outcome: &str, mut details: Vec<String>) -> String {
 
 /// What `run` does, read off what it tells its engine.
 fn by_run(message: &Message, planner: &Planner) -> String {
-    let Judged { intake, .. } = judge(read, message, planner, now(), &mut |_| {});
+    let Judged { intake, .. } = judge(read, message, planner, RowGrounds::default(), now(), &mut |_| {});
     match intake {
         Intake::Work(works, failures) => {
             let properties = works.iter().flat_map(|one| one.patch.iter());
@@ -281,6 +283,7 @@ fn by_run(message: &Message, planner: &Planner) -> String {
             format!("dead letter {}", letter.reason)
         }
         Intake::LookUp(queries) => format!("lookup {}", queries[0]),
+        Intake::Read(rows) => format!("row {}", rows[0].cause.as_str()),
         other @ Intake::Settle(..) => panic!("{other:?}"),
     }
 }
@@ -291,6 +294,11 @@ fn by_json(object: &Value) -> String {
     let changes = object["changes"].as_array().map_or(std::slice::from_ref(object), Vec::as_slice);
     if let Some(letter) = letter(object).or_else(|| changes.iter().find_map(letter)) {
         return letter;
+    }
+    let row = |cause: &Value| Some(format!("row {}", cause.as_str()?));
+    let rows = changes.iter().find_map(|change| row(&change["readRow"]["cause"]));
+    if let Some(row) = rows.or_else(|| row(&object["readRows"][0]["cause"])) {
+        return row;
     }
     if let Some(question) = changes.iter().find_map(|change| change["lookUp"].as_str()) {
         return format!("lookup {question}");
@@ -311,6 +319,10 @@ fn by_text(text: &str, expected: &str) {
         ("unchanged", why) => {
             let needless = SkipReason::ALL.into_iter().find(|needless| needless.as_str() == why);
             vec!["nothing".to_owned(), needless.expect("known").explain().to_owned()]
+        }
+        ("row", cause) => {
+            let cause = ReadCause::ALL.into_iter().find(|known| known.as_str() == cause).expect("known");
+            vec!["read row".to_owned(), cause.explain().to_owned()]
         }
         ("lookup", question) => vec!["look up".to_owned(), question.to_owned()],
         ("dead", letter) => letter.split(' ').map(str::to_owned).collect(),
@@ -362,7 +374,8 @@ async fn a_replay_says_it_too_and_leaves_what_it_cannot_copy() {
     for (planner, (name, message, expected)) in cases() {
         let (outcome, detail) = replay::outcome(&message, &planner, None).await;
         let expected = if message.body.is_err() { "left its body cannot be read" } else { expected };
-        assert_eq!(format!("{outcome} {detail}").replace("look up", "lookup"), expected, "{name}");
+        let told = format!("{outcome} {detail}").replace("look up", "lookup").replace("read row", "row");
+        assert_eq!(told, expected, "{name}");
     }
 }
 
@@ -374,6 +387,7 @@ fn check_says_it_too_about_one_message_and_about_those_that_wait() {
         let words = match expected.split_once(' ').expect("two words") {
             ("dead", letter) => format!("would be a dead letter, {}", letter.trim_start_matches("letter ")),
             ("lookup", question) => format!("would be looked up first: {question}"),
+            ("row", cause) => format!("its row would be read first: {cause}"),
             ("write", properties) => format!("would write {properties} to 1 users"),
             _ => "would be completed: ".to_owned(),
         };
@@ -393,8 +407,8 @@ fn check_says_it_too_about_one_message_and_about_those_that_wait() {
 #[test]
 fn apply_refuses_what_run_refuses_and_forces_through_what_a_pre_image_keeps_back() {
     check("apply", |message, planner| {
-        // It asks before it plans.
-        if !planner.shows_link() {
+        // It asks before it plans, and forces through what the message says.
+        if !planner.shows_link() || planner.read_back {
             return by_run(message, planner);
         }
         let (changes, unread) = match report(message) {
@@ -441,7 +455,8 @@ fn filters_find_contacts_and_users_and_survive_what_cannot_be_read() {
 fn a_write_is_compared_under_the_stamp_that_run_gives_it() {
     let planner = planner();
     for (name, message, _) in table() {
-        let Judged { intake, history } = judge(read, &message, &planner, now(), &mut |_| {});
+        let Judged { intake, history } =
+            judge(read, &message, &planner, RowGrounds::default(), now(), &mut |_| {});
         let Intake::Work(works, _) = intake else { continue };
         let preview = Preview::of(&message, &planner, now());
         assert_eq!(preview.writes.len(), works.len(), "{name}");

@@ -17,8 +17,8 @@ use uuid::Uuid;
 
 use super::{
     APPROVED, ATTEMPT, CODE, CONTACT, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, DUE, DeliveryHistory,
-    FIRST_SEEN, FOR_TARGET, HELD_FOR, HELD_SINCE, HeldAside, JOB, ORIGINAL_ID, REPLAY_ID, REPLAYED_AT,
-    REPLAYED_REASON, REPLAYED_SEQUENCE, REPLAYS, SEQUENCE, TARGET, USER, aside,
+    FIRST_SEEN, FOR_TARGET, FROM_DEAD_LETTER, HELD_FOR, HELD_SINCE, HeldAside, JOB, ORIGINAL_ID, REPLAY_ID,
+    REPLAYED_AT, REPLAYED_REASON, REPLAYED_SEQUENCE, REPLAYS, SEQUENCE, TARGET, USER, aside,
     history::{is_late, original, shows_failure},
 };
 
@@ -140,9 +140,10 @@ pub(crate) fn posted(mut message: Outgoing, run: Uuid, number: SequenceNumber, n
     message
 }
 
-/// Takes off what stands there about the failure, all but its reason.
+/// Takes off what stands there about the failure, all but its reason and that there was one.
 fn without_failure(properties: &mut ApplicationProperties) {
     let reason = properties.remove(DEAD_LETTER_REASON);
+    properties.set(FROM_DEAD_LETTER, ApplicationValue::Bool(true));
     for failure in [DEAD_LETTER_DESCRIPTION, CODE, TARGET, CONTACT, USER, JOB] {
         properties.remove(failure);
     }

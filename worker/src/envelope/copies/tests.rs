@@ -55,7 +55,15 @@ fn copies_for_several_targets_are_told_apart_and_left_to_each() {
 fn its_own() -> DeliveryHistory {
     let enqueued = message().enqueued;
     let (arrival, urgency) = (SequenceNumber(42), Priority::Live);
-    DeliveryHistory { attempt: 0, generation: 0, first_seen: enqueued, since: enqueued, arrival, urgency }
+    DeliveryHistory {
+        attempt: 0,
+        generation: 0,
+        first_seen: enqueued,
+        since: enqueued,
+        arrival,
+        urgency,
+        may_be_old: false,
+    }
 }
 
 /// What the queue makes of a copy.
@@ -107,6 +115,7 @@ fn what_a_replay_puts_back_is_the_original_without_its_failure_and_with_an_id_of
         DeliveryHistory {
             attempt: 1,
             generation: 1,
+            may_be_old: true,
             since: Some(now),
             urgency: Priority::Replayed,
             ..its_own()

@@ -7,7 +7,7 @@ use shared::{
     change::{self, Change, Columns},
     engine::intake::DecodedBody,
     patch::{PropertyValue, UserPatch, UserWrite},
-    plan::{LinkQuery, Plan, Planner},
+    plan::{Judgement, LinkQuery, Plan, Planner, ReadCause, RowGrounds, WantedRow},
     property::Property,
     reason::DeadLetter,
     shown::Shown,
@@ -35,7 +35,8 @@ pub(crate) fn lines(preview: &Preview, values: Values) -> Vec<String> {
     let writes = preview.writes.iter().map(|write| write_line(write, values));
     let nothing = preview.nothing.map(|why| format!("nothing      {}", why.explain()));
     let asks = (!preview.lookups.is_empty()).then(|| format!("look up      {}", asked(preview)));
-    writes.chain(asks).chain(nothing).chain(preview.letter.as_ref().map(letter_line)).collect()
+    let reads = preview.reads.iter().map(read_line);
+    writes.chain(reads).chain(asks).chain(nothing).chain(preview.letter.as_ref().map(letter_line)).collect()
 }
 
 /// Whom a message is about, for machines: the ids of contacts, users and the job, as far as there are any.
@@ -55,6 +56,14 @@ pub(crate) fn subjects_json(subjects: &Subjects) -> Map<String, Value> {
 
 fn texts<T: ToString>(ids: &[T]) -> Value {
     ids.iter().map(|id| Value::String(id.to_string())).collect()
+}
+
+fn read_line(wanted: &WantedRow) -> String {
+    format!("read row     contact {}: {}", wanted.row.contact, wanted.cause.explain())
+}
+
+fn read_json(wanted: &WantedRow) -> Value {
+    json!({ "contact": wanted.row.contact.to_string(), "cause": wanted.cause.as_str() })
 }
 
 /// What Graph has to be asked, or was in vain.
@@ -108,6 +117,9 @@ pub(crate) fn json(preview: &Preview, values: Values) -> Map<String, Value> {
         object
             .insert("writes".into(), preview.writes.iter().map(|write| write_json(write, values)).collect());
     }
+    if !preview.reads.is_empty() {
+        object.insert("readRows".into(), preview.reads.iter().map(read_json).collect());
+    }
     if !preview.lookups.is_empty() {
         object.insert("lookUp".into(), json!(questions(&preview.lookups)));
     }
@@ -151,6 +163,12 @@ pub(crate) fn outcome(preview: &Preview) -> (&'static str, String) {
     }
     if let Some(why) = preview.nothing {
         return ("unchanged", why.as_str().into());
+    }
+    if !preview.reads.is_empty() {
+        let mut causes: Vec<_> = preview.reads.iter().map(|wanted| wanted.cause).collect();
+        causes.sort_unstable();
+        causes.dedup();
+        return ("read row", causes.into_iter().map(ReadCause::as_str).collect::<Vec<_>>().join(", "));
     }
     if !preview.lookups.is_empty() {
         let word = if preview.unanswered.is_some() { "unknown" } else { "look up" };
@@ -198,7 +216,7 @@ impl Details<'_> {
                     if index > 0 {
                         text.push('\n');
                     }
-                    self.change(&mut text, change);
+                    self.change(&mut text, change, preview.may_be_old);
                 }
                 if changes.is_empty() && unread.is_empty() {
                     line(&mut text, "nothing", "no contact is in the message");
@@ -211,9 +229,34 @@ impl Details<'_> {
         text
     }
 
-    fn change(&self, text: &mut String, change: &Change) {
+    /// What becomes of a change; the row is asked for first where that is so.
+    fn planned(&self, change: &Change, may_be_old: bool) -> Result<Plan, ReadCause> {
+        let reading = RowGrounds { replayed: may_be_old, ..RowGrounds::default() };
+        match judge::plan(change, self.planner, reading) {
+            Judgement::ByMessage(plan) | Judgement::ByRow(plan, ..) => Ok(plan),
+            Judgement::Read(cause) => Err(cause),
+        }
+    }
+
+    fn change(&self, text: &mut String, change: &Change, may_be_old: bool) {
         head(text, change);
-        match judge::plan(change, self.planner) {
+        match self.planned(change, may_be_old) {
+            Err(cause) => line(text, "read row", cause.explain()),
+            Ok(plan) => self.plan(text, plan),
+        }
+        for (place, columns) in self.carried(change) {
+            for (name, value) in columns.iter() {
+                let value = match self.values {
+                    Values::Shown => format!(" = {}", column(value)),
+                    Values::Hidden => String::new(),
+                };
+                line(text, place, &format!("{name}{value}"));
+            }
+        }
+    }
+
+    fn plan(&self, text: &mut String, plan: Plan) {
+        match plan {
             Plan::Write { user, patch } => {
                 line(text, "user", &user.to_string());
                 for part in patch.parted() {
@@ -229,15 +272,6 @@ impl Details<'_> {
             Plan::LookUp(queries) => line(text, "look up", &questions(&queries)),
             Plan::Impossible(letter) => dead_letter(text, &letter),
         }
-        for (place, columns) in self.carried(change) {
-            for (name, value) in columns.iter() {
-                let value = match self.values {
-                    Values::Shown => format!(" = {}", column(value)),
-                    Values::Hidden => String::new(),
-                };
-                line(text, place, &format!("{name}{value}"));
-            }
-        }
     }
 
     pub(crate) fn json(&self, preview: &Preview) -> Value {
@@ -245,7 +279,8 @@ impl Details<'_> {
             Err(letter) => json!({ "deadLetter": letter_json(letter) }),
             Ok(DecodedBody::Nothing(why)) => json!({ "nothing": why.as_str() }),
             Ok(DecodedBody::Changes(changes, unread)) => {
-                let changes: Vec<_> = changes.iter().map(|change| self.change_json(change)).collect();
+                let changes: Vec<_> =
+                    changes.iter().map(|change| self.change_json(change, preview.may_be_old)).collect();
                 let mut value = json!({ "changes": changes });
                 if let Some(letter) = unread.letter() {
                     value["deadLetter"] = letter_json(&letter);
@@ -255,9 +290,23 @@ impl Details<'_> {
         }
     }
 
-    fn change_json(&self, change: &Change) -> Value {
+    fn change_json(&self, change: &Change, may_be_old: bool) -> Value {
         let mut object = head_json(change);
-        let (key, value) = match judge::plan(change, self.planner) {
+        let (key, value) = match self.planned(change, may_be_old) {
+            Err(cause) => ("readRow", json!({ "cause": cause.as_str() })),
+            Ok(plan) => self.plan_json(plan),
+        };
+        object.insert(key.into(), value);
+        for (place, columns) in self.carried(change) {
+            let shown = |value| if self.values == Values::Shown { column(value) } else { json!("(hidden)") };
+            let columns = columns.iter().map(|(name, value)| (name.to_owned(), shown(value)));
+            object.insert(place.into(), Value::Object(columns.collect()));
+        }
+        Value::Object(object)
+    }
+
+    fn plan_json(&self, plan: Plan) -> (&'static str, Value) {
+        match plan {
             Plan::Write { user, patch } => {
                 let mut write = json!({ "user": user.to_string(), "properties": names(patch.iter()) });
                 if self.values == Values::Shown {
@@ -271,14 +320,7 @@ impl Details<'_> {
             Plan::Nothing(why) => ("nothing", json!(why.as_str())),
             Plan::LookUp(queries) => ("lookUp", json!(questions(&queries))),
             Plan::Impossible(letter) => ("deadLetter", letter_json(&letter)),
-        };
-        object.insert(key.into(), value);
-        for (place, columns) in self.carried(change) {
-            let shown = |value| if self.values == Values::Shown { column(value) } else { json!("(hidden)") };
-            let columns = columns.iter().map(|(name, value)| (name.to_owned(), shown(value)));
-            object.insert(place.into(), Value::Object(columns.collect()));
         }
-        Value::Object(object)
     }
 
     fn carried<'c>(&self, change: &'c Change) -> impl Iterator<Item = (&'static str, &'c Columns)> {

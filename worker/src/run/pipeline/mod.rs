@@ -6,6 +6,7 @@
 
 mod audit;
 mod calls;
+mod rows;
 mod searches;
 mod told;
 mod writer;
@@ -23,6 +24,7 @@ use shared::{
     mass_change::Standing,
     monotonic_time::MonotonicTime,
     outcome::Outcome,
+    plan::{KnownRows, WantedRow},
     reason::chain,
     step::Step,
 };
@@ -45,6 +47,7 @@ use super::{
     state::StateLog,
 };
 use crate::{
+    dataverse::{RowSource, RowsSeen, RowsUnreadable},
     envelope,
     graph::{self, Directory, GracePeriods, LinkAnswers, Unanswered},
     journal::{Entry, GraphCall, WriteEnd},
@@ -62,6 +65,14 @@ use crate::{
 
 /// The answers for one message; nothing if asking panicked.
 type Asked = (LockToken, Option<Result<LinkAnswers, Box<Unanswered>>>);
+
+/// What came of asking Dataverse.
+enum RowsEvent {
+    /// Whether rows can be read.
+    Prepared(Result<(), RowsUnreadable>),
+    /// A question is answered; nothing if asking panicked.
+    Read { batch: u64, rows: Vec<WantedRow>, read: Option<Result<RowsSeen, RowsUnreadable>> },
+}
 
 enum WriteEnded {
     Answered(UserId, WriteAnswer),
@@ -93,6 +104,9 @@ pub(crate) struct Pipeline<Q: ?Sized, D> {
     writes: FuturesUnordered<BoxFuture<'static, WriteEnded>>,
     looks: JoinSet<(UserId, LookResult)>,
     searches: JoinSet<Asked>,
+    reads: JoinSet<RowsEvent>,
+    /// Where rows are read, if they can be.
+    rows: Option<Arc<RowSource>>,
     probe: JoinSet<Result<(), graph::Error>>,
     settlements: Settlements<Q>,
     observer: Arc<Observer>,
@@ -132,6 +146,8 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             writes: FuturesUnordered::new(),
             looks: JoinSet::new(),
             searches: JoinSet::new(),
+            reads: JoinSet::new(),
+            rows: None,
             probe: JoinSet::new(),
             state: StateLog::new(Arc::clone(&observer)),
             failures,
@@ -184,6 +200,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             Some(ended) = self.writes.next() => self.write_ended(ended, self.now()),
             Some(ended) = self.looks.join_next() => self.look_ended(ended),
             Some(ended) = self.searches.join_next() => self.found(ended),
+            Some(event) = self.reads.join_next() => self.rows_event(event),
             page = self.link.looked() => self.link.page(page, self.read, &self.policy.planner),
             looked = self.aside.looked() => {
                 self.aside.take(looked, self.engine.mass_change_mut(), Instant::now());
@@ -228,6 +245,8 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         let trace = self.observer.trace(&delivery.message, wall).map(|trace| (trace, clock::now()));
         let (mut decoded, mut subjects, mut author) = (None, Subjects::default(), None);
         self.policy.planner.known.expire(moment);
+        let rows = KnownRows::default();
+        let reading = self.reading(&delivery.message, &rows);
         let (planner, sequence) = (&self.policy.planner, delivery.message.sequence);
         let mut note = |contents: &Contents| {
             decoded = trace.is_some().then(clock::now);
@@ -235,7 +254,8 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             author = changes(contents).first().and_then(|change| change.origin.initiating_user);
             self.link.look(changes(contents), planner, sequence);
         };
-        let Judged { intake, history: past } = judge(self.read, &delivery.message, planner, there, &mut note);
+        let Judged { intake, history: past } =
+            judge(self.read, &delivery.message, planner, reading, there, &mut note);
         let intake = self.link.admit(intake, past.arrival);
         subjects.found(meant(&intake));
         if let Some((trace, begun)) = &trace {
@@ -295,6 +315,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
                 }
                 Effect::Verify(write) => self.look(write),
                 Effect::Find { lock, queries } => self.find(lock, queries),
+                Effect::Read { batch, rows } => self.read_rows(batch, rows),
                 Effect::Probe => {
                     let directory = Arc::clone(&self.directory);
                     self.probe.spawn(async move { directory.probe().await });
@@ -417,7 +438,7 @@ async fn changed(lease: &mut Option<LeaseSeat>) -> SeatEvent {
 fn meant(intake: &Intake) -> impl Iterator<Item = UserId> {
     let planned = match intake {
         Intake::Work(planned, _) => &**planned,
-        Intake::Settle(_) | Intake::LookUp(_) => &[],
+        Intake::Settle(_) | Intake::LookUp(_) | Intake::Read(_) => &[],
     };
     planned.iter().map(|write| write.user)
 }

@@ -11,7 +11,7 @@ use shared::{
     ids::LockToken,
     lanes::Failure,
     outcome::Outcome,
-    plan::LinkQuery,
+    plan::{LinkQuery, RowGrounds},
     reason::{DeadLetterReason, chain},
 };
 use tokio::task::JoinError;
@@ -68,11 +68,14 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
     fn planned_anew(&mut self, lock: LockToken, answers: LinkAnswers, now: Now) -> SearchResult {
         let Now { instant, moment, wall } = now;
         let there = self.observer.times.at_service_bus(ClockReading { instant, wall });
+        let rows = self.engine.rows(lock);
+        self.policy.planner.known.learn(&answers);
         let planner = &mut self.policy.planner;
-        planner.known.learn(&answers);
+        // Whether images show the link has no say here: there is a rule that asks.
+        let reading = RowGrounds { rows: &rows, ..RowGrounds::default() };
         // If its lock was lost meanwhile, nobody asks what becomes of it.
         let intake = self.engine.message_mut(lock).map_or(Intake::Settle(Outcome::Released), |held| {
-            let intake = judge(self.read, &held.message, planner, there, &mut |_| {}).intake;
+            let intake = judge(self.read, &held.message, planner, reading, there, &mut |_| {}).intake;
             held.subjects.found(meant(&intake));
             self.observer.note(|| told::found(held.message.sequence, &held.subjects.users));
             intake

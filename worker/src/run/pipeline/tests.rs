@@ -15,7 +15,7 @@ use shared::{
     ids::{ContactId, SequenceNumber},
     lanes::Success,
     patch::{PropertyValue, UserPatch, UserWrite},
-    plan::{LinkAnswer, LinkQuery, Planner},
+    plan::{LinkAnswer, LinkQuery, Planner, RowGrounds},
     property::Property,
     reason::DeadLetterReason,
 };
@@ -156,13 +156,21 @@ longest_delay = "20s"
 "#;
 
 /// A body is the number of a user; one of other text cannot be read without a panic.
-fn touchy_read(message: &Message, _: &Planner, _: judge::Reported<'_>) -> Intake {
+fn touchy_read(message: &Message, _: &Planner, _: RowGrounds<'_>, _: judge::Reported<'_>) -> Intake {
     let body = message.body.as_ref().expect("has a body");
     let number: u128 = str::from_utf8(body).expect("text").parse().expect("this reading panics");
     let name = Property::named("givenName").expect("known");
     let patch = UserPatch::new([(name, PropertyValue::Text("v".into()))]).expect("one");
     let id = Uuid::from_u128(number);
-    let planned = Planned { user: UserId(id), contact: ContactId(id), version: None, patch, member: None };
+    let planned = Planned {
+        user: UserId(id),
+        contact: ContactId(id),
+        organization: None,
+        version: None,
+        read: None,
+        patch,
+        member: None,
+    };
     Intake::Work(vec![planned], Failures::default())
 }
 
