@@ -1,10 +1,11 @@
 //! While Dataverse cannot be asked, messages that need a row wait, and others do not.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use emulator::dataverse::{Answer, Entry, Fault, Limit, Options};
 use tests::{PATIENCE, quick::user};
+use tokio::time::Instant;
 
 use super::{Place, cut};
 
