@@ -22,6 +22,8 @@ pub mod second_look;
 pub mod comparison;
 pub mod drift;
 
+pub mod notices;
+
 pub mod gate;
 pub mod outcome;
 pub mod rate_limiter;

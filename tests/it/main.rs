@@ -30,6 +30,8 @@ mod identity;
 
 mod graph;
 
+mod notify;
+
 mod planning;
 
 mod queue_counts;

@@ -21,6 +21,7 @@ pub(crate) mod guard;
 pub(crate) mod health;
 pub(crate) mod held;
 pub(crate) mod map;
+pub(crate) mod notify;
 pub(crate) mod pause;
 pub(crate) mod plan;
 pub(crate) mod reconcile;

@@ -14,6 +14,7 @@ mod load;
 mod mapping;
 mod names;
 mod needs;
+mod notify;
 mod observing;
 mod parts;
 mod problem;
@@ -40,6 +41,9 @@ pub use self::{
     needs::{
         DataverseAlone, Everything, GraphAlone, Needed, Needs, QueueAlone, QueueAndDataverse, QueueAndGraph,
         Unused,
+    },
+    notify::{
+        ChannelWay, Mailing, Notify, NotifyChannel, SecretUrl, SmtpAuth, SmtpServer, SmtpTls, WebhookKey,
     },
     observing::{Http, JournalPolicy, LogFormat, Otlp, Telemetry},
     parts::{Parts, Settings},

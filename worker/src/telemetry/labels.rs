@@ -52,6 +52,8 @@ macro_rules! labels {
     };
 }
 
+pub(super) use labels;
+
 labels! {
     /// Why no messages are taken.
     PauseCause {
@@ -91,6 +93,24 @@ labels! {
         RowsUnread = "rows_unread",
         /// No row can be used, because a column that is needed may hide its values.
         RowsUnfit = "rows_unfit",
+        /// A client secret or certificate ends soon, or has ended.
+        CredentialEnds = "credential_ends",
+        /// Somebody who is to be told of faults cannot be told.
+        Notify = "notify",
+    }
+}
+
+labels! {
+    /// What a credential is for.
+    CredentialUse {
+        /// Graph, to write users.
+        Graph = "graph",
+        /// Service Bus.
+        ServiceBus = "service_bus",
+        /// Dataverse.
+        Dataverse = "dataverse",
+        /// Mail to those who are told.
+        Notify = "notify",
     }
 }
 
@@ -454,6 +474,7 @@ mod tests {
     fn every_member_stands_at_its_index() {
         check::<PauseCause>();
         check::<Warning>();
+        check::<CredentialUse>();
         check::<Service>();
         check::<DriftLabel>();
         check::<DriftPassKind>();

@@ -85,7 +85,7 @@ pub(crate) mod tests {
     use super::{
         super::{
             catalogue,
-            labels::{CallOutcome, DriftLabel, DriftPassKind, ErrorType, Service, Worked},
+            labels::{CallOutcome, CredentialUse, DriftLabel, DriftPassKind, ErrorType, Service, Worked},
             metric::Constants,
         },
         *,
@@ -126,6 +126,7 @@ pub(crate) mod tests {
         metrics.drift_users.of(DriftLabel::Missed).set(Some(3.0));
         metrics.drift_pass_time.of(DriftPassKind::Full).set(Some(1.0));
         metrics.drift_pass_duration.of(DriftPassKind::Full).set(Some(1.0));
+        metrics.credential_ends.of(CredentialUse::Graph).set(Some(1.9e9));
         metrics.queue.send_replace(Some(QueueCounts {
             active: Some(1),
             dead_letter: Some(2),

@@ -6,6 +6,7 @@
 pub(crate) mod beginning;
 pub mod catalogue;
 mod clocks;
+pub(crate) mod credentials;
 pub(crate) mod drift;
 pub(crate) mod health;
 pub(crate) mod held_aside;
@@ -13,6 +14,7 @@ pub(crate) mod labels;
 pub(crate) mod logging;
 pub(crate) mod metric;
 pub(crate) mod metrics;
+pub(crate) mod notifications;
 pub(crate) mod observer;
 pub(crate) mod otlp;
 pub(crate) mod process;

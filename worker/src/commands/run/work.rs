@@ -1,11 +1,14 @@
 //! One target: everything that its pipeline needs, and the pipeline itself.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
 use servicebus::{LinkState, MessagingSystem, Queue, admin, clock, times::Times};
 use shared::reason::chain;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::sleep,
+};
 
 use super::{
     super::wiring::{self, QueueSettings},
@@ -20,6 +23,7 @@ use crate::{
     telemetry::{
         Constants, Observer, Tally,
         beginning::Gatekeeper,
+        credentials::{self, Credentials},
         logging,
         otlp::Export,
         trace::{Span, Tracer},
@@ -30,6 +34,8 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct NotLetIn(Box<str>);
+/// Time between two looks at when credentials end.
+const CREDENTIALS_EVERY: Duration = Duration::from_mins(10);
 
 /// A target, and what is told of it. It outlives its pipeline, which may be begun anew.
 pub(super) struct Work {
@@ -100,6 +106,7 @@ impl Work {
         tokio::spawn(pass_on(queue.state(), self.link.clone(), Arc::clone(observer)));
         read_queue(settings, &clients, &way, &*queue, observer);
         let _watching = drift::start(settings, observer);
+        tokio::spawn(watch_credentials(Credentials::of(settings), Arc::clone(observer)));
         let lease = lease.map(|options| start_lease(options, Epoch::begin(), Arc::clone(observer)));
         let rows = wiring::row_source(settings, &clients);
         let (directory, tokens) = wiring::observed_directory(settings, clients, observer);
@@ -146,6 +153,14 @@ fn journal(settings: &Settings) -> Option<Journal> {
             tracing::warn!(error = %chain(&error), "no journal is kept, because its thread cannot be started");
             None
         }
+    }
+}
+
+/// Looks from time to time when credentials end: the file of one can be replaced while the worker runs.
+async fn watch_credentials(all: Credentials, observer: Arc<Observer>) {
+    loop {
+        credentials::tell(&observer, &all.ends(), clock::now());
+        sleep(CREDENTIALS_EVERY).await;
     }
 }
 

@@ -12,10 +12,12 @@ mod advice;
 mod budget;
 mod caution;
 mod claims;
+mod credentials;
 mod dataverse;
 mod finding;
 pub mod lease;
 mod mapping;
+mod notify;
 mod order;
 pub mod permissions;
 mod probe;
@@ -32,6 +34,7 @@ pub use self::{
     advice::{Advice, EntityUse, Hurdle, QueueRight},
     caution::{Caution, cautions},
     claims::Claims,
+    credentials::{ending, soon},
     finding::{Finding, Severity},
     probe::{Ending, Probe},
     reach::NetworkFault,
@@ -48,7 +51,12 @@ pub fn findings(parts: &Parts, around: Surroundings) -> Vec<Finding> {
     let mistakes = parts.problems.iter().map(Finding::mistake);
     let outdated = parts.outdated.iter().map(|problem| Finding::told(problem, Severity::Warning));
     let rules = RULES.into_iter().flatten().filter_map(|rule| rule(parts, around));
-    let mut findings: Vec<_> = mistakes.chain(outdated).chain(rules).chain(access::secrets(parts)).collect();
+    let mut findings: Vec<_> = mistakes
+        .chain(outdated)
+        .chain(rules)
+        .chain(access::secrets(parts))
+        .chain(notify::channels(parts))
+        .collect();
     findings.sort_by_key(|finding| finding.severity);
     findings
 }

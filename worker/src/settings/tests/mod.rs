@@ -6,6 +6,7 @@ mod identity;
 mod link;
 mod mass_change;
 mod needs;
+mod notify;
 mod positions;
 mod reset;
 mod targets;
