@@ -269,6 +269,7 @@ mod tests {
     use super::*;
     use crate::{
         ids::SequenceNumber,
+        mass_change::{Author, Provenance},
         priority::Priority,
         reason::{DeadLetter, DeadLetterReason},
     };
@@ -282,6 +283,7 @@ mod tests {
             lineage: Lineage { origin: SequenceNumber(1), generation: 0, attempt: 0, content: 0 },
             urgency: Priority::Live,
             deadline: MonotonicTime::START,
+            provenance: Provenance::of(Author::Unknown),
         }
     }
 

@@ -34,7 +34,7 @@ impl Identity {
             Credential::Secret { .. } => self.secret_ends,
             // A file that cannot be read is told by the requests for tokens.
             Credential::Certificate { files, .. } => files.ends().ok().flatten(),
-            Credential::Workload { .. } | Credential::Managed { .. } => None,
+            Credential::Workload { .. } | Credential::Managed { .. } | Credential::Cli { .. } => None,
         }
     }
 }

@@ -144,7 +144,7 @@ async fn below(planner: &Planner, client: &Client, user: Uuid) -> Vec<Probe> {
     probes.extend(judged);
     probes.push(if readable {
         let read = client.row::<IgnoredAny>(&format!("contacts?$select={select}&$top=1")).await.map(drop);
-        self::read(read, settings.planner.read_back)
+        self::read(read, planner.read_back)
     } else {
         Probe::skipped(READ, "a column cannot be read")
     });
