@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Judges everything under deploy/ with the tools of its trade: deploy/validate/run.sh
-# Needs Python 3 with venv; installs the tools, pinned by hash, under target/.
+# Needs Python 3 with venv and Node.js 20 or newer with npm; installs the tools, pinned by hash, under target/.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 cd "$here/../.."
@@ -15,14 +15,26 @@ if ! cmp -s "$here/requirements.txt" "$home/venv/.installed"; then
     cp "$here/requirements.txt" "$home/venv/.installed"
 fi
 
+if ! cmp -s "$here/package-lock.json" "$home/node/.installed"; then
+    rm -rf "$home/node"
+    mkdir -p "$home/node"
+    cp "$here/package.json" "$here/package-lock.json" "$home/node/"
+    # The bindings of the provider are read and not run, so what they would need besides is left out.
+    npm ci --prefix "$home/node" --silent --ignore-scripts --legacy-peer-deps --no-audit --no-fund
+    cp "$here/package-lock.json" "$home/node/.installed"
+fi
+
 # In place of reports that nobody reads, silence: every tool below fails by its exit code.
 mkdir -p "$home/rendered"
 rm -f "$home/rendered"/*
 cargo build --quiet --package worker
 CONTACTSYNC="$target/debug/contactsync" "$bin/python" "$here/validate.py" "$home/rendered"
 
+node "$here/terraform.mjs" deploy/terraform "$home/node/node_modules" "$home/terraform.json"
+"$bin/python" "$here/infrastructure.py" "$home/terraform.json"
+
 "$bin/yamllint" --strict --config-file "$here/yamllint.yaml" \
-    deploy/compose.yaml deploy/helm/contactsync/Chart.yaml deploy/helm/contactsync/values.yaml "$here"/*.yaml
+    deploy/compose.yaml deploy/azd/azure.yaml deploy/helm/contactsync/Chart.yaml deploy/helm/contactsync/values.yaml "$here"/*.yaml
 printf '   YAML: tidy\n'
 "$bin/hadolint" deploy/Dockerfile
 printf '   Dockerfile: hadolint has nothing to say\n'
@@ -36,6 +48,7 @@ export BC_SKIP_MAPPING=TRUE CHECKOV_RUN_SCA_PACKAGE_SCAN=false LOG_LEVEL=ERROR
 # OpenShift gives each namespace a range of users of its own, so that nobody can be named here.
 "$bin/checkov" --config-file "$here/checkov.yaml" --framework kubernetes --file "$home/rendered/openshift.yaml" \
     --skip-check "$("$bin/python" -c 'import sys, yaml; print(",".join(yaml.safe_load(open(sys.argv[1])).get("skip-check", []) + ["CKV_K8S_40"]))' "$here/checkov.yaml")"
-"$bin/checkov" --config-file "$here/checkov.yaml" --framework bicep --directory deploy/bicep
+"$bin/checkov" --config-file "$here/checkov.yaml" --framework bicep --directory deploy
+"$bin/checkov" --config-file "$here/checkov.yaml" --framework terraform --directory deploy/terraform
 "$bin/checkov" --config-file "$here/checkov.yaml" --framework dockerfile --file deploy/Dockerfile
-printf '   checkov: chart, Bicep and Dockerfile keep its rules, but for those in checkov.yaml\n'
+printf '   checkov: chart, Bicep, Terraform and Dockerfile keep its rules, but for those in checkov.yaml\n'
