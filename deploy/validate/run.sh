@@ -34,13 +34,32 @@ node "$here/terraform.mjs" deploy/terraform "$home/node/node_modules" "$home/ter
 "$bin/python" "$here/infrastructure.py" "$home/terraform.json"
 
 "$bin/yamllint" --strict --config-file "$here/yamllint.yaml" \
-    deploy/compose.yaml deploy/azd/azure.yaml deploy/helm/contactsync/Chart.yaml deploy/helm/contactsync/values.yaml "$here"/*.yaml
+    .github deploy/compose.yaml deploy/azd/azure.yaml deploy/helm/contactsync/Chart.yaml deploy/helm/contactsync/values.yaml "$here"/*.yaml
 printf '   YAML: tidy\n'
 "$bin/hadolint" deploy/Dockerfile
 printf '   Dockerfile: hadolint has nothing to say\n'
 mapfile -t scripts < <(git ls-files '*.sh' .ci/run)
 "$bin/shellcheck" "${scripts[@]}"
 printf '   shell: %s scripts pass shellcheck\n' "${#scripts[@]}"
+
+"$bin/actionlint" -shellcheck "$bin/shellcheck" .github/workflows/*.yml
+"$bin/check-jsonschema" --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+"$bin/check-jsonschema" --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+"$bin/check-jsonschema" --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+"$bin/check-jsonschema" --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+"$bin/zizmor" --offline --quiet --no-progress --persona auditor .github
+printf '   workflows: actionlint, their schema and zizmor have nothing to say\n'
+deploy/release/test.sh "$target/debug/contactsync"
+
+if command -v systemd-analyze >/dev/null; then
+    # The binary of the unit is not installed here.
+    sed 's#/usr/local/bin/contactsync#/bin/true#' deploy/systemd/contactsync.service >"$home/contactsync.service"
+    systemd-analyze verify "$home/contactsync.service"
+    systemd-analyze security --offline=true --threshold=20 --no-pager "$home/contactsync.service" >/dev/null
+    printf '   systemd: the unit is right, and exposes little\n'
+else
+    printf '   systemd: systemd-analyze is not here, so the unit was NOT judged\n'
+fi
 
 # checkov asks nobody outside with this.
 export BC_SKIP_MAPPING=TRUE CHECKOV_RUN_SCA_PACKAGE_SCAN=false LOG_LEVEL=ERROR

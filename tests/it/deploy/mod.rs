@@ -1,6 +1,7 @@
 //! What lies under `deploy/`: it refers to the code by names only, and each of them has to exist.
 
 mod advisories;
+mod documents;
 
 mod fit;
 
