@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Judges everything under deploy/ with the tools of its trade: deploy/validate/run.sh
-# Needs Python 3 with venv and Node.js 20 or newer with npm; installs the tools, pinned by hash, under target/.
+# Judges everything under deploy/ and .github with the tools of its trade, and builds the handbook: deploy/validate/run.sh
+# Needs Python 3 with venv and Node.js 20 or newer with npm; installs the tools, pinned by hash, under
+# target/. The handbook is target/validate/book/html/index.html then.
 set -euo pipefail
 here="$(cd "$(dirname "$0")" && pwd)"
 cd "$here/../.."
@@ -50,6 +51,8 @@ printf '   shell: %s scripts pass shellcheck\n' "${#scripts[@]}"
 "$bin/zizmor" --offline --quiet --no-progress --persona auditor .github
 printf '   workflows: actionlint, their schema and zizmor have nothing to say\n'
 deploy/release/test.sh "$target/debug/contactsync"
+
+"$bin/python" deploy/book/build.py "$target/debug/contactsync" "$bin/mdbook" "$home/book"
 
 if command -v systemd-analyze >/dev/null; then
     # The binary of the unit is not installed here.

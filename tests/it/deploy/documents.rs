@@ -11,11 +11,13 @@ use super::read;
 /// Every document of the repository, by its path.
 fn documents() -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    let mut folders = vec![workspace()];
+    let mut folders = vec![workspace().to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in folder.read_dir().expect("a folder").flatten() {
             let (path, name) = (entry.path(), entry.file_name());
-            if path.is_dir() && !["target", "node_modules", ".git", "fixtures"].map(Into::into).contains(&name) {
+            if path.is_dir()
+                && !["target", "node_modules", ".git", "fixtures"].map(Into::into).contains(&name)
+            {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "md") {
                 let name = path.strip_prefix(workspace()).expect("inside").display().to_string();
@@ -67,7 +69,8 @@ fn links_between_documents_lead_to_a_file_and_a_heading() {
                 offenders.push(format!("{name}: {link} leads nowhere"));
             } else if !heading.is_empty() {
                 let text = documents.get(&target).map(|text| parts(text).0).unwrap_or_default();
-                let known = text.lines().filter(|line| line.starts_with('#')).any(|line| anchor(line) == heading);
+                let known =
+                    text.lines().filter(|line| line.starts_with('#')).any(|line| anchor(line) == heading);
                 if !known {
                     offenders.push(format!("{name}: {link} names no heading"));
                 }
@@ -101,7 +104,8 @@ fn mistake(command: &Command, line: &str) -> Option<String> {
         if let Some(option) = word.strip_prefix("--") {
             let name = option.split('=').next().unwrap_or_default();
             let known = command.get_arguments().any(|argument| {
-                argument.get_long() == Some(name) || argument.get_all_aliases().unwrap_or_default().contains(&name)
+                argument.get_long() == Some(name)
+                    || argument.get_all_aliases().unwrap_or_default().contains(&name)
             });
             if !name.is_empty() && !known && !["help", "version"].contains(&name) {
                 return Some(format!("{} has no --{name}", command.get_name()));
@@ -149,7 +153,9 @@ fn commands_in_documents_are_commands_of_the_program() {
 fn scripts_and_tasks_in_documents_are_there() {
     let tasks: toml::Table = read(".cargo/config.toml").parse().expect("TOML");
     let tasks = tasks["alias"].as_table().expect("aliases");
-    let usual = ["add", "bench", "build", "check", "clippy", "deny", "doc", "fmt", "install", "nextest", "run", "test"];
+    let usual = [
+        "add", "bench", "build", "check", "clippy", "deny", "doc", "fmt", "install", "nextest", "run", "test",
+    ];
     let mut offenders = Vec::new();
     let mut seen = 0;
     for (name, text) in documents().into_iter().filter(|(name, _)| name != "CHANGELOG.md") {
@@ -195,12 +201,16 @@ const ROLES: [(&str, &str); 4] = [
 #[test]
 fn roles_are_those_of_their_ids() {
     let (bicep, guide) = (read("deploy/bicep/main.bicep"), read("deploy/README.md"));
-    let given: Vec<_> = bicep.lines().filter_map(|line| line.strip_prefix("var ")?.split_once(" = '")).collect();
+    let given: Vec<_> =
+        bicep.lines().filter_map(|line| line.strip_prefix("var ")?.split_once(" = '")).collect();
     for (role, id) in ROLES {
         // dataReceiver of Azure Service Bus Data Receiver.
         let words = role.strip_prefix("Azure Service Bus ").unwrap_or(role).replace(' ', "");
         let name = words[..1].to_lowercase() + &words[1..];
-        assert!(given.contains(&(name.as_str(), &format!("{id}'"))), "{role} is not {id} in Bicep: {given:?}");
+        assert!(
+            given.contains(&(name.as_str(), &format!("{id}'"))),
+            "{role} is not {id} in Bicep: {given:?}"
+        );
         assert!(guide.contains(role) || role.starts_with("Key Vault"), "the guide does not name {role}");
     }
     // Whoever may manage the queue may take its messages away.
