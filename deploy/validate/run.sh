@@ -48,7 +48,7 @@ printf '   shell: %s scripts pass shellcheck\n' "${#scripts[@]}"
 "$bin/check-jsonschema" --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
 "$bin/check-jsonschema" --quiet --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 "$bin/check-jsonschema" --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
-"$bin/zizmor" --offline --quiet --no-progress --persona auditor .github
+"$bin/zizmor" --offline --quiet --no-progress --persona auditor .github >/dev/null
 printf '   workflows: actionlint, their schema and zizmor have nothing to say\n'
 deploy/release/test.sh "$target/debug/contactsync"
 
@@ -57,7 +57,7 @@ deploy/release/test.sh "$target/debug/contactsync"
 if command -v systemd-analyze >/dev/null; then
     # The binary of the unit is not installed here.
     sed 's#/usr/local/bin/contactsync#/bin/true#' deploy/systemd/contactsync.service >"$home/contactsync.service"
-    systemd-analyze verify "$home/contactsync.service"
+    systemd-analyze verify --man=no "$home/contactsync.service"
     systemd-analyze security --offline=true --threshold=20 --no-pager "$home/contactsync.service" >/dev/null
     printf '   systemd: the unit is right, and exposes little\n'
 else
