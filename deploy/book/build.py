@@ -20,6 +20,7 @@ CHAPTERS = {
     "": [("Introduction", "README.md")],
     "Set up": [
         ("From an empty subscription to a running service", "deploy/README.md"),
+        ("Helm", "deploy/helm/contactsync/README.md"),
         ("Terraform", "deploy/terraform/README.md"),
         ("Rights in Dataverse", "deploy/dataverse/README.md"),
     ],

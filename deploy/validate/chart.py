@@ -3,8 +3,11 @@
 Each check raises AssertionError with what is wrong. What a cluster itself would say is not known here.
 """
 
+import json
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +29,7 @@ CUSTOM = {
     "ScaledObject": keda.ScaledObject,
     "TriggerAuthentication": keda.TriggerAuthentication,
     "ServiceMonitor": monitoring.ServiceMonitor,
+    "PrometheusRule": monitoring.PrometheusRule,
 }
 
 GUID = "00000000-0000-0000-0000-000000000000"
@@ -33,6 +37,7 @@ IDENTITY = {"tenant": "contoso.onmicrosoft.com", "clientId": GUID}
 BUS = {"namespace": "contoso", "tenant": GUID, "clientId": GUID}
 LEASE = BUS | {"leaseQueue": "contacts-lease"}
 
+RUNBOOK = "https://wiki.contoso.example/runbook.md"
 PROMETHEUS = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
 
 # Ways to install, each with how many replicas run and the kinds of objects that it must make.
@@ -59,6 +64,8 @@ INSTALLATIONS = {
             "identity": IDENTITY,
             "scaleToZero": {"enabled": True, "identityId": GUID},
             "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+            "prometheusRule": {"enabled": True, "runbookUrl": RUNBOOK},
+            "dashboard": {"enabled": True},
             "networkPolicy": {"metricsFrom": [PROMETHEUS]},
             "image": {"digest": "sha256:" + "0" * 64},
             "nodeSelector": {"kubernetes.io/os": "linux"},
@@ -67,7 +74,15 @@ INSTALLATIONS = {
             "imagePullSecrets": [{"name": "registry"}],
         },
         2,
-        [*ALWAYS, "PodDisruptionBudget", "ScaledObject", "ServiceMonitor", "TriggerAuthentication"],
+        [
+            *ALWAYS,
+            "ConfigMap",
+            "PodDisruptionBudget",
+            "PrometheusRule",
+            "ScaledObject",
+            "ServiceMonitor",
+            "TriggerAuthentication",
+        ],
     ),
     "standby": ({"serviceBus": LEASE, "identity": IDENTITY}, 2, [*ALWAYS, "PodDisruptionBudget"]),
     "three": ({"serviceBus": LEASE, "identity": IDENTITY, "replicas": 3}, 3, [*ALWAYS, "PodDisruptionBudget"]),
@@ -178,7 +193,8 @@ def judge_replicas(name: str, objects: list[dict], replicas: int) -> None:
 def judge_settings(name: str, objects: list[dict], replicas: int) -> None:
     """Hands the settings of a rendered Deployment to the real `contactsync check`, as the container would have them."""
     deployment = next(found for found in objects if found["kind"] == "Deployment")
-    settings = next(found for found in objects if found["kind"] == "ConfigMap")["data"]["contactsync.toml"]
+    maps = [found["data"] for found in objects if found["kind"] == "ConfigMap"]
+    [settings] = [data["contactsync.toml"] for data in maps if "contactsync.toml" in data]
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     with tempfile.TemporaryDirectory() as folder:
         written = pathlib.Path(folder)
@@ -229,11 +245,40 @@ def judge_openshift(objects: list[dict]) -> None:
     assert ports == {53, 443, 5671, 4317, 3128, 8200}, ports
 
 
+def judge_monitoring(objects: list[dict]) -> None:
+    """Alerts and dashboard are those of the repository, and an alert leads to where people reach the runbook."""
+    [rules] = [found["spec"] for found in objects if found["kind"] == "PrometheusRule"]
+    text = (DEPLOY / "prometheus" / "contactsync.rules.yaml").read_text()
+    assert rules == yaml.safe_load(text.replace("deploy/runbook.md#", f"{RUNBOOK}#")), rules
+    [shown] = [found["data"] for found in objects if found["metadata"]["name"].endswith("-dashboard")]
+    assert json.loads(shown["contactsync.json"]) == json.loads((DEPLOY / "grafana" / "contactsync.json").read_text())
+
+
+def judge_guide() -> None:
+    """Every value that a document sets is a value of the chart."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    seen = 0
+    for document in (DEPLOY / "README.md", CHART / "README.md"):
+        given = re.findall(r"--set(?:-file|-string)? [\"']?([^ \"'\\`]+)", document.read_text())
+        names = {one.partition("=")[0] for pair in given for one in pair.split(",")}
+        # Section 10 of the guide leads away from the chart of version 0.1.
+        for name in names - {"autoscaling.enabled"}:
+            place = values
+            for part in name.split("."):
+                assert part in place, f"{document.name}: the chart has no value {name}"
+                place = place[part]
+            seen += 1
+    assert seen > 15, f"only {seen} values were found"
+    print(f"   chart: {seen} values that the guide sets are there")
+
+
 def judge_chart(folder: pathlib.Path) -> None:
     """Lints and renders every way to install, and keeps what was rendered for the tools that want files."""
-    with helm.Chart.load(str(CHART)) as chart:
+    # With what links lead to in their place, as in a packaged chart; Helm would tell of each link each time.
+    copied = shutil.copytree(CHART, folder / "chart", dirs_exist_ok=True)
+    with helm.Chart.load(str(copied)) as chart:
         for name, (values, replicas, kinds) in INSTALLATIONS.items():
-            report = helm.lint(str(CHART), values, strict=True)
+            report = helm.lint(str(copied), values, strict=True)
             # Below 2 is advice: a chart that nobody browses needs no icon.
             complaints = [found for found in report["messages"] if found["severity"] >= 2]
             assert not report["errors"] and not complaints, f"{name}: {report}"
@@ -250,6 +295,8 @@ def judge_chart(folder: pathlib.Path) -> None:
             judge_settings(name, objects, replicas)
             if name == "openshift":
                 judge_openshift(objects)
+            if name == "scaled":
+                judge_monitoring(objects)
             fits = f"{len(objects)} objects fit Kubernetes {' and '.join(KUBERNETES)}"
             print(f"   chart, {name}: {fits}, and contactsync takes its settings")
         for values, words in REFUSED:
@@ -283,3 +330,4 @@ def refuse_nonsense() -> None:
 if __name__ == "__main__":
     refuse_nonsense()
     judge_chart(pathlib.Path(sys.argv[1]))
+    judge_guide()
