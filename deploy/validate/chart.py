@@ -101,6 +101,19 @@ INSTALLATIONS = {
         2,
         [*ALWAYS, "PodDisruptionBudget"],
     ),
+    # Nothing public: a registry, a namespace and an issuer of one's own network, and a collector in it.
+    "private": (
+        {
+            "image": {"repository": "registry.contoso.local/contactsync", "digest": "sha256:" + "0" * 64},
+            "imagePullSecrets": [{"name": "registry"}],
+            "serviceBus": LEASE | {"namespace": "contoso.servicebus.windows.net"},
+            "identity": IDENTITY,
+            "settings": '[telemetry]\notlp_endpoint = "http://10.90.1.4:4318"\n',
+            "networkPolicy": {"extraEgress": [{"to": [{"ipBlock": {"cidr": "10.90.0.32/28"}}]}]},
+        },
+        2,
+        [*ALWAYS, "PodDisruptionBudget"],
+    ),
     # A lease queue and one replica: the way to the second one, and back.
     "alone": ({"serviceBus": LEASE, "identity": IDENTITY, "replicas": 1}, 1, ALWAYS),
     "stopped": ({"serviceBus": BUS, "identity": IDENTITY, "replicas": 0}, 0, ALWAYS),

@@ -2,11 +2,9 @@
 
 mod advisories;
 mod documents;
-
+mod figures;
 mod fit;
-
 mod monitoring;
-
 mod names;
 mod presets;
 
