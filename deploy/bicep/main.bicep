@@ -103,8 +103,8 @@ resource rules 'Microsoft.ServiceBus/namespaces/networkRuleSets@2024-01-01' = if
     publicNetworkAccess: empty(dataverseAddresses) ? 'Disabled' : 'Enabled'
     defaultAction: 'Deny'
     trustedServiceAccessEnabled: false
-    ipRules: [for range in dataverseAddresses: {
-      ipMask: range
+    ipRules: [for addresses in dataverseAddresses: {
+      ipMask: addresses
       action: 'Allow'
     }]
   }

@@ -19,8 +19,8 @@ param usersClientId string
 @secure()
 param usersClientSecret string
 
-@description('When that secret ends, in seconds since 1970; 0 if the vault is not to be told.')
-param usersClientSecretEnds int
+@description('When that secret ends, in seconds since 1970; 0 if the vault is not to be told. A text, as azd hands over texts.')
+param usersClientSecretEnds string
 
 param guardAttribute string
 
@@ -51,7 +51,7 @@ module contactsync '../../bicep/main.bicep' = {
     usersTenant: usersTenant
     usersClientId: usersClientId
     usersClientSecret: usersClientSecret
-    usersClientSecretEnds: usersClientSecretEnds
+    usersClientSecretEnds: int(usersClientSecretEnds)
     guardAttribute: guardAttribute
     alertEmail: alertEmail
     registryName: registryName
