@@ -187,7 +187,8 @@ fn scripts_and_tasks_in_documents_are_there() {
 /// A script of the repository, if the word is the path of one.
 fn script(word: &str) -> Option<&str> {
     let known = ["deploy/", "tests/", ".ci/"].iter().any(|folder| word.starts_with(folder));
-    (known && (word.ends_with(".sh") || word.ends_with("/run"))).then_some(word)
+    let shell = Path::new(word).extension().is_some_and(|extension| extension == "sh");
+    (known && (shell || word.ends_with("/run"))).then_some(word)
 }
 
 /// Built-in roles of Azure, as Microsoft lists them.
