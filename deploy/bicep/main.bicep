@@ -51,6 +51,23 @@ param alertEmail string = ''
 @description('Name of an Azure Container Registry of this resource group that the image is in; the identity may then pull from it. Empty: a registry that asks for no credential.')
 param registryName string = ''
 
+@description('public: Service Bus and the vault can be reached by whoever holds a role or a key. private: only from a network of their own, in which the worker runs, with Service Bus Premium. It has to be chosen before the first deployment: an environment cannot be moved into a network.')
+@allowed([
+  'public'
+  'private'
+])
+param network string = 'public'
+
+@description('Addresses in that network for the worker, /27 or more. They must not overlap those of networks that it is to be connected with.')
+param appsAddresses string = '10.90.0.0/27'
+
+@description('Addresses in that network for the private endpoints, /28 or more.')
+param endpointsAddresses string = '10.90.0.32/28'
+
+@description('With network = private: addresses that Dataverse posts from, as CIDR ranges. Empty: nobody reaches Service Bus from outside, and Dataverse needs a way into the network.')
+param dataverseAddresses array = []
+
+var isPrivate = network == 'private'
 var suffix = uniqueString(resourceGroup().id)
 var secretName = 'graph-client-secret'
 var port = 9464
@@ -61,17 +78,35 @@ var dataSender = '69a216fc-b8fb-44d8-bc22-1f3c2cd27a39'
 var acrPull = '7f951dda-4ed3-4680-a7ca-43fe172d538d'
 var keyVaultSecretsUser = '4633458b-17de-408a-b874-0445c86b69e6'
 
-// Standard, as Basic has no duplicate detection. Local authentication stays on, because Dataverse can only use a key.
+// Standard, as Basic has no duplicate detection; Premium, as only that one has private endpoints. Local authentication stays on,
+// because Dataverse can only use a key.
 resource namespace 'Microsoft.ServiceBus/namespaces@2024-01-01' = {
   name: '${name}-${suffix}'
   location: location
   sku: {
-    name: 'Standard'
-    tier: 'Standard'
+    name: isPrivate ? 'Premium' : 'Standard'
+    tier: isPrivate ? 'Premium' : 'Standard'
+    capacity: isPrivate ? 1 : null
   }
   properties: {
     minimumTlsVersion: '1.2'
     disableLocalAuth: false
+    publicNetworkAccess: isPrivate && empty(dataverseAddresses) ? 'Disabled' : 'Enabled'
+  }
+}
+
+// Dataverse is not in the network. It is let in by its addresses, and nobody else.
+resource rules 'Microsoft.ServiceBus/namespaces/networkRuleSets@2024-01-01' = if (isPrivate) {
+  parent: namespace
+  name: 'default'
+  properties: {
+    publicNetworkAccess: empty(dataverseAddresses) ? 'Disabled' : 'Enabled'
+    defaultAction: 'Deny'
+    trustedServiceAccessEnabled: false
+    ipRules: [for addresses in dataverseAddresses: {
+      ipMask: addresses
+      action: 'Allow'
+    }]
   }
 }
 
@@ -172,6 +207,24 @@ resource vault 'Microsoft.KeyVault/vaults@2023-07-01' = {
     enableSoftDelete: true
     enablePurgeProtection: true
     softDeleteRetentionInDays: 90
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
+    networkAcls: {
+      // The secret is written by this deployment, and so past the network.
+      bypass: 'AzureServices'
+      defaultAction: isPrivate ? 'Deny' : 'Allow'
+    }
+  }
+}
+
+module privateNetwork 'network.bicep' = if (isPrivate) {
+  name: '${name}-network'
+  params: {
+    name: name
+    location: location
+    appsAddresses: appsAddresses
+    endpointsAddresses: endpointsAddresses
+    namespaceId: namespace.id
+    vaultId: vault.id
   }
 }
 
@@ -226,7 +279,22 @@ resource logs 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
 resource apps 'Microsoft.App/managedEnvironments@2025-01-01' = {
   name: name
   location: location
+  dependsOn: [
+    privateNetwork
+  ]
   properties: {
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
+    vnetConfiguration: isPrivate ? {
+      internal: true
+      infrastructureSubnetId: resourceId('Microsoft.Network/virtualNetworks/subnets', name, 'apps')
+    } : null
+    // With workload profiles a subnet of /27 is enough.
+    workloadProfiles: isPrivate ? [
+      {
+        name: 'Consumption'
+        workloadProfileType: 'Consumption'
+      }
+    ] : null
     appLogsConfiguration: {
       destination: 'log-analytics'
       logAnalyticsConfiguration: {
@@ -393,100 +461,16 @@ resource worker 'Microsoft.App/containerApps@2025-01-01' = {
   }
 }
 
-var alerts = [
-  {
-    name: 'dead-letters'
-    description: 'Messages that contactsync could not apply. The reason of each is in deploy/runbook.md.'
-    metric: 'DeadletteredMessages'
-    aggregation: 'Average'
-    threshold: 0
-    window: 'PT5M'
-    severity: 2
-  }
-  {
-    name: 'backlog'
-    description: 'More messages wait than the write quota of Graph works off in half an hour: is the worker at work?'
-    metric: 'ActiveMessages'
-    aggregation: 'Average'
-    threshold: 36000
-    window: 'PT15M'
-    severity: 1
-  }
-  {
-    // Says nothing about how much waits, so that it is noticed in an hour also where there are ten changes a day.
-    name: 'never-empty'
-    description: 'For an hour there was no moment at which no message waited: is the worker at work, or has its secret ended?'
-    metric: 'ActiveMessages'
-    aggregation: 'Minimum'
-    threshold: 0
-    window: 'PT1H'
-    severity: 1
-  }
-]
-
-resource mail 'Microsoft.Insights/actionGroups@2023-01-01' = if (empty(actionGroupId) && !empty(alertEmail)) {
-  name: name
-  location: 'global'
-  properties: {
-    groupShortName: take(name, 12)
-    enabled: true
-    emailReceivers: [
-      {
-        name: 'administrator'
-        emailAddress: alertEmail
-        useCommonAlertSchema: true
-      }
-    ]
+module alerts 'alerts.bicep' = {
+  name: '${name}-alerts'
+  params: {
+    name: name
+    actionGroupId: actionGroupId
+    alertEmail: alertEmail
+    namespaceId: namespace.id
+    queueName: queue.name
   }
 }
-
-var alertGroupId = empty(actionGroupId) ? resourceId('Microsoft.Insights/actionGroups', name) : actionGroupId
-
-resource alert 'Microsoft.Insights/metricAlerts@2018-03-01' = [for item in alerts: {
-  name: '${name}-${item.name}'
-  location: 'global'
-  dependsOn: [
-    mail
-  ]
-  properties: {
-    description: item.description
-    severity: item.severity
-    enabled: true
-    scopes: [
-      namespace.id
-    ]
-    evaluationFrequency: 'PT5M'
-    windowSize: item.window
-    criteria: {
-      'odata.type': 'Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria'
-      allOf: [
-        {
-          name: item.name
-          criterionType: 'StaticThresholdCriterion'
-          metricName: item.metric
-          metricNamespace: 'Microsoft.ServiceBus/namespaces'
-          dimensions: [
-            {
-              name: 'EntityName'
-              operator: 'Include'
-              values: [
-                queueName
-              ]
-            }
-          ]
-          operator: 'GreaterThan'
-          threshold: item.threshold
-          timeAggregation: item.aggregation
-        }
-      ]
-    }
-    actions: empty(actionGroupId) && empty(alertEmail) ? [] : [
-      {
-        actionGroupId: alertGroupId
-      }
-    ]
-  }
-}]
 
 output namespaceName string = namespace.name
 output queueName string = queue.name

@@ -33,6 +33,7 @@ const VALUES: &str = "deploy/helm/contactsync/values.yaml";
 const CHART: &str = "deploy/helm/contactsync/Chart.yaml";
 const BICEP: &str = "deploy/bicep/main.bicep";
 const COMPOSE: &str = "deploy/compose.yaml";
+const UNIT: &str = "deploy/systemd/contactsync.service";
 const RULES: &str = "deploy/prometheus/contactsync.rules.yaml";
 
 #[test]
@@ -44,6 +45,7 @@ fn whoever_stops_the_worker_waits_longer_than_it_takes() {
         (VALUES, "terminationGracePeriodSeconds:"),
         (BICEP, "terminationGracePeriodSeconds:"),
         (COMPOSE, "stop_grace_period:"),
+        (UNIT, "TimeoutStopSec="),
     ] {
         let patience = Duration::from_secs(number_of(path, key));
         // What is under way is finished within the grace; then it says good-bye to Service Bus.

@@ -1,11 +1,10 @@
 //! What lies under `deploy/`: it refers to the code by names only, and each of them has to exist.
 
 mod advisories;
-
+mod documents;
+mod figures;
 mod fit;
-
 mod monitoring;
-
 mod names;
 mod presets;
 

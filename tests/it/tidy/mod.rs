@@ -277,25 +277,3 @@ fn names_in_a_cell_lead_somewhere_from_the_paths_before_them() {
     let lost: Vec<_> = cells.flat_map(lost_names).map(str::to_owned).collect();
     check_none(&lost, "there are no such files below the paths that stand before these names");
 }
-
-#[test]
-fn documents_link_to_files_that_exist() {
-    let mut offenders = Vec::new();
-    for document in [
-        "README.md",
-        "ARCHITECTURE.md",
-        "SECURITY.md",
-        "deploy/README.md",
-        "deploy/runbook.md",
-        "tests/emulator/README.md",
-    ] {
-        let text = read(document);
-        let folder = workspace().join(document).parent().map(Path::to_owned).expect("a folder");
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            if !link.starts_with("http") && !link.starts_with('#') && !folder.join(link).exists() {
-                offenders.push(format!("{document}: {link}"));
-            }
-        }
-    }
-    check_none(&offenders, "these links lead nowhere");
-}
