@@ -26,6 +26,8 @@ mod identity;
 
 mod graph;
 
+mod notify;
+
 mod planning;
 
 mod queue_counts;

@@ -17,6 +17,7 @@ pub mod steps;
 pub mod pair;
 pub mod twins;
 
+pub mod notified;
 pub mod observe;
 pub mod observed;
 

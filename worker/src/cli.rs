@@ -76,6 +76,9 @@ pub enum Command {
     /// Compare the directories of the settings.
     #[command(subcommand)]
     Targets(commands::targets::Command),
+    /// Try the channels by which people are told that something is wrong.
+    #[command(subcommand)]
+    Notify(commands::notify::Command),
     /// Check the settings and report every problem.
     Check(commands::check::Args),
     /// Ask Dataverse itself: register the steps that post changes, check rights, and find changes that it could not post.
@@ -117,6 +120,7 @@ pub fn main() -> ExitCode {
         Command::Apply(args) => commands::apply::run(global, args),
         Command::Guard(command) => commands::guard::run(global, command),
         Command::Targets(command) => commands::targets::run(global, command),
+        Command::Notify(command) => commands::notify::run(global, command),
         Command::Check(args) => commands::check::run(global, args),
         Command::Config(command) => commands::config::run(global, command),
         Command::Dataverse(command) => commands::dataverse::run(global, command),

@@ -9,7 +9,8 @@ use super::{
     digest::DailyDigest,
     group::Group,
     notice::{
-        GroupKey, ItemState, Notice, NoticeItem, NoticeState, NoticeTiming, Observation, Topic, Urgency, View,
+        GroupKey, ItemState, Notice, NoticeItem, NoticeState, NoticeTiming, NoticeView, Observation, Topic,
+        Urgency,
     },
     saved::{self, SavedDesk},
 };
@@ -124,7 +125,7 @@ impl NoticeDesk {
     pub fn observe(
         &mut self,
         target: &str,
-        view: View,
+        view: NoticeView,
         seen: &[Observation],
         now: MonotonicTime,
         wall: Timestamp,
@@ -133,10 +134,10 @@ impl NoticeDesk {
         for seen in &seen {
             self.groups.entry(seen.key.group.clone()).or_default().observe(seen, now, wall);
         }
-        if view == View::Standby {
+        if view == NoticeView::Standby {
             self.groups.retain(|key, _| *key.target != *target || key.topic == Topic::Writer);
         }
-        if view != View::Part {
+        if view != NoticeView::Part {
             for (key, group) in self.groups.iter_mut().filter(|(key, _)| *key.target == *target) {
                 let is_seen =
                     |name: &str| seen.iter().any(|seen| seen.key.group == *key && *seen.key.name == *name);

@@ -88,7 +88,8 @@ impl Group {
     /// Ends what is not the case any more. What was never told is forgotten.
     pub(super) fn end_others(&mut self, is_seen: impl Fn(&str) -> bool, now: MonotonicTime) {
         self.entries.retain(|name, entry| {
-            if entry.over || is_seen(name) || entry.settles > now {
+            let is_owed = entry.seen.happened && entry.told.is_none();
+            if entry.over || is_seen(name) || entry.settles > now || is_owed {
                 return true;
             }
             (entry.over, entry.changed) = (true, now);

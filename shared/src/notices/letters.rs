@@ -8,7 +8,10 @@ use crate::monotonic_time::MonotonicTime;
 #[derive(Clone, Debug, Default)]
 pub struct LetterTally {
     reasons: BTreeMap<Box<str>, Arrivals>,
-    queue: Option<QueueTotal>,
+    /// The latest reading, which is judged with the next one.
+    read: Option<QueueReading>,
+    /// The latest one up to which everything is accounted for.
+    settled: Option<QueueReading>,
     by_others: u64,
 }
 
@@ -20,13 +23,12 @@ struct Arrivals {
     latest: Option<MonotonicTime>,
 }
 
-/// What the dead-letter queue held, and how many this worker had put there by then.
+/// What the dead-letter queue held, how many this worker had put there by then, and how many others had.
 #[derive(Clone, Copy, Debug)]
-struct QueueTotal {
+struct QueueReading {
     held: u64,
     own: u64,
-    /// Letters of ours that the queue may not have counted yet.
-    slack: u64,
+    others: u64,
 }
 
 impl LetterTally {
@@ -45,26 +47,34 @@ impl LetterTally {
         }
     }
 
-    /// Takes in how many the dead-letter queue holds, and how many this worker has put there since it started; `None` where
-    /// nobody knows, and then a new beginning is made. What is more than can be ours is by others: by Service Bus itself, or
-    /// by another consumer. A letter that is taken out and one that comes in cancel each other, so this is never too much.
-    pub fn queue(&mut self, held: Option<u64>, own: u64, now: MonotonicTime) {
-        let Some(held) = held else {
-            self.queue = None;
+    /// Takes in a new reading of how many letters the queue holds; how many this worker has put there by now, and how many
+    /// messages it still has in its hands. `held` is `None` where nobody knows, and then a new beginning is made. What is more
+    /// than can be ours is by others: by Service Bus itself, or by another consumer.
+    ///
+    /// A letter of ours can be seen before it is counted; then it is one of those in hand. A reading is judged with the next
+    /// one, by when it is out of date. Letters that are taken out make a new beginning, too. So this is never too much, and
+    /// may come late.
+    pub fn queue(&mut self, held: Option<u64>, own: u64, in_hand: u64, now: MonotonicTime) {
+        let others = self.by_others;
+        let before = std::mem::replace(&mut self.read, held.map(|held| QueueReading { held, own, others }));
+        let Some(before) = before.filter(|before| held.is_some_and(|held| before.held <= held)) else {
+            self.settled = None;
             return;
         };
-        let slack = match self.queue {
-            None => 0,
-            Some(before) => {
-                let fresh = own.saturating_sub(before.own);
-                let expected = before.held + fresh + before.slack;
-                self.by_others += held.saturating_sub(expected);
-                self.count(Self::BY_OTHERS, self.by_others, now);
-                // What of ours is not there yet comes with the next reading; what was taken out leaves no room.
-                expected.saturating_sub(held).min(fresh)
-            }
+        let is_quiet = before.own == own && in_hand == 0;
+        let Some(settled) = self.settled else {
+            self.settled = is_quiet.then_some(before);
+            return;
         };
-        self.queue = Some(QueueTotal { held, own, slack });
+        let expected = settled.held + own.saturating_sub(settled.own);
+        let found = settled.others + before.held.saturating_sub(expected + in_hand);
+        self.by_others = self.by_others.max(found);
+        self.count(Self::BY_OTHERS, self.by_others, now);
+        if is_quiet {
+            // Counts that lag behind catch up later.
+            let (held, others) = (before.held.max(expected), self.by_others);
+            self.settled = Some(QueueReading { held, own, others });
+        }
     }
 
     /// The reasons of which some arrived within `quiet`, with how many since that began.

@@ -21,8 +21,8 @@ pub use self::{
     digest::DailyDigest,
     letters::LetterTally,
     notice::{
-        GroupKey, ItemState, Notice, NoticeItem, NoticeKey, NoticeState, NoticeTiming, Observation, Topic,
-        Urgency, View,
+        GroupKey, ItemState, Notice, NoticeItem, NoticeKey, NoticeState, NoticeTiming, NoticeView,
+        Observation, Topic, Urgency,
     },
     saved::{SavedDesk, SavedEntry, SavedGroup},
 };

@@ -100,13 +100,15 @@ pub struct Observation {
     pub anchor: Box<str>,
     /// How long it must have lasted before it is news.
     pub patience: Duration,
+    /// Whether it has happened, and so is told although it may be over by then.
+    pub happened: bool,
     /// Whether something graver explains it, so that it does not become news now. What was told before stays told.
     pub muted: bool,
 }
 
 /// How much of a target was looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum View {
+pub enum NoticeView {
     /// All: what was not observed is over.
     Whole,
     /// A part: what was not observed is as it was.

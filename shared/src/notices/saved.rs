@@ -59,11 +59,6 @@ pub struct SavedEntry {
 
 /// What is worth to be kept of these.
 pub(super) fn of(groups: &BTreeMap<GroupKey, Group>, now: MonotonicTime, wall: Timestamp) -> Vec<SavedGroup> {
-    let entry = |(name, entry): (&Box<str>, &Entry)| {
-        let Entry { seen, since, told, .. } = entry;
-        let (name, text) = (name.clone(), seen.text.clone());
-        Some(SavedEntry { name, since: *since, told: (*told)?, text, count: seen.count })
-    };
     let group = |(key, group): (&GroupKey, &Group)| {
         Some(SavedGroup {
             target: key.target.clone(),
@@ -72,10 +67,15 @@ pub(super) fn of(groups: &BTreeMap<GroupKey, Group>, now: MonotonicTime, wall: T
             sent: wall - (now - group.sent?),
             number: group.number,
             repeats: group.repeats,
-            entries: group.entries.iter().filter_map(entry).collect(),
+            entries: group.entries.iter().filter_map(|(name, entry)| kept(name, entry)).collect(),
         })
     };
     groups.iter().filter_map(group).collect()
+}
+
+fn kept(name: &str, Entry { seen, since, told, .. }: &Entry) -> Option<SavedEntry> {
+    let text = seen.text.clone();
+    Some(SavedEntry { name: name.into(), since: *since, told: (*told)?, text, count: seen.count })
 }
 
 /// The groups as they were. What is not seen again is over, but not before `settled`.
@@ -113,6 +113,7 @@ fn entry(saved: &SavedEntry, group: &GroupKey, settled: MonotonicTime) -> Entry 
         remedy: "".into(),
         anchor: "".into(),
         patience: Duration::ZERO,
+        happened: false,
         muted: false,
     };
     Entry {

@@ -1,3 +1,5 @@
+//! What is told of worlds that a test thinks up, second by second.
+
 use std::{collections::BTreeSet, time::Duration};
 
 use jiff::{Timestamp, civil::Time};
@@ -31,6 +33,7 @@ fn seen(topic: Topic, name: &str) -> Observation {
         remedy: "mend it".into(),
         anchor: name.into(),
         patience: Duration::ZERO,
+        happened: topic == Topic::DeadLetters,
         muted: false,
     }
 }
@@ -52,7 +55,7 @@ impl Watched {
     fn sees(&mut self, seen: &[Observation], time: Duration) {
         let end = self.now + time;
         while self.now < end {
-            self.desk.observe("", View::Whole, seen, at(self.now), wall(self.now));
+            self.desk.observe("", NoticeView::Whole, seen, at(self.now), wall(self.now));
             if let Some(Due::Notice(notice)) = self.desk.next(at(self.now), wall(self.now)) {
                 self.told.push((self.now.as_secs(), notice));
                 self.desk.ended(DeskEnd::Sent, at(self.now), wall(self.now));
@@ -147,26 +150,55 @@ fn a_flood_of_dead_letters_is_two_notices_with_a_count() {
 }
 
 #[test]
+fn a_lone_dead_letter_is_told_though_it_is_over_by_then() {
+    let mut watched = Watched::new();
+    watched.sees(&[seen(Topic::DeadLetters, "ValueInvalid")], SECOND);
+    watched.sees(&[], HOUR);
+    assert_eq!(watched.summary(), [(30, "firing", 1), (330, "resolved", 1)]);
+}
+
+#[test]
 fn dead_letters_of_others_are_what_cannot_be_ours() {
     let mut tally = LetterTally::default();
     let mut now = Duration::ZERO;
-    let mut others = |held: Option<u64>, own: u64| {
+    let mut others = |held: Option<u64>, own: u64, in_hand: u64| {
         now += SECOND;
-        tally.queue(held, own, at(now));
+        tally.queue(held, own, in_hand, at(now));
         let arriving = tally.arriving(HOUR, at(now));
         arriving.iter().find(|(name, _)| *name == LetterTally::BY_OTHERS).map_or(0, |(_, count)| *count)
     };
-    assert_eq!(others(Some(7), 0), 0, "what was there before is no news");
-    assert_eq!(others(Some(10), 3), 0);
-    // Five of ours, of which the queue has counted two; the rest is there with the next reading.
-    assert_eq!(others(Some(12), 8), 0);
-    assert_eq!(others(Some(15), 8), 0);
-    assert_eq!(others(Some(19), 8), 4);
+    assert_eq!(others(Some(7), 0, 0), 0);
+    assert_eq!(others(Some(7), 0, 0), 0, "what was there before is no news");
+    // Eight of ours, which are seen before they are counted, or counted before they are seen.
+    assert_eq!(others(Some(7), 0, 8), 0);
+    assert_eq!(others(Some(12), 0, 8), 0);
+    assert_eq!(others(Some(12), 0, 8), 0);
+    assert_eq!(others(Some(13), 8, 0), 0);
+    assert_eq!(others(Some(15), 8, 0), 0);
+    assert_eq!(others(Some(15), 8, 0), 0);
+    // Four of somebody else, while something is in hand all the time.
+    assert_eq!(others(Some(19), 8, 1), 0);
+    assert_eq!(others(Some(19), 8, 1), 3, "one could be ours");
+    assert_eq!(others(Some(19), 8, 0), 4);
     // Taken out, and then unknown for a while.
-    assert_eq!(others(Some(0), 8), 4);
-    assert_eq!(others(None, 9), 4);
-    assert_eq!(others(Some(50), 9), 4);
-    assert_eq!(others(Some(51), 9), 5);
+    assert_eq!(others(Some(0), 8, 0), 4);
+    assert_eq!(others(None, 9, 0), 4);
+    assert_eq!(others(Some(50), 9, 0), 4);
+    assert_eq!(others(Some(51), 9, 0), 4);
+    assert_eq!(others(Some(51), 9, 0), 5);
+}
+
+/// One moment: letters of ours are put there and counted a little later, others come, and somebody may look.
+#[derive(Clone, Debug)]
+struct Moment {
+    ours: u64,
+    others: u64,
+    looks: bool,
+}
+
+fn moments() -> impl Strategy<Value = Vec<Moment>> {
+    let moment = (0..5_u64, prop_oneof![8 => Just(0), 1 => 1..3_u64], any::<bool>());
+    vec(moment.prop_map(|(ours, others, looks)| Moment { ours, others, looks }), 0..60)
 }
 
 #[test]
@@ -184,7 +216,7 @@ fn a_channel_that_has_enough_gets_the_rest_in_one_notice() {
         for target in &targets {
             let mut seen = seen(Topic::Work, "token");
             seen.key.group.target = target.as_str().into();
-            desk.observe(target, View::Whole, &[seen], at(now), wall(now));
+            desk.observe(target, NoticeView::Whole, &[seen], at(now), wall(now));
         }
         if let Some(Due::Notice(notice)) = desk.next(at(now), wall(now)) {
             told.push((second, notice.items.len() + notice.more));
@@ -203,7 +235,7 @@ fn a_channel_that_fails_is_left_alone_and_told_later_what_is_so_then() {
     for second in 0..7_200 {
         let now = SECOND * second;
         let name = if second < 1_000 { "token" } else { "breaker" };
-        desk.observe("", View::Whole, &[seen(Topic::Work, name)], at(now), wall(now));
+        desk.observe("", NoticeView::Whole, &[seen(Topic::Work, name)], at(now), wall(now));
         if let Some(Due::Notice(notice)) = desk.next(at(now), wall(now)) {
             let names: Vec<_> = notice.items.iter().map(|item| item.seen.key.name.to_string()).collect();
             tried.push((second, names.join(",")));
@@ -214,7 +246,7 @@ fn a_channel_that_fails_is_left_alone_and_told_later_what_is_so_then() {
     let told = |second: u32, name: &str| (second, name.to_owned());
     assert_eq!(tried, [told(30, "token"), told(330, "token"), told(930, "token"), told(2_130, "breaker")]);
     let mut gone = NoticeDesk::new(NoticeTiming::default(), NoticeFilter::default(), None);
-    gone.observe("", View::Whole, &[seen(Topic::Work, "token")], at(SECOND), wall(SECOND));
+    gone.observe("", NoticeView::Whole, &[seen(Topic::Work, "token")], at(SECOND), wall(SECOND));
     assert!(gone.next(at(MINUTE), wall(MINUTE)).is_some());
     gone.ended(DeskEnd::Gone, at(MINUTE), wall(MINUTE));
     assert!(gone.is_gone() && gone.next(at(HOUR), wall(HOUR)).is_none());
@@ -229,7 +261,7 @@ fn a_channel_hears_only_of_what_it_wants() {
         Observation { urgency: Urgency::Info, ..seen(Topic::DeadLetters, "UserNotFound") },
         seen(Topic::DeadLetters, "ValueInvalid"),
     ];
-    desk.observe("", View::Whole, &all, at(SECOND), wall(SECOND));
+    desk.observe("", NoticeView::Whole, &all, at(SECOND), wall(SECOND));
     let Some(Due::Notice(notice)) = desk.next(at(MINUTE), wall(MINUTE)) else { panic!("a notice") };
     let names: Vec<_> = notice.items.iter().map(|item| &*item.seen.key.name).collect();
     assert_eq!(names, ["ValueInvalid"]);
@@ -240,11 +272,11 @@ fn who_stops_writing_forgets_without_a_word_and_a_part_ends_nothing() {
     let mut watched = Watched::new();
     watched.sees(&[seen(Topic::Work, "token")], MINUTE);
     let now = watched.now;
-    watched.desk.observe("", View::Part, &[], at(now), wall(now));
+    watched.desk.observe("", NoticeView::Part, &[], at(now), wall(now));
     watched.sees(&[seen(Topic::Work, "token")], HOUR);
     assert_eq!(watched.summary(), [(30, "firing", 1)]);
     let now = watched.now;
-    watched.desk.observe("", View::Standby, &[seen(Topic::Writer, "lease")], at(now), wall(now));
+    watched.desk.observe("", NoticeView::Standby, &[seen(Topic::Writer, "lease")], at(now), wall(now));
     watched.sees(&[seen(Topic::Writer, "lease")], HOUR);
     watched.sees(&[], HOUR);
     let told: Vec<_> = watched.told.iter().map(|(_, notice)| (notice.group.topic, notice.state)).collect();
@@ -301,7 +333,7 @@ fn a_digest_is_due_once_a_day_whatever_the_clock_does() {
 fn untold_dead_letters_are_told_before_the_end() {
     let mut desk = NoticeDesk::new(NoticeTiming::default(), NoticeFilter::default(), None);
     let all = [seen(Topic::Work, "token"), seen(Topic::DeadLetters, "ValueInvalid")];
-    desk.observe("", View::Whole, &all, at(SECOND), wall(SECOND));
+    desk.observe("", NoticeView::Whole, &all, at(SECOND), wall(SECOND));
     assert_eq!(desk.next(at(2 * SECOND), wall(2 * SECOND)), None);
     let last = desk.last(at(2 * SECOND)).expect("a notice");
     assert_eq!((last.group.topic, last.items.len()), (Topic::DeadLetters, 1));
@@ -328,7 +360,7 @@ fn run(spells: &[Spell], fails: &[bool]) -> Result<(), TestCaseError> {
     const NAMES: [&str; 4] = ["a", "b", "c", "d"];
     let timing = NoticeTiming::default();
     let mut desk = NoticeDesk::new(timing, NoticeFilter::default(), None);
-    let (mut begun, mut told) = (Vec::<Duration>::new(), BTreeSet::new());
+    let (mut begun, mut told) = (Vec::<MonotonicTime>::new(), BTreeSet::new());
     let mut on_since = std::collections::BTreeMap::new();
     let mut fails = fails.iter().copied();
     let mut last_failure = Duration::ZERO;
@@ -345,11 +377,11 @@ fn run(spells: &[Spell], fails: &[bool]) -> Result<(), TestCaseError> {
             on_since.entry(key.clone()).or_insert(now);
         }
         let seen: Vec<_> = on.iter().map(|key| seen(key.group.topic, &key.name)).collect();
-        desk.observe("", View::Whole, &seen, at(now), wall(now));
+        desk.observe("", NoticeView::Whole, &seen, at(now), wall(now));
         if let Some(Due::Notice(notice)) = desk.next(at(now), wall(now)) {
-            prop_assert!(begun.last().is_none_or(|last| now - *last >= NoticeBudget::APART));
-            begun.push(now);
-            let hour = begun.iter().filter(|begun| now - **begun < HOUR).count();
+            prop_assert!(begun.last().is_none_or(|last| at(now) - *last >= NoticeBudget::APART));
+            begun.push(at(now));
+            let hour = begun.iter().filter(|begun| at(now) - **begun < HOUR).count();
             prop_assert!(hour <= NoticeBudget::HOURLY, "{hour} in an hour");
             let fails = fails.next().unwrap_or(false);
             desk.ended(if fails { DeskEnd::Failed } else { DeskEnd::Sent }, at(now), wall(now));
@@ -382,6 +414,33 @@ fn run(spells: &[Spell], fails: &[bool]) -> Result<(), TestCaseError> {
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
+
+    #[test]
+    fn what_others_made_is_never_told_too_high_and_in_the_end_as_it_is(moments in moments()) {
+        let mut tally = LetterTally::default();
+        let (mut held, mut counted, mut pending, mut by_others) = (0, 0, 0, 0);
+        let told = |tally: &mut LetterTally| {
+            let arriving = tally.arriving(HOUR, at(SECOND));
+            arriving.iter().find(|(name, _)| *name == LetterTally::BY_OTHERS).map_or(0, |(_, count)| *count)
+        };
+        tally.queue(Some(0), 0, 0, at(SECOND));
+        tally.queue(Some(0), 0, 0, at(SECOND));
+        for Moment { ours, others, looks } in moments {
+            // Some of what is in hand is counted; the rest is seen meanwhile.
+            let done = if looks { pending / 2 } else { pending };
+            (counted, pending) = (counted + done, pending - done + ours);
+            held += ours + others;
+            by_others += others;
+            if looks {
+                tally.queue(Some(held), counted, pending, at(SECOND));
+                prop_assert!(told(&mut tally) <= by_others);
+            }
+        }
+        for _ in 0..3 {
+            tally.queue(Some(held), counted + pending, 0, at(SECOND));
+        }
+        prop_assert_eq!(told(&mut tally), by_others);
+    }
 
     #[test]
     fn bounds_are_kept_and_what_lasts_is_told_and_no_end_comes_before_its_beginning(

@@ -201,6 +201,20 @@ fn check_rows(settings: &str) {
 }
 
 #[test]
+fn the_channels_of_the_guide_are_channels_that_the_worker_takes() {
+    let guide = read("deploy/README.md");
+    let mut blocks = guide.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let block = blocks.find(|block| block.contains("[[notify.channel]]")).expect("channels");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "https://flow.example/x").expect("written");
+    let text = block.replace("/run/secrets/teams", &file.path().display().to_string());
+    let variables = vec![("CONTACTSYNC__NOTIFY__IDENTITY__CLIENT_SECRET".to_owned(), "x".to_owned())];
+    let parts = settings::Parts::of(Some((Path::new("contactsync.toml"), &text)), variables).expect("TOML");
+    let notify = parts.notify.unwrap_or_else(|| panic!("{:?}", parts.problems));
+    assert_eq!(notify.channels.len(), 2);
+}
+
+#[test]
 fn the_rows_of_the_guide_and_of_the_defaults_are_rows_that_the_worker_takes() {
     let guide = read("deploy/README.md");
     let blocks: Vec<_> =

@@ -37,6 +37,7 @@ fn provider(world: &World, clock: fn() -> Timestamp) -> Result<EntraTokens> {
             secret: SecretSource::Value(DEFAULT_SECRET.into()),
         },
         metadata_host: None,
+        secret_ends: None,
     };
     let clients = Clients::new(http);
     Ok(EntraTokens::new(identity, clients, "https://graph.microsoft.com", clock))

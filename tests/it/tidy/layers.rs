@@ -34,7 +34,7 @@ const WORKER: Table = Table {
         &["run"],
         &["preview"],
         &["envelope"],
-        &["dataverse", "graph", "status_page"],
+        &["dataverse", "graph", "notify", "status_page"],
         &["telemetry"],
         &["journal"],
         &["settings"],

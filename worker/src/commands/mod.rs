@@ -19,6 +19,7 @@ pub(crate) mod explain;
 pub(crate) mod guard;
 pub(crate) mod health;
 pub(crate) mod map;
+pub(crate) mod notify;
 pub(crate) mod plan;
 pub(crate) mod reconcile;
 pub(crate) mod replay;

@@ -17,6 +17,7 @@ use crate::{
     graph::{self, GraphClient},
     http_client,
     identity::{Clients, EntraSource, EntraTokens, TokenProvider},
+    notify::{Channel, ChannelTools},
     run::{LONGEST_CONNECT, LeaseOptions},
     settings::{self, Access, Bus, Settings},
     telemetry::{Observer, tokens::ObservedTokens},
@@ -211,4 +212,25 @@ pub(super) fn dataverse_tokens(environment: &settings::Environment, clients: Cli
 pub(super) fn graph_tokens(settings: &Settings, clients: Clients) -> EntraTokens {
     let resource = settings.graph.root.as_str().trim_end_matches('/');
     EntraTokens::new(settings.identity.clone(), clients, resource, clock::now)
+}
+
+/// The channels by which people are told.
+pub(super) fn channels(settings: &Settings) -> anyhow::Result<Vec<Channel>> {
+    let ca_file = settings.connection.ca_file.clone();
+    // A channel that does not answer is given up soon: the next notice says what is so then.
+    let timeouts = http_client::Timeouts { connect: Duration::from_secs(5), request: CONNECT_TIMEOUT };
+    let clients = Clients::new(http_client::Client::new(timeouts, ca_file.as_deref())?);
+    let tokens = |resource: &str| {
+        let identity = settings.notify.identity.clone()?;
+        let tokens = EntraTokens::new(identity, clients.clone(), resource, clock::now);
+        Some(Arc::new(tokens) as Arc<dyn TokenProvider>)
+    };
+    let tools = ChannelTools {
+        http: clients.http.clone(),
+        tokens: &tokens,
+        ca_file,
+        graph: settings.graph.root.clone(),
+    };
+    let channels = settings.notify.channels.iter().map(|channel| Channel::new(channel.clone(), &tools));
+    Ok(channels.collect::<Result<_, _>>()?)
 }

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use jiff::Timestamp;
 use reqwest::Url;
 use secrecy::SecretString;
 
@@ -20,6 +21,22 @@ pub struct Identity {
     pub credential: Credential,
     /// Host of the instance metadata service in place of 169.254.169.254, if the machine says so.
     pub metadata_host: Option<Url>,
+    /// When the client secret ends, if somebody has said so.
+    pub secret_ends: Option<Timestamp>,
+}
+
+impl Identity {
+    /// When the proof ends: the secret's end as it was told, or the certificate's as it stands in its file now. `None` where
+    /// that is not known, or there is nothing that ends.
+    #[must_use]
+    pub fn ends(&self) -> Option<Timestamp> {
+        match &self.credential {
+            Credential::Secret { .. } => self.secret_ends,
+            // A file that cannot be read is told by the requests for tokens.
+            Credential::Certificate { files, .. } => files.ends().ok().flatten(),
+            Credential::Workload { .. } | Credential::Managed { .. } => None,
+        }
+    }
 }
 
 /// An app registration in one tenant.

@@ -1,8 +1,9 @@
-//! The sections `[identity]`, `[service_bus.identity]` and `[dataverse.identity]`: who the worker is, towards Graph, Service
-//! Bus and Dataverse.
+//! The sections `[identity]`, `[service_bus.identity]`, `[dataverse.identity]` and `[notify.identity]`: who the worker is, towards
+//! Graph, Service Bus, Dataverse and the service that sends mail.
 
 use std::path::PathBuf;
 
+use jiff::{Timestamp, civil::Date, tz::Offset};
 use reqwest::Url;
 use secrecy::SecretString;
 use shared::reason::chain;
@@ -21,8 +22,8 @@ const NO_TENANTS: [&str; 3] = ["common", "organizations", "consumers"];
 /// Who the worker is towards Graph.
 pub(super) fn identity(r: &Reader<'_>, cloud: Option<&Cloud>, around: &Surroundings) -> Option<Identity> {
     let authority = cloud.and_then(|cloud| r.url_or("identity.authority", cloud.authority));
-    let credential = credential(&Keys { r, section: "identity", base: None });
-    finish(r, authority, credential, around)
+    let keys = Keys { r, section: "identity", base: None };
+    finish(&keys, authority, around)
 }
 
 /// Who the worker is towards Service Bus, where that is another: its namespace belongs to the tenant of a
@@ -31,8 +32,8 @@ pub(super) fn bus_identity(r: &Reader<'_>, cloud: Option<&Cloud>, around: &Surro
     let authority = cloud.and_then(|cloud| r.url_or("identity.authority", cloud.authority));
     let own_kind = !r.text("service_bus.identity.kind")?.is_empty();
     let base = (!own_kind).then_some("identity");
-    let credential = credential(&Keys { r, section: "service_bus.identity", base });
-    finish(r, authority, credential, around)
+    let keys = Keys { r, section: "service_bus.identity", base };
+    finish(&keys, authority, around)
 }
 
 /// Who the worker is towards Dataverse. Its environment belongs to a workforce tenant, so nothing is taken from elsewhere: the
@@ -43,25 +44,38 @@ pub(super) fn dataverse_identity(
     around: &Surroundings,
 ) -> Option<Identity> {
     let authority = cloud.and_then(|cloud| r.url_or("dataverse.identity.authority", cloud.authority));
-    let credential = credential(&Keys { r, section: "dataverse.identity", base: None });
-    finish(r, authority, credential, around)
+    let keys = Keys { r, section: "dataverse.identity", base: None };
+    finish(&keys, authority, around)
 }
 
-fn finish(
+/// Who the worker is towards the service that sends mail. Mailboxes belong to a workforce tenant, so nothing is taken from
+/// elsewhere.
+pub(super) fn notify_identity(
     r: &Reader<'_>,
-    authority: Option<Url>,
-    credential: Option<Credential>,
+    cloud: Option<&Cloud>,
     around: &Surroundings,
 ) -> Option<Identity> {
+    let authority = cloud.and_then(|cloud| r.url_or("notify.identity.authority", cloud.authority));
+    let keys = Keys { r, section: "notify.identity", base: None };
+    finish(&keys, authority, around)
+}
+
+fn finish(keys: &Keys<'_>, authority: Option<Url>, around: &Surroundings) -> Option<Identity> {
     const METADATA: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
+    let (credential, secret_ends) = (credential(keys), keys.secret_ends());
     let metadata_host = match around.get(METADATA) {
         Some(text) => match Url::parse(text) {
             Ok(url) if url.has_host() => Some(Some(url)),
-            _ => r.wrong(METADATA, "must be an address such as http://169.254.169.254"),
+            _ => keys.r.wrong(METADATA, "must be an address such as http://169.254.169.254"),
         },
         None => Some(None),
     };
-    Some(Identity { authority: authority?, credential: credential?, metadata_host: metadata_host? })
+    Some(Identity {
+        authority: authority?,
+        credential: credential?,
+        metadata_host: metadata_host?,
+        secret_ends: secret_ends?,
+    })
 }
 
 /// The ways to prove who one is.
@@ -158,6 +172,23 @@ impl<'a> Keys<'a> {
             Some(path) => SecretSource::File(path.to_owned()),
             None => SecretSource::Value(SecretString::from(value)),
         })
+    }
+
+    /// When the client secret ends, as far as somebody has said so: the app itself may not read that.
+    #[expect(clippy::option_option, reason = "the outer one says that all is well, as everywhere here")]
+    fn secret_ends(&self) -> Option<Option<Timestamp>> {
+        const KEY: &str = "client_secret_ends";
+        let Some(text) = self.optional(KEY) else { return Some(None) };
+        let ends = text.parse::<Timestamp>().ok().or_else(|| {
+            let day = text.parse::<Date>().ok().filter(|_| !text.contains(['T', ' ']))?;
+            Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()
+        });
+        match ends {
+            Some(ends) => Some(Some(ends)),
+            None => {
+                self.wrong(KEY, "must be a day such as \"2027-03-01\", as Entra shows it beside the secret")
+            }
+        }
     }
 
     fn certificate(&self) -> Option<CertificateFiles> {

@@ -13,6 +13,7 @@ mod link_rules;
 mod load;
 mod mapping;
 mod names;
+mod notify;
 mod observing;
 mod parts;
 mod problem;
@@ -35,6 +36,9 @@ pub use self::{
     entry::{Entries, SettingOrigin, SourcedValue},
     load::{PlannerError, SettingsFile, examine, load_planner, nothing_set, parse},
     mapping::LinkUnseen,
+    notify::{
+        ChannelWay, Mailing, Notify, NotifyChannel, SecretUrl, SmtpAuth, SmtpServer, SmtpTls, WebhookKey,
+    },
     observing::{Http, JournalPolicy, LogFormat, Otlp, Telemetry},
     parts::{Parts, Settings},
     problem::{SettingsProblem, SettingsProblems},

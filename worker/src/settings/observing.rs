@@ -10,6 +10,7 @@ use reqwest::{
 use tracing_subscriber::EnvFilter;
 
 use super::{
+    notify,
     reader::{Reader, Rule, is_loopback},
     source::{EXPORT_INTERVAL, Surroundings},
 };
@@ -45,6 +46,8 @@ pub struct Telemetry {
     pub queue_interval: Duration,
     /// Where traces and metrics are exported to; `None` not to.
     pub otlp: Option<Otlp>,
+    /// The runbook, as people reach it.
+    pub runbook_url: Option<Url>,
 }
 
 /// Export by OTLP.
@@ -104,6 +107,7 @@ pub(super) fn telemetry(r: &Reader<'_>, around: &Surroundings) -> Option<Telemet
         log_level: log_level(r),
         queue_interval: queue_interval(r),
         otlp: otlp(r, around),
+        runbook_url: notify::link(r, "telemetry.runbook_url"),
     })
 }
 

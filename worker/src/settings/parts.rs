@@ -17,6 +17,7 @@ use super::{
     entry::Entries,
     identity,
     mapping::{self, LinkUnseen},
+    notify::{self, Notify},
     observing::{self, Http, JournalPolicy, Telemetry},
     problem::{SettingsProblem, SettingsProblems},
     reader::{Reader, Rules},
@@ -133,6 +134,8 @@ sections! {
     http: Http = |given| observing::http(given.r);
     /// What became of each message, kept for whoever asks.
     journal: JournalPolicy = |given| observing::journal(given.r);
+    /// Who is told when something is wrong.
+    notify: Notify = |given| notify::notify(given.r, given.cloud, given.around);
     /// Logs, traces and what is exported.
     telemetry: Telemetry = |given| observing::telemetry(given.r, given.around);
 }

@@ -56,6 +56,12 @@ impl<'a> Reader<'a> {
         self.rules.borrow_mut().insert(key.to_owned(), rule);
     }
 
+    /// Notes what is wrong with an entry of the list `key`, which is called `place`.
+    pub(super) fn note_entry(&self, key: &str, place: &str, text: &str) {
+        let position = self.entries.get(key).and_then(SourcedValue::position);
+        self.problems.borrow_mut().push(SettingsProblem::new(place, text).at(position));
+    }
+
     /// Notes what is wrong with a key.
     pub(super) fn note(&self, key: &str, text: impl Display) {
         let position = self.entries.get(key).and_then(SourcedValue::position);

@@ -14,6 +14,7 @@ use toml::{Table, Value};
 use super::{
     link_rules, mapping,
     names::RENAMED,
+    notify,
     parts::Parts,
     reader::{Rule, Rules},
     secrets::is_secret,
@@ -29,10 +30,14 @@ const DURATION: &str = r"^\s*([0-9]+(\.[0-9]+)?\s*(ns|us|µs|ms|s|m|h|secs?|seco
 #[must_use]
 pub fn schema() -> Json {
     let defaults: Table = DEFAULTS.parse().unwrap_or_default();
-    // With a namespace and an environment, the sections of all identities are read.
+    // With a namespace, an environment and a mailbox, the sections of all identities are read.
     let namespace = ("CONTACTSYNC__SERVICE_BUS__NAMESPACE".to_owned(), "contoso".to_owned());
     let environment = ("CONTACTSYNC__DATAVERSE__URL".to_owned(), "https://contoso.example".to_owned());
-    let rules = Parts::of(None, vec![namespace, environment]).map(|parts| parts.rules).unwrap_or_default();
+    let mail =
+        "[{ name = \"mail\", kind = \"graph\", from = \"a@contoso.example\", to = [\"b@contoso.example\"] }]";
+    let channel = ("CONTACTSYNC__NOTIFY__CHANNEL".to_owned(), mail.to_owned());
+    let rules =
+        Parts::of(None, vec![namespace, environment, channel]).map(|parts| parts.rules).unwrap_or_default();
     let mut schema = section(&defaults, "", &rules, &descriptions(DEFAULTS));
     schema.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
     schema.insert("title".into(), json!("contactsync settings"));
@@ -143,6 +148,7 @@ fn leaf(key: &str, default: &Value, rule: Option<&Rule>) -> Map<String, Json> {
     }
     match key {
         "mapping.rows" => drop(schema.insert("items".into(), row())),
+        notify::CHANNEL => drop(schema.insert("items".into(), channel())),
         "link.rules" => drop(schema.insert("items".into(), link_rule())),
         "filter.organizations" | "filter.initiating_users" => drop(schema.insert("items".into(), guid())),
         "filter.operations" => {
@@ -185,6 +191,32 @@ fn link_rule() -> Json {
         "type": "object",
         "additionalProperties": false,
         "oneOf": [{ "required": ["object_id"] }, { "required": ["attribute"] }, { "required": ["identity"] }],
+        "properties": properties,
+    })
+}
+
+/// An entry of `notify.channel`.
+fn channel() -> Json {
+    let text = json!({ "type": "string", "minLength": 1 });
+    let texts = json!({ "type": "array", "items": text, "minItems": 1 });
+    let mut properties: Map<String, Json> =
+        notify::KEYS.iter().map(|key| ((*key).to_owned(), text.clone())).collect();
+    for key in notify::SECRETS {
+        properties[key]["writeOnly"] = json!(true);
+    }
+    properties.insert("kind".into(), json!({ "enum": notify::KINDS }));
+    properties.insert("tls".into(), json!({ "enum": notify::TLS }));
+    properties.insert("min_severity".into(), json!({ "enum": notify::SEVERITIES }));
+    properties.insert(
+        "only".into(),
+        json!({ "type": "array", "items": { "enum": notify::WANTED }, "minItems": 1 }),
+    );
+    properties.insert("to".into(), texts);
+    properties.insert("port".into(), json!({ "type": "integer", "minimum": 1, "maximum": 65_535 }));
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["name", "kind"],
         "properties": properties,
     })
 }

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 
 use toml::Value;
 
-use super::entry::SourcedValue;
+use super::{
+    entry::SourcedValue,
+    notify::{self, CHANNEL},
+};
 
 /// A setting that is a secret from end to end.
 pub(super) struct Secret {
@@ -15,11 +18,12 @@ pub(super) struct Secret {
 }
 
 /// All of them.
-pub(super) const SECRETS: [Secret; 5] = [
+pub(super) const SECRETS: [Secret; 6] = [
     Secret { key: "service_bus.connection_string", read_anew: true },
     Secret { key: "identity.client_secret", read_anew: true },
     Secret { key: "service_bus.identity.client_secret", read_anew: true },
     Secret { key: "dataverse.identity.client_secret", read_anew: true },
+    Secret { key: "notify.identity.client_secret", read_anew: true },
     Secret { key: "telemetry.otlp_headers", read_anew: false },
 ];
 
@@ -36,6 +40,9 @@ impl SourcedValue {
     /// The value as it may be told; `None` if nothing of it may. An empty one hides nothing.
     #[must_use]
     pub fn told(&self, key: &str) -> Option<Cow<'_, Value>> {
+        if key == CHANNEL {
+            return Some(Cow::Owned(channels(&self.value)));
+        }
         let Some(text) = self.value.as_str() else { return Some(Cow::Borrowed(&self.value)) };
         if !text.is_empty() && (is_secret(key) || has_key(text)) {
             return None;
@@ -45,6 +52,19 @@ impl SourcedValue {
             Cow::Owned(text) => Cow::Owned(Value::String(text)),
         })
     }
+}
+
+/// The channels of `[notify]` without what opens them. What is no key of a channel may be a secret in the wrong place.
+fn channels(list: &Value) -> Value {
+    let mut list = list.clone();
+    let tables = list.as_array_mut().into_iter().flatten().filter_map(Value::as_table_mut);
+    for (key, value) in tables.flat_map(|table| table.iter_mut()) {
+        let is_open = notify::KEYS.contains(&key.as_str()) && !notify::SECRETS.contains(&key.as_str());
+        if !is_open || value.as_str().is_some_and(has_key) {
+            *value = Value::String(HIDDEN.to_owned());
+        }
+    }
+    list
 }
 
 /// Whether a text is a secret by its form, wherever it was put.
@@ -98,7 +118,9 @@ mod tests {
         for key in &keys {
             let name = key.rsplit('.').next().unwrap_or(key);
             let sounds = WORDS.iter().any(|word| name.contains(word));
-            assert_eq!(sounds && !name.ends_with("_file"), is_secret(key), "{key}");
+            // When a secret ends is none.
+            let tells = ["_file", "_ends"].iter().any(|end| name.ends_with(end));
+            assert_eq!(sounds && !tells, is_secret(key), "{key}");
         }
         assert!(
             SECRETS.iter().all(|secret| keys.iter().any(|key| key == secret.key)),

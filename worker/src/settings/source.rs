@@ -17,6 +17,7 @@ use super::{
     entry::{Entries, SettingOrigin, SourcedValue},
     lines::{self, Lines},
     names,
+    notify::{self, UnknownChannel},
     problem::SettingsProblem,
     secrets,
 };
@@ -174,6 +175,9 @@ impl Layers {
     fn set_variable(&mut self, variable: &str, name: &str, text: String) {
         let key = name.to_ascii_lowercase().replace("__", ".");
         let origin = SettingOrigin::Environment(variable.into());
+        if let Some(place) = key.strip_prefix(notify::CHANNEL).and_then(|rest| rest.strip_prefix('.')) {
+            return self.set_channel(variable, place, text);
+        }
         // `connection.ca_file` ends like a file reference and is none, so keys that exist come first.
         let exists = self.entries.contains_key(&key) || names::is_old(&key);
         let reference = key.strip_suffix(&FILE_SUFFIX.to_ascii_lowercase()).filter(|_| !exists);
@@ -191,6 +195,16 @@ impl Layers {
                 let told = format!("the file it names {}", shared::reason::chain(&error));
                 self.problems.push(SettingsProblem::new(variable, &told).meant(key_of_file));
             }
+        }
+    }
+
+    /// Sets a key of one of the channels of the list that was read by now.
+    fn set_channel(&mut self, variable: &str, place: &str, text: String) {
+        let Some(list) = self.entries.get_mut(notify::CHANNEL) else { return };
+        if let Err(UnknownChannel { known }) = notify::lay_over(&mut list.value, place, text) {
+            let names = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let told = format!("is for no channel: the settings file has {names}");
+            self.problems.push(SettingsProblem::new(variable, &told));
         }
     }
 
@@ -309,7 +323,7 @@ fn from_webhook(entries: &mut Entries, around: &Surroundings) {
         let kind = entries.get(&format!("{section}.kind"));
         kind.is_some_and(|entry| entry.value.as_str() == Some("workload"))
     };
-    for section in ["identity", "service_bus.identity", "dataverse.identity"] {
+    for section in ["identity", "service_bus.identity", "dataverse.identity", "notify.identity"] {
         if is_workload(entries, section) {
             for (key, variable) in WEBHOOK {
                 fill(entries, &format!("{section}.{key}"), variable, around);

@@ -19,7 +19,7 @@ const KEY: &str = "target";
 /// How variables of a target go on after what all variables of ours begin with.
 const VARIABLE: &str = "TARGET__";
 /// Sections that count for the whole process.
-pub(super) const OF_PROCESS: [&str; 3] = ["http", "journal", "telemetry"];
+pub(super) const OF_PROCESS: [&str; 4] = ["http", "journal", "notify", "telemetry"];
 
 /// Which target is meant cannot be told.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

@@ -13,10 +13,11 @@ use tokio::sync::watch;
 pub use super::metric::{Metric, MetricKind};
 use super::{
     labels::{
-        Call, CallOutcome, Ended, ErrorType, LeaseChange, LeaseRenewal, PauseCause, ReplicaRole, Service,
-        Signal, Warning, Worked,
+        Call, CallOutcome, CredentialUse, Ended, ErrorType, LeaseChange, LeaseRenewal, PauseCause,
+        ReplicaRole, Service, Signal, Warning, Worked,
     },
     metric::{Constants, MetricValue, Readings, Series, one},
+    notifications::Notification,
     process,
     values::{Counter, Family, Gauge, Histogram, Instrument, Measure, Seconds},
 };
@@ -165,6 +166,12 @@ catalogue! {
         clock_skew: Measure by Service, "contactsync_clock_skew_seconds", "contactsync.clock_skew", "s", ["service"],
             "By how much the clock of this machine is ahead of that of the service, negative if it is behind; absent \
              while unknown";
+        credential_ends: Measure by CredentialUse, "contactsync_credential_ends_timestamp_seconds",
+            "contactsync.credential.ends", "s", ["credential"],
+            "When a client secret or certificate ends, in seconds since 1970; absent where that is not known";
+        notifications: Counter by Notification, "contactsync_notifications_total", "contactsync.notifications",
+            "{notification}", ["kind", "result"],
+            "What was to be told to people, by kind of channel and by what became of it";
         broker_up: Gauge, "contactsync_broker_up", "contactsync.broker_up", "1", [],
             "1 while the link to the queue is up; else 0";
         ready: Gauge, "contactsync_ready", "contactsync.ready", "1", [],

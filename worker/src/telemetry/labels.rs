@@ -52,6 +52,8 @@ macro_rules! labels {
     };
 }
 
+pub(super) use labels;
+
 labels! {
     /// Why no messages are taken.
     PauseCause {
@@ -81,6 +83,24 @@ labels! {
         PropertyRefused = "property_refused",
         /// The journal cannot be written.
         Journal = "journal",
+        /// A client secret or certificate ends soon, or has ended.
+        CredentialEnds = "credential_ends",
+        /// Somebody who is to be told of faults cannot be told.
+        Notify = "notify",
+    }
+}
+
+labels! {
+    /// What a credential is for.
+    CredentialUse {
+        /// Graph, to write users.
+        Graph = "graph",
+        /// Service Bus.
+        ServiceBus = "service_bus",
+        /// Dataverse.
+        Dataverse = "dataverse",
+        /// Mail to those who are told.
+        Notify = "notify",
     }
 }
 
@@ -384,6 +404,7 @@ mod tests {
     fn every_member_stands_at_its_index() {
         check::<PauseCause>();
         check::<Warning>();
+        check::<CredentialUse>();
         check::<Service>();
         check::<Signal>();
         check::<QueueState>();

@@ -137,7 +137,8 @@ const TARGET: &str = "target";
 impl Metric {
     /// Whether it is about the process, and so the same for all of its targets.
     pub(super) fn is_of_process(&self) -> bool {
-        self.name.starts_with("process_") || self.name == "contactsync_build_info"
+        self.name.starts_with("process_")
+            || ["contactsync_build_info", "contactsync_notifications_total"].contains(&self.name)
     }
 
     /// These readings with all their labels, in the order in which the metric declares them.

@@ -85,7 +85,7 @@ pub(crate) mod tests {
     use super::{
         super::{
             catalogue,
-            labels::{CallOutcome, ErrorType, Service, Worked},
+            labels::{CallOutcome, CredentialUse, ErrorType, Service, Worked},
             metric::Constants,
         },
         *,
@@ -123,6 +123,7 @@ pub(crate) mod tests {
         metrics.process_duration.of(ErrorType(None)).record(1.0);
         metrics.settle_duration.of(Worked::Yes).record(1.0);
         metrics.clock_skew.of(Service::Graph).set(Some(-45.0));
+        metrics.credential_ends.of(CredentialUse::Graph).set(Some(1.9e9));
         metrics.queue.send_replace(Some(QueueCounts {
             active: Some(1),
             dead_letter: Some(2),

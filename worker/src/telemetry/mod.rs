@@ -5,11 +5,13 @@
 
 pub mod catalogue;
 mod clocks;
+pub(crate) mod credentials;
 pub(crate) mod health;
 pub(crate) mod labels;
 pub(crate) mod logging;
 pub(crate) mod metric;
 pub(crate) mod metrics;
+pub(crate) mod notifications;
 pub(crate) mod observer;
 pub(crate) mod otlp;
 pub(crate) mod process;

@@ -10,6 +10,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use servicebus::clock;
 use shared::{ids::UserId, target::TargetName};
 
 use self::report::{CheckEnd, Report};
@@ -126,7 +127,9 @@ fn document(mut told: Vec<(Option<TargetName>, Value)>, common: &[Finding]) -> V
 
 /// The same for one target. Text is printed at once, the document for machines is returned.
 fn check_one(parts: Parts, args: &Args) -> anyhow::Result<(CheckEnd, Value)> {
-    let findings = check::findings(&parts, Surroundings { replicas: args.replicas });
+    let mut findings = check::findings(&parts, Surroundings { replicas: args.replicas });
+    findings.extend(check::ending(&parts, clock::now()));
+    findings.sort_by_key(|finding| finding.severity);
     let by_message = args.message.as_deref().map(|file| by_message(&parts, file, args)).transpose()?;
     if args.list {
         print(&config::table(&parts.entries))?;
@@ -172,6 +175,10 @@ fn summary(parts: &Parts) -> Vec<(&'static str, String)> {
         let rows = planner.mapping.rows().iter().map(|row| format!("{} to {}", row.source, row.property));
         lines.push(("maps", rows.collect::<Vec<_>>().join(", ")));
         lines.push(("needs", permissions(parts).into_iter().collect::<Vec<_>>().join(", ")));
+    }
+    if let Some(notify) = parts.notify.as_ref().filter(|notify| !notify.channels.is_empty()) {
+        let channels = notify.channels.iter().map(|channel| format!("{} ({})", channel.name, channel.way));
+        lines.push(("tells", channels.collect::<Vec<_>>().join(", ")));
     }
     lines
 }

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     commands::global::Global,
+    notify::{Composer, NotifyOptions, Notifying},
     settings::Settings,
     status_page,
     telemetry::{Observer, logging},
@@ -85,6 +86,7 @@ async fn work(all: Vec<Settings>) -> anyhow::Result<()> {
         show(listener, works.iter().map(|work| Arc::clone(&work.observer)).collect())?;
     }
     let stopped = stop_signal()?;
+    let notifying = notify(&works)?;
     let journals: Vec<_> = works.iter().map(|work| Arc::clone(&work.observer)).collect();
     let ended = if let [one] = &*works {
         one.settings.target.iter().for_each(logging::speak_for);
@@ -96,10 +98,26 @@ async fn work(all: Vec<Settings>) -> anyhow::Result<()> {
     for journal in journals.iter().filter_map(|observer| observer.journal.as_ref()) {
         journal.close();
     }
+    if let Some(notifying) = notifying {
+        notifying.finish().await;
+    }
     for export in exports {
         export.finish().await;
     }
     ended
+}
+
+/// Begins to tell people when something is wrong, if that is wanted.
+fn notify(works: &[Work]) -> anyhow::Result<Option<Notifying>> {
+    // The section counts for the whole process.
+    let Some(settings) = works.first().map(|work| &work.settings) else { return Ok(None) };
+    let options = NotifyOptions {
+        channels: wiring::channels(settings)?,
+        policy: settings.notify.clone(),
+        composer: Composer::of(settings),
+    };
+    let observers: Vec<_> = works.iter().map(|work| Arc::clone(&work.observer)).collect();
+    Ok(Notifying::start(options, &observers))
 }
 
 /// Shows health, metrics and status to whoever asks, as long as the process lives.

@@ -1,11 +1,14 @@
 //! One target: everything that its pipeline needs, and the pipeline itself.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
 use servicebus::{LinkState, MessagingSystem, Queue, admin, clock, times::Times};
 use shared::reason::chain;
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::sleep,
+};
 
 use super::super::wiring::{self, QueueSettings};
 use crate::{
@@ -15,11 +18,16 @@ use crate::{
     run::{LeaseSeat, Pipeline, PipelineOptions, epoch::Epoch, start_lease},
     settings::Settings,
     telemetry::{
-        Constants, Observer, Tally, logging,
+        Constants, Observer, Tally,
+        credentials::{self, Credentials},
+        logging,
         otlp::Export,
         trace::{Span, Tracer},
     },
 };
+
+/// Time between two looks at when credentials end.
+const CREDENTIALS_EVERY: Duration = Duration::from_mins(10);
 
 /// A target, and what is told of it. It outlives its pipeline, which may be begun anew.
 pub(super) struct Work {
@@ -67,6 +75,7 @@ impl Work {
         let (queue, lease) = wiring::queue_and_lease(&way, settings).context("the queue cannot be opened")?;
         tokio::spawn(pass_on(queue.state(), self.link.clone()));
         read_queue(settings, &clients, &way, &*queue, observer);
+        tokio::spawn(watch_credentials(Credentials::of(settings), Arc::clone(observer)));
         let lease = lease.map(|options| start_lease(options, Epoch::begin(), Arc::clone(observer)));
         let (directory, tokens) = wiring::observed_directory(settings, clients, observer);
         let directory = directory.fenced(lease.as_ref().map(LeaseSeat::may_write));
@@ -111,6 +120,14 @@ fn journal(settings: &Settings) -> Option<Journal> {
             tracing::warn!(error = %chain(&error), "no journal is kept, because its thread cannot be started");
             None
         }
+    }
+}
+
+/// Looks from time to time when credentials end: the file of one can be replaced while the worker runs.
+async fn watch_credentials(all: Credentials, observer: Arc<Observer>) {
+    loop {
+        credentials::tell(&observer, &all.ends(), clock::now());
+        sleep(CREDENTIALS_EVERY).await;
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Microsoft's library can do this by itself only with OpenSSL; here ring signs.
 
+mod validity;
+
 use std::path::{Path, PathBuf};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -15,6 +17,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
+
+use self::validity::not_after;
 
 /// How long an assertion is good for. Five to ten minutes is what Microsoft recommends.
 const LIFETIME: SignedDuration = SignedDuration::from_mins(10);
@@ -74,12 +78,18 @@ pub enum CertificateError {
 pub(super) struct Certificate {
     thumbprint: String,
     key: RsaKeyPair,
+    ends: Option<Timestamp>,
 }
 
 impl CertificateFiles {
     /// Reads and checks them; for the settings, which tell mistakes before the first request does.
     pub fn check(&self) -> Result<(), CertificateError> {
         self.load().map(drop)
+    }
+
+    /// When the certificate ends, as far as it can be read.
+    pub fn ends(&self) -> Result<Option<Timestamp>, CertificateError> {
+        Ok(self.load()?.ends)
     }
 
     /// Reads both files as they are now.
@@ -99,7 +109,9 @@ impl CertificateFiles {
             certificate: name(&self.certificate),
             key: name(key_file),
         })?;
-        Ok(Certificate { thumbprint: URL_SAFE_NO_PAD.encode(Sha256::digest(certificate)), key })
+        let (thumbprint, ends) =
+            (URL_SAFE_NO_PAD.encode(Sha256::digest(certificate)), not_after(certificate));
+        Ok(Certificate { thumbprint, key, ends })
     }
 }
 

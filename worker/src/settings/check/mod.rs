@@ -10,10 +10,12 @@ mod access;
 mod budget;
 mod caution;
 mod claims;
+mod credentials;
 mod dataverse;
 mod finding;
 pub mod lease;
 mod mapping;
+mod notify;
 mod order;
 pub mod permissions;
 mod probe;
@@ -29,6 +31,7 @@ use self::rule::Rule;
 pub use self::{
     caution::{Caution, cautions},
     claims::Claims,
+    credentials::{ending, soon},
     finding::{Finding, Severity},
     probe::{Ending, Probe},
     reach::NetworkFault,
@@ -45,7 +48,12 @@ pub fn findings(parts: &Parts, around: Surroundings) -> Vec<Finding> {
     let mistakes = parts.problems.iter().map(Finding::mistake);
     let outdated = parts.outdated.iter().map(|problem| Finding::told(problem, Severity::Warning));
     let rules = RULES.into_iter().flatten().filter_map(|rule| rule(parts, around));
-    let mut findings: Vec<_> = mistakes.chain(outdated).chain(rules).chain(access::secrets(parts)).collect();
+    let mut findings: Vec<_> = mistakes
+        .chain(outdated)
+        .chain(rules)
+        .chain(access::secrets(parts))
+        .chain(notify::channels(parts))
+        .collect();
     findings.sort_by_key(|finding| finding.severity);
     findings
 }

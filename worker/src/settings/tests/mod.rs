@@ -4,6 +4,7 @@ mod conversions;
 mod dataverse;
 mod identity;
 mod link;
+mod notify;
 mod positions;
 mod reset;
 mod targets;
