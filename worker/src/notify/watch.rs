@@ -163,6 +163,8 @@ impl Watch {
 
     fn dead_letters(&mut self, now: MonotonicTime) -> Vec<Observation> {
         let counts = &self.observer.metrics;
+        // Before what has ended: what ends in between is counted twice rather than not at all.
+        let in_hand = counts.consumed.get().saturating_sub(counts.messages.total());
         let by_reason =
             counts.messages_by(|ended| (ended.outcome == "dead_lettered").then_some(ended.reason));
         for (reason, count) in &by_reason {
@@ -172,7 +174,6 @@ impl Watch {
         if self.queue.has_changed().unwrap_or(false) {
             let read = *self.queue.borrow_and_update();
             let held = read.filter(|read| !read.lower_bound).and_then(|read| read.dead_letter);
-            let in_hand = counts.consumed.get().saturating_sub(counts.messages.total());
             self.letters.queue(held, by_reason.values().sum(), in_hand, now);
         }
         let arriving = self.letters.arriving(self.quiet, now);
