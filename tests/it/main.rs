@@ -30,6 +30,8 @@ mod planning;
 
 mod queue_counts;
 
+mod read_back;
+
 mod reconcile;
 
 mod replay;

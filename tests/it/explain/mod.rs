@@ -2,6 +2,7 @@
 
 mod parts;
 mod story;
+mod table;
 
 use std::path::Path;
 

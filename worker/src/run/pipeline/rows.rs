@@ -42,7 +42,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
     }
 
     /// Finds out whether rows can be read, beside everything else.
-    fn prepare_rows(&mut self, wait: Duration) {
+    pub(super) fn prepare_rows(&mut self, wait: Duration) {
         let Some(source) = self.rows.clone() else { return };
         self.reads.spawn(async move {
             sleep(wait).await;

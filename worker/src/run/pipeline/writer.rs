@@ -1,5 +1,7 @@
 //! What the pipeline does as one of several replicas: it follows its role, and gives everything back when it has lost it.
 
+use std::time::Duration;
+
 use servicebus::Queue;
 use shared::{
     engine::Engine,
@@ -79,6 +81,8 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         self.looks = JoinSet::new();
         self.searches = JoinSet::new();
         self.reads = JoinSet::new();
+        // A look that was to come later is gone as well.
+        self.prepare_rows(Duration::ZERO);
         self.probe = JoinSet::new();
         self.engine.set_role(Role::Standby);
         self.engine.abandon();

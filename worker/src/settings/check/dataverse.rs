@@ -8,8 +8,12 @@ use super::{
 };
 use crate::settings::{Environment, Parts, cloud_of};
 
-pub(super) const RULES: [Rule; 3] =
-    [|parts, _| unknown_suffix(parts), |parts, _| other_cloud(parts), |parts, _| plain_text(parts)];
+pub(super) const RULES: [Rule; 4] = [
+    |parts, _| unknown_suffix(parts),
+    |parts, _| other_cloud(parts),
+    |parts, _| plain_text(parts),
+    |parts, _| reads_no_rows(parts),
+];
 
 const PUBLIC: &str = "login.microsoftonline.com";
 const US_GOVERNMENT: &str = "login.microsoftonline.us";
@@ -83,6 +87,18 @@ fn plain_text(parts: &Parts) -> Option<Finding> {
             "dataverse.url",
             format!("{} is spoken to in plain text", environment.authority()),
             "use this for a local Dataverse only",
+        )
+    })
+}
+
+/// What becomes of messages that do not say enough.
+fn reads_no_rows(parts: &Parts) -> Option<Finding> {
+    (!environment(parts)?.read_back).then(|| {
+        Finding::new(
+            Severity::Note,
+            "dataverse.read_back",
+            "no rows are read, so messages that do not say enough become dead letters".to_owned(),
+            "set it to true to have the row of the contact applied in their place",
         )
     })
 }

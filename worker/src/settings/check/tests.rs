@@ -410,4 +410,10 @@ fn an_address_that_is_none_of_dataverse_is_a_warning_and_another_cloud_an_error(
         &environment("http://localhost:4000", ""),
         "note     dataverse.url: localhost:4000 is spoken to in plain text; use this for a local Dataverse only",
     );
+    check(
+        &environment("https://contoso.crm4.dynamics.com", "")
+            .replace("[dataverse]", "[dataverse]\nread_back = false"),
+        "note     dataverse.read_back: no rows are read, so messages that do not say enough become dead letters; set it to true \
+         to have the row of the contact applied in their place",
+    );
 }

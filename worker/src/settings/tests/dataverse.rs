@@ -54,6 +54,15 @@ fn an_environment_has_an_identity_of_its_own_and_tokens_for_its_address() {
 }
 
 #[test]
+fn rows_are_read_where_there_is_an_environment_unless_that_is_switched_off() {
+    let off = APP.replace("[dataverse]", "[dataverse]\nread_back = false");
+    for (text, reads) in [("", false), (APP, true), (&*off, false)] {
+        let settings = settings(text);
+        assert_eq!((settings.planner.read_back, settings.engine.read_back), (reads, reads), "{text}");
+    }
+}
+
+#[test]
 fn every_credential_of_graph_serves_and_clouds_have_their_login_hosts() {
     let cloud = "[dataverse]\nurl = \"https://contoso.crm.dynamics.cn\"\nenvironment = \"production\"\n\
                  [dataverse.identity]\nkind = \"managed\"\nmanaged_identity = \"object:5531d753-95af-4711-a94e-000d3a11e605\"";

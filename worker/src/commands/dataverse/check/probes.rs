@@ -140,7 +140,8 @@ async fn below(settings: &Settings, client: &Client, user: Uuid) -> Vec<Probe> {
     let readable = !judged.iter().any(|probe| probe.result() == "failed");
     probes.extend(judged);
     probes.push(if readable {
-        read(client.row::<IgnoredAny>(&format!("contacts?$select={select}&$top=1")).await.map(drop))
+        let read = client.row::<IgnoredAny>(&format!("contacts?$select={select}&$top=1")).await.map(drop);
+        self::read(read, settings.planner.read_back)
     } else {
         Probe::skipped(READ, "a column cannot be read")
     });
@@ -148,9 +149,14 @@ async fn below(settings: &Settings, client: &Client, user: Uuid) -> Vec<Probe> {
     probes
 }
 
-fn read(read: Result<(), Error>) -> Probe {
+fn read(read: Result<(), Error>, by_run: bool) -> Probe {
+    const WELL: &str = "contacts can be read with all columns that the settings name";
     match read {
-        Ok(()) => Probe::good(READ, "contacts can be read with all columns that the settings name"),
+        Ok(()) if by_run => Probe::good(
+            READ,
+            format!("{WELL}; run reads the row of a contact where a message does not say enough"),
+        ),
+        Ok(()) => Probe::good(READ, format!("{WELL}; run reads none, because dataverse.read_back is false")),
         Err(error) => Probe::failed(READ, chain(&error), error.remedy()),
     }
 }
