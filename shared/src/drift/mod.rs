@@ -10,6 +10,7 @@ mod cause;
 mod comparison;
 mod guards;
 mod hashes;
+mod looked;
 mod pairing;
 mod row;
 mod state;
@@ -22,6 +23,7 @@ pub use self::{
     cause::{DriftCause, Standing},
     comparison::{FoundProperty, RowComparison, UserDifference},
     guards::{Evidence, Limit, Limits, Objection},
+    looked::Looked,
     pairing::{Candidate, Paired, Pairing},
     row::{Linked, TableRow, Unlinked},
     state::{LastRun, ReconcileState, StateScope},

@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 use shared::{
-    drift::{Candidate, DriftCause, Paired, Pairing, Totals, UserDifference},
+    drift::{Candidate, DriftCause, Looked, Paired, Pairing, Totals, UserDifference},
     hash_key::HashKey,
 };
 
 use super::{
     ReconcileError,
-    sides::{LOOK, Looked, Sides},
+    sides::{LOOK, Sides},
 };
 
 /// How far reading has come.

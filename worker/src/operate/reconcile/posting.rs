@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc, time::Duration};
 use servicebus::{Error, Queue, browse, clock};
 use shared::{
     class::Class,
-    drift::{Candidate, TableRow},
+    drift::{Candidate, Looked, TableRow},
     ids::{ContactId, SequenceNumber},
     reason::chain,
     target::TargetName,
@@ -16,11 +16,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{
-    ReconcileError, Sides, StateFile,
-    message::message,
-    sides::{LOOK, Looked},
-};
+use super::{ReconcileError, Sides, StateFile, message::message, sides::LOOK};
 use crate::{
     envelope,
     operate::replay::{Pacing, Seen, Turn, Watch, confirm},
