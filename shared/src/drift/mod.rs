@@ -20,7 +20,7 @@ mod totals;
 mod users;
 
 pub use self::{
-    cause::{DriftCause, Standing},
+    cause::{DriftCause, Standing, TableAge},
     comparison::{FoundProperty, RowComparison, UserDifference},
     guards::{Evidence, Limit, Limits, Objection},
     looked::Looked,

@@ -8,6 +8,7 @@ use std::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use servicebus::clock;
 use shared::{
     drift::{Candidate, Looked, RowComparison, TableRow, UserTable},
     hash_key::HashKey,
@@ -100,7 +101,7 @@ impl Sides {
         &self,
         candidates: &[Candidate],
     ) -> Result<Vec<(Candidate, Looked)>, ReconcileError> {
-        let (query, comparison) = (self.query(), RowComparison::new(&self.reading));
+        let query = self.query();
         let read = |candidate: &Candidate| {
             let (user, query) = (candidate.user, &query);
             async move { Ok::<_, Error>((user, persevere(None, || self.graph.one_user(user, query)).await?)) }
@@ -110,6 +111,7 @@ impl Sides {
         let mut looked = Vec::with_capacity(candidates.len());
         for candidates in candidates.chunks(LOOK) {
             let rows = self.rows(candidates).await?;
+            let comparison = RowComparison::new(&self.reading).within(self.reader.table_age(clock::now()));
             for candidate in candidates {
                 let row = rows.get(&candidate.contact);
                 let user = users.get(&candidate.user).and_then(Option::as_ref);
