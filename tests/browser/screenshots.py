@@ -54,10 +54,10 @@ def history(well):
         total += int(rate * STEP)
         settled.append(total)
     return {
-        "step_seconds": STEP,
-        "age_seconds": list(ages),
+        "stepSeconds": STEP,
+        "ageSeconds": list(ages),
         "active": active,
-        "dead_letter": [37] * len(ages),
+        "deadLetter": [37] * len(ages),
         "settled": settled,
         "writes": settled,
     }
@@ -78,15 +78,15 @@ def status(state):
         "received": 1184223,
         "outcomes": {"applied": 902113, "stale": 211, "unchanged": 281500, "dead_lettered": 37, "returned": 362},
         "needless": {"not-a-portal-user": 270010, "nothing-mapped": 9040, "same-as-before": 2450},
-        "dead_letters": {"UserNotFound": 21, "ValueInvalid": 9, "UserLinkInvalid": 5, "BodyUndecodable": 2},
+        "deadLetters": {"UserNotFound": 21, "ValueInvalid": 9, "UserLinkInvalid": 5, "BodyUndecodable": 2},
         "writes": {
-            "calls": 398220, "throttled_calls": 212, "accepted": 397011, "changes": 902113, "throttled_seconds": 840,
-            "budget_ratio": 0.49 if fault else 1.0, "budget_per_second": 9.8 if fault else 20.0,
+            "calls": 398220, "throttledCalls": 212, "accepted": 397011, "changes": 902113, "throttledSeconds": 840,
+            "budgetRatio": 0.49 if fault else 1.0, "budgetPerSecond": 9.8 if fault else 20.0,
         },
-        "in_flight": 0 if fault else 4, "held": 0 if state == "paused" else 6, "lanes_waiting": 5, "locks_lost": 0,
-        "queue_now": {
-            "active": past["active"][-1], "dead_letter": 37, "scheduled": 12, "transfer": 0, "size_bytes": 90210,
-            "oldest_age_seconds": 598 if fault else 1, "lower_bound": False,
+        "inFlight": 0 if fault else 4, "held": 0 if state == "paused" else 6, "lanesWaiting": 5, "locksLost": 0,
+        "queueNow": {
+            "active": past["active"][-1], "deadLetter": 37, "scheduled": 12, "transfer": 0, "sizeBytes": 90210,
+            "oldestAgeSeconds": 598 if fault else 1, "lowerBound": False,
         },
         "history": past,
     }

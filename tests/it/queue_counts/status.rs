@@ -61,8 +61,8 @@ async fn a_script_gets_null_and_a_failure_for_what_is_unknown() -> Result<()> {
     let output = status(&world, &["--json"]).await?;
     let told = read(&output)?;
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!((&told["messages"]["active"], &told["counts_known"]), (&Value::Null, &Value::Bool(false)));
-    assert_eq!(told["counts_unknown_because"], "the management interface is throttled");
+    assert_eq!((&told["messages"]["active"], &told["countsKnown"]), (&Value::Null, &Value::Bool(false)));
+    assert_eq!(told["countsUnknownBecause"], "the management interface is throttled");
     Ok(())
 }
 

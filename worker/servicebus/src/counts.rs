@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// How much is in a queue or subscription. What is not known is `None`, never 0: an empty queue is good news, and nobody
 /// should get good news because a call failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub struct QueueCounts {
     /// Messages to be delivered now, or under a lock.
     pub active: Option<u64>,
@@ -21,7 +21,7 @@ pub struct QueueCounts {
     /// Bytes of all of them; a subscription has no figure of its own.
     pub size_bytes: Option<u64>,
     /// Age of the oldest message that waits; zero if none does. The management interface does not tell it.
-    #[serde(rename = "oldest_age_seconds", with = "whole_seconds")]
+    #[serde(rename = "oldestAgeSeconds", with = "whole_seconds")]
     pub oldest_age: Option<Duration>,
     /// Whether only a bounded number of messages was looked at, so that there may be more.
     pub lower_bound: bool,

@@ -16,7 +16,7 @@ use crate::telemetry::{
 /// What a worker tells about itself. Members that are missing or new do no harm: worker and reader may be of different
 /// versions. Times are written as RFC 3339 has them.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub(crate) struct StatusPage {
     /// Which of several targets this is about; empty where there is one without a name.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -71,7 +71,7 @@ pub(crate) struct StatusPage {
 
 /// Something that a worker checks or warns of.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub(crate) struct CheckStatus {
     /// What.
     pub name: String,
@@ -85,7 +85,7 @@ pub(crate) struct CheckStatus {
 
 /// Calls to Graph that write, and how many are allowed.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub(crate) struct Writes {
     /// All of them.
     pub calls: u64,
@@ -105,7 +105,7 @@ pub(crate) struct Writes {
 
 /// One entry for each sample, oldest first; `None` where nothing was known.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 pub(crate) struct HistoryStatus {
     /// Time between two samples.
     pub step_seconds: u64,
@@ -248,13 +248,13 @@ mod tests {
         assert_eq!(json!(read), written);
         // Scripts know these names.
         let queue = json!({
-            "active": 3, "dead_letter": null, "scheduled": null, "transfer": null, "size_bytes": null,
-            "oldest_age_seconds": 6, "lower_bound": false,
+            "active": 3, "deadLetter": null, "scheduled": null, "transfer": null, "sizeBytes": null,
+            "oldestAgeSeconds": 6, "lowerBound": false,
         });
-        assert_eq!((&written["queue_now"], &written["now"]), (&queue, &json!("1970-01-01T00:00:00Z")));
+        assert_eq!((&written["queueNow"], &written["now"]), (&queue, &json!("1970-01-01T00:00:00Z")));
         let names: Vec<_> = written.as_object().into_iter().flat_map(|members| members.keys()).collect();
-        let expected = "checks clock_skew_seconds dead_letters held history in_flight lanes_waiting last_received locks_lost needless \
-                        now outcomes queue queue_now rates ready received role started state version warnings writes";
+        let expected = "checks clockSkewSeconds deadLetters held history inFlight lanesWaiting lastReceived locksLost needless \
+                        now outcomes queue queueNow rates ready received role started state version warnings writes";
         assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
         assert_eq!(written["rates"]["received"], Value::from(0.0));
     }

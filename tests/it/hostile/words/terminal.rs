@@ -260,7 +260,7 @@ async fn neighbour() -> Result<u16> {
                 let check =
                     serde_json::json!({"name": POISON, "ok": false, "says": POISON, "remedy": POISON});
                 serde_json::json!({"version": POISON, "state": POISON, "queue": POISON, "checks": [check],
-                    "warnings": [check], "dead_letters": {POISON: 1}})
+                    "warnings": [check], "deadLetters": {POISON: 1}})
                 .to_string()
             } else {
                 POISON.to_owned()
@@ -297,7 +297,7 @@ async fn a_neighbour_who_poses_as_the_worker_commands_nothing() -> Result<()> {
     assert!(!said.all().contains("s3cret"), "{}", said.out);
     let json: Json =
         serde_json::from_str(&contactsync(&settings, &["status", "--json", "--worker", &url]).await?.out)?;
-    let told = json["worker_url"].as_str().context("an address")?;
+    let told = json["workerUrl"].as_str().context("an address")?;
     assert_eq!(told, format!("http://(hidden)@127.0.0.1:{port}/status.json"));
     Ok(())
 }

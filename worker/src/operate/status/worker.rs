@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_neighbour_does_not_command_the_terminal() {
-        let page = read(br#"{"state": "a\u001b[2J\nb", "dead_letters": {"c\u202e": 1}}"#).expect("lenient");
+        let page = read(br#"{"state": "a\u001b[2J\nb", "deadLetters": {"c\u202e": 1}}"#).expect("lenient");
         assert_eq!(page.state, r"a\u{1b}[2J\u{a}b");
         assert_eq!(page.dead_letters.keys().collect::<Vec<_>>(), [r"c\u{202e}"]);
     }
