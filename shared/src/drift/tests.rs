@@ -373,7 +373,7 @@ fn the_mark_shows_why_a_property_differs() {
 
 #[test]
 fn a_mark_of_another_contact_is_told_from_one_of_a_database_that_is_no_more() {
-    let table = |number, minute| {
+    let table = |number, minute: i64| {
         let newest = version(number, 0).row.expect("a row version");
         Some(TableAge { newest, now: version(0, minute * 60).at })
     };
@@ -392,6 +392,30 @@ fn a_mark_of_another_contact_is_told_from_one_of_a_database_that_is_no_more() {
     check_cause_within(table(30, 20), other, row, DriftCause::MarkAhead);
     // Nothing else changes by what is known of the table.
     check_cause_within(table(30, 20), Some(version(9, -3_700)), row, DriftCause::Missed);
+}
+
+#[test]
+fn a_repair_of_a_row_that_has_settled_is_not_older_than_the_message_of_its_last_change() {
+    let mail = property("mail");
+    let standing = |row: Version, minute: i64, mark: &Mark| {
+        let newest = version(90, 0).row.expect("a row version");
+        let table = TableAge { newest, now: version(0, minute * 60).at };
+        Standing::of(&row, mark, &mail, Some(&table)).version
+    };
+    let row = version(10, 0);
+    // Its message was found to be needless, so no mark shows it; a replica remembers it.
+    let remembered = Version { at: row.at + jiff::SignedDuration::from_millis(952), ..row };
+    let unmarked = Mark::default();
+    assert!(!remembered.is_newer_than(&standing(row, 7, &unmarked)));
+    assert!(!Version::at(remembered.at).is_newer_than(&standing(row, 7, &unmarked)));
+    // Nobody knows whether something else is under way that has nearly the same time.
+    assert_eq!(standing(row, 5, &unmarked), row);
+    let mut older = Mark::default();
+    older.note(&mail, version(9, -60));
+    assert!(!remembered.is_newer_than(&standing(row, 7, &older)));
+    let mut newer = Mark::default();
+    newer.note(&mail, Version { at: row.at + jiff::SignedDuration::from_mins(3), ..row });
+    assert!(!newer.is_newer(&mail, &standing(row, 7, &newer)));
 }
 
 #[test]
