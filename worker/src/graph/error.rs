@@ -298,6 +298,7 @@ impl Error {
                  (contactsync check --online) and whether the user holds an administrator role, or set \
                  mapping.reset_email = false; then replay the message"
             }
+            None if matches!(self, Self::Token(_)) => "see to [identity]",
             None => "replay the message when graph can be reached",
             Some(Handling::NotFoundYet) => {
                 "the user was deleted or belongs to another tenant; correct the link of the contact"

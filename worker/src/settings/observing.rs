@@ -45,6 +45,8 @@ pub struct Telemetry {
     pub queue_interval: Duration,
     /// Where traces and metrics are exported to; `None` not to.
     pub otlp: Option<Otlp>,
+    /// The runbook, as people reach it.
+    pub runbook_url: Option<Url>,
 }
 
 /// Export by OTLP.
@@ -104,7 +106,22 @@ pub(super) fn telemetry(r: &Reader<'_>, around: &Surroundings) -> Option<Telemet
         log_level: log_level(r),
         queue_interval: queue_interval(r),
         otlp: otlp(r, around),
+        runbook_url: runbook_url(r),
     })
+}
+
+/// What people follow from a page that tells of faults leads nowhere else on its way.
+fn runbook_url(r: &Reader<'_>) -> Option<Url> {
+    const KEY: &str = "telemetry.runbook_url";
+    let url = Url::parse(r.optional(KEY)?).ok();
+    let fits = |url: &Url| url.scheme() == "https" && url.username().is_empty() && url.password().is_none();
+    match url {
+        Some(url) if fits(&url) => Some(url),
+        _ => r.wrong(
+            KEY,
+            "must be an address such as https://wiki.contoso.example/runbook.md, without a password",
+        ),
+    }
 }
 
 fn log_level(r: &Reader<'_>) -> Box<str> {

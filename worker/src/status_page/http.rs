@@ -221,7 +221,8 @@ fn ready(site: &Site, as_json: bool) -> Response<Full<Bytes>> {
     }
     let line = |kind: &str, it: &ReadinessFault| {
         let target = it.target.as_ref().map_or_else(String::new, |target| format!("target {target}, "));
-        format!("{kind}, {target}{}: {}; {}\n", it.check, it.fault, it.remedy)
+        let since = it.since.as_ref().map_or_else(String::new, |since| format!(" (since {since})"));
+        format!("{kind}, {target}{}: {}; {}{since}\n", it.check, it.fault, it.remedy)
     };
     let mut text = if ready { "ready\n".to_owned() } else { String::new() };
     text.extend(faults.iter().map(|fault| line("not ready", fault)));
@@ -293,7 +294,16 @@ mod tests {
         let observer = observer();
         observer.turn(
             Phase::Running,
-            &Load { state, in_flight: 0, held: 0, lanes: 0, rate: 20.0, went_back: 0, times_cut: 0 },
+            &Load {
+                state,
+                waits: None,
+                in_flight: 0,
+                held: 0,
+                lanes: 0,
+                rate: 20.0,
+                went_back: 0,
+                times_cut: 0,
+            },
             Instant::now(),
         );
         Site(vec![Section::new(observer)])
@@ -345,7 +355,16 @@ mod tests {
     fn section(name: &str, state: State) -> Section {
         let constants = Constants { target: Some(name.into()), ..constants() };
         let observer = Observer::new(constants, watch::channel(LinkState::Ready).1, 20.0);
-        let load = Load { state, in_flight: 0, held: 0, lanes: 0, rate: 20.0, went_back: 0, times_cut: 0 };
+        let load = Load {
+            state,
+            waits: None,
+            in_flight: 0,
+            held: 0,
+            lanes: 0,
+            rate: 20.0,
+            went_back: 0,
+            times_cut: 0,
+        };
         observer.turn(Phase::Running, &load, Instant::now());
         Section::new(Arc::new(observer))
     }
