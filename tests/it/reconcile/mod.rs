@@ -1,5 +1,6 @@
 //! `contactsync reconcile`, as the real binary, between a local Dataverse, Service Bus and Graph.
 
+mod people;
 mod refusals;
 mod repair;
 mod resumed;
