@@ -107,6 +107,18 @@ impl Version {
         Self { at: self.at.min(latest), ..self }
     }
 
+    /// A version that neither of the two is newer than, if their row versions are of one organization.
+    #[must_use]
+    pub(crate) fn raised_to(&self, other: &Self) -> Self {
+        let row = match (self.row, other.row) {
+            (Some(mine), Some(theirs)) if mine.realm == theirs.realm && theirs.number > mine.number => {
+                other.row
+            }
+            _ => self.row,
+        };
+        Self { row, at: self.at.max(other.at) }
+    }
+
     fn is_apart_from(&self, other: &Self) -> bool {
         self.at.duration_since(other.at).abs() > APART
     }

@@ -1,13 +1,13 @@
 //! Why a user differs from the row, as far as the mark of the guard shows.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     admission::Withheld,
     mark::Mark,
     property::Property,
     reason::DeadLetterReason,
-    version::{APART, Version},
+    version::{APART, RowVersion, Version},
 };
 
 /// Why a property differs.
@@ -22,6 +22,8 @@ pub enum DriftCause {
     ChangedElsewhere,
     /// No mark is kept, so it cannot be told which of the three it is.
     Unknown,
+    /// The mark shows a version of another contact, which had this user before, and that one's values are there.
+    OtherContact,
     /// The mark shows a version that is newer than the row: the database was restored, or is a copy. Nothing is written.
     MarkAhead,
     /// The contact's link names a user who is not in the directory.
@@ -43,6 +45,7 @@ impl DriftCause {
             Self::Missed => "missed",
             Self::ChangedElsewhere => "changed-elsewhere",
             Self::Unknown => "unknown",
+            Self::OtherContact => "other-contact",
             Self::MarkAhead => "mark-ahead",
             Self::UserMissing => "user-missing",
             Self::Doubled => "doubled",
@@ -60,6 +63,7 @@ impl DriftCause {
             }
             Self::ChangedElsewhere => "the row was applied, and somebody else changed the user since",
             Self::Unknown => "no mark tells why: guard.attribute is not set",
+            Self::OtherContact => "the user was written last for another contact, which had him before",
             Self::MarkAhead => {
                 "the user has a newer version than the row; was the database restored? nothing is written"
             }
@@ -73,7 +77,10 @@ impl DriftCause {
     /// Whether `--apply` writes it.
     #[must_use]
     pub const fn is_written(self) -> bool {
-        matches!(self, Self::NeverApplied | Self::Missed | Self::ChangedElsewhere | Self::Unknown)
+        matches!(
+            self,
+            Self::NeverApplied | Self::Missed | Self::ChangedElsewhere | Self::OtherContact | Self::Unknown
+        )
     }
 }
 
@@ -83,13 +90,49 @@ impl From<Withheld> for DriftCause {
     }
 }
 
+/// A change may be recorded so much later than the row says that it was made.
+const RECORDED_WITHIN: SignedDuration = SignedDuration::from_mins(1);
+/// No transaction is open for so long.
+const TRANSACTION: SignedDuration = SignedDuration::from_mins(5);
+
+/// What is known of a table beyond the row that is judged: how far its row versions go, and how late it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableAge {
+    /// The newest row version that was read of any row.
+    pub newest: RowVersion,
+    /// When the row was read.
+    pub now: Timestamp,
+}
+
+impl TableAge {
+    /// Whether a mark that is newer than a row is nevertheless one of this table, and then of another contact.
+    ///
+    /// A row that is read after its user holds every change of its contact that had been applied. So a mark beyond it is of
+    /// another row, or of a database that there is no more: then its number lies beyond all that the table has. What was
+    /// written a moment ago is not judged, because a row might be read that lags behind.
+    fn knows(&self, written: &Version) -> bool {
+        written.row.is_some_and(|row| row.realm == self.newest.realm && row.number <= self.newest.number)
+            && self.now.duration_since(written.at) > APART
+    }
+
+    /// The row with the latest time that the message of its last change can have carried.
+    ///
+    /// A replica remembers what it found to be there already, by the time of that message, and the mark does not show it. If
+    /// nothing else was changed since for longer than any transaction lasts, nothing newer can have a time that is as early.
+    fn latest(&self, row: &Version) -> Version {
+        let settled = self.now.duration_since(row.at) > RECORDED_WITHIN + TRANSACTION;
+        let later = row.at.checked_add(RECORDED_WITHIN).unwrap_or(row.at);
+        Version { at: if settled { later } else { row.at }, ..*row }
+    }
+}
+
 /// Where a row stands beside what the mark shows of one property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// Why the property differs, if it does.
     pub cause: DriftCause,
-    /// The time that a change with the state of the row must carry so that the mark does not keep it out.
-    pub at: Timestamp,
+    /// What a change with the state of the row must carry so that the mark does not keep it out.
+    pub version: Version,
 }
 
 impl Standing {
@@ -99,20 +142,26 @@ impl Standing {
     /// of a change that is in the row looks newer than the row. Its time is taken over then: a row that is read after the
     /// user was holds every change that had been applied to him. It is not taken over where times differ by more than
     /// row versions and times of one database do.
+    ///
+    /// Where the mark has no row version, messages carry none, and the repair speaks as they do: beside times, row versions of
+    /// earlier repairs, perhaps of another contact, would decide in a replica that remembers them.
     #[must_use]
-    pub fn of(row: &Version, mark: &Mark, property: &Property) -> Self {
+    pub fn of(row: &Version, mark: &Mark, property: &Property, table: Option<&TableAge>) -> Self {
+        let own = table.map_or(*row, |table| table.latest(row));
         let Some(written) = mark.version(property) else {
-            return Self { cause: DriftCause::NeverApplied, at: row.at };
+            return Self { cause: DriftCause::NeverApplied, version: own };
         };
         let latest = row.at.checked_add(APART).unwrap_or(row.at);
-        let at = written.at.clamp(row.at, latest);
-        let cause = if written.is_newer_than(&Version { at, ..*row }) {
-            DriftCause::MarkAhead
-        } else if row.is_newer_than(&written) {
-            DriftCause::Missed
-        } else {
-            DriftCause::ChangedElsewhere
-        };
-        Self { cause, at }
+        let at = written.at.clamp(own.at, latest);
+        let version = Version { at, row: own.row.filter(|_| written.row.is_some()) };
+        if !written.is_newer_than(&Version { at, ..own }) {
+            let missed = row.is_newer_than(&written);
+            let cause = if missed { DriftCause::Missed } else { DriftCause::ChangedElsewhere };
+            return Self { cause, version };
+        }
+        if table.is_some_and(|table| table.knows(&written)) {
+            return Self { cause: DriftCause::OtherContact, version: own.raised_to(&written) };
+        }
+        Self { cause: DriftCause::MarkAhead, version }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    cause::{DriftCause, Standing},
+    cause::{DriftCause, Standing, TableAge},
     row::{Linked, TableRow},
 };
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
 pub struct RowComparison {
     reading: ReadPolicy,
     guard: Option<Property>,
+    table: Option<TableAge>,
 }
 
 /// In what one user differs from the row of his contact.
@@ -54,14 +55,21 @@ impl RowComparison {
     pub fn new(reading: &ReadPolicy) -> Self {
         // The mark is read beside the values: it decides about causes, not about what differs.
         let plain = ReadPolicy { guard: None, diff: true, terms: reading.terms.clone(), reset_follows: None };
-        Self { reading: plain, guard: reading.guard.clone() }
+        Self { reading: plain, guard: reading.guard.clone(), table: None }
+    }
+
+    /// With what is known of the whole table. Without, what was written for another contact looks like what was written
+    /// before a database was restored.
+    #[must_use]
+    pub fn within(self, table: Option<TableAge>) -> Self {
+        Self { table, ..self }
     }
 
     /// Holds a row against its user; `None` if nothing is left to write.
     #[must_use]
     pub fn judge(&self, row: &TableRow, linked: &Linked, current: &Current) -> Option<UserDifference> {
         let mark = Mark::read(current.mark.as_deref().unwrap_or_default());
-        let (mut found, mut at) = (BTreeMap::new(), row.version.at);
+        let (mut found, mut version, mut by_time) = (BTreeMap::new(), row.version, false);
         // The address for password reset is no property of the user; it follows whatever is written.
         for part in linked.patch.clone().parted().filter(|part| !part.is_reset()) {
             let write = write(row, linked.user, &part);
@@ -71,7 +79,8 @@ impl RowComparison {
                     for (property, value) in part.iter().filter(|(property, _)| is_in(&body, property)) {
                         let standing = self.standing(&row.version, &mark, property);
                         if standing.cause.is_written() {
-                            at = at.max(standing.at);
+                            by_time |= standing.version.row.is_none();
+                            version = version.raised_to(&standing.version);
                         }
                         found.insert(
                             property.clone(),
@@ -84,7 +93,9 @@ impl RowComparison {
                 })),
             }
         }
-        let version = Version { at, ..row.version };
+        if by_time {
+            version.row = None;
+        }
         (!found.is_empty()).then_some(UserDifference {
             contact: row.contact,
             user: linked.user,
@@ -95,8 +106,8 @@ impl RowComparison {
 
     fn standing(&self, row: &Version, mark: &Mark, property: &Property) -> Standing {
         match self.guard {
-            Some(_) => Standing::of(row, mark, property),
-            None => Standing { cause: DriftCause::Unknown, at: row.at },
+            Some(_) => Standing::of(row, mark, property, self.table.as_ref()),
+            None => Standing { cause: DriftCause::Unknown, version: *row },
         }
     }
 }

@@ -11,6 +11,7 @@ mod cause;
 mod comparison;
 mod guards;
 mod hashes;
+mod looked;
 mod pairing;
 mod row;
 mod state;
@@ -21,9 +22,10 @@ mod users;
 
 pub use self::{
     baseline::Baseline,
-    cause::{DriftCause, Standing},
+    cause::{DriftCause, Standing, TableAge},
     comparison::{FoundProperty, RowComparison, UserDifference},
     guards::{Evidence, Limit, Limits, Objection},
+    looked::Looked,
     pairing::{Candidate, Paired, Pairing},
     row::{Linked, TableRow, Unlinked},
     state::{LastRun, ReconcileState, StateScope},

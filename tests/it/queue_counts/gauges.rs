@@ -122,3 +122,19 @@ async fn a_worker_that_may_not_manage_shows_lower_bounds() -> Result<()> {
     worker.stop().await?;
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dead_letters_of_the_whole_queue_are_told_by_reason_and_somebody_should_look() -> Result<()> {
+    let world = world_with_a_dead_letter().await?;
+    let runbook = "runbook_url = \"https://wiki.example/runbook.md\"\n";
+    let mut worker = world.start_worker(&world.settings(&format!("{OFTEN}{runbook}"))?)?;
+    let told = |text: &str| text.contains("\"deadLettersNow\":{") && text.contains("\"level\":\"amber\"");
+    let page = worker.page_until("/status.json", |page| told(&page.text)).await?;
+    let status: serde_json::Value = serde_json::from_str(&page.text)?;
+    let letters = &status["deadLettersNow"];
+    assert_eq!(letters["reasons"], serde_json::json!({"BodyUndecodable": 1}), "{status}");
+    assert_eq!((&letters["more"], &status["ready"]), (&false.into(), &true.into()), "{status}");
+    assert_eq!(status["runbook"], "https://wiki.example/runbook.md");
+    worker.stop().await?;
+    Ok(())
+}

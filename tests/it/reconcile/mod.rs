@@ -3,6 +3,7 @@
 mod background;
 mod changed;
 mod held;
+mod people;
 mod refusals;
 mod repair;
 mod resumed;

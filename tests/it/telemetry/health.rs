@@ -40,7 +40,9 @@ async fn a_bad_secret_shows_before_the_first_message() -> Result<()> {
     assert!(!page.text.contains("not-this-one"), "{page:?}");
     // A message turns it into a pause, which names the cause.
     world.post_changes(&[change(1, 1)]).await?;
-    worker.page_until("/readyz", |page| says(page, "intake", "intake is paused")).await?;
+    let page = worker.page_until("/readyz", |page| says(page, "intake", "intake is paused")).await?;
+    assert!(!page.text.contains("not ready, token"), "one cause is told once: {page:?}");
+    assert!(page.text.contains("(since 20") && !page.text.contains("replay the message"), "{page:?}");
     let paused = r#"contactsync_intake_paused{cause="token"}"#;
     assert!((worker.metrics().await?.value(paused) - 1.0).abs() < f64::EPSILON);
     Ok(())
@@ -71,6 +73,16 @@ async fn an_open_breaker_is_not_ready_until_a_write_succeeds() -> Result<()> {
         .page_until("/readyz", |page| says(page, "breaker", "whether graph or the way to it is disturbed"))
         .await?;
     worker.page_until("/metrics", |page| page.text.contains("\ncontactsync_breaker_state 1\n")).await?;
+    let page = worker.page_until("/status.json", |page| page.text.contains("\"level\":\"red\"")).await?;
+    let status: serde_json::Value = serde_json::from_str(&page.text)?;
+    let last = &status["lastError"];
+    assert_eq!((&last["status"], &last["over"]), (&503.into(), &false.into()), "{status}");
+    assert!(last["count"].as_u64() > Some(1), "{status}");
+    let metrics = worker.page("/metrics").await?.text;
+    let errors = "contactsync_graph_server_errors_total{property=";
+    assert!(metrics.lines().any(|line| line.starts_with(errors) && !line.ends_with(" 0")), "{metrics}");
+    assert!(metrics.contains("contactsync_since_last_success_seconds{dependency=\"token\"}"), "{metrics}");
+    assert!(!metrics.contains("{dependency=\"dataverse\"}"), "what is not used has no value: {metrics}");
     world.graph.clear_faults();
     worker.page_until("/readyz", ready).await?;
     assert!(worker.metrics().await?.value("contactsync_breaker_state").abs() < f64::EPSILON);

@@ -18,9 +18,14 @@ const SETTINGS: &str = "[throttle]\nfirst_probe = \"50ms\"\nlongest_probe = \"20
 #[tokio::main]
 async fn main() -> Result<()> {
     check("Healthy", None, &["applied to the user", "12"]).await?;
-    check("Paused", Some(Fault::unauthorized().always()), &["What to do: ", "grant the app"]).await?;
-    check("Breaker open", Some(Fault::status(503).patches().always()), &["What to do: ", "disturbed"])
+    check("Paused", Some(Fault::unauthorized().always()), &["What to do: ", "Grant the app", "Since "])
         .await?;
+    check(
+        "Breaker open",
+        Some(Fault::status(503).patches().always()),
+        &["What to do: ", "disturbed", ": 503 "],
+    )
+    .await?;
     println!("The page shows a worker that is healthy, paused, and with the breaker open.");
     Ok(())
 }
@@ -47,7 +52,7 @@ async fn check(headline: &str, fault: Option<Fault>, parts: &[&str]) -> Result<(
         .page_until("/status.json", |page| page.text.contains(&wanted) && page.text.contains(settled))
         .await?;
     let seen = browse(&mut worker).await?;
-    ensure!(seen.contains(&format!(">{headline}</div>")), "no headline {headline} in:\n{seen}");
+    ensure!(seen.contains(&format!(">{headline}</h2>")), "no headline {headline} in:\n{seen}");
     ensure!(seen.contains("as of "), "the page was not refreshed:\n{seen}");
     for part in parts {
         ensure!(seen.contains(part), "{part} is missing in:\n{seen}");

@@ -6,6 +6,7 @@ use rand::RngExt;
 use shared::{
     class::Class,
     engine::{LookResult, WriteResult},
+    ids::UserId,
     lanes::{About, Failure, Success, Suspicion},
     monotonic_time::MonotonicTime,
     patch::UserWrite,
@@ -15,7 +16,7 @@ use shared::{
 use super::{
     directory::{self, Flight, Writer},
     event::Event,
-    model,
+    model::{self, Broken},
     shape::{Fault, Guilt, Remedy},
     world::{TROUBLE, World},
 };
@@ -101,13 +102,32 @@ impl World {
         read && !within(self.away, at)
     }
 
-    pub(super) fn take_effect(&mut self, flight: &Flight) {
+    pub(super) fn take_effect(&mut self, flight: &Flight) -> Result<(), Broken> {
         self.report.writes += 1;
-        self.directory.apply(flight, &self.reading, self.now);
+        let crossed = self.directory.is_crossed(flight);
+        let written = self.directory.apply(flight, &self.reading, self.now);
+        if self.alive(flight.writer).is_none() {
+            self.excuse(flight.write.user);
+        }
+        match &mut self.table {
+            Some(table) => table.ledger.wrote(&flight.write, &written, crossed),
+            None => Ok(()),
+        }
+    }
+
+    /// Whoever writes this user once more has a reason.
+    pub(super) fn excuse(&mut self, user: UserId) {
+        if let Some(table) = &mut self.table {
+            table.ledger.excuse(user);
+        }
     }
 
     pub(super) fn answer(&mut self, writer: Writer, write: &UserWrite, result: WriteResult) {
         let (now, jitter) = (self.now, self.rng.random());
+        // Whatever failed is tried again, or taken apart: and nobody knows whether it took effect.
+        if result.is_err() {
+            self.excuse(write.user);
+        }
         let Some(replica) = self.alive(writer) else { return };
         replica.writing.remove(&write.user);
         replica.tell(now, |engine, time| engine.write_ended(write.user, result, time, jitter));

@@ -19,6 +19,8 @@ pub(super) type Writer = (usize, u32);
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     pub(super) values: BTreeMap<(UserId, Property), PropertyValue>,
+    /// Properties that are shown with a user, beside his mark.
+    pub(super) shown: Vec<Property>,
     marks: BTreeMap<UserId, Box<str>>,
     /// When each user was last written, and by whom.
     written: BTreeMap<UserId, Vec<(MonotonicTime, Writer)>>,
@@ -41,17 +43,39 @@ pub(super) struct Flight {
 impl Directory {
     /// Looks at the user.
     pub(super) fn look(&self, write: UserWrite, writer: Writer, now: MonotonicTime) -> Flight {
-        let mark = self.marks.get(&write.user).cloned();
-        Flight { write, writer, seen: now, begun: now, current: Current { mark, ..Current::default() } }
+        let current = self.current(write.user);
+        Flight { write, writer, seen: now, begun: now, current }
     }
 
-    /// The write takes effect.
-    pub(super) fn apply(&mut self, flight: &Flight, reading: &ReadPolicy, now: MonotonicTime) {
+    /// A user as he is shown.
+    pub(super) fn current(&self, user: UserId) -> Current {
+        let value = |property: &Property| self.values.get(&(user, property.clone())).cloned();
+        let shown = |property: &Property| (property.clone(), value(property).unwrap_or(PropertyValue::Clear));
+        let values = self.shown.iter().map(shown).collect();
+        Current { mark: self.marks.get(&user).cloned(), values, ..Current::default() }
+    }
+
+    /// The write takes effect; tells what was written.
+    pub(super) fn apply(
+        &mut self,
+        flight: &Flight,
+        reading: &ReadPolicy,
+        now: MonotonicTime,
+    ) -> Vec<Property> {
         let user = flight.write.user;
-        if let Some(body) = reconciled(flight, reading).body {
-            self.note(user, flight, now);
-            self.store(user, body, reading);
-        }
+        let Some(body) = reconciled(flight, reading).body else { return Vec::new() };
+        self.note(user, flight, now);
+        let own = body.properties.iter().map(|(property, _)| property);
+        let written = own.filter(|property| reading.guard.as_ref() != Some(property)).cloned().collect();
+        self.store(user, body, reading);
+        written
+    }
+
+    /// Whether another write of the user took effect since he was looked at: of another replica, or of this one before it was
+    /// cut off and given the lease again.
+    pub(super) fn is_crossed(&self, flight: &Flight) -> bool {
+        let history = self.written.get(&flight.write.user);
+        history.is_some_and(|history| history.iter().any(|(at, _)| *at >= flight.seen))
     }
 
     /// What somebody has undone of what a replica wrote.

@@ -54,6 +54,10 @@ pub(super) enum Event {
     Thaw(Writer),
     /// Somebody must be able to write.
     Aim,
+    /// Somebody saves a contact.
+    Saved,
+    /// A pass over both sides goes on.
+    Pass,
 }
 
 impl Event {

@@ -8,6 +8,11 @@
 //! directory ends as the version-ordered model says; no user is written twice at once by one replica; a replica that
 //! is asked to stop leaves no lock behind; no message uses up its deliveries; no fault of the installation costs a
 //! message, and no user's fault stops the others; one message never becomes many.
+//!
+//! In worlds with a table ([`simulate_table`]) messages are those of contacts that people change, and some are lost, cut,
+//! doubled and late, while others change users behind everybody's back. Passes hold both sides against each other, by the
+//! product's own comparison, and post what differs. What is promised there: in the end every linked contact has its user as
+//! it says, no older change of a contact is ever written over a newer one, and no user is written who needs it not.
 
 mod shape;
 
@@ -35,8 +40,11 @@ mod replica;
 mod seat;
 mod session;
 
+mod table;
+
 pub use self::{
     model::Broken,
     run::simulate,
-    shape::{Fault, Guilt, Remedy, Report, Shape},
+    shape::{Fault, Guilt, Remedy, Report, Shape, TableKind},
+    table::{TableReport, simulate_table},
 };

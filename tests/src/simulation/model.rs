@@ -116,6 +116,21 @@ pub enum Broken {
     SessionLeft(u64),
     /// The engine asked for something before it said it would, or said so of a time that had come.
     Announced(String),
+    /// An older change of a contact was written over a newer one.
+    Overwritten {
+        /// Whose.
+        user: UserId,
+        /// Which property.
+        property: Property,
+        /// The row version that was there.
+        newer: u64,
+        /// The row version that was written.
+        older: u64,
+    },
+    /// A pass had a user written who needed no write.
+    Needless(UserId),
+    /// Nothing changes any more, and passes still find something to write.
+    NoEnd(u32),
     /// The directory is not as the model says.
     Value {
         /// Whose.
@@ -152,6 +167,13 @@ impl fmt::Display for Broken {
             Self::NobodyWrites(at) => write!(f, "nobody is able to write at {at:?}"),
             Self::SessionLeft(link) => write!(f, "a replica has stopped and left the session to link {link}"),
             Self::Announced(what) => write!(f, "the engine announced {what}"),
+            Self::Overwritten { user, property, newer, older } => {
+                write!(f, "{property} of {user} was of version {newer}, and {older} was written over it")
+            }
+            Self::Needless(user) => write!(f, "{user} was written for a repair that he did not need"),
+            Self::NoEnd(passes) => {
+                write!(f, "{passes} passes after the last change there is still a difference")
+            }
             Self::Value { user, property, expected, found } => {
                 write!(f, "{property} of {user} is {found:?} and must be {expected:?}")
             }

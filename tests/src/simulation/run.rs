@@ -40,7 +40,7 @@ pub fn simulate(shape: Shape, seed: u64) -> Result<Report, Broken> {
 }
 
 impl World {
-    fn happen(&mut self, event: Event) -> Result<(), Broken> {
+    pub(super) fn happen(&mut self, event: Event) -> Result<(), Broken> {
         if let Some(writer) = event.reaches()
             && let Some(inbox) = self.alive(writer).and_then(|replica| replica.inbox.as_mut())
         {
@@ -49,7 +49,7 @@ impl World {
         }
         match event {
             Event::Turn(writer) => return self.turn(writer),
-            Event::Effect(flight) => self.take_effect(&flight),
+            Event::Effect(flight) => return self.take_effect(&flight),
             Event::Answer(writer, write, result) => self.answer(writer, &write, result),
             Event::Settle(writer, lock, outcome) => return self.settle(writer, lock, outcome),
             Event::Renew(writer, locks) => self.renew(writer, locks),
@@ -67,6 +67,8 @@ impl World {
             Event::Heal(writer, ended) => self.heal(writer, ended),
             Event::Thaw(writer) => self.thaw(writer),
             Event::Aim => return self.check_aim(),
+            Event::Saved => self.somebody_saves(),
+            Event::Pass => return self.go_on_with_pass(),
         }
         Ok(())
     }
@@ -110,6 +112,46 @@ impl World {
     fn hand_over(&mut self, writer: Writer, index: usize, lock: LockToken) {
         self.report.deliveries += 1;
         let message = self.queue.messages[index].clone();
+        let intake = match &self.table {
+            Some(table) => table.ledger.posted(message.changes[0]).intake.clone(),
+            None => self.planned(&message),
+        };
+        let is_repair = self.is_repair(&message, &intake);
+        // Any message may have been a dead letter once.
+        let replayed = is_repair || (self.table.is_none() && message.arrival.0 % 5 == 4);
+        let arrival = Arrival {
+            message: lock,
+            lock,
+            taken: MonotonicTime::START,
+            jitter: self.rng.random(),
+            locked_for: LOCK,
+            bytes: 100,
+            enqueued: self.wall(message.first_seen),
+            age: self.now - message.first_seen,
+            lineage: message.lineage(),
+            urgency: if replayed { Priority::Replayed } else { Priority::Live },
+            provenance: self.provenance(&message),
+            intake,
+        };
+        let now = self.now;
+        if let Some(replica) = self.alive(writer) {
+            replica.locks.insert(lock);
+            replica.tell(now, |engine, taken| engine.arrived(Arrival { taken, ..arrival }, taken));
+        }
+    }
+
+    /// Whether a pass has posted it. What is delivered again may be written again.
+    fn is_repair(&mut self, message: &Message, intake: &Intake) -> bool {
+        let Some(table) = &mut self.table else { return false };
+        let posted = message.changes[0];
+        if let (true, Intake::Work(planned, _)) = (table.ledger.delivered(posted), intake) {
+            table.ledger.excuse(planned[0].user);
+        }
+        table.ledger.posted(posted).repair
+    }
+
+    /// What becomes of a message about changes that are planned already.
+    fn planned(&self, message: &Message) -> Intake {
         let several = message.changes.len() > 1;
         let planned = message.changes.iter().enumerate().map(|(index, &change)| {
             let change = &self.changes[change];
@@ -123,26 +165,7 @@ impl World {
                 member: several.then_some(Member { position: index + 1, contact: None }),
             }
         });
-        let arrival = Arrival {
-            message: lock,
-            lock,
-            taken: MonotonicTime::START,
-            jitter: self.rng.random(),
-            locked_for: LOCK,
-            bytes: 100,
-            enqueued: self.wall(message.first_seen),
-            age: self.now - message.first_seen,
-            lineage: message.lineage(),
-            // Any message may have been a dead letter once.
-            urgency: if message.arrival.0 % 5 == 4 { Priority::Replayed } else { Priority::Live },
-            provenance: self.provenance(&message),
-            intake: Intake::Work(planned.collect(), Failures::default()),
-        };
-        let now = self.now;
-        if let Some(replica) = self.alive(writer) {
-            replica.locks.insert(lock);
-            replica.tell(now, |engine, taken| engine.arrived(Arrival { taken, ..arrival }, taken));
-        }
+        Intake::Work(planned.collect(), Failures::default())
     }
 
     /// Two authors make all changes.

@@ -39,6 +39,8 @@ pub struct Shape {
     /// Users that one author may change alike before the rest is held aside, and let through by somebody some time later.
     /// Where it is all of them, nothing may be held.
     pub most_alike: Option<NonZeroU32>,
+    /// Whether messages are of contacts in a table that is held against the directory, and how.
+    pub table: Option<TableKind>,
     /// What the product does and this world takes away, so that its tests can show what that is for.
     pub without: Option<Remedy>,
 }
@@ -101,6 +103,14 @@ pub enum Remedy {
     Quiet,
     /// The service renews the lock of a session only for the link that has it.
     Session,
+    /// What a pass posts carries the version of its row.
+    RowVersion,
+    /// It takes over the time of the mark.
+    MarkTime,
+    /// A pass reads every page.
+    Pages,
+    /// It reads a row after its user.
+    Order,
 }
 
 impl Shape {
@@ -146,9 +156,42 @@ impl Shape {
             restored: pick(12, 3) == 0,
             detects: pick(20, 2) == 0,
             most_alike: NonZeroU32::new([u32::from(USERS), 2, 1, 0][pick(3, 4)]),
+            table: None,
             without: None,
         }
     }
+
+    /// A world of contacts. Memory can be lost in it, so the guard is on, as the documentation asks for.
+    #[must_use]
+    pub fn with_table(seed: u64) -> Self {
+        let other = if seed.is_multiple_of(4) { Self::with_lease(seed) } else { Self::without_lease(seed) };
+        let replicas = if other.leased { other.replicas } else { 1 };
+        let kind = TableKind {
+            numbered: !seed.is_multiple_of(5),
+            before: seed.is_multiple_of(2),
+            diff: seed.is_multiple_of(3),
+            requires: !seed.is_multiple_of(7),
+        };
+        let table = Some(kind);
+        Self { replicas, guard: true, guilty: 0, restored: false, changes: 40, table, most_alike: None, ..other }
+    }
+}
+
+/// How contacts are posted, and how users are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a question of its own, and a seed answers them all"
+)]
+pub struct TableKind {
+    /// Whether messages carry the row version. Without it two changes of a contact within a second cannot be told apart.
+    pub numbered: bool,
+    /// Whether they have a pre image.
+    pub before: bool,
+    /// Whether only differences are written.
+    pub diff: bool,
+    /// Whether only active contacts count.
+    pub requires: bool,
 }
 
 /// What happened in a world that kept its promises.

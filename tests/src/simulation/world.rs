@@ -21,6 +21,7 @@ use super::{
     replica::Replica,
     session::Session,
     shape::{Remedy, Report, Shape},
+    table::TableWorld,
 };
 
 /// How long messages are posted and things go wrong.
@@ -60,6 +61,8 @@ pub(super) struct World {
     /// When a replica that could not write left the lease to others.
     pub(super) yielded: MonotonicTime,
     pub(super) report: Report,
+    /// The contacts of which messages are, in worlds that have them.
+    pub(super) table: Option<Box<TableWorld>>,
 }
 
 impl World {
@@ -93,8 +96,15 @@ impl World {
             started: None,
             yielded: MonotonicTime::START,
             report: Report::default(),
+            table: None,
         };
-        world.populate();
+        match shape.table {
+            Some(kind) => {
+                world.lay_table(kind);
+                world.start_all();
+            }
+            None => world.populate(),
+        }
         world
     }
 
@@ -126,6 +136,10 @@ impl World {
             }
         }
         self.go_on(if self.shape.guilty > 0 { LATE } else { 4 });
+        self.start_all();
+    }
+
+    fn start_all(&mut self) {
         for replica in 0..self.shape.replicas {
             self.start(replica);
             if self.shape.crashes {

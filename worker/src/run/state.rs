@@ -177,6 +177,10 @@ fn name_of(state: State) -> &'static str {
 fn load<M>(engine: &Engine<M>, now: MonotonicTime) -> Load {
     Load {
         state: engine.state(now),
+        waits: match engine.state(now) {
+            State::Throttled(until) => Some(until - now),
+            State::Open | State::BreakerOpen | State::Paused | State::Trial | State::NotWriter => None,
+        },
         in_flight: engine.in_flight(),
         held: engine.held(),
         reading: engine.reading(),

@@ -221,7 +221,8 @@ fn ready(site: &Site, as_json: bool) -> Response<Full<Bytes>> {
     }
     let line = |kind: &str, it: &ReadinessFault| {
         let target = it.target.as_ref().map_or_else(String::new, |target| format!("target {target}, "));
-        format!("{kind}, {target}{}: {}; {}\n", it.check, it.fault, it.remedy)
+        let since = it.since.as_ref().map_or_else(String::new, |since| format!(" (since {since})"));
+        format!("{kind}, {target}{}: {}; {}{since}\n", it.check, it.fault, it.remedy)
     };
     let mut text = if ready { "ready\n".to_owned() } else { String::new() };
     text.extend(faults.iter().map(|fault| line("not ready", fault)));
@@ -295,6 +296,7 @@ mod tests {
             Phase::Running,
             &Load {
                 state,
+                waits: None,
                 in_flight: 0,
                 held: 0,
                 reading: 0,
@@ -356,6 +358,7 @@ mod tests {
         let observer = Observer::new(constants, watch::channel(LinkState::Ready).1, 20.0);
         let load = Load {
             state,
+            waits: None,
             in_flight: 0,
             held: 0,
             reading: 0,

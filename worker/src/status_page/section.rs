@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use servicebus::clock;
 
 use super::{history::History, status::StatusPage};
 use crate::telemetry::{
     Observer,
-    health::{Check, HealthFault},
+    health::{Check, HealthFault, Warned},
 };
 
 /// What is known of a target.
@@ -39,19 +40,20 @@ impl Section {
 
     /// What keeps it from being ready.
     pub(super) fn faults(&self) -> impl Iterator<Item = ReadinessFault> {
-        let faults = self.observer.health.checks().into_iter();
-        faults.filter_map(move |Check { name, fault }| Some(self.fault(name, fault?)))
+        let faults = self.observer.health.checks(clock::now()).into_iter();
+        faults.filter_map(move |Check { name, fault, since }| Some(self.fault(name, fault?, since)))
     }
 
     /// What must be seen to, though it works.
     pub(super) fn warnings(&self) -> impl Iterator<Item = ReadinessFault> {
-        let warnings = self.observer.health.warnings().into_iter();
-        warnings.map(move |(warning, fault)| self.fault(warning.as_str(), fault))
+        let warnings = self.observer.health.warnings(clock::now()).into_iter();
+        warnings.map(move |Warned { warning, fault, since }| self.fault(warning.as_str(), fault, since))
     }
 
-    fn fault(&self, check: &'static str, fault: HealthFault) -> ReadinessFault {
+    fn fault(&self, check: &'static str, fault: HealthFault, since: Option<Timestamp>) -> ReadinessFault {
         let target = self.name().map(Into::into);
-        ReadinessFault { target, check, fault: fault.text, remedy: fault.remedy }
+        let since = since.map(|since| format!("{since:.0}"));
+        ReadinessFault { target, check, fault: fault.text, remedy: fault.remedy, since }
     }
 }
 
@@ -63,4 +65,6 @@ pub(super) struct ReadinessFault {
     pub(super) check: &'static str,
     pub(super) fault: String,
     pub(super) remedy: &'static str,
+    /// Since when, as far as this replica has seen.
+    pub(super) since: Option<String>,
 }

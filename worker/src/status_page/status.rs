@@ -10,9 +10,11 @@ use super::history::{History, Rates, STEP, Sample};
 use crate::telemetry::{
     Metrics, Observer,
     drift::DriftKnowledge,
-    health::{Check, HealthFault, Phase, WriteHold},
+    health::{Check, Phase, Warned, WriteHold},
     held_aside::HeldAsideReport,
-    labels::{Ended, Warning},
+    labels::{Dependency, Ended, Labels},
+    last_error::LastError,
+    letters::LetterCensus,
 };
 
 /// What a worker tells about itself. Members that are missing or new do no harm: worker and reader may be of different
@@ -33,6 +35,12 @@ pub(crate) struct StatusPage {
     pub now: String,
     /// Shortest name of how things are.
     pub state: String,
+    /// Whether somebody should look: `green`, `amber` for soon and `red` for now.
+    pub level: String,
+    /// Until when writes are held back, where that is known.
+    pub held_until: Option<String>,
+    /// The failures of writes that were heard of last.
+    pub last_error: Option<LastErrorStatus>,
     /// Whether it can work.
     pub ready: bool,
     /// What it is among other replicas: alone, standby, entering, writer or doubting.
@@ -55,6 +63,12 @@ pub(crate) struct StatusPage {
     pub needless: BTreeMap<String, u64>,
     /// Dead letters by reason.
     pub dead_letters: BTreeMap<String, u64>,
+    /// The dead letters of the whole queue, as far as somebody has looked; `None` while nobody has.
+    pub dead_letters_now: Option<LettersStatus>,
+    /// The runbook, as people reach it.
+    pub runbook: Option<String>,
+    /// Seconds since what it works with was last seen to work, `None` if it never was.
+    pub since_success_seconds: BTreeMap<String, Option<u64>>,
     /// Calls to Graph.
     pub writes: Writes,
     /// Writes under way.
@@ -89,6 +103,40 @@ pub(crate) struct CheckStatus {
     pub says: Option<String>,
     /// What to do.
     pub remedy: Option<String>,
+    /// Since when, as far as this worker has seen.
+    pub since: Option<String>,
+}
+
+/// Failures of one kind in a row.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct LastErrorStatus {
+    /// What Graph answered, if it did.
+    pub status: Option<u16>,
+    /// Graph's code.
+    pub code: Option<String>,
+    /// What happened.
+    pub says: String,
+    /// How often in a row.
+    pub count: u64,
+    /// When it happened first.
+    pub since: String,
+    /// When it happened last.
+    pub at: String,
+    /// Whether a write has succeeded since.
+    pub over: bool,
+}
+
+/// Dead letters by reason.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct LettersStatus {
+    /// When it was looked.
+    pub at: String,
+    /// How many of each reason that were seen.
+    pub reasons: BTreeMap<String, u64>,
+    /// Whether there are more that were not looked at.
+    pub more: bool,
 }
 
 /// What passes over contacts and users have found.
@@ -152,19 +200,25 @@ impl StatusPage {
     pub(super) fn of(observer: &Observer, history: &History, now: Timestamp) -> Self {
         let (metrics, health) = (&observer.metrics, &observer.health);
         let constants = metrics.constants();
-        let checks: Vec<_> = health.checks().into_iter().map(CheckStatus::from).collect();
+        let checks: Vec<_> = health.checks(now).into_iter().map(CheckStatus::from).collect();
+        let warnings: Vec<_> = health.warnings(now).into_iter().map(CheckStatus::from).collect();
         let sample = Sample::of(metrics);
+        let (state, queue_now) = (state(observer, &checks), *metrics.queue.borrow());
+        let looks = !warnings.is_empty() || queue_now.and_then(|counts| counts.dead_letter).unwrap_or(0) > 0;
         Self {
             target: constants.target.as_deref().unwrap_or_default().to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             queue: constants.destination.to_string(),
             started: format!("{:.0}", constants.started),
             now: format!("{now:.0}"),
-            state: state(observer, &checks).to_owned(),
+            state: state.to_owned(),
+            level: level(state, looks).to_owned(),
+            held_until: health.held_until().map(|until| format!("{until:.0}")),
+            last_error: health.last_error().map(LastErrorStatus::from),
             ready: checks.iter().all(|check| check.ok),
             role: health.role().as_str().to_owned(),
             checks,
-            warnings: health.warnings().into_iter().map(CheckStatus::from).collect(),
+            warnings,
             clock_skew_seconds: metrics
                 .clock_skew
                 .iter()
@@ -183,7 +237,13 @@ impl StatusPage {
             lanes_waiting: metrics.lanes_waiting.get(),
             locks_lost: metrics.locks_lost.get(),
             drift: observer.drift.now().map(DriftStatus::from),
-            queue_now: *metrics.queue.borrow(),
+            queue_now,
+            dead_letters_now: metrics.letters.borrow().as_ref().map(LettersStatus::from),
+            runbook: observer.runbook.as_deref().map(str::to_owned),
+            since_success_seconds: Dependency::all()
+                .into_iter()
+                .map(|one| (one.as_str().to_owned(), metrics.successes.ago(one).map(|ago| ago.as_secs())))
+                .collect(),
             history: history_status(history, &sample),
         }
     }
@@ -217,23 +277,57 @@ impl From<Check> for CheckStatus {
     fn from(check: Check) -> Self {
         let ok = check.fault.is_none();
         let (says, remedy) = check.fault.map(|fault| (fault.text, fault.remedy.to_owned())).unzip();
-        Self { name: check.name.to_owned(), ok, says, remedy }
+        Self { name: check.name.to_owned(), ok, says, remedy, since: since(check.since) }
     }
 }
 
-impl From<(Warning, HealthFault)> for CheckStatus {
-    fn from((warning, fault): (Warning, HealthFault)) -> Self {
-        let (says, remedy) = (Some(fault.text), Some(fault.remedy.to_owned()));
-        Self { name: warning.as_str().to_owned(), ok: false, says, remedy }
+impl From<Warned> for CheckStatus {
+    fn from(warned: Warned) -> Self {
+        let (says, remedy) = (Some(warned.fault.text), Some(warned.fault.remedy.to_owned()));
+        let name = warned.warning.as_str().to_owned();
+        Self { name, ok: false, says, remedy, since: since(warned.since) }
+    }
+}
+
+impl From<LastError> for LastErrorStatus {
+    fn from(last: LastError) -> Self {
+        let LastError { status, code, text, count, since, at, over } = last;
+        let (since, at) = (format!("{since:.0}"), format!("{at:.0}"));
+        Self { status, code: code.map(String::from), says: text.into(), count, since, at, over }
+    }
+}
+
+impl From<&LetterCensus> for LettersStatus {
+    fn from(census: &LetterCensus) -> Self {
+        let reasons = census.reasons.iter().map(|(reason, count)| (reason.to_string(), *count));
+        Self { at: format!("{:.0}", census.at), reasons: reasons.collect(), more: census.more }
+    }
+}
+
+fn since(since: Option<Timestamp>) -> Option<String> {
+    since.map(|since| format!("{since:.0}"))
+}
+
+/// Whether somebody should look, and how soon.
+fn level(state: &str, looks: bool) -> &'static str {
+    match state {
+        "paused" | "breaker_open" | "link_unknown" | "lease_unknown" | "broker_away" | "no_token" => "red",
+        // These are well by themselves.
+        "open" | "alone" | "writer" | "standby" if !looks => "green",
+        _ => "amber",
     }
 }
 
 fn state(observer: &Observer, checks: &[CheckStatus]) -> &'static str {
     let failed = |name| checks.iter().any(|check| check.name == name && !check.ok);
+    let is_held = matches!(
+        observer.health.current_gate(),
+        WriteHold::Paused | WriteHold::Trial | WriteHold::BreakerOpen
+    );
     match observer.health.phase() {
         Phase::Starting => "starting",
         Phase::Draining => "draining",
-        Phase::Running if failed("intake") || failed("breaker") => observer.health.current_gate().as_str(),
+        Phase::Running if is_held => observer.health.current_gate().as_str(),
         Phase::Running if failed("link") => "link_unknown",
         Phase::Running if failed("lease") => "lease_unknown",
         Phase::Running if failed("broker") => "broker_away",
@@ -305,9 +399,25 @@ mod tests {
         });
         assert_eq!((&written["queueNow"], &written["now"]), (&queue, &json!("1970-01-01T00:00:00Z")));
         let names: Vec<_> = written.as_object().into_iter().flat_map(|members| members.keys()).collect();
-        let expected = "checks clockSkewSeconds deadLetters held heldAside history inFlight lanesWaiting lastReceived locksLost needless \
-                        now outcomes queue queueNow rates ready received role started state version warnings writes";
+        let expected = "checks clockSkewSeconds deadLetters deadLettersNow held heldAside heldUntil history inFlight lanesWaiting \
+                        lastError lastReceived level locksLost needless now outcomes queue queueNow rates ready received role \
+                        runbook sinceSuccessSeconds started state version warnings writes";
         assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
         assert_eq!(written["rates"]["received"], Value::from(0.0));
+    }
+
+    #[test]
+    fn who_should_look_is_told_by_three_levels() {
+        for (state, looks, expected) in [
+            ("open", false, "green"),
+            ("standby", false, "green"),
+            ("open", true, "amber"),
+            ("throttled", false, "amber"),
+            ("starting", false, "amber"),
+            ("paused", true, "red"),
+            ("no_token", false, "red"),
+        ] {
+            assert_eq!(level(state, looks), expected, "{state} {looks}");
+        }
     }
 }

@@ -14,12 +14,15 @@ use tokio::sync::watch;
 pub use super::metric::{Metric, MetricKind};
 use super::{
     labels::{
-        Call, CallOutcome, CredentialUse, DriftLabel, DriftPassKind, DriftSide, Ended, ErrorType,
+        Call, CallOutcome, CredentialUse, Dependency, DriftLabel, DriftPassKind, DriftSide, Ended, ErrorType,
         LeaseChange, LeaseRenewal, PauseCause, ReplicaRole, Service, Signal, Warning, Worked,
+        WrittenProperty,
     },
+    letters::LetterCensus,
     metric::{Constants, MetricValue, Readings, Series, one},
     notifications::Notification,
     process,
+    successes::Successes,
     values::{Counter, Family, Gauge, Histogram, Instrument, Measure, Seconds},
 };
 
@@ -73,6 +76,10 @@ macro_rules! catalogue {
             pub(super) constants: Constants,
             /// How much is in the queue as a whole; `None` while that is unknown.
             pub(crate) queue: watch::Sender<Option<QueueCounts>>,
+            /// The dead letters by reason; `None` while nobody has looked.
+            pub(crate) letters: watch::Sender<Option<LetterCensus>>,
+            /// When what it works with was last seen to work.
+            pub(crate) successes: Successes,
             $(#[doc = concat!("`", $name, "`")] pub(crate) $field: catalogue!(@type $form $($member)?),)*
         }
 
@@ -83,6 +90,8 @@ macro_rules! catalogue {
                 Self {
                     constants,
                     queue: watch::Sender::new(None),
+                    letters: watch::Sender::new(None),
+                    successes: Successes::default(),
                     $($field: Instrument::new(catalogue!(@kind $form $($bounds)?)),)*
                 }
             }
@@ -148,6 +157,13 @@ catalogue! {
              organization was restored or copied";
         versions_cut: Counter, "contactsync_versions_cut_total", "contactsync.versions_cut", "{change}", [],
             "Changes whose time lay minutes after the arrival of their message, and was cut to it";
+        server_errors: Counter by WrittenProperty, "contactsync_graph_server_errors_total",
+            "contactsync.graph.server_errors", "{write}", ["property"],
+            "Writes that Graph answered with a status of 500 or above, by each property that they carried; one that leads \
+             is often refused for its value, as mail is when a user has used up its values";
+        since_success: Measure by Dependency, "contactsync_since_last_success_seconds",
+            "contactsync.since_last_success", "s", ["dependency"],
+            "Time since each dependency was last seen to work; absent while it has not, or is not used";
         breaker_state: Gauge, "contactsync_breaker_state", "contactsync.breaker_state", "1", [],
             "1 while the breaker is open, because writes of many users failed in a row; else 0";
         intake_paused: Gauge by PauseCause, "contactsync_intake_paused", "contactsync.intake_paused", "1", ["cause"],

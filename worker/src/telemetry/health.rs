@@ -12,11 +12,16 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use servicebus::LinkState;
 use shared::gate::State;
 use tokio::{sync::watch, time::Instant};
 
-use super::labels::{PauseCause, ReplicaRole, Warning};
+use super::{
+    labels::{Labels, PauseCause, ReplicaRole, Warning},
+    last_error::{FailedCall, LastError},
+    since::Since,
+};
 
 /// The pipeline turns at least this often, also when nothing happens.
 pub(crate) const BEAT: Duration = Duration::from_secs(1);
@@ -89,6 +94,19 @@ pub(crate) struct Check {
     pub name: &'static str,
     /// What is wrong; `None` if nothing is.
     pub fault: Option<HealthFault>,
+    /// Since when, as far as anybody has looked.
+    pub since: Option<Timestamp>,
+}
+
+/// What must be seen to, though the worker works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Warned {
+    /// What.
+    pub warning: Warning,
+    /// In words.
+    pub fault: HealthFault,
+    /// Since when, as far as anybody has looked.
+    pub since: Option<Timestamp>,
 }
 
 /// What is wrong, and what to do about it.
@@ -114,10 +132,12 @@ pub(crate) struct Health {
 #[derive(Debug, Default)]
 struct Seen {
     gate: WriteHold,
+    /// Until when it holds writes back, where that is known.
+    until: Option<Timestamp>,
     /// Why the installation is at fault, as last told.
     at_fault: Option<(PauseCause, Box<str>)>,
-    /// Why the latest write failed that did.
-    failing: Option<Box<str>>,
+    /// The failures of writes that were heard of last.
+    last_error: Option<LastError>,
     /// Why the latest request for a token failed, if it did.
     token: Option<Box<str>>,
     warnings: BTreeMap<Warning, HealthFault>,
@@ -129,6 +149,8 @@ struct Seen {
     lease: Option<HealthFault>,
     /// What this replica is among others; nothing before the pipeline's first turn.
     role: Option<ReplicaRole>,
+    checks_since: Since<&'static str>,
+    warnings_since: Since<Warning>,
 }
 
 impl Health {
@@ -151,9 +173,9 @@ impl Health {
     }
 
     /// What holds writes back now. Tells the cause that goes with it.
-    pub(crate) fn gate(&self, gate: WriteHold) -> Option<PauseCause> {
+    pub(crate) fn gate(&self, gate: WriteHold, until: Option<Timestamp>) -> Option<PauseCause> {
         let mut seen = self.seen();
-        seen.gate = gate;
+        (seen.gate, seen.until) = (gate, until);
         let paused = matches!(gate, WriteHold::Paused | WriteHold::Trial);
         paused.then(|| seen.at_fault.as_ref().map_or(PauseCause::Other, |(cause, _)| *cause))
     }
@@ -164,8 +186,28 @@ impl Health {
     }
 
     /// A write failed.
-    pub(crate) fn failing(&self, text: &str) {
-        self.seen().failing = Some(text.into());
+    pub(crate) fn failing(&self, failed: &FailedCall, now: Timestamp) {
+        let mut seen = self.seen();
+        seen.last_error = Some(LastError::after(seen.last_error.take(), failed, now));
+    }
+
+    /// A write succeeded.
+    pub(crate) fn succeeded(&self) {
+        if let Some(last) = &mut self.seen().last_error {
+            last.over = true;
+        }
+    }
+
+    /// The failures of writes that were heard of last, if there were any.
+    #[must_use]
+    pub(crate) fn last_error(&self) -> Option<LastError> {
+        self.seen().last_error.clone()
+    }
+
+    /// Until when writes are held back, where that is known.
+    #[must_use]
+    pub(crate) fn held_until(&self) -> Option<Timestamp> {
+        self.seen().until
     }
 
     /// A request for a token ended; with why it failed, if it did.
@@ -226,8 +268,17 @@ impl Health {
 
     /// What must be seen to, though the worker works.
     #[must_use]
-    pub(crate) fn warnings(&self) -> Vec<(Warning, HealthFault)> {
-        self.seen().warnings.iter().map(|(warning, fault)| (*warning, fault.clone())).collect()
+    pub(crate) fn warnings(&self, now: Timestamp) -> Vec<Warned> {
+        let mut seen = self.seen();
+        let seen = &mut *seen;
+        let fault = |warning: Warning| seen.warnings.get(&warning).cloned();
+        let mut warned = Vec::new();
+        for warning in Warning::all() {
+            let fault = fault(warning);
+            let since = seen.warnings_since.look(warning, fault.is_some(), now);
+            warned.extend(fault.map(|fault| Warned { warning, fault, since }));
+        }
+        warned
     }
 
     /// Whether the link to the queue is up.
@@ -261,17 +312,21 @@ impl Health {
 
     /// Everything that has to be well, with what is not.
     #[must_use]
-    pub(crate) fn checks(&self) -> [Check; 7] {
-        let seen = self.seen();
-        [
-            Check { name: "worker", fault: self.worker_fault() },
-            Check { name: "broker", fault: self.broker_fault(seen.no_intake.as_ref()) },
-            Check { name: "token", fault: seen.token.as_deref().map(token_fault) },
-            Check { name: "intake", fault: intake_fault(&seen) },
-            Check { name: "link", fault: seen.link.clone() },
-            Check { name: "lease", fault: seen.lease.clone() },
-            Check { name: "breaker", fault: breaker_fault(&seen) },
-        ]
+    pub(crate) fn checks(&self, now: Timestamp) -> [Check; 7] {
+        let mut seen = self.seen();
+        let faults = [
+            ("worker", self.worker_fault()),
+            ("broker", self.broker_fault(seen.no_intake.as_ref())),
+            ("token", token_fault(&seen)),
+            ("intake", intake_fault(&seen)),
+            ("link", seen.link.clone()),
+            ("lease", seen.lease.clone()),
+            ("breaker", breaker_fault(&seen)),
+        ];
+        faults.map(|(name, fault)| {
+            let since = seen.checks_since.look(name, fault.is_some(), now);
+            Check { name, fault, since }
+        })
     }
 
     fn worker_fault(&self) -> Option<HealthFault> {
@@ -316,12 +371,16 @@ impl Health {
     }
 }
 
-fn token_fault(why: &str) -> HealthFault {
-    HealthFault {
+/// `None` also while intake is paused for it, which says the same.
+fn token_fault(seen: &Seen) -> Option<HealthFault> {
+    let is_told = matches!(seen.gate, WriteHold::Paused | WriteHold::Trial)
+        && matches!(seen.at_fault, Some((PauseCause::Token, _)));
+    let why = seen.token.as_deref().filter(|_| !is_told)?;
+    Some(HealthFault {
         text: format!("there is no token for graph: {why}"),
         remedy: "mend [identity]: tenant, client_id and the credential; a file that is replaced is read anew \
                  without a restart",
-    }
+    })
 }
 
 fn intake_fault(seen: &Seen) -> Option<HealthFault> {
@@ -331,7 +390,10 @@ fn intake_fault(seen: &Seen) -> Option<HealthFault> {
     let (cause, why) =
         seen.at_fault.as_ref().map_or((PauseCause::Other, "unknown"), |(cause, why)| (*cause, &**why));
     let remedy = match cause {
-        PauseCause::Token => "mend [identity]; the worker tries again by itself, messages stay in the queue",
+        PauseCause::Token => {
+            "mend [identity]: tenant, client_id and the credential; a file that is replaced is read anew; the worker tries \
+             again by itself, messages stay in the queue"
+        }
         PauseCause::Permission => {
             "grant the app User.ReadWrite.All with the consent of an administrator; the worker tries again by itself, \
              messages stay in the queue"
@@ -354,7 +416,7 @@ fn breaker_fault(seen: &Seen) -> Option<HealthFault> {
     if seen.gate != WriteHold::BreakerOpen {
         return None;
     }
-    let last = seen.failing.as_deref().map(|why| format!("; the last failure: {why}")).unwrap_or_default();
+    let last = seen.last_error.as_ref().map(|last| format!("; the last: {last}")).unwrap_or_default();
     Some(HealthFault {
         text: format!("writes of many users failed in a row; one at a time is tried{last}"),
         remedy: "see whether graph or the way to it is disturbed; the worker goes on by itself when a write succeeds",
@@ -373,7 +435,10 @@ mod tests {
 
     #[track_caller]
     fn check(health: &Health, expected: &[(&str, &str)]) {
-        let faults = health.checks().into_iter().filter_map(|check| Some((check.name, check.fault?.text)));
+        let faults = health
+            .checks(Timestamp::UNIX_EPOCH)
+            .into_iter()
+            .filter_map(|check| Some((check.name, check.fault?.text)));
         let faults: Vec<_> = faults.collect();
         let seen: Vec<_> = faults.iter().map(|(name, text)| (*name, text.as_str())).collect();
         assert_eq!(seen, expected);
@@ -385,7 +450,7 @@ mod tests {
         let starting = Health::new(watch::channel(LinkState::Ready).1);
         check(&starting, &[("worker", "the worker has just been started")]);
         check(&health(LinkState::Connecting), &[("broker", "on the way to the queue")]);
-        let failed = LinkState::Failed { what: "refused".into(), since: jiff::Timestamp::UNIX_EPOCH };
+        let failed = LinkState::Failed { what: "refused".into(), since: Timestamp::UNIX_EPOCH };
         check(&health(failed), &[("broker", "no link to the queue since 1970-01-01T00:00:00Z: refused")]);
         let draining = health(LinkState::Ready);
         draining.beat(Phase::Draining, Instant::now());
@@ -393,15 +458,30 @@ mod tests {
         check(&draining, &[("worker", text)]);
         let paused = health(LinkState::Ready);
         paused.at_fault(PauseCause::Permission, "denied");
-        assert_eq!(paused.gate(WriteHold::Paused), Some(PauseCause::Permission));
+        assert_eq!(paused.gate(WriteHold::Paused, None), Some(PauseCause::Permission));
         check(&paused, &[("intake", "intake is paused, the installation is at fault: denied")]);
-        assert_eq!(paused.gate(WriteHold::Open), None);
+        assert_eq!(paused.gate(WriteHold::Open, None), None);
         check(&paused, &[]);
-        paused.gate(WriteHold::BreakerOpen);
+        paused.gate(WriteHold::BreakerOpen, None);
         check(&paused, &[("breaker", "writes of many users failed in a row; one at a time is tried")]);
+        let code = Some("Busy".into());
+        let failed =
+            FailedCall { status: Some(503), code, text: "graph answered 503".into(), properties: Vec::new() };
+        paused.failing(&failed, Timestamp::UNIX_EPOCH);
+        let text = "writes of many users failed in a row; one at a time is tried; the last: 503 Busy, once since \
+                    1970-01-01T00:00:00Z: graph answered 503";
+        check(&paused, &[("breaker", text)]);
+        paused.succeeded();
+        assert!(paused.last_error().is_some_and(|last| last.over));
         let denied = health(LinkState::Ready);
         denied.token(Some("invalid_client"));
         check(&denied, &[("token", "there is no token for graph: invalid_client")]);
+        // One cause is told once.
+        denied.at_fault(PauseCause::Token, "there is no token: invalid_client");
+        denied.gate(WriteHold::Paused, None);
+        let text = "intake is paused, the installation is at fault: there is no token: invalid_client";
+        check(&denied, &[("intake", text)]);
+        denied.gate(WriteHold::Open, None);
         denied.token(None);
         check(&denied, &[]);
     }
@@ -421,9 +501,12 @@ mod tests {
         let fault = HealthFault { text: "the clock is 45 s behind".into(), remedy: "set it" };
         health.warn(Warning::ClockSkew, Some(fault.clone()));
         check(&health, &[]);
-        assert_eq!(health.warnings(), [(Warning::ClockSkew, fault)]);
+        let since = Some(Timestamp::UNIX_EPOCH);
+        let warned = [Warned { warning: Warning::ClockSkew, fault, since }];
+        assert_eq!(health.warnings(Timestamp::UNIX_EPOCH), warned);
+        assert_eq!(health.warnings(Timestamp::MAX), warned, "since then, and not since it was looked last");
         health.warn(Warning::ClockSkew, None);
-        assert_eq!(health.warnings(), []);
+        assert_eq!(health.warnings(Timestamp::MAX), []);
     }
 
     #[test]

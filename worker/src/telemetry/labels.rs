@@ -3,6 +3,7 @@
 use shared::{
     outcome::Outcome,
     plan::{ReadCause, SkipReason},
+    property::Property,
     reason::{DeadLetter, DeadLetterReason},
 };
 
@@ -111,6 +112,20 @@ labels! {
         Dataverse = "dataverse",
         /// Mail to those who are told.
         Notify = "notify",
+    }
+}
+
+labels! {
+    /// What the worker cannot work without, or asks.
+    Dependency {
+        /// The queue: its link, and what is received and settled.
+        ServiceBus = "service_bus",
+        /// Users: whatever Graph did as it was asked.
+        Graph = "graph",
+        /// Tokens for Graph.
+        Token = "token",
+        /// Contacts, where they are read.
+        Dataverse = "dataverse",
     }
 }
 
@@ -290,6 +305,31 @@ const ANSWERS: [&str; 21] = [
     "timeout",
     "connection",
 ];
+
+/// A property that a write carried. Those that no list names share one value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WrittenProperty(usize);
+
+impl From<&Property> for WrittenProperty {
+    fn from(property: &Property) -> Self {
+        let known = Property::names().position(|name| name == property.name());
+        Self(known.unwrap_or_else(|| Property::names().count()))
+    }
+}
+
+impl Labels for WrittenProperty {
+    fn all() -> Vec<Self> {
+        (0..=Property::names().count()).map(Self).collect()
+    }
+
+    fn index(self) -> usize {
+        self.0
+    }
+
+    fn values(self) -> Vec<&'static str> {
+        vec![Property::names().nth(self.0).unwrap_or("other")]
+    }
+}
 
 /// How a call to Graph ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -488,6 +528,8 @@ mod tests {
         check::<ErrorType>();
         check::<ReadCause>();
         check::<Ended>();
+        check::<Dependency>();
+        check::<WrittenProperty>();
     }
 
     #[test]

@@ -6,7 +6,7 @@ use servicebus::QueueCounts;
 
 use super::{
     catalogue::Metrics,
-    labels::{Call, Ended, Labels, Method, QueueState},
+    labels::{Call, Dependency, Ended, Labels, Method, QueueState},
     metric::{Constants, MetricValue, Readings, Series},
 };
 
@@ -34,6 +34,9 @@ impl Metrics {
     /// A call to Graph ended.
     pub(crate) fn called(&self, call: Call, took: Duration) {
         self.http_duration.of(call).record_time(took);
+        if call.answer.error_type().is_empty() {
+            self.successes.note(Dependency::Graph);
+        }
         if call.method == Method::Patch {
             self.graph_writes.of(call.answer).add(1);
         }
@@ -127,6 +130,7 @@ pub(crate) mod tests {
         metrics.drift_pass_time.of(DriftPassKind::Full).set(Some(1.0));
         metrics.drift_pass_duration.of(DriftPassKind::Full).set(Some(1.0));
         metrics.credential_ends.of(CredentialUse::Graph).set(Some(1.9e9));
+        metrics.since_success.of(Dependency::Graph).set(Some(3.0));
         metrics.queue.send_replace(Some(QueueCounts {
             active: Some(1),
             dead_letter: Some(2),

@@ -11,6 +11,8 @@ pub(crate) mod drift;
 pub(crate) mod health;
 pub(crate) mod held_aside;
 pub(crate) mod labels;
+pub(crate) mod last_error;
+pub(crate) mod letters;
 pub(crate) mod logging;
 pub(crate) mod metric;
 pub(crate) mod metrics;
@@ -19,9 +21,12 @@ pub(crate) mod observer;
 pub(crate) mod otlp;
 pub(crate) mod process;
 pub(crate) mod prometheus;
+mod since;
+pub(crate) mod successes;
 mod tally;
 pub(crate) mod tokens;
 pub mod trace;
+mod unready;
 pub(crate) mod values;
 
 pub(crate) use self::{

@@ -23,9 +23,14 @@ use super::{
     drift::{DriftLook, DriftPass},
     health::{Health, HealthFault, Phase, WriteHold},
     held_aside::{HeldAsideReport, LatestReport},
-    labels::{Ended, ErrorType, Labels, PauseCause, ReplicaRole, Signal, Warning, Worked},
+    labels::{
+        Dependency, Ended, ErrorType, Labels, PauseCause, ReplicaRole, Signal, Warning, Worked,
+        WrittenProperty,
+    },
+    last_error::FailedCall,
     metric::Constants,
     trace::{MessageTrace, Tracer},
+    unready::UnreadyLog,
     values::Counter,
 };
 
@@ -62,6 +67,8 @@ pub(crate) struct SettlementReport<'o> {
 pub(crate) struct Load {
     /// What holds writes back.
     pub state: State,
+    /// How long it will do so, where that is known.
+    pub waits: Option<Duration>,
     /// Writes under way.
     pub in_flight: usize,
     /// Messages held.
@@ -100,6 +107,9 @@ pub(crate) struct Observer {
     writes_per_second: f64,
     log: LogBudget,
     held_aside: LatestReport,
+    unready: UnreadyLog,
+    /// The runbook, as people reach it.
+    pub runbook: Option<Box<str>>,
     /// Since when Graph has asked for time, as far as that was counted.
     throttled: Mutex<Option<Instant>>,
     /// When a message was last received, in seconds since 1970; 0 for never.
@@ -127,6 +137,8 @@ impl Observer {
             writes_per_second,
             log: LogBudget::new(LOG_LINES),
             held_aside: LatestReport::default(),
+            unready: UnreadyLog::default(),
+            runbook: None,
             throttled: Mutex::default(),
             last_received: AtomicI64::default(),
         }
@@ -154,6 +166,12 @@ impl Observer {
     #[must_use]
     pub(crate) fn with_journal(self, journal: Journal) -> Self {
         Self { journal: Some(journal), ..self }
+    }
+
+    /// The same with the address of the runbook.
+    #[must_use]
+    pub(crate) fn with_runbook(self, runbook: Option<Box<str>>) -> Self {
+        Self { runbook, ..self }
     }
 
     /// Tells the journal of something, if one is kept. The entry is formed only then.
@@ -185,11 +203,19 @@ impl Observer {
             self.health.warn(Warning::Journal, journal.fault().map(|why| journal_fault(&why)));
         }
         let switch = |on| if on { 1.0 } else { 0.0 };
+        if self.health.link_is_up() {
+            self.metrics.successes.note(Dependency::ServiceBus);
+        }
+        for dependency in Dependency::all() {
+            let ago = self.metrics.successes.ago(dependency).map(|ago| ago.as_secs_f64());
+            self.metrics.since_success.of(dependency).set(ago);
+        }
         self.metrics.broker_up.set(switch(self.health.link_is_up()));
-        self.metrics.ready.set(switch(self.health.checks().iter().all(|check| check.fault.is_none())));
-        let warnings = self.health.warnings();
+        let is_ready = self.health.checks(clock::now()).iter().all(|check| check.fault.is_none());
+        self.metrics.ready.set(switch(is_ready));
+        let warnings = self.health.warnings(clock::now());
         for kind in Warning::all() {
-            self.metrics.warning.of(kind).set(switch(warnings.iter().any(|(warned, _)| *warned == kind)));
+            self.metrics.warning.of(kind).set(switch(warnings.iter().any(|warned| warned.warning == kind)));
         }
     }
 
@@ -219,7 +245,12 @@ impl Observer {
         self.count_versions(load, now);
         let gate = WriteHold::from(load.state);
         self.count_throttling(gate, now);
-        let cause = self.health.gate(gate);
+        let wall = clock::now();
+        let until = load.waits.and_then(|wait| wall.checked_add(wait).ok());
+        let cause = self.health.gate(gate, until);
+        if self.unready.is_due(now) {
+            self.unready.look(&self.health.checks(wall), phase, (now, wall));
+        }
         for member in PauseCause::all() {
             metrics.intake_paused.of(member).set(f64::from(u8::from(cause == Some(member))));
         }
@@ -242,6 +273,7 @@ impl Observer {
     /// A message was received.
     pub(crate) fn received(&self) {
         self.metrics.consumed.add(1);
+        self.metrics.successes.note(Dependency::ServiceBus);
         self.last_received.store(clock::now().as_second(), Relaxed);
     }
 
@@ -255,6 +287,7 @@ impl Observer {
     pub(crate) fn written(&self, written: Written) {
         self.metrics.apply_duration.record_time(written.took);
         if written.accepted {
+            self.health.succeeded();
             #[expect(clippy::cast_precision_loss, reason = "no write carries that many changes")]
             self.metrics.changes_per_write.record(written.changes as f64);
         }
@@ -265,9 +298,14 @@ impl Observer {
         self.health.at_fault(cause, text);
     }
 
-    /// A write failed; why is told while the breaker is open.
-    pub(crate) fn failing(&self, text: &str) {
-        self.health.failing(text);
+    /// A write failed; why is told until another one succeeds.
+    pub(crate) fn failing(&self, failed: &FailedCall) {
+        self.health.failing(failed, clock::now());
+        if failed.is_servers() {
+            for property in &failed.properties {
+                self.metrics.server_errors.of(WrittenProperty::from(property)).add(1);
+            }
+        }
     }
 
     /// A copy was sent to come back later, or could not be.

@@ -9,7 +9,7 @@ use shared::{
     retry::{Again, Ladder},
 };
 
-use super::{Observer, beginning::Gatekeeper};
+use super::{Observer, beginning::Gatekeeper, labels::Dependency};
 use crate::identity::{Bearer, Error, Identity, TokenProvider};
 
 /// A source of tokens whose failures show in readiness.
@@ -52,7 +52,10 @@ impl ObservedTokens {
 
     fn tell(&self, asked: Result<Bearer, Error>) -> Result<Bearer, Error> {
         match &asked {
-            Ok(_) => self.observer.health.token(None),
+            Ok(_) => {
+                self.observer.metrics.successes.note(Dependency::Token);
+                self.observer.health.token(None);
+            }
             Err(error) => self.observer.health.token(Some(&chain(error))),
         }
         asked

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, ensure};
-use servicebus::{LinkState, MessagingSystem, Queue, admin, clock, times::Times};
+use servicebus::{LinkState, MessagingSystem, Peek, Queue, admin, clock, times::Times};
 use shared::reason::chain;
 use tokio::{
     sync::{mpsc, watch},
@@ -64,7 +64,8 @@ impl Work {
             Some(journal) => observer.with_journal(journal),
             None => observer,
         };
-        let observer = observer.with_audit(settings.telemetry.audit);
+        let runbook = settings.telemetry.runbook_url.as_ref().map(|url| url.as_str().into());
+        let observer = observer.with_audit(settings.telemetry.audit).with_runbook(runbook);
         let observer = Arc::new(observer.with_times(Arc::<Times>::default()));
         Self { settings: Arc::new(settings), observer, link, spans }
     }
@@ -197,12 +198,22 @@ fn read_queue(
     let admin = wiring::admin_beside(way, &settings.bus, clients);
     tokio::spawn(admin::get_acquainted(Arc::clone(&admin)));
     let (queue, dead_letters) = (queue.browser(), queue.dead_letter_browser());
+    // Counts tell when to look, so it need not be as often.
+    tokio::spawn(look_at_letters(Arc::clone(&dead_letters), interval * 2, Arc::clone(observer)));
     let reader = Reader::new(admin, queue, dead_letters, SampleLimits::GAUGES, clock::now);
     let (observer, role) = (Arc::clone(observer), Arc::clone(observer));
     let reads = move || role.health.role().is_first();
     tokio::spawn(backlog::poll(reader, PollInterval::new(interval), reads, move |reading| {
         observer.metrics.queue.send_replace(reading);
     }));
+}
+
+/// Keeps looking at the dead letters of the queue.
+async fn look_at_letters(dead_letters: Arc<dyn Peek>, every: Duration, observer: Arc<Observer>) {
+    let counts = || *observer.metrics.queue.borrow();
+    let reads = || observer.health.role().is_first();
+    let show = |letters| drop(observer.metrics.letters.send_replace(letters));
+    backlog::poll_letters(&*dead_letters, every, counts, reads, show).await;
 }
 
 fn constants(settings: &Settings, system: MessagingSystem) -> Constants {

@@ -4,6 +4,7 @@
 //! Unknown is a value of its own here and never a count of 0: an empty queue is good news, and nobody should get good
 //! news because a call failed.
 
+mod letters;
 mod look;
 mod pace;
 mod poller;
@@ -14,6 +15,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use servicebus::QueueCounts;
 
+pub(crate) use self::letters::poll_letters;
 pub use self::{
     look::{QueueSample, census},
     pace::PollInterval,

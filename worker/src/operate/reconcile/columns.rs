@@ -3,11 +3,16 @@
 //! Source: Microsoft's "Query data using the Web API" and `AttributeTypeCode`. What the Web API gives in another form than
 //! messages do is refused, because the two would then take turns in overwriting each other.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use shared::{
     change::ColumnValue,
-    drift::TableRow,
+    drift::{TableAge, TableRow},
     ids::{ContactId, OrganizationId},
     mapping::MappingRow,
     plan::Planner,
@@ -29,6 +34,8 @@ pub(crate) struct RowReader {
     organization: OrganizationId,
     columns: Vec<Read>,
     secured: Vec<Box<str>>,
+    /// The newest row version of all rows that were read.
+    newest: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Debug)]
@@ -70,7 +77,7 @@ impl RowReader {
             }
         }
         if problems.is_empty() {
-            Ok(Self { organization, columns, secured })
+            Ok(Self { organization, columns, secured, newest: Arc::default() })
         } else {
             Err(ReconcileError::Columns(problems.join("; ").into()))
         }
@@ -79,6 +86,12 @@ impl RowReader {
     /// Columns that column security may hide.
     pub(crate) fn secured(&self) -> &[Box<str>] {
         &self.secured
+    }
+
+    /// How far the row versions of the table go, as far as it was read.
+    pub(super) fn table_age(&self, now: Timestamp) -> Option<TableAge> {
+        let number = Some(self.newest.load(Relaxed)).filter(|number| *number > 0)?;
+        Some(TableAge { newest: RowVersion { number, realm: Realm::of(self.organization) }, now })
     }
 
     /// The columns that are read, sorted.
@@ -101,6 +114,7 @@ impl RowReader {
         let modified = own(MODIFIED)?.as_str().and_then(|text| text.parse::<Timestamp>().ok());
         let row =
             RowVersion { number: number.ok_or_else(|| unfit(VERSION))?, realm: Realm::of(self.organization) };
+        self.newest.fetch_max(row.number, Relaxed);
         let columns = self.columns.iter().map(|column| {
             // What is missing may be hidden, and would look empty.
             let value = members.get(&*column.member).and_then(|value| read(column.form, value));

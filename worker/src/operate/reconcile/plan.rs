@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use shared::{
-    drift::{Baseline, Candidate, DriftCause, Paired, Totals, UserDifference},
+    drift::{Baseline, Candidate, DriftCause, Looked, Paired, Totals, UserDifference},
     ids::ContactId,
     reason::chain,
 };
@@ -10,7 +10,7 @@ use shared::{
 use super::{
     ReconcileError,
     pairs::{ContactsRead, ReconcileProgress, pairs},
-    sides::{LOOK, Looked, Sides},
+    sides::{LOOK, Sides},
 };
 
 /// What was found.

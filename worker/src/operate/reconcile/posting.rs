@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use servicebus::{Error, Queue, clock};
 use shared::{
     class::Class,
-    drift::{Candidate, TableRow},
+    drift::{Candidate, Looked, TableRow},
     reason::chain,
     target::TargetName,
 };
@@ -15,11 +15,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{
-    ReconcileError, Sides, StateFile,
-    message::message,
-    sides::{LOOK, Looked},
-};
+use super::{ReconcileError, Sides, StateFile, message::message, sides::LOOK};
 use crate::{
     envelope,
     operate::replay::{Pacing, Seen, Turn, Watch, confirm},

@@ -5,13 +5,13 @@ use std::collections::{HashMap, HashSet};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use servicebus::clock;
 use shared::{
-    drift::{Candidate, RowComparison, TableRow, Unlinked, UserDifference, UserTable},
+    drift::{Candidate, Looked, RowComparison, TableRow, UserTable},
     hash_key::HashKey,
     ids::{ContactId, UserId},
     plan::{LinkQuery, Planner},
     property::Property,
-    reason::DeadLetterReason,
     reconcile::{Current, ReadPolicy},
 };
 
@@ -45,18 +45,6 @@ pub(crate) struct Sides {
     pub(crate) reading: ReadPolicy,
     pub(crate) reader: RowReader,
     pub(crate) toll: Toll,
-}
-
-/// What a look at one candidate shows.
-pub(super) enum Looked {
-    /// Nothing is left to write, or the contact is gone, or it names another user by now.
-    Fine,
-    /// The directory has no such user.
-    Missing,
-    /// The row cannot be planned any more.
-    Unfit(DeadLetterReason),
-    /// The user differs; with the row as it was read after the user.
-    Differs(Box<(UserDifference, TableRow)>),
 }
 
 impl Sides {
@@ -133,7 +121,7 @@ impl Sides {
         &self,
         candidates: &[Candidate],
     ) -> Result<Vec<(Candidate, Looked)>, ReconcileError> {
-        let (query, comparison) = (self.query(), RowComparison::new(&self.reading));
+        let query = self.query();
         let read = |candidate: &Candidate| {
             let (user, query) = (candidate.user, &query);
             async move {
@@ -146,6 +134,7 @@ impl Sides {
         let mut looked = Vec::with_capacity(candidates.len());
         for candidates in candidates.chunks(LOOK) {
             let rows = self.rows(candidates).await?;
+            let comparison = RowComparison::new(&self.reading).within(self.reader.table_age(clock::now()));
             for candidate in candidates {
                 let row = rows.get(&candidate.contact);
                 let user = users.get(&candidate.user).and_then(Option::as_ref);
@@ -177,25 +166,15 @@ impl Sides {
         row: Option<&TableRow>,
         user: Option<&Current>,
     ) -> Result<Looked, ReconcileError> {
-        let Some(row) = row else { return Ok(Looked::Fine) };
         let mut planner = None;
-        let linked = loop {
-            match row.plan(planner.as_ref().unwrap_or(&self.planner)) {
-                Err(Unlinked::Asks(queries)) => {
+        loop {
+            let known = planner.as_ref().unwrap_or(&self.planner);
+            match Looked::at(candidate, row, user, (comparison, known)) {
+                Ok(looked) => return Ok(looked),
+                Err(queries) => {
                     self.learn(planner.get_or_insert_with(|| self.planner.clone()), queries).await?;
                 }
-                known => break known,
             }
-        };
-        Ok(match (linked, user) {
-            (Ok(linked), _) if linked.user != candidate.user => Looked::Fine,
-            (Ok(_), None) => Looked::Missing,
-            (Ok(linked), Some(current)) => match comparison.judge(row, &linked, current) {
-                Some(difference) => Looked::Differs(Box::new((difference, row.clone()))),
-                None => Looked::Fine,
-            },
-            (Err(Unlinked::Unfit(reason)), _) => Looked::Unfit(reason),
-            (Err(_), _) => Looked::Fine,
-        })
+        }
     }
 }

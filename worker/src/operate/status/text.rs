@@ -110,7 +110,8 @@ pub(crate) fn complaints(page: &StatusPage) -> Vec<String> {
         .map(|check| {
             let says = check.says.as_deref().unwrap_or("is not well");
             let remedy = check.remedy.as_deref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
-            format!("{}: {says}{remedy}", check.name)
+            let since = check.since.as_deref().map(|since| format!(" (since {since})")).unwrap_or_default();
+            format!("{}: {says}{remedy}{since}", check.name)
         })
         .collect()
 }
@@ -229,6 +230,7 @@ pub(super) mod tests {
             ok: false,
             says: Some("the client secret has ended".into()),
             remedy: Some("make a new one".into()),
+            since: None,
         }];
         page.writes.budget_ratio = 0.49;
         page.writes.budget_per_second = 9.8;

@@ -5,7 +5,9 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt;
 use servicebus::Queue;
-use shared::{engine::LookResult, ids::UserId, lanes::Success, patch::UserWrite, reason::chain};
+use shared::{
+    engine::LookResult, ids::UserId, lanes::Success, patch::UserWrite, property::Property, reason::chain,
+};
 use tokio::{task::JoinError, time::Instant};
 
 use super::{Pipeline, WriteAnswer, WriteEnded, audit, jitter, panicked, told};
@@ -14,6 +16,7 @@ use crate::{
     journal,
     telemetry::{
         labels::PauseCause,
+        last_error::FailedCall,
         observer::Written,
         trace::{Tracer, WriteTrace},
     },
@@ -44,7 +47,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
                 audit::written(&write, success, &calls);
             }
             let told = number.map(|number| (number, calls));
-            let mut cause = PauseCause::Other;
+            let (mut cause, mut failed) = (PauseCause::Other, None);
             if matches!(applied, Ok(Err(graph::Error::NotWriter))) {
                 return WriteEnded::NotBegun(user, number);
             }
@@ -52,14 +55,17 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
                 Ok(Ok(applied)) => Ok(applied),
                 Ok(Err(error)) => {
                     tracing::debug!(user.id = %user, error = %chain(&error), "a write failed");
-                    cause = error.pause_cause();
+                    (cause, failed) = (
+                        error.pause_cause(),
+                        Some(failed_call(&error, write.entries.iter().map(|entry| &entry.property))),
+                    );
                     Err(error.failure(patience))
                 }
                 Err(_) => Err(panicked(patience)),
             };
             let accepted = result.as_ref().is_ok_and(|applied| applied.written);
             let written = Written { changes, accepted, took: begun.elapsed() };
-            WriteEnded::Answered(user, WriteAnswer { told, written, result, cause })
+            WriteEnded::Answered(user, WriteAnswer { told, written, result, cause, failed })
         }));
     }
 
@@ -121,6 +127,20 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         }
         let now = self.now().moment;
         self.engine.verified(user, result, now, jitter());
+    }
+}
+
+/// What was answered to a call that failed, and which properties it was to write.
+pub(super) fn failed_call<'p>(
+    error: &graph::Error,
+    properties: impl IntoIterator<Item = &'p Property>,
+) -> FailedCall {
+    let answer = error.answer();
+    FailedCall {
+        status: answer.map(|answer| answer.status),
+        code: answer.and_then(|answer| answer.code.clone()),
+        text: chain(error).into(),
+        properties: properties.into_iter().cloned().collect(),
     }
 }
 

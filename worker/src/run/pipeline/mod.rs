@@ -59,6 +59,7 @@ use crate::{
         Observer,
         health::{BEAT, Phase},
         labels::{PauseCause, ReplicaRole},
+        last_error::FailedCall,
         observer::Written,
     },
 };
@@ -87,6 +88,8 @@ struct WriteAnswer {
     result: WriteResult,
     /// What is at fault, if the installation is.
     cause: PauseCause,
+    /// What was answered, if it failed.
+    failed: Option<FailedCall>,
 }
 
 /// The path of messages through one replica.
@@ -326,7 +329,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
 
     /// apply → outcome.
     fn write_ended(&mut self, ended: WriteEnded, now: Now) {
-        let (user, WriteAnswer { told, written, result, cause }) = match ended {
+        let (user, WriteAnswer { told, written, result, cause, failed }) = match ended {
             WriteEnded::Answered(user, answer) => (user, answer),
             WriteEnded::NotBegun(user, number) => {
                 if let Some(write) = number {
@@ -339,11 +342,10 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             self.observer.note(|| Entry::Wrote { write, end: WriteEnd::of(&result), calls });
         }
         self.observer.written(written);
-        let failed = result.as_ref().err().map(|failure| failure.dead_letter.description.as_str());
-        if let Some(text) = failed {
-            self.observer.failing(text);
+        if let Some(failed) = &failed {
+            self.observer.failing(failed);
         }
-        let failed = failed.is_some();
+        let failed = result.is_err();
         self.engine.write_ended(user, result, now.moment, jitter());
         if failed && self.engine.state(now.moment) == State::Paused {
             self.state.fault(&self.engine, cause);

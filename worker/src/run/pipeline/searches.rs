@@ -16,7 +16,7 @@ use shared::{
 };
 use tokio::task::JoinError;
 
-use super::{Asked, Pipeline, jitter, meant, panicked, told};
+use super::{Asked, Pipeline, calls::failed_call, jitter, meant, panicked, told};
 use crate::{
     graph::{Directory, LinkAnswers, find_all},
     preview::{Subjects, judge::judge},
@@ -49,15 +49,12 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
                     job.id = subjects.and_then(Subjects::job_text), error = %chain(error), "it could not be found out who is meant",
                 );
                 cause = error.pause_cause();
+                self.observer.failing(&failed_call(error, []));
                 Err(unanswered.failure())
             }
             None => Err(panicked(self.policy.patience)),
         };
-        let failed = result.as_ref().err().map(|failure| failure.dead_letter.description.as_str());
-        if let Some(text) = failed {
-            self.observer.failing(text);
-        }
-        let failed = failed.is_some();
+        let failed = result.is_err();
         self.engine.found(lock, result, now.moment, jitter());
         if failed && self.engine.state(now.moment) == State::Paused {
             self.state.fault(&self.engine, cause);

@@ -1,0 +1,76 @@
+//! A world of contacts from its first change to its rest, and whether every promise was kept.
+
+use std::cmp::Reverse;
+
+use shared::{
+    ids::{ContactId, UserId},
+    monotonic_time::MonotonicTime,
+    property::Property,
+};
+
+use super::{
+    super::{
+        model::Broken,
+        shape::Shape,
+        world::{PATIENCE, World},
+    },
+    ledger::TableReport,
+    pass::lacks,
+    state::TableWorld,
+};
+
+/// Runs the world of contacts of this seed.
+pub fn simulate_table(shape: Shape, seed: u64) -> Result<TableReport, Broken> {
+    let mut world = World::new(shape, seed);
+    while let Some(Reverse(next)) = world.events.pop() {
+        world.now = next.at;
+        if world.now > MonotonicTime::after_start(PATIENCE) {
+            return Err(Broken::Stuck(format!("{:?}", world.queue.open().next())));
+        }
+        world.happen(next.event)?;
+        if world.table.as_ref().is_none_or(|table| table.done) {
+            break;
+        }
+    }
+    world.judge()
+}
+
+impl World {
+    /// Whether every contact has its user as it says. Who is named by two is left alone by everybody.
+    fn judge(self) -> Result<TableReport, Broken> {
+        let Some(table) = self.table else { return Ok(TableReport::default()) };
+        let requires = self.shape.table.is_some_and(|kind| kind.requires);
+        let links = table.links(requires);
+        let mut report = table.ledger.report;
+        for (contact, user) in &links {
+            if links.iter().filter(|(_, other)| other == user).count() > 1 {
+                continue;
+            }
+            let Some(row) = table.contacts.row(*contact) else { continue };
+            let current = self.directory.current(*user);
+            if let Some((property, expected)) = lacks(&row, &current).into_iter().next() {
+                if table.is_told(self.shape, *user, *contact, &property) {
+                    report.told += 1;
+                    continue;
+                }
+                let found = current.values.into_iter().find(|(name, _)| *name == property);
+                let found = found.map(|(_, value)| value);
+                return Err(Broken::Value { user: *user, property, expected, found });
+            }
+            report.linked += 1;
+        }
+        Ok(report)
+    }
+}
+
+impl TableWorld {
+    /// Whether a pass can do no more than tell: another contact wrote this user, and no row version shows that it was one of
+    /// this table, because messages carry none, or because the newest row of all is deleted.
+    fn is_told(&self, shape: Shape, user: UserId, contact: ContactId, property: &Property) -> bool {
+        let numbered = shape.table.is_some_and(|kind| kind.numbered);
+        self.ledger.source(user, property).is_some_and(|(writer, number)| {
+            let is_gone = self.contacts.newest().is_none_or(|newest| newest.number < number);
+            writer != contact && number > self.contacts.number(contact) && (!numbered || is_gone)
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! What is known of each message, and what was written because of it. Only the judge asks; no replica knows of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::AddAssign,
+};
+
+use shared::{
+    engine::Intake,
+    ids::{ContactId, SequenceNumber, UserId},
+    patch::UserWrite,
+    property::Property,
+};
+
+use super::super::model::Broken;
+
+/// A message that was posted.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Posted {
+    /// What a worker makes of it.
+    pub(in super::super) intake: Intake,
+    /// The contact.
+    pub(in super::super) contact: ContactId,
+    /// The row version after its change, whether or not the message tells it.
+    pub(in super::super) number: u64,
+    /// Whether a pass has posted it.
+    pub(in super::super) repair: bool,
+}
+
+/// The books of a world.
+#[derive(Debug, Default)]
+pub(in super::super) struct Ledger {
+    /// All messages, by the change that they carry.
+    pub(super) posted: Vec<Posted>,
+    /// Which of them each place of the queue holds.
+    places: BTreeMap<SequenceNumber, usize>,
+    /// Repairs that were delivered.
+    delivered: BTreeSet<usize>,
+    /// Of which row version what a user has of a property was.
+    written: BTreeMap<(UserId, Property), (ContactId, u64)>,
+    /// Writes of each user that only repairs asked for.
+    repaired: BTreeMap<UserId, u64>,
+    /// How often each user differed when the row of his contact was posted.
+    differed: BTreeMap<UserId, u64>,
+    /// How often something happened after which the same write is made again.
+    excused: BTreeMap<UserId, u64>,
+    pub(super) report: TableReport,
+}
+
+/// What happened in a world of contacts that kept its promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableReport {
+    /// Changes of contacts.
+    pub changes: u64,
+    /// Changes that reached no queue, or as a message that was cut.
+    pub unheard: u64,
+    /// Messages that were posted twice.
+    pub doubled: u64,
+    /// Changes of users that somebody else made.
+    pub elsewhere: u64,
+    /// Passes that came to their end.
+    pub passes: u64,
+    /// Passes that were interrupted.
+    pub interrupted: u64,
+    /// Users who differed when a pass posted the row of their contact.
+    pub differed: u64,
+    /// Writes that only repairs asked for.
+    pub repair_writes: u64,
+    /// Those among them that were made again because nobody had heard of the first one, or somebody had undone it.
+    pub again: u64,
+    /// Linked contacts in the end, all of whom have their user as they are.
+    pub linked: u64,
+    /// Linked contacts of which it is told only that another one wrote their user, because no row version shows when.
+    pub told: u64,
+}
+
+impl AddAssign for TableReport {
+    fn add_assign(&mut self, other: Self) {
+        self.changes += other.changes;
+        self.unheard += other.unheard;
+        self.doubled += other.doubled;
+        self.elsewhere += other.elsewhere;
+        self.passes += other.passes;
+        self.interrupted += other.interrupted;
+        self.differed += other.differed;
+        self.repair_writes += other.repair_writes;
+        self.again += other.again;
+        self.linked += other.linked;
+        self.told += other.told;
+    }
+}
+
+impl Ledger {
+    /// Notes what stands in this place of the queue.
+    pub(super) fn stands_at(&mut self, place: SequenceNumber, posted: usize) {
+        self.places.insert(place, posted);
+    }
+
+    /// A message.
+    pub(in super::super) fn posted(&self, index: usize) -> &Posted {
+        &self.posted[index]
+    }
+
+    /// The row of his contact is posted, and he differs.
+    pub(super) fn differs(&mut self, user: UserId) {
+        *self.differed.entry(user).or_default() += 1;
+        self.report.differed += 1;
+    }
+
+    /// A write of this user may be made again: nobody heard of it, its message came again, or somebody has undone it.
+    pub(in super::super) fn excuse(&mut self, user: UserId) {
+        *self.excused.entry(user).or_default() += 1;
+    }
+
+    /// Of which contact a user has a property, and of which of its row versions.
+    pub(super) fn source(&self, user: UserId, property: &Property) -> Option<(ContactId, u64)> {
+        self.written.get(&(user, property.clone())).copied()
+    }
+
+    /// A message is delivered; whether it has been before, by itself or as one of two. Of others than repairs, nobody counts.
+    pub(in super::super) fn delivered(&mut self, index: usize) -> bool {
+        self.posted[index].repair && !self.delivered.insert(index)
+    }
+
+    /// These properties of a user were written. `crossed` tells that another write took effect since he was looked at, which
+    /// a second look puts right.
+    pub(in super::super) fn wrote(
+        &mut self,
+        write: &UserWrite,
+        properties: &[Property],
+        crossed: bool,
+    ) -> Result<(), Broken> {
+        let mut repairs = !properties.is_empty();
+        for entry in write.entries.iter().filter(|entry| properties.contains(&entry.property)) {
+            let Some(posted) = self.places.get(&entry.stamp.arrival).map(|index| &self.posted[*index]) else {
+                continue;
+            };
+            repairs &= posted.repair;
+            let now = (posted.contact, posted.number);
+            let before = self.written.insert((write.user, entry.property.clone()), now);
+            if let Some((contact, number)) = before
+                && contact == now.0
+                && number > now.1
+                && !crossed
+            {
+                return Err(Broken::Overwritten {
+                    user: write.user,
+                    property: entry.property.clone(),
+                    newer: number,
+                    older: now.1,
+                });
+            }
+        }
+        if repairs {
+            let of = |counts: &BTreeMap<UserId, u64>| counts.get(&write.user).copied().unwrap_or_default();
+            let (differed, excused) = (of(&self.differed), of(&self.excused));
+            let repaired = self.repaired.entry(write.user).or_default();
+            *repaired += 1;
+            if *repaired > differed + excused {
+                return Err(Broken::Needless(write.user));
+            }
+            self.report.again += u64::from(*repaired > differed);
+            self.report.repair_writes += 1;
+        }
+        Ok(())
+    }
+}
