@@ -173,7 +173,16 @@ impl Shape {
             requires: !seed.is_multiple_of(7),
         };
         let table = Some(kind);
-        Self { replicas, guard: true, guilty: 0, restored: false, changes: 40, table, most_alike: None, ..other }
+        Self {
+            replicas,
+            guard: true,
+            guilty: 0,
+            restored: false,
+            changes: 40,
+            table,
+            most_alike: None,
+            ..other
+        }
     }
 }
 

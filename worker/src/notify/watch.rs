@@ -16,7 +16,7 @@ use crate::{
     telemetry::{
         Observer,
         credentials::{LAST, URGENT, days_left},
-        health::{HealthFault, Phase},
+        health::{HealthFault, Phase, Warned},
         labels::{ReplicaRole, Warning},
     },
 };
@@ -85,11 +85,12 @@ impl Watch {
             }
             (Phase::Running, ReplicaRole::Standby) => {
                 let patient = |seen| Observation { patience: self.nobody, ..seen };
-                let checks = self.checks().into_iter().filter(|seen| seen.key.group.topic == Topic::Writer);
+                let checks =
+                    self.checks(wall).into_iter().filter(|seen| seen.key.group.topic == Topic::Writer);
                 (NoticeView::Standby, checks.map(patient).collect())
             }
             (Phase::Running, ReplicaRole::Alone | ReplicaRole::Entering | ReplicaRole::Writer) => {
-                let checks = self.checks();
+                let checks = self.checks(wall);
                 let works = checks.is_empty();
                 let mut seen = checks;
                 seen.extend(self.warnings(wall));
@@ -101,8 +102,8 @@ impl Watch {
     }
 
     /// What has to be well for the worker to be ready, and is not.
-    fn checks(&self) -> Vec<Observation> {
-        let failed = self.observer.health.checks().into_iter().filter(|check| check.name != "worker");
+    fn checks(&self, wall: Timestamp) -> Vec<Observation> {
+        let failed = self.observer.health.checks(wall).into_iter().filter(|check| check.name != "worker");
         let failed = failed.filter_map(|check| {
             let topic = if check.name == LEASE { Topic::Writer } else { Topic::Work };
             let anchor = match check.name {
@@ -118,15 +119,16 @@ impl Watch {
 
     /// What must be seen to though the worker works. Every warning there is, known by its name alone.
     fn warnings(&self, wall: Timestamp) -> Vec<Observation> {
-        let seen = self.observer.health.warnings().into_iter().map(|(warning, fault)| {
-            let urgency = match warning {
-                Warning::CredentialEnds => self.credential_urgency(wall),
-                _ => Urgency::Warning,
-            };
-            // Alerts are called like that.
-            let anchor = format!("contactsync{}", warning.as_str().replace('_', ""));
-            self.fault(Topic::Warnings, warning.as_str(), urgency, fault, anchor.into())
-        });
+        let seen =
+            self.observer.health.warnings(wall).into_iter().map(|Warned { warning, fault, .. }| {
+                let urgency = match warning {
+                    Warning::CredentialEnds => self.credential_urgency(wall),
+                    _ => Urgency::Warning,
+                };
+                // Alerts are called like that.
+                let anchor = format!("contactsync{}", warning.as_str().replace('_', ""));
+                self.fault(Topic::Warnings, warning.as_str(), urgency, fault, anchor.into())
+            });
         seen.collect()
     }
 
@@ -223,8 +225,8 @@ impl Watch {
         if let (Some(active), Some(dead)) = (queue.active, queue.dead_letter) {
             lines.push(format!("{lead}{active} messages wait, {dead} dead letters are in the queue"));
         }
-        let faults = health.checks().into_iter().filter_map(|check| Some(check.fault?.text));
-        let warnings = health.warnings().into_iter().map(|(_, fault)| fault.text);
+        let faults = health.checks(wall).into_iter().filter_map(|check| Some(check.fault?.text));
+        let warnings = health.warnings(wall).into_iter().map(|warned| warned.fault.text);
         let wrong: Vec<_> = faults.chain(warnings).collect();
         if wrong.is_empty() {
             lines.push(format!("{lead}nothing is wrong"));
@@ -297,7 +299,7 @@ mod tests {
         assert_eq!(look(&mut watch), (NoticeView::Whole, vec![]));
         let health = &watch.observer.health;
         health.at_fault(PauseCause::Permission, "denied");
-        health.gate(WriteHold::Paused);
+        health.gate(WriteHold::Paused, None);
         let fault = HealthFault { text: "odd".into(), remedy: "mend it" };
         health.warn(Warning::ClockSkew, Some(fault.clone()));
         health.warn(Warning::Journal, Some(fault));

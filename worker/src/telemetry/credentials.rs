@@ -57,9 +57,9 @@ pub(crate) fn tell(observer: &Observer, ends: &[(CredentialUse, Timestamp)], now
     }
     let fault = judge(ends, now);
     let known =
-        observer.health.warnings().into_iter().find(|(warning, _)| *warning == Warning::CredentialEnds);
+        observer.health.warnings(now).into_iter().find(|warned| warned.warning == Warning::CredentialEnds);
     if let Some(fault) =
-        fault.as_ref().filter(|fault| known.as_ref().is_none_or(|(_, known)| known != *fault))
+        fault.as_ref().filter(|fault| known.as_ref().is_none_or(|known| known.fault != **fault))
     {
         tracing::warn!("{}; {}", fault.text, fault.remedy);
     }
@@ -111,11 +111,11 @@ mod tests {
         let (observer, now) = (observer(), Timestamp::UNIX_EPOCH);
         let gauge = || observer.metrics.credential_ends.of(CredentialUse::Graph).get();
         tell(&observer, &[(CredentialUse::Graph, now + SignedDuration::from_hours(24 * 40))], now);
-        assert_eq!((gauge(), observer.health.warnings().len()), (Some(3_456_000.0), 0));
+        assert_eq!((gauge(), observer.health.warnings(now).len()), (Some(3_456_000.0), 0));
         tell(&observer, &[(CredentialUse::Graph, now + SignedDuration::from_hours(24 * 3))], now);
-        let warnings = observer.health.warnings();
-        assert_eq!(warnings[0].1.text, "the credential for graph ends on 1970-01-04, in 3 days");
+        let warnings = observer.health.warnings(now);
+        assert_eq!(warnings[0].fault.text, "the credential for graph ends on 1970-01-04, in 3 days");
         tell(&observer, &[], now);
-        assert_eq!((gauge(), observer.health.warnings().len()), (None, 0));
+        assert_eq!((gauge(), observer.health.warnings(now).len()), (None, 0));
     }
 }

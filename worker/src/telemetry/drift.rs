@@ -56,6 +56,7 @@ impl From<DriftCause> for DriftLabel {
             DriftCause::Missed => Self::Missed,
             DriftCause::ChangedElsewhere => Self::ChangedElsewhere,
             DriftCause::Unknown => Self::Unknown,
+            DriftCause::OtherContact => Self::OtherContact,
             DriftCause::MarkAhead => Self::MarkAhead,
             DriftCause::UserMissing => Self::UserMissing,
             DriftCause::Doubled => Self::Doubled,
@@ -206,8 +207,14 @@ mod tests {
     fn differences_are_a_figure_and_a_warning_until_there_are_none() {
         let observer = observer();
         let users = |label| observer.metrics.drift_users.of(label).get();
-        let warned =
-            || observer.health.warnings().into_iter().map(|(_, fault)| fault.text).collect::<Vec<_>>();
+        let warned = || {
+            observer
+                .health
+                .warnings(Timestamp::UNIX_EPOCH)
+                .into_iter()
+                .map(|warned| warned.fault.text)
+                .collect::<Vec<_>>()
+        };
         assert_eq!((users(DriftLabel::Missed), observer.drift.now().is_none()), (None, true));
         let reasons = [
             shared::reason::DeadLetterReason::ValueInvalid,

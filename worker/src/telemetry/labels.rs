@@ -204,6 +204,8 @@ labels! {
         ChangedElsewhere = "changed-elsewhere",
         /// No mark is kept.
         Unknown = "unknown",
+        /// The user was written last for another contact.
+        OtherContact = "other-contact",
         /// The user has a newer version than the row.
         MarkAhead = "mark-ahead",
         /// There is no such user.

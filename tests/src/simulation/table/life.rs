@@ -16,6 +16,7 @@ use shared::{
     mapping::MappingRow,
     monotonic_time::MonotonicTime,
     patch::PropertyValue,
+    plan::RowGrounds,
 };
 use uuid::Uuid;
 
@@ -226,5 +227,5 @@ pub(super) fn post(table: &mut TableWorld, posted: Posted) -> usize {
 /// What a worker makes of a message with this change.
 pub(super) fn intake(change: Change, table: &TableWorld) -> Intake {
     let read = DecodedBody::Changes(vec![change], Failures::default());
-    intake::plan(read, &table.planner).unwrap_or_else(Intake::dead)
+    intake::plan(read, &table.planner, RowGrounds::default()).unwrap_or_else(Intake::dead)
 }

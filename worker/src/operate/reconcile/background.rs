@@ -284,7 +284,7 @@ mod tests {
             observer.role(ReplicaRole::Writer);
             sleep(WHOSE * 2).await;
             assert_eq!((tries.get(), told().as_deref()), (1, Some("dataverse is away")));
-            assert_eq!(observer.health.warnings()[0].0, Warning::DriftUnread);
+            assert_eq!(observer.health.warnings(Timestamp::UNIX_EPOCH)[0].warning, Warning::DriftUnread);
             sleep(POLICY.interval.mul_f64(1.2)).await;
             assert_eq!(
                 (tries.get(), told().as_deref()),
@@ -295,7 +295,9 @@ mod tests {
             // Another replica tells from now on.
             observer.role(ReplicaRole::Standby);
             sleep(WHOSE * 3).await;
-            assert!(observer.drift.now().is_none() && observer.health.warnings().is_empty());
+            assert!(
+                observer.drift.now().is_none() && observer.health.warnings(Timestamp::UNIX_EPOCH).is_empty()
+            );
             sleep(POLICY.interval * 2).await;
             assert_eq!(tries.get(), 3);
             stop.send_replace(true);
