@@ -73,7 +73,7 @@ pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow:
     queues.close().await;
     let (_, walk) = counted?;
     let cautions = cautions(&settings.bus, properties.as_ref());
-    let warnings = || cautions.iter().map(|caution| format!("{}\n", caution.text())).collect::<String>();
+    let warnings = || cautions.iter().fold(String::new(), |text, caution| text + &caution.text() + "\n");
     let told = match (args.each, args.json) {
         (true, true) => String::new(),
         (false, true) => {
