@@ -107,6 +107,9 @@ async fn properties(settings: &Settings<QueueAlone>) -> Option<EntityProperties>
 /// A column: its heading, where it stands, and what it says of a group.
 type Column = (&'static str, CellAlignment, Vec<String>);
 
+/// A group with the parts of its key.
+type KeyedGroup<'c> = (&'c [Box<str>], &'c Group);
+
 /// The groups, without the columns in which nothing stands, as wide as the terminal at most.
 fn table(census: &DeadLetterGroups, width: Option<usize>) -> Table {
     let columns: Vec<_> = columns(census)
@@ -127,7 +130,7 @@ fn table(census: &DeadLetterGroups, width: Option<usize>) -> Table {
 
 fn columns(census: &DeadLetterGroups) -> Vec<Column> {
     let groups = census.groups();
-    let of = |text: &dyn Fn(&(&[Box<str>], &Group)) -> String| groups.iter().map(text).collect::<Vec<_>>();
+    let of = |text: &dyn Fn(&KeyedGroup<'_>) -> String| groups.iter().map(text).collect::<Vec<_>>();
     let number = |number: u64| if number == 0 { String::new() } else { number.to_string() };
     let keys = census.by().iter().enumerate().map(|(place, key)| {
         let cells = of(&|(parts, _)| match (key, &*parts[place]) {

@@ -134,7 +134,7 @@ async fn ask(
         Part::Told(story) => story.kinds.is_empty() || story.kinds.contains("user"),
         Part::Unknown { .. } => true,
     };
-    let asked = Services::ask(settings, directory, id, is_user);
+    let asked = Box::pin(Services::ask(settings, directory, id, is_user));
     let services = patiently("queue, dead letters and directory", asked).await;
     if let Part::Told(story) = story {
         services.users.iter().for_each(|user| story.know(user.0));
