@@ -2,7 +2,10 @@
 
 #[cfg(unix)]
 mod unix {
-    use std::{os::unix::fs::PermissionsExt, path::PathBuf};
+    use std::{
+        os::unix::fs::PermissionsExt,
+        path::{Path, PathBuf},
+    };
 
     use anyhow::{Context, Result};
     use emulator::graph::{DEFAULT_CLIENT_ID, DEFAULT_SECRET};
@@ -38,11 +41,7 @@ mod unix {
         Ok(folder)
     }
 
-    async fn contactsync(
-        world: &World,
-        folder: &PathBuf,
-        arguments: &[&str],
-    ) -> Result<(Option<i32>, String)> {
+    async fn contactsync(world: &World, folder: &Path, arguments: &[&str]) -> Result<(Option<i32>, String)> {
         let path = format!("{}:{}", folder.display(), std::env::var("PATH")?);
         let mut command = binary::command()?;
         command.args(arguments).arg("--config").arg(world.layered(&[QUICK, AT_DESK])?).env("PATH", path);

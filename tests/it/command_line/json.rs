@@ -181,8 +181,11 @@ fn no_member_is_named_in_another_style() {
             } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs") {
                 let text = std::fs::read_to_string(&path).expect("a file");
                 let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-                found
-                    .extend(members_with_underscores(code).map(|name| format!("{}: {name}", path.display())));
+                found.extend(
+                    members_with_underscores(code)
+                        .into_iter()
+                        .map(|name| format!("{}: {name}", path.display())),
+                );
             }
         }
     }
@@ -190,34 +193,34 @@ fn no_member_is_named_in_another_style() {
 }
 
 /// Names in quotes, in front of a colon or set by index, with an underscore in them.
-fn members_with_underscores(code: &str) -> impl Iterator<Item = &str> {
+fn members_with_underscores(code: &str) -> Vec<&str> {
     let parts: Vec<_> = code.split('"').collect();
-    let names = (1..parts.len().saturating_sub(1)).filter(move |place| {
-        let (name, behind) = (parts[*place], parts[*place + 1]);
+    let is_member = |name: &str, behind: &str| {
         let is_name = name.contains('_') && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
         is_name && (behind.starts_with(':') || behind.starts_with("] ="))
-    });
-    let parts: Vec<_> = code.split('"').collect();
-    names.map(move |place| parts[place])
+    };
+    let pairs = parts.windows(2).skip(1);
+    pairs.filter_map(|pair| is_member(pair[0], pair[1]).then_some(pair[0])).collect()
 }
 
 #[test]
 fn a_member_in_another_style_is_found() {
     let code = r#"json!({ "good": 1, "notSo": 2, "bad_one": 3 }); told["worse_one"] = 4; map.get("a_key")"#;
-    assert_eq!(members_with_underscores(code).collect::<Vec<_>>(), ["bad_one", "worse_one"]);
+    assert_eq!(members_with_underscores(code), ["bad_one", "worse_one"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_about_json_lists_what_commands_print() -> Result<()> {
     let world = world(&["UserNotFound", "WrongEntity", "GraphRefused"]).await?;
     let (first, id) = (contact(1).to_string(), tests::quick::user(1).to_string());
-    let mut page = String::new();
+    let mut parts = Vec::new();
     for (command, members) in all(&world).await? {
         let strangers = members.strangers();
         assert!(strangers.is_empty(), "{command}: {strangers:?} are not named like all others");
         let command = command.replace(&first, "CONTACT").replace(&id, "USER");
-        page.push_str(&format!("\n## `{command}`\n\n```text\n{}```\n", members.text()));
+        parts.push(format!("\n## `{command}`\n\n```text\n{}```\n", members.text()));
     }
+    let page = parts.concat();
     let path = workspace().join("deploy/json.md");
     let kept = std::fs::read_to_string(&path)?;
     let (by_hand, list) = kept.split_once(BEGIN).context("the page has lost its mark")?;

@@ -79,7 +79,7 @@ async fn by_cli(tenant: Option<&str>, scope: &str) -> Result<Bearer, Error> {
     let token = timeout(PATIENCE, made.get_token(&scopes, None)).await;
     let token =
         token.map_err(|_| Error::settings("az did not answer within a minute; try az account show", None))?;
-    bearer(token.map_err(refused)?, TokenEndpoint::Token)
+    bearer(&token.map_err(refused)?, TokenEndpoint::Token)
 }
 
 async fn by_assertion(
@@ -133,10 +133,10 @@ pub(super) async fn token_of(
     scope: &str,
     failure: impl Fn() -> Error,
 ) -> Result<Bearer, Error> {
-    bearer(credential.get_token(&[scope], None).await.map_err(|_| failure())?, endpoint)
+    bearer(&credential.get_token(&[scope], None).await.map_err(|_| failure())?, endpoint)
 }
 
-fn bearer(token: AccessToken, endpoint: TokenEndpoint) -> Result<Bearer, Error> {
+fn bearer(token: &AccessToken, endpoint: TokenEndpoint) -> Result<Bearer, Error> {
     let expires = Timestamp::from_second(token.expires_on.unix_timestamp()).unwrap_or(Timestamp::MAX);
     Bearer::new(token.token.secret(), expires).ok_or_else(|| Error::Senseless {
         endpoint,

@@ -73,7 +73,7 @@ pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow:
     queues.close().await;
     let (_, walk) = counted?;
     let cautions = cautions(&settings.bus, properties.as_ref());
-    let warnings = || cautions.iter().map(|caution| format!("{}\n", caution.text())).collect::<String>();
+    let warnings = || cautions.iter().fold(String::new(), |text, caution| text + &caution.text() + "\n");
     let told = match (args.each, args.json) {
         (true, true) => String::new(),
         (false, true) => {
@@ -107,6 +107,9 @@ async fn properties(settings: &Settings<QueueAlone>) -> Option<EntityProperties>
 /// A column: its heading, where it stands, and what it says of a group.
 type Column = (&'static str, CellAlignment, Vec<String>);
 
+/// A group with the parts of its key.
+type KeyedGroup<'c> = (&'c [Box<str>], &'c Group);
+
 /// The groups, without the columns in which nothing stands, as wide as the terminal at most.
 fn table(census: &DeadLetterGroups, width: Option<usize>) -> Table {
     let columns: Vec<_> = columns(census)
@@ -127,7 +130,7 @@ fn table(census: &DeadLetterGroups, width: Option<usize>) -> Table {
 
 fn columns(census: &DeadLetterGroups) -> Vec<Column> {
     let groups = census.groups();
-    let of = |text: &dyn Fn(&(&[Box<str>], &Group)) -> String| groups.iter().map(text).collect::<Vec<_>>();
+    let of = |text: &dyn Fn(&KeyedGroup<'_>) -> String| groups.iter().map(text).collect::<Vec<_>>();
     let number = |number: u64| if number == 0 { String::new() } else { number.to_string() };
     let keys = census.by().iter().enumerate().map(|(place, key)| {
         let cells = of(&|(parts, _)| match (key, &*parts[place]) {

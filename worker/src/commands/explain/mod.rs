@@ -139,7 +139,7 @@ async fn ask(settings: &Settings<QueueAlone>, global: &Global, id: Uuid, story: 
         Part::Told(story) => story.kinds.is_empty() || story.kinds.contains("user"),
         Part::Unknown { .. } => true,
     };
-    let asked = Services::ask(settings, global.settings(), id, is_user);
+    let asked = Box::pin(Services::ask(settings, global.settings(), id, is_user));
     let services = patiently("queue, dead letters and directory", asked).await;
     if let Part::Told(story) = story {
         services.users.iter().for_each(|user| story.know(user.0));

@@ -20,7 +20,7 @@ use crate::{duration, preview::Subjects};
 #[command(next_help_heading = "Which messages (filters combine; one given twice matches either)")]
 pub(crate) struct Selection {
     /// Only this dead-letter reason, for example `UserNotFound`; none for those without a reason. Large and small letters are
-    /// the same. Of reasons that somebody else has made up: --where DeadLetterReason=TEXT.
+    /// the same. Of reasons that somebody else has made up: `--where DeadLetterReason=TEXT`.
     #[arg(long, value_name = "REASON", ignore_case = true, hide_possible_values = true,
         value_parser = PossibleValuesParser::new(reasons()))]
     pub reason: Vec<String>,

@@ -30,7 +30,7 @@ pub(super) async fn probes(
     let clients = wiring::clients(&settings.connection)?;
     hosts(settings, &clients, trials).await?;
     let tells_roles = directory::probes(settings, &clients, user, trials).await?;
-    let meant = service_bus::probes(settings, &clients, trials).await?;
+    let meant = Box::pin(service_bus::probes(settings, &clients, trials)).await?;
     let most = settings.connection.request_timeout;
     let of_dataverse = dataverse::check::probes::probes(settings, &clients);
     let of_dataverse = trials.wait(("dataverse", most), of_dataverse).await;

@@ -72,7 +72,7 @@ pub(super) async fn probes(
         trials.told(skipped.iter().map(|check| Probe::skipped(check, "service bus cannot be used")))?;
     }
     queue.close().await;
-    let lease = super::lease::probes(settings, clients, reached);
+    let lease = Box::pin(super::lease::probes(settings, clients, reached));
     let lease = trials.wait(("a session of the lease", most), lease).await;
     trials.told(lease)?;
     Ok(users)
