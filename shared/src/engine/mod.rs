@@ -12,6 +12,7 @@ mod held;
 pub mod intake;
 mod members;
 pub mod renewal;
+mod screening;
 mod searches;
 #[cfg(test)]
 mod tests;
