@@ -1,14 +1,10 @@
-//! Messages that are held aside, because one author changes too many users: before they have a lane, and without ever
-//! entering one, so that no write carries anything of them.
+//! What is counted of changes, and which messages are being held aside.
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
-
-use super::{Engine, intake::Intake};
 use crate::{
     ids::{IdState, LockToken},
-    mass_change::{MassChange, MassChangePolicy, Provenance},
+    mass_change::{MassChange, MassChangePolicy},
     outcome::Outcome,
 };
 
@@ -42,32 +38,5 @@ impl Aside {
     /// How many more messages may come if all of them are to be held aside.
     pub(super) fn room(&self) -> usize {
         AT_ONCE.saturating_sub(self.settling.len())
-    }
-}
-
-impl<M> Engine<M> {
-    /// What a message asks for, unless it is one of too many.
-    pub(super) fn screen(&mut self, intake: Intake, provenance: &Provenance, enqueued: Timestamp) -> Intake {
-        let planned = match &intake {
-            Intake::Work(planned, _) => planned.as_slice(),
-            Intake::LookUp(_) | Intake::Read(_) => &[],
-            Intake::Settle(_) => return intake,
-        };
-        let writes = planned.iter().map(|write| (write.user, &write.patch));
-        match self.aside.changes.judge(provenance, writes, enqueued) {
-            Some(streams) => Intake::Settle(Outcome::HeldAside(streams)),
-            None => intake,
-        }
-    }
-
-    /// What is counted, and which streams are held.
-    #[must_use]
-    pub fn mass_change(&self) -> &MassChange {
-        &self.aside.changes
-    }
-
-    /// The same, to tell it what the queue shows to be held.
-    pub fn mass_change_mut(&mut self) -> &mut MassChange {
-        &mut self.aside.changes
     }
 }

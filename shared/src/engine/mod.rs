@@ -15,6 +15,7 @@ mod policy;
 mod reading;
 mod reads;
 pub mod renewal;
+mod screening;
 mod searches;
 #[cfg(test)]
 mod tests;

@@ -6,23 +6,23 @@
 //! all other properties flow. Times are those at which originals reached the queue, never those of handling: a backlog that is
 //! worked off in minutes was made over hours, and what comes again counts where it counted before.
 
+mod stream;
 mod streams;
 #[cfg(test)]
 mod tests;
 mod windows;
 
-use std::{collections::BTreeMap, fmt, num::NonZeroU32, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
-pub use self::streams::HeldStream;
-use self::{streams::Streams, windows::Windows};
-use crate::{
-    ids::UserId,
-    patch::{PropertyValue, UserPatch},
-    property::Property,
+pub use self::{
+    stream::{Author, ChangeKind, Stream},
+    streams::HeldStream,
 };
+use self::{streams::Streams, windows::Windows};
+use crate::{ids::UserId, patch::UserPatch, property::Property};
 
 /// How many users are too many, and whom it does not concern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,112 +44,9 @@ impl Default for MassChangePolicy {
     }
 }
 
-/// Whose changes are counted together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Author {
-    /// The user of Dataverse on whose behalf they were made.
-    User(Uuid),
-    /// A run of reconcile, or of a replay of messages that tell nobody.
-    Run(Uuid),
-    /// The messages tell nobody.
-    Unknown,
-}
-
-impl Author {
-    const UNKNOWN: &'static str = "unknown";
-
-    /// Reads what [`Author`] displays.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        if text == Self::UNKNOWN {
-            return Some(Self::Unknown);
-        }
-        let (kind, id) = text.split_once(':')?;
-        let id = Uuid::try_parse(id).ok()?;
-        match kind {
-            "user" => Some(Self::User(id)),
-            "run" => Some(Self::Run(id)),
-            _ => None,
-        }
-    }
-
-    /// The id of the user or run.
-    #[must_use]
-    pub const fn id(self) -> Option<Uuid> {
-        match self {
-            Self::User(id) | Self::Run(id) => Some(id),
-            Self::Unknown => None,
-        }
-    }
-}
-
-impl fmt::Display for Author {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::User(id) => write!(f, "user:{id}"),
-            Self::Run(id) => write!(f, "run:{id}"),
-            Self::Unknown => f.write_str(Self::UNKNOWN),
-        }
-    }
-}
-
-/// What becomes of a value. Blanking is counted apart, because it is rarer and worse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ChangeKind {
-    /// It is emptied.
-    Blanked,
-    /// It is given, whether or not there was one.
-    Rewritten,
-}
-
-impl ChangeKind {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Blanked, Self::Rewritten];
-
-    /// Its word, in messages and commands.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Blanked => "blanked",
-            Self::Rewritten => "rewritten",
-        }
-    }
-
-    fn of(value: &PropertyValue) -> Self {
-        match value {
-            PropertyValue::Clear => Self::Blanked,
-            PropertyValue::Element(wanted) if wanted.text.is_none() => Self::Blanked,
-            PropertyValue::List(all) if all.is_empty() => Self::Blanked,
-            PropertyValue::Text(_)
-            | PropertyValue::Element(_)
-            | PropertyValue::List(_)
-            | PropertyValue::Bool(_)
-            | PropertyValue::Integer(_)
-            | PropertyValue::SignIn(_) => Self::Rewritten,
-        }
-    }
-}
-
-/// What is counted together.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Stream {
-    /// Whose changes.
-    pub author: Author,
-    /// Of which property.
-    pub property: Property,
-    /// To what.
-    pub kind: ChangeKind,
-}
-
-impl fmt::Display for Stream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} by {}", self.property, self.kind.as_str(), self.author)
-    }
-}
-
 /// What was decided about a message before, as it tells itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
+pub enum PriorDecision {
     /// Nothing.
     #[default]
     New,
@@ -170,14 +67,14 @@ pub struct Provenance {
     /// Who made its changes.
     pub author: Author,
     /// What was decided about it.
-    pub standing: Standing,
+    pub standing: PriorDecision,
 }
 
 impl Provenance {
     /// A message about which nothing was decided.
     #[must_use]
     pub const fn of(author: Author) -> Self {
-        Self { author, standing: Standing::New }
+        Self { author, standing: PriorDecision::New }
     }
 }
 
@@ -208,19 +105,19 @@ impl MassChange {
         enqueued: Timestamp,
     ) -> Option<Box<[Stream]>> {
         match &provenance.standing {
-            Standing::Approved { at, streams } => {
+            PriorDecision::Approved { at, streams } => {
                 for stream in streams {
                     self.streams.approve(stream, *at);
                 }
                 return None;
             }
-            Standing::HeldAside(streams) => {
+            PriorDecision::HeldAside(streams) => {
                 for stream in streams {
                     self.streams.hold(stream, enqueued);
                 }
                 return Some(streams.clone());
             }
-            Standing::New => {}
+            PriorDecision::New => {}
         }
         if matches!(provenance.author, Author::User(user) if self.policy.exempt.contains(&user)) {
             return None;

@@ -7,7 +7,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Stream;
+use super::stream::Stream;
 
 /// Streams that are known to be held, and approvals that are known. Each takes as many users as the threshold says, so nobody
 /// has as many of them.

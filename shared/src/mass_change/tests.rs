@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::{collection::vec, prelude::*};
 
 use super::*;
-use crate::patch::ListElement;
+use crate::patch::{ListElement, PropertyValue};
 
 const WINDOW: Duration = Duration::from_secs(40);
 
@@ -205,7 +205,7 @@ fn what_is_approved_passes_and_all_that_comes_within_the_window_after_it() {
     let streams: Box<[Stream]> = [stream(author(0), "mail", ChangeKind::Rewritten)].into();
     let approved = |streams: Box<[Stream]>, second| Provenance {
         author: author(0),
-        standing: Standing::Approved { at: at(second), streams },
+        standing: PriorDecision::Approved { at: at(second), streams },
     };
     let mail = patch(&[("mail", text())]);
     assert_eq!(change.judge(&approved(Box::default(), 5), [(user(1), &mail)], at(1)), None, "one message");
@@ -223,7 +223,7 @@ fn what_is_approved_passes_and_all_that_comes_within_the_window_after_it() {
 fn what_was_held_is_held_again_whatever_the_settings_say() {
     let mut change = MassChange::new(MassChangePolicy::default());
     let streams: Box<[Stream]> = [stream(author(0), "mail", ChangeKind::Rewritten)].into();
-    let provenance = Provenance { author: author(0), standing: Standing::HeldAside(streams.clone()) };
+    let provenance = Provenance { author: author(0), standing: PriorDecision::HeldAside(streams.clone()) };
     assert_eq!(change.judge(&provenance, [], at(0)), Some(streams));
     assert!(one(&mut change, author(0), 1, 0), "nothing else is held while the guard is off");
 }

@@ -13,7 +13,7 @@ use std::{
 use jiff::Timestamp;
 use lru::LruCache;
 
-use super::Stream;
+use super::stream::Stream;
 use crate::ids::{IdState, UserId};
 
 /// Steps in a window. It covers a part of one more, unless it begins with one.

@@ -6,7 +6,7 @@ use rand::RngExt;
 use shared::{
     engine::{Arrival, Effect, Failures, Intake, Member, Planned},
     ids::{ContactId, LockToken},
-    mass_change::{Author, Provenance, Standing},
+    mass_change::{Author, PriorDecision, Provenance},
     monotonic_time::MonotonicTime,
     priority::Priority,
     step::Step,
@@ -173,9 +173,9 @@ impl World {
         let author = Author::User(Uuid::from_u128(u128::from(message.arrival.0.unsigned_abs() % 2)));
         let standing = if message.approved {
             // Each message by itself, so that others of the stream are held on.
-            Standing::Approved { at: self.wall(self.now), streams: Box::default() }
+            PriorDecision::Approved { at: self.wall(self.now), streams: Box::default() }
         } else {
-            Standing::New
+            PriorDecision::New
         };
         Provenance { author, standing }
     }

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use servicebus::{ApplicationValue, Message};
 use shared::{
-    mass_change::{Author, ChangeKind, Provenance, Standing, Stream},
+    mass_change::{Author, ChangeKind, PriorDecision, Provenance, Stream},
     property::Property,
 };
 
@@ -70,19 +70,19 @@ pub(crate) fn provenance(message: &Message, named: Option<uuid::Uuid>, now: Time
     let named = named.filter(|user| !user.is_nil()).map(Author::User);
     let author = named.or_else(|| replay_of(message).map(Author::Run)).unwrap_or(Author::Unknown);
     let standing = match HeldAside::of(message) {
-        Some(held) => Standing::HeldAside(held.streams),
+        Some(held) => PriorDecision::HeldAside(held.streams),
         None => approval(message, now).unwrap_or_default(),
     };
     Provenance { author, standing }
 }
 
 /// Whether a message was let through.
-fn approval(message: &Message, now: Timestamp) -> Option<Standing> {
+fn approval(message: &Message, now: Timestamp) -> Option<PriorDecision> {
     let text = message.properties.text(APPROVED)?;
     if replay_of(message).is_none() || DeliveryHistory::of(message).generation == 0 {
         return None;
     }
-    Some(Standing::Approved { at: message.enqueued.unwrap_or(now), streams: read(text).1 })
+    Some(PriorDecision::Approved { at: message.enqueued.unwrap_or(now), streams: read(text).1 })
 }
 
 /// The text of streams of one author.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use servicebus::{ApplicationValue, Message, Outgoing, Peeked, PeekedState};
 use shared::{
     ids::SequenceNumber,
-    mass_change::{Author, ChangeKind, Provenance, Standing, Stream},
+    mass_change::{Author, ChangeKind, PriorDecision, Provenance, Stream},
     priority::Priority,
     property::Property,
 };
@@ -55,7 +55,7 @@ fn put_aside(message: &Message, second: i64) -> Outgoing {
     held_aside(message, &held, at(second)).expect("has a body")
 }
 
-fn standing(message: &Message) -> Standing {
+fn standing(message: &Message) -> PriorDecision {
     provenance(message, None, at(9_999)).standing
 }
 
@@ -65,7 +65,7 @@ fn what_is_held_says_why_and_since_when_however_often_it_comes_again() {
     let expected = HeldAside { since: at(2_000), author: WHO, streams: streams() };
     let message = delivered(first.clone(), 50, 90_000);
     assert_eq!(HeldAside::of(&message), Some(expected.clone()));
-    assert_eq!(standing(&message), Standing::HeldAside(streams()));
+    assert_eq!(standing(&message), PriorDecision::HeldAside(streams()));
     let again = put_aside(&message, 90_001);
     assert_ne!(again.message_id, first.message_id, "a queue that detects duplicates would drop it");
     let again = delivered(again, 60, 180_000);
@@ -87,16 +87,16 @@ fn what_is_let_through_is_new_waits_for_what_happens_now_and_stays_let_through()
     assert_ne!(sent.message_id, held.message_id);
     let message = delivered(sent, 70, 95_001);
     assert_eq!(HeldAside::of(&message), None);
-    assert_eq!(standing(&message), Standing::Approved { at: at(95_001), streams: streams() });
+    assert_eq!(standing(&message), PriorDecision::Approved { at: at(95_001), streams: streams() });
     let past = DeliveryHistory::of(&message);
     assert_eq!((past.urgency, past.since, past.generation), (Priority::Replayed, Some(at(95_000)), 1));
     assert_eq!(past.arrival, SequenceNumber(42), "in its place among others");
     // It may come back later, or from the dead letters; the rest of its streams is let through by its first copy alone.
     let later = delivered(copy(&message, at(95_500), None).expect("has a body"), 80, 99_000);
     let streams = Box::default();
-    assert_eq!(standing(&later), Standing::Approved { at: at(99_000), streams });
+    assert_eq!(standing(&later), PriorDecision::Approved { at: at(99_000), streams });
     let put_back = delivered(replayed(&held, RUN, at(95_000)).expect("has a body"), 81, 99_000);
-    assert_eq!(standing(&put_back), Standing::New, "a replay decides nothing");
+    assert_eq!(standing(&put_back), PriorDecision::New, "a replay decides nothing");
 }
 
 #[test]
@@ -109,16 +109,16 @@ fn only_what_came_back_can_be_held_or_let_through() {
     ] {
         forged.properties.set(name, value);
     }
-    assert_eq!((HeldAside::of(&forged), standing(&forged)), (None, Standing::New));
+    assert_eq!((HeldAside::of(&forged), standing(&forged)), (None, PriorDecision::New));
     let copied = delivered(copy(&forged, at(2_000), None).expect("has a body"), 50, 3_000);
-    assert_eq!(standing(&copied), Standing::New);
+    assert_eq!(standing(&copied), PriorDecision::New);
     // What nobody understands is held all the same, and shown.
     let mut unread = delivered(put_aside(&original(), 2_000), 50, 3_000);
     unread.properties.set("contactsync-held-for", "who knows=what,mail=blanked,mail=eaten".into());
     let held = HeldAside::of(&unread).expect("it is held");
     assert_eq!((held.author, held.streams.len()), (Author::Unknown, 1));
     unread.properties.remove("contactsync-held-for");
-    assert_eq!(standing(&unread), Standing::HeldAside(Box::default()));
+    assert_eq!(standing(&unread), PriorDecision::HeldAside(Box::default()));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::mass_change::{MassChangePolicy, Standing};
+use crate::mass_change::{MassChangePolicy, PriorDecision};
 
 fn guarded(users: u32) -> Engine<LockToken> {
     let mass_change = MassChangePolicy { users: NonZeroU32::new(users), ..MassChangePolicy::default() };
@@ -52,7 +52,7 @@ fn a_held_message_whose_copy_was_sent_is_only_removed_when_it_comes_again() {
     assert_eq!(settled(&effects(&mut engine, at(0))), [(lock(2), Outcome::Copied)]);
     engine.removed(second.lineage);
     // The copy returns by its schedule, and nobody has decided.
-    let standing = Standing::HeldAside(Box::default());
+    let standing = PriorDecision::HeldAside(Box::default());
     let provenance = Provenance { standing, ..second.provenance };
     let lineage = Lineage { attempt: 1, ..second.lineage };
     let copy = Arrival { message: lock(9), lock: lock(9), provenance, lineage, ..second.clone() };
@@ -67,7 +67,7 @@ fn an_approved_message_is_written() {
     engine.arrived(by(1, arrival(1, &[1])), at(0));
     let approved = by(1, arrival(2, &[2]));
     let streams = Box::default();
-    let standing = Standing::Approved { at: approved.enqueued, streams };
+    let standing = PriorDecision::Approved { at: approved.enqueued, streams };
     let provenance = Provenance { standing, ..approved.provenance };
     engine.arrived(Arrival { provenance, ..approved }, at(0));
     assert_eq!(settled(&effects(&mut engine, at(0))), []);

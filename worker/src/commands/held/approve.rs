@@ -1,13 +1,16 @@
 //! `held approve`: lets messages through.
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
 use serde_json::json;
 use servicebus::Queue;
 use shared::shown::shown;
 use uuid::Uuid;
 
-use super::{agrees, list::table, meant};
+use super::{
+    consent::{agrees, meant},
+    list::table,
+};
 use crate::{
     commands::{json_text, print, replay::rate, runtime::stop_signal, screen::Screen},
     operate::held::{Approval, Decided, DecisionEnd, HeldFilter},
@@ -44,11 +47,7 @@ pub struct Args {
 }
 
 /// Lets them through.
-pub(super) async fn run(
-    queue: &Arc<dyn Queue>,
-    settings: &Settings<QueueAlone>,
-    args: &Args,
-) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(queue: &dyn Queue, settings: &Settings<QueueAlone>, args: &Args) -> anyhow::Result<ExitCode> {
     let census = meant(queue, settings, &args.filter, args.all).await?;
     if !args.json {
         print(&table(&census))?;
@@ -63,8 +62,7 @@ pub(super) async fn run(
     let stop = stop_signal()?;
     let mut screen = Screen::new(Some(count));
     let run = Uuid::new_v4();
-    let approval =
-        Approval { queue: &**queue, filter: &args.filter, planner: &settings.planner, run, rate: args.rate };
+    let approval = Approval { queue, filter: &args.filter, planner: &settings.planner, run, rate: args.rate };
     let (decided, end) = approval
         .carry_out(stop, |done| screen.at(done, "let through", || format!("{done} of {count} let through")))
         .await;

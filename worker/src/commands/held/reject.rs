@@ -1,6 +1,6 @@
 //! `held reject`: takes messages out.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use serde_json::json;
@@ -8,7 +8,10 @@ use servicebus::{Queue, clock};
 use shared::shown::Shown;
 use uuid::Uuid;
 
-use super::{agrees, list::table, meant};
+use super::{
+    consent::{agrees, meant},
+    list::table,
+};
 use crate::{
     commands::{dead_letters::Output, json_text, print},
     operate::held::{HeldFilter, each_held, take_back},
@@ -48,11 +51,7 @@ pub struct Args {
 }
 
 /// Takes them out.
-pub(super) async fn run(
-    queue: &Arc<dyn Queue>,
-    settings: &Settings<QueueAlone>,
-    args: &Args,
-) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(queue: &dyn Queue, settings: &Settings<QueueAlone>, args: &Args) -> anyhow::Result<ExitCode> {
     let census = meant(queue, settings, &args.filter, args.all).await?;
     if !args.json {
         print(&table(&census))?;
@@ -68,14 +67,14 @@ pub(super) async fn run(
     let path = exports.then(|| args.export.clone().unwrap_or_else(new_name));
     let mut output = path.as_deref().map(Output::create).transpose()?;
     let mut numbers = Vec::new();
-    each_held(&**queue, &args.filter, &settings.planner, |message, _| {
+    each_held(queue, &args.filter, &settings.planner, |message, _| {
         numbers.push(message.sequence);
         output.as_mut().map_or(Ok(()), |output| output.write(message))
     })
     .await
     .context("the queue cannot be looked at; nothing was taken out")?;
     output.as_mut().map_or(Ok(()), Output::finish)?;
-    let gone = take_back(&**queue, &numbers)
+    let gone = take_back(queue, &numbers)
         .await
         .context("not all could be taken out; the same command goes on with the rest")?;
     let taken = numbers.len() as u64 - gone;

@@ -119,7 +119,7 @@ fn user(text: &str) -> Result<UserId, &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use clap::{Args as _, Command, FromArgMatches as _};
+    use clap::Parser;
     use jiff::Timestamp;
     use shared::mapping::Mapping;
 
@@ -127,10 +127,15 @@ mod tests {
 
     const AUTHOR: &str = "00000000-0000-0000-0000-000000000007";
 
+    #[derive(Parser)]
+    #[command(no_binary_name = true)]
+    struct FilterLine {
+        #[command(flatten)]
+        filter: HeldFilter,
+    }
+
     fn filter(arguments: &str) -> HeldFilter {
-        let command = HeldFilter::augment_args(Command::new("held")).no_binary_name(true);
-        let matches = command.try_get_matches_from(arguments.split_whitespace()).expect("arguments");
-        HeldFilter::from_arg_matches(&matches).expect("a filter")
+        FilterLine::try_parse_from(arguments.split_whitespace()).expect("arguments").filter
     }
 
     fn held(streams: &[(&str, ChangeKind)]) -> HeldAside {

@@ -81,7 +81,6 @@ pub(crate) fn worker_rows(page: &StatusPage) -> Vec<(&'static str, String)> {
             format!("{} of {}", units::count(writes.throttled_calls), units::count(writes.calls)),
         ),
         ("in flight, held", format!("{:.0}, {:.0}", page.in_flight, page.held)),
-        ("held aside", units::count(page.held_aside.messages)),
         ("locks lost", units::count(page.locks_lost)),
     ];
     rows.extend(page.drift.as_ref().map(|drift| ("drift", drift_text(drift, &page.now))));
@@ -287,7 +286,6 @@ Worker 1.2.3 at http://127.0.0.1:9464/status.json
   write budget       9.8/s, 49 % of the ceiling
   answered with 429                      0 of 0
   in flight, held                          0, 0
-  held aside                                  0
   locks lost                                  0
 
 token: the client secret has ended; make a new one

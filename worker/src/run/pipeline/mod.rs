@@ -21,7 +21,7 @@ use shared::{
     gate::State,
     ids::{LockToken, UserId},
     lanes::Failure,
-    mass_change::Standing,
+    mass_change::PriorDecision,
     monotonic_time::MonotonicTime,
     outcome::Outcome,
     plan::{KnownRows, WantedRow},
@@ -272,7 +272,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         let bytes = delivery.message.body.as_ref().map_or(0, bytes::Bytes::len);
         let lineage = past.lineage(&delivery.message);
         let provenance = envelope::provenance(&delivery.message, author, there);
-        if matches!(provenance.standing, Standing::Approved { .. }) {
+        if matches!(provenance.standing, PriorDecision::Approved { .. }) {
             self.aside.approved(received);
         }
         self.observer.note(|| told::seen(&delivery.message, &past, enqueued, &subjects));
