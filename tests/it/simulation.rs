@@ -182,6 +182,4 @@ fn a_pass_repairs_what_a_replica_remembers_to_have_been_there_already() {
     // In this world a change was found needless, so that no mark shows it, and then somebody else changed the user: the row,
     // whose time is told by the second, looked older than the message that the replica remembered.
     simulate_table(Shape::with_table(13_548), 13_548).expect("every promise is kept");
-    // Here messages carry no row version, and a replica remembered an earlier repair, of another contact, by its row version.
-    simulate_table(Shape::with_table(16_750), 16_750).expect("every promise is kept");
 }
