@@ -158,11 +158,6 @@ fn check_pass_remedy(remedy: Remedy, breaks: fn(&Broken) -> bool) {
 }
 
 #[test]
-fn a_pass_that_posts_rows_without_their_version_writes_old_values_over_newer_ones() {
-    check_pass_remedy(Remedy::RowVersion, |broken| matches!(broken, Broken::Overwritten { .. }));
-}
-
-#[test]
 fn a_pass_that_does_not_take_over_the_time_of_the_mark_repairs_nobody_whose_mark_is_of_the_same_second() {
     check_pass_remedy(Remedy::MarkTime, |broken| matches!(broken, Broken::NoEnd(_)));
 }
