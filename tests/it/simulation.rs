@@ -170,11 +170,6 @@ fn check_pass_remedy(remedy: Remedy, breaks: fn(&Broken) -> bool) {
 }
 
 #[test]
-fn a_pass_that_posts_rows_without_their_version_writes_old_values_over_newer_ones() {
-    check_pass_remedy(Remedy::RowVersion, |broken| matches!(broken, Broken::Overwritten { .. }));
-}
-
-#[test]
 fn a_pass_that_does_not_take_over_the_time_of_the_mark_repairs_nobody_whose_mark_is_of_the_same_second() {
     check_pass_remedy(Remedy::MarkTime, |broken| matches!(broken, Broken::NoEnd(_)));
 }
@@ -194,6 +189,4 @@ fn a_pass_repairs_what_a_replica_remembers_to_have_been_there_already() {
     // In this world a change was found needless, so that no mark shows it, and then somebody else changed the user: the row,
     // whose time is told by the second, looked older than the message that the replica remembered.
     simulate_table(Shape::with_table(13_548), 13_548).expect("every promise is kept");
-    // Here messages carry no row version, and a replica remembered an earlier repair, of another contact, by its row version.
-    simulate_table(Shape::with_table(16_750), 16_750).expect("every promise is kept");
 }

@@ -142,9 +142,6 @@ impl Standing {
     /// of a change that is in the row looks newer than the row. Its time is taken over then: a row that is read after the
     /// user was holds every change that had been applied to him. It is not taken over where times differ by more than
     /// row versions and times of one database do.
-    ///
-    /// Where the mark has no row version, messages carry none, and the repair speaks as they do: beside times, row versions of
-    /// earlier repairs, perhaps of another contact, would decide in a replica that remembers them.
     #[must_use]
     pub fn of(row: &Version, mark: &Mark, property: &Property, table: Option<&TableAge>) -> Self {
         let own = table.map_or(*row, |table| table.latest(row));
@@ -152,9 +149,8 @@ impl Standing {
             return Self { cause: DriftCause::NeverApplied, version: own };
         };
         let latest = row.at.checked_add(APART).unwrap_or(row.at);
-        let at = written.at.clamp(own.at, latest);
-        let version = Version { at, row: own.row.filter(|_| written.row.is_some()) };
-        if !written.is_newer_than(&Version { at, ..own }) {
+        let version = Version { at: written.at.clamp(own.at, latest), ..own };
+        if !written.is_newer_than(&version) {
             let missed = row.is_newer_than(&written);
             let cause = if missed { DriftCause::Missed } else { DriftCause::ChangedElsewhere };
             return Self { cause, version };

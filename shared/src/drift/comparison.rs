@@ -69,7 +69,7 @@ impl RowComparison {
     #[must_use]
     pub fn judge(&self, row: &TableRow, linked: &Linked, current: &Current) -> Option<UserDifference> {
         let mark = Mark::read(current.mark.as_deref().unwrap_or_default());
-        let (mut found, mut version, mut by_time) = (BTreeMap::new(), row.version, false);
+        let (mut found, mut version) = (BTreeMap::new(), row.version);
         // The address for password reset is no property of the user; it follows whatever is written.
         for part in linked.patch.clone().parted().filter(|part| !part.is_reset()) {
             let write = write(row, linked.user, &part);
@@ -79,7 +79,6 @@ impl RowComparison {
                     for (property, value) in part.iter().filter(|(property, _)| is_in(&body, property)) {
                         let standing = self.standing(&row.version, &mark, property);
                         if standing.cause.is_written() {
-                            by_time |= standing.version.row.is_none();
                             version = version.raised_to(&standing.version);
                         }
                         found.insert(
@@ -92,9 +91,6 @@ impl RowComparison {
                     (property.clone(), FoundProperty { cause: withheld.into(), clears: is_empty(value) })
                 })),
             }
-        }
-        if by_time {
-            version.row = None;
         }
         (!found.is_empty()).then_some(UserDifference {
             contact: row.contact,

@@ -57,7 +57,10 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
                     tracing::debug!(user.id = %user, error = %chain(&error), "a write failed");
                     (cause, failed) = (
                         error.pause_cause(),
-                        Some(failed_call(&error, write.entries.iter().map(|entry| &entry.property))),
+                        Some(Box::new(failed_call(
+                            &error,
+                            write.entries.iter().map(|entry| &entry.property),
+                        ))),
                     );
                     Err(error.failure(patience))
                 }

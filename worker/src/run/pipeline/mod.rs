@@ -89,7 +89,7 @@ struct WriteAnswer {
     /// What is at fault, if the installation is.
     cause: PauseCause,
     /// What was answered, if it failed.
-    failed: Option<FailedCall>,
+    failed: Option<Box<FailedCall>>,
 }
 
 /// The path of messages through one replica.
