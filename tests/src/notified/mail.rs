@@ -37,8 +37,7 @@ impl Mail {
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         let head = self.text.split("\r\n\r\n").next().unwrap_or_default();
-        let of =
-            |line: &'_ str| line.split_once(": ").filter(|(own, _)| own.eq_ignore_ascii_case(name)).is_some();
+        let of = |line: &'_ str| line.split_once(": ").is_some_and(|(own, _)| own.eq_ignore_ascii_case(name));
         head.lines()
             .find(|line| of(line))
             .and_then(|line| line.split_once(": "))
@@ -162,7 +161,10 @@ async fn session(stream: TcpStream, tls: TlsAcceptor, kept: Arc<Mutex<Kept>>) ->
                 loop {
                     match hear(&mut stream).await?.as_str() {
                         "." => break,
-                        line => mail.text += &format!("{}\r\n", line.strip_prefix('.').unwrap_or(line)),
+                        line => {
+                            mail.text.push_str(line.strip_prefix('.').unwrap_or(line));
+                            mail.text.push_str("\r\n");
+                        }
                     }
                 }
                 lock(&kept).mails.push(mail.clone());

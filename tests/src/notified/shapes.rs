@@ -23,7 +23,7 @@ pub fn check_signature(request: &Request, key: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether it is a CloudEvent 1.0 in structured form. Returns its data.
+/// Whether it is a `CloudEvent` 1.0 in structured form. Returns its data.
 pub fn check_event(request: &Request) -> Result<Value> {
     ensure!(request.header("content-type") == "application/cloudevents+json", "{:?}", request.headers);
     let event = request.json()?;
