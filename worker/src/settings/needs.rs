@@ -35,6 +35,7 @@ pub trait Needs {
     type Dataverse: Needed<Dataverse>;
 
     /// Whether a mistake is in a section that is not used.
+    #[must_use]
     fn leaves_out(problem: &SettingsProblem) -> bool {
         match problem.section {
             Some("bus") => !Self::Bus::IS_USED,
