@@ -41,8 +41,14 @@ mod unix {
         Ok(folder)
     }
 
+    /// The search path of this process, with a folder before all others.
+    #[expect(clippy::disallowed_methods, reason = "the script itself finds its tools by it")]
+    fn with_path(folder: &Path) -> Result<String> {
+        Ok(format!("{}:{}", folder.display(), std::env::var("PATH")?))
+    }
+
     async fn contactsync(world: &World, folder: &Path, arguments: &[&str]) -> Result<(Option<i32>, String)> {
-        let path = format!("{}:{}", folder.display(), std::env::var("PATH")?);
+        let path = with_path(folder)?;
         let mut command = binary::command()?;
         command.args(arguments).arg("--config").arg(world.layered(&[QUICK, AT_DESK])?).env("PATH", path);
         let output = command.kill_on_drop(true).output().await?;
@@ -84,7 +90,7 @@ mod unix {
     async fn a_worker_that_works_for_a_person_says_so() -> Result<()> {
         let world = world(&[]).await?;
         let folder = az(&world, "exit 1")?;
-        let path = format!("{}:{}", folder.display(), std::env::var("PATH")?);
+        let path = with_path(&folder)?;
         let worker = world.start_worker_with(&world.layered(&[QUICK, AT_DESK])?, &[("PATH", &path)])?;
         world
             .until(PATIENCE, "a warning", |_| {

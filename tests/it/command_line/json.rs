@@ -49,7 +49,9 @@ impl Members {
             Value::Number(_) => "number",
             Value::String(_) => "text",
             Value::Array(items) => {
-                items.iter().for_each(|item| self.add(&format!("{path}[]"), item));
+                for item in items {
+                    self.add(&format!("{path}[]"), item);
+                }
                 "list"
             }
             Value::Object(members) => {

@@ -203,8 +203,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("log");
         let long = "x".repeat(100_000);
-        let text: String = (0..LINES + 5).map(|number| format!("line {number}\n")).collect();
-        std::fs::write(&path, format!("{text}{long}\n\u{1b}[31mlast")).expect("a file");
+        let text: Vec<_> = (0..LINES + 5).map(|number| format!("line {number}")).collect();
+        let text = text.join("\n");
+        std::fs::write(&path, format!("{text}\n{long}\n\u{1b}[31mlast")).expect("a file");
         let lines = last_lines(&path).expect("lines");
         assert_eq!(lines.len(), LINES);
         assert_eq!(lines[0], "line 7");

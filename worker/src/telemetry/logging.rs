@@ -52,9 +52,10 @@ pub(crate) fn speak_for(target: &TargetName) {
 pub(crate) fn start(settings: &Telemetry) -> anyhow::Result<()> {
     let filter =
         EnvFilter::try_new(&settings.log_level).context("telemetry.log_level is not a log filter")?;
-    let filter = match settings.audit {
-        true => filter.add_directive(format!("{AUDIT}=info").parse().context("a fault in contactsync")?),
-        false => filter,
+    let filter = if settings.audit {
+        filter.add_directive(format!("{AUDIT}=info").parse().context("a fault in contactsync")?)
+    } else {
+        filter
     };
     let terminal = io::stderr().is_terminal();
     let json = match settings.log_format {

@@ -163,9 +163,10 @@ impl World {
     fn change_user(&mut self, table: &mut TableWorld) {
         let user = user(self.rng.random_range(1..=self.shape.users));
         let Some(property) = self.directory.shown.choose(&mut self.rng).cloned() else { return };
-        let value = match self.rng.random_bool(0.3) {
-            true => PropertyValue::Clear,
-            false => PropertyValue::Text(format!("elsewhere{}", table.changes).into()),
+        let value = if self.rng.random_bool(0.3) {
+            PropertyValue::Clear
+        } else {
+            PropertyValue::Text(format!("elsewhere{}", table.changes).into())
         };
         self.directory.values.insert((user, property), value);
         table.ledger.excuse(user);

@@ -151,7 +151,7 @@ impl World {
                 continue;
             }
             let differs = row.as_ref().is_some_and(|row| !lacks(row, &current).is_empty());
-            self.post_repair(table, candidate, repair, differs)?;
+            self.post_repair(table, candidate, &repair, differs)?;
         }
         Ok(Stage::Looks(looks))
     }
@@ -160,7 +160,7 @@ impl World {
         &mut self,
         table: &mut TableWorld,
         candidate: Candidate,
-        repair: TableRow,
+        repair: &TableRow,
         differs: bool,
     ) -> Result<(), Broken> {
         if !differs {

@@ -44,7 +44,7 @@ pub(crate) fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode
         match command {
             Command::Register(args) => register::run(settings, &beside, args).await,
             Command::Unregister(args) => unregister::run(settings, &beside, args).await,
-            Command::Verify(args) => verify::run(settings, &beside, global, args).await,
+            Command::Verify(args) => Box::pin(verify::run(settings, &beside, global, args)).await,
             Command::Jobs(args) => jobs::run(&settings, args).await,
             Command::Check(_) => Ok(ExitCode::SUCCESS),
         }

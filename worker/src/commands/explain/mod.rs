@@ -144,7 +144,7 @@ async fn ask(settings: &Settings<QueueAlone>, global: &Global, id: Uuid, story: 
     if let Part::Told(story) = story {
         services.users.iter().for_each(|user| story.know(user.0));
     }
-    let table = patiently("dataverse", Table::ask(global.settings(), id)).await;
+    let table = patiently("dataverse", Box::pin(Table::ask(global.settings(), id))).await;
     Present { table, services }
 }
 

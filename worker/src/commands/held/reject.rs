@@ -51,7 +51,11 @@ pub struct Args {
 }
 
 /// Takes them out.
-pub(super) async fn run(queue: &dyn Queue, settings: &Settings<QueueAlone>, args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(
+    queue: &dyn Queue,
+    settings: &Settings<QueueAlone>,
+    args: &Args,
+) -> anyhow::Result<ExitCode> {
     let census = meant(queue, settings, &args.filter, args.all).await?;
     if !args.json {
         print(&table(&census))?;
