@@ -23,7 +23,7 @@ use crate::replay::{change, contactsync};
 const BEGIN: &str = "<!-- From here on the test of the command line writes this page. -->\n";
 
 /// Objects whose members are named by data: columns, properties, reasons, outcomes.
-const BY_DATA: [&str; 9] = [
+const BY_DATA: [&str; 10] = [
     "properties",
     "set",
     "deadLettersByReason",
@@ -33,9 +33,10 @@ const BY_DATA: [&str; 9] = [
     "after",
     "before",
     "clockSkewSeconds",
+    "sinceSuccessSeconds",
 ];
 /// What is known sooner or later, so that it depends on the moment whether it is.
-const BY_TIME: [&str; 3] = ["history.", "clockSkewSeconds.", "queueNow."];
+const BY_TIME: [&str; 4] = ["history.", "clockSkewSeconds.", "queueNow.", "sinceSuccessSeconds."];
 
 /// Members and what they hold, by their path.
 #[derive(Default)]

@@ -68,7 +68,8 @@ fn settings_named_in_prose_and_comments_exist() {
     let defaults = defaults();
     let mut offenders = Vec::new();
     let mut seen = 0;
-    for (name, text) in artifacts() {
+    // Members of JSON have names of their own.
+    for (name, text) in artifacts().into_iter().filter(|(name, _)| name != "deploy/json.md") {
         // Helm's values and the symbols of Bicep have names of their own, so there only the sections count
         // that nothing else is called after.
         let sections: Vec<_> = defaults

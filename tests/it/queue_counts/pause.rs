@@ -13,7 +13,7 @@ use emulator::{
 use serde_json::{Value, json};
 use tests::{
     PATIENCE, binary,
-    quick::{QUICK, change, world},
+    quick::{QUICK, renamed, world},
     world::{DEAD_LETTERS, Options, QUEUE, World, signal},
 };
 
@@ -43,7 +43,7 @@ async fn nothing_is_taken_from_a_pause_until_it_is_resumed_and_nothing_is_lost()
     let world = world(2).await?;
     let mut worker = world.start_worker(&world.layered(&[QUICK])?)?;
     worker.page_until("/readyz", |page| page.status == 200).await?;
-    world.post_changes(&[change(1, 1)]).await?;
+    world.post_changes(&[renamed(1, 1, "Ada")]).await?;
     world.drained(PATIENCE).await?;
 
     let paused = command(&world, &["pause"]).await?;
@@ -52,7 +52,7 @@ async fn nothing_is_taken_from_a_pause_until_it_is_resumed_and_nothing_is_lost()
     let page = worker.page_until("/readyz", |page| page.text.contains("somebody paused it")).await?;
     ensure!(page.status == 503 && page.text.contains("contactsync resume"), "{page:?}");
     // Senders go on, and what they send waits.
-    world.post_changes(&[change(2, 2)]).await?;
+    world.post_changes(&[renamed(2, 2, "Grace")]).await?;
     ensure!(waiting(&world)? == 1);
     let again = command(&world, &["pause", "--json"]).await?;
     let told: Value = serde_json::from_slice(&again.stdout)?;

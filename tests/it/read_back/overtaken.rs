@@ -17,7 +17,7 @@ async fn a_dead_letter_that_is_put_back_is_applied_as_the_row_is_now() -> Result
         let told = contactsync(&settings, "replay --dry-run").await?.expect(0);
         assert_eq!(told.out.contains("read row"), reads, "{}", told.out);
         let worker = place.world.start_worker(&settings)?;
-        contactsync(&settings, "replay").await?.expect(0);
+        contactsync(&settings, "replay --all").await?.expect(0);
         place.world.drained(PATIENCE).await?;
         worker.stop().await?;
         place.named(1, name);

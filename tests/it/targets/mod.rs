@@ -163,7 +163,11 @@ async fn a_target_that_cannot_sign_in_stops_alone() -> Result<()> {
     let mut worker = pair.world.start_worker_with(&settings, &variables)?;
     pair.post(&(1..=3).map(|number| renamed(number, 1, "Ada")).collect::<Vec<_>>()).await?;
     pair.are("b2c", 1..=3, "Ada").await?;
-    worker.page_until("/readyz", |page| page.text.contains("not ready, target external-id, token")).await?;
+    worker
+        .page_until("/readyz", |page| {
+            page.text.contains("not ready, target external-id, ") && page.text.contains("no token for graph")
+        })
+        .await?;
     assert_eq!(worker.page("/livez").await?.status, 200);
     worker.stop().await?;
     assert_eq!(pair.dead_letters("external-id")?.len(), 0);

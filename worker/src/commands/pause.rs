@@ -14,7 +14,7 @@ use super::{
 use crate::{
     commands::global::Global,
     duration,
-    operate::intake::{Effect, Wish},
+    operate::intake::{IntakeChange, Wish},
     settings::{Bus, QueueAlone, Settings},
 };
 
@@ -103,21 +103,22 @@ impl Deed {
         let effect = wish.fulfil(&self.admin).await?;
         if self.json {
             let paused = wish == Wish::Pause;
-            let told = json!({ "queue": self.queue, "paused": paused, "changed": effect == Effect::Done });
+            let told =
+                json!({ "queue": self.queue, "paused": paused, "changed": effect == IntakeChange::Done });
             return print(&json_text(&told));
         }
         let queue = &self.queue;
         print(&match (wish, effect) {
-            (Wish::Pause, Effect::Done) => format!(
+            (Wish::Pause, IntakeChange::Done) => format!(
                 "{queue} hands out no more messages; what Dataverse sends waits in it. contactsync resume ends the pause.\n"
             ),
-            (Wish::Pause, Effect::Already) => {
+            (Wish::Pause, IntakeChange::Already) => {
                 format!("{queue} was paused already. contactsync resume ends the pause.\n")
             }
-            (Wish::Resume, Effect::Done) => {
+            (Wish::Resume, IntakeChange::Done) => {
                 format!("{queue} hands out messages again; workers go on within a minute.\n")
             }
-            (Wish::Resume, Effect::Already) => format!("{queue} was not paused.\n"),
+            (Wish::Resume, IntakeChange::Already) => format!("{queue} was not paused.\n"),
         })
     }
 }

@@ -21,7 +21,11 @@ use tokio::{process::Command, time::timeout};
 use url::Url;
 
 use super::{VERSION, json_text, print, runtime::runtime, screen::Screen, status, wiring};
-use crate::{commands::global::Global, private_file, settings::QueueAlone};
+use crate::{
+    commands::global::Global,
+    private_file,
+    settings::{self, QueueAlone},
+};
 
 /// How long a part may take. The slowest, `check --online`, waits half a minute for a Graph that does not answer.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -79,7 +83,6 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let mut bundle = json!({
         "takenAt": clock::now().to_string(),
         "version": VERSION,
-        "machine": { "system": std::env::consts::OS, "processor": std::env::consts::ARCH },
     });
     runtime()?.block_on(gather(global, args, &mut bundle))?;
     if let Some(lines) = log {
@@ -111,8 +114,8 @@ async fn gather(global: &Global, args: &Args, bundle: &mut Value) -> anyhow::Res
 
 /// Runs a command of ours and keeps what it said.
 async fn outcome(arguments: &[OsString]) -> anyhow::Result<Value> {
-    let program = std::env::current_exe().context("the path of this program is not known")?;
-    let mut command = Command::new(program);
+    let this_program = settings::this_program().context("the path of this program is not known")?;
+    let mut command = Command::new(&this_program);
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     let Ok(output) = timeout(PATIENCE, command.output()).await else {
         return Ok(json!({ "failure": format!("no end within {} s", PATIENCE.as_secs()) }));

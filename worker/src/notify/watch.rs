@@ -17,7 +17,7 @@ use crate::{
         Observer,
         credentials::{LAST, URGENT, days_left},
         health::{HealthFault, Phase, Warned},
-        labels::{ReplicaRole, Warning},
+        labels::{Ended, ReplicaRole, Warning},
     },
 };
 
@@ -176,7 +176,9 @@ impl Watch {
         if self.queue.has_changed().unwrap_or(false) {
             let read = *self.queue.borrow_and_update();
             let held = read.filter(|read| !read.lower_bound).and_then(|read| read.dead_letter);
-            self.letters.queue(held, by_reason.values().sum(), in_hand, now);
+            // What could not be settled may be there all the same.
+            let unsettled = counts.messages.of(Ended::UNSETTLED).get();
+            self.letters.queue(held, by_reason.values().sum::<u64>() + unsettled, in_hand, now);
         }
         let arriving = self.letters.arriving(self.quiet, now);
         arriving.into_iter().map(|(reason, count)| letters(&self.target, reason, count)).collect()
@@ -274,9 +276,9 @@ mod tests {
     use super::*;
     use crate::telemetry::{
         credentials,
-        health::WriteHold,
         labels::{CredentialUse, PauseCause},
         observer::tests::observer,
+        write_hold::WriteHold,
     };
 
     const HOUR: Duration = Duration::from_hours(1);

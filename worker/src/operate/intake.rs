@@ -16,7 +16,7 @@ pub(crate) enum Wish {
 
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
+pub(crate) enum IntakeChange {
     /// It is so from now on.
     Done,
     /// It was so before.
@@ -52,11 +52,11 @@ impl Wish {
     }
 
     /// Makes it so.
-    pub(crate) async fn fulfil(self, queue: &AdminClient) -> Result<Effect, Error> {
+    pub(crate) async fn fulfil(self, queue: &AdminClient) -> Result<IntakeChange, Error> {
         let now = queue.describe().await.map_err(Error::Admin)?.properties.status;
-        let Some(status) = self.change(&now)? else { return Ok(Effect::Already) };
+        let Some(status) = self.change(&now)? else { return Ok(IntakeChange::Already) };
         queue.set_status(&status).await.map_err(Error::Admin)?;
-        Ok(Effect::Done)
+        Ok(IntakeChange::Done)
     }
 }
 

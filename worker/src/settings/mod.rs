@@ -52,7 +52,7 @@ pub use self::{
     schema::schema,
     secrets::{shown, without_credentials},
     sections::{Connection, Graph, Guard, Replicas, ShellPolicy},
-    source::{DEFAULTS, arguments, environment, wants_colour},
+    source::{DEFAULTS, arguments, environment, this_program, wants_colour},
     starter::starter,
     stored_credential::StoredCredential,
     targets::Targets,

@@ -360,6 +360,11 @@ pub fn environment() -> Vec<(String, String)> {
         .collect()
 }
 
+/// Where the program of this process is.
+pub fn this_program() -> std::io::Result<PathBuf> {
+    std::env::current_exe()
+}
+
 /// The arguments of the process, its own name first.
 #[must_use]
 pub fn arguments() -> Vec<OsString> {

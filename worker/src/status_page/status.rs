@@ -10,11 +10,12 @@ use super::history::{History, Rates, STEP, Sample};
 use crate::telemetry::{
     Metrics, Observer,
     drift::DriftKnowledge,
-    health::{Check, Phase, Warned, WriteHold},
+    health::{Check, Phase, Warned},
     held_aside::HeldAsideReport,
     labels::{Dependency, Ended, Labels},
     last_error::LastError,
     letters::LetterCensus,
+    write_hold::WriteHold,
 };
 
 /// What a worker tells about itself. Members that are missing or new do no harm: worker and reader may be of different

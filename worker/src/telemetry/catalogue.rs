@@ -13,10 +13,10 @@ use tokio::sync::watch;
 
 pub use super::metric::{Metric, MetricKind};
 use super::{
+    drift_labels::{DriftLabel, DriftPassKind, DriftSide},
     labels::{
-        Call, CallOutcome, CredentialUse, Dependency, DriftLabel, DriftPassKind, DriftSide, Ended, ErrorType,
-        LeaseChange, LeaseRenewal, PauseCause, ReplicaRole, Service, Signal, Warning, Worked,
-        WrittenProperty,
+        Call, CallOutcome, CredentialUse, Dependency, Ended, ErrorType, LeaseChange, LeaseRenewal,
+        PauseCause, ReplicaRole, Service, Signal, Warning, Worked, WrittenProperty,
     },
     letters::LetterCensus,
     metric::{Constants, MetricValue, Readings, Series, one},

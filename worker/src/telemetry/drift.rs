@@ -11,8 +11,9 @@ use shared::drift::{DriftCause, Totals};
 
 use super::{
     catalogue::Metrics,
+    drift_labels::{DriftLabel, DriftPassKind, DriftSide},
     health::{Health, HealthFault},
-    labels::{DriftLabel, DriftPassKind, DriftSide, Labels, Warning},
+    labels::{Labels, Warning},
 };
 
 /// What one pass has come to.

@@ -14,13 +14,13 @@ use std::{
 
 use jiff::Timestamp;
 use servicebus::LinkState;
-use shared::gate::State;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
     labels::{Labels, PauseCause, ReplicaRole, Warning},
     last_error::{FailedCall, LastError},
     since::Since,
+    write_hold::WriteHold,
 };
 
 /// The pipeline turns at least this often, also when nothing happens.
@@ -39,52 +39,6 @@ pub(crate) enum Phase {
     Running,
     /// It finishes what is under way and takes no more.
     Draining,
-}
-
-/// What holds writes back, as the status page names it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum WriteHold {
-    /// Nothing does.
-    #[default]
-    Open,
-    /// Graph asked for time.
-    Throttled,
-    /// One write at a time is tried.
-    BreakerOpen,
-    /// The installation is at fault.
-    Paused,
-    /// One message is tried after a pause.
-    Trial,
-    /// Another replica writes, or may.
-    NotWriter,
-}
-
-impl From<State> for WriteHold {
-    fn from(state: State) -> Self {
-        match state {
-            State::Open => Self::Open,
-            State::Throttled(_) => Self::Throttled,
-            State::BreakerOpen => Self::BreakerOpen,
-            State::Paused => Self::Paused,
-            State::Trial => Self::Trial,
-            State::NotWriter => Self::NotWriter,
-        }
-    }
-}
-
-impl WriteHold {
-    /// For machines.
-    #[must_use]
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Throttled => "throttled",
-            Self::BreakerOpen => "breaker_open",
-            Self::Paused => "paused",
-            Self::Trial => "trial",
-            Self::NotWriter => "not_writer",
-        }
-    }
 }
 
 /// One thing that has to be well for the worker to be ready.

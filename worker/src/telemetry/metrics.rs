@@ -88,7 +88,8 @@ pub(crate) mod tests {
     use super::{
         super::{
             catalogue,
-            labels::{CallOutcome, CredentialUse, DriftLabel, DriftPassKind, ErrorType, Service, Worked},
+            drift_labels::{DriftLabel, DriftPassKind},
+            labels::{CallOutcome, CredentialUse, ErrorType, Service, Worked},
             metric::Constants,
         },
         *,

@@ -8,6 +8,7 @@ pub mod catalogue;
 mod clocks;
 pub(crate) mod credentials;
 pub(crate) mod drift;
+pub(crate) mod drift_labels;
 pub(crate) mod health;
 pub(crate) mod held_aside;
 pub(crate) mod labels;
@@ -28,6 +29,7 @@ pub(crate) mod tokens;
 pub mod trace;
 mod unready;
 pub(crate) mod values;
+pub(crate) mod write_hold;
 
 pub(crate) use self::{
     catalogue::Metrics, metric::Constants, metrics::together, observer::Observer, tally::Tally,

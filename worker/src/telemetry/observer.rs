@@ -21,7 +21,7 @@ use super::{
     catalogue::Metrics,
     clocks::Clocks,
     drift::{DriftLook, DriftPass},
-    health::{Health, HealthFault, Phase, WriteHold},
+    health::{Health, HealthFault, Phase},
     held_aside::{HeldAsideReport, LatestReport},
     labels::{
         Dependency, Ended, ErrorType, Labels, PauseCause, ReplicaRole, Signal, Warning, Worked,
@@ -32,6 +32,7 @@ use super::{
     trace::{MessageTrace, Tracer},
     unready::UnreadyLog,
     values::Counter,
+    write_hold::WriteHold,
 };
 
 /// Lines a second about how messages ended, as many as somebody can read. Dead letters and other warnings are always

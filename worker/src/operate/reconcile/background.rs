@@ -24,7 +24,7 @@ use super::{
 use crate::{
     operate::replay::{Pacing, Share},
     settings::ReconcilePolicy,
-    telemetry::{Observer, drift::DriftPass, health::WriteHold},
+    telemetry::{Observer, drift::DriftPass, write_hold::WriteHold},
 };
 
 /// Time between two looks whether this replica writes.
