@@ -12,6 +12,8 @@ pub struct LetterTally {
     read: Option<QueueReading>,
     /// The latest one up to which everything is accounted for.
     settled: Option<QueueReading>,
+    /// How many there were of this worker at the last two readings, the later one last.
+    owns: [u64; 2],
     by_others: u64,
 }
 
@@ -23,7 +25,7 @@ struct Arrivals {
     latest: Option<MonotonicTime>,
 }
 
-/// What the dead-letter queue held, how many this worker had put there by then, and how many others had.
+/// What the dead-letter queue held, how many this worker had put there by then at least, and how many others had.
 #[derive(Clone, Copy, Debug)]
 struct QueueReading {
     held: u64,
@@ -51,12 +53,16 @@ impl LetterTally {
     /// messages it still has in its hands. `held` is `None` where nobody knows, and then a new beginning is made. What is more
     /// than can be ours is by others: by Service Bus itself, or by another consumer.
     ///
-    /// A letter of ours can be seen before it is counted; then it is one of those in hand. A reading is judged with the next
-    /// one, by when it is out of date. Letters that are taken out make a new beginning, too. So this is never too much, and
+    /// A letter of ours can be seen before it is counted; then it is one of those in hand. A reading can be older than the counts
+    /// that come with it, but not older than those of the reading before the last. It is judged with the next one, by when it is out
+    /// of date. Letters that are taken out make a new beginning, too. So this is never too much, and
     /// may come late.
     pub fn queue(&mut self, held: Option<u64>, own: u64, in_hand: u64, now: MonotonicTime) {
         let others = self.by_others;
-        let before = std::mem::replace(&mut self.read, held.map(|held| QueueReading { held, own, others }));
+        let at_least = self.owns[0];
+        self.owns = [self.owns[1], own];
+        let reading = held.map(|held| QueueReading { held, own: at_least, others });
+        let before = std::mem::replace(&mut self.read, reading);
         let Some(before) = before.filter(|before| held.is_some_and(|held| before.held <= held)) else {
             self.settled = None;
             return;
