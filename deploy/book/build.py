@@ -50,8 +50,6 @@ CHAPTERS = {
         ("Microsoft's clients as judges", "tests/interop/README.md"),
     ],
 }
-# JSON is documented by whoever has the page; the book does without it until then.
-OPTIONAL = {"deploy/json.md"}
 
 
 def slug(source: str) -> str:
@@ -226,10 +224,9 @@ def main(program: str, mdbook: str, folder: pathlib.Path) -> None:
     reasons, known = reasons_page()
     made = {"settings.md": settings, "commands.md": commands_page(told), "exit-codes.md": exit_codes_page(told), "reasons.md": reasons}
 
-    chapters = {name: [page for page in pages if page[1] not in OPTIONAL or (ROOT / page[1]).exists()] for name, pages in CHAPTERS.items()}
-    slugs = {source: slug(source) for pages in chapters.values() for _, source in pages}
+    slugs = {source: slug(source) for pages in CHAPTERS.values() for _, source in pages}
     summary = ["# Summary\n"]
-    for chapter, pages in chapters.items():
+    for chapter, pages in CHAPTERS.items():
         summary.append(f"\n# {chapter}\n" if chapter else "")
         for title, source in pages:
             text = made[source] if source in made else (ROOT / source).read_text()
@@ -248,7 +245,7 @@ def main(program: str, mdbook: str, folder: pathlib.Path) -> None:
     for word in ("lease_queue", "UserNotFound", "contactsync_messages_total", "dead-letters"):
         assert word.lower() in words.lower(), f"a search does not find {word}"
     assert keys > 80 and known > 20 and len(told) > 30, (keys, known, len(told))
-    print(f"   book: {sum(map(len, chapters.values()))} pages with {keys} settings, {len(told)} commands, {known} reasons; all {links} links lead somewhere")
+    print(f"   book: {sum(map(len, CHAPTERS.values()))} pages with {keys} settings, {len(told)} commands, {known} reasons; all {links} links lead somewhere")
 
 
 if __name__ == "__main__":

@@ -40,38 +40,45 @@ addEventListener("load", () => setTimeout(async () => {
 }, 1500));
 </script>"""
 
-FRAME = """<!doctype html><html lang="en"><title>frame</title><body style="margin:0"><iframe id="it" title="page"
-style="border:0;width:{width}px;height:2600px" src="index.html"></iframe><script>
+# All widths in one window: to start the browser takes longer than to judge a page.
+FRAMES = """<!doctype html><html lang="en"><title>frames</title><body style="margin:0">{frames}<script>
 setInterval(() => {{
-  const told = document.getElementById("it").contentDocument.documentElement.dataset.judged;
-  if (told) document.documentElement.dataset.judged = told;
+  const judged = {{}};
+  for (const frame of document.querySelectorAll("iframe")) {{
+    const told = frame.contentDocument.documentElement.dataset.judged;
+    if (!told) return;
+    judged[frame.title] = JSON.parse(told);
+  }}
+  document.documentElement.dataset.judged = JSON.stringify(judged);
 }}, 100);
 </script></body></html>"""
+FRAME = '<iframe title="{width}" style="display:block;border:0;width:{width}px;height:2600px" src="index.html"></iframe>'
 
 
-def judge(root, state, scheme, width):
-    dom = browse(f"{root}/{state}/frame-{width}.html", "1400,2700", scheme, "--dump-dom")
-    told = re.search(r'data-judged="([^"]*)"', dom)
+def judge(root, state, scheme):
+    """What is wrong, by width, and how many rules apply."""
+    size = f"{max(WIDTHS) + 100},{2600 * len(WIDTHS) + 100}"
+    dom = browse(f"{root}/{state}/frames.html", size, scheme, "--dump-dom")
+    told = re.search(r'<html[^>]* data-judged="([^"]*)"', dom)
     if not told:
-        return ["axe has not ended"], 0, 0
-    result = json.loads(html.unescape(told.group(1)))
-    return result["faults"], result["rules"], result["links"]
+        return {width: ["axe has not ended"] for width in WIDTHS}, 0
+    results = json.loads(html.unescape(told.group(1)))
+    rules = min(result["rules"] for result in results.values())
+    return {width: results[str(width)]["faults"] for width in WIDTHS}, rules
 
 
 def main():
     axe = Path(sys.argv[1])
-    frames = []
-    for width in WIDTHS:
-        frame = axe.parent / f"frame-{width}.html"
-        frame.write_text(FRAME.format(width=width))
-        frames.append(frame)
+    frames = axe.parent / "frames.html"
+    frames.write_text(FRAMES.format(frames="".join(FRAME.format(width=width) for width in WIDTHS)))
     failed, seen, rules = False, 0, 0
-    with site(SCRIPT, (axe, *frames)) as root:
+    with site(SCRIPT, (axe, frames)) as root:
         for state in STATES:
             for scheme in SCHEMES:
-                for width in WIDTHS:
-                    faults, passed, _ = judge(root, state, scheme, width)
-                    seen, rules = seen + 1, max(rules, passed)
+                judged, applied = judge(root, state, scheme)
+                rules = max(rules, applied)
+                for width, faults in judged.items():
+                    seen += 1
                     for fault in faults:
                         failed = True
                         print(f"{state}, {scheme}, {width} px: {fault}")

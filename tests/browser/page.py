@@ -49,7 +49,7 @@ def browse(url, size, scheme, *what):
     """Opens a page; returns what the browser printed."""
     with tempfile.TemporaryDirectory() as profile:
         command = [
-            *CHROMIUM, f"--user-data-dir={profile}", f"--window-size={size}", "--virtual-time-budget=6000",
+            *CHROMIUM, f"--user-data-dir={profile}", f"--window-size={size}", "--virtual-time-budget=12000",
             f"--blink-settings=preferredColorScheme={SCHEMES[scheme]}", *what, url,
         ]
         done = subprocess.run(command, check=True, timeout=120, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

@@ -75,7 +75,7 @@ pub(super) fn dataverse(r: &Reader<'_>, cloud: Option<&Cloud>, around: &Surround
         "sandbox" => Purpose::Sandbox,
         _ => Purpose::Any,
     });
-    let read_back = r.value("dataverse.read_back")?.as_bool().unwrap_or_default();
+    let read_back = r.flag("dataverse.read_back");
     if r.text(URL)?.is_empty() {
         // Somebody has meant to set it, so silence would be a surprise.
         let set = ["tenant", "client_id"].map(|key| r.optional(&format!("dataverse.identity.{key}")));

@@ -47,7 +47,7 @@ pub(super) fn reconcile(r: &Reader<'_>) -> Option<Reconcile> {
             full_every: r.duration("reconcile.full_every", SECOND, 365 * DAY),
             settle: r.duration("reconcile.settle", Duration::ZERO, DAY),
             share: r.number("reconcile.share", 0.001, 1.0),
-            apply: r.value("reconcile.apply").and_then(toml::Value::as_bool).unwrap_or_default(),
+            apply: r.flag("reconcile.apply"),
             rate: r.number("reconcile.rate", 0.01, 1_000.0),
             limits: Limits {
                 changes: limit(r, "reconcile.max_changes"),
