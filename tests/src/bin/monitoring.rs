@@ -11,6 +11,7 @@ use tests::{
     binary::workspace,
     client::http_client,
     observed::{Metrics, Observed, get},
+    organization::{self, Organization},
     scenario::{Mix, Posting, Scenario},
     world::{Options, World},
 };
@@ -33,7 +34,14 @@ const MAY_BE_EMPTY: [&str; 1] = ["> 0"];
 async fn main() -> Result<()> {
     let world = World::start(Options::default()).await?;
     let _traffic = trickle(&world).await?;
-    let worker = world.start_worker(&world.settings("[telemetry]\nqueue_interval = \"1s\"\n")?)?;
+    // Some metrics are there only where what they tell of is on.
+    let organization = Organization::start(&world).await?;
+    let settings = [
+        "[telemetry]\nqueue_interval = \"1s\"\n[reconcile]\ninterval = \"1s\"\nsettle = \"0s\"\nshare = 1.0\n",
+        &organization::settings(&world, &organization.dataverse),
+    ];
+    let ends = [("CONTACTSYNC__IDENTITY__CLIENT_SECRET_ENDS", "2099-01-01")];
+    let worker = world.start_worker_with(&world.settings(&settings.concat())?, &ends)?;
     let observed = Observed::of(&worker).await?;
     let prometheus = Prometheus::start(world.folder(), observed.address())?;
     let seen = |page: &Metrics| page.messages("dead_letter").is_some_and(|dead| dead > 0.0);
@@ -42,6 +50,7 @@ async fn main() -> Result<()> {
     // Before the first call to Graph there is none to tell of.
     let calls = "http_client_request_duration_seconds_bucket";
     prometheus.until("calls to Graph are scraped", calls, |found| found > 0).await?;
+    prometheus.until("a pass is scraped", "contactsync_drift_users", |found| found > 0).await?;
     let metrics = names(&prometheus).await?;
     let queries = queries(&prometheus).await?;
     throttled(&world, &prometheus).await?;
