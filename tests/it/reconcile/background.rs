@@ -65,9 +65,12 @@ async fn counts(worker: &mut Worker, cause: &str, users: u32) -> Result<Page> {
     worker.page_until("/metrics", |page| page.text.contains(&line)).await
 }
 
+async fn status(worker: &mut Worker) -> Result<Value> {
+    Ok(serde_json::from_str(&worker.page("/status.json").await?.text)?)
+}
+
 async fn drift(worker: &mut Worker) -> Result<Value> {
-    let status: Value = serde_json::from_str(&worker.page("/status.json").await?.text)?;
-    Ok(status["drift"].clone())
+    Ok(status(worker).await?["drift"].clone())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,6 +86,8 @@ async fn what_no_message_has_told_is_counted_and_repaired_if_that_is_wanted() ->
     let told = drift(&mut worker).await?;
     assert_eq!(told["causes"], json!({"never-applied": 1}), "{told}");
     assert!(told["looked"].is_string() && told["failure"].is_null(), "{told}");
+    let since = &status(&mut worker).await?["sinceSuccessSeconds"];
+    assert!(since["dataverse"].is_u64() && since["graph"].is_u64(), "{since}");
     assert_eq!((place.name(3)?, place.world.patches().len()), (None, 2), "it is only counted");
     worker.stop().await?;
 

@@ -338,6 +338,7 @@ impl Observer {
 
     /// All contacts, or those that have changed, were held against their users.
     pub(crate) fn drift_passed(&self, pass: &DriftPass) {
+        self.metrics.successes.note(Dependency::Dataverse);
         self.drift.passed(pass, &self.metrics, &self.health);
     }
 

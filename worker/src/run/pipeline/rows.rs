@@ -22,7 +22,7 @@ use crate::{
     run::now::Now,
     telemetry::{
         health::HealthFault,
-        labels::{Warning, Worked},
+        labels::{Dependency, Warning, Worked},
     },
 };
 
@@ -120,6 +120,9 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         read: Option<Result<RowsSeen, RowsUnreadable>>,
     ) {
         let now = self.now();
+        if matches!(&read, Some(Ok(seen)) if seen.failed.is_none()) {
+            self.observer.metrics.successes.note(Dependency::Dataverse);
+        }
         let answers = self.answers(wanted, read, now);
         let worked = if answers.failure.is_none() { Worked::Yes } else { Worked::No };
         self.observer.metrics.row_questions.of(worked).add(1);
