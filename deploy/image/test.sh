@@ -22,7 +22,7 @@ in_image() { deploy/image/run.sh "$@"; }
 
 deploy/image/root.sh "$IMAGE_ROOT" worker contactsync
 size="$(du -sk "$IMAGE_ROOT" | cut -f1)"
-[ "$size" -lt 20480 ] || fail "the image has grown to $size KB"
+[ "$size" -lt 24576 ] || fail "the image has grown to $size KB"
 say "image: $size KB in $(find "$IMAGE_ROOT" -type f | wc -l) files"
 if ldd "$IMAGE_ROOT/contactsync" 2>/dev/null | grep -q '=>'; then fail "the binary wants libraries"; fi
 
