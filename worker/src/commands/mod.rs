@@ -1,6 +1,7 @@
 //! One file per subcommand: the only places that build concrete parts.
 
 mod body;
+mod consent;
 pub(crate) mod global;
 mod probes;
 mod queues;

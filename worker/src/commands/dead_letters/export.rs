@@ -9,8 +9,9 @@ use std::{
 
 use anyhow::{Context, ensure};
 use serde::de::IgnoredAny;
-use servicebus::Message;
+use servicebus::{Message, clock};
 use shared::{ids::SequenceNumber, shown::Shown};
+use uuid::Uuid;
 
 use crate::{
     commands::{
@@ -70,6 +71,12 @@ pub(in crate::commands) struct Output {
 }
 
 impl Output {
+    /// A file that is not there yet: nobody can have guessed the name.
+    pub(in crate::commands) fn new_name(of: &str) -> PathBuf {
+        let now = clock::now().strftime("%Y%m%dT%H%M%SZ");
+        PathBuf::from(format!("{of}-{now}-{}.jsonl", Uuid::new_v4().simple()))
+    }
+
     /// Opens a file behind its last whole line; a line that a crash cut off is written again.
     pub(in crate::commands) fn open(path: &Path) -> anyhow::Result<Self> {
         let context = || format!("cannot write {}", path.display());

@@ -9,7 +9,6 @@ use std::{
 
 use anyhow::bail;
 use serde_json::json;
-use servicebus::clock;
 use uuid::Uuid;
 
 use super::export::Output;
@@ -117,8 +116,7 @@ fn output(args: &Args) -> anyhow::Result<(PathBuf, Output)> {
     if let Some(path) = &args.export {
         return Ok((path.clone(), Output::open(path)?));
     }
-    let now = clock::now().strftime("%Y%m%dT%H%M%SZ");
-    let path = PathBuf::from(format!("dead-letters-{now}-{}.jsonl", Uuid::new_v4().simple()));
+    let path = Output::new_name("dead-letters");
     let output = Output::create(&path)?;
     Ok((path, output))
 }

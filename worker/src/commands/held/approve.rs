@@ -7,10 +7,7 @@ use servicebus::Queue;
 use shared::shown::shown;
 use uuid::Uuid;
 
-use super::{
-    consent::{agrees, meant},
-    list::table,
-};
+use super::consent::Decision;
 use crate::{
     commands::{json_text, print, replay::rate, runtime::stop_signal, screen::Screen},
     operate::held::{Approval, Decided, DecisionEnd, HeldFilter},
@@ -52,17 +49,15 @@ pub(super) async fn run(
     settings: &Settings<QueueAlone>,
     args: &Args,
 ) -> anyhow::Result<ExitCode> {
-    let census = meant(queue, settings, &args.filter, args.all).await?;
-    if !args.json {
-        print(&table(&census))?;
-    }
-    let count = census.messages;
-    let question = format!("Write these {count} changes to their users?");
-    let yes = count == 0 || args.yes || agrees(&question).await? == Some(true);
-    if !yes {
-        print(&format!("{count} messages would be let through; --yes does it.\n"))?;
-        return Ok(ExitCode::FAILURE);
-    }
+    let decision = Decision {
+        filter: &args.filter,
+        all: args.all,
+        yes: args.yes,
+        json: args.json,
+        question: |count| format!("Write these {count} changes to their users?"),
+        would: "let through",
+    };
+    let Some(count) = decision.agreed(queue, settings).await? else { return Ok(ExitCode::FAILURE) };
     let stop = stop_signal()?;
     let mut screen = Screen::new(Some(count));
     let run = Uuid::new_v4();

@@ -4,14 +4,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use serde_json::json;
-use servicebus::{Queue, clock};
+use servicebus::Queue;
 use shared::shown::Shown;
-use uuid::Uuid;
 
-use super::{
-    consent::{agrees, meant},
-    list::table,
-};
+use super::consent::Decision;
 use crate::{
     commands::{dead_letters::Output, json_text, print},
     operate::held::{HeldFilter, each_held, take_back},
@@ -56,19 +52,19 @@ pub(super) async fn run(
     settings: &Settings<QueueAlone>,
     args: &Args,
 ) -> anyhow::Result<ExitCode> {
-    let census = meant(queue, settings, &args.filter, args.all).await?;
-    if !args.json {
-        print(&table(&census))?;
-    }
-    let count = census.messages;
-    let question = format!("Take these {count} messages out, so that their changes are never written?");
-    let yes = count == 0 || args.yes || agrees(&question).await? == Some(true);
-    if !yes {
-        print(&format!("{count} messages would be taken out; --yes does it.\n"))?;
-        return Ok(ExitCode::FAILURE);
-    }
+    let decision = Decision {
+        filter: &args.filter,
+        all: args.all,
+        yes: args.yes,
+        json: args.json,
+        question: |count| {
+            format!("Take these {count} messages out, so that their changes are never written?")
+        },
+        would: "taken out",
+    };
+    let Some(count) = decision.agreed(queue, settings).await? else { return Ok(ExitCode::FAILURE) };
     let exports = count > 0 && !args.no_export;
-    let path = exports.then(|| args.export.clone().unwrap_or_else(new_name));
+    let path = exports.then(|| args.export.clone().unwrap_or_else(|| Output::new_name("held")));
     let mut output = path.as_deref().map(Output::create).transpose()?;
     let mut numbers = Vec::new();
     each_held(queue, &args.filter, &settings.planner, |message, _| {
@@ -92,10 +88,4 @@ pub(super) async fn run(
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A file that is not there yet: nobody can have guessed the name.
-fn new_name() -> PathBuf {
-    let now = clock::now().strftime("%Y%m%dT%H%M%SZ");
-    PathBuf::from(format!("held-{now}-{}.jsonl", Uuid::new_v4().simple()))
 }

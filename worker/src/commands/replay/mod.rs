@@ -3,13 +3,7 @@
 pub(super) mod preview;
 mod report;
 
-use std::{
-    io::{IsTerminal, stderr, stdin},
-    path::PathBuf,
-    process::ExitCode,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
 use servicebus::{MAX_CREDIT, Queue, clock};
@@ -20,11 +14,11 @@ use uuid::Uuid;
 use self::preview::Question;
 pub(super) use self::report::{EventForm, Report};
 use super::{
+    consent::{ask, may_ask},
     print, print_error,
     probes::counted,
     queues::{Queues, choose, failed, start_log},
     runtime::{runtime, stop_signal},
-    terminal::print_aside,
     wiring,
 };
 use crate::{
@@ -126,7 +120,7 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     start_log(&settings.telemetry)?;
     runtime()?.block_on(async {
         if !args.dry_run {
-            if !says_which(args) && !may_ask(args) {
+            if !says_which(args) && (args.json || !may_ask()) {
                 print_error(&anyhow!(
                     "without a filter replay puts every dead letter back; say which by a filter such as --reason, or --all"
                 ));
@@ -143,11 +137,6 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
 /// Whether somebody has said which messages are meant.
 fn says_which(args: &Args) -> bool {
     args.all || args.from.is_some() || args.selection.limit.is_some() || args.selection.is_selective()
-}
-
-/// Whether there is somebody to ask.
-fn may_ask(args: &Args) -> bool {
-    !args.json && stdin().is_terminal() && stderr().is_terminal()
 }
 
 async fn put_back(settings: &Settings<QueueAlone>, args: &Args) -> anyhow::Result<ExitCode> {
@@ -191,16 +180,10 @@ async fn put_back(settings: &Settings<QueueAlone>, args: &Args) -> anyhow::Resul
     Ok(exit_code(&summary))
 }
 
-/// Asks whether all of them are meant. Connections live on meanwhile.
+/// Asks whether all of them are meant.
 async fn confirmed(members: u64) -> anyhow::Result<bool> {
-    let question = format!("Put back all {}? [y/N]", counted(members, "dead letter"));
-    let answer = tokio::task::spawn_blocking(move || {
-        print_aside(&question);
-        let mut answer = String::new();
-        stdin().read_line(&mut answer).map(|_| answer)
-    });
-    let answer = answer.await?.context("the answer cannot be read")?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    let answer = ask(&format!("Put back all {}?", counted(members, "dead letter"))).await?;
+    Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Fixes the set, and where its messages come from; with how many there are and were looked at.
