@@ -56,6 +56,8 @@ mod targets;
 
 mod otlp;
 
+mod row_world;
+
 mod telemetry;
 
 mod tidy;

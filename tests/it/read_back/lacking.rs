@@ -5,11 +5,11 @@ use emulator::dataverse::Options;
 use tests::{PATIENCE, message::ContactChange, quick::user};
 use uuid::Uuid;
 
-use super::{LATE, NOBODY, Place, cut, several};
+use super::{LATE, NOBODY, RowWorld, cut, several};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hundreds_of_cut_messages_are_applied_by_a_few_questions() -> Result<()> {
-    let place = Place::start(Options::default(), 300).await?;
+    let place = RowWorld::start(Options::default(), 300).await?;
     let mut bodies = Vec::new();
     for number in 1..=300 {
         place.save(number, Some(user(number)), &format!("Ada {number}"))?;
@@ -30,7 +30,7 @@ async fn hundreds_of_cut_messages_are_applied_by_a_few_questions() -> Result<()>
 }
 
 /// One message for each thing that can be missing.
-fn each_kind(place: &Place) -> Result<Vec<Vec<u8>>> {
+fn each_kind(place: &RowWorld) -> Result<Vec<Vec<u8>>> {
     let member = place.linked(5, user(5)).set("adx_identity_username", user(5).to_string());
     Ok(vec![
         cut(&place.old(1))?,
@@ -50,7 +50,7 @@ fn each_kind(place: &Place) -> Result<Vec<Vec<u8>>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_missing_is_read_and_without_reading_it_is_a_dead_letter() -> Result<()> {
     for reads in [true, false] {
-        let place = Place::start(Options::default(), 6).await?;
+        let place = RowWorld::start(Options::default(), 6).await?;
         for number in 1..=6 {
             place.save(number, Some(user(number)), &format!("Ada {number}"))?;
         }
@@ -84,7 +84,7 @@ async fn whatever_is_missing_is_read_and_without_reading_it_is_a_dead_letter() -
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_without_the_link_is_believed_once_images_were_seen_to_show_it() -> Result<()> {
-    let place = Place::start(Options::default(), 3).await?;
+    let place = RowWorld::start(Options::default(), 3).await?;
     for number in 1..=3 {
         place.save(number, Some(user(number)), "Ada")?;
     }
@@ -105,7 +105,7 @@ async fn an_image_without_the_link_is_believed_once_images_were_seen_to_show_it(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contact_without_a_user_and_one_that_is_gone_are_done_and_others_rows_are_not_believed()
 -> Result<()> {
-    let place = Place::start(Options::default(), 4).await?;
+    let place = RowWorld::start(Options::default(), 4).await?;
     place.save(1, None, "Ada")?;
     place.save(3, Some(user(3)), "Ada")?;
     let elsewhere = Uuid::from_u128(0xf0);
@@ -126,7 +126,7 @@ async fn a_contact_without_a_user_and_one_that_is_gone_are_done_and_others_rows_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_who_is_gone_is_looked_for_in_the_row_once() -> Result<()> {
-    let place = Place::start(Options::default(), 2).await?;
+    let place = RowWorld::start(Options::default(), 2).await?;
     // The contact was given another user after its message.
     place.save(1, Some(user(1)), "Ada")?;
     place.save(2, Some(NOBODY), "Bea")?;
@@ -145,7 +145,7 @@ async fn a_user_who_is_gone_is_looked_for_in_the_row_once() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_column_whose_values_may_be_hidden_empties_nobody() -> Result<()> {
-    let place = Place::start(Options::default(), 1).await?;
+    let place = RowWorld::start(Options::default(), 1).await?;
     place.save(1, Some(user(1)), "Ada")?;
     place.dataverse.secure("contact", "firstname");
     let mut worker = place.world.start_worker(&place.settings(&[])?)?;
@@ -162,7 +162,7 @@ async fn a_column_whose_values_may_be_hidden_empties_nobody() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_later_message_that_is_older_than_the_row_changes_nothing() -> Result<()> {
-    let place = Place::start(Options::default(), 1).await?;
+    let place = RowWorld::start(Options::default(), 1).await?;
     place.save(1, Some(user(1)), "Ada")?;
     let worker = place.world.start_worker(&place.settings(&[])?)?;
     place.post([cut(&place.old(1))?]).await?;

@@ -4,59 +4,21 @@ mod lacking;
 mod outage;
 mod overtaken;
 
-use std::path::PathBuf;
-
 use anyhow::{Result, ensure};
-use emulator::{
-    ca::Ca,
-    dataverse::{Dataverse, Entry, Options},
-    graph::User,
-};
+use emulator::dataverse::Entry;
 use serde_json::{Value, json};
 use servicebus::{Outgoing, Queue};
-use tests::{
-    message::ContactChange,
-    organization,
-    quick::{GUARDED, QUICK, contact, user},
-    world::{self, World},
-};
+use tests::{message::ContactChange, quick::contact};
 use uuid::Uuid;
+
+use crate::row_world::RowWorld;
 
 /// A user of whom the directory knows nothing.
 const NOBODY: Uuid = Uuid::from_u128(0xdead_0000_2222_4333_8444_0000_0000_0000);
 /// Long after whatever a test posts: milliseconds since 1970.
 const LATE: i64 = 4_000_000_000_000;
 
-/// A world with an environment of Dataverse beside it that posts nothing by itself.
-struct Place {
-    world: World,
-    dataverse: Dataverse,
-}
-
-impl Place {
-    /// Users 1 to `users` without values.
-    async fn start(options: Options, users: u128) -> Result<Self> {
-        let world = World::start(world::Options::default()).await?;
-        for number in 1..=users {
-            world.graph.add_user(User::new(user(number)))?;
-        }
-        let dataverse = Dataverse::start(options, &Ca::new()?, &world.graph).await?;
-        Ok(Self { world, dataverse })
-    }
-
-    fn settings(&self, layers: &[&str]) -> Result<PathBuf> {
-        let own = organization::settings(&self.world, &self.dataverse);
-        self.world.layered(&[&[QUICK, GUARDED, own.as_str()], layers].concat())
-    }
-
-    /// Saves a contact: its link, and its first name.
-    fn save(&self, number: u128, link: Option<Uuid>, name: &str) -> Result<()> {
-        let columns = json!({"adx_identity_username": link, "firstname": name, "lastname": "King"});
-        let Value::Object(columns) = columns else { unreachable!("an object") };
-        let saved = self.dataverse.write_contact(contact(number), &columns);
-        saved.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))
-    }
-
+impl RowWorld {
     /// A change of a contact that is long past, and sets a first name that it has no more.
     fn old(&self, number: u128) -> ContactChange {
         let change = ContactChange::new(contact(number), 1_700_000_000_000);
@@ -80,11 +42,6 @@ impl Place {
         }
         sender.close().await;
         Ok(())
-    }
-
-    /// The first name of a user, as it is in the directory.
-    fn name(&self, number: u128) -> Result<Option<String>> {
-        Ok(self.world.user(user(number))?.text("givenName").map(str::to_owned))
     }
 
     #[track_caller]

@@ -7,7 +7,7 @@ use emulator::dataverse::{Answer, Entry, Fault, Limit, Options};
 use tests::{PATIENCE, quick::user};
 use tokio::time::Instant;
 
-use super::{Place, cut};
+use super::{RowWorld, cut};
 
 const UNREAD: &str = "contactsync_warning{kind=\"rows_unread\"}";
 
@@ -18,7 +18,7 @@ async fn messages_that_need_a_row_wait_for_dataverse_and_others_flow() -> Result
         Answer::Reset,
         Answer::Error { status: 403, code: 0x8004_0220, message: "no prvReadContact".to_owned() },
     ] {
-        let place = Place::start(Options::default(), 260).await?;
+        let place = RowWorld::start(Options::default(), 260).await?;
         let mut bodies = Vec::new();
         for number in 1..=250 {
             place.save(number, Some(user(number)), "Ada")?;
@@ -58,7 +58,7 @@ async fn messages_that_need_a_row_wait_for_dataverse_and_others_flow() -> Result
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_asked_before_dataverse_wants_it() -> Result<()> {
-    let place = Place::start(Options::default(), 1).await?;
+    let place = RowWorld::start(Options::default(), 1).await?;
     place.save(1, Some(user(1)), "Ada")?;
     place.dataverse.script(Fault::throttled(Limit::Requests, 3).path("CRM.In("));
     let worker = place.world.start_worker(&place.settings(&[])?)?;
@@ -76,7 +76,7 @@ async fn nothing_is_asked_before_dataverse_wants_it() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_stops_or_dies_while_messages_wait_loses_none() -> Result<()> {
-    let place = Place::start(Options::default(), 20).await?;
+    let place = RowWorld::start(Options::default(), 20).await?;
     let mut bodies = Vec::new();
     for number in 1..=20 {
         place.save(number, Some(user(number)), "Ada")?;

@@ -4,13 +4,13 @@ use anyhow::Result;
 use emulator::dataverse::Options;
 use tests::{PATIENCE, quick::user};
 
-use super::Place;
+use super::RowWorld;
 use crate::replay::{Dead, bury, contactsync};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_letter_that_is_put_back_is_applied_as_the_row_is_now() -> Result<()> {
     for (reads, name) in [(true, "Ada"), (false, "Old")] {
-        let place = Place::start(Options::default(), 1).await?;
+        let place = RowWorld::start(Options::default(), 1).await?;
         place.save(1, Some(user(1)), "Ada")?;
         bury(&place.world, &[Dead::new("one", place.linked(1, user(1)).body(), "GraphRefused")])?;
         let settings = place.settings(&[&format!("dataverse.read_back = {reads}")])?;

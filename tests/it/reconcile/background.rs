@@ -13,7 +13,7 @@ use tests::{
     world::{LEASED, QUEUE, Worker},
 };
 
-use super::Place;
+use super::RowWorld;
 
 /// Passes a second after each other, as fast as they can be, that believe every difference.
 const WATCHING: &str = "[reconcile]\ninterval = \"1s\"\nsettle = \"0s\"\nshare = 1.0";
@@ -21,17 +21,17 @@ const REPAIRING: &str =
     "[reconcile]\napply = true\nrate = 1000.0\nmax_changes = \"100%\"\nmax_clears = \"100%\"";
 
 /// A place with contacts 1 to `contacts`, of which no message was posted.
-async fn place(contacts: u128) -> Result<Place> {
-    let place = Place::start(Options::default(), contacts).await?;
+async fn place(contacts: u128) -> Result<RowWorld> {
+    let place = RowWorld::start(Options::default(), contacts).await?;
     for number in 1..=contacts {
         place.save(number, user(number), "Ada")?;
     }
     Ok(place)
 }
 
-impl Place {
+impl RowWorld {
     fn watched_by(&self, layers: &[&str]) -> Result<Worker> {
-        self.world.start_worker(&self.settings(&[&[WATCHING], layers].concat())?)
+        self.world.start_worker(&self.beside_reconcile(&[&[WATCHING], layers].concat())?)
     }
 
     /// Requests to Dataverse so far that are as wanted.
@@ -118,7 +118,7 @@ async fn a_pass_costs_one_request_when_nothing_has_changed() -> Result<()> {
             &[1, 2, 3, 4].map(|number| place.message(number)).into_iter().collect::<Result<Vec<_>>>()?,
         )
         .await?;
-    let first = place.world.start_worker(&place.settings(&[])?)?;
+    let first = place.world.start_worker(&place.beside_reconcile(&[])?)?;
     place.world.drained(PATIENCE).await?;
     first.stop().await?;
     let reads = place.world.calls().len();

@@ -5,9 +5,9 @@ use emulator::dataverse::Options;
 use serde_json::json;
 use tests::quick::{contact, user};
 
-use super::{Place, Told};
+use super::{RowWorld, Told};
 
-impl Place {
+impl RowWorld {
     async fn changed(&self) -> Result<Told> {
         self.reconcile(&[], "--state run.state --changed").await
     }
@@ -21,7 +21,7 @@ fn check(told: &Told, contacts: u64, causes: &serde_json::Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_over_what_has_changed_finds_what_one_over_everything_would() -> Result<()> {
-    let place = Place::start(Options::default(), 9).await?;
+    let place = RowWorld::start(Options::default(), 9).await?;
     for number in 1..=9 {
         place.save(number, user(number), "Ada")?;
         place.world.graph.write_user(user(number), names("Ada"));
@@ -59,7 +59,7 @@ fn names(first: &str) -> serde_json::Map<String, serde_json::Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_thousands_of_changes_everything_is_read_because_that_is_less() -> Result<()> {
     const CONTACTS: u128 = 2_100;
-    let place = Place::start(Options::default(), CONTACTS).await?;
+    let place = RowWorld::start(Options::default(), CONTACTS).await?;
     for number in 1..=CONTACTS {
         place.save(number, user(number), "Ada")?;
         place.world.graph.write_user(user(number), names("Ada"));

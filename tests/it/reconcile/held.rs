@@ -5,18 +5,18 @@ use emulator::dataverse::Options;
 use serde_json::{Value, json};
 use tests::{PATIENCE, quick::user, world::QUEUE};
 
-use super::Place;
+use super::RowWorld;
 use crate::replay::contactsync;
 
 const GUARD: &str = "[mass_change]\nusers = 5\nwindow = \"10m\"";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_rewrites_too_many_is_held_by_its_id_and_ends_when_it_is_let_through() -> Result<()> {
-    let place = Place::start(Options::default(), 12).await?;
+    let place = RowWorld::start(Options::default(), 12).await?;
     for number in 1..=12 {
         place.save(number, user(number), "Ada")?;
     }
-    let settings = place.settings(&[GUARD])?;
+    let settings = place.beside_reconcile(&[GUARD])?;
     let worker = place.world.start_worker(&settings)?;
     let apply = "--apply --max-changes 100% --max-clears 100% --rate 1000 --wait 2s";
     let told = place.reconcile(&[GUARD], apply).await?.expect(1);

@@ -11,27 +11,12 @@ mod resumed;
 use std::{path::PathBuf, process::Stdio};
 
 use anyhow::{Context, Result};
-use emulator::{
-    ca::Ca,
-    dataverse::{Dataverse, Options, value},
-    graph::User,
-};
+use emulator::dataverse::value;
 use serde_json::{Map, Value, json};
-use tests::{
-    binary,
-    message::ContactChange,
-    organization,
-    quick::{GUARDED, QUICK, contact, user},
-    world::{self, World},
-};
+use tests::{binary, message::ContactChange, quick::contact};
 use tokio::process::Command;
-use uuid::Uuid;
 
-/// A world with an environment of Dataverse beside it that posts nothing by itself.
-struct Place {
-    world: World,
-    dataverse: Dataverse,
-}
+use crate::row_world::RowWorld;
 
 /// How a command ended, and what it told.
 struct Told {
@@ -40,30 +25,10 @@ struct Told {
     text: String,
 }
 
-impl Place {
-    /// Users 1 to `users` without values.
-    async fn start(options: Options, users: u128) -> Result<Self> {
-        let world = World::start(world::Options::default()).await?;
-        for number in 1..=users {
-            world.graph.add_user(User::new(user(number)))?;
-        }
-        let dataverse = Dataverse::start(options, &Ca::new()?, &world.graph).await?;
-        Ok(Self { world, dataverse })
-    }
-
-    fn settings(&self, layers: &[&str]) -> Result<PathBuf> {
-        let own = organization::settings(&self.world, &self.dataverse);
-        // What messages lack is left to reconcile here.
-        let alone = "dataverse.read_back = false";
-        self.world.layered(&[&[QUICK, GUARDED, own.as_str(), alone], layers].concat())
-    }
-
-    /// Saves a contact: its link, and its first name.
-    fn save(&self, number: u128, link: Uuid, name: &str) -> Result<()> {
-        let columns = json!({"adx_identity_username": link, "firstname": name, "lastname": "King"});
-        let Value::Object(columns) = columns else { unreachable!("an object") };
-        let saved = self.dataverse.write_contact(contact(number), &columns);
-        saved.map_err(|refusal| anyhow::anyhow!("{refusal:?}"))
+impl RowWorld {
+    /// The same settings where what messages lack is left to reconcile.
+    fn beside_reconcile(&self, layers: &[&str]) -> Result<PathBuf> {
+        self.settings(&[&["dataverse.read_back = false"], layers].concat())
     }
 
     /// The message that a step posts of a contact as it is now.
@@ -92,7 +57,7 @@ impl Place {
     fn command(&self, layers: &[&str], arguments: &str) -> Result<Command> {
         let mut command = binary::command()?;
         command.arg("reconcile").args(arguments.split_whitespace()).args(["--json", "--config"]);
-        command.arg(self.settings(layers)?).current_dir(self.world.folder());
+        command.arg(self.beside_reconcile(layers)?).current_dir(self.world.folder());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         Ok(command)
     }
@@ -100,11 +65,6 @@ impl Place {
     async fn reconcile(&self, layers: &[&str], arguments: &str) -> Result<Told> {
         let output = self.command(layers, arguments)?.output().await?;
         Told::of(&output)
-    }
-
-    /// The first name of a user, as it is in the directory.
-    fn name(&self, number: u128) -> Result<Option<String>> {
-        Ok(self.world.user(user(number))?.text("givenName").map(str::to_owned))
     }
 }
 

@@ -7,7 +7,7 @@ use emulator::{
 };
 use tests::{quick::user, world::QUEUE};
 
-use super::Place;
+use super::RowWorld;
 
 /// An environment whose one user reads so many contacts.
 fn reader(depth: Depth) -> Options {
@@ -18,8 +18,8 @@ fn reader(depth: Depth) -> Options {
     options
 }
 
-async fn place(options: Options) -> Result<Place> {
-    let place = Place::start(options, 2).await?;
+async fn place(options: Options) -> Result<RowWorld> {
+    let place = RowWorld::start(options, 2).await?;
     for number in 1..=2 {
         place.save(number, user(number), "Ada")?;
     }
@@ -27,7 +27,7 @@ async fn place(options: Options) -> Result<Place> {
 }
 
 #[track_caller]
-fn assert_nothing_posted(place: &Place) -> Result<()> {
+fn assert_nothing_posted(place: &RowWorld) -> Result<()> {
     assert_eq!(place.world.bus.contents(QUEUE)?.len(), 0);
     Ok(())
 }

@@ -11,7 +11,7 @@ use tests::{
 };
 use uuid::Uuid;
 
-use super::Place;
+use super::RowWorld;
 
 /// The body of a message from which Dataverse has cut everything.
 fn cut(change: &ContactChange) -> Result<Vec<u8>> {
@@ -24,8 +24,8 @@ fn cut(change: &ContactChange) -> Result<Vec<u8>> {
 
 /// Contacts whose messages were lost, cut, bypassed, doubled and reordered, a user who was changed by somebody else, a user
 /// who is gone, and one with two contacts.
-async fn after_mishaps() -> Result<Place> {
-    let place = Place::start(Options::default(), 8).await?;
+async fn after_mishaps() -> Result<RowWorld> {
+    let place = RowWorld::start(Options::default(), 8).await?;
     let mut posted = Vec::new();
     for number in 1..=5 {
         place.save(number, user(number), &format!("Ada {number}"))?;
@@ -43,7 +43,7 @@ async fn after_mishaps() -> Result<Place> {
     place.save(7, Uuid::from_u128(0xdead), "Gus")?;
     place.save(8, user(8), "Hal")?;
     place.save(9, user(8), "Ida")?;
-    let worker = place.world.start_worker(&place.settings(&[])?)?;
+    let worker = place.world.start_worker(&place.beside_reconcile(&[])?)?;
     place.world.post_changes(&posted).await?;
     let sender = place.world.sender()?;
     let body = cut(&place.message(6)?)?.into();
@@ -84,7 +84,7 @@ async fn what_messages_did_not_do_is_found_with_its_cause_and_applied_once() -> 
     }
     assert_eq!(place.world.patches().len(), patches, "a plan changes nothing");
 
-    let worker = place.world.start_worker(&place.settings(&[])?)?;
+    let worker = place.world.start_worker(&place.beside_reconcile(&[])?)?;
     let told = place.reconcile(&[], "--apply --max-changes 100% --rate 100").await?.expect(0);
     assert_eq!(told.event("applied")["posted"], json!(4), "{}", told.text);
     for (number, name) in [(1, "Ada 1"), (2, "Bea"), (3, "Ada 3"), (4, "Ada 4"), (5, "Eve"), (6, "Fay")] {
@@ -99,7 +99,7 @@ async fn what_messages_did_not_do_is_found_with_its_cause_and_applied_once() -> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_directory_is_filled_by_the_same_command_and_a_newer_message_stays() -> Result<()> {
-    let place = Place::start(Options::default(), 30).await?;
+    let place = RowWorld::start(Options::default(), 30).await?;
     for number in 1..=30 {
         place.save(number, user(number), "Old")?;
     }
@@ -108,7 +108,7 @@ async fn a_new_directory_is_filled_by_the_same_command_and_a_newer_message_stays
     assert!(told.text.contains("--max-changes allows 3"), "{}", told.text);
     place.save(30, user(30), "New")?;
     place.world.post_changes(&[place.message(30)?]).await?;
-    let worker = place.world.start_worker(&place.settings(&[])?)?;
+    let worker = place.world.start_worker(&place.beside_reconcile(&[])?)?;
     let told = place.reconcile(&[], "--apply --max-changes 100% --rate 500").await?.expect(0);
     place.world.drained(PATIENCE).await?;
     for number in 1..=30 {
@@ -127,7 +127,7 @@ async fn a_new_directory_is_filled_by_the_same_command_and_a_newer_message_stays
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_contact_that_is_not_as_the_filter_requires_is_left_alone() -> Result<()> {
-    let place = Place::start(Options::default(), 2).await?;
+    let place = RowWorld::start(Options::default(), 2).await?;
     for number in 1..=2 {
         place.save(number, user(number), "Ada")?;
     }

@@ -12,7 +12,7 @@ use tests::{
     world::{QUEUE, World},
 };
 
-use super::{Place, Told};
+use super::{RowWorld, Told};
 
 const CONTACTS: u128 = 40;
 
@@ -22,7 +22,7 @@ fn waiting(world: &World) -> Result<u64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_killed_is_gone_on_with_and_nothing_is_posted_twice() -> Result<()> {
-    let place = Place::start(Options::default(), CONTACTS).await?;
+    let place = RowWorld::start(Options::default(), CONTACTS).await?;
     for number in 1..=CONTACTS {
         place.save(number, user(number), "Ada")?;
     }
@@ -37,7 +37,7 @@ async fn a_run_that_is_killed_is_gone_on_with_and_nothing_is_posted_twice() -> R
     let resumed = place.command(&[], &format!("{arguments} 500"))?.spawn()?;
     let all = |world: &World| Ok((waiting(world)? >= 40, format!("{} wait", waiting(world)?)));
     place.world.until(PATIENCE, "the rest is posted", all).await?;
-    let worker = place.world.start_worker(&place.settings(&[])?)?;
+    let worker = place.world.start_worker(&place.beside_reconcile(&[])?)?;
     let told = Told::of(&resumed.wait_with_output().await?)?.expect(0);
     assert_eq!(told.event("applied")["posted"], json!(40 - before), "{}", told.text);
     place.world.drained(PATIENCE).await?;
@@ -64,7 +64,7 @@ async fn ten_kills_at_random_places_change_nothing_of_what_is_found_and_written(
     const DIFFER: u128 = 100;
     let mut options = Options::default();
     options.seed.contacts = (1..=CONTACTS).map(|number| row(number, "Ada")).collect();
-    let place = Place::start(options, 0).await?;
+    let place = RowWorld::start(options, 0).await?;
     for number in 1..=CONTACTS {
         let name = if number <= DIFFER { "Other" } else { "Ada" };
         let person = User::new(user(number)).with("givenName", name).with("surname", "King");
@@ -79,7 +79,7 @@ async fn ten_kills_at_random_places_change_nothing_of_what_is_found_and_written(
     let mut kills = killed(4, 1, 1..=110, look, steps).await?;
     let found = differences(&place.reconcile(&[], "--state run.state").await?.expect(1));
     assert_eq!(found, expected);
-    let worker = place.world.start_worker(&place.settings(&[])?)?;
+    let worker = place.world.start_worker(&place.beside_reconcile(&[])?)?;
     kills += killed(6, 2, 1..=60, apply, steps).await?;
     assert_eq!(kills, 10, "it was done before it was killed so often");
     let told = Told::of(&apply()?.output().await?)?.expect(0);

@@ -290,23 +290,24 @@ mod tests {
         observer::{Load, tests::observer},
     };
 
+    /// An engine that holds nothing.
+    fn idle(state: State) -> Load {
+        Load {
+            state,
+            waits: None,
+            in_flight: 0,
+            held: 0,
+            reading: 0,
+            lanes: 0,
+            rate: 20.0,
+            went_back: 0,
+            times_cut: 0,
+        }
+    }
+
     fn site(state: State) -> Site {
         let observer = observer();
-        observer.turn(
-            Phase::Running,
-            &Load {
-                state,
-                waits: None,
-                in_flight: 0,
-                held: 0,
-                reading: 0,
-                lanes: 0,
-                rate: 20.0,
-                went_back: 0,
-                times_cut: 0,
-            },
-            Instant::now(),
-        );
+        observer.turn(Phase::Running, &idle(state), Instant::now());
         Site(vec![Section::new(observer)])
     }
 
@@ -356,18 +357,7 @@ mod tests {
     fn section(name: &str, state: State) -> Section {
         let constants = Constants { target: Some(name.into()), ..constants() };
         let observer = Observer::new(constants, watch::channel(LinkState::Ready).1, 20.0);
-        let load = Load {
-            state,
-            waits: None,
-            in_flight: 0,
-            held: 0,
-            reading: 0,
-            lanes: 0,
-            rate: 20.0,
-            went_back: 0,
-            times_cut: 0,
-        };
-        observer.turn(Phase::Running, &load, Instant::now());
+        observer.turn(Phase::Running, &idle(state), Instant::now());
         Section::new(Arc::new(observer))
     }
 
