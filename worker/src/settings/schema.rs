@@ -14,7 +14,10 @@ use toml::{Table, Value};
 use super::{
     link_rules, mapping,
     names::RENAMED,
-    notify,
+    notify::{
+        channel::{KEYS, KINDS, SECRETS, SEVERITIES, TLS, WANTED},
+        variables::CHANNEL,
+    },
     parts::Parts,
     reader::{Rule, Rules},
     secrets::is_secret,
@@ -148,7 +151,7 @@ fn leaf(key: &str, default: &Value, rule: Option<&Rule>) -> Map<String, Json> {
     }
     match key {
         "mapping.rows" => drop(schema.insert("items".into(), row())),
-        notify::CHANNEL => drop(schema.insert("items".into(), channel())),
+        CHANNEL => drop(schema.insert("items".into(), channel())),
         "link.rules" => drop(schema.insert("items".into(), link_rule())),
         "filter.organizations" | "filter.initiating_users" | "mass_change.exempt" => {
             drop(schema.insert("items".into(), guid()));
@@ -202,17 +205,14 @@ fn channel() -> Json {
     let text = json!({ "type": "string", "minLength": 1 });
     let texts = json!({ "type": "array", "items": text, "minItems": 1 });
     let mut properties: Map<String, Json> =
-        notify::KEYS.iter().map(|key| ((*key).to_owned(), text.clone())).collect();
-    for key in notify::SECRETS {
+        KEYS.iter().map(|key| ((*key).to_owned(), text.clone())).collect();
+    for key in SECRETS {
         properties[key]["writeOnly"] = json!(true);
     }
-    properties.insert("kind".into(), json!({ "enum": notify::KINDS }));
-    properties.insert("tls".into(), json!({ "enum": notify::TLS }));
-    properties.insert("min_severity".into(), json!({ "enum": notify::SEVERITIES }));
-    properties.insert(
-        "only".into(),
-        json!({ "type": "array", "items": { "enum": notify::WANTED }, "minItems": 1 }),
-    );
+    properties.insert("kind".into(), json!({ "enum": KINDS }));
+    properties.insert("tls".into(), json!({ "enum": TLS }));
+    properties.insert("min_severity".into(), json!({ "enum": SEVERITIES }));
+    properties.insert("only".into(), json!({ "type": "array", "items": { "enum": WANTED }, "minItems": 1 }));
     properties.insert("to".into(), texts);
     properties.insert("port".into(), json!({ "type": "integer", "minimum": 1, "maximum": 65_535 }));
     json!({

@@ -7,7 +7,10 @@ use toml::Value;
 
 use super::{
     entry::SourcedValue,
-    notify::{self, CHANNEL},
+    notify::{
+        channel::{KEYS, SECRETS as OF_CHANNELS},
+        variables::CHANNEL,
+    },
 };
 
 /// A setting that is a secret from end to end.
@@ -59,7 +62,7 @@ fn channels(list: &Value) -> Value {
     let mut list = list.clone();
     let tables = list.as_array_mut().into_iter().flatten().filter_map(Value::as_table_mut);
     for (key, value) in tables.flat_map(|table| table.iter_mut()) {
-        let is_open = notify::KEYS.contains(&key.as_str()) && !notify::SECRETS.contains(&key.as_str());
+        let is_open = KEYS.contains(&key.as_str()) && !OF_CHANNELS.contains(&key.as_str());
         if !is_open || value.as_str().is_some_and(has_key) {
             *value = Value::String(HIDDEN.to_owned());
         }

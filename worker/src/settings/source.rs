@@ -17,7 +17,7 @@ use super::{
     entry::{Entries, SettingOrigin, SourcedValue},
     lines::{self, Lines},
     names,
-    notify::{self, UnknownChannel},
+    notify::variables::{self, CHANNEL, UnknownChannel},
     problem::SettingsProblem,
     secrets,
 };
@@ -181,7 +181,7 @@ impl Layers {
     fn set_variable(&mut self, variable: &str, name: &str, text: String) {
         let key = name.to_ascii_lowercase().replace("__", ".");
         let origin = SettingOrigin::Environment(variable.into());
-        if let Some(place) = key.strip_prefix(notify::CHANNEL).and_then(|rest| rest.strip_prefix('.')) {
+        if let Some(place) = key.strip_prefix(CHANNEL).and_then(|rest| rest.strip_prefix('.')) {
             return self.set_channel(variable, place, text);
         }
         // `connection.ca_file` ends like a file reference and is none, so keys that exist come first.
@@ -206,8 +206,8 @@ impl Layers {
 
     /// Sets a key of one of the channels of the list that was read by now.
     fn set_channel(&mut self, variable: &str, place: &str, text: String) {
-        let Some(list) = self.entries.get_mut(notify::CHANNEL) else { return };
-        if let Err(UnknownChannel { known }) = notify::lay_over(&mut list.value, place, text) {
+        let Some(list) = self.entries.get_mut(CHANNEL) else { return };
+        if let Err(UnknownChannel { known }) = variables::lay_over(&mut list.value, place, text) {
             let names = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             let told = format!("is for no channel: the settings file has {names}");
             self.problems.push(SettingsProblem::new(variable, &told));

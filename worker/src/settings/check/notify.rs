@@ -3,7 +3,7 @@
 use super::finding::{Finding, Severity};
 use crate::settings::{
     ChannelWay, NotifyChannel, Parts, SmtpAuth,
-    notify::{CHANNEL, SECRETS},
+    notify::{channel::SECRETS, variables::CHANNEL},
 };
 
 /// Everything there is to say about channels.

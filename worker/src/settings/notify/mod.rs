@@ -1,9 +1,9 @@
 //! The section `[notify]`: who is told when something is wrong, and by which channels.
 
-mod channel;
+pub(super) mod channel;
 mod fields;
 mod secret_url;
-mod variables;
+pub(super) mod variables;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -12,16 +12,13 @@ use reqwest::Url;
 use shared::notices::NoticeTiming;
 use toml::Value;
 
+use self::variables::CHANNEL;
 use super::{cloud::Cloud, identity, reader::Reader, source::Surroundings};
 use crate::identity::Identity;
 
 pub use self::{
     channel::{ChannelWay, Mailing, NotifyChannel, SmtpAuth, SmtpServer, SmtpTls, WebhookKey},
     secret_url::SecretUrl,
-};
-pub(super) use self::{
-    channel::{KEYS, KINDS, SECRETS, SEVERITIES, TLS, WANTED},
-    variables::{CHANNEL, UnknownChannel, lay_over},
 };
 
 /// Whom to tell, and how often.
