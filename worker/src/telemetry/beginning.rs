@@ -32,11 +32,17 @@ enum Welcome {
 pub(crate) struct Beginning {
     heard: Mutex<[Welcome; 2]>,
     verdict: watch::Sender<Option<Box<str>>>,
+    /// Whether the queue did anything else than to refuse what only other settings can mend.
+    queue_answered: watch::Sender<bool>,
 }
 
 impl Default for Beginning {
     fn default() -> Self {
-        Self { heard: Mutex::new([Welcome::Refused(0); 2]), verdict: watch::Sender::default() }
+        Self {
+            heard: Mutex::new([Welcome::Refused(0); 2]),
+            verdict: watch::Sender::default(),
+            queue_answered: watch::Sender::default(),
+        }
     }
 }
 
@@ -46,13 +52,22 @@ impl Beginning {
         self.verdict.subscribe()
     }
 
+    /// Waits as long as the worker may be about to end for what the queue says. Whoever asks the service something else by then
+    /// would tell the same fault in other words.
+    pub(crate) async fn past_refusals_of_the_queue(&self) {
+        // An error would mean that nobody can tell any more.
+        drop(self.queue_answered.subscribe().wait_for(|answered| *answered).await);
+    }
+
     /// It has let the worker in.
     pub(crate) fn let_in(&self, by: Gatekeeper) {
+        self.answered(by);
         self.hear(by, |_| Welcome::LetIn);
     }
 
     /// It failed in another way, which passes or is mended elsewhere.
     pub(crate) fn failed(&self, by: Gatekeeper) {
+        self.answered(by);
         self.hear(by, |heard| match heard {
             Welcome::LetIn => Welcome::LetIn,
             Welcome::Refused(_) => Welcome::Refused(0),
@@ -62,6 +77,7 @@ impl Beginning {
     /// It refuses what only other settings can mend. Returns whether it counts; then nothing else need be told.
     pub(crate) fn refused(&self, by: Gatekeeper, sentence: &str) -> bool {
         if self.verdict.receiver_count() == 0 {
+            self.answered(by);
             return false;
         }
         let heard = self.hear(by, |heard| match heard {
@@ -79,6 +95,12 @@ impl Beginning {
         }
     }
 
+    fn answered(&self, by: Gatekeeper) {
+        if matches!(by, Gatekeeper::Queue) {
+            self.queue_answered.send_if_modified(|answered| !std::mem::replace(answered, true));
+        }
+    }
+
     fn hear(&self, by: Gatekeeper, change: impl FnOnce(Welcome) -> Welcome) -> Welcome {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         let place = &mut heard[by as usize];
@@ -89,20 +111,45 @@ impl Beginning {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
-    /// What comes of events at the queue: refused, failed otherwise, let in.
+    /// Events at a gatekeeper: refused, failed otherwise, let in.
+    fn hears(beginning: &Beginning, by: Gatekeeper, events: &str) {
+        for event in events.chars() {
+            match event {
+                'r' => drop(beginning.refused(by, "no such queue")),
+                'f' => beginning.failed(by),
+                _ => beginning.let_in(by),
+            }
+        }
+    }
+
+    /// What comes of events at the queue.
     fn verdict(events: &str) -> Option<Box<str>> {
         let beginning = Beginning::default();
         let verdict = beginning.verdict();
-        for event in events.chars() {
-            match event {
-                'r' => drop(beginning.refused(Gatekeeper::Queue, "no such queue")),
-                'f' => beginning.failed(Gatekeeper::Queue),
-                _ => beginning.let_in(Gatekeeper::Queue),
-            }
-        }
+        hears(&beginning, Gatekeeper::Queue, events);
         verdict.borrow().clone()
+    }
+
+    #[test]
+    fn nobody_else_asks_as_long_as_the_queue_only_refuses() {
+        for (events, past) in [("", false), ("rrr", false), ("f", true), ("rl", true), ("lrr", true)] {
+            let beginning = Beginning::default();
+            let _verdict = beginning.verdict();
+            hears(&beginning, Gatekeeper::Login, "rfl");
+            hears(&beginning, Gatekeeper::Queue, events);
+            let waited = beginning.past_refusals_of_the_queue().now_or_never();
+            assert_eq!(waited.is_some(), past, "{events}");
+        }
+        let never_ends = Beginning::default();
+        hears(&never_ends, Gatekeeper::Queue, "r");
+        assert!(
+            never_ends.past_refusals_of_the_queue().now_or_never().is_some(),
+            "it goes on in spite of it"
+        );
     }
 
     #[test]

@@ -201,11 +201,15 @@ fn read_queue(
     // Counts tell when to look, so it need not be as often.
     tokio::spawn(look_at_letters(Arc::clone(&dead_letters), interval * 2, Arc::clone(observer)));
     let reader = Reader::new(admin, queue, dead_letters, SampleLimits::GAUGES, clock::now);
-    let (observer, role) = (Arc::clone(observer), Arc::clone(observer));
-    let reads = move || role.health.role().is_first();
-    tokio::spawn(backlog::poll(reader, PollInterval::new(interval), reads, move |reading| {
-        observer.metrics.queue.send_replace(reading);
-    }));
+    let observer = Arc::clone(observer);
+    tokio::spawn(async move {
+        observer.beginning.past_refusals_of_the_queue().await;
+        let reads = || observer.health.role().is_first();
+        let show = |reading| {
+            observer.metrics.queue.send_replace(reading);
+        };
+        backlog::poll(reader, PollInterval::new(interval), reads, show).await;
+    });
 }
 
 /// Keeps looking at the dead letters of the queue.
