@@ -5,7 +5,7 @@ use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 /// .NET counts ticks of 100 ns from the year 1; this is the Unix epoch on that scale.
 const UNIX_EPOCH_TICKS: i128 = 621_355_968_000_000_000;
 
-/// A number with decimals: the shortest digits that give it back, with an exponent from 10^15 and below 10^-5.
+/// A number with decimals: the shortest digits that give it back, with an exponent from 10^15 on and below 10^-4.
 pub(super) fn double(value: f64) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
@@ -16,7 +16,7 @@ pub(super) fn double(value: f64) -> String {
     let scientific = format!("{value:e}");
     let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
     let exponent: i32 = exponent.parse().unwrap_or_default();
-    if (-5..15).contains(&exponent) {
+    if (-4..15).contains(&exponent) {
         return value.to_string();
     }
     let sign = if exponent < 0 { '-' } else { '+' };
@@ -43,7 +43,13 @@ mod tests {
             (51.50853, "51.50853"),
             (1.0, "1"),
             (0.1 + 0.2, "0.30000000000000004"),
+            (1e14, "100000000000000"),
+            (1e15, "1E+15"),
             (1e20, "1E+20"),
+            (0.0001, "0.0001"),
+            (0.000_099, "9.9E-05"),
+            (0.000_01, "1E-05"),
+            (-3.932_277_104_468_085e-5, "-3.932277104468085E-05"),
             (-1e-300, "-1E-300"),
             (123_456_789_012_345_680.0, "1.2345678901234568E+17"),
             (f64::NAN, "NaN"),
