@@ -1,8 +1,11 @@
 //! What is told: one entry for each thing that happens to a message, a write or the pipeline.
 
+use std::borrow::Cow;
+
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shared::{
-    ids::{ContactId, JobId, UserId},
+    ids::{ContactId, JobId, SequenceNumber, UserId},
     lanes::{Failure, Success},
     outcome::Outcome,
     property::Property,
@@ -10,7 +13,7 @@ use shared::{
 };
 use uuid::Uuid;
 
-use super::calls::GraphCall;
+use super::calls::{GraphCall, RequestIds};
 
 /// Longest code of Graph that is kept.
 const LONGEST_CODE: usize = 128;
@@ -72,10 +75,12 @@ pub(crate) enum Entry<I> {
         /// Who.
         users: Vec<I>,
     },
-    /// A write is begun.
+    /// A write is going to be begun.
     Write {
         /// Its number.
         write: u64,
+        /// The ids of its calls.
+        request: RequestIds,
         /// Whom it is about.
         user: I,
         /// The contacts whose changes are merged into it.
@@ -106,21 +111,31 @@ pub(crate) enum Entry<I> {
         /// What was asked of Graph.
         calls: Vec<GraphCall>,
     },
-    /// A message was settled, or could not be.
-    Settled {
+    /// A message is going to be settled, or its copy for later to be sent.
+    Settling {
         /// The message.
         message: i64,
-        /// How, in the words of the metric; `unsettled` if the queue was not reached, so that the message comes again.
-        outcome: String,
+        /// How, in the words of the metric.
+        outcome: Cow<'static, str>,
         /// Why nothing was to be done, if that is so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        needless: Option<String>,
+        needless: Option<Cow<'static, str>>,
         /// What failed, of a dead letter and of what comes back later.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<FailureCause>,
         /// When the copy of a message that comes back later is due, in milliseconds since 1970.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         due: Option<i64>,
+    },
+    /// Messages were settled as was told before: the queue has confirmed it, or it was sent to a queue that confirms nothing.
+    Settled {
+        /// The messages.
+        messages: Vec<i64>,
+    },
+    /// A settlement was not confirmed, so the message comes again unless it reached the queue all the same.
+    Unsettled {
+        /// The message.
+        message: i64,
     },
     /// Writes of everybody are held back, or go on.
     State {
@@ -202,6 +217,9 @@ pub(crate) enum WriteEnd {
     },
     /// The replica was not sure to be the writer any more, so nothing was sent.
     NotBegun,
+    /// The replica let go of it: it was not the writer any more, or its time to stop was over. What had been sent may take
+    /// effect.
+    CutOff,
 }
 
 /// Why something failed, in words that are ours or Graph's, never a contact's.
@@ -267,18 +285,18 @@ pub(crate) fn names<'p>(properties: impl IntoIterator<Item = &'p Property>) -> V
 }
 
 impl<I> Entry<I> {
-    /// The end of a message. `outcome` is `None` if its settlement did not reach the queue.
-    pub(crate) fn settled(message: i64, outcome: Option<&Outcome>, due: Option<i64>) -> Self {
+    /// How a message is going to end. `due` is when its copy comes, if one is sent.
+    pub(crate) fn settling(message: SequenceNumber, outcome: &Outcome, due: Option<Timestamp>) -> Self {
         let needless = match outcome {
-            Some(Outcome::Unchanged(why)) => Some(why.as_str().to_owned()),
+            Outcome::Unchanged(why) => Some(why.as_str().into()),
             _ => None,
         };
-        Self::Settled {
-            message,
-            outcome: outcome.map_or("unsettled", Outcome::as_str).to_owned(),
+        Self::Settling {
+            message: message.0,
+            outcome: outcome.as_str().into(),
             needless,
-            cause: outcome.and_then(Outcome::letter).map(FailureCause::from),
-            due,
+            cause: outcome.letter().map(FailureCause::from),
+            due: due.map(Timestamp::as_millisecond),
         }
     }
 
@@ -313,16 +331,19 @@ impl<I> Entry<I> {
                 })
             }
             Self::Found { message, users } => Entry::Found { message, users: all(users) },
-            Self::Write { write, user, contacts, messages, properties } => {
-                Entry::Write { write, user: id(user), contacts: all(contacts), messages, properties }
+            Self::Write { write, request, user, contacts, messages, properties } => {
+                let (user, contacts) = (id(user), all(contacts));
+                Entry::Write { write, request, user, contacts, messages, properties }
             }
             Self::Wrote { write, end, calls } => Entry::Wrote { write, end, calls },
             Self::Looked { user, undone, failed, calls } => {
                 Entry::Looked { user: id(user), undone, failed, calls }
             }
-            Self::Settled { message, outcome, needless, cause, due } => {
-                Entry::Settled { message, outcome, needless, cause, due }
+            Self::Settling { message, outcome, needless, cause, due } => {
+                Entry::Settling { message, outcome, needless, cause, due }
             }
+            Self::Settled { messages } => Entry::Settled { messages },
+            Self::Unsettled { message } => Entry::Unsettled { message },
             Self::State { state } => Entry::State { state },
         }
     }

@@ -19,7 +19,7 @@ use super::{
 const LONGEST: u64 = 1 << 20;
 
 /// Where an entry is from.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Place {
     /// The replica: host and slot.
     pub(crate) replica: String,

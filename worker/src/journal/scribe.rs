@@ -1,41 +1,39 @@
-//! Who writes: entries are put into a bounded store, and a thread writes what is there a few times a second.
+//! Who writes: a thread takes what was told and writes all of it at once, in one call of the system.
 //!
-//! To wake a thread for every entry would cost more than the entry. So it is woken by the first one, waits a moment for
-//! others, and writes all of them at once. Nothing that goes wrong here is ever a message's: what cannot be written is
+//! To wake a thread for every entry would cost more than the entry, so it is woken once for all that was told in a turn of the
+//! pipeline. What is written stands in the cache of the system and outlives the process, however that ends; only a machine
+//! that goes down takes the last seconds with it. Nothing that goes wrong here is ever a message's: what cannot be written is
 //! counted, and told in the log, the metrics and on the status page.
 
 use std::{
     path::PathBuf,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
         mpsc,
     },
     thread,
     time::Duration,
 };
 
-use jiff::Timestamp;
 use servicebus::clock;
 use shared::reason::chain;
+use tokio::time::Instant;
 
 use super::{
     entry::{Entry, Id},
     files::{Bounds, Error, Log},
     key::TagKey,
     reading::line,
+    store::{Mark, Store, Taken, Told},
 };
 
-/// Entries that wait to be written. More than that is lost and counted.
-const ROOM: usize = 100_000;
 /// Bytes that are written at once; less than half of the smallest journal.
 const PIECE: usize = 128 << 10;
-/// How long entries are gathered before they are written: what is lost when the process is killed.
-const GATHER: Duration = Duration::from_millis(50);
-/// How long it waits for entries before it looks whether something has been kept long enough.
-const IDLE: Duration = Duration::from_hours(1);
 /// How long a directory that failed is left alone.
 const REST: Duration = Duration::from_secs(1);
+/// How often it is looked whether the key is still there, and whether something has been kept long enough.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long the end waits for the last entries to be written.
 const LAST: Duration = Duration::from_secs(5);
 
@@ -65,21 +63,6 @@ pub(crate) struct Journal {
     ended: Mutex<mpsc::Receiver<()>>,
 }
 
-#[derive(Debug, Default)]
-struct Store {
-    waiting: Mutex<Waiting>,
-    wake: Condvar,
-    off: AtomicBool,
-    lost: AtomicU64,
-    fault: Mutex<Option<String>>,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    entries: Vec<(Timestamp, Entry<Id>)>,
-    closed: bool,
-}
-
 impl Journal {
     /// Begins to keep one. `speak` is done first on the thread that writes, so that its log says what it is about.
     pub(crate) fn start(
@@ -88,7 +71,8 @@ impl Journal {
     ) -> std::io::Result<Self> {
         let store = Arc::<Store>::default();
         let (done, ended) = mpsc::channel();
-        let mut scribe = Scribe { options, store: Arc::clone(&store), run: new_run(), log: None };
+        let mut scribe =
+            Scribe { options, store: Arc::clone(&store), run: new_run(), log: None, looked: None };
         thread::Builder::new().name("journal".to_owned()).spawn(move || {
             speak();
             scribe.work();
@@ -100,24 +84,37 @@ impl Journal {
 
     /// Tells of something that happened. Never waits.
     pub(crate) fn tell(&self, entry: Entry<Id>) {
-        if self.store.off.load(Relaxed) {
-            return;
+        if self.is_on() {
+            self.store.put(entry);
         }
-        let mut waiting = self.store.waiting();
-        if waiting.entries.len() >= ROOM {
-            self.store.lost.fetch_add(1, Relaxed);
-            return;
-        }
-        waiting.entries.push((clock::now(), entry));
-        if waiting.entries.len() == 1 {
-            self.store.wake.notify_one();
-        }
+    }
+
+    /// Tells of something that is going to be done, which is done once [`Journal::kept`] has come to its end.
+    pub(crate) fn foretell(&self, entry: Entry<Id>) -> Mark {
+        self.store.put(entry)
+    }
+
+    /// Waits until what was foretold is kept: whatever happens to this process now, it stands in the file. Also ends when it
+    /// cannot be kept, or not in time.
+    pub(crate) async fn kept(&self, mark: Mark) {
+        self.store.done(mark).await;
+    }
+
+    /// Whether the same would not wait.
+    #[must_use]
+    pub(crate) fn is_kept(&self, mark: Mark) -> bool {
+        self.store.is_done(mark)
+    }
+
+    /// Looks whether the disk keeps up. To be called about once a second.
+    pub(crate) fn look(&self, now: Instant) {
+        self.store.look(now);
     }
 
     /// Whether anything is kept.
     #[must_use]
     pub(crate) fn is_on(&self) -> bool {
-        !self.store.off.load(Relaxed)
+        self.store.is_on()
     }
 
     /// The number of a write that begins.
@@ -128,19 +125,18 @@ impl Journal {
 
     /// Entries that were lost since this was last asked.
     pub(crate) fn take_lost(&self) -> u64 {
-        self.store.lost.swap(0, Relaxed)
+        self.store.take_lost()
     }
 
     /// Why nothing is written, while that is so.
     #[must_use]
     pub(crate) fn fault(&self) -> Option<String> {
-        self.store.fault.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.store.fault()
     }
 
     /// Writes what is left, and ends. A disk that hangs is not waited for.
     pub(crate) fn close(&self) {
-        self.store.waiting().closed = true;
-        self.store.wake.notify_one();
+        self.store.close();
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         // Also an error is an end.
         ended.recv_timeout(LAST).ok();
@@ -149,27 +145,7 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        self.store.waiting().closed = true;
-        self.store.wake.notify_one();
-    }
-}
-
-impl Store {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits for entries, and a moment for others; tells also whether there will be no more.
-    fn take(&self) -> (Vec<(Timestamp, Entry<Id>)>, bool) {
-        let is_idle = |waiting: &mut Waiting| waiting.entries.is_empty() && !waiting.closed;
-        let waited = self.wake.wait_timeout_while(self.waiting(), IDLE, is_idle);
-        let mut waiting = self.pause(waited.unwrap_or_else(PoisonError::into_inner).0, GATHER);
-        (std::mem::take(&mut waiting.entries), waiting.closed)
-    }
-
-    fn pause<'w>(&self, waiting: MutexGuard<'w, Waiting>, time: Duration) -> MutexGuard<'w, Waiting> {
-        let waited = self.wake.wait_timeout_while(waiting, time, |waiting| !waiting.closed);
-        waited.unwrap_or_else(PoisonError::into_inner).0
+        self.store.close();
     }
 }
 
@@ -179,6 +155,8 @@ struct Scribe {
     store: Arc<Store>,
     run: String,
     log: Option<(Log, TagKey)>,
+    /// When it was last looked whether the key is there.
+    looked: Option<Instant>,
 }
 
 fn new_run() -> String {
@@ -190,8 +168,7 @@ impl Scribe {
         if let Err(error) = self.open()
             && self.options.optional
         {
-            self.store.off.store(true, Relaxed);
-            self.store.waiting().entries = Vec::new();
+            self.store.turn_off();
             tracing::info!(
                 why = %chain(&error),
                 "no journal is kept, so contactsync explain knows only what the services say now; set journal.path to a \
@@ -199,16 +176,16 @@ impl Scribe {
             );
             return;
         }
+        let mut entries = Vec::new();
         loop {
-            let (entries, closed) = self.store.take();
-            let count = entries.len() as u64;
-            if let Err(error) = self.write(entries) {
+            let Taken { last, closed } = self.store.take(&mut entries);
+            let count = entries.len();
+            if let Err(error) = self.write(&mut entries) {
                 self.log = None;
-                self.store.lost.fetch_add(count, Relaxed);
-                self.failing(&chain(&error));
-                drop(self.store.pause(self.store.waiting(), REST));
+                self.store.gave_up(last, count, &chain(&error));
+                self.store.rest(REST);
             } else {
-                self.well();
+                self.store.written(last);
             }
             if closed {
                 return;
@@ -217,11 +194,18 @@ impl Scribe {
     }
 
     /// Opens the files, if that is still to be done or the key is gone: then what was told names nobody any more, and what
-    /// comes has another key.
+    /// comes has another key. Removes what has been kept long enough.
     fn open(&mut self) -> Result<(), Error> {
         let directory = &self.options.directory;
-        if self.log.is_some() && TagKey::is_there(directory) {
-            return Ok(());
+        if let Some((log, _)) = &self.log {
+            if self.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
+                return Ok(());
+            }
+            self.looked = Some(Instant::now());
+            log.expire(clock::now());
+            if TagKey::is_there(directory) {
+                return Ok(());
+            }
         }
         self.log = None;
         let key = TagKey::read_or_make(directory)?;
@@ -243,10 +227,12 @@ impl Scribe {
         line(clock::now(), &began.map(|id| key.tag(id)), lines);
     }
 
-    fn write(&mut self, entries: Vec<(Timestamp, Entry<Id>)>) -> Result<(), Error> {
+    /// Writes these entries, and leaves none of them.
+    fn write(&mut self, entries: &mut Vec<Told>) -> Result<(), Error> {
+        // Whatever fails, they are not tried again.
+        let entries = entries.drain(..);
         self.open()?;
         let Some((mut log, key)) = self.log.take() else { return Ok(()) };
-        log.expire(clock::now());
         let mut lines = Vec::with_capacity(PIECE.min(entries.len() * 200));
         for (at, entry) in entries {
             line(at, &entry.map(|id| key.tag(id)), &mut lines);
@@ -254,7 +240,9 @@ impl Scribe {
                 self.append(&mut log, &key, &mut lines)?;
             }
         }
-        self.append(&mut log, &key, &mut lines)?;
+        if !lines.is_empty() {
+            self.append(&mut log, &key, &mut lines)?;
+        }
         self.log = Some((log, key));
         Ok(())
     }
@@ -271,23 +259,5 @@ impl Scribe {
         log.append(lines)?;
         lines.clear();
         Ok(())
-    }
-
-    fn failing(&self, why: &str) {
-        let mut fault = self.store.fault.lock().unwrap_or_else(PoisonError::into_inner);
-        if fault.is_none() {
-            tracing::warn!(
-                why,
-                "the journal cannot be written; messages go on, and what is lost of it is counted"
-            );
-        }
-        *fault = Some(why.to_owned());
-    }
-
-    fn well(&self) {
-        let mut fault = self.store.fault.lock().unwrap_or_else(PoisonError::into_inner);
-        if fault.take().is_some() {
-            tracing::info!("the journal is written again");
-        }
     }
 }

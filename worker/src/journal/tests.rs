@@ -5,7 +5,7 @@ use std::{fs, path::Path, time::Duration};
 use jiff::Timestamp;
 use proptest::{collection::vec, option, prelude::*};
 use shared::{
-    ids::UserId,
+    ids::{SequenceNumber, UserId},
     outcome::Outcome,
     reason::{DeadLetter, DeadLetterReason},
 };
@@ -114,7 +114,7 @@ fn any_entry() -> impl Strategy<Value = Entry<Id>> {
         (any::<u64>(), any_id(), vec(any::<i64>(), 0..4), vec(".*", 0..3)).prop_map(
             |(write, user, messages, properties)| {
                 let contacts = vec![user];
-                Entry::Write { write, user, contacts, messages, properties }
+                Entry::Write { write, request: RequestIds::new(), user, contacts, messages, properties }
             }
         ),
         (any::<u64>(), any_cause(), option::of(any::<u64>()), vec(any_call(), 0..3)).prop_map(
@@ -128,9 +128,11 @@ fn any_entry() -> impl Strategy<Value = Entry<Id>> {
             .prop_map(|(user, failed, undone)| { Entry::Looked { user, undone, failed, calls: Vec::new() } }),
         (any::<i64>(), option::of(any_cause()), option::of(any::<i64>())).prop_map(
             |(message, cause, due)| {
-                Entry::Settled { message, outcome: "returned".into(), needless: None, cause, due }
+                Entry::Settling { message, outcome: "returned".into(), needless: None, cause, due }
             }
         ),
+        vec(any::<i64>(), 1..4).prop_map(|messages| Entry::Settled { messages }),
+        any::<i64>().prop_map(|message| Entry::Unsettled { message }),
     ]
 }
 
@@ -237,6 +239,38 @@ fn replicas_in_one_directory_have_files_of_their_own_and_one_key() {
 }
 
 #[test]
+fn what_is_foretold_stands_in_the_file_before_it_is_done() {
+    let folder = folder();
+    let journal = Journal::start(options(folder.path(), false), || {}).expect("started");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    for message in 1..=50 {
+        let mark = journal.foretell(Entry::Found { message, users: Vec::new() });
+        runtime.block_on(journal.kept(mark));
+        assert!(journal.is_kept(mark));
+        assert_eq!(messages(folder.path()).last(), Some(&message));
+    }
+    // Whoever is killed now says nothing more: nothing is written when it is dropped that was not before.
+    assert_eq!(messages(folder.path()).len(), 50);
+}
+
+#[tokio::test]
+async fn the_calls_of_a_write_have_the_ids_that_were_foretold() {
+    let ids = RequestIds::new();
+    let (taken, calls) = gathering(Some(ids), async {
+        note(|| GraphCall::new("PATCH", "204", None, None));
+        [next_request_id(), next_request_id()]
+    })
+    .await;
+    let first = serde_json::to_value(ids).expect("serializes");
+    let first: Uuid = first.as_str().and_then(|text| text.parse().ok()).expect("an id");
+    assert_eq!(taken, [Some(first), Some(Uuid::from_u128(first.as_u128() + 1))]);
+    assert!(first.to_string().ends_with("0000") && first.get_version_num() == 4, "{first}");
+    assert_eq!(calls.len(), 1);
+    assert_eq!(next_request_id(), None, "outside of a write");
+    assert_eq!(gathering(None, async { next_request_id() }).await.0, None);
+}
+
+#[test]
 fn without_its_key_a_journal_names_nobody_and_goes_on_with_another() {
     let folder = folder();
     let user = Id::User(Uuid::from_u128(9));
@@ -259,13 +293,9 @@ fn a_directory_that_cannot_be_written_is_counted_and_never_stops_anybody() {
     let nowhere = folder.path().join("nowhere");
     let journal = Journal::start(options(&nowhere, false), || {}).expect("started");
     journal.tell(Entry::Ended);
-    journal.tell(Entry::Settled {
-        message: 1,
-        outcome: Outcome::Applied.as_str().into(),
-        needless: None,
-        cause: None,
-        due: None,
-    });
+    let mark = journal.foretell(Entry::settling(SequenceNumber(1), &Outcome::Applied, None));
+    // Nobody waits for what cannot be written.
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(journal.kept(mark));
     journal.close();
     assert_eq!(journal.take_lost(), 2);
     assert!(journal.fault().is_some_and(|fault| fault.contains("journal.key") || fault.contains("nowhere")));

@@ -18,7 +18,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     envelope::{self, DeliveryHistory, HeldAside},
+    journal::Entry,
     preview::Subjects,
+    telemetry::Observer,
 };
 
 /// How long a message that no copy could be made of is kept before it is given back: at once, it would come again
@@ -44,6 +46,7 @@ pub(super) struct Returns {
 /// a copy beside it would make two of one.
 pub(super) async fn hand_back<Q: Queue + ?Sized>(
     queue: &Q,
+    observer: &Observer,
     lock: LockToken,
     (message, subjects): (&Message, &Subjects),
     cause: DeadLetter,
@@ -56,8 +59,11 @@ pub(super) async fn hand_back<Q: Queue + ?Sized>(
     let attempt = DeliveryHistory::of(message).attempt.saturating_add(1);
     let delay = returns.delays.wait(attempt, rand::random());
     let copy = envelope::copy(message, now, returns.target.as_ref());
-    Some(match schedule(queue, copy, now, delay).await {
-        Ok(due) => (Outcome::Returned(cause), Some(due)),
+    let due = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
+    let outcome = Outcome::Returned(cause.clone());
+    foretell(observer, message, &outcome, due).await;
+    Some(match schedule(queue, copy, due).await {
+        Ok(()) => (outcome, Some(due)),
         Err(error) => (without_copy((message, subjects), &error, cause).await, None),
     })
 }
@@ -66,6 +72,7 @@ pub(super) async fn hand_back<Q: Queue + ?Sized>(
 /// so a lock that is fresh is not asked about; if it is lost all the same, its message comes again and is recognized.
 pub(super) async fn hold_aside<Q: Queue + ?Sized>(
     queue: &Q,
+    observer: &Observer,
     lock: LockToken,
     (message, subjects): (&Message, &Subjects),
     received: Instant,
@@ -78,8 +85,11 @@ pub(super) async fn hold_aside<Q: Queue + ?Sized>(
     let now = clock::now();
     let held = HeldAside::now(message, &streams, now);
     let copy = envelope::held_aside(message, &held, now);
-    Some(match schedule(queue, copy, now, HELD_ASIDE_FOR).await {
-        Ok(due) => (Outcome::HeldAside(streams), Some(due)),
+    let due = now.saturating_add(HELD_ASIDE_FOR).unwrap_or(Timestamp::MAX);
+    let outcome = Outcome::HeldAside(streams);
+    foretell(observer, message, &outcome, due).await;
+    Some(match schedule(queue, copy, due).await {
+        Ok(()) => (outcome, Some(due)),
         Err(error) => {
             let text =
                 format!("it was to be held aside, because too many users are changed by {}", held.author);
@@ -142,17 +152,17 @@ async fn without_copy(
     Outcome::Released
 }
 
-/// Sends the copy that comes back after a delay; returns, when the service has confirmed it, at which time it comes.
-async fn schedule<Q: Queue + ?Sized>(
-    queue: &Q,
-    copy: Option<Outgoing>,
-    now: Timestamp,
-    delay: Duration,
-) -> Result<Timestamp, Error> {
+/// Tells the journal that the copy of a message is going to be sent, and waits until it is kept.
+async fn foretell(observer: &Observer, message: &Message, outcome: &Outcome, due: Timestamp) {
+    let foretold = observer.foretell(|| Entry::settling(message.sequence, outcome, Some(due)));
+    observer.kept(foretold).await;
+}
+
+/// Sends the copy that comes back at that time; returns when the service has confirmed it.
+async fn schedule<Q: Queue + ?Sized>(queue: &Q, copy: Option<Outgoing>, due: Timestamp) -> Result<(), Error> {
     let Some(copy) = copy else {
         return Err(Error::Protocol { doing: "copying a message", what: "its body cannot be read".into() });
     };
-    let at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
-    queue.schedule(envelope::due(copy, at), at).await?;
-    Ok(at)
+    queue.schedule(envelope::due(copy, due), due).await?;
+    Ok(())
 }

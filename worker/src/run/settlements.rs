@@ -1,6 +1,6 @@
 //! outcome → settle: carries settlements out beside the pipeline, in the order in which they were decided.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -24,7 +24,7 @@ use tokio::{
 use super::delayed_retry::{Returns, hand_back, hold_aside};
 use crate::{
     envelope::{CODE, CONTACT, DeliveryHistory, FOR_TARGET, JOB, TARGET, USER},
-    journal::Entry,
+    journal::{Entry, Mark},
     preview::Subjects,
     telemetry::{Observer, labels::Ended, observer::SettlementReport, trace::MessageTrace},
 };
@@ -49,12 +49,16 @@ pub(super) struct LockedDelivery {
 ///
 /// Nearly all messages end plainly: completed, or given back untouched. Those settlements are only begun here, and the
 /// queue tells later of each that it is done; a task for each would cost more than all the rest of a settlement. What
-/// has to be waited for (a copy, a dead letter, a link that is gone) has a task of its own.
+/// has to be waited for (a copy, a dead letter, a link that is gone) has a task of its own. Each is told to the journal first,
+/// and is begun when the journal has it.
 pub(super) struct Settlements<Q: ?Sized> {
     queue: Arc<Q>,
     returns: Returns,
     observer: Arc<Observer>,
+    foretold: VecDeque<(Mark, Plain)>,
     begun: IdMap<LockToken, Begun>,
+    /// Those that have ended and are not told yet.
+    ended: Vec<i64>,
     confirmations: Confirmations,
     under_way: JoinSet<LockToken>,
     /// Told at once: a message may come again before its settlement ends. Never more than settlements are under way.
@@ -78,6 +82,14 @@ pub(super) enum End {
     WaitedFor(Result<LockToken, JoinError>),
 }
 
+/// A plain settlement that is to be begun.
+struct Plain {
+    unsettled: Unsettled,
+    settlement: Settlement,
+    outcome: Outcome,
+    account: Account,
+}
+
 /// A plain settlement under way.
 struct Begun {
     settling: Settling,
@@ -98,9 +110,10 @@ struct Account {
 impl<Q: Queue + ?Sized> Settlements<Q> {
     /// None under way.
     pub(super) fn new(queue: Arc<Q>, returns: Returns, observer: Arc<Observer>) -> Self {
-        let (begun, confirmations) = (IdMap::default(), Confirmations::default());
-        let (under_way, copies) = (JoinSet::new(), mpsc::unbounded_channel());
-        Self { queue, returns, observer, begun, confirmations, under_way, copies }
+        let (foretold, begun, ended) = (VecDeque::new(), IdMap::default(), Vec::new());
+        let (confirmations, under_way) = (Confirmations::default(), JoinSet::new());
+        let copies = mpsc::unbounded_channel();
+        Self { queue, returns, observer, foretold, begun, ended, confirmations, under_way, copies }
     }
 
     /// What the queue has confirmed of a copy for later.
@@ -111,22 +124,52 @@ impl<Q: Queue + ?Sized> Settlements<Q> {
     /// Whether nothing is under way.
     #[must_use]
     pub(super) fn is_idle(&self) -> bool {
-        self.begun.is_empty() && self.under_way.is_empty()
+        self.foretold.is_empty() && self.begun.is_empty() && self.under_way.is_empty()
     }
 
     /// Waits for the next settlement to end, for [`Settlements::ended`]; `None` if there is none to wait for.
     pub(super) async fn next(&mut self) -> Option<End> {
-        tokio::select! {
-            Some(confirmed) = self.confirmations.next(), if !self.begun.is_empty() => Some(End::Begun(confirmed)),
-            Some(done) = self.under_way.join_next() => Some(End::WaitedFor(done)),
-            else => None,
+        loop {
+            let first = self.foretold.front().map(|(mark, _)| *mark);
+            tokio::select! {
+                () = self.observer.kept(first), if first.is_some() => self.begin_kept(),
+                Some(confirmed) = self.confirmations.next(), if !self.begun.is_empty() => {
+                    return Some(End::Begun(confirmed));
+                }
+                Some(done) = self.under_way.join_next() => return Some(End::WaitedFor(done)),
+                else => return None,
+            }
         }
     }
 
     /// A settlement that has ended already.
     pub(super) fn try_next(&mut self) -> Option<End> {
+        self.begin_kept();
         let begun = self.confirmations.try_next().map(End::Begun);
         begun.or_else(|| self.under_way.try_join_next().map(End::WaitedFor))
+    }
+
+    /// Begins what the journal has.
+    fn begin_kept(&mut self) {
+        while self.foretold.front().is_some_and(|(mark, _)| self.observer.is_kept(*mark)) {
+            if let Some((_, plain)) = self.foretold.pop_front() {
+                self.begin(plain);
+            }
+        }
+    }
+
+    fn begin(&mut self, Plain { unsettled, settlement, outcome, account }: Plain) {
+        let lock = unsettled.lock;
+        let settling = unsettled.begin(&settlement, &self.confirmations);
+        self.begun.insert(lock, Begun { settling, outcome, account });
+    }
+
+    /// Tells the journal what has ended since it was told last: once a turn, for all of them together.
+    pub(super) fn tell_settled(&mut self) {
+        if !self.ended.is_empty() {
+            let messages = std::mem::take(&mut self.ended);
+            self.observer.note(|| Entry::Settled { messages });
+        }
     }
 
     /// Takes the end of a settlement in. Tells the lock that nobody needs any more, unless it goes on in another way.
@@ -144,13 +187,14 @@ impl<Q: Queue + ?Sized> Settlements<Q> {
         log(&self.observer, &message, &subjects, &outcome, begun);
         let trace = trace.map(|trace| (trace, clock::now()));
         let account = Account { message, subjects, enqueued, received, begun, trace };
-        match plain(&outcome) {
-            Some(settlement) => {
-                let lock = unsettled.lock;
-                let settling = unsettled.begin(&settlement, &self.confirmations);
-                self.begun.insert(lock, Begun { settling, outcome, account });
-            }
-            None => self.wait_for(unsettled, account, outcome),
+        let Some(settlement) = plain(&outcome) else {
+            return self.wait_for(unsettled, account, outcome);
+        };
+        let foretold = self.observer.foretell(|| Entry::settling(account.message.sequence, &outcome, None));
+        let plain = Plain { unsettled, settlement, outcome, account };
+        match foretold {
+            Some(mark) => self.foretold.push_back((mark, plain)),
+            None => self.begin(plain),
         }
     }
 
@@ -159,7 +203,8 @@ impl<Q: Queue + ?Sized> Settlements<Q> {
         let Begun { settling, outcome, account } = self.begun.remove(&confirmed.lock)?;
         match settling.ended(confirmed) {
             Ok(_) => {
-                account.settled(&self.observer, Some(&outcome), None, now, wall);
+                self.ended.push(account.message.sequence.0);
+                account.settled(&self.observer, Some(&outcome), now, wall);
                 Some(confirmed.lock)
             }
             Err(unsettled) => {
@@ -176,14 +221,14 @@ impl<Q: Queue + ?Sized> Settlements<Q> {
         self.under_way.spawn(async move {
             let (lock, message, subjects) = (unsettled.lock, &account.message, &account.subjects);
             let lineage = DeliveryHistory::of(message).lineage(message);
-            let mut due = None;
             let settling = async {
                 let (told, sends_copy) = ((message, subjects), wanted.sends_copy());
-                let outcome;
-                (outcome, due) = match wanted {
-                    Outcome::Returned(cause) => hand_back(&*queue, lock, told, cause, &returns).await?,
+                let (outcome, due) = match wanted {
+                    Outcome::Returned(cause) => {
+                        hand_back(&*queue, &observer, lock, told, cause, &returns).await?
+                    }
                     Outcome::HeldAside(streams) => {
-                        hold_aside(&*queue, lock, told, account.received, streams).await?
+                        hold_aside(&*queue, &observer, lock, told, account.received, streams).await?
                     }
                     wanted => (wanted, None),
                 };
@@ -193,6 +238,10 @@ impl<Q: Queue + ?Sized> Settlements<Q> {
                 if due.is_some() {
                     // Nobody listens once the pipeline has ended.
                     let _told = copies.send(Copy::Sent(lineage));
+                } else {
+                    // Of one whose copy was sent it was told before.
+                    let foretold = observer.foretell(|| Entry::settling(message.sequence, &outcome, None));
+                    observer.kept(foretold).await;
                 }
                 if let Err(error) =
                     unsettled.settle(settlement(&outcome, (message, subjects), &returns)).await
@@ -207,24 +256,19 @@ impl<Q: Queue + ?Sized> Settlements<Q> {
             };
             // Whatever happens, the pipeline must hear of it, or the lock would be renewed for ever.
             let outcome = AssertUnwindSafe(settling).catch_unwind().await.unwrap_or(None);
-            account.settled(&observer, outcome.as_ref(), due, Instant::now(), clock::now());
+            observer.note(|| match &outcome {
+                Some(_) => Entry::Settled { messages: vec![message.sequence.0] },
+                None => Entry::Unsettled { message: message.sequence.0 },
+            });
+            account.settled(&observer, outcome.as_ref(), Instant::now(), clock::now());
             lock
         });
     }
 }
 
 impl Account {
-    /// Tells how it ended; `None` if the settlement did not reach the queue. `due` is when its copy comes, if one was sent.
-    fn settled(
-        self,
-        observer: &Observer,
-        outcome: Option<&Outcome>,
-        due: Option<Timestamp>,
-        now: Instant,
-        wall: Timestamp,
-    ) {
-        let due = due.map(Timestamp::as_millisecond);
-        observer.note(|| Entry::settled(self.message.sequence.0, outcome, due));
+    /// Tells how it ended; `None` if the settlement did not reach the queue.
+    fn settled(self, observer: &Observer, outcome: Option<&Outcome>, now: Instant, wall: Timestamp) {
         observer.settled(SettlementReport {
             outcome,
             age: Duration::try_from(wall.duration_since(self.enqueued)).unwrap_or_default(),

@@ -11,6 +11,7 @@ pub(crate) mod drift;
 pub(crate) mod drift_labels;
 pub(crate) mod health;
 pub(crate) mod held_aside;
+mod keeping;
 pub(crate) mod labels;
 pub(crate) mod last_error;
 pub(crate) mod letters;

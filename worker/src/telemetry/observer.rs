@@ -14,14 +14,14 @@ use shared::{gate::State, outcome::Outcome};
 use tokio::{sync::watch, time::Instant};
 use tracing::Level;
 
-use crate::journal::{Entry, Id, Journal};
+use crate::journal::Journal;
 
 use super::{
     beginning::Beginning,
     catalogue::Metrics,
     clocks::Clocks,
     drift::{DriftLook, DriftPass},
-    health::{Health, HealthFault, Phase},
+    health::{Health, Phase},
     held_aside::{HeldAsideReport, LatestReport},
     labels::{
         Dependency, Ended, ErrorType, Labels, PauseCause, ReplicaRole, Signal, Warning, Worked,
@@ -175,19 +175,6 @@ impl Observer {
         Self { runbook, ..self }
     }
 
-    /// Tells the journal of something, if one is kept. The entry is formed only then.
-    pub(crate) fn note(&self, entry: impl FnOnce() -> Entry<Id>) {
-        if let Some(journal) = self.journal.as_ref().filter(|journal| journal.is_on()) {
-            journal.tell(entry());
-        }
-    }
-
-    /// The number of a write that begins, if a journal is kept.
-    #[must_use]
-    pub(crate) fn next_write(&self) -> Option<u64> {
-        self.journal.as_ref().filter(|journal| journal.is_on()).map(Journal::next_write)
-    }
-
     /// The same with what the rest of the process learns of clocks.
     #[must_use]
     pub(crate) fn with_times(self, times: Arc<Times>) -> Self {
@@ -199,10 +186,7 @@ impl Observer {
         if let Some(tracer) = &self.tracer {
             self.metrics.telemetry_lost.of(Signal::Traces).add(tracer.take_lost());
         }
-        if let Some(journal) = &self.journal {
-            self.metrics.journal_lost.add(journal.take_lost());
-            self.health.warn(Warning::Journal, journal.fault().map(|why| journal_fault(&why)));
-        }
+        self.refresh_journal();
         let switch = |on| if on { 1.0 } else { 0.0 };
         if self.health.link_is_up() {
             self.metrics.successes.note(Dependency::ServiceBus);
@@ -236,6 +220,7 @@ impl Observer {
     pub(crate) fn turn(&self, phase: Phase, load: &Load, now: Instant) {
         self.health.beat(phase, now);
         self.log.tell(&self.metrics, now);
+        self.look_at_journal(now);
         self.clocks.look(&self.times, &self.metrics, &self.health, now);
         let metrics = &self.metrics;
         metrics.in_flight.set_count(load.in_flight);
@@ -403,14 +388,6 @@ impl Observer {
             self.metrics.graph_throttled.add(now.saturating_duration_since(counted));
         }
         *since = (gate == WriteHold::Throttled).then_some(now);
-    }
-}
-
-fn journal_fault(why: &str) -> HealthFault {
-    HealthFault {
-        text: format!("the journal is not written: {why}"),
-        remedy: "see to the directory of journal.path: that it is there, has room and may be written; nothing but \
-                 contactsync explain suffers from it",
     }
 }
 

@@ -471,9 +471,11 @@ fn head(response: &Response) -> Head<'_> {
     }
 }
 
-/// A fresh id for a call. Nothing depends on it being hard to guess, so it costs no system call.
+/// The id for a call: the one that the journal was told before, or a fresh one. Nothing depends on it being hard to guess, so
+/// it costs no system call.
 fn request_id() -> HeaderValue {
-    let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+    let fresh = || uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+    let id = journal::next_request_id().unwrap_or_else(fresh);
     let mut text = Uuid::encode_buffer();
     HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)).unwrap_or(HeaderValue::from_static(""))
 }

@@ -20,6 +20,13 @@ pub(crate) struct StoryEvent {
 pub(crate) enum What {
     /// As it was told.
     Told(Entry<Tag>),
-    /// The run tells nothing more, although it has not ended: the process was killed, or what it told last was lost.
-    CutOff,
+    /// The run tells nothing more, although something had been begun.
+    CutOff {
+        /// Whether the run had come to its end; else the process was killed, or still works.
+        stopped: bool,
+        /// Writes that were begun, and of which no end is told: whether they took effect is not known.
+        writes: Vec<u64>,
+        /// Messages that were going to be settled: whether that reached the queue is not known.
+        settling: Vec<i64>,
+    },
 }

@@ -33,8 +33,9 @@ struct Run {
     posted: HashSet<i64>,
     writes: HashSet<u64>,
     users: HashSet<Tag>,
-    /// Messages that are not settled yet, and writes that have not ended.
+    /// Messages that are not settled yet, those of them that are going to be, and writes that have not ended.
     open: BTreeSet<i64>,
+    settling: BTreeSet<i64>,
     writing: BTreeSet<u64>,
     /// What holds writes back, and whether that was taken.
     state: Option<(Timestamp, Entry<Tag>, bool)>,
@@ -110,6 +111,18 @@ impl<'t> Matching<'t> {
         }
         let Some(run) = self.runs.get_mut(place).filter(|run| !run.foreign) else { return };
         run.last = Some(at);
+        if let Entry::Settled { messages } = entry {
+            // Told of many at once; each is an event of its own.
+            for message in messages {
+                if !run.messages.contains(&message) {
+                    continue;
+                }
+                run.settled(message);
+                let what = What::Told(Entry::Settled { messages: vec![message] });
+                events.push(StoryEvent { at, place: place.clone(), what });
+            }
+            return;
+        }
         if !run.is_meant(&entry) {
             return;
         }
@@ -135,12 +148,15 @@ impl<'t> Matching<'t> {
     /// A run tells nothing more. That is told if something of ours was open.
     fn cut_off(&mut self, place: &Place, events: &mut Vec<StoryEvent>) {
         let Some(run) = self.runs.get_mut(place) else { return };
-        let open = !run.open.is_empty() || !run.writing.is_empty();
-        if let (Some(at), true, false) = (run.last, open, run.ended) {
-            events.push(StoryEvent { at, place: place.clone(), what: What::CutOff });
+        let (open, stopped) = (std::mem::take(&mut run.open), run.ended);
+        let writes: Vec<_> = std::mem::take(&mut run.writing).into_iter().collect();
+        let settling: Vec<_> = std::mem::take(&mut run.settling).into_iter().collect();
+        let begun = !writes.is_empty() || !settling.is_empty();
+        // A run that stops lets go of messages; they come again.
+        if let (Some(at), true) = (run.last, begun || !open.is_empty() && !stopped) {
+            let what = What::CutOff { stopped, writes, settling };
+            events.push(StoryEvent { at, place: place.clone(), what });
         }
-        run.open.clear();
-        run.writing.clear();
     }
 }
 
@@ -148,18 +164,28 @@ impl Run {
     fn is_meant(&self, entry: &Entry<Tag>) -> bool {
         match entry {
             Entry::Seen(seen) => self.messages.contains(&seen.message),
-            Entry::Found { message, .. } | Entry::Settled { message, .. } => self.messages.contains(message),
+            Entry::Found { message, .. } | Entry::Settling { message, .. } | Entry::Unsettled { message } => {
+                self.messages.contains(message)
+            }
+            Entry::Settled { messages } => messages.iter().any(|message| self.messages.contains(message)),
             Entry::Write { write, .. } | Entry::Wrote { write, .. } => self.writes.contains(write),
             Entry::Looked { user, .. } => self.users.contains(user),
             Entry::State { .. } | Entry::Began { .. } | Entry::Ended => true,
         }
     }
 
+    fn settled(&mut self, message: i64) {
+        self.open.remove(&message);
+        self.settling.remove(&message);
+    }
+
     /// Notes what it means for what comes later. Returns whether it belongs to the story.
     fn note(&mut self, at: Timestamp, entry: &Entry<Tag>) -> bool {
         match entry {
             Entry::Seen(seen) => drop(self.open.insert(seen.message)),
-            Entry::Settled { message, .. } => drop(self.open.remove(message)),
+            Entry::Settling { message, .. } => drop(self.settling.insert(*message)),
+            Entry::Settled { messages } => messages.iter().for_each(|message| self.settled(*message)),
+            Entry::Unsettled { message } => self.settled(*message),
             Entry::Write { write, .. } => drop(self.writing.insert(*write)),
             Entry::Wrote { write, .. } => drop(self.writing.remove(write)),
             Entry::Found { .. } | Entry::Looked { .. } => {}

@@ -12,9 +12,11 @@ use super::{
 };
 use crate::{
     duration::exact,
-    journal::{Entry, FailureCause, GraphCall, Place, Sighting, Tag, WriteEnd},
+    journal::{Entry, FailureCause, GraphCall, Place, RequestIds, Sighting, Tag, WriteEnd},
 };
 
+/// What is said of a run that has not come to its end.
+const CUT_OFF: &str = "tells nothing more of this run: it was killed, or still works";
 /// A wait that is worth a word.
 const LONG: Duration = Duration::from_secs(1);
 
@@ -27,38 +29,50 @@ pub(crate) fn runbook(reason: &str) -> Option<String> {
 
 /// A line for each thing that happened, oldest first.
 pub(crate) fn lines(story: &Story) -> Vec<String> {
-    let mut seen: BTreeMap<i64, Timestamp> = BTreeMap::new();
+    let mut told = ToldSoFar::default();
     let mut lines = Vec::new();
     for event in &story.events {
-        if let What::Told(Entry::Seen(delivery)) = &event.what {
-            seen.entry(delivery.message).or_insert(event.at);
-        }
-        let (what, words) = words(story, event, &seen);
+        let Some((what, words)) = words(story, event, &mut told) else { continue };
         lines.push(format!("{}  {what:<16}  {}", millis(event.at), Shown(words)));
     }
     lines
 }
 
-/// What it is about, and what happened.
-fn words(story: &Story, event: &StoryEvent, seen: &BTreeMap<i64, Timestamp>) -> (String, String) {
-    let message = |number: &i64| format!("message {number}");
+/// What later lines refer to.
+#[derive(Default)]
+struct ToldSoFar<'s> {
+    /// When a message was first seen.
+    seen: BTreeMap<i64, Timestamp>,
+    /// How a replica was going to settle a message, in words.
+    settling: BTreeMap<(&'s Place, i64), String>,
+    /// The ids of the calls of a write.
+    requests: BTreeMap<(&'s Place, u64), RequestIds>,
+}
+
+/// What it is about, and what happened; nothing of what a later line tells.
+fn words<'s>(story: &Story, event: &'s StoryEvent, told: &mut ToldSoFar<'s>) -> Option<(String, String)> {
+    let (message, place) = (|number: &i64| format!("message {number}"), &event.place);
     let entry = match &event.what {
         What::Told(entry) => entry,
-        What::CutOff => {
-            let words = format!(
-                "{} tells nothing more of this run: it was killed, or still works",
-                event.place.replica
-            );
-            return ("replica".into(), words);
+        What::CutOff { stopped, writes, settling } => {
+            let why = if *stopped { "stopped" } else { CUT_OFF };
+            return Some((
+                "replica".into(),
+                format!("{} {why}{}", place.replica, begun_there(place, writes, settling, told)),
+            ));
         }
     };
-    match entry {
-        Entry::Seen(delivery) => (message(&delivery.message), delivered(delivery)),
+    Some(match entry {
+        Entry::Seen(delivery) => {
+            told.seen.entry(delivery.message).or_insert(event.at);
+            (message(&delivery.message), delivered(delivery))
+        }
         Entry::Found { message: number, users } => {
             (message(number), format!("Graph was asked who is meant: {} user(s)", users.len()))
         }
-        Entry::Write { write, user, messages, properties, .. } => {
-            (format!("write {write}"), begun(event.at, story.name(*user), messages, properties, seen))
+        Entry::Write { write, request, user, messages, properties, .. } => {
+            told.requests.insert((place, *write), *request);
+            (format!("write {write}"), begun(event.at, story.name(*user), messages, properties, &told.seen))
         }
         Entry::Wrote { write, end, calls } => {
             (format!("write {write}"), format!("{}{}", ended(end), made(calls)))
@@ -71,13 +85,47 @@ fn words(story: &Story, event: &StoryEvent, seen: &BTreeMap<i64, Timestamp>) -> 
             };
             ("second look".into(), format!("{what}{}", made(calls)))
         }
-        Entry::Settled { message: number, outcome, needless, cause, due } => {
-            (message(number), settled(outcome, needless.as_deref(), cause.as_ref(), *due))
+        Entry::Settling { message: number, outcome, needless, cause, due } => {
+            let words = settled(outcome, needless.as_deref(), cause.as_ref(), *due);
+            told.settling.insert((place, *number), words);
+            return None;
+        }
+        Entry::Settled { messages } => {
+            let number = messages.first()?;
+            (message(number), told.settling.remove(&(place, *number)).unwrap_or_else(|| "settled".to_owned()))
+        }
+        Entry::Unsettled { message: number } => {
+            told.settling.remove(&(place, *number));
+            let words =
+                "its settlement was not confirmed; unless it reached the queue all the same, it comes again";
+            (message(number), words.to_owned())
         }
         Entry::State { state } => ("all writes".into(), held(state).to_owned()),
         Entry::Began { .. } => ("replica".into(), "began".into()),
         Entry::Ended => ("replica".into(), "stopped".into()),
+    })
+}
+
+/// What had been begun when a run was cut off.
+fn begun_there<'s>(place: &'s Place, writes: &[u64], settling: &[i64], told: &mut ToldSoFar<'s>) -> String {
+    let mut text = String::new();
+    for write in writes {
+        let id = told.requests.get(&(place, *write)).map_or_else(String::new, RequestIds::to_string);
+        // Writing to a string cannot fail.
+        let _infallible = write!(
+            text,
+            "; write {write} was begun and whether it took effect is not known: look for client-request-id {id}, or the \
+             next numbers, in Graph's activity log"
+        );
     }
+    for message in settling {
+        let how = told.settling.remove(&(place, *message)).unwrap_or_default();
+        let _infallible = write!(
+            text,
+            "; message {message} was going to be settled, and whether the queue heard it is not known ({how})"
+        );
+    }
+    text
 }
 
 fn delivered(seen: &Sighting<Tag>) -> String {
@@ -139,6 +187,9 @@ fn ended(end: &WriteEnd) -> String {
             format!("failed ({class}{wait}): {}", because(cause))
         }
         WriteEnd::NotBegun => "was not sent: this replica was not sure to be the writer".to_owned(),
+        WriteEnd::CutOff => {
+            "was cut off, because this replica had to stop; whether it took effect is not known".to_owned()
+        }
     }
 }
 
@@ -165,7 +216,7 @@ fn made(calls: &[GraphCall]) -> String {
 fn settled(outcome: &str, needless: Option<&str>, cause: Option<&FailureCause>, due: Option<i64>) -> String {
     let why = cause.map(because).unwrap_or_default();
     match outcome {
-        "applied" => "applied: its effect is in Graph, and it is out of the queue".to_owned(),
+        "applied" => "applied: its effect is in Graph, and the queue was told that it is done".to_owned(),
         "stale" => "stale: newer values are in Graph, so it was completed without effect".to_owned(),
         "unchanged" => {
             let why = needless.unwrap_or_default();
@@ -186,7 +237,6 @@ fn settled(outcome: &str, needless: Option<&str>, cause: Option<&FailureCause>, 
             .to_owned(),
         "released" => "given back untouched; it comes again".to_owned(),
         "copied" => "removed: a copy that was sent before takes its place".to_owned(),
-        "unsettled" => "its settlement did not reach the queue; it comes again".to_owned(),
         other => other.to_owned(),
     }
 }
@@ -234,7 +284,12 @@ fn event_json(story: &Story, event: &StoryEvent) -> Value {
     object.insert("replica".into(), json!(event.place.replica));
     object.insert("run".into(), json!(event.place.run));
     match &event.what {
-        What::CutOff => drop(object.insert("event".into(), json!("cutOff"))),
+        What::CutOff { stopped, writes, settling } => {
+            object.insert("event".into(), json!("cutOff"));
+            object.insert("stopped".into(), json!(stopped));
+            object.insert("writes".into(), json!(writes));
+            object.insert("settling".into(), json!(settling));
+        }
         What::Told(entry) => {
             // A name and its fields, as it stands in the file.
             if let Ok(Value::Object(told)) = serde_json::to_value(entry)
@@ -245,8 +300,15 @@ fn event_json(story: &Story, event: &StoryEvent) -> Value {
                     object.extend(fields.into_iter().filter(|(name, _)| !is_tag(name)).map(readable));
                 }
             }
-            if let Entry::Write { user, .. } | Entry::Looked { user, .. } = entry {
-                object.insert("user".into(), json!(story.name(*user)));
+            match entry {
+                Entry::Write { user, .. } | Entry::Looked { user, .. } => {
+                    object.insert("user".into(), json!(story.name(*user)));
+                }
+                Entry::Settled { messages } => {
+                    object.remove("messages");
+                    object.insert("message".into(), json!(messages.first()));
+                }
+                _ => {}
             }
         }
     }
@@ -270,11 +332,11 @@ fn writes(story: &Story) -> Vec<Value> {
     let mut writes: Vec<Value> = Vec::new();
     for StoryEvent { at, place, what } in &story.events {
         match what {
-            What::Told(Entry::Write { write, user, messages, properties, .. }) => {
+            What::Told(Entry::Write { write, request, user, messages, properties, .. }) => {
                 places.insert((&place.replica, &place.run, *write), writes.len());
                 writes.push(json!({
-                    "replica": place.replica, "run": place.run, "write": write, "user": story.name(*user),
-                    "messages": messages, "properties": properties, "begun": millis(*at),
+                    "replica": place.replica, "run": place.run, "write": write, "request": request,
+                    "user": story.name(*user), "messages": messages, "properties": properties, "begun": millis(*at),
                 }));
             }
             What::Told(Entry::Wrote { write, end, calls }) => {
@@ -291,27 +353,36 @@ fn writes(story: &Story) -> Vec<Value> {
     writes
 }
 
+/// The deliveries of each message. One that was going to be settled has an outcome; it is known to have been settled so if it
+/// also says when.
 fn messages(story: &Story) -> Vec<Value> {
     let mut messages: BTreeMap<i64, Vec<Value>> = BTreeMap::new();
-    let is_at = |delivery: &Value, place: &Place| {
-        delivery["run"] == *place.run
-            && delivery["replica"] == *place.replica
-            && delivery["outcome"].is_null()
-    };
     for StoryEvent { at, place, what } in &story.events {
-        match what {
-            What::Told(Entry::Seen(seen)) => messages.entry(seen.message).or_default().push(json!({
+        let What::Told(entry) = what else { continue };
+        match entry {
+            Entry::Seen(seen) => messages.entry(seen.message).or_default().push(json!({
                 "replica": place.replica, "run": place.run, "seen": millis(*at), "copyOf": seen.copy_of,
                 "attempt": seen.attempt, "replays": seen.replays,
             })),
-            What::Told(Entry::Settled { message, outcome, needless, cause, due }) => {
-                let deliveries = messages.entry(*message).or_default();
-                if let Some(delivery) = deliveries.iter_mut().rev().find(|delivery| is_at(delivery, place)) {
-                    delivery["settled"] = json!(millis(*at));
+            Entry::Settling { message, outcome, needless, cause, due } => {
+                if let Some(delivery) = open(&mut messages, *message, place) {
+                    delivery["settling"] = json!(millis(*at));
                     delivery["outcome"] = json!(outcome);
                     delivery["needless"] = json!(needless);
                     delivery["cause"] = json!(cause);
                     delivery["due"] = json!(due.map(time));
+                }
+            }
+            Entry::Settled { messages: settled } => {
+                for message in settled {
+                    if let Some(delivery) = open(&mut messages, *message, place) {
+                        delivery["settled"] = json!(millis(*at));
+                    }
+                }
+            }
+            Entry::Unsettled { message } => {
+                if let Some(delivery) = open(&mut messages, *message, place) {
+                    delivery["unsettled"] = json!(millis(*at));
                 }
             }
             _ => {}
@@ -321,7 +392,22 @@ fn messages(story: &Story) -> Vec<Value> {
         .into_iter()
         .map(|(message, deliveries)| {
             let outcome = deliveries.last().map_or(Value::Null, |last| last["outcome"].clone());
-            json!({ "message": message, "outcome": outcome, "deliveries": deliveries })
+            let settled = deliveries.last().map_or(Value::Null, |last| last["settled"].clone());
+            json!({ "message": message, "outcome": outcome, "settled": settled, "deliveries": deliveries })
         })
         .collect()
+}
+
+/// The delivery of a message to a run, if it is not known to have been settled.
+fn open<'m>(
+    messages: &'m mut BTreeMap<i64, Vec<Value>>,
+    message: i64,
+    place: &Place,
+) -> Option<&'m mut Value> {
+    let is_there = |delivery: &&mut Value| {
+        delivery["run"] == *place.run
+            && delivery["replica"] == *place.replica
+            && delivery["settled"].is_null()
+    };
+    messages.get_mut(&message)?.iter_mut().rev().find(is_there)
 }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::{Story, telling};
-use crate::journal::{Entry, Id, Sighting, Tag, TagKey};
+use crate::journal::{Entry, Id, RequestIds, Sighting, Tag, TagKey};
 
 const CONTACT: Uuid = Uuid::from_u128(1);
 const OTHER: Uuid = Uuid::from_u128(2);
@@ -68,7 +68,15 @@ impl Kept {
     fn write(&mut self, write: u64, contact: Uuid, messages: &[i64]) {
         let (user, contacts) = (self.tag(Id::User(USER)), vec![self.tag(Id::Contact(contact))]);
         let (messages, properties) = (messages.to_vec(), vec!["givenName".to_owned()]);
-        self.tell(&Entry::Write { write, user, contacts, messages, properties });
+        self.tell(&Entry::Write { write, request: RequestIds::new(), user, contacts, messages, properties });
+    }
+
+    fn settling(&mut self, message: i64, outcome: &str) {
+        self.raw(&json!({ "settling": { "message": message, "outcome": outcome } }));
+    }
+
+    fn settled(&mut self, messages: &[i64]) {
+        self.raw(&json!({ "settled": { "messages": messages } }));
     }
 
     fn story(&self, id: Uuid, target: Option<&str>) -> Story {
@@ -102,14 +110,15 @@ fn a_story_has_what_is_about_the_id_and_nothing_of_others() {
     kept.write(1, CONTACT, &[1]);
     kept.raw(&json!({ "wrote": { "write": 1, "end": { "written": {} }, "calls": [] } }));
     kept.write(2, OTHER, &[2]);
-    kept.raw(&json!({ "settled": { "message": 1, "outcome": "applied" } }));
-    kept.raw(&json!({ "settled": { "message": 2, "outcome": "applied" } }));
+    kept.settling(1, "applied");
+    kept.settling(2, "applied");
+    kept.settled(&[1, 2]);
     kept.raw(&json!({ "state": { "state": "paused" } }));
     kept.raw(&json!("ended"));
-    let own = ["state", "seen 1", "state", "write 1", "wrote 1", "settled 1"];
+    let own = ["state", "seen 1", "state", "write 1", "wrote 1", "settling 1", "settled 1"];
     assert_eq!(kept.events(CONTACT, None), own);
-    assert_eq!(kept.events(JOB, None).len(), 9, "both messages and both writes, and what held them back");
-    assert_eq!(kept.events(USER, None).len(), 9);
+    assert_eq!(kept.events(JOB, None).len(), 12, "both messages and both writes, and what held them back");
+    assert_eq!(kept.events(USER, None).len(), 12);
     assert_eq!(kept.events(Uuid::from_u128(9), None), [""; 0]);
     let story = kept.story(CONTACT, None);
     assert_eq!(story.kinds.into_iter().collect::<Vec<_>>(), ["contact"]);
@@ -127,9 +136,10 @@ fn what_a_killed_run_left_open_is_cut_off_and_what_comes_again_is_another_delive
     kept.raw(
         &json!({ "wrote": { "write": 1, "end": { "needless": { "same": ["givenName"] } }, "calls": [] } }),
     );
-    kept.raw(&json!({ "settled": { "message": 1, "outcome": "unchanged", "needless": "already-there" } }));
+    kept.raw(&json!({ "settling": { "message": 1, "outcome": "unchanged", "needless": "already-there" } }));
+    kept.settled(&[1]);
     kept.raw(&json!("ended"));
-    let told = ["seen 1", "write 1", "cutOff", "seen 1", "write 1", "wrote 1", "settled 1"];
+    let told = ["seen 1", "write 1", "cutOff", "seen 1", "write 1", "wrote 1", "settling 1", "settled 1"];
     assert_eq!(kept.events(CONTACT, None), told);
     let told = telling::json(&kept.story(CONTACT, None));
     assert_eq!(told["messages"][0]["deliveries"].as_array().map(Vec::len), Some(2));
@@ -140,16 +150,69 @@ fn what_a_killed_run_left_open_is_cut_off_and_what_comes_again_is_another_delive
 }
 
 #[test]
+fn what_a_killed_run_had_begun_is_told_as_begun_and_not_known() {
+    let mut kept = Kept::new();
+    kept.began("a", None);
+    kept.seen(1, CONTACT);
+    kept.seen(2, CONTACT);
+    kept.settling(1, "applied");
+    kept.write(7, CONTACT, &[2]);
+    let story = kept.story(CONTACT, None);
+    let told = telling::json(&story);
+    let cut_off = &told["events"][4];
+    assert_eq!(
+        (&cut_off["event"], &cut_off["writes"], &cut_off["settling"], &cut_off["stopped"]),
+        (&json!("cutOff"), &json!([7]), &json!([1]), &json!(false))
+    );
+    let message = &told["messages"][0];
+    assert_eq!((&message["outcome"], &message["settled"]), (&json!("applied"), &Value::Null));
+    assert!(message["deliveries"][0]["settling"].is_string(), "{message}");
+    assert_eq!(told["messages"][1]["outcome"], Value::Null);
+    let request = told["writes"][0]["request"].as_str().expect("the ids of its calls");
+    let lines = telling::lines(&story);
+    for part in [
+        &*format!(
+            "write 7 was begun and whether it took effect is not known: look for client-request-id {request}"
+        ),
+        "message 1 was going to be settled, and whether the queue heard it is not known (applied: ",
+    ] {
+        assert!(lines.last().is_some_and(|line| line.contains(part)), "{part}\n{lines:#?}");
+    }
+    assert_eq!(lines.len(), 4, "what is not known to be settled has no line of its own: {lines:#?}");
+
+    // The same when the run was stopped, and let go of what it had begun.
+    kept.raw(&json!({ "wrote": { "write": 7, "end": "cutOff", "calls": [] } }));
+    kept.raw(&json!("ended"));
+    let told = telling::lines(&kept.story(CONTACT, None));
+    assert!(told.iter().any(|line| line.contains("write 7") && line.contains("was cut off")), "{told:#?}");
+    assert!(told.last().is_some_and(|line| line.contains("stopped; message 1 was going to be")), "{told:#?}");
+}
+
+#[test]
+fn a_settlement_that_was_not_confirmed_says_so() {
+    let mut kept = Kept::new();
+    kept.began("a", None);
+    kept.seen(1, CONTACT);
+    kept.settling(1, "applied");
+    kept.raw(&json!({ "unsettled": { "message": 1 } }));
+    kept.raw(&json!("ended"));
+    let story = kept.story(CONTACT, None);
+    assert_eq!(telling::json(&story)["messages"][0]["settled"], Value::Null);
+    assert!(telling::lines(&story)[1].contains("was not confirmed"), "{:#?}", telling::lines(&story));
+}
+
+#[test]
 fn of_several_targets_one_can_be_asked_for() {
     let mut kept = Kept::new();
     for (run, target) in [("a", "b2c"), ("b", "external")] {
         kept.began(run, Some(target));
         kept.seen(1, CONTACT);
-        kept.raw(&json!({ "settled": { "message": 1, "outcome": "stale" } }));
+        kept.settling(1, "stale");
+        kept.settled(&[1]);
         kept.raw(&json!("ended"));
     }
-    assert_eq!(kept.events(CONTACT, Some("b2c")).len(), 2);
-    assert_eq!(kept.events(CONTACT, None).len(), 4);
+    assert_eq!(kept.events(CONTACT, Some("b2c")).len(), 3);
+    assert_eq!(kept.events(CONTACT, None).len(), 6);
 }
 
 #[test]
@@ -162,8 +225,9 @@ fn every_line_says_what_happened_in_words() {
     kept.raw(&json!({ "wrote": { "write": 1,
         "end": { "failed": { "class": "throttled", "retryAfterMs": 3000, "cause": { "reason": "GraphRefused", "code": "Busy" } } },
         "calls": [{ "method": "PATCH", "status": "429", "requestId": "abc" }] } }));
-    kept.raw(&json!({ "settled": { "message": 1, "outcome": "returned", "due": kept.at,
+    kept.raw(&json!({ "settling": { "message": 1, "outcome": "returned", "due": kept.at,
         "cause": { "reason": "RetryBudgetExhausted" } } }));
+    kept.settled(&[1]);
     let mut story = kept.story(CONTACT, None);
     story.know(USER);
     let lines = telling::lines(&story);

@@ -6,14 +6,22 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use futures_util::FutureExt;
 use servicebus::Queue;
 use shared::{
-    engine::LookResult, ids::UserId, lanes::Success, patch::UserWrite, property::Property, reason::chain,
+    engine::{LookResult, WriteResult},
+    ids::UserId,
+    lanes::Success,
+    patch::UserWrite,
+    property::Property,
+    reason::chain,
 };
 use tokio::{task::JoinError, time::Instant};
 
-use super::{Pipeline, WriteAnswer, WriteEnded, audit, jitter, panicked, told};
+use super::{
+    Pipeline, WriteAnswer, WriteEnded, audit, jitter, panicked,
+    told::{self, ToldWrite},
+};
 use crate::{
-    graph::{self, Directory},
-    journal,
+    graph::{self, Directory, GracePeriods},
+    journal::{self, GraphCall, WriteEnd},
     telemetry::{
         labels::PauseCause,
         last_error::FailedCall,
@@ -23,13 +31,16 @@ use crate::{
 };
 
 impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
-    /// lane → apply: one write, beside everything else.
+    /// lane → apply: one write, beside everything else. It begins when the journal has it.
     pub(super) fn apply(&mut self, write: UserWrite, changes: usize) {
         let (directory, patience) = (Arc::clone(&self.directory), self.policy.patience);
         let trace = self.trace_write(write.user);
-        let number = self.tell_write(&write);
+        let told = self.tell_write(&write);
         let audited = self.observer.audits();
         self.writes.push(Box::pin(async move {
+            if let Some(told) = &told {
+                told.kept().await;
+            }
             let (user, begun) = (write.user, Instant::now());
             let apply = AssertUnwindSafe(directory.apply(&write)).catch_unwind();
             let call = async {
@@ -38,37 +49,24 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
                     None => apply.await,
                 }
             };
-            let (applied, calls) = if audited || number.is_some() {
-                journal::gathering(call).await
+            let (applied, calls) = if audited || told.is_some() {
+                journal::gathering(told.as_ref().map(|told| told.ids), call).await
             } else {
                 (call.await, Vec::new())
             };
             if audited && let Ok(Ok(success)) = &applied {
                 audit::written(&write, success, &calls);
             }
-            let told = number.map(|number| (number, calls));
-            let (mut cause, mut failed) = (PauseCause::Other, None);
             if matches!(applied, Ok(Err(graph::Error::NotWriter))) {
-                return WriteEnded::NotBegun(user, number);
+                // It may have looked before, and a call may have been refused for its token.
+                tell_end(told, || WriteEnd::NotBegun, calls);
+                return WriteEnded::NotBegun(user);
             }
-            let result = match applied {
-                Ok(Ok(applied)) => Ok(applied),
-                Ok(Err(error)) => {
-                    tracing::debug!(user.id = %user, error = %chain(&error), "a write failed");
-                    (cause, failed) = (
-                        error.pause_cause(),
-                        Some(Box::new(failed_call(
-                            &error,
-                            write.entries.iter().map(|entry| &entry.property),
-                        ))),
-                    );
-                    Err(error.failure(patience))
-                }
-                Err(_) => Err(panicked(patience)),
-            };
+            let (result, cause, failed) = judged(applied, &write, patience);
+            tell_end(told, || WriteEnd::of(&result), calls);
             let accepted = result.as_ref().is_ok_and(|applied| applied.written);
             let written = Written { changes, accepted, took: begun.elapsed() };
-            WriteEnded::Answered(user, WriteAnswer { told, written, result, cause, failed })
+            WriteEnded::Answered(user, WriteAnswer { written, result, cause, failed })
         }));
     }
 
@@ -87,17 +85,14 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         write
     }
 
-    /// Tells the journal of a write that begins; returns its number there.
-    fn tell_write(&mut self, write: &UserWrite) -> Option<u64> {
-        let number = self.observer.next_write()?;
+    /// Tells the journal of a write that is going to begin.
+    fn tell_write(&mut self, write: &UserWrite) -> Option<ToldWrite> {
+        if self.observer.journal.is_none() {
+            return None;
+        }
         let under_way: Vec<_> = self.engine.under_way(write.user).collect();
         let sequence = |lock| Some(self.engine.message_mut(lock)?.message.sequence);
-        let mut messages: Vec<_> = under_way.into_iter().filter_map(sequence).collect();
-        // A message about several contacts can mean one user twice.
-        messages.sort_unstable();
-        messages.dedup();
-        self.observer.note(|| told::write_begun(number, write, &messages));
-        Some(number)
+        ToldWrite::begin(&self.observer, write, under_way.into_iter().filter_map(sequence))
     }
 
     /// A second look at a user, for a write that another replica may have undone.
@@ -107,7 +102,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         self.looks.spawn(async move {
             let user = write.user;
             let verify = AssertUnwindSafe(directory.verify(&write)).catch_unwind();
-            let (looked, calls) = journal::gathering(verify).await;
+            let (looked, calls) = journal::gathering(None, verify).await;
             let result = match looked {
                 Ok(looked) => looked.map_err(|error| {
                     tracing::debug!(user.id = %user, error = %chain(&error), "a second look failed");
@@ -130,6 +125,30 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         }
         let now = self.now().moment;
         self.engine.verified(user, result, now, jitter());
+    }
+}
+
+/// What a write came to, and what is at fault and was answered if it failed.
+fn judged(
+    applied: std::thread::Result<Result<Success, graph::Error>>,
+    write: &UserWrite,
+    patience: GracePeriods,
+) -> (WriteResult, PauseCause, Option<Box<FailedCall>>) {
+    match applied {
+        Ok(Ok(applied)) => (Ok(applied), PauseCause::Other, None),
+        Ok(Err(error)) => {
+            tracing::debug!(user.id = %write.user, error = %chain(&error), "a write failed");
+            let properties = write.entries.iter().map(|entry| &entry.property);
+            let failed = Some(Box::new(failed_call(&error, properties)));
+            (Err(error.failure(patience)), error.pause_cause(), failed)
+        }
+        Err(_) => (Err(panicked(patience)), PauseCause::Other, None),
+    }
+}
+
+fn tell_end(told: Option<ToldWrite>, end: impl FnOnce() -> WriteEnd, calls: Vec<GraphCall>) {
+    if let Some(told) = told {
+        told.ended(end(), calls);
     }
 }
 

@@ -50,7 +50,6 @@ use crate::{
     dataverse::{RowSource, RowsSeen, RowsUnreadable},
     envelope,
     graph::{self, Directory, GracePeriods, LinkAnswers, Unanswered},
-    journal::{Entry, GraphCall, WriteEnd},
     preview::{
         Subjects,
         judge::{BodyReader, Contents, Judged, changes, internal, judge, read},
@@ -78,12 +77,10 @@ enum RowsEvent {
 enum WriteEnded {
     Answered(UserId, WriteAnswer),
     /// The lease had run out at the last moment.
-    NotBegun(UserId, Option<u64>),
+    NotBegun(UserId),
 }
 
 struct WriteAnswer {
-    /// Its number and its calls, if a journal is kept.
-    told: Option<(u64, Vec<GraphCall>)>,
     written: Written,
     result: WriteResult,
     /// What is at fault, if the installation is.
@@ -297,6 +294,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
 
     /// Does everything that the engine asks for now. Returns when to ask again, at the latest, if nothing happens before.
     fn carry_out(&mut self, now: Now) -> Instant {
+        self.settlements.tell_settled();
         loop {
             let effect = match self.engine.next(now.moment) {
                 Step::Do(effect) => effect,
@@ -329,18 +327,10 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
 
     /// apply → outcome.
     fn write_ended(&mut self, ended: WriteEnded, now: Now) {
-        let (user, WriteAnswer { told, written, result, cause, failed }) = match ended {
+        let (user, WriteAnswer { written, result, cause, failed }) = match ended {
             WriteEnded::Answered(user, answer) => (user, answer),
-            WriteEnded::NotBegun(user, number) => {
-                if let Some(write) = number {
-                    self.observer.note(|| Entry::Wrote { write, end: WriteEnd::NotBegun, calls: Vec::new() });
-                }
-                return self.engine.write_not_begun(user, now.moment);
-            }
+            WriteEnded::NotBegun(user) => return self.engine.write_not_begun(user, now.moment),
         };
-        if let Some((write, calls)) = told {
-            self.observer.note(|| Entry::Wrote { write, end: WriteEnd::of(&result), calls });
-        }
         self.observer.written(written);
         if let Some(failed) = &failed {
             self.observer.failing(failed);
