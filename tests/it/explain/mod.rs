@@ -20,15 +20,6 @@ fn settings(world: &World, layers: &[&str]) -> Result<std::path::PathBuf> {
     world.layered(&[&[QUICK, GUARDED, &kept], layers].concat())
 }
 
-/// Everything that is kept, as text.
-fn all_files(folder: &Path) -> Result<String> {
-    let mut all = String::new();
-    for file in std::fs::read_dir(folder)? {
-        all += &String::from_utf8_lossy(&std::fs::read(file?.path())?);
-    }
-    Ok(all)
-}
-
 /// What `explain` prints for people.
 async fn text(settings: &Path, id: Uuid, more: &[&str]) -> Result<String> {
     let (_, out, err) = explained::run(settings, &[&[&*id.to_string()], more].concat()).await?;

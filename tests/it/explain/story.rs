@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::Result;
 use emulator::graph::{Fault, RetryAfter, User};
 use serde_json::{Value, json};
-use tests::explained::{self, Comparison};
+use tests::explained::{self, Comparison, Recorder, all_files};
 
-use super::{PATIENCE, QUEUE, Uuid, World, all_files, change, contact, renamed, settings, text, user, world};
+use super::{PATIENCE, QUEUE, Uuid, World, change, contact, renamed, settings, text, user, world};
 use crate::replay::contactsync;
 
 /// A value of a person, which must be nowhere.
@@ -70,6 +70,7 @@ async fn kill_in_a_write(
 #[tokio::test(flavor = "multi_thread")]
 async fn every_story_is_what_the_services_have_seen_and_tells_no_value() -> Result<()> {
     let world = world(8).await?;
+    let recorder = Recorder::start(&world);
     let settings = settings(&world, &["retry.tries = 2", "[telemetry]\nlog_level = \"info,worker=debug\""])?;
     world.graph.script(Fault::status(429).retry_after(RetryAfter::Seconds(1.0)).patches().times(1));
     // More failures than tries under lock: the message comes back as a copy.
@@ -89,11 +90,11 @@ async fn every_story_is_what_the_services_have_seen_and_tells_no_value() -> Resu
 
     let users: Vec<_> = (1..=6).chain([LATE]).map(user).collect();
     let contacts: Vec<_> = (1..=6).chain([LATE, 50]).map(contact).collect();
-    let compared = Comparison::of(&world, &settings, &users, &contacts).await?;
-    assert_eq!(compared.wrong, [""; 0]);
-    // The one whose answer nobody was there to hear, and nothing else.
-    let killed = |call: &String| call.contains(&user(KILLED).to_string());
-    assert!(compared.untold.len() <= 1 && compared.untold.iter().all(killed), "{:#?}", compared.untold);
+    let ids = users.iter().chain(&contacts).copied();
+    let compared = Comparison::of(&settings, &recorder.end(&world)?, ids).await?;
+    assert_eq!((&*compared.wrong, &*compared.untold), (&[][..], &[][..]));
+    // The one whose answer nobody was there to hear.
+    assert_eq!(compared.begun, 1, "{compared:?}");
     assert!(compared.told > 30, "{compared:?}");
     check_details(&settings).await?;
     check_nothing_personal(&world, &settings, &logs, &users, &contacts).await
@@ -110,22 +111,27 @@ async fn check_details(settings: &std::path::Path) -> Result<()> {
     assert!(most > Some(1), "changes that waited together are one write: {merged:#}");
 
     let returned = explained::journal(settings, contact(3)).await?;
-    let due = events(&returned, "settled").into_iter().find(|event| event["outcome"] == "returned");
+    let due = events(&returned, "settling").into_iter().find(|event| event["outcome"] == "returned");
     let due = due.expect("a message that came back");
     assert!(due["due"].is_string() && due["cause"]["code"].is_string(), "{due}");
     let copies = events(&returned, "seen").into_iter().filter(|seen| seen["attempt"] == 1);
     assert!(copies.count() >= 1, "{returned:#}");
 
     let killed = explained::journal(settings, contact(KILLED)).await?;
-    assert_eq!(events(&killed, "cutOff").len(), 1, "{killed:#}");
+    let cut_off = events(&killed, "cutOff");
+    assert_eq!(
+        (cut_off.len(), &cut_off[0]["writes"]),
+        (1, &json!([killed["writes"][0]["write"]])),
+        "{killed:#}"
+    );
     assert_eq!(killed["messages"][0]["deliveries"].as_array().map(Vec::len), Some(2), "{killed:#}");
 
     let replayed = explained::journal(settings, user(LATE)).await?;
-    let ends: Vec<_> = events(&replayed, "settled").iter().map(|end| end["outcome"].clone()).collect();
+    let ends: Vec<_> = events(&replayed, "settling").iter().map(|end| end["outcome"].clone()).collect();
     assert_eq!(ends, ["dead_lettered", "applied"], "{replayed:#}");
     assert_eq!(events(&replayed, "seen")[1]["replays"], json!(1));
     let needless = explained::journal(settings, contact(50)).await?;
-    assert_eq!(events(&needless, "settled")[0]["outcome"], "unchanged");
+    assert_eq!(events(&needless, "settling")[0]["outcome"], "unchanged");
     let told = text(settings, contact(LONG), &["--offline"]).await?;
     assert!(
         told.contains("dead letter: ValueInvalid") && told.contains("contactsync explain ValueInvalid"),

@@ -5,6 +5,9 @@ use std::{io::Write, process::ExitCode, time::Duration};
 use anyhow::Context;
 use tests::chaos::{Measure, chaos};
 
+/// Findings that are printed.
+const TOLD: usize = 50;
+
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let mut measure =
@@ -29,7 +32,8 @@ async fn main() -> anyhow::Result<ExitCode> {
     writeln!(
         out,
         "{} messages, {} users, {} replicas; {} kills and {} other faults in {} s; drained after {:.1} s.\n\
-         {} completed, dead letters: {:?}. Explained as it was: {}, left out: {}.",
+         {} completed, dead letters: {:?}. Explained as it was: {}, of which {} as begun with an outcome that is not known; \
+         wrong: {}, left out: {}, personal: {}.",
         measure.messages,
         measure.users,
         measure.replicas,
@@ -40,10 +44,20 @@ async fn main() -> anyhow::Result<ExitCode> {
         outcome.findings.completed,
         outcome.findings.dead_letters,
         outcome.explained.told,
+        outcome.explained.begun,
+        outcome.explained.wrong.len(),
         outcome.explained.untold.len(),
+        outcome.personal.len(),
     )?;
-    for fault in &outcome.findings.faults {
-        writeln!(out, "WRONG: {fault}")?;
+    let mut wrong: Vec<_> = outcome.findings.faults.iter().map(ToString::to_string).collect();
+    wrong.extend(outcome.explained.wrong.iter().map(|what| format!("explain tells what was not: {what}")));
+    wrong.extend(outcome.explained.untold.iter().map(|what| format!("explain does not tell: {what}")));
+    wrong.extend(outcome.personal);
+    for what in wrong.iter().take(TOLD) {
+        writeln!(out, "WRONG: {what}")?;
     }
-    Ok(if outcome.findings.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if wrong.len() > TOLD {
+        writeln!(out, "WRONG: and {} others", wrong.len() - TOLD)?;
+    }
+    Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -87,9 +87,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
 
     /// Tells the journal of a write that is going to begin.
     fn tell_write(&mut self, write: &UserWrite) -> Option<ToldWrite> {
-        if self.observer.journal.is_none() {
-            return None;
-        }
+        self.observer.journal.as_ref()?;
         let under_way: Vec<_> = self.engine.under_way(write.user).collect();
         let sequence = |lock| Some(self.engine.message_mut(lock)?.message.sequence);
         ToldWrite::begin(&self.observer, write, under_way.into_iter().filter_map(sequence))
