@@ -93,9 +93,9 @@ async fn every_story_is_what_the_services_have_seen_and_tells_no_value() -> Resu
     let ids = users.iter().chain(&contacts).copied();
     let compared = Comparison::of(&settings, &recorder.end(&world)?, ids).await?;
     assert_eq!((&*compared.wrong, &*compared.untold), (&[][..], &[][..]));
-    // The one whose answer nobody was there to hear.
-    assert_eq!(compared.begun, 1, "{compared:?}");
-    assert!(compared.told > 30, "{compared:?}");
+    // At most the one whose answer nobody was there to hear, if the local Graph has seen it.
+    assert!(compared.begun <= 1, "{} writes and settlements are told as begun", compared.begun);
+    assert!(compared.told > 30, "only {} are told", compared.told);
     check_details(&settings).await?;
     check_nothing_personal(&world, &settings, &logs, &users, &contacts).await
 }

@@ -26,5 +26,5 @@ pub(crate) use self::{
     key::{Error as KeyError, Tag, TagKey},
     reading::{Place, Reading, read},
     scribe::{Journal, JournalOptions},
-    store::Mark,
+    store::EntryMark,
 };

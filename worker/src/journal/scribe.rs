@@ -25,7 +25,7 @@ use super::{
     files::{Bounds, Error, Log},
     key::TagKey,
     reading::line,
-    store::{Mark, Store, Taken, Told},
+    store::{EntryMark, Store, Taken, Told},
 };
 
 /// Bytes that are written at once; less than half of the smallest journal.
@@ -90,19 +90,19 @@ impl Journal {
     }
 
     /// Tells of something that is going to be done, which is done once [`Journal::kept`] has come to its end.
-    pub(crate) fn foretell(&self, entry: Entry<Id>) -> Mark {
+    pub(crate) fn foretell(&self, entry: Entry<Id>) -> EntryMark {
         self.store.put(entry)
     }
 
     /// Waits until what was foretold is kept: whatever happens to this process now, it stands in the file. Also ends when it
     /// cannot be kept, or not in time.
-    pub(crate) async fn kept(&self, mark: Mark) {
+    pub(crate) async fn kept(&self, mark: EntryMark) {
         self.store.done(mark).await;
     }
 
     /// Whether the same would not wait.
     #[must_use]
-    pub(crate) fn is_kept(&self, mark: Mark) -> bool {
+    pub(crate) fn is_kept(&self, mark: EntryMark) -> bool {
         self.store.is_done(mark)
     }
 

@@ -32,7 +32,7 @@ pub(super) type Told = (Timestamp, Entry<Id>);
 
 /// Place of an entry in the order in which entries are told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Mark(u64);
+pub(crate) struct EntryMark(u64);
 
 /// Between those who tell and the thread that writes.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ pub(super) struct Store {
     waiting: Mutex<Waiting>,
     wake: Condvar,
     /// The last entry that need not be waited for any more: it is written, or it is lost.
-    done: watch::Sender<Mark>,
+    done: watch::Sender<EntryMark>,
     /// Whether nobody waits, because the disk does not take entries, or not in time.
     behind: AtomicBool,
     off: AtomicBool,
@@ -51,9 +51,9 @@ pub(super) struct Store {
 #[derive(Debug, Default)]
 struct Waiting {
     entries: Vec<Told>,
-    told: Mark,
+    told: EntryMark,
     /// The last entry that the thread has taken.
-    taken: Mark,
+    taken: EntryMark,
     /// Since when somebody waits for an entry that is not taken yet, and for one that is.
     asked: Option<Instant>,
     writing: Option<Instant>,
@@ -65,14 +65,14 @@ struct Waiting {
 /// What the thread has taken to write.
 pub(super) struct Taken {
     /// The last entry.
-    pub(super) last: Mark,
+    pub(super) last: EntryMark,
     /// Whether there will be no more.
     pub(super) closed: bool,
 }
 
 impl Store {
     /// Takes an entry in. Never waits.
-    pub(super) fn put(&self, entry: Entry<Id>) -> Mark {
+    pub(super) fn put(&self, entry: Entry<Id>) -> EntryMark {
         let at = clock::now();
         let mut waiting = self.waiting();
         if waiting.entries.len() >= ROOM {
@@ -88,12 +88,12 @@ impl Store {
     }
 
     /// Whether an entry need not be waited for.
-    pub(super) fn is_done(&self, mark: Mark) -> bool {
+    pub(super) fn is_done(&self, mark: EntryMark) -> bool {
         self.behind.load(Relaxed) || *self.done.borrow() >= mark
     }
 
     /// Waits until an entry is written, or is lost, or the disk has taken too long.
-    pub(super) async fn done(&self, mark: Mark) {
+    pub(super) async fn done(&self, mark: EntryMark) {
         if self.is_done(mark) {
             return;
         }
@@ -102,7 +102,7 @@ impl Store {
         self.done.subscribe().wait_for(|done| *done >= mark).await.ok();
     }
 
-    fn ask_for(&self, mark: Mark) {
+    fn ask_for(&self, mark: EntryMark) {
         let mut waiting = self.waiting();
         if waiting.asked.is_none() && waiting.taken < mark {
             waiting.asked = Some(Instant::now());
@@ -142,7 +142,7 @@ impl Store {
     }
 
     /// What was taken is written.
-    pub(super) fn written(&self, last: Mark) {
+    pub(super) fn written(&self, last: EntryMark) {
         self.waiting().writing = None;
         self.behind.store(false, Relaxed);
         let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
@@ -154,7 +154,7 @@ impl Store {
     }
 
     /// What was taken cannot be written: so many entries. Nobody waits until something is written again.
-    pub(super) fn gave_up(&self, last: Mark, entries: usize, why: &str) {
+    pub(super) fn gave_up(&self, last: EntryMark, entries: usize, why: &str) {
         self.lost.fetch_add(entries as u64, Relaxed);
         self.behind.store(true, Relaxed);
         self.failing(why);
@@ -173,7 +173,7 @@ impl Store {
         self.off.store(true, Relaxed);
         self.behind.store(true, Relaxed);
         self.waiting().entries = Vec::new();
-        self.let_go(Mark(u64::MAX));
+        self.let_go(EntryMark(u64::MAX));
     }
 
     /// Whether anything is kept.
@@ -209,7 +209,7 @@ impl Store {
     }
 
     /// Those who wait for this entry, or an earlier one, need not.
-    fn let_go(&self, mark: Mark) {
+    fn let_go(&self, mark: EntryMark) {
         self.done.send_if_modified(|done| {
             let further = *done < mark;
             *done = mark.max(*done);
@@ -228,7 +228,7 @@ mod tests {
 
     use super::*;
 
-    fn waits(store: &Store, mark: Mark) -> bool {
+    fn waits(store: &Store, mark: EntryMark) -> bool {
         store.done(mark).now_or_never().is_none()
     }
 
@@ -285,10 +285,10 @@ mod tests {
     #[test]
     fn more_than_there_is_room_for_is_lost_and_nobody_waits_for_it_longer_than_for_the_rest() {
         let store = Store::default();
-        let mut last = Mark::default();
+        let mut last = EntryMark::default();
         for _ in 0..=ROOM {
             last = store.put(Entry::Ended);
         }
-        assert_eq!((last, store.take_lost()), (Mark(ROOM as u64), 1));
+        assert_eq!((last, store.take_lost()), (EntryMark(ROOM as u64), 1));
     }
 }

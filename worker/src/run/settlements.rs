@@ -24,7 +24,7 @@ use tokio::{
 use super::delayed_retry::{Returns, hand_back, hold_aside};
 use crate::{
     envelope::{CODE, CONTACT, DeliveryHistory, FOR_TARGET, JOB, TARGET, USER},
-    journal::{Entry, Mark},
+    journal::{Entry, EntryMark},
     preview::Subjects,
     telemetry::{Observer, labels::Ended, observer::SettlementReport, trace::MessageTrace},
 };
@@ -55,7 +55,7 @@ pub(super) struct Settlements<Q: ?Sized> {
     queue: Arc<Q>,
     returns: Returns,
     observer: Arc<Observer>,
-    foretold: VecDeque<(Mark, Plain)>,
+    foretold: VecDeque<(EntryMark, Plain)>,
     begun: IdMap<LockToken, Begun>,
     /// Those that have ended and are not told yet.
     ended: Vec<i64>,

@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::{health::HealthFault, labels::Warning, observer::Observer};
-use crate::journal::{Entry, Id, Journal, Mark};
+use crate::journal::{Entry, EntryMark, Id, Journal};
 
 impl Observer {
     /// Tells the journal of something, if one is kept. The entry is formed only then.
@@ -14,19 +14,19 @@ impl Observer {
     }
 
     /// Tells the journal of something that others will see, which is done once [`Observer::kept`] has come to its end.
-    pub(crate) fn foretell(&self, entry: impl FnOnce() -> Entry<Id>) -> Option<Mark> {
+    pub(crate) fn foretell(&self, entry: impl FnOnce() -> Entry<Id>) -> Option<EntryMark> {
         Some(self.kept_journal()?.foretell(entry()))
     }
 
     /// Waits until what was foretold is kept, or cannot be.
-    pub(crate) async fn kept(&self, foretold: Option<Mark>) {
+    pub(crate) async fn kept(&self, foretold: Option<EntryMark>) {
         if let (Some(journal), Some(mark)) = (&self.journal, foretold) {
             journal.kept(mark).await;
         }
     }
 
     /// Whether the same would not wait.
-    pub(crate) fn is_kept(&self, foretold: Mark) -> bool {
+    pub(crate) fn is_kept(&self, foretold: EntryMark) -> bool {
         self.journal.as_ref().is_none_or(|journal| journal.is_kept(foretold))
     }
 

@@ -12,7 +12,7 @@ use shared::{
 
 use crate::{
     envelope::DeliveryHistory,
-    journal::{Entry, FailureCause, GraphCall, Id, Mark, RequestIds, Sighting, WriteEnd, names},
+    journal::{Entry, EntryMark, FailureCause, GraphCall, Id, RequestIds, Sighting, WriteEnd, names},
     preview::Subjects,
     telemetry::Observer,
 };
@@ -47,7 +47,7 @@ pub(super) fn found(message: SequenceNumber, users: &[UserId]) -> Entry<Id> {
 pub(super) struct ToldWrite {
     observer: Arc<Observer>,
     number: u64,
-    foretold: Option<Mark>,
+    foretold: Option<EntryMark>,
     /// The ids of its calls.
     pub(super) ids: RequestIds,
     ended: bool,
