@@ -24,7 +24,8 @@ pub enum DriftCause {
     Unknown,
     /// The mark shows a version of another contact, which had this user before, and that one's values are there.
     OtherContact,
-    /// The mark shows a version that is newer than the row: the database was restored, or is a copy. Nothing is written.
+    /// The mark shows a version that is newer than the row: the database was restored, or is a copy. Nothing is written,
+    /// unless a person says that the row is right.
     MarkAhead,
     /// The contact's link names a user who is not in the directory.
     UserMissing,
@@ -65,7 +66,7 @@ impl DriftCause {
             Self::Unknown => "no mark tells why: guard.attribute is not set",
             Self::OtherContact => "the user was written last for another contact, which had him before",
             Self::MarkAhead => {
-                "the user has a newer version than the row; was the database restored? nothing is written"
+                "the user has a newer version than the row; was the database restored? written with --overrule only"
             }
             Self::UserMissing => "the link of the contact names a user who is not in the directory",
             Self::Doubled => "several contacts name this user; correct the link of all but one",
@@ -74,7 +75,7 @@ impl DriftCause {
         }
     }
 
-    /// Whether `--apply` writes it.
+    /// Whether `--apply` writes it by itself.
     #[must_use]
     pub const fn is_written(self) -> bool {
         matches!(
@@ -100,11 +101,20 @@ const TRANSACTION: SignedDuration = SignedDuration::from_mins(5);
 pub struct TableAge {
     /// The newest row version that was read of any row.
     pub newest: RowVersion,
+    /// The newest among those that [had settled](TableAge::has_settled) when they were read.
+    pub settled: Option<RowVersion>,
     /// When the row was read.
     pub now: Timestamp,
 }
 
 impl TableAge {
+    /// Whether a row that is read now was changed so long ago that every change with a lower row version can be read, too:
+    /// no transaction that began before it is open still.
+    #[must_use]
+    pub fn has_settled(row: &Version, now: Timestamp) -> bool {
+        now.duration_since(row.at) > RECORDED_WITHIN + TRANSACTION
+    }
+
     /// Whether a mark that is newer than a row is nevertheless one of this table, and then of another contact.
     ///
     /// A row that is read after its user holds every change of its contact that had been applied. So a mark beyond it is of
@@ -120,9 +130,21 @@ impl TableAge {
     /// A replica remembers what it found to be there already, by the time of that message, and the mark does not show it. If
     /// nothing else was changed since for longer than any transaction lasts, nothing newer can have a time that is as early.
     fn latest(&self, row: &Version) -> Version {
-        let settled = self.now.duration_since(row.at) > RECORDED_WITHIN + TRANSACTION;
         let later = row.at.checked_add(RECORDED_WITHIN).unwrap_or(row.at);
-        Version { at: if settled { later } else { row.at }, ..*row }
+        Version { at: if Self::has_settled(row, self.now) { later } else { row.at }, ..*row }
+    }
+
+    /// A version of the row with the newest row number of which it is certain that the row holds everything up to it.
+    ///
+    /// Where messages carry no row version, the mark does not show which row versions a replica has seen, by repairs of
+    /// another contact that had the user before. The row as it is read is the truth as of that number, whatever its own is.
+    fn as_of_settled(&self, version: Version) -> Version {
+        match (version.row, self.settled) {
+            (Some(own), Some(settled)) if own.realm == settled.realm => {
+                Version { row: Some(own.max(settled)), ..version }
+            }
+            _ => version,
+        }
     }
 }
 
@@ -150,14 +172,24 @@ impl Standing {
         };
         let latest = row.at.checked_add(APART).unwrap_or(row.at);
         let version = Version { at: written.at.clamp(own.at, latest), ..own };
+        let unseen = |version| match table {
+            Some(table) if written.row.map(|row| row.realm) != row.row.map(|row| row.realm) => {
+                table.as_of_settled(version)
+            }
+            _ => version,
+        };
         if !written.is_newer_than(&version) {
             let missed = row.is_newer_than(&written);
             let cause = if missed { DriftCause::Missed } else { DriftCause::ChangedElsewhere };
-            return Self { cause, version };
+            return Self { cause, version: unseen(version) };
         }
-        if table.is_some_and(|table| table.knows(&written)) {
-            return Self { cause: DriftCause::OtherContact, version: own.raised_to(&written) };
-        }
-        Self { cause: DriftCause::MarkAhead, version }
+        let version = unseen(own.raised_to(&written));
+        let cause = match table {
+            // What a repair carried is of the row, and so is its time.
+            Some(table) if table.knows(&written) && written.at <= own.at => DriftCause::ChangedElsewhere,
+            Some(table) if table.knows(&written) => DriftCause::OtherContact,
+            _ => DriftCause::MarkAhead,
+        };
+        Self { cause, version }
     }
 }
