@@ -200,4 +200,6 @@ fn a_pass_repairs_what_a_replica_remembers_to_have_been_there_already() {
 fn a_pass_repairs_a_user_whose_mark_does_not_show_the_row_version_that_a_replica_remembers() {
     // Messages carry no row version, and a repair of the contact that had the user before did.
     simulate_table(Shape::with_table(16_750), 16_750).expect("every promise is kept");
+    // A message of that contact was found needless.
+    simulate_table(Shape::with_table(78_384), 78_384).expect("every promise is kept");
 }

@@ -121,8 +121,7 @@ impl TableAge {
     /// another row, or of a database that there is no more: then its number lies beyond all that the table has. What was
     /// written a moment ago is not judged, because a row might be read that lags behind.
     fn knows(&self, written: &Version) -> bool {
-        written.row.is_some_and(|row| row.realm == self.newest.realm && row.number <= self.newest.number)
-            && self.now.duration_since(written.at) > APART
+        self.contains(written) && self.now.duration_since(written.at) > APART
     }
 
     /// The row with the latest time that the message of its last change can have carried.
@@ -134,10 +133,21 @@ impl TableAge {
         Version { at: if Self::has_settled(row, self.now) { later } else { row.at }, ..*row }
     }
 
+    /// Whether a mark is what a repair of the row has left, as of a newer row version: it has the very time that only a
+    /// repair has, by the millisecond.
+    fn is_repair(&self, written: &Version, latest: &Version) -> bool {
+        written.at == latest.at && self.contains(written)
+    }
+
+    fn contains(&self, written: &Version) -> bool {
+        written.row.is_some_and(|row| row.realm == self.newest.realm && row.number <= self.newest.number)
+    }
+
     /// A version of the row with the newest row number of which it is certain that the row holds everything up to it.
     ///
-    /// Where messages carry no row version, the mark does not show which row versions a replica has seen, by repairs of
-    /// another contact that had the user before. The row as it is read is the truth as of that number, whatever its own is.
+    /// A replica may remember a row version of another contact, which had the user before, and no mark shows it: of a message
+    /// that was found to be needless, or of a repair where messages carry none. The row as it is read is the truth as of
+    /// that number, whatever its own is.
     fn as_of_settled(&self, version: Version) -> Version {
         match (version.row, self.settled) {
             (Some(own), Some(settled)) if own.realm == settled.realm => {
@@ -165,31 +175,34 @@ impl Standing {
     /// user was holds every change that had been applied to him. It is not taken over where times differ by more than
     /// row versions and times of one database do.
     #[must_use]
-    pub fn of(row: &Version, mark: &Mark, property: &Property, table: Option<&TableAge>) -> Self {
+    pub fn of(
+        row: &Version,
+        mark: &Mark,
+        property: &Property,
+        (table, diff): (Option<&TableAge>, bool),
+    ) -> Self {
         let own = table.map_or(*row, |table| table.latest(row));
-        let Some(written) = mark.version(property) else {
-            return Self { cause: DriftCause::NeverApplied, version: own };
+        let written = mark.version(property);
+        // Whether a replica may remember row versions that the mark does not show.
+        let hidden = diff
+            || written.and_then(|written| written.row).map(|row| row.realm) != row.row.map(|row| row.realm);
+        let seen = |version| table.filter(|_| hidden).map_or(version, |table| table.as_of_settled(version));
+        let Some(written) = written else {
+            let version = if diff { seen(own) } else { own };
+            return Self { cause: DriftCause::NeverApplied, version };
         };
         let latest = row.at.checked_add(APART).unwrap_or(row.at);
         let version = Version { at: written.at.clamp(own.at, latest), ..own };
-        let unseen = |version| match table {
-            Some(table) if written.row.map(|row| row.realm) != row.row.map(|row| row.realm) => {
-                table.as_of_settled(version)
-            }
-            _ => version,
-        };
         if !written.is_newer_than(&version) {
             let missed = row.is_newer_than(&written);
             let cause = if missed { DriftCause::Missed } else { DriftCause::ChangedElsewhere };
-            return Self { cause, version: unseen(version) };
+            return Self { cause, version: seen(version) };
         }
-        let version = unseen(own.raised_to(&written));
         let cause = match table {
-            // What a repair carried is of the row, and so is its time.
-            Some(table) if table.knows(&written) && written.at <= own.at => DriftCause::ChangedElsewhere,
+            Some(table) if table.is_repair(&written, &own) => DriftCause::ChangedElsewhere,
             Some(table) if table.knows(&written) => DriftCause::OtherContact,
             _ => DriftCause::MarkAhead,
         };
-        Self { cause, version }
+        Self { cause, version: seen(own.raised_to(&written)) }
     }
 }

@@ -25,6 +25,8 @@ pub struct RowComparison {
     reading: ReadPolicy,
     guard: Option<Property>,
     table: Option<TableAge>,
+    /// Whether workers leave out what is there already, and no mark of it.
+    diff: bool,
     overrules: bool,
 }
 
@@ -58,7 +60,13 @@ impl RowComparison {
     pub fn new(reading: &ReadPolicy) -> Self {
         // The mark is read beside the values: it decides about causes, not about what differs.
         let plain = ReadPolicy { guard: None, diff: true, terms: reading.terms.clone(), reset_follows: None };
-        Self { reading: plain, guard: reading.guard.clone(), table: None, overrules: false }
+        Self {
+            reading: plain,
+            guard: reading.guard.clone(),
+            table: None,
+            diff: reading.diff,
+            overrules: false,
+        }
     }
 
     /// With what is known of the whole table. Without, what was written for another contact looks like what was written
@@ -115,7 +123,7 @@ impl RowComparison {
 
     fn standing(&self, row: &Version, mark: &Mark, property: &Property) -> Standing {
         match self.guard {
-            Some(_) => Standing::of(row, mark, property, self.table.as_ref()),
+            Some(_) => Standing::of(row, mark, property, (self.table.as_ref(), self.diff)),
             None => Standing { cause: DriftCause::Unknown, version: *row },
         }
     }

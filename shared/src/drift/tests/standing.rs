@@ -13,7 +13,7 @@ fn check_cause_within(table: Option<TableAge>, noted: Option<Version>, row: Vers
     if let Some(noted) = noted {
         mark.note(&property("mail"), noted);
     }
-    let standing = Standing::of(&row, &mark, &property("mail"), table.as_ref());
+    let standing = Standing::of(&row, &mark, &property("mail"), (table.as_ref(), false));
     assert_eq!(standing.cause, expected, "{noted:?} {row:?}");
     assert!(!mark.is_newer(&property("mail"), &standing.version), "{noted:?} {row:?}");
 }
@@ -70,7 +70,7 @@ fn a_repair_of_a_row_that_has_settled_is_not_older_than_the_message_of_its_last_
     let standing = |row: Version, minute: i64, mark: &Mark| {
         let newest = version(90, 0).row.expect("a row version");
         let table = TableAge { newest, settled: None, now: version(0, minute * 60).at };
-        Standing::of(&row, mark, &mail, Some(&table)).version
+        Standing::of(&row, mark, &mail, (Some(&table), false)).version
     };
     let row = version(10, 0);
     // Its message was found to be needless, so no mark shows it; a replica remembers it.
@@ -97,17 +97,21 @@ fn where_marks_show_no_row_version_a_repair_carries_the_newest_that_its_row_is_k
     let standing = |mark: Version| {
         let mut noted = Mark::default();
         noted.note(&mail, mark);
-        Standing::of(&version(10, 0), &noted, &mail, Some(&table))
+        Standing::of(&version(10, 0), &noted, &mail, (Some(&table), false))
     };
     let unnumbered = standing(Version::at(version(0, -30).at));
     assert_eq!((unnumbered.cause, unnumbered.version.row), (DriftCause::Missed, settled));
     // A mark with a row version shows all that there is to know.
     assert_eq!(standing(version(9, -30)).version.row, version(10, 0).row);
-    // What such a repair has written is of the row, once it cannot be the mark of a newer row that lags behind.
-    let later = TableAge { now: version(0, 20 * 60).at, ..table };
+    // Except where needless messages leave no mark.
+    let mut marked = Mark::default();
+    marked.note(&mail, version(9, -30));
+    assert_eq!(Standing::of(&version(10, 0), &marked, &mail, (Some(&table), true)).version.row, settled);
+    // What such a repair has written is told to be of the row.
+    let later = TableAge { now: version(0, 8 * 60).at, ..table };
     let mut repaired = Mark::default();
     repaired.note(&mail, unnumbered.version);
-    let again = Standing::of(&version(10, 0), &repaired, &mail, Some(&later));
+    let again = Standing::of(&version(10, 0), &repaired, &mail, (Some(&later), false));
     assert_eq!(again.cause, DriftCause::ChangedElsewhere);
     assert!(!repaired.is_newer(&mail, &again.version));
 }
