@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     budget::NoticeBudget,
-    digest::DailyDigest,
+    digest::{DailyDigest, DigestTeller},
     group::Group,
     notice::{
         GroupKey, ItemState, Notice, NoticeItem, NoticeState, NoticeTiming, NoticeView, Observation, Topic,
@@ -76,6 +76,7 @@ pub struct NoticeDesk {
     groups: BTreeMap<GroupKey, Group>,
     budget: NoticeBudget,
     digest: Option<DailyDigest>,
+    digest_by: DigestTeller,
     under_way: Option<UnderWay>,
     /// Failures in a row, and until when to leave the channel alone.
     failures: u32,
@@ -95,6 +96,7 @@ impl NoticeDesk {
             groups: BTreeMap::new(),
             budget: NoticeBudget::default(),
             digest,
+            digest_by: DigestTeller::default(),
             under_way: None,
             failures: 0,
             rests_until: MonotonicTime::START,
@@ -148,12 +150,24 @@ impl NoticeDesk {
         self.groups.retain(|_, group| !group.is_done(&timing, now));
     }
 
+    /// Who tells the digest from now on. One that is due while others tell it counts as told: whoever becomes the writer later does
+    /// not tell it once more.
+    pub fn digest_is_told_by(&mut self, teller: DigestTeller, wall: Timestamp) {
+        self.digest_by = teller;
+        if let Some(digest) =
+            self.digest.as_mut().filter(|digest| teller == DigestTeller::Others && digest.is_due(wall))
+        {
+            digest.tell(wall);
+        }
+    }
+
     /// What is to be sent now, if anything is. Whoever gets it says how it ended by [`NoticeDesk::ended`].
     pub fn next(&mut self, now: MonotonicTime, wall: Timestamp) -> Option<Due> {
         if self.is_silent(now) {
             return None;
         }
-        if self.digest.as_ref().is_some_and(|digest| digest.is_due(wall)) && self.budget.allows(now) {
+        let digest = self.digest.as_ref().filter(|_| self.digest_by == DigestTeller::Us);
+        if digest.is_some_and(|digest| digest.is_due(wall)) && self.budget.allows(now) {
             self.budget.take(now);
             self.under_way = Some(UnderWay::Digest);
             return Some(Due::Digest);
@@ -202,6 +216,12 @@ impl NoticeDesk {
                 }
             }
         }
+    }
+
+    /// How long the channel is left alone after it has failed; nothing where it is not, or is gone.
+    #[must_use]
+    pub fn rests_for(&self, now: MonotonicTime) -> Option<Duration> {
+        (!self.gone && self.rests_until > now).then(|| self.rests_until - now)
     }
 
     /// Whether the channel said that it is gone.
