@@ -19,6 +19,9 @@ use crate::monotonic_time::MonotonicTime;
 /// Longest rest after a channel has failed several times in a row.
 const LONGEST_REST: Duration = Duration::from_hours(1);
 
+/// Every replica stands by at first. For longer than this, it takes nobody to become the writer, also after one that died.
+const OTHERS_TELL: Duration = Duration::from_mins(1);
+
 /// What a channel wants to hear of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoticeFilter {
@@ -77,6 +80,8 @@ pub struct NoticeDesk {
     budget: NoticeBudget,
     digest: Option<DailyDigest>,
     digest_by: DigestTeller,
+    /// Since when a digest is due that others tell.
+    passed_since: Option<MonotonicTime>,
     under_way: Option<UnderWay>,
     /// Failures in a row, and until when to leave the channel alone.
     failures: u32,
@@ -97,6 +102,7 @@ impl NoticeDesk {
             budget: NoticeBudget::default(),
             digest,
             digest_by: DigestTeller::default(),
+            passed_since: None,
             under_way: None,
             failures: 0,
             rests_until: MonotonicTime::START,
@@ -150,13 +156,16 @@ impl NoticeDesk {
         self.groups.retain(|_, group| !group.is_done(&timing, now));
     }
 
-    /// Who tells the digest from now on. One that is due while others tell it counts as told: whoever becomes the writer later does
-    /// not tell it once more.
-    pub fn digest_is_told_by(&mut self, teller: DigestTeller, wall: Timestamp) {
+    /// Who tells the digest from now on. One that has been due for a while in which others tell it counts as told: whoever becomes
+    /// the writer later does not tell it once more.
+    pub fn digest_is_told_by(&mut self, teller: DigestTeller, now: MonotonicTime, wall: Timestamp) {
         self.digest_by = teller;
-        if let Some(digest) =
-            self.digest.as_mut().filter(|digest| teller == DigestTeller::Others && digest.is_due(wall))
-        {
+        let due = self.digest.as_mut().filter(|digest| teller == DigestTeller::Others && digest.is_due(wall));
+        let Some(digest) = due else {
+            self.passed_since = None;
+            return;
+        };
+        if now - *self.passed_since.get_or_insert(now) >= OTHERS_TELL {
             digest.tell(wall);
         }
     }

@@ -338,7 +338,7 @@ fn a_digest_is_told_by_the_writer_alone_and_waits_until_it_is_known_who_that_is(
         NoticeDesk::new(NoticeTiming::default(), NoticeFilter::default(), Some(digest))
     };
     let next = |desk: &mut NoticeDesk, teller, now| {
-        desk.digest_is_told_by(teller, wall(now));
+        desk.digest_is_told_by(teller, at(now), wall(now));
         desk.next(at(now), wall(now))
     };
     let mut ours = desk();
@@ -346,7 +346,15 @@ fn a_digest_is_told_by_the_writer_alone_and_waits_until_it_is_known_who_that_is(
     assert_eq!(next(&mut ours, DigestTeller::Us, 2 * SECOND), Some(Due::Digest));
     let mut theirs = desk();
     assert_eq!(next(&mut theirs, DigestTeller::Others, SECOND), None);
-    assert_eq!(next(&mut theirs, DigestTeller::Us, 2 * SECOND), None, "it was told by another one");
+    assert_eq!(next(&mut theirs, DigestTeller::Others, 2 * MINUTE), None);
+    assert_eq!(next(&mut theirs, DigestTeller::Us, 3 * MINUTE), None, "it was told by another one");
+    let mut starting = desk();
+    assert_eq!(next(&mut starting, DigestTeller::Others, SECOND), None);
+    assert_eq!(
+        next(&mut starting, DigestTeller::Us, 5 * SECOND),
+        Some(Due::Digest),
+        "who begins stands by at first"
+    );
     assert_eq!(next(&mut theirs, DigestTeller::Us, 24 * HOUR), Some(Due::Digest));
 }
 

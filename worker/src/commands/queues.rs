@@ -8,7 +8,6 @@ use servicebus::{Message, Peeked, Queue, Walk, admin, clock};
 use shared::{ids::SequenceNumber, plan::Planner};
 
 use super::{
-    probes::counted,
     screen::Screen,
     waiting::patiently,
     wiring::{self, QueueSettings},
@@ -163,7 +162,8 @@ impl<'a> Chosen<'a> {
                 continue;
             };
             self.looked_at += 1;
-            let told = format!("looked at {}", counted(self.looked_at, "dead letter"));
+            let letters = if self.looked_at == 1 { "letter" } else { "letters" };
+            let told = format!("looked at {} dead {letters}", self.looked_at);
             self.screen.at(self.looked_at, &told, || told.clone());
             let meant = self.selection.matches(&message, self.now, self.planner);
             self.left -= u64::from(meant);

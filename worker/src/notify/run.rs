@@ -166,7 +166,7 @@ impl Notifier {
         self.look();
         let (now, wall, teller) = (self.now(), clock::now(), self.digest_teller());
         for place in 0..self.posts.len() {
-            self.posts[place].desk.digest_is_told_by(teller, wall);
+            self.posts[place].desk.digest_is_told_by(teller, now, wall);
             match self.posts[place].desk.next(now, wall) {
                 Some(Due::Notice(notice)) => {
                     let message = Arc::new(self.composer.notice(&notice, wall));

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use comfy_table::{Cell, CellAlignment};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, Width};
 use serde_json::{Value, json};
 use servicebus::{Message, Queue};
 use shared::{
@@ -18,6 +18,9 @@ use crate::{
     preview::{Subjects, render::subjects_json},
     settings::{QueueAlone, Settings},
 };
+
+/// Width of an id with the blanks around it.
+const ID_CELL: u16 = 38;
 
 /// Options of `held list`.
 #[derive(Debug, clap::Args)]
@@ -83,9 +86,12 @@ pub(super) fn table(census: &HeldCensus) -> String {
         return "Nothing is held aside.\n".to_owned();
     }
     let mut table = fitting::table(["Author", "What", "Messages", "Since (UTC)"], terminal::width());
+    if let Some(authors) = table.column_mut(0) {
+        // An id has to be copied, so that it is not broken.
+        authors.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(ID_CELL)));
+    }
     for (Stream { author, property, kind }, count) in &census.streams {
         table.add_row([
-            // Where it is too wide, it is broken before the id, which has to be copied.
             Cell::new(author.to_string().replacen(':', " ", 1)),
             Cell::new(format!("{property} {}", kind.as_str())),
             Cell::new(count.messages).set_alignment(CellAlignment::Right),
