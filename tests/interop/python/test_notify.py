@@ -103,9 +103,12 @@ class MailServer(Controller):
             # Answered by the server, not by us.
             return AuthResult(success=False, handled=False)
 
-        return TokenSMTP(
+        server = TokenSMTP(
             self.handler, tls_context=self.tls, require_starttls=True, auth_required=True, authenticator=check, hostname="localhost"
         )
+        # As RFC 4954 has it: a token is longer than other commands.
+        server.command_size_limits["AUTH"] = 12288
+        return server
 
     def _trigger_server(self):
         """Port 0 is chosen by the system, so there is no port of ours to try."""

@@ -7,8 +7,8 @@ use shared::shown::lines;
 
 /// Below this, a line that is broken is no easier to read.
 const NARROWEST: usize = 40;
-/// So much room a last column has, or what follows does not begin below it.
-const LAST_COLUMN: usize = 30;
+/// So much room a last column has, or what follows does not begin below it: an id and what stands around it.
+const LAST_COLUMN: usize = 38;
 
 /// A table of ours with these headings, and no wider than that.
 pub(super) fn table<'h>(headings: impl IntoIterator<Item = &'h str>, width: Option<usize>) -> Table {
@@ -33,7 +33,7 @@ pub(super) fn fit(text: &str, width: Option<usize>) -> Cow<'_, str> {
     for whole in text.split_inclusive('\n') {
         let line = whole.strip_suffix('\n').unwrap_or(whole);
         if is_long(line) {
-            break_line(&mut fitted, line, last_column(line, width), Some(width));
+            break_within(&mut fitted, line, last_column(line, width), width);
         } else {
             fitted.push_str(line);
         }
@@ -65,6 +65,10 @@ fn last_column(line: &str, width: usize) -> usize {
 /// to others.
 pub(super) fn break_line(text: &mut String, line: &str, column: usize, width: Option<usize>) {
     let room = width.filter(|width| *width >= NARROWEST.max(column * 2)).unwrap_or(usize::MAX);
+    break_within(text, line, column, room);
+}
+
+fn break_within(text: &mut String, line: &str, column: usize, room: usize) {
     let lead = line.len() - line.trim_start().len();
     let (mut at, mut is_first) = (lead, true);
     text.push_str(&line[..lead]);

@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use shared::shown::shown;
 use tokio::time::Instant;
 
-use super::terminal::print_aside;
+use super::terminal::{fitted_aside, print_aside};
 
 /// Time between two lines of progress.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -67,7 +67,7 @@ impl Screen {
     /// A line that stays, above the bar if there is one.
     pub(super) fn say(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(shown(text)),
+            Some(bar) => bar.println(fitted_aside(&shown(text))),
             None => print_aside(&shown(text)),
         }
     }

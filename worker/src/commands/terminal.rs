@@ -43,11 +43,16 @@ pub(crate) fn fitted(text: &str) -> String {
     fit(text, width()).into_owned()
 }
 
+/// Text for standard error, as wide as that is.
+pub(super) fn fitted_aside(text: &str) -> String {
+    let width = terminal_size::terminal_size_of(io::stderr()).map(|(columns, _)| usize::from(columns.0));
+    fit(text, width).into_owned()
+}
+
 /// Prints to standard error, as wide as that is.
 pub(super) fn print_aside(text: &str) {
-    let width = terminal_size::terminal_size_of(io::stderr()).map(|(columns, _)| usize::from(columns.0));
     // Nothing is left to be done if standard error is closed.
-    drop(writeln!(io::stderr().lock(), "{}", fit(text, width)));
+    drop(writeln!(io::stderr().lock(), "{}", fitted_aside(text)));
 }
 
 /// Prints to standard output; a reader that has gone away, such as `head`, is no failure.
