@@ -26,7 +26,7 @@ def world():
 def test_what_commands_say_fits_the_terminal(world, columns):
     commands = [
         ["check"], ["check", "--online"], ["status"], ["dead-letters", "list"], ["dead-letters", "list", "--each"],
-        ["dead-letters", "show", "1"], ["explain", "UserNotFound"], ["explain", scene.contact(1)], ["reconcile", "--plan"],
+        ["dead-letters", "show", "1"], ["explain", "UserNotFound"], ["explain", scene.contact(1)],
         ["held", "list"], ["held", "list", "--each"], ["notify", "test"],
     ]
     for command in commands:
@@ -34,7 +34,17 @@ def test_what_commands_say_fits_the_terminal(world, columns):
         assert terminal.silence < SILENT, command
         # Unlike those that the screen shows, these were broken by nobody but the command.
         lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.written))
-        assert max(len(line.rstrip()) for line in lines) <= columns, f"{command}:\n{terminal.text()}"
+        assert max(len(line.rstrip()) for line in lines) <= columns, f"{command}: {max(lines, key=len)!r}\n{terminal.text()}"
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_what_is_told_above_a_bar_is_broken_between_words(world, columns):
+    # The bar fills its lines with blanks instead of ending them, so the screen has to show it.
+    code, terminal = world.shown("reconcile", "--plan", columns=columns)
+    lines = [line.rstrip() for line in terminal.screen.display]
+    for number in (9, 10):
+        assert any(f"{scene.user(number)}: " in line and line.endswith("never-applied") for line in lines), terminal.text()
+    assert terminal.silence < SILENT
 
 
 def test_findings_are_coloured_unless_that_is_not_wanted(world):
