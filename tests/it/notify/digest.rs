@@ -9,7 +9,7 @@ use tests::{
     PATIENCE,
     notified::{Request, TellReceiver, check_blocks, check_card, check_event, check_signature},
     quick::{GUARDED, world},
-    world::{LEASED, Worker, World},
+    world::{LEASED, World},
 };
 
 use super::{HOOK, KEY, MAILBOX, SLACK, TEAMS, every_kind, mail_server, settings, unreadable, webhook};
@@ -51,11 +51,6 @@ async fn event(receiver: &TellReceiver, is_meant: impl Fn(&Request) -> bool) -> 
 
 fn is_about(reason: &'static str) -> impl Fn(&Request) -> bool {
     move |event| check_event(event).is_ok_and(|data| data["items"][0]["name"] == reason)
-}
-
-async fn becomes(worker: &mut Worker, role: &str) -> Result<()> {
-    let line = format!("contactsync_replica_role{{role=\"{role}\"}} 1\n");
-    worker.page_until("/metrics", |page| page.text.contains(&line)).await.map(drop)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,7 +116,7 @@ async fn of_two_replicas_the_writer_tells_the_digest() -> Result<()> {
         let (digest, _) = overdue(&world, file)?;
         let mut worker =
             world.start_worker(&settings(&world, &[&webhook(&receiver), GUARDED, LEASED, &digest])?)?;
-        becomes(&mut worker, role).await?;
+        worker.becomes(role).await?;
         replicas.push(worker);
     }
     let (other, writer) = (replicas.pop().context("two")?, replicas.pop().context("two")?);

@@ -6,16 +6,10 @@ use tests::{
     PATIENCE,
     notified::{TellReceiver, check_event},
     quick::{GUARDED, renamed, user, world},
-    world::{LEASED, QUEUE, Worker},
+    world::{LEASED, QUEUE},
 };
 
 use super::{HOOK, settings, webhook};
-
-async fn becomes(worker: &mut Worker, role: &str) -> Result<()> {
-    let line = format!("contactsync_replica_role{{role=\"{role}\"}} 1\n");
-    let page = worker.page_until("/metrics", |page| page.text.contains(&line)).await;
-    page.map(drop).with_context(|| worker.log().unwrap_or_default())
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_stands_by_tells_that_nobody_writes_and_that_it_is_over() -> Result<()> {
@@ -23,9 +17,9 @@ async fn a_replica_that_stands_by_tells_that_nobody_writes_and_that_it_is_over()
     let receiver = TellReceiver::start().await?;
     let layers = [&*webhook(&receiver), GUARDED, LEASED];
     let mut writer = world.start_worker(&settings(&world, &layers)?)?;
-    becomes(&mut writer, "writer").await?;
+    writer.becomes("writer").await?;
     let mut other = world.start_worker(&settings(&world, &layers)?)?;
-    becomes(&mut other, "standby").await?;
+    other.becomes("standby").await?;
 
     // The writer is gone, and nobody can be its successor.
     let refused = Action::Refuse("amqp:unauthorized-access".to_owned());
@@ -50,7 +44,7 @@ async fn a_replica_that_stands_by_tells_that_nobody_writes_and_that_it_is_over()
     assert_eq!(world.bus.counts(QUEUE)?.active, 1, "the message waits");
 
     world.bus.faults().clear();
-    becomes(&mut other, "writer").await?;
+    other.becomes("writer").await?;
     world.drained(PATIENCE).await?;
     let events = receiver.until(HOOK, 2).await?;
     let over = check_event(&events[1])?;
