@@ -184,12 +184,11 @@ impl Standing {
         let own = table.map_or(*row, |table| table.latest(row));
         let written = mark.version(property);
         // Whether a replica may remember row versions that the mark does not show.
-        let hidden = diff
-            || written.and_then(|written| written.row).map(|row| row.realm) != row.row.map(|row| row.realm);
+        let realm = |version: &Version| version.row.map(|row| row.realm);
+        let hidden = diff || written.is_some_and(|written| realm(&written) != realm(row));
         let seen = |version| table.filter(|_| hidden).map_or(version, |table| table.as_of_settled(version));
         let Some(written) = written else {
-            let version = if diff { seen(own) } else { own };
-            return Self { cause: DriftCause::NeverApplied, version };
+            return Self { cause: DriftCause::NeverApplied, version: seen(own) };
         };
         let latest = row.at.checked_add(APART).unwrap_or(row.at);
         let version = Version { at: written.at.clamp(own.at, latest), ..own };
