@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Makes the pictures of the status page in deploy/status-page anew. Needs chromium and Python 3.
+# Makes the pictures of the status page in deploy/status-page and of the terminal in deploy/terminal anew. Needs chromium, and that
+# tests/interop/run.sh python has run, which builds and installs what the second needs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-exec python3 tests/browser/screenshots.py
+python3 tests/browser/screenshots.py
+INTEROP_HOME="$PWD/target/interop" target/interop/venv/bin/python tests/interop/pictures.py

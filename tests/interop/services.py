@@ -46,12 +46,12 @@ def surroundings():
 
 
 @contextmanager
-def started(name, *arguments):
+def started(name, *arguments, entities=HERE / "Config.json", contacts=()):
     """Starts the services; gives the environment for tests; stops them at the end."""
     with tempfile.TemporaryDirectory(prefix=name + "-", dir=HOME) as folder:
         folder = Path(folder)
-        command = [BINARIES / "emulator", "--config", HERE / "Config.json", "--ca-file", folder / "ca.pem"]
-        command += ["--dataverse-seed", seed(folder)]
+        command = [BINARIES / "emulator", "--config", entities, "--ca-file", folder / "ca.pem"]
+        command += ["--dataverse-seed", seed(folder, contacts)]
         for port in ("amqp", "tls", "admin", "graph", "graph-tls", "dataverse", "dataverse-tls"):
             command += [f"--{port}-port", "0"]
         log = folder / "emulator.log"
@@ -92,11 +92,12 @@ def read_greeting(process, folder):
     }
 
 
-def seed(folder):
-    """Writes what Dataverse begins with: the app's user, and a solution."""
+def seed(folder, contacts):
+    """Writes what Dataverse begins with: the app's user, a solution, and these contacts."""
     user = {"application_id": CLIENT_ID, "roles": ["System Administrator"]}
     file = folder / "dataverse.json"
-    file.write_text(json.dumps({"application_users": [user], "solutions": ["contactsync"]}))
+    begins = {"application_users": [user], "solutions": ["contactsync"], "contacts": list(contacts)}
+    file.write_text(json.dumps(begins))
     return file
 
 

@@ -17,15 +17,9 @@ fn start(world: &World) -> Result<Worker> {
     world.start_worker(&world.layered(&[QUICK, GUARDED, LEASED])?)
 }
 
-async fn becomes(worker: &mut Worker, role: &str) -> Result<()> {
-    let line = format!("contactsync_replica_role{{role=\"{role}\"}} 1\n");
-    let page = worker.page_until("/metrics", |page| page.text.contains(&line)).await;
-    page.map(drop).with_context(|| worker.log().unwrap_or_default())
-}
-
 async fn start_as(world: &World, role: &str) -> Result<Worker> {
     let mut worker = start(world)?;
-    becomes(&mut worker, role).await?;
+    worker.becomes(role).await?;
     Ok(worker)
 }
 
@@ -68,7 +62,7 @@ async fn one_writes_and_the_others_stand_by_until_it_leaves() -> Result<()> {
     assert!(writes(&mut first).await? >= 20);
     let log = first.stop().await?;
     assert!(log.contains("the lease was given back"), "{log}");
-    becomes(&mut second, "writer").await?;
+    second.becomes("writer").await?;
     rename(&world, 20, 2, "Grace").await?;
     world.drained(PATIENCE).await?;
     let log = second.stop().await?;
@@ -85,7 +79,7 @@ async fn a_standby_writes_after_a_quiet_time_when_the_writer_dies() -> Result<()
     rename(&world, 5, 1, "Ada").await?;
     assert!(writes(&mut first).await? >= 5);
     first.kill().await?;
-    becomes(&mut second, "entering").await?;
+    second.becomes("entering").await?;
     rename(&world, 5, 2, "Grace").await?;
     world.drained(TAKEOVER).await?;
     let log = second.stop().await?;
@@ -107,10 +101,10 @@ async fn a_writer_that_sleeps_writes_nothing_when_it_wakes() -> Result<()> {
     signal("STOP", sleeper).await?;
     // As the service does when nothing is heard of a client for long; it does not know.
     world.bus.drop_connections();
-    becomes(&mut second, "entering").await?;
+    second.becomes("entering").await?;
     rename(&world, 3, 3, "Grace").await?;
     signal("CONT", sleeper).await?;
-    becomes(&mut first, "standby").await?;
+    first.becomes("standby").await?;
     assert_eq!(writes(&mut first).await?, before, "{}", first.log()?);
     world.drained(TAKEOVER).await?;
     all_are(&world, 3, "Grace").await?;
@@ -131,7 +125,7 @@ async fn a_lost_connection_costs_the_writer_neither_its_term_nor_a_message() -> 
             Ok((log.contains("this replica is still the writer"), log))
         })
         .await?;
-    becomes(&mut first, "writer").await?;
+    first.becomes("writer").await?;
     rename(&world, 5, 2, "Grace").await?;
     let granted = |event: &Event| matches!(event, Event::Broker(broker::Event::SessionAccepted { .. }));
     assert!(world.bus.journal().count(granted) >= 2, "it has attached again");
@@ -148,7 +142,7 @@ async fn without_its_queue_nobody_writes_and_everybody_says_why() -> Result<()> 
     let page = worker.page_until("/readyz", |page| page.text.contains("not ready, lease:")).await?;
     assert!(page.text.contains("there is no queue nowhere"), "{page:?}");
     world.post_changes(&[renamed(1, 1, "Ada")]).await?;
-    becomes(&mut worker, "standby").await?;
+    worker.becomes("standby").await?;
     assert_eq!(world.bus.counts(QUEUE)?.active, 1, "it stays in the queue");
     worker.stop().await?;
     assert_eq!(world.bus.counts(QUEUE)?.active, 1);

@@ -175,6 +175,11 @@ fn a_pass_that_does_not_take_over_the_time_of_the_mark_repairs_nobody_whose_mark
 }
 
 #[test]
+fn a_pass_that_posts_rows_without_their_version_writes_old_values_over_newer_ones() {
+    check_pass_remedy(Remedy::RowVersion, |broken| matches!(broken, Broken::Overwritten { .. }));
+}
+
+#[test]
 fn a_pass_that_drops_a_page_leaves_differences() {
     check_pass_remedy(Remedy::Pages, |broken| matches!(broken, Broken::Value { .. }));
 }
@@ -189,4 +194,12 @@ fn a_pass_repairs_what_a_replica_remembers_to_have_been_there_already() {
     // In this world a change was found needless, so that no mark shows it, and then somebody else changed the user: the row,
     // whose time is told by the second, looked older than the message that the replica remembered.
     simulate_table(Shape::with_table(13_548), 13_548).expect("every promise is kept");
+}
+
+#[test]
+fn a_pass_repairs_a_user_whose_mark_does_not_show_the_row_version_that_a_replica_remembers() {
+    // Messages carry no row version, and a repair of the contact that had the user before did.
+    simulate_table(Shape::with_table(16_750), 16_750).expect("every promise is kept");
+    // A message of that contact was found needless.
+    simulate_table(Shape::with_table(78_384), 78_384).expect("every promise is kept");
 }

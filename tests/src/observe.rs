@@ -58,6 +58,13 @@ impl Worker {
             sleep(Duration::from_millis(10)).await;
         }
     }
+
+    /// Waits until it has this role among the replicas.
+    pub async fn becomes(&mut self, role: &str) -> Result<()> {
+        let line = format!("contactsync_replica_role{{role=\"{role}\"}} 1\n");
+        let page = self.page_until("/metrics", |page| page.text.contains(&line)).await;
+        page.map(drop).with_context(|| self.log().unwrap_or_default())
+    }
 }
 
 /// Asks for a page.

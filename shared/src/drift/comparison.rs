@@ -25,6 +25,9 @@ pub struct RowComparison {
     reading: ReadPolicy,
     guard: Option<Property>,
     table: Option<TableAge>,
+    /// Whether workers leave out what is there already, and no mark of it.
+    diff: bool,
+    overrules: bool,
 }
 
 /// In what one user differs from the row of his contact.
@@ -47,6 +50,8 @@ pub struct FoundProperty {
     pub cause: DriftCause,
     /// Whether the row would empty it.
     pub clears: bool,
+    /// Whether it is to be written.
+    pub written: bool,
 }
 
 impl RowComparison {
@@ -55,7 +60,13 @@ impl RowComparison {
     pub fn new(reading: &ReadPolicy) -> Self {
         // The mark is read beside the values: it decides about causes, not about what differs.
         let plain = ReadPolicy { guard: None, diff: true, terms: reading.terms.clone(), reset_follows: None };
-        Self { reading: plain, guard: reading.guard.clone(), table: None }
+        Self {
+            reading: plain,
+            guard: reading.guard.clone(),
+            table: None,
+            diff: reading.diff,
+            overrules: false,
+        }
     }
 
     /// With what is known of the whole table. Without, what was written for another contact looks like what was written
@@ -63,6 +74,12 @@ impl RowComparison {
     #[must_use]
     pub fn within(self, table: Option<TableAge>) -> Self {
         Self { table, ..self }
+    }
+
+    /// A person says that rows are right where marks show something newer.
+    #[must_use]
+    pub fn overruling(self, overrules: bool) -> Self {
+        Self { overrules, ..self }
     }
 
     /// Holds a row against its user; `None` if nothing is left to write.
@@ -77,18 +94,22 @@ impl RowComparison {
                 Ok(left) => {
                     let body = left.body.unwrap_or_default();
                     for (property, value) in part.iter().filter(|(property, _)| is_in(&body, property)) {
-                        let standing = self.standing(&row.version, &mark, property);
-                        if standing.cause.is_written() {
-                            version = version.raised_to(&standing.version);
+                        let Standing { cause, version: needed } =
+                            self.standing(&row.version, &mark, property);
+                        let overruled = self.overrules && cause == DriftCause::MarkAhead;
+                        let written = overruled || cause.is_written();
+                        if written {
+                            version = version.raised_to(&needed);
                         }
                         found.insert(
                             property.clone(),
-                            FoundProperty { cause: standing.cause, clears: is_empty(value) },
+                            FoundProperty { cause, clears: is_empty(value), written },
                         );
                     }
                 }
                 Err(withheld) => found.extend(part.iter().map(|(property, value)| {
-                    (property.clone(), FoundProperty { cause: withheld.into(), clears: is_empty(value) })
+                    let clears = is_empty(value);
+                    (property.clone(), FoundProperty { cause: withheld.into(), clears, written: false })
                 })),
             }
         }
@@ -102,7 +123,7 @@ impl RowComparison {
 
     fn standing(&self, row: &Version, mark: &Mark, property: &Property) -> Standing {
         match self.guard {
-            Some(_) => Standing::of(row, mark, property, self.table.as_ref()),
+            Some(_) => Standing::of(row, mark, property, (self.table.as_ref(), self.diff)),
             None => Standing { cause: DriftCause::Unknown, version: *row },
         }
     }
@@ -112,7 +133,7 @@ impl UserDifference {
     /// Whether anything of it is to be written.
     #[must_use]
     pub fn is_written(&self) -> bool {
-        self.found.values().any(|found| found.cause.is_written())
+        self.found.values().any(|found| found.written)
     }
 
     /// The change that repairs it: the row without the columns of what a person has to decide. `None` if nothing is to be
@@ -128,7 +149,7 @@ impl UserDifference {
         let is_kept_out = |column: &str| kept_out.contains(&column) && !links.contains(&column);
         // Of a column that feeds both, it cannot be told by a message that only one of the two is meant.
         let is_writable = |row: &MappingRow| {
-            self.found.get(&row.property).is_some_and(|found| found.cause.is_written())
+            self.found.get(&row.property).is_some_and(|found| found.written)
                 && !row.columns().any(is_kept_out)
         };
         let columns = row.columns.iter().filter(|(column, _)| !is_kept_out(column));

@@ -37,7 +37,7 @@ impl Totals {
         self.writes += u64::from(writes);
         for (property, found) in &difference.found {
             *self.properties.entry((property.clone(), found.cause)).or_default() += 1;
-            if found.clears && found.cause.is_written() {
+            if found.clears && found.written {
                 *self.clears.entry(property.clone()).or_default() += 1;
             }
         }

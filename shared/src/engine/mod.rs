@@ -369,6 +369,12 @@ impl<M> Engine<M> {
         self.lanes.gate().state(now)
     }
 
+    /// When it is found out next whether writes work again, if something is wrong with them.
+    #[must_use]
+    pub fn next_try(&self) -> Option<MonotonicTime> {
+        self.lanes.gate().next_try()
+    }
+
     /// Messages held.
     #[must_use]
     pub fn held(&self) -> usize {

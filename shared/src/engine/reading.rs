@@ -73,6 +73,12 @@ impl<M> Engine<M> {
         self.read_pace.failing.as_deref()
     }
 
+    /// When rows are asked for again after that.
+    #[must_use]
+    pub fn reads_again(&self) -> Option<MonotonicTime> {
+        self.read_pace.failing.as_ref().map(|_| self.read_pace.opens)
+    }
+
     /// Messages that take nobody's place: as many as may wait for rows at any time.
     pub(super) fn set_aside(&self) -> usize {
         self.reads.len().min(WAITING)

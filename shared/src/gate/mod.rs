@@ -156,6 +156,14 @@ impl Gate {
         self.pause.as_ref().filter(|_| !self.trial).map(|probing| probing.next)
     }
 
+    /// When it is found out next whether writes work again, while something other than Graph's wish holds them back: the next
+    /// probe, or the next write that is let through. `None` if it is being found out, and if nothing does.
+    #[must_use]
+    pub fn next_try(&self) -> Option<MonotonicTime> {
+        let probing = self.pause.as_ref().or(self.breaker.as_ref())?;
+        (!probing.under_way && !self.trial).then(|| probing.next.max(self.closed_until))
+    }
+
     /// Users whose writes failed in a row.
     #[must_use]
     pub fn failed_users(&self) -> usize {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     budget::NoticeBudget,
-    digest::DailyDigest,
+    digest::{DailyDigest, DigestTeller},
     group::Group,
     notice::{
         GroupKey, ItemState, Notice, NoticeItem, NoticeState, NoticeTiming, NoticeView, Observation, Topic,
@@ -18,6 +18,9 @@ use crate::monotonic_time::MonotonicTime;
 
 /// Longest rest after a channel has failed several times in a row.
 const LONGEST_REST: Duration = Duration::from_hours(1);
+
+/// Every replica stands by at first. For longer than this, it takes nobody to become the writer, also after one that died.
+const OTHERS_TELL: Duration = Duration::from_mins(1);
 
 /// What a channel wants to hear of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +79,9 @@ pub struct NoticeDesk {
     groups: BTreeMap<GroupKey, Group>,
     budget: NoticeBudget,
     digest: Option<DailyDigest>,
+    digest_by: DigestTeller,
+    /// Since when a digest is due that others tell.
+    passed_since: Option<MonotonicTime>,
     under_way: Option<UnderWay>,
     /// Failures in a row, and until when to leave the channel alone.
     failures: u32,
@@ -95,6 +101,8 @@ impl NoticeDesk {
             groups: BTreeMap::new(),
             budget: NoticeBudget::default(),
             digest,
+            digest_by: DigestTeller::default(),
+            passed_since: None,
             under_way: None,
             failures: 0,
             rests_until: MonotonicTime::START,
@@ -148,12 +156,27 @@ impl NoticeDesk {
         self.groups.retain(|_, group| !group.is_done(&timing, now));
     }
 
+    /// Who tells the digest from now on. One that has been due for a while in which others tell it counts as told: whoever becomes
+    /// the writer later does not tell it once more.
+    pub fn digest_is_told_by(&mut self, teller: DigestTeller, now: MonotonicTime, wall: Timestamp) {
+        self.digest_by = teller;
+        let due = self.digest.as_mut().filter(|digest| teller == DigestTeller::Others && digest.is_due(wall));
+        let Some(digest) = due else {
+            self.passed_since = None;
+            return;
+        };
+        if now - *self.passed_since.get_or_insert(now) >= OTHERS_TELL {
+            digest.tell(wall);
+        }
+    }
+
     /// What is to be sent now, if anything is. Whoever gets it says how it ended by [`NoticeDesk::ended`].
     pub fn next(&mut self, now: MonotonicTime, wall: Timestamp) -> Option<Due> {
         if self.is_silent(now) {
             return None;
         }
-        if self.digest.as_ref().is_some_and(|digest| digest.is_due(wall)) && self.budget.allows(now) {
+        let digest = self.digest.as_ref().filter(|_| self.digest_by == DigestTeller::Us);
+        if digest.is_some_and(|digest| digest.is_due(wall)) && self.budget.allows(now) {
             self.budget.take(now);
             self.under_way = Some(UnderWay::Digest);
             return Some(Due::Digest);
@@ -202,6 +225,12 @@ impl NoticeDesk {
                 }
             }
         }
+    }
+
+    /// How long the channel is left alone after it has failed; nothing where it is not, or is gone.
+    #[must_use]
+    pub fn rests_for(&self, now: MonotonicTime) -> Option<Duration> {
+        (!self.gone && self.rests_until > now).then(|| self.rests_until - now)
     }
 
     /// Whether the channel said that it is gone.

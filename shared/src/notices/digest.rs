@@ -2,6 +2,18 @@
 
 use jiff::{SignedDuration, Timestamp, civil::Time, tz::Offset};
 
+/// Who tells the digest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DigestTeller {
+    /// This replica, which writes.
+    #[default]
+    Us,
+    /// Another one, or nobody.
+    Others,
+    /// It is not known yet. The digest waits for it.
+    Unknown,
+}
+
 /// When the digest is due, by the wall clock in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DailyDigest {

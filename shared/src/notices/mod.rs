@@ -18,7 +18,7 @@ mod tests;
 pub use self::{
     budget::NoticeBudget,
     desk::{DeskEnd, Due, NoticeDesk, NoticeFilter},
-    digest::DailyDigest,
+    digest::{DailyDigest, DigestTeller},
     letters::LetterTally,
     notice::{
         GroupKey, ItemState, Notice, NoticeItem, NoticeKey, NoticeState, NoticeTiming, NoticeView,

@@ -331,6 +331,34 @@ fn a_digest_is_due_once_a_day_whatever_the_clock_does() {
 }
 
 #[test]
+fn a_digest_is_told_by_the_writer_alone_and_waits_until_it_is_known_who_that_is() {
+    let yesterday = wall(Duration::ZERO) - jiff::SignedDuration::from_hours(48);
+    let desk = || {
+        let digest = DailyDigest::new(Time::midnight(), yesterday);
+        NoticeDesk::new(NoticeTiming::default(), NoticeFilter::default(), Some(digest))
+    };
+    let next = |desk: &mut NoticeDesk, teller, now| {
+        desk.digest_is_told_by(teller, at(now), wall(now));
+        desk.next(at(now), wall(now))
+    };
+    let mut ours = desk();
+    assert_eq!(next(&mut ours, DigestTeller::Unknown, SECOND), None);
+    assert_eq!(next(&mut ours, DigestTeller::Us, 2 * SECOND), Some(Due::Digest));
+    let mut theirs = desk();
+    assert_eq!(next(&mut theirs, DigestTeller::Others, SECOND), None);
+    assert_eq!(next(&mut theirs, DigestTeller::Others, 2 * MINUTE), None);
+    assert_eq!(next(&mut theirs, DigestTeller::Us, 3 * MINUTE), None, "it was told by another one");
+    let mut starting = desk();
+    assert_eq!(next(&mut starting, DigestTeller::Others, SECOND), None);
+    assert_eq!(
+        next(&mut starting, DigestTeller::Us, 5 * SECOND),
+        Some(Due::Digest),
+        "who begins stands by at first"
+    );
+    assert_eq!(next(&mut theirs, DigestTeller::Us, 24 * HOUR), Some(Due::Digest));
+}
+
+#[test]
 fn untold_dead_letters_are_told_before_the_end() {
     let mut desk = NoticeDesk::new(NoticeTiming::default(), NoticeFilter::default(), None);
     let all = [seen(Topic::Work, "token"), seen(Topic::DeadLetters, "ValueInvalid")];

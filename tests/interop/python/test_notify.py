@@ -4,15 +4,18 @@ import json
 import ssl
 import subprocess
 import threading
+from base64 import b64decode
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+import jwt
 import pytest
 
 pytest.importorskip("cloudevents", reason="needs Python 3.10")
 
 from aiosmtpd.controller import Controller  # noqa: E402
-from aiosmtpd.smtp import SMTP, AuthResult  # noqa: E402
+from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword  # noqa: E402
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event  # noqa: E402
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError  # noqa: E402
 
@@ -53,13 +56,30 @@ class Receiver:
 class Mailbox:
     """Keeps mails, and who signed in to bring them."""
 
-    def __init__(self):
+    def __init__(self, mailbox=""):
         self.mails = []
+        # Whose tokens are good, what was in them, and how many were not.
+        self.mailbox, self.claims, self.refused = mailbox, [], 0
 
     async def handle_DATA(self, server, session, envelope):
         mail = message_from_bytes(envelope.content, policy=policy.default)
         self.mails.append((session.auth_data.login.decode(), bool(session.ssl), envelope.rcpt_tos, mail))
         return "250 taken"
+
+
+class TokenSMTP(SMTP):
+    """aiosmtpd with the mechanism of Exchange Online: a token for mail opens it, and what is wrong is told in a challenge."""
+
+    async def auth_XOAUTH2(self, _, args):
+        said = dict(part.split("=", 1) for part in b64decode(args[1]).decode().split("\x01") if part)
+        token = said["auth"].removeprefix("Bearer ")
+        claims = jwt.decode(token, options={"verify_signature": False})
+        if claims["aud"].rstrip("/") == "https://outlook.office365.com" and said["user"] == self.event_handler.mailbox:
+            self.event_handler.claims.append(claims)
+            return AuthResult(success=True, auth_data=LoginPassword(said["user"].encode(), token.encode()))
+        self.event_handler.refused += 1
+        await self.challenge_auth(json.dumps({"status": "401", "schemes": "Bearer"}))
+        return AuthResult(success=False, handled=False, message="535 5.7.3 Authentication unsuccessful")
 
 
 class MailServer(Controller):
@@ -83,9 +103,12 @@ class MailServer(Controller):
             # Answered by the server, not by us.
             return AuthResult(success=False, handled=False)
 
-        return SMTP(
+        server = TokenSMTP(
             self.handler, tls_context=self.tls, require_starttls=True, auth_required=True, authenticator=check, hostname="localhost"
         )
+        # As RFC 4954 has it: a token is longer than other commands.
+        server.command_size_limits["AUTH"] = 12288
+        return server
 
     def _trigger_server(self):
         """Port 0 is chosen by the system, so there is no port of ours to try."""
@@ -169,4 +192,49 @@ to = ["ops@contoso.example", "second@contoso.example"]
     assert mail["Subject"].startswith("[contactsync ") and "test" in mail["Subject"]
     assert mail["Message-ID"].endswith("@contoso.example>")
     assert not mail.defects and mail.get_content_type() == "text/plain"
+    assert "This is a test" in mail.get_content()
+
+
+def by_token(server, folder, mailbox, **changed):
+    """What comes of a mail that is signed in for by a token of the local authority."""
+    # Both the authority's certificate and that of the mail server are to be trusted.
+    trusted = folder / "trusted.pem"
+    trusted.write_text(Path(setting("CA")).read_text() + (folder / "cert.pem").read_text())
+    app = {"client_id": setting("CLIENT_ID"), "client_secret": setting("CLIENT_SECRET"), **changed}
+    mail = f"""
+[notify.identity]
+authority = "{setting("GRAPH")}"
+tenant = "{setting("TENANT")}"
+client_id = "{app["client_id"]}"
+client_secret = "{app["client_secret"]}"
+[[notify.channel]]
+name = "mail"
+kind = "smtp"
+host = "localhost"
+port = {server.port}
+user = "{mailbox}"
+from = "alerts@contoso.example"
+to = ["ops@contoso.example"]
+"""
+    return tried(folder, mail, trusted)
+
+
+def test_a_mail_server_takes_a_token_in_place_of_a_password_and_a_wrong_one_is_told(tmp_path):
+    mailbox = Mailbox("alerts@contoso.example")
+    server = MailServer(mailbox, tmp_path)
+    server.start()
+    try:
+        code, told = by_token(server, tmp_path, "alerts@contoso.example")
+        assert (code, told[0]["sent"]) == (0, True), told
+        # Of a mailbox that the app may not send for, Exchange refuses the token by a challenge.
+        code, told = by_token(server, tmp_path, "boss@contoso.example")
+        assert code == 1 and "SMTP.SendAsApp" in told[0]["answer"], told
+        # There is no token at all.
+        code, told = by_token(server, tmp_path, "alerts@contoso.example", client_secret="wrong")
+        assert code == 1 and "AADSTS7000215" in told[0]["answer"] and "wrong" not in told[0]["answer"].split(), told
+    finally:
+        server.stop()
+    [(login, tls, _, mail)] = mailbox.mails
+    assert (login, tls, mailbox.refused) == ("alerts@contoso.example", True, 1)
+    assert mailbox.claims[0]["appid"] == setting("CLIENT_ID"), mailbox.claims
     assert "This is a test" in mail.get_content()

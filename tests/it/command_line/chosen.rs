@@ -59,7 +59,7 @@ async fn each_dead_letter_has_a_line_with_its_number_and_contact() -> Result<()>
     assert!(lines.iter().all(|line| line.chars().count() <= 90), "{each}");
     let contact = tests::quick::contact(2).to_string();
     assert!(
-        lines[2].contains("       2  ") && lines[2].contains(&contact) && lines[2].ends_with("(none given)")
+        lines[2].contains("     2  ") && lines[2].contains(&contact) && lines[2].ends_with("(none given)")
     );
     assert_eq!(lines[4], "3 dead letters");
     let json = contactsync(&settings, "dead-letters list --each --json --reason none").await?.expect(0).out;

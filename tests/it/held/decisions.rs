@@ -61,7 +61,10 @@ async fn a_bad_import_is_held_aside_and_everything_else_flows() -> Result<()> {
     let text = held(&settings, "list").await?.expect(0).out;
     assert!(text.contains(&format!("{count} messages are held aside")), "{text}");
     let each = held(&settings, &format!("list --each --user {}", user(ROWS))).await?.expect(0).out;
-    assert!(each.contains(&quick::contact(ROWS).to_string()) && each.contains("1 messages"), "{each}");
+    assert!(
+        each.contains(&quick::contact(ROWS).to_string()) && each.contains("1 message is held aside"),
+        "{each}"
+    );
 
     // Nobody has said yes, and then somebody has.
     let asked = held(&settings, "approve --all").await?.expect(1);

@@ -3,6 +3,8 @@
 mod channels;
 mod command;
 mod credentials;
+mod digest;
+mod nobody;
 mod notices;
 
 use std::{io::Write, path::PathBuf};

@@ -171,10 +171,9 @@ async fn of_two_replicas_the_writer_tells() -> Result<()> {
     let receiver = TellReceiver::start().await?;
     let layers = [&*webhook(&receiver), GUARDED, LEASED];
     let mut writer = world.start_worker(&settings(&world, &layers)?)?;
-    let role = |role: &str| format!("contactsync_replica_role{{role=\"{role}\"}} 1\n");
-    writer.page_until("/metrics", |page| page.text.contains(&role("writer"))).await?;
+    writer.becomes("writer").await?;
     let mut other = world.start_worker(&settings(&world, &layers)?)?;
-    other.page_until("/metrics", |page| page.text.contains(&role("standby"))).await?;
+    other.becomes("standby").await?;
     world.store(unreadable(1))?;
     let events = receiver.until(HOOK, 2).await?;
     let expected =

@@ -79,14 +79,14 @@ fn tell_tables(report: TableReport) -> String {
         repair_writes,
         again,
         linked,
-        told,
+        overruled,
     } = report;
     format!(
         "{changes} changes of contacts, of which no or no whole message came of {unheard}, and two of {doubled}; {elsewhere} \
          changes of users by others; {passes} passes, and {interrupted} that were interrupted, found users who differed \
          {differed} times and had {repair_writes} writes made, {again} of them again because nobody had heard of the first \
-         or somebody had undone it; in the end all {linked} linked contacts have their user as they are, beside {told} of which \
-         it is told that another contact wrote their user and no row version shows when."
+         or somebody had undone it; for {overruled} of them somebody had to say that the row is right, because the mark was newer; in \
+         the end all {linked} linked contacts have their user as they are."
     )
 }
 

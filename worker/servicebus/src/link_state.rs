@@ -17,6 +17,8 @@ pub enum LinkState {
         what: Arc<str>,
         /// Time of the first failure since the link was last attached.
         since: Timestamp,
+        /// When the next attempt is made.
+        again: Timestamp,
     },
     /// Closed by us.
     Closed,

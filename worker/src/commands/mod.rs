@@ -2,6 +2,7 @@
 
 mod body;
 mod consent;
+mod fitting;
 pub(crate) mod global;
 mod probes;
 mod queues;
@@ -37,7 +38,7 @@ pub(crate) mod wiring;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use terminal::{json_line, json_text, print, print_error, print_on, print_usage};
+pub(crate) use terminal::{fitted, json_line, json_text, print, print_error, print_on, print_usage};
 
 /// Version, commit and machine.
 pub(crate) const VERSION: &str = concat!(

@@ -3,14 +3,13 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 use servicebus::clock;
 use shared::shown::shown;
 
 use crate::{
-    commands::{global::Global, json_text, print, runtime::runtime, wiring},
+    commands::{fitting, global::Global, json_text, print, runtime::runtime, terminal, wiring},
     notify::{Channel, Composer, try_once},
     settings::Settings,
 };
@@ -94,8 +93,7 @@ async fn try_all(settings: &Settings, channels: Vec<Channel>) -> Vec<Answer> {
 }
 
 fn table(answers: &[Answer]) -> String {
-    let mut table = Table::new();
-    table.load_style(UTF8_BORDERS_ONLY).set_header(["Channel", "Where", "Result", "Answer"]);
+    let mut table = fitting::table(["Channel", "Where", "Result", "Answer"], terminal::width());
     for Answer { channel, place, told, .. } in answers {
         let (result, answer) = match told {
             Ok(answer) => ("sent", answer),

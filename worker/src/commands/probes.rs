@@ -1,10 +1,8 @@
 //! How things that were tried out are told to people.
 
-use std::fmt::Write;
-
 use shared::shown::Shown;
 
-use super::terminal;
+use super::{fitting::break_line, terminal};
 use crate::{
     operate::status::units,
     settings::check::{Ending, Probe, Severity},
@@ -12,9 +10,6 @@ use crate::{
 
 /// Room for the name of what was tried: each line is shown before the next is known.
 const CHECKS: usize = 22;
-
-/// Below this, a line that is broken is no easier to read.
-const NARROWEST: usize = 40;
 
 /// What was tried, and how much of it failed.
 pub(super) fn table(probes: &[Probe]) -> String {
@@ -27,12 +22,15 @@ pub(super) fn table(probes: &[Probe]) -> String {
 
 /// How much was tried, and how much of it failed.
 pub(super) fn tried(probes: &[Probe]) -> String {
-    format!(
-        "{} thing{} tried, {} failed.",
-        probes.len(),
-        plural(probes.len()),
-        ended(probes, Severity::Error)
-    )
+    let skipped = probes.iter().filter(|probe| probe.ending == Ending::Skipped).count();
+    let tried = probes.len() - skipped;
+    let tried_text =
+        format!("{tried} thing{} tried, {} failed", plural(tried), ended(probes, Severity::Error));
+    match (tried, skipped) {
+        (_, 0) => format!("{tried_text}."),
+        (0, _) => "Nothing was tried.".to_owned(),
+        _ => format!("{tried_text}, {skipped} skipped."),
+    }
 }
 
 /// How many were found to be of this gravity.
@@ -96,51 +94,7 @@ impl Lines {
 
     /// A line, broken between words where it is too long; what follows begins at `column`.
     pub(super) fn line(&mut self, line: &str, column: usize) {
-        let line = Shown(line).to_string();
-        let room = self.width.filter(|width| *width >= NARROWEST.max(column * 2)).unwrap_or(usize::MAX);
-        let lead = line.len() - line.trim_start().len();
-        let (mut at, mut is_first) = (lead, true);
-        self.text.push_str(&line[..lead]);
-        // By single blanks, so that columns keep their width.
-        for word in line[lead..].split(' ') {
-            let length = word.chars().count();
-            if !is_first && at + 1 + length > room {
-                // Writing to a string cannot fail.
-                let _infallible = write!(self.text, "\n{:column$}", "");
-                at = column;
-            } else if !is_first {
-                self.text.push(' ');
-                at += 1;
-            }
-            self.text.push_str(word);
-            at += length;
-            is_first = false;
-        }
+        break_line(&mut self.text, &Shown(line).to_string(), column, self.width);
         self.text.push('\n');
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wrapped(line: &str, column: usize, width: Option<usize>) -> String {
-        let mut text = Lines { text: String::new(), width };
-        text.line(line, column);
-        text.text
-    }
-
-    #[test]
-    fn long_lines_break_between_words_and_keep_their_columns() {
-        let line = "warning  pool.grace: is shorter than what a write may take, so that a restart waits";
-        assert_eq!(wrapped(line, 9, None), format!("{line}\n"));
-        assert_eq!(
-            wrapped(line, 9, Some(50)),
-            "warning  pool.grace: is shorter than what a write\n         may take, so that a restart waits\n"
-        );
-        // Too narrow for it to help, and a word that is too long for any line.
-        assert_eq!(wrapped(line, 9, Some(20)), format!("{line}\n"));
-        let word = "x".repeat(60);
-        assert_eq!(wrapped(&word, 0, Some(50)), format!("{word}\n"));
     }
 }

@@ -162,7 +162,8 @@ impl<'a> Chosen<'a> {
                 continue;
             };
             self.looked_at += 1;
-            let told = format!("looked at {} dead letters", self.looked_at);
+            let letters = if self.looked_at == 1 { "letter" } else { "letters" };
+            let told = format!("looked at {} dead {letters}", self.looked_at);
             self.screen.at(self.looked_at, &told, || told.clone());
             let meant = self.selection.matches(&message, self.now, self.planner);
             self.left -= u64::from(meant);
@@ -188,7 +189,7 @@ pub(super) async fn choose(
     let (mut chosen, mut members) = (Chosen::of(queues, planner, selection), Members::new());
     while let Some(message) = chosen.next().await? {
         members.insert(message.sequence);
-        if let Err(error) = each(&message) {
+        if let Err(error) = chosen.screen.beside(|| each(&message)) {
             chosen.screen.end();
             return Err(error);
         }

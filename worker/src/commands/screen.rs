@@ -6,7 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use shared::shown::shown;
 use tokio::time::Instant;
 
-use super::terminal::print_aside;
+use super::terminal::{fitted_aside, print_aside};
 
 /// Time between two lines of progress.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -67,8 +67,16 @@ impl Screen {
     /// A line that stays, above the bar if there is one.
     pub(super) fn say(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.println(shown(text)),
+            Some(bar) => bar.println(fitted_aside(&shown(text))),
             None => print_aside(&shown(text)),
+        }
+    }
+
+    /// Prints something else, during which the bar is away.
+    pub(super) fn beside<T>(&self, print: impl FnOnce() -> T) -> T {
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
         }
     }
 

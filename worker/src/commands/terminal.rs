@@ -9,6 +9,7 @@ use std::io::{self, IsTerminal, Write};
 use serde_json::Value;
 use shared::shown::{brief, json, lines};
 
+use super::fitting::fit;
 use crate::settings::{self, SettingsProblems};
 
 /// Longest words of one cause, in characters.
@@ -37,10 +38,21 @@ pub(super) fn width() -> Option<usize> {
     Some(usize::from(columns.0))
 }
 
-/// Prints a line to standard error.
+/// Text for standard output, as wide as that is.
+pub(crate) fn fitted(text: &str) -> String {
+    fit(text, width()).into_owned()
+}
+
+/// Text for standard error, as wide as that is.
+pub(super) fn fitted_aside(text: &str) -> String {
+    let width = terminal_size::terminal_size_of(io::stderr()).map(|(columns, _)| usize::from(columns.0));
+    fit(text, width).into_owned()
+}
+
+/// Prints to standard error, as wide as that is.
 pub(super) fn print_aside(text: &str) {
     // Nothing is left to be done if standard error is closed.
-    drop(writeln!(io::stderr().lock(), "{}", lines(text)));
+    drop(writeln!(io::stderr().lock(), "{}", fitted_aside(text)));
 }
 
 /// Prints to standard output; a reader that has gone away, such as `head`, is no failure.
@@ -55,9 +67,9 @@ pub(crate) fn print_on(text: &str) -> anyhow::Result<bool> {
 
 /// Prints what was found or tried, with words of how grave it is in colour where somebody reads it.
 pub(crate) fn print_report(text: &str) -> anyhow::Result<()> {
-    let text = lines(text);
+    let text = fitted(text);
     let coloured = io::stdout().is_terminal() && settings::wants_colour();
-    write_out(if coloured { paint(&text).into() } else { text }.as_bytes()).map(drop)
+    write_out(if coloured { paint(&text) } else { text }.as_bytes()).map(drop)
 }
 
 /// Colours the word with which a line begins, if it is one of ours that says how grave something is. It comes behind the

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use servicebus::clock;
 use shared::{
     monotonic_time::MonotonicTime,
-    notices::{DailyDigest, DeskEnd, Due, NoticeDesk},
+    notices::{DailyDigest, DeskEnd, DigestTeller, Due, NoticeDesk},
     reason::chain,
 };
 use tokio::{
@@ -164,8 +164,9 @@ impl Notifier {
 
     fn turn(&mut self) {
         self.look();
-        let (now, wall) = (self.now(), clock::now());
+        let (now, wall, teller) = (self.now(), clock::now(), self.digest_teller());
         for place in 0..self.posts.len() {
+            self.posts[place].desk.digest_is_told_by(teller, now, wall);
             match self.posts[place].desk.next(now, wall) {
                 Some(Due::Notice(notice)) => {
                     let message = Arc::new(self.composer.notice(&notice, wall));
@@ -212,6 +213,18 @@ impl Notifier {
         });
     }
 
+    /// Each target has its own writer. Whoever writes one of them tells of that, once it is known of all.
+    fn digest_teller(&self) -> DigestTeller {
+        let all: Vec<_> = self.watches.iter().map(Watch::digest_teller).collect();
+        if all.contains(&DigestTeller::Unknown) {
+            DigestTeller::Unknown
+        } else if all.contains(&DigestTeller::Us) {
+            DigestTeller::Us
+        } else {
+            DigestTeller::Others
+        }
+    }
+
     fn digest(&mut self, now: MonotonicTime, wall: Timestamp) -> Arc<NotifyMessage> {
         if let Some((at, message)) = &self.digest.0
             && now - *at < DIGEST_LASTS
@@ -250,12 +263,12 @@ impl Notifier {
                 post.failing = Some(failure.what);
             }
         }
-        self.warn();
+        self.warn(now, wall);
         self.save(now, wall);
     }
 
     /// Shows which channels fail, where other channels tell it too.
-    fn warn(&self) {
+    fn warn(&self, now: MonotonicTime, wall: Timestamp) {
         let failing = self.posts.iter().filter_map(|post| {
             Some(format!(
                 "nobody can be told by the channel {}: {}",
@@ -269,6 +282,9 @@ impl Notifier {
             remedy: "see to the entry of [[notify.channel]] and to its receiver; contactsync notify test tries it",
         });
         self.observer.health.warn(Warning::Notify, fault);
+        let rest = self.posts.iter().filter_map(|post| post.desk.rests_for(now)).min();
+        let again = rest.and_then(|rest| wall.checked_add(rest).ok());
+        self.observer.health.tries.set(Warning::Notify.as_str(), again);
     }
 
     fn count(&self, place: usize, end: NotifyEnd, number: u64) {

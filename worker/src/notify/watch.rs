@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use servicebus::QueueCounts;
 use shared::{
     monotonic_time::MonotonicTime,
-    notices::{GroupKey, LetterTally, NoticeKey, NoticeTiming, NoticeView, Observation, Topic, Urgency},
+    notices::{
+        DigestTeller, GroupKey, LetterTally, NoticeKey, NoticeTiming, NoticeView, Observation, Topic, Urgency,
+    },
     reason::DeadLetterReason,
 };
 use tokio::sync::watch;
@@ -25,9 +27,11 @@ use crate::{
 const LEASE: &str = "lease";
 /// How long the oldest message must be too old: what waited through an outage is worked off first.
 const OLDEST_LASTS: Duration = Duration::from_mins(5);
-/// How long a replica that does not write waits before it says that nobody knows who does. One that becomes the writer
-/// meanwhile makes it needless; chance keeps several from speaking together.
-const NOBODY_LASTS: Duration = Duration::from_mins(1);
+/// How many times as long as for what belongs together a replica that does not write waits before it says that nobody knows who
+/// does. One that becomes the writer meanwhile makes it needless; chance keeps several from speaking together.
+const NOBODY_LASTS: u32 = 2;
+/// The same where nothing is waited for.
+const NOBODY_AT_LEAST: Duration = Duration::from_secs(1);
 
 const LETTERS: &str =
     "contactsync dead-letters list groups them; mend the cause, then contactsync replay puts them back";
@@ -61,7 +65,8 @@ impl Watch {
     /// Of what this observer takes in. `share` is drawn evenly from 0 to 1.
     pub(super) fn new(observer: Arc<Observer>, timing: &NoticeTiming, oldest: Duration, share: f64) -> Self {
         let target = observer.metrics.constants().target.clone().unwrap_or_default();
-        let nobody = NOBODY_LASTS.mul_f64(1.0 + share.clamp(0.0, 1.0));
+        let nobody =
+            (timing.group_wait * NOBODY_LASTS).max(NOBODY_AT_LEAST).mul_f64(1.0 + share.clamp(0.0, 1.0));
         let (quiet, letters) = (timing.group_interval, LetterTally::default());
         let queue = observer.metrics.queue.subscribe();
         Self { observer, target, letters, queue, quiet, oldest, nobody, day: Totals::default() }
@@ -202,6 +207,17 @@ impl Watch {
             patience: Duration::ZERO,
             happened: false,
             muted: false,
+        }
+    }
+
+    /// Who tells the digest of this target.
+    pub(super) fn digest_teller(&self) -> DigestTeller {
+        let health = &self.observer.health;
+        match (health.phase(), health.role()) {
+            // Before the first turn nobody has a role, and at the end nobody begins anything.
+            (Phase::Starting | Phase::Draining, _) | (_, ReplicaRole::Doubting) => DigestTeller::Unknown,
+            (Phase::Running, role) if role.is_first() => DigestTeller::Us,
+            (Phase::Running, _) => DigestTeller::Others,
         }
     }
 
@@ -351,8 +367,12 @@ mod tests {
             lines,
             ["0 messages received, 0 applied, 0 dead letters", "there is no token for graph: invalid_client"]
         );
+        assert_eq!(watch.digest_teller(), DigestTeller::Us);
         watch.observer.health.take_role(ReplicaRole::Standby);
         assert!(watch.day(Timestamp::UNIX_EPOCH).is_empty(), "the writer tells it");
+        assert_eq!(watch.digest_teller(), DigestTeller::Others);
+        watch.observer.health.take_role(ReplicaRole::Doubting);
+        assert_eq!(watch.digest_teller(), DigestTeller::Unknown);
     }
 
     #[test]

@@ -256,6 +256,7 @@ impl<Q: Queue + ?Sized> LinkGate<Q> {
         let wait = self.waits.ceiling(self.idle.max(1));
         self.pages = 0;
         self.until = Instant::now() + wait + LOOK;
+        self.observer.health.tries.set("link", clock::now().checked_add(wait).ok());
         self.turn_page(wait);
     }
 

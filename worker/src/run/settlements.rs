@@ -333,7 +333,8 @@ fn dead_lettering(
 fn log(observer: &Observer, message: &Message, subjects: &Subjects, outcome: &Outcome, now: Instant) {
     let (sequence, count) = (message.sequence, message.delivery_count);
     // The sender writes into it what it likes; Dataverse writes the id of the operation.
-    let correlation = &*id(message.correlation_id.as_deref().unwrap_or_default());
+    let correlation = message.correlation_id.as_deref().filter(|text| !text.is_empty()).map(id);
+    let correlation = correlation.as_deref();
     let (letter, Ended { outcome, reason, .. }) = (outcome.letter(), Ended::from(outcome));
     // Formed only for lines that are logged.
     let ids = || (subjects.contact_text(), subjects.user_text(), subjects.job_text());

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use servicebus::clock;
 use shared::{engine::Engine, gate::State, lanes::About, monotonic_time::MonotonicTime};
 
 use super::now::Now;
@@ -39,7 +40,7 @@ impl StateLog {
             self.change(engine, now.moment);
         }
         self.refused_properties(engine);
-        self.unread_rows(engine);
+        self.unread_rows(engine, now.moment);
         self.observer.turn(phase, &load(engine, now.moment), now.instant);
     }
 
@@ -141,8 +142,12 @@ impl StateLog {
 
 impl StateLog {
     /// Rows of Dataverse that messages wait for.
-    fn unread_rows<M>(&mut self, engine: &Engine<M>) {
+    fn unread_rows<M>(&mut self, engine: &Engine<M>, now: MonotonicTime) {
         let unread = engine.unread();
+        if unread.is_some() {
+            let again = engine.reads_again().and_then(|again| clock::now().checked_add(again - now).ok());
+            self.observer.health.tries.set(Warning::RowsUnread.as_str(), again);
+        }
         if unread == self.unread.as_deref() {
             return;
         }
@@ -179,7 +184,8 @@ fn load<M>(engine: &Engine<M>, now: MonotonicTime) -> Load {
         state: engine.state(now),
         waits: match engine.state(now) {
             State::Throttled(until) => Some(until - now),
-            State::Open | State::BreakerOpen | State::Paused | State::Trial | State::NotWriter => None,
+            State::BreakerOpen | State::Paused => engine.next_try().map(|next| next - now),
+            State::Open | State::Trial | State::NotWriter => None,
         },
         in_flight: engine.in_flight(),
         held: engine.held(),

@@ -41,13 +41,13 @@ impl Section {
     /// What keeps it from being ready.
     pub(super) fn faults(&self) -> impl Iterator<Item = ReadinessFault> {
         let faults = self.observer.health.checks(clock::now()).into_iter();
-        faults.filter_map(move |Check { name, fault, since }| Some(self.fault(name, fault?, since)))
+        faults.filter_map(move |Check { name, fault, since, .. }| Some(self.fault(name, fault?, since)))
     }
 
     /// What must be seen to, though it works.
     pub(super) fn warnings(&self) -> impl Iterator<Item = ReadinessFault> {
         let warnings = self.observer.health.warnings(clock::now()).into_iter();
-        warnings.map(move |Warned { warning, fault, since }| self.fault(warning.as_str(), fault, since))
+        warnings.map(move |Warned { warning, fault, since, .. }| self.fault(warning.as_str(), fault, since))
     }
 
     fn fault(&self, check: &'static str, fault: HealthFault, since: Option<Timestamp>) -> ReadinessFault {

@@ -106,6 +106,8 @@ pub(crate) struct CheckStatus {
     pub remedy: Option<String>,
     /// Since when, as far as this worker has seen.
     pub since: Option<String>,
+    /// When it is tried again, where that is known.
+    pub next_try: Option<String>,
 }
 
 /// Failures of one kind in a row.
@@ -278,7 +280,8 @@ impl From<Check> for CheckStatus {
     fn from(check: Check) -> Self {
         let ok = check.fault.is_none();
         let (says, remedy) = check.fault.map(|fault| (fault.text, fault.remedy.to_owned())).unzip();
-        Self { name: check.name.to_owned(), ok, says, remedy, since: since(check.since) }
+        let name = check.name.to_owned();
+        Self { name, ok, says, remedy, since: time(check.since), next_try: time(check.next_try) }
     }
 }
 
@@ -286,7 +289,7 @@ impl From<Warned> for CheckStatus {
     fn from(warned: Warned) -> Self {
         let (says, remedy) = (Some(warned.fault.text), Some(warned.fault.remedy.to_owned()));
         let name = warned.warning.as_str().to_owned();
-        Self { name, ok: false, says, remedy, since: since(warned.since) }
+        Self { name, ok: false, says, remedy, since: time(warned.since), next_try: time(warned.next_try) }
     }
 }
 
@@ -305,8 +308,8 @@ impl From<&LetterCensus> for LettersStatus {
     }
 }
 
-fn since(since: Option<Timestamp>) -> Option<String> {
-    since.map(|since| format!("{since:.0}"))
+fn time(time: Option<Timestamp>) -> Option<String> {
+    time.map(|time| format!("{time:.0}"))
 }
 
 /// Whether somebody should look, and how soon.

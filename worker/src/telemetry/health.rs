@@ -19,8 +19,9 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     labels::{Labels, PauseCause, ReplicaRole, Warning},
     last_error::{FailedCall, LastError},
+    next_tries::NextTries,
     since::Since,
-    write_hold::WriteHold,
+    write_hold::{WriteHold, pause_remedy},
 };
 
 /// The pipeline turns at least this often, also when nothing happens.
@@ -50,6 +51,8 @@ pub(crate) struct Check {
     pub fault: Option<HealthFault>,
     /// Since when, as far as anybody has looked.
     pub since: Option<Timestamp>,
+    /// When it is tried again, where that is known.
+    pub next_try: Option<Timestamp>,
 }
 
 /// What must be seen to, though the worker works.
@@ -61,6 +64,8 @@ pub(crate) struct Warned {
     pub fault: HealthFault,
     /// Since when, as far as anybody has looked.
     pub since: Option<Timestamp>,
+    /// When it is tried again, where that is known.
+    pub next_try: Option<Timestamp>,
 }
 
 /// What is wrong, and what to do about it.
@@ -81,12 +86,14 @@ pub(crate) struct Health {
     phase: AtomicU8,
     link: watch::Receiver<LinkState>,
     seen: Mutex<Seen>,
+    /// When what is wrong is tried again, by whoever tries it.
+    pub(crate) tries: NextTries,
 }
 
 #[derive(Debug, Default)]
 struct Seen {
     gate: WriteHold,
-    /// Until when it holds writes back, where that is known.
+    /// Until when it holds writes back, or when the next is tried, where that is known.
     until: Option<Timestamp>,
     /// Why the installation is at fault, as last told.
     at_fault: Option<(PauseCause, Box<str>)>,
@@ -117,6 +124,7 @@ impl Health {
             phase: AtomicU8::new(Phase::Starting as u8),
             link,
             seen: Mutex::default(),
+            tries: NextTries::default(),
         }
     }
 
@@ -126,7 +134,7 @@ impl Health {
         self.phase.store(phase as u8, Relaxed);
     }
 
-    /// What holds writes back now. Tells the cause that goes with it.
+    /// What holds writes back now, and until when or until the next try. Tells the cause that goes with it.
     pub(crate) fn gate(&self, gate: WriteHold, until: Option<Timestamp>) -> Option<PauseCause> {
         let mut seen = self.seen();
         (seen.gate, seen.until) = (gate, until);
@@ -158,10 +166,11 @@ impl Health {
         self.seen().last_error.clone()
     }
 
-    /// Until when writes are held back, where that is known.
+    /// Until when Graph has asked to wait, if it has.
     #[must_use]
     pub(crate) fn held_until(&self) -> Option<Timestamp> {
-        self.seen().until
+        let seen = self.seen();
+        seen.until.filter(|_| seen.gate == WriteHold::Throttled)
     }
 
     /// A request for a token ended; with why it failed, if it did.
@@ -230,7 +239,8 @@ impl Health {
         for warning in Warning::all() {
             let fault = fault(warning);
             let since = seen.warnings_since.look(warning, fault.is_some(), now);
-            warned.extend(fault.map(|fault| Warned { warning, fault, since }));
+            let next_try = self.tries.of(warning.as_str(), now);
+            warned.extend(fault.map(|fault| Warned { warning, fault, since, next_try }));
         }
         warned
     }
@@ -279,8 +289,20 @@ impl Health {
         ];
         faults.map(|(name, fault)| {
             let since = seen.checks_since.look(name, fault.is_some(), now);
-            Check { name, fault, since }
+            let next_try = fault.as_ref().and_then(|_| self.next_try(name, seen.until, now));
+            Check { name, fault, since, next_try }
         })
+    }
+
+    /// When a check that failed is tried again.
+    fn next_try(&self, name: &str, writes: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        let at = match (name, &*self.link.borrow()) {
+            ("broker", LinkState::Failed { again, .. }) => Some(*again),
+            ("broker", _) => None,
+            ("intake" | "breaker", _) => writes,
+            _ => self.tries.of(name, now),
+        };
+        at.filter(|at| *at > now)
     }
 
     fn worker_fault(&self) -> Option<HealthFault> {
@@ -304,7 +326,7 @@ impl Health {
             LinkState::Connecting => {
                 Some(HealthFault { text: "on the way to the queue".into(), remedy: "wait a moment" })
             }
-            LinkState::Failed { what, since } => {
+            LinkState::Failed { what, since, .. } => {
                 let (what, remedy) = why.map_or((&**what, REMEDY), |why| (&*why.text, why.remedy));
                 Some(HealthFault { text: format!("no link to the queue since {since:.0}: {what}"), remedy })
             }
@@ -343,26 +365,7 @@ fn intake_fault(seen: &Seen) -> Option<HealthFault> {
     }
     let (cause, why) =
         seen.at_fault.as_ref().map_or((PauseCause::Other, "unknown"), |(cause, why)| (*cause, &**why));
-    let remedy = match cause {
-        PauseCause::Token => {
-            "mend [identity]: tenant, client_id and the credential; a file that is replaced is read anew; the worker tries \
-             again by itself, messages stay in the queue"
-        }
-        PauseCause::Permission => {
-            "grant the app User.ReadWrite.All with the consent of an administrator; the worker tries again by itself, \
-             messages stay in the queue"
-        }
-        PauseCause::Way => {
-            "see to graph.root and to the proxy, portal, filter or gateway on the way to graph; the worker tries again by \
-             itself, messages stay in the queue"
-        }
-        PauseCause::Setup => {
-            "mend identity.tenant, [mapping] or guard.attribute; the worker tries again by itself, messages stay in the queue"
-        }
-        PauseCause::Link | PauseCause::Other => {
-            "mend the cause; the worker tries again by itself, messages stay in the queue"
-        }
-    };
+    let remedy = pause_remedy(cause);
     Some(HealthFault { text: format!("intake is paused, the installation is at fault: {why}"), remedy })
 }
 
@@ -404,8 +407,11 @@ mod tests {
         let starting = Health::new(watch::channel(LinkState::Ready).1);
         check(&starting, &[("worker", "the worker has just been started")]);
         check(&health(LinkState::Connecting), &[("broker", "on the way to the queue")]);
-        let failed = LinkState::Failed { what: "refused".into(), since: Timestamp::UNIX_EPOCH };
-        check(&health(failed), &[("broker", "no link to the queue since 1970-01-01T00:00:00Z: refused")]);
+        let (since, again) = (Timestamp::UNIX_EPOCH, Timestamp::from_second(9).expect("small"));
+        let failed = health(LinkState::Failed { what: "refused".into(), since, again });
+        assert_eq!(failed.checks(since)[1].next_try, Some(again));
+        assert_eq!(failed.checks(again)[1].next_try, None, "it is under way");
+        check(&failed, &[("broker", "no link to the queue since 1970-01-01T00:00:00Z: refused")]);
         let draining = health(LinkState::Ready);
         draining.beat(Phase::Draining, Instant::now());
         let text = "the worker was told to stop; it finishes what is under way and takes no more";
@@ -416,6 +422,10 @@ mod tests {
         check(&paused, &[("intake", "intake is paused, the installation is at fault: denied")]);
         assert_eq!(paused.gate(WriteHold::Open, None), None);
         check(&paused, &[]);
+        paused.gate(WriteHold::BreakerOpen, Some(again));
+        assert_eq!((paused.checks(since)[6].next_try, paused.held_until()), (Some(again), None));
+        paused.gate(WriteHold::Throttled, Some(again));
+        assert_eq!(paused.held_until(), Some(again));
         paused.gate(WriteHold::BreakerOpen, None);
         check(&paused, &[("breaker", "writes of many users failed in a row; one at a time is tried")]);
         let code = Some("Busy".into());
@@ -429,6 +439,8 @@ mod tests {
         assert!(paused.last_error().is_some_and(|last| last.over));
         let denied = health(LinkState::Ready);
         denied.token(Some("invalid_client"));
+        denied.tries.set("token", Some(again));
+        assert_eq!(denied.checks(since)[2].next_try, Some(again));
         check(&denied, &[("token", "there is no token for graph: invalid_client")]);
         // One cause is told once.
         denied.at_fault(PauseCause::Token, "there is no token: invalid_client");
@@ -456,7 +468,7 @@ mod tests {
         health.warn(Warning::ClockSkew, Some(fault.clone()));
         check(&health, &[]);
         let since = Some(Timestamp::UNIX_EPOCH);
-        let warned = [Warned { warning: Warning::ClockSkew, fault, since }];
+        let warned = [Warned { warning: Warning::ClockSkew, fault, since, next_try: None }];
         assert_eq!(health.warnings(Timestamp::UNIX_EPOCH), warned);
         assert_eq!(health.warnings(Timestamp::MAX), warned, "since then, and not since it was looked last");
         health.warn(Warning::ClockSkew, None);

@@ -18,6 +18,7 @@ pub(crate) mod letters;
 pub(crate) mod logging;
 pub(crate) mod metric;
 pub(crate) mod metrics;
+mod next_tries;
 pub(crate) mod notifications;
 pub(crate) mod observer;
 pub(crate) mod otlp;

@@ -68,7 +68,7 @@ pub(crate) struct SettlementReport<'o> {
 pub(crate) struct Load {
     /// What holds writes back.
     pub state: State,
-    /// How long it will do so, where that is known.
+    /// How long it will do so, or until the next try, where that is known.
     pub waits: Option<Duration>,
     /// Writes under way.
     pub in_flight: usize,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use servicebus::retry::retry;
+use servicebus::{clock, retry::retry};
 use shared::{
     reason::chain,
     retry::{Again, Ladder},
@@ -11,6 +11,9 @@ use shared::{
 
 use super::{Observer, beginning::Gatekeeper, labels::Dependency};
 use crate::identity::{Bearer, Error, Identity, TokenProvider};
+
+/// The check of tokens.
+const CHECK: &str = "token";
 
 /// A source of tokens whose failures show in readiness.
 pub(crate) struct ObservedTokens {
@@ -27,15 +30,21 @@ impl ObservedTokens {
 
     /// Asks for a first token until there is one, so that a bad secret shows at once and not with the first
     /// message.
-    pub(crate) async fn warm_up(&self, waits: Ladder, identity: &Identity) {
-        let mut told = false;
+    pub(crate) async fn warm_up(&self, ladder: Ladder, identity: &Identity) {
+        let (mut told, mut waits) = (false, ladder.waits(rand::random));
+        // Drawn here, so that it can be told.
+        let mut later = || {
+            let wait = waits.next().unwrap_or_default();
+            self.observer.health.tries.set(CHECK, clock::now().checked_add(wait).ok());
+            Again::After(wait)
+        };
         let beginning = &self.observer.beginning;
         let again = |error: &Error| {
             if error.needs_other_settings(&identity.credential) {
                 if beginning
                     .refused(Gatekeeper::Login, &format!("there is no token for graph: {}", chain(error)))
                 {
-                    return Again::Later;
+                    return later();
                 }
             } else {
                 beginning.failed(Gatekeeper::Login);
@@ -43,9 +52,9 @@ impl ObservedTokens {
             if !std::mem::replace(&mut told, true) {
                 tracing::warn!(error = %chain(error), "there is no token for graph yet; trying again");
             }
-            Again::Later
+            later()
         };
-        if retry(waits, again, || self.token()).await.is_ok() {
+        if retry(ladder, again, || self.token()).await.is_ok() {
             beginning.let_in(Gatekeeper::Login);
         }
     }

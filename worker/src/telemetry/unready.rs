@@ -74,7 +74,7 @@ mod tests {
         let (log, start) = (UnreadyLog::default(), Instant::now());
         let check = |wrong: bool| {
             let fault = wrong.then(|| HealthFault { text: "away".into(), remedy: "wait" });
-            [Check { name: "broker", fault, since: None }]
+            [Check { name: "broker", fault, since: None, next_try: None }]
         };
         let look = |wrong, second| {
             let now = start + Duration::from_secs(second);

@@ -2,6 +2,8 @@
 
 use shared::gate::State;
 
+use super::labels::PauseCause;
+
 /// What holds writes back, as the status page names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum WriteHold {
@@ -44,6 +46,30 @@ impl WriteHold {
             Self::Paused => "paused",
             Self::Trial => "trial",
             Self::NotWriter => "not_writer",
+        }
+    }
+}
+
+/// What to do while no messages are taken for this cause.
+pub(super) const fn pause_remedy(cause: PauseCause) -> &'static str {
+    match cause {
+        PauseCause::Token => {
+            "mend [identity]: tenant, client_id and the credential; a file that is replaced is read anew; the worker tries \
+             again by itself, messages stay in the queue"
+        }
+        PauseCause::Permission => {
+            "grant the app User.ReadWrite.All with the consent of an administrator; the worker tries again by itself, \
+             messages stay in the queue"
+        }
+        PauseCause::Way => {
+            "see to graph.root and to the proxy, portal, filter or gateway on the way to graph; the worker tries again by \
+             itself, messages stay in the queue"
+        }
+        PauseCause::Setup => {
+            "mend identity.tenant, [mapping] or guard.attribute; the worker tries again by itself, messages stay in the queue"
+        }
+        PauseCause::Link | PauseCause::Other => {
+            "mend the cause; the worker tries again by itself, messages stay in the queue"
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Laws of the comparison, over random tables, directories and histories.
 
 mod kept;
+mod standing;
 
 use std::collections::BTreeMap;
 
@@ -246,7 +247,7 @@ proptest! {
         let repair = difference.change(&row, &planner);
         let writes = repair.map_or(0, |repair| apply(&planner, &guarded(), &repair, &mut current));
         prop_assert!(writes <= usize::from(difference.is_written()));
-        let is_kept = |property: &Property| difference.found.get(property).is_some_and(|found| !found.cause.is_written());
+        let is_kept = |property: &Property| difference.found.get(property).is_some_and(|found| !found.written);
         let left = comparison.judge(&row, &linked, &current).map(|difference| difference.found).unwrap_or_default();
         for property in left.keys() {
             prop_assert!(is_kept(property), "{property} is left: {left:?} of {:?}", difference.found);
@@ -328,96 +329,6 @@ proptest! {
         prop_assert_eq!(paired.totals.of(DriftCause::Doubled), paired.doubled.len() as u64);
         prop_assert_eq!(paired.totals.contacts, rows.len() as u64);
     }
-}
-
-#[track_caller]
-fn check_cause(noted: Option<Version>, row: Version, expected: DriftCause) {
-    check_cause_within(None, noted, row, expected);
-}
-
-#[track_caller]
-fn check_cause_within(table: Option<TableAge>, noted: Option<Version>, row: Version, expected: DriftCause) {
-    let mut mark = Mark::default();
-    if let Some(noted) = noted {
-        mark.note(&property("mail"), noted);
-    }
-    let standing = Standing::of(&row, &mark, &property("mail"), table.as_ref());
-    assert_eq!(standing.cause, expected, "{noted:?} {row:?}");
-    assert_eq!(
-        !mark.is_newer(&property("mail"), &standing.version),
-        expected != DriftCause::MarkAhead,
-        "{noted:?} {row:?}"
-    );
-}
-
-#[test]
-fn the_mark_shows_why_a_property_differs() {
-    let millis = |version: Version, millis: i64| Version {
-        at: version.at.checked_add(jiff::SignedDuration::from_millis(millis)).expect("small"),
-        ..version
-    };
-    let row = version(10, 0);
-    let times = |version: Version| Some(Version::at(version.at));
-    check_cause(None, row, DriftCause::NeverApplied);
-    check_cause(Some(version(9, -60)), row, DriftCause::Missed);
-    check_cause(Some(row), row, DriftCause::ChangedElsewhere);
-    // A message tells its time by the millisecond and the row by the second.
-    check_cause(Some(millis(row, 345)), row, DriftCause::ChangedElsewhere);
-    check_cause(times(millis(row, 345)), row, DriftCause::ChangedElsewhere);
-    check_cause(times(version(0, -1)), row, DriftCause::Missed);
-    // By row, whatever the milliseconds say.
-    check_cause(Some(millis(version(9, 0), 900)), row, DriftCause::Missed);
-    check_cause(Some(version(11, 1)), row, DriftCause::MarkAhead);
-    check_cause(times(version(0, 3_600)), row, DriftCause::MarkAhead);
-    // Restored, so that the numbers went back; and then changed again.
-    check_cause(Some(version(900, -3_600)), row, DriftCause::Missed);
-}
-
-#[test]
-fn a_mark_of_another_contact_is_told_from_one_of_a_database_that_is_no_more() {
-    let table = |number, minute: i64| {
-        let newest = version(number, 0).row.expect("a row version");
-        Some(TableAge { newest, now: version(0, minute * 60).at })
-    };
-    let (row, mark) = (version(10, -3_600), Some(version(20, 0)));
-    check_cause_within(table(30, 20), mark, row, DriftCause::OtherContact);
-    check_cause_within(table(20, 20), mark, row, DriftCause::OtherContact);
-    // The table has no row as new as that, so it is an older one than the mark is of.
-    check_cause_within(table(19, 20), mark, row, DriftCause::MarkAhead);
-    // A moment ago, when a row that lags behind may have been read.
-    check_cause_within(table(30, 5), mark, row, DriftCause::MarkAhead);
-    check_cause_within(None, mark, row, DriftCause::MarkAhead);
-    // By its time alone it cannot be told.
-    check_cause_within(table(30, 20), mark.map(|mark| Version::at(mark.at)), row, DriftCause::MarkAhead);
-    let other = RowVersion { number: 20, realm: Realm::of(OrganizationId(Uuid::from_u128(8))) };
-    let other = mark.map(|mark| Version { row: Some(other), ..mark });
-    check_cause_within(table(30, 20), other, row, DriftCause::MarkAhead);
-    // Nothing else changes by what is known of the table.
-    check_cause_within(table(30, 20), Some(version(9, -3_700)), row, DriftCause::Missed);
-}
-
-#[test]
-fn a_repair_of_a_row_that_has_settled_is_not_older_than_the_message_of_its_last_change() {
-    let mail = property("mail");
-    let standing = |row: Version, minute: i64, mark: &Mark| {
-        let newest = version(90, 0).row.expect("a row version");
-        let table = TableAge { newest, now: version(0, minute * 60).at };
-        Standing::of(&row, mark, &mail, Some(&table)).version
-    };
-    let row = version(10, 0);
-    // Its message was found to be needless, so no mark shows it; a replica remembers it.
-    let remembered = Version { at: row.at + jiff::SignedDuration::from_millis(952), ..row };
-    let unmarked = Mark::default();
-    assert!(!remembered.is_newer_than(&standing(row, 7, &unmarked)));
-    assert!(!Version::at(remembered.at).is_newer_than(&standing(row, 7, &unmarked)));
-    // Nobody knows whether something else is under way that has nearly the same time.
-    assert_eq!(standing(row, 5, &unmarked), row);
-    let mut older = Mark::default();
-    older.note(&mail, version(9, -60));
-    assert!(!remembered.is_newer_than(&standing(row, 7, &older)));
-    let mut newer = Mark::default();
-    newer.note(&mail, Version { at: row.at + jiff::SignedDuration::from_mins(3), ..row });
-    assert!(!newer.is_newer(&mail, &standing(row, 7, &newer)));
 }
 
 #[test]

@@ -88,12 +88,6 @@ impl Contacts {
         self.rows.get(&contact).map_or(0, |row| row.number)
     }
 
-    /// The newest row version of all rows.
-    pub(super) fn newest(&self) -> Option<RowVersion> {
-        let number = self.rows.values().map(|row| row.number).max()?;
-        Some(RowVersion { number, realm: Realm::of(ORGANIZATION) })
-    }
-
     /// The user whom an active row names.
     pub(super) fn link(&self, contact: ContactId) -> Option<UserId> {
         let is_active = matches!(self.get(contact, STATE)?, ColumnValue::Choice { value: 0, .. });

@@ -2,11 +2,7 @@
 
 use std::cmp::Reverse;
 
-use shared::{
-    ids::{ContactId, UserId},
-    monotonic_time::MonotonicTime,
-    property::Property,
-};
+use shared::monotonic_time::MonotonicTime;
 
 use super::{
     super::{
@@ -16,7 +12,6 @@ use super::{
     },
     ledger::TableReport,
     pass::lacks,
-    state::TableWorld,
 };
 
 /// Runs the world of contacts of this seed.
@@ -49,10 +44,6 @@ impl World {
             let Some(row) = table.contacts.row(*contact) else { continue };
             let current = self.directory.current(*user);
             if let Some((property, expected)) = lacks(&row, &current).into_iter().next() {
-                if table.is_told(self.shape, *user, *contact, &property) {
-                    report.told += 1;
-                    continue;
-                }
                 let found = current.values.into_iter().find(|(name, _)| *name == property);
                 let found = found.map(|(_, value)| value);
                 return Err(Broken::Value { user: *user, property, expected, found });
@@ -60,17 +51,5 @@ impl World {
             report.linked += 1;
         }
         Ok(report)
-    }
-}
-
-impl TableWorld {
-    /// Whether a pass can do no more than tell: another contact wrote this user, and no row version shows that it was one of
-    /// this table, because messages carry none, or because the newest row of all is deleted.
-    fn is_told(&self, shape: Shape, user: UserId, contact: ContactId, property: &Property) -> bool {
-        let numbered = shape.table.is_some_and(|kind| kind.numbered);
-        self.ledger.source(user, property).is_some_and(|(writer, number)| {
-            let is_gone = self.contacts.newest().is_none_or(|newest| newest.number < number);
-            writer != contact && number > self.contacts.number(contact) && (!numbered || is_gone)
-        })
     }
 }

@@ -70,8 +70,8 @@ pub struct TableReport {
     pub again: u64,
     /// Linked contacts in the end, all of whom have their user as they are.
     pub linked: u64,
-    /// Linked contacts of which it is told only that another one wrote their user, because no row version shows when.
-    pub told: u64,
+    /// Repairs for which somebody had to say that the row is right, because the mark of its user was newer.
+    pub overruled: u64,
 }
 
 impl AddAssign for TableReport {
@@ -86,7 +86,7 @@ impl AddAssign for TableReport {
         self.repair_writes += other.repair_writes;
         self.again += other.again;
         self.linked += other.linked;
-        self.told += other.told;
+        self.overruled += other.overruled;
     }
 }
 
@@ -112,11 +112,6 @@ impl Ledger {
         *self.excused.entry(user).or_default() += 1;
     }
 
-    /// Of which contact a user has a property, and of which of its row versions.
-    pub(super) fn source(&self, user: UserId, property: &Property) -> Option<(ContactId, u64)> {
-        self.written.get(&(user, property.clone())).copied()
-    }
-
     /// A message is delivered; whether it has been before, by itself or as one of two. Of others than repairs, nobody counts.
     pub(in super::super) fn delivered(&mut self, index: usize) -> bool {
         self.posted[index].repair && !self.delivered.insert(index)
@@ -130,6 +125,10 @@ impl Ledger {
         properties: &[Property],
         crossed: bool,
     ) -> Result<(), Broken> {
+        if crossed {
+            // The second look may find an older mark, and write once more what is there already.
+            self.excuse(write.user);
+        }
         let mut repairs = !properties.is_empty();
         for entry in write.entries.iter().filter(|entry| properties.contains(&entry.property)) {
             let Some(posted) = self.places.get(&entry.stamp.arrival).map(|index| &self.posted[*index]) else {

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use rand::RngExt;
 use shared::{
     change::ColumnValue,
-    drift::{Candidate, Looked, Pairing, RowComparison, TableAge, TableRow},
+    drift::{Candidate, DriftCause, Looked, Pairing, RowComparison, TableAge, TableRow},
     ids::ContactId,
     patch::PropertyValue,
     property::Property,
@@ -30,6 +30,8 @@ use super::{
 const PAGE: usize = 2;
 /// The longest time between two pages, in milliseconds.
 const PACE: u64 = 4_000;
+/// The longest that a repair waits behind live traffic.
+const BACKLOG: u64 = 120_000;
 /// The longest time between two passes.
 const PAUSE: u64 = 60_000;
 /// So many passes after the last change are the end of all differences: one that writes, and one that looks.
@@ -108,6 +110,9 @@ impl World {
         // The first page, so that it is always the same contacts.
         let dropped = self.shape.without == Some(Remedy::Pages) && after.is_none();
         table.newest = rows.iter().filter_map(|row| row.version.row).chain(table.newest).max();
+        let now = self.wall(self.now);
+        let settled = rows.iter().filter(|row| TableAge::has_settled(&row.version, now));
+        table.quiet = settled.filter_map(|row| row.version.row).chain(table.quiet).max();
         for row in rows.iter().filter(|_| !dropped) {
             pairing.take(row, &table.planner).expect("links name users by their ids");
         }
@@ -136,8 +141,10 @@ impl World {
             });
         }
         let now = self.wall(self.now);
-        let age = table.newest.map(|newest| TableAge { newest, now });
-        let comparison = RowComparison::new(&self.reading).within(age);
+        let age = table.newest.map(|newest| TableAge { newest, settled: table.quiet, now });
+        // When everything is at rest, somebody looks at what is left and says that the rows are right.
+        let overrules = table.passes > 0;
+        let comparison = RowComparison::new(&self.reading).within(age).overruling(overrules);
         for (candidate, mut current, earlier) in std::mem::take(&mut looks.users) {
             let mut row = table.contacts.row(candidate.contact);
             if self.shape.without == Some(Remedy::Order) {
@@ -146,6 +153,10 @@ impl World {
             let looked = Looked::at(candidate, row.as_ref(), Some(&current), (&comparison, &table.planner))
                 .expect("links name users by their ids");
             let Some(repair) = looked.change(&table.planner) else { continue };
+            if let (true, Looked::Differs(found)) = (looks.posting, &looked) {
+                let ahead = found.0.found.values().any(|found| found.cause == DriftCause::MarkAhead);
+                table.ledger.report.overruled += u64::from(ahead);
+            }
             if !looks.posting {
                 looks.writes.push_back(candidate);
                 continue;
@@ -178,7 +189,9 @@ impl World {
         let posted =
             Posted { intake: intake(change, table), contact: candidate.contact, number, repair: true };
         let index = post(table, posted);
-        let at = self.soon(2_000);
+        // Behind what waits already, which may be much.
+        let longest = if self.rng.random_bool(0.1) { BACKLOG } else { 2_000 };
+        let at = self.soon(longest);
         let place = self.put(table, index, at);
         table.open.push((place, candidate.contact));
         table.posted += 1;

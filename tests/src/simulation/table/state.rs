@@ -38,6 +38,8 @@ pub(in super::super) struct TableWorld {
     pub(super) began: (u64, bool),
     /// The newest row version that passes have read.
     pub(super) newest: Option<RowVersion>,
+    /// The newest among those that had settled when they were read.
+    pub(super) quiet: Option<RowVersion>,
     /// What the pass has posted.
     pub(super) posted: u64,
     /// Passes since nothing changes any more.
@@ -87,6 +89,7 @@ impl TableWorld {
             open: Vec::new(),
             began: (0, false),
             newest: None,
+            quiet: None,
             posted: 0,
             passes: 0,
             done: false,

@@ -162,7 +162,8 @@ impl Task {
                 LinkState::Failed { since, .. } => *since,
                 LinkState::Connecting | LinkState::Ready | LinkState::Closed => now,
             };
-            *state = LinkState::Failed { what, since };
+            let again = now.checked_add(delay).unwrap_or(now);
+            *state = LinkState::Failed { what, since, again };
         });
         self.buffer.fail(failure.error);
     }

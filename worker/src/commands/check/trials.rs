@@ -8,7 +8,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    commands::{print, probes::Lines, waiting::patiently},
+    commands::{probes::Lines, terminal::print_report, waiting::patiently},
     settings::check::Probe,
 };
 
@@ -43,7 +43,7 @@ impl Trials {
             if self.live {
                 let mut lines = Lines::for_output();
                 lines.probes(std::slice::from_ref(&probe));
-                print(&lines.finish())?;
+                print_report(&lines.finish())?;
             }
             self.done.push(probe);
         }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Stands above the first of them.
-pub(super) const HEADING: &str = "  Number  Since (UTC)       Contact                               Reason\n";
+pub(super) const HEADING: &str = "Number  Since (UTC)       Contact                               Reason\n";
 
 /// For people.
 pub(super) fn line(message: &Message, planner: &Planner) -> String {
@@ -23,7 +23,7 @@ pub(super) fn line(message: &Message, planner: &Planner) -> String {
         many => format!("{} contacts", many.len()),
     };
     let reason = if letter.reason.is_empty() { "(none given)".into() } else { brief(&letter.reason, 80) };
-    format!("{:>8}  {since:16}  {contact:36}  {reason}\n", letter.sequence.0)
+    format!("{:>6}  {since:16}  {contact:36}  {reason}\n", letter.sequence.0)
 }
 
 /// For machines.

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets::UTF8_BORDERS_ONLY};
+use comfy_table::{Cell, CellAlignment, Table};
 use serde_json::Value;
 use servicebus::{admin::EntityProperties, clock};
 use shared::shown::brief;
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::each;
 use crate::{
     commands::{
-        json_text, print,
+        fitted, fitting, json_text, print,
         probes::counted,
         queues::{Queues, choose, none_match},
         terminal, wiring,
@@ -63,11 +63,12 @@ pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow:
         if !args.each {
             return Ok(());
         }
-        let heading = if args.json || census.total() > 1 { "" } else { each::HEADING };
-        print(&format!(
-            "{heading}{}",
-            if args.json { each::json(message, planner) } else { each::line(message, planner) }
-        ))
+        let heading = if census.total() > 1 { "" } else { each::HEADING };
+        print(&if args.json {
+            each::json(message, planner)
+        } else {
+            fitted(&format!("{heading}{}", each::line(message, planner)))
+        })
     });
     let (counted, properties) = tokio::join!(counting, properties(settings));
     queues.close().await;
@@ -88,7 +89,7 @@ pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow:
             format!("{}\n{}\n{}", table(&census, terminal::width()), total(&census), warnings())
         }
     };
-    print(&told)?;
+    print(&if args.json { told } else { fitted(&told) })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -116,11 +117,7 @@ fn table(census: &DeadLetterGroups, width: Option<usize>) -> Table {
         .into_iter()
         .filter(|(_, _, cells)| cells.iter().any(|cell| !cell.is_empty()))
         .collect();
-    let mut table = Table::new();
-    table.load_style(UTF8_BORDERS_ONLY).set_header(columns.iter().map(|(heading, ..)| *heading));
-    if let Some(width) = width.and_then(|width| u16::try_from(width).ok()) {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
-    }
+    let mut table = fitting::table(columns.iter().map(|(heading, ..)| *heading), width);
     for row in 0..census.groups().len() {
         let cells = columns.iter().filter_map(|(_, side, cells)| Some((side, cells.get(row)?)));
         table.add_row(cells.map(|(side, cell)| Cell::new(cell).set_alignment(*side)));

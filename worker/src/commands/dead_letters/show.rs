@@ -7,7 +7,7 @@ use servicebus::{Message, clock};
 use shared::{ids::SequenceNumber, plan::Planner};
 
 use crate::{
-    commands::{global::Global, json_text, print, queues::dead_letter_at, wiring},
+    commands::{fitted, global::Global, json_text, print, queues::dead_letter_at, wiring},
     envelope::{CODE, CONTACT, DEAD_LETTER_DESCRIPTION, DEAD_LETTER_REASON, JOB, TARGET, USER},
     operate::{
         dead_letters::{Letter, shown},
@@ -65,7 +65,7 @@ pub(super) async fn run(
         for told_by_graph in online.iter().flat_map(|preview| render::lines(preview, values)) {
             line(&mut told, "by graph", &told_by_graph);
         }
-        told + &next(&message)
+        fitted(&(told + &next(&message)))
     })?;
     Ok(ExitCode::SUCCESS)
 }
@@ -73,12 +73,13 @@ pub(super) async fn run(
 /// What to do with it.
 fn next(message: &Message) -> String {
     let (letter, number) = (Letter::of(message), message.sequence);
-    let why = runbook(&letter.reason).map_or_else(String::new, |_| {
-        format!("  contactsync explain {}   what the reason means, and what to do\n", letter.reason)
+    let explain = runbook(&letter.reason).map(|_| format!("contactsync explain {}", letter.reason));
+    let replay = format!("contactsync replay --sequence {number}");
+    let width = explain.as_ref().map_or(0, String::len).max(replay.len());
+    let why = explain.map_or_else(String::new, |command| {
+        format!("  {command:width$}   what the reason means, and what to do\n")
     });
-    format!(
-        "\nNext:\n{why}  contactsync replay --sequence {number}   put it back, once the cause is mended\n"
-    )
+    format!("\nNext:\n{why}  {replay:width$}   put it back, once the cause is mended\n")
 }
 
 /// What stands on the message, in the order in which a person wants to read it, with the names that `--where` knows.
@@ -133,18 +134,23 @@ pub(in crate::commands) fn json(message: &Message, planner: &Planner, values: Va
     Value::Object(object)
 }
 
+/// A name as wide as the widest, `delivery-count`, and a gap.
+fn wide(name: &str) -> String {
+    format!("{name:14} ")
+}
+
 pub(in crate::commands) fn text(message: &Message, planner: &Planner, values: Values) -> String {
     let mut text = String::new();
     for (_, name, value) in envelope(message, planner) {
         match value {
             Value::Null => {}
-            Value::String(value) => line(&mut text, name, &value),
-            value => line(&mut text, name, &value.to_string()),
+            Value::String(value) => line(&mut text, &wide(name), &value),
+            value => line(&mut text, &wide(name), &value.to_string()),
         }
     }
     let told = [DEAD_LETTER_REASON, DEAD_LETTER_DESCRIPTION, CODE, TARGET, CONTACT, USER, JOB];
     for (name, property) in message.properties.iter().filter(|(name, _)| !told.contains(name)) {
-        line(&mut text, "property", &format!("{name} = {}", shown(property)));
+        line(&mut text, &wide("property"), &format!("{name} = {}", shown(property)));
     }
     let details = Details { planner, values, columns: true };
     text + "\nWhat would be made of it now:\n" + &details.text(&now(message, planner))

@@ -7,14 +7,16 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use shared::reason::chain;
+use shared::{ids::UserId, reason::chain};
 use uuid::Uuid;
 
 use self::{
     services::{Part, Services},
     table::Table,
 };
-use super::{json_text, print, queues::start_log, runtime::runtime, waiting::patiently};
+use super::{
+    fitted, json_text, print, probes::counted, queues::start_log, runtime::runtime, waiting::patiently,
+};
 use crate::{
     commands::global::Global,
     operate::explain::{
@@ -91,7 +93,7 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
             print(&if args.json {
                 json_text(&json!({ "name": name, "text": text }))
             } else {
-                format!("{name}\n\n{text}\n")
+                fitted(&format!("{name}\n\n{text}\n"))
             })?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -139,19 +141,22 @@ async fn ask(settings: &Settings<QueueAlone>, global: &Global, id: Uuid, story: 
         Part::Told(story) => story.kinds.is_empty() || story.kinds.contains("user"),
         Part::Unknown { .. } => true,
     };
-    let asked = Box::pin(Services::ask(settings, global.settings(), id, is_user));
+    let table = patiently("dataverse", Box::pin(Table::ask(global.settings(), id))).await;
+    // A contact names its user itself.
+    let users =
+        is_user.then_some(UserId(id)).into_iter().chain(table.iter().flat_map(Table::users)).collect();
+    let asked = Box::pin(Services::ask(settings, global.settings(), id, users));
     let services = patiently("queue, dead letters and directory", asked).await;
     if let Part::Told(story) = story {
         services.users.iter().for_each(|user| story.know(user.0));
     }
-    let table = patiently("dataverse", Box::pin(Table::ask(global.settings(), id))).await;
     Present { table, services }
 }
 
 fn tell(as_json: bool, id: Uuid, story: &Part<Story>, now: Option<&Present>) -> anyhow::Result<ExitCode> {
     let known = matches!(story, Part::Told(story) if !story.events.is_empty())
         || now.is_some_and(|now| now.services.knows_it() || now.table.as_ref().is_some_and(Table::knows_it));
-    print(&if as_json { json_text(&document(id, story, now)) } else { text(id, story, now) })?;
+    print(&if as_json { json_text(&document(id, story, now)) } else { fitted(&text(id, story, now)) })?;
     Ok(ExitCode::from(u8::from(!known)))
 }
 
@@ -176,7 +181,9 @@ fn text(id: Uuid, story: &Part<Story>, now: Option<&Present>) -> String {
         let span = reading
             .span
             .map_or_else(String::new, |(from, until)| format!(", from {from:.0} until {until:.0}"));
-        let head = format!("{} entries in {} files{span}", reading.entries, reading.files);
+        let (entries, files) = (reading.entries, reading.files);
+        let entries = if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
+        let head = format!("{entries} in {}{span}", counted(files as u64, "file"));
         let kinds: Vec<_> = story.kinds.iter().copied().collect();
         let told = telling::lines(story);
         let about = match (&*kinds, &*told) {

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::{
-    commands::{guard::Look, queues::Queues, wiring},
+    commands::{guard::Look, probes::counted, queues::Queues, wiring},
     envelope::{DeliveryHistory, HeldCensus},
     graph::GraphClient,
     operate::{dead_letters::Letter, explain::telling::runbook},
@@ -75,7 +75,7 @@ pub(super) struct Services {
     waiting: Part<Found>,
     dead: Part<Found>,
     directory: Part<Vec<User>>,
-    /// Users that messages mean which are about the id, and the id itself if it may be one.
+    /// Users that messages mean which are about the id, and whoever else it may be about.
     pub(super) users: BTreeSet<UserId>,
 }
 
@@ -112,14 +112,13 @@ enum Standing {
 }
 
 impl Services {
-    /// Asks all of them. `is_user` tells whether the id may be that of a user.
+    /// Asks all of them. `users` are those that the id may be about by what is known already.
     pub(super) async fn ask(
         settings: &Settings<QueueAlone>,
         to_directory: anyhow::Result<Settings<GraphAlone>>,
         id: Uuid,
-        is_user: bool,
+        mut users: BTreeSet<UserId>,
     ) -> Self {
-        let mut users: BTreeSet<_> = is_user.then_some(UserId(id)).into_iter().collect();
         let (waiting, dead) = match Queues::open(settings, None) {
             Ok(queues) => {
                 let looking = Looking { planner: &settings.planner, id, at: queues.ends.0.clone() };
@@ -160,7 +159,7 @@ impl Services {
     pub(super) fn text(&self) -> String {
         let lines = |found: &Found, none: &str| {
             let bound = if found.more { " (there may be more behind them)" } else { "" };
-            let head = format!("looked at {} messages{bound}", found.looked_at);
+            let head = format!("looked at {}{bound}", counted(found.looked_at, "message"));
             let none = found.messages.is_empty().then(|| none.to_owned());
             let found = found.messages.iter().map(|one| one.line.clone());
             [head].into_iter().chain(none).chain(found).collect()

@@ -84,6 +84,16 @@ impl Table {
         matches!(self.contact, Part::Told(Some(_))) || matches!(self.job, Part::Told(Some(_)))
     }
 
+    /// Users whom the row of the contact names.
+    pub(super) fn users(&self) -> Vec<UserId> {
+        let Part::Told(Some(contact)) = &self.contact else { return Vec::new() };
+        let user = |(_, link): &(Box<str>, LinkState)| match link {
+            LinkState::User(user) => Some(*user),
+            LinkState::Empty | LinkState::Other => None,
+        };
+        contact.links.iter().filter_map(user).collect()
+    }
+
     pub(super) fn text(&self) -> String {
         let contact = self.contact.text("Dataverse", |contact| match contact {
             Some(contact) => contact.lines(),

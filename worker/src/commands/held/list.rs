@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use comfy_table::{Cell, CellAlignment, Table, presets::UTF8_BORDERS_ONLY};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, Width};
 use serde_json::{Value, json};
 use servicebus::{Message, Queue};
 use shared::{
@@ -12,12 +12,15 @@ use shared::{
 };
 
 use crate::{
-    commands::{json_text, print},
+    commands::{fitted, fitting, json_text, print, probes::counted, terminal},
     envelope::{DeliveryHistory, HeldAside, HeldCensus, HeldCount},
     operate::held::{HeldFilter, each_held},
     preview::{Subjects, render::subjects_json},
     settings::{QueueAlone, Settings},
 };
+
+/// Width of an id with the blanks around it.
+const ID_CELL: u16 = 38;
 
 /// Options of `held list`.
 #[derive(Debug, clap::Args)]
@@ -58,7 +61,7 @@ pub(super) async fn run(
             each.push(one_json(message, held, &subjects));
             return Ok(());
         }
-        print(&one(message, held, &subjects))
+        print(&fitted(&one(message, held, &subjects)))
     })
     .await
     .context("the queue cannot be looked at")?;
@@ -82,18 +85,21 @@ pub(super) fn table(census: &HeldCensus) -> String {
     if census.messages == 0 {
         return "Nothing is held aside.\n".to_owned();
     }
-    let mut table = Table::new();
-    table.load_style(UTF8_BORDERS_ONLY).set_header(["Author", "Property", "Is", "Messages", "Since"]);
+    let mut table = fitting::table(["Author", "What", "Messages", "Since (UTC)"], terminal::width());
+    if let Some(authors) = table.column_mut(0) {
+        // An id has to be copied, so that it is not broken.
+        authors.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(ID_CELL)));
+    }
     for (Stream { author, property, kind }, count) in &census.streams {
         table.add_row([
-            Cell::new(author),
-            Cell::new(property),
-            Cell::new(kind.as_str()),
+            Cell::new(author.to_string().replacen(':', " ", 1)),
+            Cell::new(format!("{property} {}", kind.as_str())),
             Cell::new(count.messages).set_alignment(CellAlignment::Right),
-            Cell::new(format!("{:.0}", count.since)),
+            Cell::new(count.since.strftime("%Y-%m-%d %H:%M")),
         ]);
     }
-    format!("{table}\n{} messages are held aside\n", census.messages)
+    let are = if census.messages == 1 { "is" } else { "are" };
+    format!("{table}\n{} {are} held aside\n", counted(census.messages, "message"))
 }
 
 fn one(message: &Message, held: &HeldAside, subjects: &Subjects) -> String {

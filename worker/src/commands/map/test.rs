@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
+use comfy_table::Table;
 use serde_json::{Value, json};
 use shared::{
     plan::Planner,
@@ -16,7 +16,7 @@ use shared::{
 };
 
 use super::expectation::{Deviation, deviations, reduced};
-use crate::commands::{body, global::Global, json_text, plan, print};
+use crate::commands::{body, fitting, global::Global, json_text, plan, print, terminal};
 
 /// How the names of expectations end.
 const EXPECTED: &str = ".expected.json";
@@ -165,8 +165,8 @@ fn judged(text: &str, told: &Value) -> End {
 }
 
 fn table(ends: &[(String, End)]) -> String {
-    let mut table = Table::new();
-    table.load_style(UTF8_BORDERS_ONLY).set_header(["body", "result", "what", "expected", "found"]);
+    let headings = ["body", "result", "what", "expected", "found"];
+    let mut table: Table = fitting::table(headings, terminal::width());
     for (file, end) in ends {
         let (file, word) = (brief(file, LONGEST).into_owned(), end.word().to_owned());
         match end {

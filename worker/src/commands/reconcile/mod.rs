@@ -80,6 +80,11 @@ pub struct Args {
     /// Go on although fewer contacts or users were read than were expected.
     #[arg(long)]
     accept_counts: bool,
+    /// Write what is told as mark-ahead, too: the row is right, although its user was written with something newer. That is so
+    /// if the database was restored and its rows are what shall hold, or if another contact had the user before and messages
+    /// carry no row version.
+    #[arg(long)]
+    overrule: bool,
     /// Keep in this file what was counted and who differed, where a run over what has changed goes on, and what was posted.
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
@@ -112,7 +117,8 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
 async fn reconcile(settings: &Settings, args: &Args) -> anyhow::Result<ExitCode> {
     let stop = stop_signal()?;
     let mut report = Report::new(args.json);
-    let opened = patiently("dataverse", open(settings, Toll::default())).await?;
+    let mut opened = patiently("dataverse", open(settings, Toll::default())).await?;
+    opened.sides.overrules = args.overrule;
     let sides = &opened.sides;
     let mut file = StateFile::open(args.state.as_deref(), opened.scope.clone())?;
     let begun = clock::now();

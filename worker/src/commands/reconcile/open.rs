@@ -32,7 +32,8 @@ pub(in crate::commands) async fn open(settings: &Settings, toll: Toll) -> anyhow
     let reader = RowReader::new(access.organization, &planner, &columns)?;
     // What is only compared can wait for what is written.
     let graph = wiring::directory_for(settings, clients, ThrottlePriority::Low);
-    let sides = Sides { dataverse, graph, planner, reading: settings.reading(), reader, toll };
+    let sides =
+        Sides { dataverse, graph, planner, reading: settings.reading(), reader, toll, overrules: false };
     let scope = belongs_to(settings, &sides, &access);
     let addressed_to = settings.planner.addressee.as_ref().map(|addressee| addressee.own.clone());
     Ok(OpenedSides { sides, access, scope, addressed_to })

@@ -8,7 +8,7 @@ use shared::{
 use uuid::Uuid;
 
 use crate::{
-    commands::{json_line, print, screen::Screen},
+    commands::{fitted, json_line, print, screen::Screen},
     operate::reconcile::{Asked, DriftFinding, PostEvent, Posted, ReconcileProgress},
 };
 
@@ -105,7 +105,7 @@ impl Report {
         print(&if self.json {
             json_line(&totals_json(totals, asked, objections))
         } else {
-            text(totals, asked, objections, self.told)
+            fitted(&text(totals, asked, objections, self.told))
         })
     }
 

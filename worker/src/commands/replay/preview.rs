@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
 use anyhow::Context;
-use comfy_table::{Table, presets::UTF8_BORDERS_ONLY};
 use serde_json::json;
 use servicebus::{Message, clock};
 use shared::{
@@ -13,9 +12,11 @@ use shared::{
 
 use crate::{
     commands::{
-        json_line, print,
+        fitting, json_line, print,
+        probes::counted,
         queues::{Chosen, Queues},
         screen::Screen,
+        terminal,
     },
     graph::GraphClient,
     operate::{
@@ -63,12 +64,11 @@ where
         print(&json_line(&json!({"event": "summary", "members": count, "dryRun": true})))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = Table::new();
-    table.load_style(UTF8_BORDERS_ONLY).set_header(["Reason", "Would be", "Detail", "Messages"]);
+    let mut table = fitting::table(["Reason", "Would be", "Detail", "Messages"], terminal::width());
     for ((reason, outcome, detail), count) in expected {
         table.add_row([&brief(&reason, 80), outcome, &*shown(&detail), &count.to_string()]);
     }
-    print(&format!("{table}\n{count} messages; nothing was changed.\n"))?;
+    print(&format!("{table}\n{}; nothing was changed.\n", counted(count, "message")))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -74,7 +74,9 @@ fn keep(stop: &watch::Receiver<bool>, run: impl Fn() -> anyhow::Result<()>, paus
 
 /// Waits, with signs of life: nothing is gained from a restart of the whole process.
 fn rest(work: &Work, why: &str, mut stop: watch::Receiver<bool>, wait: Duration) {
-    work.link.send_replace(LinkState::Failed { what: why.into(), since: clock::now() });
+    let since = clock::now();
+    let again = since.checked_add(wait).unwrap_or(since);
+    work.link.send_replace(LinkState::Failed { what: why.into(), since, again });
     let Ok(runtime) = runtime() else { return thread::sleep(wait) };
     runtime.block_on(async {
         let end = Instant::now() + wait;

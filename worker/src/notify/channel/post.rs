@@ -47,7 +47,7 @@ impl Poster {
         now: Timestamp,
     ) -> Result<Posted, NotifyFailure> {
         let sent = self.http.request(Method::POST, url).headers(headers).body(body).send().await;
-        let mut response = sent.map_err(|error| NotifyFailure::soon(chain(&error.without_url())))?;
+        let mut response = sent.map_err(|error| NotifyFailure::soon(unsent(&error.without_url())))?;
         let (status, headers) = (response.status(), response.headers());
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let after = text(RETRY_AFTER).and_then(|value| retry_after::parse(value, now));
@@ -81,6 +81,19 @@ impl Posted {
             None => what,
         };
         Err(NotifyFailure { what, retry })
+    }
+}
+
+/// Why there is no answer, in as few words as say it.
+fn unsent(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    match causes.last().filter(|_| error.is_connect()) {
+        // Layers of the client that say nothing stand between.
+        Some(deepest) => format!("cannot be reached: {deepest}"),
+        None => chain(error),
     }
 }
 

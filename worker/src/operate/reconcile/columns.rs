@@ -10,6 +10,7 @@ use std::sync::{
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use servicebus::clock;
 use shared::{
     change::ColumnValue,
     drift::{TableAge, TableRow},
@@ -34,8 +35,9 @@ pub(crate) struct RowReader {
     organization: OrganizationId,
     columns: Vec<Read>,
     secured: Vec<Box<str>>,
-    /// The newest row version of all rows that were read.
+    /// The newest row version of all rows that were read, and of those that had settled.
     newest: Arc<AtomicU64>,
+    settled: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Debug)]
@@ -77,7 +79,7 @@ impl RowReader {
             }
         }
         if problems.is_empty() {
-            Ok(Self { organization, columns, secured, newest: Arc::default() })
+            Ok(Self { organization, columns, secured, newest: Arc::default(), settled: Arc::default() })
         } else {
             Err(ReconcileError::Columns(problems.join("; ").into()))
         }
@@ -90,8 +92,11 @@ impl RowReader {
 
     /// How far the row versions of the table go, as far as it was read.
     pub(super) fn table_age(&self, now: Timestamp) -> Option<TableAge> {
-        let number = Some(self.newest.load(Relaxed)).filter(|number| *number > 0)?;
-        Some(TableAge { newest: RowVersion { number, realm: Realm::of(self.organization) }, now })
+        let version = |number: &AtomicU64| {
+            let number = Some(number.load(Relaxed)).filter(|number| *number > 0)?;
+            Some(RowVersion { number, realm: Realm::of(self.organization) })
+        };
+        Some(TableAge { newest: version(&self.newest)?, settled: version(&self.settled), now })
     }
 
     /// The columns that are read, sorted.
@@ -114,7 +119,11 @@ impl RowReader {
         let modified = own(MODIFIED)?.as_str().and_then(|text| text.parse::<Timestamp>().ok());
         let row =
             RowVersion { number: number.ok_or_else(|| unfit(VERSION))?, realm: Realm::of(self.organization) };
+        let version = Version { row: Some(row), at: modified.ok_or_else(|| unfit(MODIFIED))? };
         self.newest.fetch_max(row.number, Relaxed);
+        if TableAge::has_settled(&version, clock::now()) {
+            self.settled.fetch_max(row.number, Relaxed);
+        }
         let columns = self.columns.iter().map(|column| {
             // What is missing may be hidden, and would look empty.
             let value = members.get(&*column.member).and_then(|value| read(column.form, value));
@@ -123,7 +132,7 @@ impl RowReader {
         Ok(TableRow {
             organization: self.organization,
             contact: ContactId(contact.ok_or_else(|| unfit(KEY))?),
-            version: Version { row: Some(row), at: modified.ok_or_else(|| unfit(MODIFIED))? },
+            version,
             columns: columns.collect::<Result<Vec<_>, ReconcileError>>()?.into_iter().collect(),
         })
     }

@@ -110,9 +110,18 @@ pub(crate) fn complaints(page: &StatusPage) -> Vec<String> {
             let says = check.says.as_deref().unwrap_or("is not well");
             let remedy = check.remedy.as_deref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
             let since = check.since.as_deref().map(|since| format!(" (since {since})")).unwrap_or_default();
-            format!("{}: {says}{remedy}{since}", check.name)
+            let next = check.next_try.as_deref().map_or_else(String::new, |next| next_try(next, &page.now));
+            format!("{}: {says}{remedy}{since}{next}", check.name)
         })
         .collect()
+}
+
+/// When it is tried again.
+fn next_try(at: &str, now: &str) -> String {
+    let time = |text: &str| text.parse::<Timestamp>().ok();
+    let left = time(at).zip(time(now)).and_then(|(at, now)| Duration::try_from(at.duration_since(now)).ok());
+    let left = left.map_or_else(String::new, |left| format!(", in {}", duration::rough(left)));
+    format!("; next try at {at}{left}")
 }
 
 /// Why no worker is shown, and what to do about it.
@@ -224,12 +233,14 @@ pub(super) mod tests {
         let seen = BTreeMap::from([("UserLinkInvalid".into(), 12), ("WrongEntity".into(), 1)]);
         let mut page =
             StatusPage { version: "1.2.3".into(), state: "paused".into(), ..StatusPage::default() };
+        page.now = "2027-01-15T08:00:00Z".into();
         page.checks = vec![CheckStatus {
             name: "token".into(),
             ok: false,
             says: Some("the client secret has ended".into()),
             remedy: Some("make a new one".into()),
             since: None,
+            next_try: Some("2027-01-15T08:00:40Z".into()),
         }];
         page.writes.budget_ratio = 0.49;
         page.writes.budget_per_second = 9.8;
@@ -288,7 +299,7 @@ Worker 1.2.3 at http://127.0.0.1:9464/status.json
   in flight, held                          0, 0
   locks lost                                  0
 
-token: the client secret has ended; make a new one
+token: the client secret has ended; make a new one; next try at 2027-01-15T08:00:40Z, in 40s
 ";
         assert_eq!(text, expected);
     }

@@ -245,12 +245,15 @@ impl Details<'_> {
             Ok(plan) => self.plan(text, plan),
         }
         for (place, columns) in self.carried(change) {
-            for (name, value) in columns.iter() {
-                let value = match self.values {
-                    Values::Shown => format!(" = {}", column(value)),
-                    Values::Hidden => String::new(),
-                };
-                line(text, place, &format!("{name}{value}"));
+            let names: Vec<_> = columns.iter().map(|(name, _)| name).collect();
+            match self.values {
+                Values::Hidden if names.is_empty() => {}
+                Values::Hidden => line(text, place, &names.join(", ")),
+                Values::Shown => {
+                    columns
+                        .iter()
+                        .for_each(|(name, value)| line(text, place, &format!("{name} = {}", column(value))));
+                }
             }
         }
     }

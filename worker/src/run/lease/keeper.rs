@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use servicebus::{HeldSession, SessionError, SessionQueue};
+use servicebus::{HeldSession, SessionError, SessionQueue, clock};
 use shared::{
     lease::{
         Accepted, Clocks, DoubtCause, Fence, Holder, Lease, LeaseAction, LeaseAnswer, LeaseEvent,
@@ -137,6 +137,10 @@ impl Keeper {
             }
         };
         self.tell(now);
+        // Without a request under way, the next is the one that is waited for.
+        let again = until.filter(|_| self.request.is_none());
+        let again = again.and_then(|again| clock::now().checked_add(again - now.monotonic).ok());
+        self.observer.health.tries.set("lease", again);
         let beat = Instant::now() + BEAT;
         until.map_or(beat, |until| beat.min(self.common.epoch.instant(until)))
     }

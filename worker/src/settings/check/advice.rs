@@ -174,7 +174,7 @@ fn refused(kind: RefusalKind, at: &EntityUse, condition: &str, description: &str
         (RefusalKind::Disabled, _) => (
             Hurdle::Right,
             format!("{entity} is switched off: somebody paused it, or set its status"),
-            "let it go on with contactsync resume, or set its status to Active",
+            "it stays so until somebody lets it go on with contactsync resume, or sets its status to Active",
         ),
         (RefusalKind::Other, _) => return None,
     })

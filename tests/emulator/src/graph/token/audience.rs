@@ -8,7 +8,8 @@ use crate::graph::call::Call;
 /// Ends of the hosts of Dataverse environments, in Microsoft's clouds.
 const DATAVERSE: [&str; 4] = [".dynamics.com", ".microsoftdynamics.us", ".appsplatform.us", ".dynamics.cn"];
 
-/// What a resource is: Graph in any cloud or at this very address, Service Bus, or an environment of Dataverse.
+/// What a resource is: Graph in any cloud or at this very address, Service Bus, an environment of Dataverse, or the
+/// mail of Exchange Online.
 pub(super) fn audience(resource: &str, call: &Call, environments: &BTreeSet<String>) -> Option<Audience> {
     const GRAPH: [&str; 4] = [
         "graph.microsoft.com",
@@ -36,6 +37,8 @@ pub(super) fn audience(resource: &str, call: &Call, environments: &BTreeSet<Stri
         Some(Audience::ServiceBus)
     } else if DATAVERSE.iter().any(|end| host.ends_with(end)) {
         Some(Audience::Dataverse)
+    } else if host == "outlook.office365.com" {
+        Some(Audience::Mail)
     } else {
         None
     }

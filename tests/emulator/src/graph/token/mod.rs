@@ -42,6 +42,8 @@ pub enum Audience {
     ServiceBus,
     /// An environment of Dataverse; which one, [`Grant::resource`] says.
     Dataverse,
+    /// Mail over SMTP with Exchange Online, which is not imitated here.
+    Mail,
 }
 
 /// What stands behind an access token. Permissions are those of the moment it was issued.

@@ -1,0 +1,56 @@
+//! That nobody writes. Only the writer tells what is wrong, so that this is told by those who stand by.
+
+use anyhow::{Context, Result};
+use emulator::faults::{Action, Point, Rule};
+use tests::{
+    PATIENCE,
+    notified::{TellReceiver, check_event},
+    quick::{GUARDED, renamed, user, world},
+    world::{LEASED, QUEUE},
+};
+
+use super::{HOOK, settings, webhook};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_stands_by_tells_that_nobody_writes_and_that_it_is_over() -> Result<()> {
+    let world = world(1).await?;
+    let receiver = TellReceiver::start().await?;
+    let layers = [&*webhook(&receiver), GUARDED, LEASED];
+    let mut writer = world.start_worker(&settings(&world, &layers)?)?;
+    writer.becomes("writer").await?;
+    let mut other = world.start_worker(&settings(&world, &layers)?)?;
+    other.becomes("standby").await?;
+
+    // The writer is gone, and nobody can be its successor.
+    let refused = Action::Refuse("amqp:unauthorized-access".to_owned());
+    world.bus.faults().add(Rule::new(Point::Attach, refused).on("contacts-lease").always());
+    writer.kill().await?;
+    world.post_changes(&[renamed(1, 1, "Ada")]).await?;
+    let events = receiver.until(HOOK, 1).await.with_context(|| other.log().unwrap_or_default())?;
+    let data = check_event(&events[0])?;
+    let item = &data["items"][0];
+    assert_eq!((&data["state"], &data["severity"]), (&"firing".into(), &"critical".into()), "{data}");
+    assert_eq!((&item["topic"], &item["name"]), (&"writer".into(), &"lease".into()), "{data}");
+    assert!(
+        item["text"].as_str().is_some_and(|text| text.starts_with("the lease cannot be had: ")),
+        "{data}"
+    );
+    assert!(item["remedy"].as_str().is_some_and(|remedy| remedy.contains("replicas.lease_queue")), "{data}");
+    assert_eq!(item["runbook"], "https://wiki.example/runbook.md#contactsyncnowriter");
+    let page = other.page("/status.json").await?.text;
+    let status: serde_json::Value = serde_json::from_str(&page)?;
+    let lease = status["checks"].as_array().context("checks")?.iter().find(|check| check["name"] == "lease");
+    assert_eq!(lease.context("lease")?["ok"], false, "{page}");
+    assert_eq!(world.bus.counts(QUEUE)?.active, 1, "the message waits");
+
+    world.bus.faults().clear();
+    other.becomes("writer").await?;
+    world.drained(PATIENCE).await?;
+    let events = receiver.until(HOOK, 2).await?;
+    let over = check_event(&events[1])?;
+    assert_eq!((&over["state"], &over["items"][0]["name"]), (&"resolved".into(), &"lease".into()), "{over}");
+    assert_eq!(world.user(user(1))?.text("givenName"), Some("Ada"));
+    other.stop().await?;
+    assert_eq!(receiver.got(HOOK).len(), 2);
+    Ok(())
+}
