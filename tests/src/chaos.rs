@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::ensure;
 use emulator::{
     faults::{Action, Point, Rule},
     graph::{Fault, RetryAfter},
@@ -50,12 +51,16 @@ pub struct Outcome {
     pub kills: usize,
     /// Other faults set off.
     pub faults: usize,
+    /// Replicas started again that had ended by themselves, because they were not let in when they started.
+    pub restarts: usize,
     /// From the first message to the empty queue.
     pub took: Duration,
 }
 
 /// The guard is on, because memory is lost here all the time; delays are short, because nobody wants to wait.
 const SETTINGS: &str = r#"
+[connection]
+request_timeout = "2s"
 [guard]
 attribute = "extensionAttribute15"
 [throttle]
@@ -80,6 +85,8 @@ const TICK: Duration = Duration::from_millis(250);
 const REMEMBERED: usize = 4_000_000;
 /// What values of users, and nothing else, hold: see [`Scenario`].
 const VALUES: [&str; 2] = [" (change ", "@example.com"];
+/// How `run` ends when it is not let in and retrying cannot help.
+const NOT_LET_IN: i32 = 78;
 /// How long the login host refuses everybody at most.
 const REFUSAL: Duration = Duration::from_secs(10);
 
@@ -114,6 +121,7 @@ pub async fn chaos(measure: Measure) -> anyhow::Result<Outcome> {
         replicas: Vec::new(),
         kills: 0,
         faults: 0,
+        restarts: 0,
         refused: false,
         logs: String::new(),
     };
@@ -127,20 +135,21 @@ pub async fn chaos(measure: Measure) -> anyhow::Result<Outcome> {
         ticks += 1;
         sleep(TICK).await;
     }
-    let (kills, faults) = (storm.kills, storm.faults);
     world.graph.clear_faults();
     world.bus.faults().clear();
+    storm.start_again()?;
     world.drained(crate::PATIENCE).await?;
     let took = started.elapsed();
-    let (settings, mut logs) = (storm.settings, storm.logs);
-    for replica in storm.replicas {
+    storm.start_again()?;
+    let Storm { settings, mut logs, replicas, kills, faults, restarts, .. } = storm;
+    for replica in replicas {
         logs += &replica.stop().await?;
     }
     let findings = audit(&world, &scenario)?;
     let seen = recorder.end(&world)?;
     let explained = ask(&settings, &seen, &scenario).await?;
     let personal = personal(&scenario, &explained::all_files(&folder)?, &[&logs, &explained.text]);
-    Ok(Outcome { findings, explained, personal, kills, faults, took })
+    Ok(Outcome { findings, explained, personal, kills, faults, restarts, took })
 }
 
 /// Asks what happened to each contact, and so of each message that names one. A write is in the story of its contact.
@@ -174,6 +183,7 @@ struct Storm<'w> {
     replicas: Vec<Worker>,
     kills: usize,
     faults: usize,
+    restarts: usize,
     /// Whether the login host has had its turn.
     refused: bool,
     /// Of replicas that were killed.
@@ -181,11 +191,14 @@ struct Storm<'w> {
 }
 
 impl Storm<'_> {
-    /// A quarter of a second of it: each fourth kills a replica, every one sets something else off, and a third
-    /// into the trouble the login host refuses everybody for a while.
+    /// A quarter of a second of it: each fourth kills a replica, and the one before leaves writes that took effect without an
+    /// answer; every one sets something else off, and a third into the trouble the login host refuses everybody for a while.
     async fn tick(&mut self, number: u32, trouble: Duration) -> anyhow::Result<()> {
+        self.start_again()?;
         if number.is_multiple_of(4) {
             self.kill_one().await?;
+        } else if (number + 1).is_multiple_of(4) {
+            self.world.graph.script(Fault::hang().but_applied().patches().times(3));
         }
         if TICK * number >= trouble / 3 && !std::mem::replace(&mut self.refused, true) {
             // A client secret that has run out: whoever starts now, or is refused by Graph, gets no token.
@@ -214,6 +227,19 @@ impl Storm<'_> {
         Ok(())
     }
 
+    /// Starts replicas again that have ended, as whoever runs them does. Only one that was not let in at its start may end.
+    fn start_again(&mut self) -> anyhow::Result<()> {
+        for at in 0..self.replicas.len() {
+            let Some(status) = self.replicas[at].ended()? else { continue };
+            self.restarts += 1;
+            let next = self.world.start_worker(&self.settings)?;
+            let log = std::mem::replace(&mut self.replicas[at], next).log()?;
+            ensure!(status.code() == Some(NOT_LET_IN), "a replica ended by itself with {status}:\n{log}");
+            self.logs += &log;
+        }
+        Ok(())
+    }
+
     async fn kill_one(&mut self) -> anyhow::Result<()> {
         self.kills += 1;
         let which = self.rng.random_range(0..self.replicas.len());
@@ -225,13 +251,14 @@ impl Storm<'_> {
 
     fn graph_fault(&mut self) -> Fault {
         let times = self.rng.random_range(1..20);
-        let fault = match self.rng.random_range(0..7) {
+        let fault = match self.rng.random_range(0..8) {
             0 => Fault::status(429).retry_after(RetryAfter::Text("0.3".to_owned())),
             1 => Fault::status(500),
             2 => Fault::status(503),
             3 => Fault::reset(),
             4 => Fault::reset_after_apply(),
             5 => Fault::unauthorized(),
+            6 => Fault::delay(2 * TICK),
             _ => Fault::status(504).but_applied(),
         };
         fault.patches().times(times)

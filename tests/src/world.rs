@@ -4,7 +4,7 @@ use std::{
     fmt::Write as _,
     fs::File,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     sync::Arc,
     time::Duration,
 };
@@ -316,7 +316,12 @@ impl Worker {
 
     /// Whether it has not ended by itself.
     pub fn is_running(&mut self) -> anyhow::Result<bool> {
-        Ok(self.child.try_wait()?.is_none())
+        Ok(self.ended()?.is_none())
+    }
+
+    /// How it has ended, if it has.
+    pub fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
     }
 
     /// Asks it to stop, and goes on at once.

@@ -126,6 +126,12 @@ async fn check_details(settings: &std::path::Path) -> Result<()> {
     );
     assert_eq!(killed["messages"][0]["deliveries"].as_array().map(Vec::len), Some(2), "{killed:#}");
 
+    let several = [&*contact(1).to_string(), "UserNotFound", "--offline", "--json"];
+    let (code, out, _) = explained::run(settings, &several).await?;
+    let several: Value = serde_json::from_str(&out)?;
+    let (id, name) = (&several[0]["id"], &several[1]["name"]);
+    assert_eq!((code, id, name), (Some(0), &json!(contact(1)), &json!("UserNotFound")));
+
     let replayed = explained::journal(settings, user(LATE)).await?;
     let ends: Vec<_> = events(&replayed, "settling").iter().map(|end| end["outcome"].clone()).collect();
     assert_eq!(ends, ["dead_lettered", "applied"], "{replayed:#}");

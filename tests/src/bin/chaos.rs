@@ -31,7 +31,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "{} messages, {} users, {} replicas; {} kills and {} other faults in {} s; drained after {:.1} s.\n\
+        "{} messages, {} users, {} replicas; {} kills, {} other faults and {} restarts in {} s; drained after {:.1} s.\n\
          {} completed, dead letters: {:?}. Explained as it was: {}, of which {} as begun with an outcome that is not known; \
          wrong: {}, left out: {}, personal: {}.",
         measure.messages,
@@ -39,6 +39,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         measure.replicas,
         outcome.kills,
         outcome.faults,
+        outcome.restarts,
         measure.trouble.as_secs(),
         outcome.took.as_secs_f64(),
         outcome.findings.completed,

@@ -4,7 +4,7 @@
 use std::{io::Write, process::ExitCode, time::Duration};
 
 use ::tests::load::{
-    median,
+    medians,
     mix::Mix,
     profile::Profile,
     report::Report,
@@ -80,11 +80,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         Some(profile) => profile.runs().into_iter().filter(|run| wanted(&run.key)).collect(),
         None => vec![arguments.own()],
     };
-    let mut report = Report::default();
-    for run in runs {
-        let figures = median(&run, arguments.runs.max(1)).await?;
-        report.runs.push((run, figures));
-    }
+    let mut report = Report { runs: medians(runs, arguments.runs.max(1)).await?, ..Report::default() };
     for cause in arguments.profile.map(Profile::takeovers).unwrap_or_default() {
         if wanted(cause.key()) {
             report.takeovers.push(Takeover::measure(*cause, arguments.runs.max(1)).await?);

@@ -8,17 +8,16 @@ use std::{
 
 use anyhow::Result;
 use emulator::broker::Settled;
-use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    journal,
+    journals,
     seen::{Seen, SeenMessage},
 };
 
-/// Commands that run at once.
-const AT_ONCE: usize = 2;
+/// Ids that one command is asked about.
+const AT_ONCE: usize = 200;
 
 /// How the stories agree with what the services have seen.
 #[derive(Clone, Debug, Default)]
@@ -45,14 +44,14 @@ impl Comparison {
     /// Asks for the stories of these contacts and users, and holds all that was seen against them.
     pub async fn of(settings: &Path, seen: &Seen, ids: impl IntoIterator<Item = Uuid>) -> Result<Self> {
         let mut comparison = Self::default();
-        let ask = |id: Uuid| async move { anyhow::Ok((id, journal(settings, id).await?)) };
-        let mut stories = stream::iter(ids).map(ask).buffered(AT_ONCE);
-        while let Some((id, story)) = stories.try_next().await? {
-            comparison.text += &story.to_string();
-            comparison.writes(id, &story);
-            comparison.deliveries(id, &story, seen);
+        let ids: Vec<_> = ids.into_iter().collect();
+        for ids in ids.chunks(AT_ONCE) {
+            for (id, story) in ids.iter().zip(journals(settings, ids).await?) {
+                comparison.text += &story.to_string();
+                comparison.writes(*id, &story);
+                comparison.deliveries(*id, &story, seen);
+            }
         }
-        drop(stories);
         comparison.all_calls(seen);
         comparison.all_messages(seen);
         Ok(comparison)

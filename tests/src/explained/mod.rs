@@ -26,9 +26,21 @@ pub async fn run(settings: &Path, arguments: &[&str]) -> Result<(Option<i32>, St
 
 /// What the journals alone tell of an id.
 pub async fn journal(settings: &Path, id: Uuid) -> Result<Value> {
-    let (code, out, err) = run(settings, &[&id.to_string(), "--offline", "--json"]).await?;
+    journals(settings, &[id]).await?.pop().context("explain has told nothing")
+}
+
+/// What the journals alone tell of each of these ids, asked for by one command.
+pub async fn journals(settings: &Path, ids: &[Uuid]) -> Result<Vec<Value>> {
+    let ids: Vec<_> = ids.iter().map(Uuid::to_string).collect();
+    let arguments: Vec<_> = ids.iter().map(String::as_str).chain(["--offline", "--json"]).collect();
+    let (code, out, err) = run(settings, &arguments).await?;
     ensure!(matches!(code, Some(0 | 1)), "{code:?} {err}");
-    Ok(serde_json::from_str::<Value>(&out)?["journal"].clone())
+    let documents = match serde_json::from_str(&out)? {
+        Value::Array(documents) => documents,
+        one => vec![one],
+    };
+    ensure!(documents.len() == ids.len(), "{} ids are asked about, {} told of", ids.len(), documents.len());
+    Ok(documents.into_iter().map(|mut document| document["journal"].take()).collect())
 }
 
 /// A layer of the settings by which a journal is kept in a folder of the world.

@@ -25,17 +25,23 @@ pub mod report;
 
 use self::{figures::Figures, run::Run};
 
-/// Repeats a run and takes the repetition in the middle, by messages a second. A repetition that is wrong goes
+/// Carries runs out so many times, one after the other and then all of them again, so that what disturbs the machine for a
+/// while disturbs each of them alike. Takes the repetition in the middle of each, by messages a second; one that is wrong goes
 /// before all others.
-pub async fn median(run: &Run, repetitions: usize) -> anyhow::Result<Figures> {
-    let mut all = Vec::with_capacity(repetitions);
+pub async fn medians(runs: Vec<Run>, repetitions: usize) -> anyhow::Result<Vec<(Run, Figures)>> {
+    let mut all: Vec<_> = runs.into_iter().map(|run| (run, Vec::with_capacity(repetitions))).collect();
     for _ in 0..repetitions {
-        let figures = run.carry_out().await?;
-        if !figures.faults.is_empty() {
-            return Ok(figures);
+        for (run, figures) in &mut all {
+            figures.push(run.carry_out().await?);
         }
-        all.push(figures);
+    }
+    Ok(all.into_iter().map(|(run, figures)| (run, middle(figures))).collect())
+}
+
+fn middle(mut all: Vec<Figures>) -> Figures {
+    if let Some(wrong) = all.iter().position(|figures| !figures.faults.is_empty()) {
+        return all.swap_remove(wrong);
     }
     all.sort_by(|one, other| one.rate().total_cmp(&other.rate()));
-    Ok(all.swap_remove(all.len() / 2))
+    all.swap_remove(all.len() / 2)
 }

@@ -17,7 +17,10 @@ use super::{
     mix::{Batch, Mix, Post, user},
     usage::Usage,
 };
-use crate::world::{LEASE_QUEUE, Options, QUEUE, Worker, World};
+use crate::{
+    explained,
+    world::{LEASE_QUEUE, Options, QUEUE, Worker, World},
+};
 
 /// Graph's write quota for a run.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +55,8 @@ pub struct Run {
     pub replayed: usize,
     /// Whether the workers have the usual settings, whatever is said here of theirs.
     pub usual: bool,
+    /// Whether the workers keep a journal for `explain`.
+    pub journal: bool,
     /// Further settings of the workers, as TOML.
     pub settings: String,
 }
@@ -69,6 +74,7 @@ impl Default for Run {
             rate: None,
             replayed: 0,
             usual: false,
+            journal: false,
             settings: String::new(),
         }
     }
@@ -89,7 +95,8 @@ impl Run {
         crate::binary::build()?;
         let batch = self.mix.batch();
         let world = self.world().await?;
-        let settings = world.layered(&[&self.base_settings(), &self.settings])?;
+        let journal = if self.journal { explained::kept(&world)?.0 } else { String::new() };
+        let settings = world.layered(&[&self.base_settings(), &self.settings, &journal])?;
         let start =
             || (0..self.workers).map(|_| world.start_worker(&settings)).collect::<anyhow::Result<Vec<_>>>();
         fill_replayed(&world, &self.mix, self.replayed)?;

@@ -41,22 +41,23 @@ Examples:
   contactsync explain JOB                                      all that a system job of Dataverse has posted
   contactsync explain ID --offline                             the journal only; needs no queue and no secret
   contactsync explain ID --journal a --journal b --json        what two replicas kept, for machines
+  contactsync explain ID ID ID                                 of several, with each journal read once
   contactsync explain UserNotFound                             what a dead-letter reason means, and what to do
   contactsync explain ContactsyncNotReady                      the same of an alert
 
-Exit codes: 0 something is known of it, 1 nothing is or the command failed, 2 wrong usage, 78 bad settings.")]
+Exit codes: 0 something is known of each, 1 nothing is of one or the command failed, 2 wrong usage, 78 bad settings.")]
 pub struct Args {
     /// The id of a contact, the object id of a user, or the id of a system job; or a dead-letter reason or the name of an
-    /// alert, of which the runbook's entry is printed.
-    #[arg(value_name = "CONTACT|USER|JOB|REASON", value_parser = about)]
-    about: About,
+    /// alert, of which the runbook's entry is printed. Of several, one after the other is told.
+    #[arg(value_name = "CONTACT|USER|JOB|REASON", value_parser = about, required = true)]
+    about: Vec<About>,
     /// Read the journal only, and ask neither Service Bus nor Graph nor Dataverse.
     #[arg(long)]
     offline: bool,
     /// The directory of a journal, in place of journal.path; may be given several times.
     #[arg(long, value_name = "DIR")]
     journal: Vec<PathBuf>,
-    /// Print JSON instead of text.
+    /// Print JSON instead of text: a document, or an array of them if several were asked for.
     #[arg(long)]
     json: bool,
 }
@@ -68,6 +69,15 @@ enum About {
     Id(Uuid),
     /// A dead-letter reason or an alert.
     Entry(RunbookEntry),
+}
+
+impl About {
+    fn id(&self) -> Option<Uuid> {
+        match self {
+            Self::Id(id) => Some(*id),
+            Self::Entry(_) => None,
+        }
+    }
 }
 
 fn about(text: &str) -> Result<About, String> {
@@ -87,46 +97,60 @@ fn about(text: &str) -> Result<About, String> {
 
 /// Tells what is known.
 pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
-    let id = match args.about {
-        About::Id(id) => id,
-        About::Entry(RunbookEntry { name, text }) => {
-            print(&if args.json {
-                json_text(&json!({ "name": name, "text": text }))
-            } else {
-                fitted(&format!("{name}\n\n{text}\n"))
-            })?;
-            return Ok(ExitCode::SUCCESS);
-        }
-    };
+    let ids: Vec<_> = args.about.iter().filter_map(About::id).collect();
+    let mut found = if ids.is_empty() { Vec::new() } else { look(global, args, ids)? }.into_iter();
+    let explained: Vec<_> = args
+        .about
+        .iter()
+        .filter_map(|about| match about {
+            About::Id(_) => found.next().map(Explained::Id),
+            About::Entry(entry) => Some(Explained::Entry(*entry)),
+        })
+        .collect();
+    print(&match &*explained {
+        [one] if args.json => json_text(&one.json()),
+        all if args.json => json_text(&all.iter().map(Explained::json).collect()),
+        all => fitted(&all.iter().map(Explained::text).collect::<Vec<_>>().join("\n")),
+    })?;
+    Ok(ExitCode::from(u8::from(!explained.iter().all(Explained::is_known))))
+}
+
+/// Reads the journals and, unless that is not wanted, asks everybody else.
+fn look(global: &Global, args: &Args, ids: Vec<Uuid>) -> anyhow::Result<Vec<Explanation>> {
     if args.offline {
         // Nobody is asked, so whatever else is missing from the settings is no matter.
         let targets = global.targets()?;
         let first = targets.each.first().context("there are no settings; this is a fault in contactsync")?;
         let kept = first.journal.as_ref().and_then(|journal| journal.path.clone());
-        let target = global.target().map(str::to_owned);
-        let story = story(args, id, kept, target.as_deref());
-        return tell(args.json, id, &story, None);
+        let stories = stories(args, &ids, kept, global.target());
+        let found = ids.into_iter().zip(stories);
+        return Ok(found.map(|(id, story)| Explanation { id, story, now: None }).collect());
     }
     let settings: Settings<QueueAlone> = global.settings()?;
     start_log(&settings.telemetry)?;
-    let kept = settings.journal.path.clone();
-    let mut story = story(args, id, kept, settings.target.as_ref().map(shared::target::TargetName::as_str));
-    let now = runtime()?.block_on(ask(&settings, global, id, &mut story));
-    tell(args.json, id, &story, Some(&now))
+    let target = settings.target.as_ref().map(shared::target::TargetName::as_str);
+    let stories = stories(args, &ids, settings.journal.path.clone(), target);
+    let runtime = runtime()?;
+    let ask = |(id, mut story)| {
+        let now = runtime.block_on(ask(&settings, global, id, &mut story));
+        Explanation { id, story, now: Some(now) }
+    };
+    Ok(ids.into_iter().zip(stories).map(ask).collect())
 }
 
-/// What the journals tell.
-fn story(args: &Args, id: Uuid, kept: Option<PathBuf>, target: Option<&str>) -> Part<Story> {
+/// What the journals tell of each id.
+fn stories(args: &Args, ids: &[Uuid], kept: Option<PathBuf>, target: Option<&str>) -> Vec<Part<Story>> {
     const REMEDY: &str = "run this where a worker runs (in its pod or container), name the directory by --journal, or set \
                           journal.path to one that is there";
+    let unknown = |why: String| ids.iter().map(|_| Part::unknown(why.clone(), REMEDY)).collect();
     let directories: Vec<_> =
         if args.journal.is_empty() { kept.into_iter().collect() } else { args.journal.clone() };
     if directories.is_empty() {
-        return Part::unknown("no journal is kept: journal.path is empty", REMEDY);
+        return unknown("no journal is kept: journal.path is empty".to_owned());
     }
-    match Story::of(&directories, id, target) {
-        Ok(story) => Part::Told(story),
-        Err(error) => Part::unknown(chain(&error), REMEDY),
+    match Story::of_each(&directories, ids, target) {
+        Ok(stories) => stories.into_iter().map(Part::Told).collect(),
+        Err(error) => unknown(chain(&error)),
     }
 }
 
@@ -153,47 +177,88 @@ async fn ask(settings: &Settings<QueueAlone>, global: &Global, id: Uuid, story: 
     Present { table, services }
 }
 
-fn tell(as_json: bool, id: Uuid, story: &Part<Story>, now: Option<&Present>) -> anyhow::Result<ExitCode> {
-    let known = matches!(story, Part::Told(story) if !story.events.is_empty())
-        || now.is_some_and(|now| now.services.knows_it() || now.table.as_ref().is_some_and(Table::knows_it));
-    print(&if as_json { json_text(&document(id, story, now)) } else { fitted(&text(id, story, now)) })?;
-    Ok(ExitCode::from(u8::from(!known)))
+/// What is known of an id.
+struct Explanation {
+    id: Uuid,
+    story: Part<Story>,
+    /// Unless nobody was asked.
+    now: Option<Present>,
 }
 
-fn document(id: Uuid, story: &Part<Story>, now: Option<&Present>) -> Value {
-    let kinds = match story {
-        Part::Told(story) => json!(story.kinds),
-        Part::Unknown { .. } => json!([]),
-    };
-    let mut document = json!({ "id": id.to_string(), "is": kinds, "journal": story.json(telling::json) });
-    if let Some(now) = now {
-        if let Some(table) = &now.table {
-            document["dataverse"] = table.json();
-        }
-        now.services.add_to(&mut document);
+impl Explanation {
+    fn is_known(&self) -> bool {
+        let knows =
+            |now: &Present| now.services.knows_it() || now.table.as_ref().is_some_and(Table::knows_it);
+        matches!(&self.story, Part::Told(story) if !story.events.is_empty())
+            || self.now.as_ref().is_some_and(knows)
     }
-    document
+
+    fn json(&self) -> Value {
+        let kinds = match &self.story {
+            Part::Told(story) => json!(story.kinds),
+            Part::Unknown { .. } => json!([]),
+        };
+        let mut document =
+            json!({ "id": self.id.to_string(), "is": kinds, "journal": self.story.json(telling::json) });
+        if let Some(now) = &self.now {
+            if let Some(table) = &now.table {
+                document["dataverse"] = table.json();
+            }
+            now.services.add_to(&mut document);
+        }
+        document
+    }
+
+    fn text(&self) -> String {
+        let journal = self.story.text("Journal", |story| {
+            let reading = &story.reading;
+            let span = reading
+                .span
+                .map_or_else(String::new, |(from, until)| format!(", from {from:.0} until {until:.0}"));
+            let (entries, files) = (reading.entries, reading.files);
+            let entries = if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
+            let head = format!("{entries} in {}{span}", counted(files as u64, "file"));
+            let kinds: Vec<_> = story.kinds.iter().copied().collect();
+            let told = telling::lines(story);
+            let about = match (&*kinds, &*told) {
+                (_, []) => "nothing of it; it was not seen in that time, or by another replica".to_owned(),
+                ([], _) => "what is told of it:".to_owned(),
+                (kinds, _) => format!("it is the id of a {}:", kinds.join(" and a ")),
+            };
+            [head, about].into_iter().chain(told).collect()
+        });
+        let now = self.now.as_ref();
+        let table = now.and_then(|now| now.table.as_ref()).map_or_else(String::new, Table::text);
+        let services = now.map_or_else(String::new, |now| now.services.text());
+        format!("{}\n\n{journal}{table}{services}", self.id)
+    }
 }
 
-fn text(id: Uuid, story: &Part<Story>, now: Option<&Present>) -> String {
-    let journal = story.text("Journal", |story| {
-        let reading = &story.reading;
-        let span = reading
-            .span
-            .map_or_else(String::new, |(from, until)| format!(", from {from:.0} until {until:.0}"));
-        let (entries, files) = (reading.entries, reading.files);
-        let entries = if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") };
-        let head = format!("{entries} in {}{span}", counted(files as u64, "file"));
-        let kinds: Vec<_> = story.kinds.iter().copied().collect();
-        let told = telling::lines(story);
-        let about = match (&*kinds, &*told) {
-            (_, []) => "nothing of it; it was not seen in that time, or by another replica".to_owned(),
-            ([], _) => "what is told of it:".to_owned(),
-            (kinds, _) => format!("it is the id of a {}:", kinds.join(" and a ")),
-        };
-        [head, about].into_iter().chain(told).collect()
-    });
-    let table = now.and_then(|now| now.table.as_ref()).map_or_else(String::new, Table::text);
-    let services = now.map_or_else(String::new, |now| now.services.text());
-    format!("{id}\n\n{journal}{table}{services}")
+/// What is printed of one thing that was asked about.
+enum Explained {
+    Id(Explanation),
+    Entry(RunbookEntry),
+}
+
+impl Explained {
+    fn is_known(&self) -> bool {
+        match self {
+            Self::Id(found) => found.is_known(),
+            Self::Entry(_) => true,
+        }
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Self::Id(found) => found.json(),
+            Self::Entry(RunbookEntry { name, text }) => json!({ "name": name, "text": text }),
+        }
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Id(found) => found.text(),
+            Self::Entry(RunbookEntry { name, text }) => format!("{name}\n\n{text}\n"),
+        }
+    }
 }

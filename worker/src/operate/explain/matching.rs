@@ -99,7 +99,7 @@ impl<'t> Matching<'t> {
         &mut self,
         place: &Place,
         at: Timestamp,
-        entry: Entry<Tag>,
+        entry: &Entry<Tag>,
         events: &mut Vec<StoryEvent>,
     ) {
         let before = self.current.get(&place.replica).filter(|before| *before != place).cloned();
@@ -113,7 +113,7 @@ impl<'t> Matching<'t> {
         run.last = Some(at);
         if let Entry::Settled { messages } = entry {
             // Told of many at once; each is an event of its own.
-            for message in messages {
+            for &message in messages {
                 if !run.messages.contains(&message) {
                     continue;
                 }
@@ -123,7 +123,7 @@ impl<'t> Matching<'t> {
             }
             return;
         }
-        if !run.is_meant(&entry) {
+        if !run.is_meant(entry) {
             return;
         }
         if matches!(entry, Entry::Seen(_))
@@ -133,8 +133,8 @@ impl<'t> Matching<'t> {
             run.state = Some((since, state.clone(), true));
             events.push(StoryEvent { at: since, place: place.clone(), what: What::Told(state) });
         }
-        if run.note(at, &entry) {
-            events.push(StoryEvent { at, place: place.clone(), what: What::Told(entry) });
+        if run.note(at, entry) {
+            events.push(StoryEvent { at, place: place.clone(), what: What::Told(entry.clone()) });
         }
     }
 

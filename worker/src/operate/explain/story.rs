@@ -36,34 +36,22 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    /// Reads what directories tell about an id. With a target, only what is told of that one.
-    pub(crate) fn of(
+    /// Reads what directories tell about each of these ids, all of them in one reading. With a target, only what is told of
+    /// that one.
+    pub(crate) fn of_each(
         directories: &[impl AsRef<Path>],
-        id: Uuid,
+        ids: &[Uuid],
         target: Option<&str>,
-    ) -> Result<Self, Error> {
-        let mut story = Self::default();
+    ) -> Result<Vec<Self>, Error> {
+        let mut stories: Vec<_> = ids.iter().map(|_| Self::default()).collect();
         for directory in directories {
-            story.add(directory.as_ref(), id, target)?;
+            add(&mut stories, directory.as_ref(), ids, target)?;
         }
-        story.events.sort_by_key(|event| event.at);
-        story.know(id);
-        Ok(story)
-    }
-
-    fn add(&mut self, directory: &Path, id: Uuid, target: Option<&str>) -> Result<(), Error> {
-        let key = TagKey::read(directory)?;
-        let failed = |error| Error::Read(directory.to_owned(), error);
-        let mut matching = Matching::new(&key, id, target);
-        read(directory, |place, _, entry| matching.learn(place, &entry)).map_err(failed)?;
-        let mut events = Vec::new();
-        let reading = read(directory, |place, at, entry| matching.take(place, at, entry, &mut events));
-        self.reading = self.reading.and(reading.map_err(failed)?);
-        matching.end(&mut events);
-        self.events.extend(events);
-        self.kinds.extend(matching.kinds());
-        self.keys.push(key);
-        Ok(())
+        for (story, id) in stories.iter_mut().zip(ids) {
+            story.events.sort_by_key(|event| event.at);
+            story.know(*id);
+        }
+        Ok(stories)
     }
 
     /// Takes in that there is a user of this id, who may be meant by a tag.
@@ -77,4 +65,27 @@ impl Story {
     pub(super) fn name(&self, tag: Tag) -> Option<String> {
         self.names.get(&tag).map(Uuid::to_string)
     }
+}
+
+/// Adds what a directory tells to the story of each id.
+fn add(stories: &mut [Story], directory: &Path, ids: &[Uuid], target: Option<&str>) -> Result<(), Error> {
+    let key = TagKey::read(directory)?;
+    let failed = |error| Error::Read(directory.to_owned(), error);
+    let mut each: Vec<_> = ids.iter().map(|id| (Matching::new(&key, *id, target), Vec::new())).collect();
+    let learning = read(directory, |place, _, entry| {
+        each.iter_mut().for_each(|(matching, _)| matching.learn(place, &entry));
+    });
+    learning.map_err(failed)?;
+    let reading = read(directory, |place, at, entry| {
+        each.iter_mut().for_each(|(matching, events)| matching.take(place, at, &entry, events));
+    });
+    let reading = reading.map_err(failed)?;
+    for (story, (mut matching, mut events)) in stories.iter_mut().zip(each) {
+        matching.end(&mut events);
+        story.reading = story.reading.and(reading);
+        story.events.append(&mut events);
+        story.kinds.extend(matching.kinds());
+        story.keys.push(key.clone());
+    }
+    Ok(())
 }

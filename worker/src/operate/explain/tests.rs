@@ -81,7 +81,7 @@ impl Kept {
 
     fn story(&self, id: Uuid, target: Option<&str>) -> Story {
         fs::write(self.folder.path().join("pod.1.jsonl"), &self.lines).expect("written");
-        Story::of(&[self.folder.path()], id, target).expect("read")
+        Story::of_each(&[self.folder.path()], &[id], target).expect("read").remove(0)
     }
 
     /// Every event, as its name and its message or write.
@@ -249,7 +249,8 @@ fn every_line_says_what_happened_in_words() {
 #[test]
 fn without_the_key_it_is_said_what_is_missing() {
     let folder = tempfile::tempdir().expect("a folder");
-    let told = |path: &Path| Story::of(&[path], CONTACT, None).map(drop).expect_err("no key").to_string();
+    let told =
+        |path: &Path| Story::of_each(&[path], &[CONTACT], None).map(drop).expect_err("no key").to_string();
     assert!(told(folder.path()).contains("journal.key"));
     fs::write(folder.path().join("journal.key"), "short").expect("written");
     assert!(told(folder.path()).contains("is no key of a journal"));
