@@ -62,7 +62,7 @@ TMPDIR="$scratch/world" IMAGE_MOUNTS="$scratch/world" CONTACTSYNC_BINARY="$PWD/d
     RUST_BACKTRACE=0 cargo demo >"$scratch/out" 2>&1 || fail "demo: $(cat "$scratch/out" "$scratch/world.log")"
 say "run: $(tail -1 "$scratch/out")"
 # compose.yaml, on a network of its own, as its ports are fixed.
-cargo build --quiet --package emulator --bin emulator
+cargo programs --quiet
 # shellcheck disable=SC2016 # expanded by the inner shell
 unshare --net sh -c '
     ip link set lo up && exec "$1" deploy/image/compose.py "$2" deploy/image/run.sh deploy/compose.yaml

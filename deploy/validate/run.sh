@@ -28,7 +28,7 @@ fi
 # In place of reports that nobody reads, silence: every tool below fails by its exit code.
 mkdir -p "$home/rendered"
 rm -rf "$home/rendered"/*
-cargo build --quiet --package worker
+cargo programs --quiet
 CONTACTSYNC="$target/debug/contactsync" "$bin/python" "$here/chart.py" "$home/rendered"
 
 node "$here/terraform.mjs" deploy/terraform "$home/node/node_modules" "$home/terraform.json"

@@ -5,6 +5,8 @@
 pub enum Priority {
     /// Put back from the dead letters. It waited for days; it can wait for what happens now.
     Replayed,
+    /// One of many that one person or program changes alike. Nobody sits before a screen for each of them.
+    Bulk,
     /// From Dataverse, just now.
     #[default]
     Live,

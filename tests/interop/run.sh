@@ -66,7 +66,6 @@ if [ "$what" != python ]; then
     once "$here/js/package-lock.json" "$here/js/node_modules/.installed" node_packages
 fi
 
-cargo build --quiet --package emulator --bin emulator
-cargo build --quiet --package worker --bin contactsync
+cargo programs --quiet
 
 INTEROP_HOME="$home" INTEROP_BINARIES="$target/debug" exec python3 "$here/run.py" "$what"

@@ -69,7 +69,9 @@ fn built() -> anyhow::Result<PathBuf> {
         cargo.env_remove(name);
     }
     let status = cargo
-        .args(["build", "--quiet", "--package", "worker", "--bin", "contactsync", "--profile", profile])
+        // Beside the tests, so that dependencies have the features with which they are built already.
+        .args(["build", "--quiet", "--package", "tests", "--package", "worker", "--bin", "contactsync"])
+        .args(["--profile", profile])
         .arg("--target-dir")
         .arg(target)
         .current_dir(workspace())

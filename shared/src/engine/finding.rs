@@ -69,9 +69,7 @@ impl<M> Engine<M> {
         }
         // Its lock may have been lost meanwhile.
         if let Some(mut search) = search {
-            let circumstances = &search.circumstances;
-            let result =
-                result.map(|intake| self.screen(intake, &circumstances.provenance, circumstances.enqueued));
+            let result = result.map(|intake| self.screen(intake, &mut search.circumstances));
             match result {
                 Ok(Intake::Work(planned, failures)) => {
                     let users = planned.iter().map(|write| write.user).collect();

@@ -195,8 +195,8 @@ impl<M> Engine<M> {
         }
         let deadline = now + self.policy.max_age.saturating_sub(age);
         let until = now + self.policy.max_lock_hold;
-        let intake = self.screen(intake, &provenance, enqueued);
-        let circumstances = Circumstances { enqueued, lineage, urgency, deadline, provenance };
+        let mut circumstances = Circumstances { enqueued, lineage, urgency, deadline, provenance };
+        let intake = self.screen(intake, &mut circumstances);
         match intake {
             Intake::Settle(outcome) => return self.settle(lock, message, outcome, lineage, now),
             Intake::LookUp(queries) => {

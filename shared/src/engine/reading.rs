@@ -157,9 +157,9 @@ impl<M> Engine<M> {
     pub fn replanned(&mut self, lock: LockToken, intake: Intake, now: MonotonicTime, jitter: f64) {
         // Its lock may have been lost meanwhile.
         let Some(reader) = self.reads.remove(lock) else { return };
-        let circumstances = reader.circumstances.clone();
+        let mut circumstances = reader.circumstances.clone();
         let intake = without_missing(intake, &reader.missing);
-        match self.screen(intake, &circumstances.provenance, circumstances.enqueued) {
+        match self.screen(intake, &mut circumstances) {
             Intake::Work(planned, failures) => {
                 let users = planned.iter().map(|write| write.user).collect();
                 self.held.replan(lock, users, failures);

@@ -59,7 +59,9 @@ impl<T> Lanes<T> {
             Class::Throttled { retry_after } => {
                 match self.users.get(&user).map(Lane::flying_urgency) {
                     Some(Priority::Replayed) => self.gate.replayed_throttled(retry_after, now, jitter),
-                    Some(Priority::Live) | None => self.gate.throttled(retry_after, now, jitter),
+                    Some(Priority::Live | Priority::Bulk) | None => {
+                        self.gate.throttled(retry_after, now, jitter)
+                    }
                 }
                 self.turn_back(user);
                 Vec::new()

@@ -204,8 +204,8 @@ impl<T> Lanes<T> {
         while self.in_flight < self.limits.concurrency && !self.ready.is_empty() {
             let (among, held_until) = match self.gate.may_replay(now) {
                 Permit::Now => (Among::All, None),
-                Permit::At(moment) => (Among::Live, Some(moment)),
-                Permit::AfterProbe => (Among::Live, None),
+                Permit::At(moment) => (Among::NotReplayed, Some(moment)),
+                Permit::AfterProbe => (Among::NotReplayed, None),
             };
             if self.ready.count(among) == 0 {
                 return Step::Wait(held_until);
@@ -214,6 +214,10 @@ impl<T> Lanes<T> {
                 Step::Do(first) => first,
                 Step::Wait(until) => return Step::Wait(earliest([until, held_until])),
             };
+            let spare = if self.ready.up_to(Priority::Live) > 0 { now } else { self.gate.spare_at(now) };
+            if spare > now {
+                return Step::Wait(Some(spare));
+            }
             match self.gate.ask(now) {
                 Permit::Now => {}
                 Permit::At(moment) => return Step::Wait(Some(moment)),
@@ -258,15 +262,17 @@ impl<T> Lanes<T> {
         if self.is_full() {
             return Step::Do(First::Newest);
         }
-        // Changes of people do not wait for a flood of replayed ones.
-        let live = self.ready.count(Among::Live);
-        let enough_for_live = self.gate.enough_at(live, now).filter(|_| live > 0);
-        if enough_for_live == Some(now) {
+        // Changes of people do not wait for a flood of a bulk, nor either for one of replayed ones.
+        let [live, bulk] = [Priority::Live, Priority::Bulk].map(|last| {
+            let lanes = self.ready.up_to(last);
+            self.gate.enough_at(lanes, now).filter(|_| lanes > 0)
+        });
+        if live == Some(now) || bulk == Some(now) {
             return Step::Do(First::Longest);
         }
         // By then the budget is enough, as it is saved up.
         let enough = self.gate.enough_at(self.ready.count(among), now);
-        Step::Wait(earliest([Some(end), enough_for_live, enough]))
+        Step::Wait(earliest([Some(end), live, bulk, enough]))
     }
 
     /// The write of this user ended. `jitter` is drawn evenly from 0 to 1.

@@ -1,4 +1,5 @@
-//! Whose turn it is: lanes with live work before lanes with replayed work only, and neither without end.
+//! Whose turn it is: lanes with work of people who wait for it before lanes with work of a bulk only, those before lanes
+//! with replayed work only, and none of them without end.
 //!
 //! Among their like, lanes come in the order in which they began to wait. Where writes are scarce, the lane with the
 //! newest change comes first instead: it is the one that somebody waits for in front of a screen, and another replica
@@ -14,9 +15,9 @@ use crate::{
     priority::Priority,
 };
 
-/// After so many turns of live lanes in a row, one of the replayed ones has its turn: a replay that never ends
-/// would keep its messages under lock in vain.
-const LIVE_IN_A_ROW: u32 = 19;
+/// After so many turns in a row of lanes that come first, one of those that come after them has its turn: a replay that never
+/// ends would keep its messages under lock in vain.
+const FIRST_IN_A_ROW: u32 = 19;
 
 /// After so many turns of the newest in a row, the lane that has waited longest has its turn.
 const NEWEST_IN_A_ROW: u32 = 19;
@@ -50,17 +51,30 @@ pub(super) enum First {
 pub(super) enum Among {
     /// All of them.
     All,
-    /// Those with live work.
-    Live,
+    /// Those with work that was not replayed.
+    NotReplayed,
 }
+
+impl Among {
+    /// The last priority among them.
+    const fn last(self) -> Priority {
+        match self {
+            Self::All => Priority::Replayed,
+            Self::NotReplayed => Priority::Bulk,
+        }
+    }
+}
+
+/// What comes first, first.
+const BY_PRIORITY: [Priority; 3] = [Priority::Live, Priority::Bulk, Priority::Replayed];
 
 /// Lanes with something to write, each once.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     live: Line,
+    bulk: Line,
     replayed: Line,
     places: IdMap<UserId, Place>,
-    live_in_a_row: u32,
     newest_in_a_row: u32,
 }
 
@@ -76,6 +90,8 @@ struct Place {
 struct Line {
     by_turn: BTreeMap<i64, UserId>,
     by_newness: BTreeSet<(Newness, UserId)>,
+    /// Turns in a row that it had while others waited behind it.
+    in_a_row: u32,
 }
 
 impl Line {
@@ -104,10 +120,13 @@ impl Turns {
 
     /// How many of these lanes wait.
     pub(super) fn count(&self, among: Among) -> usize {
-        match among {
-            Among::All => self.len(),
-            Among::Live => self.live.by_turn.len(),
-        }
+        self.up_to(among.last())
+    }
+
+    /// How many lanes wait that come as early as this, or before.
+    pub(super) fn up_to(&self, last: Priority) -> usize {
+        let lines = BY_PRIORITY.into_iter().filter(|priority| *priority >= last);
+        lines.map(|priority| self.line(priority).by_turn.len()).sum()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -120,13 +139,13 @@ impl Turns {
 
     /// Gives a lane the last turn among its like, unless it has a turn that is as good.
     pub(super) fn push_back(&mut self, user: UserId, urgency: Priority, newness: Newness) {
-        let turn = self.of(urgency).by_turn.last_key_value().map_or(0, |(turn, _)| turn + 1);
+        let turn = self.line(urgency).by_turn.last_key_value().map_or(0, |(turn, _)| turn + 1);
         self.put(user, Place { urgency, turn, newness });
     }
 
     /// Gives a lane the first turn among its like.
     pub(super) fn push_front(&mut self, user: UserId, urgency: Priority, newness: Newness) {
-        let turn = self.of(urgency).by_turn.first_key_value().map_or(0, |(turn, _)| turn - 1);
+        let turn = self.line(urgency).by_turn.first_key_value().map_or(0, |(turn, _)| turn - 1);
         self.put(user, Place { urgency, turn, newness });
     }
 
@@ -163,22 +182,36 @@ impl Turns {
 
     /// The lane whose turn it is.
     pub(super) fn pop(&mut self, first: First, among: Among) -> Option<UserId> {
-        let live = match (self.live.by_turn.is_empty(), self.replayed.by_turn.is_empty()) {
-            _ if among == Among::Live => true,
-            (false, false) => self.live_in_a_row < LIVE_IN_A_ROW,
-            (no_live, _) => !no_live,
-        };
         let due = first == First::Newest && self.newest_in_a_row >= NEWEST_IN_A_ROW;
         let first = if due { First::Longest } else { first };
-        let contested = live && among == Among::All && !self.replayed.by_turn.is_empty();
-        let among = if live { &self.live } else { &self.replayed };
-        let user = among.first(first)?;
-        self.live_in_a_row = if contested { self.live_in_a_row + 1 } else { 0 };
+        let whose = self.whose_turn(among)?;
+        let user = self.line(whose).first(first)?;
         self.newest_in_a_row = if first == First::Newest { self.newest_in_a_row + 1 } else { 0 };
         if let Some(place) = self.places.remove(&user) {
             self.of(place.urgency).remove(user, place);
         }
         Some(user)
+    }
+
+    /// Whose turn it is: of those that come first, unless they had it often enough while others waited.
+    fn whose_turn(&mut self, among: Among) -> Option<Priority> {
+        let waits = |turns: &Self, priority| !turns.line(priority).by_turn.is_empty();
+        let last = BY_PRIORITY
+            .into_iter()
+            .rev()
+            .find(|priority| *priority >= among.last() && waits(self, *priority))?;
+        for priority in BY_PRIORITY.into_iter().take_while(|priority| *priority != last) {
+            if waits(self, priority) {
+                let line = self.of(priority);
+                if line.in_a_row < FIRST_IN_A_ROW {
+                    line.in_a_row += 1;
+                    return Some(priority);
+                }
+                line.in_a_row = 0;
+            }
+        }
+        self.of(last).in_a_row = 0;
+        Some(last)
     }
 
     fn put(&mut self, user: UserId, place: Place) {
@@ -191,9 +224,18 @@ impl Turns {
         self.places.insert(user, place);
     }
 
+    fn line(&self, urgency: Priority) -> &Line {
+        match urgency {
+            Priority::Live => &self.live,
+            Priority::Bulk => &self.bulk,
+            Priority::Replayed => &self.replayed,
+        }
+    }
+
     fn of(&mut self, urgency: Priority) -> &mut Line {
         match urgency {
             Priority::Live => &mut self.live,
+            Priority::Bulk => &mut self.bulk,
             Priority::Replayed => &mut self.replayed,
         }
     }
@@ -228,6 +270,26 @@ mod tests {
         }
         turns.push_front(user(4), Priority::Replayed, newness(0));
         assert_eq!(drain(&mut turns, First::Longest), [1, 3, 4, 0, 2].map(user));
+    }
+
+    #[test]
+    fn a_bulk_comes_after_people_and_before_what_is_replayed_and_each_has_its_turns() {
+        let mut turns = Turns::default();
+        let mut counts = [0_usize; 3];
+        for round in 0..800_usize {
+            // All three always wait.
+            for (n, priority) in BY_PRIORITY.into_iter().enumerate() {
+                turns.push_back(user(u8::try_from(n).expect("small")), priority, newness(0));
+            }
+            let popped = turns.pop(First::Longest, Among::All).expect("all wait");
+            let which = (0..3_u8).position(|n| user(n) == popped).expect("one of them");
+            counts[which] += 1;
+            assert_eq!(counts.iter().sum::<usize>(), round + 1);
+        }
+        assert_eq!(counts, [760, 38, 2]);
+        // The last turn was for what is replayed.
+        assert_eq!(turns.count(Among::NotReplayed), 2);
+        assert_eq!(BY_PRIORITY.map(|last| turns.up_to(last)), [1, 2, 2]);
     }
 
     #[test]
@@ -273,11 +335,11 @@ mod tests {
     proptest! {
         #[test]
         fn every_lane_has_exactly_one_turn(
-            steps in prop::collection::vec((0_u8..5, 0_u8..6, any::<bool>(), 0_u8..9), 0..200),
+            steps in prop::collection::vec((0_u8..5, 0_u8..6, 0_usize..3, 0_u8..9), 0..200),
         ) {
             let (mut turns, mut waiting) = (Turns::default(), BTreeSet::new());
-            for (step, n, live, second) in steps {
-                let urgency = if live { Priority::Live } else { Priority::Replayed };
+            for (step, n, priority, second) in steps {
+                let urgency = BY_PRIORITY[priority];
                 let pop = |turns: &mut Turns, waiting: &mut BTreeSet<UserId>, first| {
                     let popped = turns.pop(first, Among::All);
                     popped.is_none() == waiting.is_empty() && popped.is_none_or(|user| waiting.remove(&user))

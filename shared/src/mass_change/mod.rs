@@ -3,7 +3,8 @@
 //!
 //! Changes are counted in streams: by who made them, by the property, and apart for values that are blanked and values that are
 //! written. A stream in which more users than allowed are changed within the window is held; everybody else's changes and
-//! all other properties flow. Times are those at which originals reached the queue, never those of handling: a backlog that is
+//! all other properties flow. Long before that, a stream is told from the changes of people who wait for them, which come first.
+//! Times are those at which originals reached the queue, never those of handling: a backlog that is
 //! worked off in minutes was made over hours, and what comes again counts where it counted before.
 
 mod stream;
@@ -22,7 +23,7 @@ pub use self::{
     streams::HeldStream,
 };
 use self::{streams::Streams, windows::Windows};
-use crate::{ids::UserId, patch::UserPatch, property::Property};
+use crate::{ids::UserId, patch::UserPatch, priority::Priority, property::Property};
 
 /// How many users are too many, and whom it does not concern.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +79,19 @@ impl Provenance {
     }
 }
 
+/// Users of one stream within a window above which its changes come after those of others: what the write quota of Graph lets
+/// through in a second.
+const BULK: usize = 20;
+
+/// What becomes of the writes of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Screened {
+    /// None is made: the message is held aside for these streams.
+    HeldAside(Box<[Stream]>),
+    /// They are made, and are waited for like this.
+    Through(Priority),
+}
+
 /// Counts, and knows what is held.
 #[derive(Debug)]
 pub struct MassChange {
@@ -94,8 +108,7 @@ impl MassChange {
         Self { policy, windows, streams }
     }
 
-    /// The streams for which a message is held aside, or `None` if its writes may be made; then they are counted.
-    /// `enqueued` is when its original reached the queue.
+    /// Whether the writes of a message may be made; then they are counted. `enqueued` is when its original reached the queue.
     ///
     /// A message is judged as a whole: with one property that is held, all of it waits.
     pub fn judge<'w>(
@@ -103,40 +116,45 @@ impl MassChange {
         provenance: &Provenance,
         writes: impl IntoIterator<Item = (UserId, &'w UserPatch)>,
         enqueued: Timestamp,
-    ) -> Option<Box<[Stream]>> {
+    ) -> Screened {
         match &provenance.standing {
             PriorDecision::Approved { at, streams } => {
                 for stream in streams {
                     self.streams.approve(stream, *at);
                 }
-                return None;
+                return Screened::Through(Priority::Bulk);
             }
             PriorDecision::HeldAside(streams) => {
                 for stream in streams {
                     self.streams.hold(stream, enqueued);
                 }
-                return Some(streams.clone());
+                return Screened::HeldAside(streams.clone());
             }
             PriorDecision::New => {}
         }
         if matches!(provenance.author, Author::User(user) if self.policy.exempt.contains(&user)) {
-            return None;
+            return Screened::Through(Priority::Live);
         }
         let mut touched = self.touched(provenance.author, writes);
+        let mut is_bulk = false;
         if let Some(most) = self.policy.users {
+            let before = touched.len();
             touched.retain(|stream, _| !self.streams.is_approved(stream, enqueued));
+            is_bulk = touched.len() < before;
             let too_many = self.too_many(&touched, most, enqueued);
             if !too_many.is_empty() {
                 for stream in &too_many {
                     self.streams.hold(stream, enqueued);
                 }
-                return Some(too_many.into());
+                return Screened::HeldAside(too_many.into());
             }
         }
         for (stream, users) in touched {
-            self.windows.count(stream, &users, enqueued);
+            is_bulk |= self.windows.count(stream, &users, enqueued) > BULK;
         }
-        None
+        // Whoever is not named may be everybody.
+        let is_bulk = is_bulk && provenance.author != Author::Unknown;
+        Screened::Through(if is_bulk { Priority::Bulk } else { Priority::Live })
     }
 
     /// What copies in the queue say is held, by a look at all of it that began at this [`MassChange::mark`].

@@ -42,9 +42,17 @@ fn stream(author: Author, name: &str, kind: ChangeKind) -> Stream {
     Stream { author, property: property(name), kind }
 }
 
+/// The streams for which a message is held aside, if it is.
+fn aside(screened: Screened) -> Option<Box<[Stream]>> {
+    match screened {
+        Screened::HeldAside(streams) => Some(streams),
+        Screened::Through(_) => None,
+    }
+}
+
 /// A message of one change of `mail`.
 fn one(change: &mut MassChange, by: Author, of: u32, second: i64) -> bool {
-    change.judge(&Provenance::of(by), [(user(of), &patch(&[("mail", text())]))], at(second)).is_none()
+    aside(change.judge(&Provenance::of(by), [(user(of), &patch(&[("mail", text())]))], at(second))).is_none()
 }
 
 #[derive(Clone, Debug)]
@@ -83,7 +91,7 @@ proptest! {
             let value = if blank { PropertyValue::Clear } else { text() };
             let patch = patch(&[("mail", value), ("givenName", text())]);
             let writes = users.iter().map(|of| (user(*of), &patch));
-            if change.judge(&Provenance::of(author(by)), writes, at(second)).is_none() {
+            if aside(change.judge(&Provenance::of(author(by)), writes, at(second))).is_none() {
                 let kind = if blank { ChangeKind::Blanked } else { ChangeKind::Rewritten };
                 for of in users {
                     passed.push((stream(author(by), "mail", kind), user(of), second));
@@ -113,7 +121,7 @@ proptest! {
         for Told { author: by, users, second, .. } in &all {
             let patch = patch(&[("mail", text())]);
             let writes = users.iter().map(|of| (user(*of), &patch));
-            prop_assert_eq!(change.judge(&Provenance::of(author(*by)), writes, at(*second)), None);
+            prop_assert_eq!(aside(change.judge(&Provenance::of(author(*by)), writes, at(*second))), None);
         }
         prop_assert!(change.peak() <= most);
         prop_assert_eq!(change.held().count(), 0);
@@ -155,11 +163,19 @@ fn the_first_so_many_pass_and_the_rest_waits_while_others_flow() {
     assert!(!one(&mut change, author(0), 0, 2), "what was let through once is no longer trusted either");
     assert!(one(&mut change, author(1), 0, 2), "another person");
     let name = patch(&[("givenName", text())]);
-    assert_eq!(change.judge(&Provenance::of(author(0)), [(user(9), &name)], at(2)), None, "another property");
+    assert_eq!(
+        aside(change.judge(&Provenance::of(author(0)), [(user(9), &name)], at(2))),
+        None,
+        "another property"
+    );
     let blank = patch(&[("mail", PropertyValue::Clear)]);
-    assert_eq!(change.judge(&Provenance::of(author(0)), [(user(9), &blank)], at(2)), None, "another kind");
+    assert_eq!(
+        aside(change.judge(&Provenance::of(author(0)), [(user(9), &blank)], at(2))),
+        None,
+        "another kind"
+    );
     let both = patch(&[("givenName", text()), ("mail", text())]);
-    let held = change.judge(&Provenance::of(author(0)), [(user(9), &both)], at(2));
+    let held = aside(change.judge(&Provenance::of(author(0)), [(user(9), &both)], at(2)));
     assert_eq!(held.as_deref(), Some(&[stream(author(0), "mail", ChangeKind::Rewritten)][..]));
     let held: Vec<_> = change.held().map(|held| (held.since, held.last)).collect();
     assert_eq!(held, [(at(1), at(2))]);
@@ -170,8 +186,8 @@ fn one_message_about_many_is_held_as_a_whole() {
     let mut change = MassChange::new(policy(3));
     let patch = patch(&[("mail", text())]);
     let writes = |count: u32| (0..count).map(|of| (user(of), &patch)).collect::<Vec<_>>();
-    assert!(change.judge(&Provenance::of(author(0)), writes(4), at(0)).is_some());
-    assert_eq!(change.judge(&Provenance::of(author(1)), writes(3), at(0)), None);
+    assert!(aside(change.judge(&Provenance::of(author(0)), writes(4), at(0))).is_some());
+    assert_eq!(aside(change.judge(&Provenance::of(author(1)), writes(3), at(0))), None);
 }
 
 #[test]
@@ -208,13 +224,17 @@ fn what_is_approved_passes_and_all_that_comes_within_the_window_after_it() {
         standing: PriorDecision::Approved { at: at(second), streams },
     };
     let mail = patch(&[("mail", text())]);
-    assert_eq!(change.judge(&approved(Box::default(), 5), [(user(1), &mail)], at(1)), None, "one message");
+    assert_eq!(
+        aside(change.judge(&approved(Box::default(), 5), [(user(1), &mail)], at(1))),
+        None,
+        "one message"
+    );
     assert!(!one(&mut change, author(0), 2, 6));
-    assert_eq!(change.judge(&approved(streams.clone(), 5), [(user(1), &mail)], at(1)), None);
+    assert_eq!(aside(change.judge(&approved(streams.clone(), 5), [(user(1), &mail)], at(1))), None);
     assert!((2..9).all(|of| one(&mut change, author(0), of, 45)));
     assert!(one(&mut change, author(0), 2, 55) && !one(&mut change, author(0), 3, 56), "it counts again");
     // Copies that an approval has not come to yet do not close what it has opened.
-    change.judge(&approved(streams.clone(), 100), [(user(1), &mail)], at(1));
+    aside(change.judge(&approved(streams.clone(), 100), [(user(1), &mail)], at(1)));
     change.found([HeldStream { stream: streams[0].clone(), since: at(1), last: at(2) }], change.mark());
     assert!(one(&mut change, author(0), 7, 101));
 }
@@ -224,7 +244,7 @@ fn what_was_held_is_held_again_whatever_the_settings_say() {
     let mut change = MassChange::new(MassChangePolicy::default());
     let streams: Box<[Stream]> = [stream(author(0), "mail", ChangeKind::Rewritten)].into();
     let provenance = Provenance { author: author(0), standing: PriorDecision::HeldAside(streams.clone()) };
-    assert_eq!(change.judge(&provenance, [], at(0)), Some(streams));
+    assert_eq!(aside(change.judge(&provenance, [], at(0))), Some(streams));
     assert!(one(&mut change, author(0), 1, 0), "nothing else is held while the guard is off");
 }
 
@@ -236,7 +256,7 @@ fn neither_the_exempt_nor_constants_are_counted() {
     assert!((0..9).all(|of| one(&mut change, author(0), of, 0)));
     let constant = patch(&[("department", text())]);
     let by_other = Provenance::of(author(1));
-    assert!((0..9).all(|of| change.judge(&by_other, [(user(of), &constant)], at(0)).is_none()));
+    assert!((0..9).all(|of| aside(change.judge(&by_other, [(user(of), &constant)], at(0))).is_none()));
     assert_eq!(change.peak(), 0);
 }
 
@@ -275,11 +295,39 @@ fn an_author_is_read_as_it_is_written() {
 }
 
 #[test]
+fn what_one_author_changes_of_many_comes_after_what_others_change_whether_or_not_too_many_are_held() {
+    let mail = patch(&[("mail", text())]);
+    for policy in [MassChangePolicy::default(), policy(30)] {
+        let mut change = MassChange::new(policy);
+        let mut judge =
+            |by: Author, of: u32| change.judge(&Provenance::of(by), [(user(of), &mail)], at(i64::from(of)));
+        let bulk = u32::try_from(BULK).expect("small");
+        assert!((0..bulk).all(|of| judge(author(0), of) == Screened::Through(Priority::Live)));
+        assert_eq!(judge(author(0), bulk), Screened::Through(Priority::Bulk));
+        assert_eq!(judge(author(0), 0), Screened::Through(Priority::Bulk), "a redelivery, too");
+        assert_eq!(judge(author(1), 0), Screened::Through(Priority::Live));
+        let unnamed = |of| judge(Author::Unknown, of) == Screened::Through(Priority::Live);
+        assert!((0..=bulk).all(unnamed), "whoever is not named may be everybody");
+    }
+}
+
+#[test]
+fn what_was_let_through_is_many_all_the_same() {
+    let (mut change, mail) = (MassChange::new(policy(1)), patch(&[("mail", text())]));
+    let streams: Box<[_]> = Box::new([stream(author(0), "mail", ChangeKind::Rewritten)]);
+    let approved = Provenance { author: author(0), standing: PriorDecision::Approved { at: at(5), streams } };
+    assert_eq!(change.judge(&approved, [(user(1), &mail)], at(1)), Screened::Through(Priority::Bulk));
+    let further = change.judge(&Provenance::of(author(0)), [(user(2), &mail)], at(6));
+    assert_eq!(further, Screened::Through(Priority::Bulk));
+}
+
+#[test]
 fn no_time_is_too_early_or_too_late() {
     for time in [Timestamp::MIN, Timestamp::MAX] {
         let mut change = MassChange::new(policy(1));
         let mail = patch(&[("mail", text())]);
-        let mut judge = |of| change.judge(&Provenance::of(author(0)), [(user(of), &mail)], time).is_none();
+        let mut judge =
+            |of| aside(change.judge(&Provenance::of(author(0)), [(user(of), &mail)], time)).is_none();
         assert!(judge(0) && !judge(1) && !judge(2));
     }
 }

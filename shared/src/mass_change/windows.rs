@@ -78,8 +78,8 @@ impl Windows {
         }
     }
 
-    /// Counts users.
-    pub(super) fn count(&mut self, stream: Stream, users: &[UserId], at: Timestamp) {
+    /// Counts users. Returns how many the fullest window around that time has now.
+    pub(super) fn count(&mut self, stream: Stream, users: &[UserId], at: Timestamp) -> usize {
         let step = self.step_of(at);
         self.clock += 1;
         let counts = self.streams.get_or_insert_mut(stream, Counts::default);
@@ -91,10 +91,12 @@ impl Windows {
         if let Some(used) = counts.steps.get_mut(&step) {
             used.used = self.clock;
         }
+        let fullest = counts.fullest(step);
         while counts.steps.len() > KEPT {
             self.users -= counts.forget_oldest();
         }
         self.keep_within_bounds();
+        fullest
     }
 
     /// The fullest window there was.
@@ -173,6 +175,11 @@ impl Counts {
             fullest = fullest.max(*count);
         }
         (fullest, 1)
+    }
+
+    /// Users of the fullest window around a step.
+    fn fullest(&self, step: i64) -> usize {
+        (step - STEPS_AFTER..=step).map(|start| self.window(start)).max().unwrap_or_default()
     }
 
     fn window(&self, start: i64) -> usize {

@@ -50,7 +50,7 @@ async fn main() -> Result<()> {
     for number in (1..=rows).chain(LIVE..LIVE + 2 * changes) {
         world.graph.add_user(User::new(user(numbered(number))))?;
     }
-    let guard = format!("[mass_change]\nusers = {MOST}\nwindow = \"10m\"\n[telemetry]\nlog_level = \"warn\"");
+    let guard = format!("[mass_change]\nusers = {MOST}\nwindow = \"10m\"");
     let mut worker = world.start_worker(&world.layered(&[GUARDED, &guard])?)?;
     worker.page_until("/readyz", |page| page.status == 200).await?;
     let mut alone = live(&world, LIVE, changes).await?;
