@@ -60,7 +60,7 @@ impl<T> Lanes<T> {
                 match self.users.get(&user).map(Lane::flying_urgency) {
                     Some(Priority::Replayed) => self.gate.replayed_throttled(retry_after, now, jitter),
                     Some(Priority::Live | Priority::Bulk) | None => {
-                        self.gate.throttled(retry_after, now, jitter)
+                        self.gate.throttled(retry_after, now, jitter);
                     }
                 }
                 self.turn_back(user);

@@ -103,7 +103,7 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
         .about
         .iter()
         .filter_map(|about| match about {
-            About::Id(_) => found.next().map(Explained::Id),
+            About::Id(_) => found.next().map(|found| Explained::Id(Box::new(found))),
             About::Entry(entry) => Some(Explained::Entry(*entry)),
         })
         .collect();
@@ -236,7 +236,7 @@ impl Explanation {
 
 /// What is printed of one thing that was asked about.
 enum Explained {
-    Id(Explanation),
+    Id(Box<Explanation>),
     Entry(RunbookEntry),
 }
 

@@ -73,11 +73,15 @@ fn add(stories: &mut [Story], directory: &Path, ids: &[Uuid], target: Option<&st
     let failed = |error| Error::Read(directory.to_owned(), error);
     let mut each: Vec<_> = ids.iter().map(|id| (Matching::new(&key, *id, target), Vec::new())).collect();
     let learning = read(directory, |place, _, entry| {
-        each.iter_mut().for_each(|(matching, _)| matching.learn(place, &entry));
+        for (matching, _) in &mut each {
+            matching.learn(place, &entry);
+        }
     });
     learning.map_err(failed)?;
     let reading = read(directory, |place, at, entry| {
-        each.iter_mut().for_each(|(matching, events)| matching.take(place, at, &entry, events));
+        for (matching, events) in &mut each {
+            matching.take(place, at, &entry, events);
+        }
     });
     let reading = reading.map_err(failed)?;
     for (story, (mut matching, mut events)) in stories.iter_mut().zip(each) {
