@@ -1,6 +1,8 @@
 //! The engine in many small worlds; `cargo simulate` runs as many more as one likes.
 
-use tests::simulation::{Broken, Fault, Guilt, Remedy, Shape, simulate, simulate_table};
+use tests::simulation::{
+    Broken, Fault, Guilt, Remedy, Shape, TableKind, TableReport, simulate, simulate_table,
+};
 
 #[track_caller]
 fn check(seeds: std::ops::Range<u64>) {
@@ -189,17 +191,39 @@ fn a_pass_that_reads_rows_before_their_users_writes_old_values_over_newer_ones()
     check_pass_remedy(Remedy::Order, |broken| matches!(broken, Broken::Overwritten { .. }));
 }
 
+/// The world of contacts of this seed, in which no rows are read.
+fn unread(seed: u64) -> Shape {
+    let shape = Shape::with_table(seed);
+    Shape { table: shape.table.map(|kind| TableKind { reads: false, ..kind }), ..shape }
+}
+
+#[test]
+fn where_rows_are_read_no_message_that_was_cut_is_a_dead_letter() {
+    let reads = |seed: u64| {
+        let shape = Shape::with_table(seed);
+        Shape { table: shape.table.map(|kind| TableKind { reads: true, ..kind }), ..shape }
+    };
+    let mut sum = TableReport::default();
+    for seed in 0..100 {
+        match simulate_table(reads(seed), seed) {
+            Ok(report) => sum += report,
+            Err(broken) => panic!("seed {seed}: {broken}"),
+        }
+    }
+    assert!(sum.rows_read > 200 && sum.unanswered > 50, "{sum:?}");
+}
+
 #[test]
 fn a_pass_repairs_what_a_replica_remembers_to_have_been_there_already() {
     // In this world a change was found needless, so that no mark shows it, and then somebody else changed the user: the row,
     // whose time is told by the second, looked older than the message that the replica remembered.
-    simulate_table(Shape::with_table(13_548), 13_548).expect("every promise is kept");
+    simulate_table(unread(13_548), 13_548).expect("every promise is kept");
 }
 
 #[test]
 fn a_pass_repairs_a_user_whose_mark_does_not_show_the_row_version_that_a_replica_remembers() {
     // Messages carry no row version, and a repair of the contact that had the user before did.
-    simulate_table(Shape::with_table(16_750), 16_750).expect("every promise is kept");
+    simulate_table(unread(16_750), 16_750).expect("every promise is kept");
     // A message of that contact was found needless.
-    simulate_table(Shape::with_table(78_384), 78_384).expect("every promise is kept");
+    simulate_table(unread(78_384), 78_384).expect("every promise is kept");
 }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     gate::State,
     ids::LockToken,
-    lanes::Work,
+    lanes::{Work, exhausted},
     monotonic_time::MonotonicTime,
     outcome::Outcome,
     plan::{KnownRows, ReadCause, RowId, WantedRow},
@@ -110,21 +110,35 @@ impl<M> Engine<M> {
         now: MonotonicTime,
         jitter: f64,
     ) -> Vec<LockToken> {
-        let RowAnswers { rows, failure } = answers;
-        let answers: BTreeMap<_, _> = rows.into_iter().collect();
+        let RowAnswers { rows, refused, failure } = answers;
+        let answered = rows.into_iter().map(|(row, answer)| (row, Ok(answer)));
+        let answers: BTreeMap<_, _> =
+            refused.into_iter().map(|(row, why)| (row, Err(why))).chain(answered).collect();
         if failure.is_none() {
             self.read_pace = Pace::default();
         }
-        let mut ready = Vec::new();
+        let (mut ready, mut refused) = (Vec::new(), Vec::new());
         for (row, locks) in self.reads.answered(batch, |row| answers.contains_key(&row)) {
             let Some(answer) = answers.get(&row) else { continue };
             for lock in locks {
+                let answer = match answer {
+                    Ok(answer) => answer,
+                    Err(why) => {
+                        refused.push((lock, why.clone()));
+                        continue;
+                    }
+                };
                 if let Some(rows) = self.held.rows_mut(lock) {
                     rows.learn(row, answer.clone());
                 }
                 if self.reads.got(lock) {
                     ready.push(lock);
                 }
+            }
+        }
+        for (lock, why) in refused {
+            if let Some(reader) = self.reads.remove(lock) {
+                self.end_unread(lock, &reader, &why, now);
             }
         }
         if let Some(failure) = failure {
@@ -172,7 +186,7 @@ impl<M> Engine<M> {
             }
             Intake::Read(_) if reader.rounds >= ROUNDS => {
                 let why = "it was read several times, and was older than the message each time";
-                self.end_search(lock, Outcome::Returned(unread(why)), now);
+                self.end_unread(lock, &reader, why, now);
             }
             Intake::Read(rows) => {
                 self.read_pace.opens = self.read_pace.opens.max(now + AGAIN.wait(1, jitter));
@@ -182,6 +196,18 @@ impl<M> Engine<M> {
         if self.stopping || self.state(now) == State::Paused {
             self.release_waiting(now);
         }
+    }
+
+    /// The row of a message cannot be read, and others can: it is tried again at another time, if the message has any time left.
+    fn end_unread(&mut self, lock: LockToken, reader: &Reader, why: &str, now: MonotonicTime) {
+        let outcome = if now < reader.circumstances.deadline {
+            Outcome::Returned(unread(why))
+        } else {
+            // What is known of a user whom nobody has found says more.
+            let missing = reader.missing.first().map(|missing| missing.letter.clone());
+            Outcome::DeadLettered(missing.unwrap_or_else(|| exhausted(&not_read(why))))
+        };
+        self.end_search(lock, outcome, now);
     }
 
     /// Notes that Graph knows nothing of a user, if a row may tell another one.
@@ -244,9 +270,13 @@ impl<M> Engine<M> {
 
 /// Why a message is handed back whose row was not read.
 fn unread(why: &str) -> DeadLetter {
+    not_read(&format!("{why}; it is tried again later"))
+}
+
+fn not_read(why: &str) -> DeadLetter {
     DeadLetter::new(
         DeadLetterReason::RetryBudgetExhausted,
-        &format!("the row of the contact could not be read from Dataverse: {why}; it is tried again later"),
+        &format!("the row of the contact could not be read from Dataverse: {why}"),
     )
 }
 

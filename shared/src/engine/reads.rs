@@ -27,6 +27,8 @@ pub struct ReadFailure {
 pub struct RowAnswers {
     /// What was answered.
     pub rows: Vec<(RowId, RowAnswer)>,
+    /// Rows that are refused while others are shown, and why. Their messages come back later, and nobody else waits for them.
+    pub refused: Vec<(RowId, Box<str>)>,
     /// Why the rest was not.
     pub failure: Option<ReadFailure>,
 }

@@ -9,6 +9,7 @@
 
 mod stream;
 mod streams;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod windows;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 pub use self::{
     stream::{Author, ChangeKind, Stream},
     streams::HeldStream,
+    survey::{Survey, SurveyBounds, SurveyQuestion},
 };
 use self::{streams::Streams, windows::Windows};
 use crate::{ids::UserId, patch::UserPatch, priority::Priority, property::Property};
@@ -157,7 +159,13 @@ impl MassChange {
         Screened::Through(if is_bulk { Priority::Bulk } else { Priority::Live })
     }
 
-    /// What copies in the queue say is held, by a look at all of it that began at this [`MassChange::mark`].
+    /// What copies say that were seen in a part of the queue: these streams are held.
+    pub fn seen(&mut self, held: impl IntoIterator<Item = HeldStream>) {
+        self.streams.seen(held);
+    }
+
+    /// What copies in the queue say is held, by a look at all of it that began at this [`MassChange::mark`]. Of a stream that it
+    /// did not find, nothing waits any more.
     pub fn found(&mut self, held: impl IntoIterator<Item = HeldStream>, mark: u64) {
         self.streams.found(held, mark);
     }

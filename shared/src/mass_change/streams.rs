@@ -96,19 +96,24 @@ impl Streams {
         self.mark
     }
 
-    /// What a look at the whole queue found that began at this mark. Of a stream that it did not find, nothing waits any more,
-    /// unless something was held since.
-    pub(super) fn found(&mut self, found: impl IntoIterator<Item = HeldStream>, mark: u64) {
-        let mut seen = BTreeSet::new();
-        for held in found {
-            seen.insert(held.stream.clone());
+    /// What was seen in a part of the queue.
+    pub(super) fn seen(&mut self, seen: impl IntoIterator<Item = HeldStream>) {
+        for held in seen {
             // The copies that are there may be what is left of an approval that is still being carried out.
             if !self.is_approved(&held.stream, held.last) {
                 self.insert(held, 0);
             }
         }
+    }
+
+    /// What a look at the whole queue found that began at this mark. Of a stream that it did not find, nothing waits any more,
+    /// unless something was held since.
+    pub(super) fn found(&mut self, found: impl IntoIterator<Item = HeldStream>, mark: u64) {
+        let found: Vec<_> = found.into_iter().collect();
+        let there: BTreeSet<_> = found.iter().map(|held| held.stream.clone()).collect();
+        self.seen(found);
         for (stream, known) in &mut self.held {
-            known.waits = known.mark > mark || seen.contains(stream);
+            known.waits = known.mark > mark || there.contains(stream);
         }
     }
 

@@ -215,6 +215,24 @@ fn a_successor_holds_at_once_what_the_queue_shows_to_be_held() {
 }
 
 #[test]
+fn what_is_seen_of_a_part_of_the_queue_takes_nothing_back_from_another_part() {
+    let mut change = MassChange::new(policy(5));
+    let held = |name: &str, second| HeldStream {
+        stream: stream(author(0), name, ChangeKind::Rewritten),
+        since: at(second),
+        last: at(second),
+    };
+    let mark = change.mark();
+    change.seen([held("mail", 10)]);
+    change.seen([held("surname", 20)]);
+    assert!(!one(&mut change, author(0), 0, 9_000), "its copies wait still, as far as is known");
+    change.found([held("surname", 20)], mark);
+    assert!(!one(&mut change, author(0), 0, 9_010), "held since that look began");
+    change.found([held("surname", 20)], change.mark());
+    assert!(one(&mut change, author(0), 0, 19_000));
+}
+
+#[test]
 fn what_is_approved_passes_and_all_that_comes_within_the_window_after_it() {
     let mut change = MassChange::new(policy(1));
     assert!(one(&mut change, author(0), 0, 0) && !one(&mut change, author(0), 1, 1));

@@ -219,7 +219,7 @@ async fn an_export_destroys_no_file_of_somebody_else_and_waits_for_no_pipe() -> 
     }
     fs::remove_file(at("second"))?;
     let (well, said) = dead_letters(&settings, &folder, "export victim").await?;
-    assert!(!well && said.contains("is no file of dead letters; it stays as it is"), "{said}");
+    assert!(!well && said.contains("is no file of exported messages; it stays as it is"), "{said}");
     assert_eq!(fs::read_to_string(at("victim"))?, r#"{"victim":"no end of a line here"}"#);
 
     // Nothing was removed for want of a file, and a file that purge names itself is new and private.

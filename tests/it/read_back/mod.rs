@@ -3,6 +3,7 @@
 mod lacking;
 mod outage;
 mod overtaken;
+mod refused;
 
 use anyhow::{Result, ensure};
 use emulator::dataverse::Entry;

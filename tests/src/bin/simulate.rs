@@ -80,9 +80,12 @@ fn tell_tables(report: TableReport) -> String {
         again,
         linked,
         overruled,
+        rows_read,
+        unanswered,
     } = report;
     format!(
-        "{changes} changes of contacts, of which no or no whole message came of {unheard}, and two of {doubled}; {elsewhere} \
+        "{changes} changes of contacts, of which no or no whole message came of {unheard}, and two of {doubled}; {rows_read} rows were \
+         read for messages that did not say enough, and {unanswered} questions about rows were not answered wholly; {elsewhere} \
          changes of users by others; {passes} passes, and {interrupted} that were interrupted, found users who differed \
          {differed} times and had {repair_writes} writes made, {again} of them again because nobody had heard of the first \
          or somebody had undone it; for {overruled} of them somebody had to say that the row is right, because the mark was newer; in \

@@ -142,7 +142,7 @@ impl World {
         } else if within(self.away, answer) || (trouble && self.rng.random_bool(0.05)) {
             Err(failure(Class::Transient))
         } else {
-            Ok(self.directory.undone(&write))
+            Ok(self.directory.undone(&write, self.reading.diff))
         };
         self.plan(answer, Event::Verified(writer, Box::new(write), result));
     }

@@ -78,8 +78,8 @@ impl Directory {
         history.is_some_and(|history| history.iter().any(|(at, _)| *at >= flight.seen))
     }
 
-    /// What somebody has undone of what a replica wrote.
-    pub(super) fn undone(&self, write: &UserWrite) -> Vec<Property> {
+    /// What somebody has undone of what a replica wrote, which with `diff` wrote differences only.
+    pub(super) fn undone(&self, write: &UserWrite, diff: bool) -> Vec<Property> {
         let mark = self.marks.get(&write.user).cloned();
         let value = |property: &Property| self.values.get(&(write.user, property.clone())).cloned();
         let values = write
@@ -87,7 +87,7 @@ impl Directory {
             .iter()
             .map(|entry| (entry.property.clone(), value(&entry.property).unwrap_or(PropertyValue::Clear)));
         let current = Current { mark, values: values.collect(), ..Current::default() };
-        second_look::undone(write, &current, false)
+        second_look::undone(write, &current, diff)
     }
 
     fn note(&mut self, user: UserId, flight: &Flight, now: MonotonicTime) {

@@ -1,12 +1,13 @@
 //! What happens in a world, and in which order.
 
 use shared::{
-    engine::{LookResult, WriteResult, renewal::Renewal},
+    engine::{LookResult, RowAnswers, WriteResult, renewal::Renewal},
     ids::LockToken,
     lease::LeaseAction,
     monotonic_time::MonotonicTime,
     outcome::Outcome,
     patch::UserWrite,
+    plan::WantedRow,
 };
 
 use super::{
@@ -58,6 +59,10 @@ pub(super) enum Event {
     Saved,
     /// A pass over both sides goes on.
     Pass,
+    /// The question of a replica about rows reaches Dataverse.
+    RowsAsked(Writer, u64, Vec<WantedRow>),
+    /// A replica hears what was answered.
+    RowsAnswered(Writer, u64, Box<RowAnswers>),
 }
 
 impl Event {
@@ -72,6 +77,7 @@ impl Event {
             | Self::Verified(writer, ..)
             | Self::Probed(writer, _)
             | Self::Overdue(writer)
+            | Self::RowsAnswered(writer, ..)
             | Self::Seat(writer, _) => Some(*writer),
             Self::Begin(flight) => Some(flight.writer),
             _ => None,

@@ -27,7 +27,9 @@ impl World {
         let writer = (replica, self.lives);
         let clock = MachineClock::exact(self.now);
         let most_alike = self.shape.most_alike;
-        self.replicas[replica] = Some(Replica::new(self.lives, clock, verify_after, judges, most_alike));
+        let reads = self.shape.table.is_some_and(|kind| kind.reads);
+        let new = Replica::new(self.lives, clock, verify_after, judges, most_alike, reads);
+        self.replicas[replica] = Some(new);
         if self.shape.leased {
             self.ask_for_lease(writer);
         }

@@ -10,7 +10,8 @@
 //! message, and no user's fault stops the others; one message never becomes many.
 //!
 //! In worlds with a table ([`simulate_table`]) messages are those of contacts that people change, and some are lost, cut,
-//! doubled and late, while others change users behind everybody's back. Passes hold both sides against each other, by the
+//! doubled and late, while others change users behind everybody's back. In half of them the row is read for a message that does not
+//! say enough, by a Dataverse that is away now and then, and then no message is lost to its length. Passes hold both sides against each other, by the
 //! product's own comparison, and post what differs. What is promised there: in the end every linked contact has its user as
 //! it says, no older change of a contact is ever written over a newer one, and no user is written who needs it not.
 

@@ -67,13 +67,14 @@ const PROBES: Ladder = Ladder::fixed(Duration::from_secs(1), Duration::from_secs
 
 impl Replica {
     /// `judges` tells whether refusals are judged by what becomes of others, `most_alike` how many users one author may
-    /// change alike.
+    /// change alike, `read_back` whether rows are read.
     pub(super) fn new(
         life: u32,
         clock: MachineClock,
         verify_after: Option<Duration>,
         judges: bool,
         most_alike: Option<NonZeroU32>,
+        read_back: bool,
     ) -> Self {
         let lanes = lanes::LaneLimits {
             concurrency: 4,
@@ -94,7 +95,8 @@ impl Replica {
         let max_lock_hold = Duration::from_mins(2);
         let mass_change = MassChangePolicy { users: most_alike, ..MassChangePolicy::default() };
         let usual = EnginePolicy::default();
-        let policy = EnginePolicy { lanes, gate, max_age: MAX_AGE, max_lock_hold, mass_change, ..usual };
+        let policy =
+            EnginePolicy { lanes, gate, max_age: MAX_AGE, max_lock_hold, mass_change, read_back, ..usual };
         Self {
             engine: Engine::new(policy),
             announced: None,

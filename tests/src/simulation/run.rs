@@ -8,6 +8,7 @@ use shared::{
     ids::{ContactId, LockToken},
     mass_change::{Author, PriorDecision, Provenance},
     monotonic_time::MonotonicTime,
+    plan::KnownRows,
     priority::Priority,
     step::Step,
 };
@@ -69,6 +70,8 @@ impl World {
             Event::Aim => return self.check_aim(),
             Event::Saved => self.somebody_saves(),
             Event::Pass => return self.go_on_with_pass(),
+            Event::RowsAsked(writer, batch, rows) => self.rows_asked(writer, batch, &rows),
+            Event::RowsAnswered(writer, batch, answers) => self.rows_answered(writer, batch, *answers),
         }
         Ok(())
     }
@@ -112,8 +115,11 @@ impl World {
     fn hand_over(&mut self, writer: Writer, index: usize, lock: LockToken) {
         self.report.deliveries += 1;
         let message = self.queue.messages[index].clone();
-        let intake = match &self.table {
-            Some(table) => table.ledger.posted(message.changes[0]).intake.clone(),
+        let intake = match &mut self.table {
+            Some(table) => {
+                table.handed.insert(lock, (message.changes[0], message.arrival));
+                self.planned_from_table(message.changes[0], &KnownRows::default())
+            }
             None => self.planned(&message),
         };
         let is_repair = self.is_repair(&message, &intake);
@@ -207,9 +213,8 @@ impl World {
                     self.plan(at, Event::Settle(writer, lock, outcome));
                 }
                 Effect::Verify(write) => self.verify(writer, write),
-                Effect::Find { .. } | Effect::Read { .. } => {
-                    unreachable!("every message of the simulation names its user")
-                }
+                Effect::Read { batch, rows } => self.ask_for_rows(writer, batch, rows),
+                Effect::Find { .. } => unreachable!("every message of the simulation names its user"),
                 Effect::Probe => {
                     let at = self.now + Duration::from_millis(self.rng.random_range(5..2_000));
                     let well = self.may_probe(at);

@@ -171,6 +171,7 @@ impl Shape {
             before: seed.is_multiple_of(2),
             diff: seed.is_multiple_of(3),
             requires: !seed.is_multiple_of(7),
+            reads: (seed / 4).is_multiple_of(2),
         };
         let table = Some(kind);
         Self {
@@ -201,6 +202,8 @@ pub struct TableKind {
     pub diff: bool,
     /// Whether only active contacts count.
     pub requires: bool,
+    /// Whether rows are read for messages that do not say enough.
+    pub reads: bool,
 }
 
 /// What happened in a world that kept its promises.

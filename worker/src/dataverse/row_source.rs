@@ -2,7 +2,7 @@
 //! the whole of them would report.
 //!
 //! Nothing here guesses. A row that a list leaves out may be hidden from us, so it counts as deleted only if Dataverse says so of
-//! that row; an environment answers for its own organization only; and where a column cannot be trusted to show its values, no row is
+//! that row; one that is refused while others are shown is refused for itself, and what is refused of all is everybody's; an environment answers for its own organization only; and where a column cannot be trusted to show its values, no row is
 //! read at all, because what is hidden looks empty and would be emptied at the users.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -30,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Rows that are looked at by themselves at once.
 const AT_ONCE: usize = 4;
 
+/// Why a row comes later that is there and was not listed.
+const LEFT_OUT: &str = "dataverse has left it out of a list, and shows it by itself";
+
 const TABLE: &str = "contact";
 const SET: &str = "contacts";
 const KEY: &str = "contactid";
@@ -50,6 +53,8 @@ pub(crate) enum RowSeen {
 pub(crate) struct RowsSeen {
     /// What was answered.
     pub(crate) rows: Vec<(RowId, RowSeen)>,
+    /// Rows that are refused while others are shown, and why.
+    pub(crate) refused: Vec<(RowId, String)>,
     /// Why the rest was not.
     pub(crate) failed: Option<Error>,
 }
@@ -183,17 +188,46 @@ impl RowSource {
             (row, self.client.row::<IgnoredAny>(&query).await)
         };
         let mut looks = stream::iter(unseen).map(look).buffer_unordered(AT_ONCE);
+        let mut refused = Vec::new();
         while let Some((row, looked)) = looks.next().await {
             match looked {
                 Err(error) if error.kind() == Some(Kind::Gone) => seen.rows.push((row, RowSeen::Gone)),
-                // It has come back, so it is to be read.
-                Ok(_) => {}
+                // It may have come back just now; then it is shown the next time.
+                Ok(_) => seen.refused.push((row, LEFT_OUT.to_owned())),
+                Err(error) if can_be_one_rows(&error) => refused.push((row, error)),
                 Err(error) => {
                     seen.failed = Some(error);
                     return;
                 }
             }
         }
+        if refused.is_empty() {
+            return;
+        }
+        match self.shows_others(seen).await {
+            Ok(true) => seen.refused.extend(refused.into_iter().map(|(row, error)| (row, error.explained()))),
+            Ok(false) => seen.failed = refused.pop().map(|(_, error)| error),
+            Err(error) => seen.failed = Some(error),
+        }
+    }
+
+    /// Whether any row is shown at all, so that one which is refused is refused for itself.
+    async fn shows_others(&self, seen: &RowsSeen) -> Result<bool, Error> {
+        if seen.rows.iter().any(|(_, row)| matches!(row, RowSeen::Shown(_))) {
+            return Ok(true);
+        }
+        let (rows, _) = self.client.first_rows::<IgnoredAny>(&format!("{SET}?$select={KEY}"), 1).await?;
+        Ok(!rows.is_empty())
+    }
+}
+
+/// Whether an answer about one row can be the fault of that row. Of accounts, limits, and environments that are closed it is
+/// not, nor of the way to them.
+fn can_be_one_rows(error: &Error) -> bool {
+    match error.kind() {
+        Some(Kind::Account | Kind::Closed | Kind::Throttled) => false,
+        Some(_) => matches!(error.class(), Class::Permanent | Class::Installation | Class::Transient),
+        None => matches!(error, Error::Senseless(_)),
     }
 }
 
@@ -216,5 +250,39 @@ fn change(body: &[u8]) -> Result<Change, String> {
     match decoded.subject {
         Subject::Contacts { mut changes, .. } if changes.len() == 1 => Ok(changes.swap_remove(0)),
         _ => Err("it makes no change of a contact".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::dataverse::refusal::{DataverseRefusal, Head};
+
+    #[test]
+    fn what_is_said_of_the_account_the_limits_or_the_environment_is_no_fault_of_one_row() {
+        for (status, code, of_one) in [
+            (403, "0x80048306", true),
+            (403, "0x80048405", true),
+            (403, "0x80040220", true),
+            (403, "", true),
+            (400, "0x80060888", true),
+            (500, "0x80040265", true),
+            (500, "0x80040216", true),
+            (403, "0x80072560", false),
+            (403, "0x80040225", false),
+            (401, "", false),
+            (429, "", false),
+            (400, "0x80072322", false),
+            (503, "0x8004a104", false),
+        ] {
+            let body = json!({"error": {"code": code, "message": ""}}).to_string();
+            let head = Head { status, ..Head::default() };
+            let refusal = DataverseRefusal::read(&head, body.as_bytes()).expect("Dataverse's");
+            assert_eq!(can_be_one_rows(&Error::Refused(refusal)), of_one, "{status} {code}");
+        }
+        let other = Error::NotDataverse { host: "h".into(), status: 403, content_type: None };
+        assert!(!can_be_one_rows(&other));
     }
 }

@@ -90,6 +90,8 @@ labels! {
         DriftUnread = "drift_unread",
         /// Messages are held aside, because one author changes too many users alike.
         MassChange = "mass_change",
+        /// What was held aside before this replica wrote is not known.
+        MassChangeUnknown = "mass_change_unknown",
         /// Rows of contacts cannot be read in Dataverse, and their messages wait.
         RowsUnread = "rows_unread",
         /// No row can be used, because a column that is needed may hide its values.

@@ -59,12 +59,12 @@ fn shown(n: u128) -> (RowId, RowAnswer) {
 }
 
 fn answers(rows: impl IntoIterator<Item = u128>) -> RowAnswers {
-    RowAnswers { rows: rows.into_iter().map(shown).collect(), failure: None }
+    RowAnswers { rows: rows.into_iter().map(shown).collect(), ..RowAnswers::default() }
 }
 
 fn away(retry_after: Option<u64>) -> RowAnswers {
     let failure = ReadFailure { retry_after: retry_after.map(Duration::from_secs), text: "in a test".into() };
-    RowAnswers { rows: Vec::new(), failure: Some(failure) }
+    RowAnswers { failure: Some(failure), ..RowAnswers::default() }
 }
 
 #[test]
@@ -90,7 +90,8 @@ fn rows_are_gathered_for_a_moment_and_asked_for_together_each_once() {
     engine.write_ended(user(1), Ok(written()), now, 0.5);
     assert_eq!(settled(&effects(&mut engine, now)), [(lock(1), Outcome::Applied)]);
     assert_eq!(asked(&mut engine, now + LINGER), Some((2, vec![1])));
-    engine.rows_read(2, RowAnswers { rows: vec![(row(1), RowAnswer::Unknown)], failure: None }, at(1), 0.5);
+    let unknown = RowAnswers { rows: vec![(row(1), RowAnswer::Unknown)], ..RowAnswers::default() };
+    engine.rows_read(2, unknown, at(1), 0.5);
     engine.replanned(lock(3), Intake::Settle(Outcome::Stale), at(1), 0.5);
     assert_eq!(settled(&effects(&mut engine, at(1))), [(lock(3), Outcome::Stale)]);
     assert!(engine.is_idle());
@@ -113,6 +114,36 @@ fn many_are_asked_for_a_hundred_at_a_time_and_two_questions_at_once() {
     let ready = engine.rows_read(1, answers(1..=100), at(0), 0.5);
     assert_eq!(ready.len(), 100);
     assert_eq!(asked(&mut engine, at(0)).map(|(batch, rows)| (batch, rows.len())), Some((3, 100)));
+}
+
+#[test]
+fn a_row_that_is_refused_sends_its_messages_back_and_slows_nobody() {
+    let mut engine = roomy();
+    let old = Arrival { age: Duration::from_hours(100), ..reading(3, &[9]) };
+    for arrival in [reading(1, &[1]), reading(2, &[2, 9]), old] {
+        engine.arrived(arrival, at(0));
+    }
+    let now = at(0) + LINGER;
+    assert_eq!(asked(&mut engine, now), Some((1, vec![1, 2, 9])));
+    let refused = vec![(row(9), "dataverse answered 403".into())];
+    let ready = engine.rows_read(1, RowAnswers { refused, ..answers([1, 2]) }, now, 0.5);
+    assert_eq!((ready, engine.unread()), (vec![lock(1)], None));
+    engine.replanned(lock(1), Intake::Settle(Outcome::Stale), now, 0.5);
+    let ended = settled(&effects(&mut engine, now));
+    let [(first, Outcome::Returned(letter)), (second, Outcome::DeadLettered(last)), (third, Outcome::Stale)] =
+        &ended[..]
+    else {
+        panic!("{ended:?}")
+    };
+    assert_eq!((*first, *second, *third), (lock(2), lock(3), lock(1)));
+    for letter in [letter, last] {
+        assert_eq!(letter.reason, DeadLetterReason::RetryBudgetExhausted);
+        assert!(letter.description.as_str().contains("dataverse answered 403"), "{letter:?}");
+    }
+    assert!(last.description.as_str().starts_with("retried until its time was over"), "{last:?}");
+    // The next question is asked as soon as if nothing had been.
+    engine.arrived(reading(4, &[4]), now);
+    assert_eq!(asked(&mut engine, now + LINGER), Some((2, vec![4])));
 }
 
 #[test]

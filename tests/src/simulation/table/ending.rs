@@ -7,6 +7,7 @@ use shared::monotonic_time::MonotonicTime;
 use super::{
     super::{
         model::Broken,
+        queue::{Message, State},
         shape::Shape,
         world::{PATIENCE, World},
     },
@@ -35,6 +36,11 @@ impl World {
     fn judge(self) -> Result<TableReport, Broken> {
         let Some(table) = self.table else { return Ok(TableReport::default()) };
         let requires = self.shape.table.is_some_and(|kind| kind.requires);
+        // Without rows, a message that was cut is a dead letter. With them nothing is.
+        let dead = |message: &&Message| matches!(message.state, State::Dead(_));
+        if let Some(letter) = self.queue.messages.iter().find(dead).filter(|_| table.planner.read_back) {
+            return Err(Broken::DeadLettered(format!("{letter:?}")));
+        }
         let links = table.links(requires);
         let mut report = table.ledger.report;
         for (contact, user) in &links {

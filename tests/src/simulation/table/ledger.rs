@@ -6,7 +6,7 @@ use std::{
 };
 
 use shared::{
-    engine::Intake,
+    change::Change,
     ids::{ContactId, SequenceNumber, UserId},
     patch::UserWrite,
     property::Property,
@@ -17,8 +17,8 @@ use super::super::model::Broken;
 /// A message that was posted.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Posted {
-    /// What a worker makes of it.
-    pub(in super::super) intake: Intake,
+    /// What it says.
+    pub(super) change: Change,
     /// The contact.
     pub(in super::super) contact: ContactId,
     /// The row version after its change, whether or not the message tells it.
@@ -34,6 +34,8 @@ pub(in super::super) struct Ledger {
     pub(super) posted: Vec<Posted>,
     /// Which of them each place of the queue holds.
     places: BTreeMap<SequenceNumber, usize>,
+    /// Row versions that were read for the message in a place.
+    read: BTreeSet<(SequenceNumber, u64)>,
     /// Repairs that were delivered.
     delivered: BTreeSet<usize>,
     /// Of which row version what a user has of a property was.
@@ -68,6 +70,10 @@ pub struct TableReport {
     pub repair_writes: u64,
     /// Those among them that were made again because nobody had heard of the first one, or somebody had undone it.
     pub again: u64,
+    /// Rows that were read for messages.
+    pub rows_read: u64,
+    /// Questions about rows that were not answered, or not wholly.
+    pub unanswered: u64,
     /// Linked contacts in the end, all of whom have their user as they are.
     pub linked: u64,
     /// Repairs for which somebody had to say that the row is right, because the mark of its user was newer.
@@ -85,6 +91,8 @@ impl AddAssign for TableReport {
         self.differed += other.differed;
         self.repair_writes += other.repair_writes;
         self.again += other.again;
+        self.rows_read += other.rows_read;
+        self.unanswered += other.unanswered;
         self.linked += other.linked;
         self.overruled += other.overruled;
     }
@@ -94,6 +102,11 @@ impl Ledger {
     /// Notes what stands in this place of the queue.
     pub(super) fn stands_at(&mut self, place: SequenceNumber, posted: usize) {
         self.places.insert(place, posted);
+    }
+
+    /// The message in this place was planned by its row at that version.
+    pub(super) fn read(&mut self, place: SequenceNumber, number: u64) {
+        self.read.insert((place, number));
     }
 
     /// A message.
@@ -135,7 +148,9 @@ impl Ledger {
                 continue;
             };
             repairs &= posted.repair;
-            let now = (posted.contact, posted.number);
+            let own = entry.stamp.version.row.map(|row| row.number);
+            let read = own.filter(|number| self.read.contains(&(entry.stamp.arrival, *number)));
+            let now = (posted.contact, read.unwrap_or(posted.number));
             let before = self.written.insert((write.user, entry.property.clone()), now);
             if let Some((contact, number)) = before
                 && contact == now.0

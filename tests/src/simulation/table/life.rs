@@ -7,16 +7,11 @@ use rand::{
     seq::{IndexedRandom, SliceRandom},
 };
 use shared::{
-    change::{Change, ColumnValue},
-    engine::{
-        Failures, Intake,
-        intake::{self, DecodedBody},
-    },
+    change::ColumnValue,
     ids::{ContactId, SequenceNumber, UserId},
     mapping::MappingRow,
     monotonic_time::MonotonicTime,
     patch::PropertyValue,
-    plan::RowGrounds,
 };
 use uuid::Uuid;
 
@@ -33,6 +28,8 @@ const BUSY: std::ops::Range<u64> = 100..400;
 const LATE: u64 = 900_000;
 /// A mark is told to be of another contact once it is as old as this.
 const SETTLED: Duration = Duration::from_mins(16);
+/// The longest that Dataverse is away, in seconds; shorter than messages are tried.
+const OUTAGE: u64 = 300;
 /// Without row versions, changes of one contact are so far apart.
 const APART: jiff::SignedDuration = jiff::SignedDuration::from_secs(3);
 
@@ -63,9 +60,17 @@ impl World {
         }
         let first = self.soon(busy);
         self.plan(first, Event::Pass);
+        let away = if kind.reads { self.outage(busy) } else { (MonotonicTime::START, MonotonicTime::START) };
         if let Some(table) = &mut self.table {
-            (table.last_change, table.settled) = (last, last + SETTLED);
+            (table.last_change, table.settled, table.away) = (last, last + SETTLED, away);
         }
+    }
+
+    /// When Dataverse is away, in half of the worlds.
+    fn outage(&mut self, busy: u64) -> (MonotonicTime, MonotonicTime) {
+        let lasts = if self.rng.random_bool(0.5) { self.rng.random_range(1..OUTAGE) } else { 0 };
+        let from = MonotonicTime::after_start(Duration::from_millis(self.rng.random_range(0..busy)));
+        (from, from + Duration::from_secs(lasts))
     }
 
     /// Somebody changes a contact, or a user.
@@ -188,15 +193,15 @@ impl World {
             return;
         }
         if fate < 33 {
-            // Cut because of its length: images are gone.
-            table.ledger.report.unheard += 1;
+            // Cut because of its length: images are gone. Where rows are read, that of the contact tells what it was about.
+            table.ledger.report.unheard += u64::from(!table.planner.read_back);
             (change.before, change.after) = Default::default();
             (change.imaged, change.truncated) = (false, true);
         }
         let longest = if self.rng.random_bool(0.08) { LATE } else { 5_000 };
         let at = self.soon(longest);
         let number = table.contacts.number(contact);
-        let index = post(table, Posted { intake: intake(change, table), contact, number, repair: false });
+        let index = post(table, Posted { change, contact, number, repair: false });
         self.put(table, index, at);
         if self.rng.random_bool(0.1) {
             table.ledger.report.doubled += 1;
@@ -223,10 +228,4 @@ pub(super) fn user(number: u8) -> UserId {
 pub(super) fn post(table: &mut TableWorld, posted: Posted) -> usize {
     table.ledger.posted.push(posted);
     table.ledger.posted.len() - 1
-}
-
-/// What a worker makes of a message with this change.
-pub(super) fn intake(change: Change, table: &TableWorld) -> Intake {
-    let read = DecodedBody::Changes(vec![change], Failures::default());
-    intake::plan(read, &table.planner, RowGrounds::default()).unwrap_or_else(Intake::dead)
 }

@@ -7,6 +7,7 @@ mod state;
 mod ending;
 mod life;
 mod pass;
+mod reading;
 
 pub(super) use self::state::TableWorld;
 pub use self::{ending::simulate_table, ledger::TableReport};

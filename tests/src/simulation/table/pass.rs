@@ -22,7 +22,7 @@ use super::{
     },
     contacts::{FIRST, LAST, MAIL},
     ledger::Posted,
-    life::{intake, post, user},
+    life::{post, user},
     state::{Looks, Stage, TableWorld},
 };
 
@@ -186,9 +186,7 @@ impl World {
             }
             _ => {}
         }
-        let posted =
-            Posted { intake: intake(change, table), contact: candidate.contact, number, repair: true };
-        let index = post(table, posted);
+        let index = post(table, Posted { change, contact: candidate.contact, number, repair: true });
         // Behind what waits already, which may be much.
         let longest = if self.rng.random_bool(0.1) { BACKLOG } else { 2_000 };
         let at = self.soon(longest);

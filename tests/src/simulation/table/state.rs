@@ -1,14 +1,18 @@
 //! What a world has in addition where messages are those of contacts.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use shared::{
     drift::{Candidate, Pairing, TableRow, UserTable},
+    engine::{
+        Failures, Intake,
+        intake::{self, DecodedBody},
+    },
     hash_key::HashKey,
-    ids::{ContactId, UserId},
+    ids::{ContactId, LockToken, SequenceNumber, UserId},
     mapping::Mapping,
     monotonic_time::MonotonicTime,
-    plan::{ChangeFilter, Planner, Requirement},
+    plan::{ChangeFilter, Planner, Requirement, RowGrounds},
     reconcile::{Current, ReadPolicy},
     version::RowVersion,
 };
@@ -25,6 +29,10 @@ pub(in super::super) struct TableWorld {
     pub(super) step: Step,
     pub(super) planner: Planner,
     pub(in super::super) ledger: Ledger,
+    /// When no row can be read.
+    pub(super) away: (MonotonicTime, MonotonicTime),
+    /// Of each lock under which a message was handed out: the message, and the place of its original.
+    pub(in super::super) handed: BTreeMap<LockToken, (usize, SequenceNumber)>,
     /// When the last contact is changed.
     pub(super) last_change: MonotonicTime,
     /// From when on nothing is too young to be judged, and the last passes begin.
@@ -80,8 +88,10 @@ impl TableWorld {
         Self {
             contacts: Contacts::default(),
             step: Step { numbered: kind.numbered, before: kind.before },
-            planner: Planner { filter, ..Planner::new(Mapping::preset_default()) },
+            planner: Planner { filter, read_back: kind.reads, ..Planner::new(Mapping::preset_default()) },
             ledger: Ledger::default(),
+            away: (MonotonicTime::START, MonotonicTime::START),
+            handed: BTreeMap::new(),
             last_change: MonotonicTime::START,
             settled: MonotonicTime::START,
             changes: 0,
@@ -94,6 +104,13 @@ impl TableWorld {
             passes: 0,
             done: false,
         }
+    }
+
+    /// What a worker makes of a message.
+    pub(super) fn intake(&self, posted: usize, grounds: RowGrounds<'_>) -> Intake {
+        let change = self.ledger.posted(posted).change.clone();
+        let read = DecodedBody::Changes(vec![change], Failures::default());
+        intake::plan(read, &self.planner, grounds).unwrap_or_else(Intake::dead)
     }
 
     /// An empty table of users, to read them into.

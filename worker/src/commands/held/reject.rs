@@ -19,7 +19,7 @@ use crate::{
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(after_help = "\
 Messages are written to the file first, and taken out of the queue when it is on the disk; a command that is killed in between is \
-simply begun again. The file has the form of dead-letters export: contactsync replay --from FILE puts messages back that were \
+simply begun again, with the same file: what stands in it already is not written again, and a line that was cut off is. The file has the form of dead-letters export: contactsync replay --from FILE puts messages back that were \
 rejected by mistake. It holds bodies, and with them personal data.
 
 What is rejected is not undone in Dataverse: mend the contacts there, and the changes that do so are written. Further changes of \
@@ -33,7 +33,8 @@ pub struct Args {
     /// Do it without being asked.
     #[arg(long)]
     yes: bool,
-    /// Export file, written before anything is taken out. Default: a new file held-TIME-ID.jsonl.
+    /// Export file, written before anything is taken out. If it exists, it is gone on with. Default: a new file
+    /// held-TIME-ID.jsonl.
     #[arg(long, value_name = "FILE.jsonl", conflicts_with = "no_export")]
     export: Option<PathBuf>,
     /// Take them out without an export. The messages are lost for good.
@@ -64,28 +65,51 @@ pub(super) async fn run(
     };
     let Some(count) = decision.agreed(queue, settings).await? else { return Ok(ExitCode::FAILURE) };
     let exports = count > 0 && !args.no_export;
-    let path = exports.then(|| args.export.clone().unwrap_or_else(|| Output::new_name("held")));
-    let mut output = path.as_deref().map(Output::create).transpose()?;
+    let mut output = exports.then(|| output(args)).transpose()?;
     let mut numbers = Vec::new();
     each_held(queue, &args.filter, &settings.planner, |message, _| {
         numbers.push(message.sequence);
-        output.as_mut().map_or(Ok(()), |output| output.write(message))
+        output.as_mut().map_or(Ok(()), |(_, output)| output.write(message))
     })
     .await
     .context("the queue cannot be looked at; nothing was taken out")?;
-    output.as_mut().map_or(Ok(()), Output::finish)?;
+    output.as_mut().map_or(Ok(()), |(_, output)| output.finish())?;
     let gone = take_back(queue, &numbers)
         .await
         .context("not all could be taken out; the same command goes on with the rest")?;
-    let taken = numbers.len() as u64 - gone;
-    if args.json {
-        print(&json_text(&json!({ "rejected": taken, "gone": gone, "file": path })))?;
-    } else {
-        let to = path.map_or_else(String::new, |path| format!("; they are in {}", Shown(path.display())));
-        print(&format!("{taken} messages were taken out{to}\n"))?;
-        if gone > 0 {
-            print(&format!("{gone} more had been decided about meanwhile, or had come due\n"))?;
-        }
-    }
+    tell(args, (numbers.len() as u64 - gone, gone), output)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The file to write to, and its name. One that we name ourselves is new, and nobody can have guessed the name.
+fn output(args: &Args) -> anyhow::Result<(PathBuf, Output)> {
+    if let Some(path) = &args.export {
+        return Ok((path.clone(), Output::open(path)?));
+    }
+    let path = Output::new_name("held");
+    let output = Output::create(&path)?;
+    Ok((path, output))
+}
+
+fn tell(args: &Args, (taken, gone): (u64, u64), output: Option<(PathBuf, Output)>) -> anyhow::Result<()> {
+    let (there, cut) = output.as_ref().map_or((0, false), |(_, output)| (output.there, output.cut));
+    let path = output.map(|(path, _)| path);
+    if args.json {
+        let told = json!({ "rejected": taken, "gone": gone, "file": path, "alreadyInFile": there, "lineWasCut": cut });
+        return print(&json_text(&told));
+    }
+    let to = path.map_or_else(String::new, |path| format!("; they are in {}", Shown(path.display())));
+    print(&format!("{taken} messages were taken out{to}\n"))?;
+    if there > 0 {
+        print(&format!("{there} of them stood in the file already\n"))?;
+    }
+    if cut {
+        print(
+            "The last line of the file had been cut off; its message was in the queue still, and is written anew\n",
+        )?;
+    }
+    if gone > 0 {
+        print(&format!("{gone} more had been decided about meanwhile, or had come due\n"))?;
+    }
+    Ok(())
 }

@@ -1,5 +1,7 @@
 //! The form in which messages are exported: one JSON object a line, from which the message can be made again.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -31,6 +33,13 @@ pub struct Record {
     /// Base64 of the whole message as it came, if it cannot be taken apart; and what is wrong with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unreadable: Option<Unreadable>,
+}
+
+/// Which message a record is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RecordIdentity {
+    sequence: i64,
+    content: u64,
 }
 
 /// A message that cannot be taken apart.
@@ -117,6 +126,19 @@ impl Record {
     #[must_use]
     pub fn sequence(&self) -> SequenceNumber {
         SequenceNumber(self.sequence)
+    }
+
+    /// What tells this message from all others: its number, and what it says. The number alone is not enough, because those of
+    /// another queue are the same.
+    #[must_use]
+    pub fn identity(&self) -> RecordIdentity {
+        let mut hasher = DefaultHasher::new();
+        (&self.message_id, &self.correlation_id, &self.body).hash(&mut hasher);
+        for (name, kind, value) in &self.properties {
+            (name, kind, value.to_string()).hash(&mut hasher);
+        }
+        self.unreadable.as_ref().map(|unreadable| &unreadable.encoded).hash(&mut hasher);
+        RecordIdentity { sequence: self.sequence, content: hasher.finish() }
     }
 
     /// The message again.

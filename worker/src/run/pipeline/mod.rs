@@ -181,7 +181,8 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         self.aside.turn(self.engine.mass_change(), now.instant);
         let wake = self.aside.wake().map_or(wake, |look| wake.min(look));
         self.state.turn(&self.engine, Phase::Running, now);
-        let credit = if self.link.is_open() { self.engine.credit(now.moment) } else { 0 };
+        let open = self.link.is_open() && self.aside.is_open();
+        let credit = if open { self.engine.credit(now.moment) } else { 0 };
         self.queue.set_credit(u32::try_from(credit).unwrap_or(u32::MAX));
         tokio::select! {
             changed = stop.changed() => self.closed |= changed.is_err(),
@@ -202,8 +203,8 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             Some(ended) = self.searches.join_next() => self.found(ended),
             Some(event) = self.reads.join_next() => self.rows_event(event),
             page = self.link.looked() => self.link.page(page, self.read, &self.policy.planner),
-            looked = self.aside.looked() => {
-                self.aside.take(looked, self.engine.mass_change_mut(), Instant::now());
+            page = self.aside.looked() => {
+                self.aside.take(page, self.engine.mass_change_mut(), Instant::now());
             }
             Some(probed) = self.probe.join_next() => self.probe_ended(probed),
             Some(end) = self.settlements.next() => self.settled(end, self.now()),
@@ -256,7 +257,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         };
         let Judged { intake, history: past } =
             judge(self.read, &delivery.message, planner, reading, there, &mut note);
-        let intake = self.link.admit(intake, past.arrival);
+        let intake = self.aside.admit(self.link.admit(intake, past.arrival));
         subjects.found(meant(&intake));
         if let Some((trace, begun)) = &trace {
             let (end, done) = (decoded.unwrap_or_else(clock::now), clock::now());

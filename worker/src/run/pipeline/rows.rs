@@ -155,8 +155,9 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             (row, answer)
         };
         match read {
-            Some(Ok(RowsSeen { rows, failed })) => RowAnswers {
+            Some(Ok(RowsSeen { rows, refused, failed })) => RowAnswers {
                 rows: rows.into_iter().map(answer).collect(),
+                refused: refused.into_iter().map(told_refused).collect(),
                 failure: failed.map(|error| ReadFailure {
                     retry_after: retry_after(&error),
                     text: error.explained().into(),
@@ -165,7 +166,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             Some(Err(error @ RowsUnreadable::Unfit(_))) => {
                 self.give_up_reading(&error);
                 let rows = wanted.iter().map(|wanted| (wanted.row, RowAnswer::Unknown)).collect();
-                RowAnswers { rows, failure: None }
+                RowAnswers { rows, ..RowAnswers::default() }
             }
             Some(Err(error)) => failed(error.retry_after(), &error.explained()),
             None => failed(None, "contactsync failed on it; report it with the log of this moment"),
@@ -192,5 +193,13 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
 }
 
 fn failed(retry_after: Option<Duration>, text: &str) -> RowAnswers {
-    RowAnswers { rows: Vec::new(), failure: Some(ReadFailure { retry_after, text: text.into() }) }
+    RowAnswers { failure: Some(ReadFailure { retry_after, text: text.into() }), ..RowAnswers::default() }
+}
+
+fn told_refused((row, why): (RowId, String)) -> (RowId, Box<str>) {
+    tracing::warn!(
+        contact.id = %row.contact, why,
+        "the row of a contact is refused while others are shown; its messages come back later"
+    );
+    (row, why.into())
 }

@@ -29,8 +29,11 @@ use crate::{preview::judge, settings, telemetry::observer::tests::observer};
 struct Shelf {
     waiting: Mutex<Vec<Delivery>>,
     record: Arc<Record>,
+    credit: watch::Sender<u32>,
     /// What copies meet.
     refusal: Option<Class>,
+    /// Whether nobody can look into it.
+    blind: bool,
 }
 
 #[derive(Default)]
@@ -52,18 +55,22 @@ impl Settles for Record {
 #[async_trait]
 impl Peek for Shelf {
     async fn peek(&self, _: SequenceNumber, _: u32) -> Result<Vec<Peeked>, servicebus::Error> {
-        Ok(Vec::new())
+        if self.blind { Err(refused("peeking", Class::Transient)) } else { Ok(Vec::new()) }
     }
 }
 
 #[async_trait]
 impl Queue for Shelf {
     async fn receive(&self) -> Result<Vec<Delivery>, servicebus::Error> {
+        let mut credit = self.credit.subscribe();
+        credit.wait_for(|credit| *credit > 0).await.expect("the sender lives");
         let taken = std::mem::take(&mut *self.waiting.lock().expect("no panic under the lock"));
         if taken.is_empty() { std::future::pending().await } else { Ok(taken) }
     }
 
-    fn set_credit(&self, _: u32) {}
+    fn set_credit(&self, messages: u32) {
+        self.credit.send_replace(messages);
+    }
 
     async fn renew(&self, locks: &[LockToken]) -> Vec<Result<(), RenewError>> {
         locks.iter().map(|_| Ok(())).collect()
@@ -99,9 +106,7 @@ impl Queue for Shelf {
 
     async fn schedule(&self, message: Outgoing, _: Timestamp) -> Result<(), servicebus::Error> {
         if let Some(class) = self.refusal {
-            let (condition, description) = ("amqp:some-condition".into(), "in a test".into());
-            let kind = RefusalKind::Other;
-            return Err(servicebus::Error::Refused { doing: "sending", condition, description, kind, class });
+            return Err(refused("sending", class));
         }
         self.record.copies.lock().expect("no panic under the lock").push(message);
         Ok(())
@@ -112,6 +117,11 @@ impl Queue for Shelf {
     }
 
     async fn close(&self) {}
+}
+
+fn refused(doing: &'static str, class: Class) -> servicebus::Error {
+    let (condition, description) = ("amqp:some-condition".into(), "in a test".into());
+    servicebus::Error::Refused { doing, condition, description, kind: RefusalKind::Other, class }
 }
 
 /// Panics for the first users, and takes everything for all others.
@@ -178,6 +188,7 @@ fn touchy_read(message: &Message, _: &Planner, _: RowGrounds<'_>, _: judge::Repo
 struct Run {
     extra: &'static str,
     refusal: Option<Class>,
+    blind: bool,
     /// Properties of all messages.
     properties: servicebus::ApplicationProperties,
 }
@@ -199,7 +210,8 @@ impl Run {
             Delivery::new(message, lock, Instant::now(), Arc::clone(&record) as Arc<dyn Settles>)
         };
         let waiting = Mutex::new(bodies.iter().enumerate().map(delivery).collect());
-        let queue = Shelf { waiting, record: Arc::clone(&record), refusal: self.refusal };
+        let (credit, blind) = (watch::Sender::new(0), self.blind);
+        let queue = Shelf { waiting, record: Arc::clone(&record), credit, refusal: self.refusal, blind };
         let text = format!("{SETTINGS}{}", self.extra);
         let settings = settings::parse(Some((Path::new("test"), &text)), Vec::new()).expect("good settings");
         let mut pipeline = Pipeline::new(
@@ -262,6 +274,19 @@ async fn a_panic_in_a_second_look_stops_nobody() {
     assert_eq!(settled, [Settlement::Remove, Settlement::Complete, Settlement::Complete]);
     // The look at the first never succeeds, so its message is handed back for later in the end.
     assert_eq!(copies.iter().map(|copy| &*copy.body).collect::<Vec<_>>(), [b"100"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_cannot_be_looked_through_for_what_is_held_is_taken_from_all_the_same() {
+    const GUARD: &str = "[guard]\nattribute = \"extensionAttribute1\"\n[mass_change]\nusers = 5\n";
+    for (extra, blind, waits) in [("", true, false), (GUARD, false, false), (GUARD, true, true)] {
+        let begun = Instant::now();
+        let run = Run { extra, blind, ..Run::default() };
+        let (settled, copies) = run.over(&["101", "102"]).await;
+        assert_eq!((settled, copies.len()), (vec![Settlement::Complete; 2], 0));
+        let long = begun.elapsed() >= Duration::from_secs(9);
+        assert_eq!(long, waits, "{:?} with {extra:?}", begun.elapsed());
+    }
 }
 
 #[tokio::test(start_paused = true)]
