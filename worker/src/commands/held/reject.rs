@@ -9,7 +9,7 @@ use shared::shown::Shown;
 
 use super::consent::Decision;
 use crate::{
-    commands::{dead_letters::Output, json_text, print},
+    commands::{dead_letters::Output, json_text, print, print_words},
     operate::held::{HeldFilter, each_held, take_back},
     settings::{QueueAlone, Settings},
 };
@@ -19,8 +19,9 @@ use crate::{
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[command(after_help = "\
 Messages are written to the file first, and taken out of the queue when it is on the disk; a command that is killed in between is \
-simply begun again, with the same file: what stands in it already is not written again, and a line that was cut off is. The file has the form of dead-letters export: contactsync replay --from FILE puts messages back that were \
-rejected by mistake. It holds bodies, and with them personal data.
+simply begun again, with the same file: what stands in it already is not written again, and a line that was cut off is. The file \
+has the form of dead-letters export: contactsync replay --from FILE puts messages back that were rejected by mistake. It holds \
+bodies, and with them personal data.
 
 What is rejected is not undone in Dataverse: mend the contacts there, and the changes that do so are written. Further changes of \
 the same author and property are held until none has come for the time of mass_change.window.
@@ -99,17 +100,17 @@ fn tell(args: &Args, (taken, gone): (u64, u64), output: Option<(PathBuf, Output)
         return print(&json_text(&told));
     }
     let to = path.map_or_else(String::new, |path| format!("; they are in {}", Shown(path.display())));
-    print(&format!("{taken} messages were taken out{to}\n"))?;
+    print_words(&format!("{taken} messages were taken out{to}\n"))?;
     if there > 0 {
-        print(&format!("{there} of them stood in the file already\n"))?;
+        print_words(&format!("{there} of them stood in the file already\n"))?;
     }
     if cut {
-        print(
+        print_words(
             "The last line of the file had been cut off; its message was in the queue still, and is written anew\n",
         )?;
     }
     if gone > 0 {
-        print(&format!("{gone} more had been decided about meanwhile, or had come due\n"))?;
+        print_words(&format!("{gone} more had been decided about meanwhile, or had come due\n"))?;
     }
     Ok(())
 }
