@@ -53,7 +53,7 @@ async fn main() -> Result<()> {
     for number in (1..=rows).chain(LIVE..LIVE + 2 * changes) {
         world.graph.add_user(User::new(user(numbered(number))))?;
     }
-    let guard = format!("[mass_change]\nusers = {MOST}\nwindow = \"10m\"\n[telemetry]\nlog_level = \"warn\"");
+    let guard = format!("[mass_change]\nusers = {MOST}\nwindow = \"10m\"");
     let settings = world.layered(&[GUARDED, &guard])?;
     let mut worker = world.start_worker(&settings)?;
     worker.page_until("/readyz", |page| page.status == 200).await?;
