@@ -96,6 +96,8 @@ async fn a_standby_that_takes_over_from_a_dead_writer_lets_nobody_more_through()
     second.becomes("standby").await?;
     world.store((1..=ROWS).map(row).chain(others(3_000)).map(|change| stored(&change)).collect())?;
     killed(&world, first, 30).await?;
+    // As if the lock of its session had lapsed.
+    world.bus.free_session("contacts-lease", "contacts")?;
     world
         .until(PATIENCE, "all is settled", |world| {
             let counts = world.bus.counts(QUEUE)?;
