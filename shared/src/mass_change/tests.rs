@@ -146,6 +146,37 @@ proptest! {
     }
 
     #[test]
+    fn writers_that_die_let_no_more_through_than_those_who_began_before_anything_was_held(
+        rows in 1_u32..60, most in 1_u32..12, lives in vec((1_usize..30, 0_usize..4), 0..8),
+    ) {
+        let held = HeldStream { stream: stream(author(0), "mail", ChangeKind::Rewritten), since: at(0), last: at(0) };
+        let mut waiting: BTreeSet<u32> = (0..rows).collect();
+        let (mut written, mut copies, mut blind) = (BTreeSet::new(), BTreeSet::new(), 0);
+        // Each writer takes some messages before it dies, with its last settlements; the last one takes all that there are.
+        for (takes, lost) in lives.into_iter().chain([(usize::MAX, 0)]) {
+            let mut change = MassChange::new(policy(most));
+            change.seen((!copies.is_empty()).then(|| held.clone()));
+            blind += usize::from(copies.is_empty());
+            let taken: Vec<u32> = waiting.iter().copied().take(takes).collect();
+            for (index, of) in taken.iter().enumerate() {
+                let passes = one(&mut change, author(0), *of, 0);
+                let settled = index + lost < taken.len();
+                if passes {
+                    // A write takes effect although nobody hears of it.
+                    written.insert(*of);
+                } else if settled {
+                    copies.insert(*of);
+                }
+                if settled {
+                    waiting.remove(of);
+                }
+            }
+        }
+        prop_assert!(written.len() <= most as usize * blind, "{} by {} blind writers", written.len(), blind);
+        prop_assert_eq!(written.union(&copies).count(), rows as usize);
+    }
+
+    #[test]
     fn memory_is_bounded(added in vec((0_u8..6, 0_u32..100, 0_i64..100_000), 1..300)) {
         let mut windows = Windows::bounded(WINDOW, 20);
         for (by, of, second) in added {

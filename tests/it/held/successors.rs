@@ -57,17 +57,18 @@ fn others(count: u128) -> impl Iterator<Item = ContactChange> {
     })
 }
 
+fn stored(change: &ContactChange) -> broker::Message {
+    let body = broker::data_section(&change.body());
+    broker::Message::of(&Uuid::new_v4().to_string(), "application/json", body)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_that_is_killed_again_and_again_lets_nobody_more_through() -> Result<()> {
     const ROWS: u128 = 400;
     let world = world(ROWS).await?;
     let settings = settings(&world, &[])?;
     // What is held gets its numbers behind everything that waits.
-    let stored = (1..=ROWS).map(row).chain(others(3_000)).map(|change| {
-        let body = broker::data_section(&change.body());
-        broker::Message::of(&Uuid::new_v4().to_string(), "application/json", body)
-    });
-    world.store(stored.collect())?;
+    world.store((1..=ROWS).map(row).chain(others(3_000)).map(|change| stored(&change)).collect())?;
     for held in [30, 120, 200] {
         killed(&world, world.start_worker(&settings)?, held).await?;
     }
@@ -82,6 +83,31 @@ async fn a_writer_that_is_killed_again_and_again_lets_nobody_more_through() -> R
     last.stop().await?;
     // Whom the first one had let through and not written when it died is held by the next one.
     assert!((1..=MOST).contains(&wrong), "{wrong}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_that_takes_over_from_a_dead_writer_lets_nobody_more_through() -> Result<()> {
+    const ROWS: u128 = 200;
+    let world = world(ROWS).await?;
+    let mut first = world.start_worker(&settings(&world, &[LEASED])?)?;
+    first.becomes("writer").await?;
+    let mut second = world.start_worker(&settings(&world, &[LEASED])?)?;
+    second.becomes("standby").await?;
+    world.store((1..=ROWS).map(row).chain(others(3_000)).map(|change| stored(&change)).collect())?;
+    killed(&world, first, 30).await?;
+    // As if the lock of its session had lapsed.
+    world.bus.free_session("contacts-lease", "contacts")?;
+    world
+        .until(PATIENCE, "all is settled", |world| {
+            let counts = world.bus.counts(QUEUE)?;
+            Ok((counts.active == 0, format!("{counts:?}")))
+        })
+        .await?;
+    let wrong = named(&world, ROWS, "Wrong");
+    let log = second.stop().await?;
+    assert!((1..=MOST).contains(&wrong), "{wrong}");
+    assert!(log.contains("looked through for what is held aside"), "{log}");
     Ok(())
 }
 

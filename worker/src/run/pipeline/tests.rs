@@ -23,7 +23,11 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::*;
-use crate::{preview::judge, settings, telemetry::observer::tests::observer};
+use crate::{
+    preview::judge,
+    settings,
+    telemetry::{labels::Warning, observer::tests::observer},
+};
 
 /// A queue of a few messages that writes down what became of them.
 struct Shelf {
@@ -196,6 +200,15 @@ struct Run {
 impl Run {
     /// Runs the pipeline over these bodies until each has been settled, with a clock that nobody waits for.
     async fn over(self, bodies: &[&'static str]) -> (Vec<Settlement>, Vec<Outgoing>) {
+        self.observed(bodies, observer()).await
+    }
+
+    /// The same, told to an observer.
+    async fn observed(
+        self,
+        bodies: &[&'static str],
+        observer: Arc<Observer>,
+    ) -> (Vec<Settlement>, Vec<Outgoing>) {
         let record = Arc::new(Record::default());
         let delivery = |(number, body): (usize, &&'static str)| {
             let message = Message {
@@ -214,13 +227,8 @@ impl Run {
         let queue = Shelf { waiting, record: Arc::clone(&record), credit, refusal: self.refusal, blind };
         let text = format!("{SETTINGS}{}", self.extra);
         let settings = settings::parse(Some((Path::new("test"), &text)), Vec::new()).expect("good settings");
-        let mut pipeline = Pipeline::new(
-            Arc::new(queue),
-            Arc::new(Touchy),
-            PipelineOptions::of(&settings),
-            observer(),
-            None,
-        );
+        let mut pipeline =
+            Pipeline::new(Arc::new(queue), Arc::new(Touchy), PipelineOptions::of(&settings), observer, None);
         pipeline.read = touchy_read;
         let (stop, stopped) = watch::channel(false);
         let run = tokio::spawn(pipeline.run(stopped));
@@ -280,12 +288,17 @@ async fn a_panic_in_a_second_look_stops_nobody() {
 async fn a_queue_that_cannot_be_looked_through_for_what_is_held_is_taken_from_all_the_same() {
     const GUARD: &str = "[guard]\nattribute = \"extensionAttribute1\"\n[mass_change]\nusers = 5\n";
     for (extra, blind, waits) in [("", true, false), (GUARD, false, false), (GUARD, true, true)] {
-        let begun = Instant::now();
+        let (begun, observer) = (Instant::now(), observer());
         let run = Run { extra, blind, ..Run::default() };
-        let (settled, copies) = run.over(&["101", "102"]).await;
+        let (settled, copies) = run.observed(&["101", "102"], Arc::clone(&observer)).await;
         assert_eq!((settled, copies.len()), (vec![Settlement::Complete; 2], 0));
         let long = begun.elapsed() >= Duration::from_secs(9);
         assert_eq!(long, waits, "{:?} with {extra:?}", begun.elapsed());
+        let warnings = observer.health.warnings(Timestamp::UNIX_EPOCH);
+        let unknown = warnings.iter().find(|warned| warned.warning == Warning::MassChangeUnknown);
+        let told = unknown.map(|warned| warned.fault.text.as_str());
+        assert_eq!(told.is_some(), waits, "{told:?}");
+        assert!(told.is_none_or(|told| told.contains("up to 5 more users alike")), "{told:?}");
     }
 }
 
