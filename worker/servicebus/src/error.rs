@@ -1,11 +1,34 @@
 //! Failures of Service Bus and of the connection to it.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use shared::{class::Class, shown::brief};
 
-/// A cause from another crate.
-pub type Cause = Box<dyn std::error::Error + Send + Sync + 'static>;
+/// A cause from another crate. Shared, because callers who waited for one attempt share its failure. It is no error itself, so
+/// that whoever goes through the causes comes to what is in it.
+#[derive(Clone, Debug)]
+pub struct Cause(Arc<dyn std::error::Error + Send + Sync>);
+
+impl Cause {
+    /// From words, or from an error of any kind.
+    pub fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(Arc::from(cause.into()))
+    }
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for Cause {
+    fn from(cause: E) -> Self {
+        Self(Arc::new(cause))
+    }
+}
+
+impl Deref for Cause {
+    type Target = dyn std::error::Error + Send + Sync;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
 
 /// What a refusal is about, for whoever tells a person what to do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +46,7 @@ pub enum RefusalKind {
 }
 
 /// A failure of Service Bus or of the connection to it. Callers decide by [`Error::class`] alone.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// This client was closed.
     #[error("the connection to service bus is closed")]
@@ -154,7 +177,7 @@ mod tests {
     #[test]
     fn each_failure_has_its_class() {
         let host: Box<str> = "ns:5671".into();
-        let cause = || -> Cause { "broken".into() };
+        let cause = || -> Cause { Cause::new("broken") };
         let installation = Class::Installation;
         let throttled = Class::Throttled { retry_after: Some(Duration::from_secs(4)) };
         for (error, class) in [
@@ -181,11 +204,20 @@ mod tests {
     }
 
     #[test]
+    fn a_shared_cause_is_found_by_what_it_is() {
+        let cause = std::io::Error::from(std::io::ErrorKind::ConnectionRefused).into();
+        let error = Error::Connection { doing: "opening", host: "ns:5671".into(), cause };
+        let source =
+            std::error::Error::source(&error).and_then(|source| source.downcast_ref::<std::io::Error>());
+        assert_eq!(source.map(std::io::Error::kind), Some(std::io::ErrorKind::ConnectionRefused));
+    }
+
+    #[test]
     fn the_cause_is_not_printed_twice() {
         let error = Error::Connection {
             doing: "opening",
             host: "ns:5671".into(),
-            cause: "connection refused".into(),
+            cause: Cause::new("connection refused"),
         };
         assert_eq!(error.to_string(), "opening: the connection to ns:5671 failed");
         assert_eq!(

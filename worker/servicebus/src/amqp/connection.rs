@@ -127,7 +127,8 @@ pub(super) struct Namespace {
 #[derive(Default)]
 struct Current {
     connection: Option<Arc<Connection>>,
-    failed: Option<Instant>,
+    /// The latest attempt, if it failed.
+    failed: Option<(Instant, Failure)>,
 }
 
 impl Namespace {
@@ -165,13 +166,14 @@ impl Namespace {
         self.connect_in(current).await
     }
 
-    /// The same for those who do not mind being turned away when an attempt has just failed, so that many who
-    /// need a connection at once do not queue up to fail one after the other.
+    /// The same for those who do not mind being turned away with the failure of an attempt that was made just now, so that
+    /// many who need a connection at once do not queue up to fail one after the other.
     pub(super) async fn connection(&self) -> Result<Arc<Connection>, Failure> {
         let current = self.current.lock().await;
-        if current.failed.is_some_and(|failed| failed.elapsed() < AFTER_FAILURE) {
-            let doing = ErrorContext { what: OPENING, host: &self.connector.authority() };
-            return Err(doing.connection_ended("another attempt failed a moment ago"));
+        if let Some((at, failure)) = &current.failed
+            && at.elapsed() < AFTER_FAILURE
+        {
+            return Err(failure.clone());
         }
         self.connect_in(current).await
     }
@@ -201,7 +203,7 @@ impl Namespace {
                 Ok(connection)
             }
             Err(failure) => {
-                current.failed = Some(Instant::now());
+                current.failed = Some((Instant::now(), failure.clone()));
                 Err(failure)
             }
         }

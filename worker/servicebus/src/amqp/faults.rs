@@ -25,8 +25,8 @@ pub(super) struct ErrorContext<'a> {
 }
 
 impl ErrorContext<'_> {
-    fn broken(self, cause: impl Into<Cause>) -> Error {
-        Error::Connection { doing: self.what, host: self.host.into(), cause: cause.into() }
+    fn broken(self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::Connection { doing: self.what, host: self.host.into(), cause: Cause::new(cause) }
     }
 
     /// The link ended without a condition.

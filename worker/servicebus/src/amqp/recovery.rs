@@ -170,7 +170,7 @@ impl Condition {
 }
 
 /// A failure and what has to be made anew.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Failure {
     pub(super) error: Error,
     pub(super) recovery: Recovery,

@@ -224,7 +224,8 @@ mod tests {
             assert_eq!(cause.to_string(), format!("asking: service bus answered {condition}: no"));
         }
         // A fault that is none of the queue's tells itself what to do.
-        let tls = Failure::connection(Error::Tls { host: "ns:5671".into(), cause: "unknown issuer".into() });
+        let cause = crate::error::Cause::new("unknown issuer");
+        let tls = Failure::connection(Error::Tls { host: "ns:5671".into(), cause });
         assert!(matches!(refusal("locks", tls), SessionError::Refused { cause: Error::Tls { .. }, .. }));
     }
 }

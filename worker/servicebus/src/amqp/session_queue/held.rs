@@ -25,7 +25,7 @@ use crate::{
         recovery::{Condition, Failure, Recovery},
         rpc::{Reply, Request, Rpc},
     },
-    error::{Error, SessionError},
+    error::{Cause, Error, SessionError},
 };
 
 /// The longest wait for an answer. Whoever holds a lock that lasts for half a minute can try again then.
@@ -206,7 +206,7 @@ async fn hold(
         _ = leaving => return link.close().await,
     };
     let broken = || {
-        let cause = "the protocol library failed".into();
+        let cause = Cause::new("the protocol library failed");
         Error::Connection { doing: "holding a session", host, cause }
     };
     let error = ended.map_or_else(|_| broken(), |failure| failure.error);
