@@ -1,5 +1,5 @@
 """Whether everybody can use the status page: axe on each state, light and dark, wide and on a phone; the order of the
-keyboard; and nothing that is wider than the screen. Takes the path of axe.min.js."""
+keyboard; nothing that is wider than the screen, and nothing untold or told twice. Takes the path of axe.min.js."""
 
 import html
 import json
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from page import SCHEMES, browse, site
-from states import STATES
+from states import FAULTS, STATES, TRIED_AGAIN
 
 # The browser has no window narrower than 500 pixels, so the page stands in a frame of the width.
 WIDTHS = (1280, 500, 390, 320)
@@ -36,7 +36,8 @@ addEventListener("load", () => setTimeout(async () => {
   const tiles = [...document.querySelectorAll(".tile")].map(tile => Math.round(tile.getBoundingClientRect().top));
   const lines = Object.values(Object.groupBy(tiles, top => top)).map(line => line.length);
   if (new Set(lines).size > 1) faults.push(`a line of tiles has a hole: ${lines}`);
-  document.documentElement.dataset.judged = JSON.stringify({ faults, rules: found.passes.length, links: focusable.length });
+  document.documentElement.dataset.judged = JSON.stringify({ faults, rules: found.passes.length, links: focusable.length,
+    text: document.querySelector("main").innerText });
 }, 1500));
 </script>"""
 
@@ -55,16 +56,28 @@ setInterval(() => {{
 FRAME = '<iframe title="{width}" style="display:block;border:0;width:{width}px;height:2600px" src="index.html"></iframe>'
 
 
+def told(state, text):
+    """What the page of this state lacks, or says too often."""
+    again = "in 40 s." if state in TRIED_AGAIN else None
+    if again and not ("Next try at " in text and again in text):
+        yield "when it is tried again is missing"
+    if not again and "Next try" in text:
+        yield "something is tried again of which nobody knows when"
+    if state in FAULTS and text.lower().count("graph answered 503") > 1:
+        yield "the last error is told twice"
+
+
 def judge(root, state, scheme):
     """What is wrong, by width, and how many rules apply."""
     size = f"{max(WIDTHS) + 100},{2600 * len(WIDTHS) + 100}"
     dom = browse(f"{root}/{state}/frames.html", size, scheme, "--dump-dom")
-    told = re.search(r'<html[^>]* data-judged="([^"]*)"', dom)
-    if not told:
+    judged = re.search(r'<html[^>]* data-judged="([^"]*)"', dom)
+    if not judged:
         return {width: ["axe has not ended"] for width in WIDTHS}, 0
-    results = json.loads(html.unescape(told.group(1)))
+    results = json.loads(html.unescape(judged.group(1)))
     rules = min(result["rules"] for result in results.values())
-    return {width: results[str(width)]["faults"] for width in WIDTHS}, rules
+    faults = {width: [*results[str(width)]["faults"], *told(state, results[str(width)]["text"])] for width in WIDTHS}
+    return faults, rules
 
 
 def main():

@@ -9,7 +9,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from states import STATES, status
+from states import NOW, STATES, status
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "worker/src/status_page/page.html"
@@ -17,6 +17,13 @@ CHROMIUM = [
     "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
 ]
+# For the page it is always that moment, so that every run shows the same.
+CLOCK = f"""<script>
+Date = class extends Date {{
+  constructor(...parts) {{ super(...(parts.length ? parts : ["{NOW}"])); }}
+  static now() {{ return Date.parse("{NOW}"); }}
+}};
+</script>"""
 # What the browser says it prefers.
 SCHEMES = {"dark": 0, "light": 1}
 
@@ -33,7 +40,7 @@ def site(script="", files=()):
         for state in STATES:
             place = Path(folder, state)
             place.mkdir()
-            page = PAGE.read_text().replace("</body>", script + "</body>")
+            page = PAGE.read_text().replace("<script>", CLOCK + "<script>", 1).replace("</body>", script + "</body>")
             (place / "index.html").write_text(page)
             (place / "status.json").write_text(json.dumps(status(state)))
             for file in files:

@@ -6,6 +6,9 @@ import random
 STEP = 10
 NOW = "2026-11-26T04:30:00Z"
 
+# What is tried again, and when, where that is known. The time is that of NEXT.
+NEXT = "2026-11-26T04:30:40Z"
+TRIED_AGAIN = ("paused", "trial", "breaker_open")
 FAULTS = {
     "paused": (
         "intake",
@@ -13,6 +16,12 @@ FAULTS = {
         "invalid_client (AADSTS7000222)",
         "mend [identity]: tenant, client_id and the credential; a file that is replaced is read anew; the worker tries "
         "again by itself, messages stay in the queue",
+    ),
+    "trial": (
+        "intake",
+        "graph can be reached again, and writes fail; one at a time is tried; the last: 503 ServiceUnavailable, 24 times since "
+        "2026-11-26T04:18:02Z: graph answered 503",
+        "see whether graph or the way to it is disturbed; the worker goes on by itself when a write succeeds",
     ),
     "breaker_open": (
         "breaker",
@@ -37,6 +46,7 @@ STATES = {
     "throttled": ("throttled", 0, []),
     "standby": ("standby", 0, []),
     "paused": ("paused", 37, []),
+    "trial": ("trial", 37, []),
     "breaker_open": ("breaker_open", 37, []),
     "broker_away": ("broker_away", 0, []),
 }
@@ -76,7 +86,8 @@ def status(name):
     checks = [
         {"name": check, "ok": not fault or check != fault[0], "says": fault[1] if fault and check == fault[0] else None,
          "remedy": fault[2] if fault and check == fault[0] else None,
-         "since": "2026-11-26T04:18:02Z" if fault and check == fault[0] else None}
+         "since": "2026-11-26T04:18:02Z" if fault and check == fault[0] else None,
+         "nextTry": NEXT if state in TRIED_AGAIN and check == fault[0] else None}
         for check in ("worker", "broker", "token", "intake", "link", "lease", "breaker")
     ]
     reasons = {"UserNotFound": 21, "ValueInvalid": 9, "UserLinkInvalid": 5, "none given": 2} if dead else {}
@@ -86,10 +97,10 @@ def status(name):
     }
     return {
         "version": "0.1.0", "queue": "contacts", "started": "2026-11-24T06:00:00Z", "now": NOW, "state": state,
-        "level": "red" if fault else "amber" if dead or warnings else "green", "ready": fault is None,
+        "level": "amber" if state == "trial" else "red" if fault else "amber" if dead or warnings else "green", "ready": fault is None,
         "role": "standby" if state == "standby" else "writer", "checks": checks, "warnings": warnings,
         "heldUntil": "2026-11-26T04:30:40Z" if state == "throttled" else None,
-        "lastError": last if state == "breaker_open" else {**last, "over": True} if dead else None,
+        "lastError": last if state in ("breaker_open", "trial") else {**last, "over": True} if dead else None,
         "rates": {"received": 0 if fault else 6.4, "settled": 0 if fault else 6.4, "writes": 0.3 if fault else 3.1},
         "received": 1184223,
         "outcomes": {"applied": 902113, "stale": 211, "unchanged": 281500, "dead_lettered": 37, "returned": 362},

@@ -157,11 +157,12 @@ impl Gate {
     }
 
     /// When it is found out next whether writes work again, while something other than Graph's wish holds them back: the next
-    /// probe, or the next write that is let through. `None` if it is being found out, and if nothing does.
+    /// probe, or the next write that is let through. `None` if it is being found out, and if nothing does. A time that has
+    /// passed, as on trial before anything was tried, means the next write there is.
     #[must_use]
     pub fn next_try(&self) -> Option<MonotonicTime> {
         let probing = self.pause.as_ref().or(self.breaker.as_ref())?;
-        (!probing.under_way && !self.trial).then(|| probing.next.max(self.closed_until))
+        (!probing.under_way).then(|| probing.next.max(self.closed_until))
     }
 
     /// Users whose writes failed in a row.
@@ -466,5 +467,24 @@ mod tests {
         assert_eq!(gate.ask(at(8)), Permit::Now);
         gate.written(at(9));
         assert_eq!(gate.state(at(9)), State::Open);
+    }
+
+    #[test]
+    fn the_next_try_is_known_unless_one_is_under_way() {
+        let mut gate = gate();
+        assert_eq!(gate.next_try(), None);
+        gate.pause(at(0), 1.0);
+        assert_eq!(gate.next_try(), Some(at(1)));
+        gate.begin_trial(at(1));
+        assert_eq!(gate.next_try(), Some(at(1)), "with the next message");
+        assert_eq!(gate.ask(at(5)), Permit::Now);
+        assert_eq!(gate.next_try(), None, "it is being found out");
+        gate.failed(user(1), at(6), 1.0);
+        assert_eq!((gate.state(at(6)), gate.next_try()), (State::Trial, Some(at(8))));
+        gate.throttled(Some(Duration::from_secs(9)), at(6), 1.0);
+        assert_eq!((gate.ask(at(8)), gate.next_try()), (Permit::At(at(15)), Some(at(15))));
+        assert_eq!(gate.ask(at(15)), Permit::Now);
+        gate.written(at(15));
+        assert_eq!(gate.next_try(), None);
     }
 }

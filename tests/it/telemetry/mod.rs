@@ -4,6 +4,7 @@ mod catalogue;
 mod health;
 mod logs;
 mod metrics;
+mod next_try;
 mod privacy;
 mod support_bundle;
 mod traces;

@@ -11,19 +11,24 @@ use tests::{
 use tokio::{process::Command, time::timeout};
 use uuid::Uuid;
 
-const SETTINGS: &str = "[throttle]\nfirst_probe = \"50ms\"\nlongest_probe = \"200ms\"\n[retry]\ntries = 100\n\
+/// Probes are so far apart that the page is looked at in between.
+const SETTINGS: &str = "[throttle]\nfirst_probe = \"10m\"\nlongest_probe = \"10m\"\n[retry]\ntries = 100\n\
                         first_delay = \"20ms\"\nlongest_delay = \"100ms\"\n";
 
 #[expect(clippy::print_stdout, reason = "a program for people and continuous integration")]
 #[tokio::main]
 async fn main() -> Result<()> {
     check("Healthy", None, &["applied to the user", "12"]).await?;
-    check("Paused", Some(Fault::unauthorized().always()), &["What to do: ", "Grant the app", "Since "])
-        .await?;
+    check(
+        "Paused",
+        Some(Fault::unauthorized().always()),
+        &["What to do: ", "Grant the app", "Since ", "Next try at "],
+    )
+    .await?;
     check(
         "Breaker open",
         Some(Fault::status(503).patches().always()),
-        &["What to do: ", "disturbed", ": 503 "],
+        &["What to do: ", "disturbed", ": 503 ", "Next try at "],
     )
     .await?;
     println!("The page shows a worker that is healthy, paused, and with the breaker open.");

@@ -268,7 +268,12 @@ impl Error {
             (Self::Taken(_), _) => DeadLetterReason::IdentityConflict,
             _ => DeadLetterReason::GraphRefused,
         };
-        let text = format!("{}; {}", shared::reason::chain(self), self.remedy());
+        let mut text = shared::reason::chain(self);
+        let remedy = self.remedy();
+        if !remedy.is_empty() {
+            text.push_str("; ");
+            text.push_str(&remedy);
+        }
         let letter = DeadLetter::new(reason, &text);
         let Some(answer) = self.answer() else { return letter };
         let code = answer.code.clone().unwrap_or_else(|| answer.status.to_string().into());
@@ -298,7 +303,8 @@ impl Error {
                  (contactsync check --online) and whether the user holds an administrator role, or set \
                  mapping.reset_email = false; then replay the message"
             }
-            None if matches!(self, Self::Token(_)) => "the worker tries again by itself",
+            // The failure itself says what to do, and no message becomes a dead letter for it.
+            None if matches!(self, Self::Token(_)) => "",
             None => "replay the message when graph can be reached",
             Some(Handling::NotFoundYet) => {
                 "the user was deleted or belongs to another tenant; correct the link of the contact"

@@ -22,6 +22,8 @@ pub(super) struct StateLog {
     state: Option<State>,
     /// Since when writes are held back, while they are.
     held_back_since: Option<MonotonicTime>,
+    /// What the pause was last told to be for, while there is one.
+    paused_for: Option<PauseCause>,
     /// What was last told of properties that are refused for everybody.
     refused: String,
     /// What was last told of rows that cannot be read.
@@ -31,7 +33,14 @@ pub(super) struct StateLog {
 impl StateLog {
     /// Nothing was told yet.
     pub(super) fn new(observer: Arc<Observer>) -> Self {
-        Self { observer, state: None, held_back_since: None, refused: String::new(), unread: None }
+        Self {
+            observer,
+            state: None,
+            held_back_since: None,
+            paused_for: None,
+            refused: String::new(),
+            unread: None,
+        }
     }
 
     /// A sign of life, with what is held; and a line in the log when the state has changed.
@@ -55,6 +64,9 @@ impl StateLog {
         let since = *self.held_back_since.get_or_insert(now);
         if state == State::Open {
             self.held_back_since = None;
+        }
+        if state != State::Paused {
+            self.paused_for = None;
         }
         if !(first && state == State::Open) {
             self.observer.note(|| Entry::State { state: name_of(state).to_owned() });
@@ -99,8 +111,9 @@ impl StateLog {
         }
     }
 
-    /// Says why nothing is written. `cause` is what the write that failed last shows, if it says it all.
-    pub(super) fn fault<M>(&self, engine: &Engine<M>, cause: PauseCause) {
+    /// Says why nothing is written, once for each cause of a pause: writes that were under way fail alike. `cause` is what the
+    /// write that failed last shows, if it says it all.
+    pub(super) fn fault<M>(&mut self, engine: &Engine<M>, cause: PauseCause) {
         let Some(fault) = engine.fault() else { return };
         let cause = match fault.about {
             None => cause,
@@ -109,7 +122,9 @@ impl StateLog {
             Some(About::Values | About::User) => PauseCause::Setup,
         };
         self.observer.at_fault(cause, &fault.text);
-        tracing::warn!(cause = &*fault.text, "the installation is at fault");
+        if self.paused_for.replace(cause) != Some(cause) {
+            tracing::warn!(cause = &*fault.text, "the installation is at fault");
+        }
     }
 
     /// Properties that graph refuses of everybody while it writes others: their messages come back later.
@@ -184,8 +199,8 @@ fn load<M>(engine: &Engine<M>, now: MonotonicTime) -> Load {
         state: engine.state(now),
         waits: match engine.state(now) {
             State::Throttled(until) => Some(until - now),
-            State::BreakerOpen | State::Paused => engine.next_try().map(|next| next - now),
-            State::Open | State::Trial | State::NotWriter => None,
+            State::BreakerOpen | State::Paused | State::Trial => engine.next_try().map(|next| next - now),
+            State::Open | State::NotWriter => None,
         },
         in_flight: engine.in_flight(),
         held: engine.held(),

@@ -53,7 +53,7 @@ impl UnreadyLog {
             let minutes = since.map_or(0, |since| wall.duration_since(since).as_mins());
             tracing::warn!(
                 check = *name,
-                since = since.map(tracing::field::display),
+                since = since.map(|since| tracing::field::display(format!("{since:.0}"))),
                 minutes,
                 "not ready for {minutes} min: {text}; what to do: {remedy}"
             );
