@@ -124,7 +124,11 @@ impl<Q: Queue + ?Sized> LinkGate<Q> {
     pub(super) fn page(&mut self, page: Page, read: BodyReader, planner: &Planner) {
         self.pages += 1;
         let peeked = page.unwrap_or_else(|why| {
-            tracing::info!(cause = why, "what waits in the queue cannot be looked at; going on without");
+            tracing::info!(
+                cause = why,
+                "what waits in the queue cannot be looked at before it is taken, so that a link to users that is wrong shows \
+                 later"
+            );
             Vec::new()
         });
         for Peeked { message, .. } in &peeked {

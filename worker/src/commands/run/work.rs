@@ -19,7 +19,7 @@ use crate::{
     journal::{self, Bounds, Entry, Journal},
     operate::backlog::{self, PollInterval, Reader, SampleLimits},
     run::{LeaseSeat, Pipeline, PipelineOptions, epoch::Epoch, start_lease},
-    settings::Settings,
+    settings::{Settings, check::EntityUse},
     telemetry::{
         Constants, Observer, Tally,
         beginning::Gatekeeper,
@@ -200,7 +200,8 @@ fn read_queue(
     let (queue, dead_letters) = (queue.browser(), queue.dead_letter_browser());
     // Counts tell when to look, so it need not be as often.
     tokio::spawn(look_at_letters(Arc::clone(&dead_letters), interval * 2, Arc::clone(observer)));
-    let reader = Reader::new(admin, queue, dead_letters, SampleLimits::GAUGES, clock::now);
+    let reader = Reader::new(admin, queue, dead_letters, SampleLimits::GAUGES, clock::now)
+        .looking_at(EntityUse::intake(&settings.bus));
     let observer = Arc::clone(observer);
     tokio::spawn(async move {
         observer.beginning.past_refusals_of_the_queue().await;
