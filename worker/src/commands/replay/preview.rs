@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
 use anyhow::Context;
+use comfy_table::{Cell, CellAlignment};
 use serde_json::json;
 use servicebus::{Message, clock};
 use shared::{
@@ -12,7 +13,7 @@ use shared::{
 
 use crate::{
     commands::{
-        fitting, json_line, print,
+        fitted, fitting, json_line, print,
         probes::counted,
         queues::{Chosen, Queues},
         screen::Screen,
@@ -23,7 +24,10 @@ use crate::{
         dead_letters::{Letter, Selection},
         replay::File,
     },
-    preview::{Preview, render},
+    preview::{
+        Preview,
+        render::{self, READ_ROW},
+    },
     settings::{Bus, Needs, Settings},
 };
 
@@ -45,7 +49,7 @@ where
     N: Needs<Bus = Bus>,
 {
     let queues = Queues::open(settings, None)?;
-    let mut expected: BTreeMap<(Box<str>, &str, String), u64> = BTreeMap::new();
+    let mut expected = Expected::new();
     let mut source = Source::open(&settings.planner, asked, &queues)?;
     let mut count = 0_u64;
     while let Some(message) = source.next().await? {
@@ -64,12 +68,27 @@ where
         print(&json_line(&json!({"event": "summary", "members": count, "dryRun": true})))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = fitting::table(["Reason", "Would be", "Detail", "Messages"], terminal::width());
-    for ((reason, outcome, detail), count) in expected {
-        table.add_row([&brief(&reason, 80), outcome, &*shown(&detail), &count.to_string()]);
-    }
-    print(&format!("{table}\n{}; nothing was changed.\n", counted(count, "message")))?;
+    print(&fitted(&forecast(&expected, count, terminal::width())))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How many dead letters of each reason would end in which way.
+type Expected = BTreeMap<(Box<str>, &'static str, String), u64>;
+
+fn forecast(expected: &Expected, count: u64, width: Option<usize>) -> String {
+    let mut table = fitting::table(["Reason", "Would be", "Detail", "Messages"], width);
+    for ((reason, outcome, detail), count) in expected {
+        let count = Cell::new(count).set_alignment(CellAlignment::Right);
+        table.add_row([Cell::new(brief(reason, 80)), Cell::new(outcome), Cell::new(shown(detail)), count]);
+    }
+    let reads = expected.keys().any(|(_, outcome, _)| *outcome == READ_ROW);
+    let aside = if reads {
+        "read row: the row of the contact is read in Dataverse first, and decides what is written; nobody has asked \
+         Dataverse now.\n"
+    } else {
+        ""
+    };
+    format!("{table}\n{aside}{}; nothing was changed.\n", counted(count, "message"))
 }
 
 /// What would become of a message if it were put back now.
@@ -123,5 +142,24 @@ impl<'a> Source<'a> {
                 Ok(message)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_is_read_first_is_explained_where_there_is_one() {
+        let of = |outcome, detail: &str| {
+            Expected::from([(("UserNotFound".into(), outcome, detail.to_owned()), 3)])
+        };
+        let told = forecast(&of("write", "givenName"), 3, Some(80));
+        assert!(
+            told.ends_with("\n3 messages; nothing was changed.\n") && !told.contains("read row"),
+            "{told}"
+        );
+        let told = forecast(&of(READ_ROW, "replay"), 3, Some(80));
+        assert!(told.contains("\nread row: the row of the contact is read in Dataverse first"), "{told}");
     }
 }

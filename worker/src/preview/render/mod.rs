@@ -59,7 +59,11 @@ fn texts<T: ToString>(ids: &[T]) -> Value {
 }
 
 fn read_line(wanted: &WantedRow) -> String {
-    format!("read row     contact {}: {}", wanted.row.contact, wanted.cause.explain())
+    format!(
+        "read row     of contact {} in Dataverse first, because {}",
+        wanted.row.contact,
+        wanted.cause.explain()
+    )
 }
 
 fn read_json(wanted: &WantedRow) -> Value {
@@ -82,6 +86,7 @@ fn letter_line(letter: &DeadLetter) -> String {
 fn write_line(Pending { write, condition, compared }: &Pending, values: Values) -> String {
     let entries = write.entries.iter().map(|entry| named(&entry.property, &entry.value, values));
     let what = format!("user {}: {}", write.user, entries.collect::<Vec<_>>().join(", "));
+    let mut word = "would write";
     let remark = match compared {
         None => condition.map_or_else(String::new, |condition| format!(", {condition}")),
         Some(Compared::Differs(difference)) => {
@@ -91,6 +96,9 @@ fn write_line(Pending { write, condition, compared }: &Pending, values: Values) 
                 ([], _) => String::new(),
                 (so, _) => format!("; Graph has {} already", so.join(", ")),
             };
+            if difference.properties.is_empty() {
+                word = if newer.is_empty() { "same" } else { "stale" };
+            }
             if !newer.is_empty() {
                 // Writing to a string cannot fail.
                 let _infallible = write!(remark, "; a newer change has set {}", newer.join(", "));
@@ -100,7 +108,7 @@ fn write_line(Pending { write, condition, compared }: &Pending, values: Values) 
         Some(Compared::DeadLetter(letter)) => return format!("{} ({what})", letter_line(letter)),
         Some(Compared::Unknown(why)) => format!("; {why}"),
     };
-    format!("would write  {what}{remark}")
+    format!("{word:11}  {what}{remark}")
 }
 
 /// The properties that would not be written: because a newer change has set them, or because they are so already.
@@ -156,6 +164,9 @@ fn write_json(Pending { write, condition, compared }: &Pending, values: Values) 
     object
 }
 
+/// The outcome of a message whose row is to be read first.
+pub(crate) const READ_ROW: &str = "read row";
+
 /// The outcome in one word, and what goes with it.
 pub(crate) fn outcome(preview: &Preview) -> (&'static str, String) {
     if let Some(letter) = preview.dead_letter() {
@@ -168,7 +179,7 @@ pub(crate) fn outcome(preview: &Preview) -> (&'static str, String) {
         let mut causes: Vec<_> = preview.reads.iter().map(|wanted| wanted.cause).collect();
         causes.sort_unstable();
         causes.dedup();
-        return ("read row", causes.into_iter().map(ReadCause::as_str).collect::<Vec<_>>().join(", "));
+        return (READ_ROW, causes.into_iter().map(ReadCause::as_str).collect::<Vec<_>>().join(", "));
     }
     if !preview.lookups.is_empty() {
         let word = if preview.unanswered.is_some() { "unknown" } else { "look up" };
@@ -241,7 +252,7 @@ impl Details<'_> {
     fn change(&self, text: &mut String, change: &Change, may_be_old: bool) {
         head(text, change);
         match self.planned(change, may_be_old) {
-            Err(cause) => line(text, "read row", cause.explain()),
+            Err(cause) => line(text, READ_ROW, &format!("in Dataverse first, because {}", cause.explain())),
             Ok(plan) => self.plan(text, plan),
         }
         for (place, columns) in self.carried(change) {

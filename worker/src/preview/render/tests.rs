@@ -105,13 +105,21 @@ fn one_write_makes_a_message_written_and_newer_values_make_it_stale() {
 
 #[test]
 fn what_would_not_be_written_says_whether_it_is_so_or_has_been_overtaken() {
-    for (written, superseded, expected) in [
-        (&["givenName"][..], &["surname"][..], "; a newer change has set surname"),
-        (&[], &["surname"], "; Graph has givenName already; a newer change has set surname"),
-        (&["givenName", "surname"], &[], "; none of it is so yet"),
+    for (written, superseded, word, expected) in [
+        (&["givenName"][..], &["surname"][..], "would write  user", "; a newer change has set surname"),
+        (
+            &[],
+            &["surname"],
+            "stale        user",
+            "; Graph has givenName already; a newer change has set surname",
+        ),
+        (&[], &["givenName", "surname"], "stale        user", "; a newer change has set givenName, surname"),
+        (&[], &[], "same         user", "; Graph has givenName, surname already"),
+        (&["givenName", "surname"], &[], "would write  user", "; none of it is so yet"),
     ] {
         let preview = compared(written, superseded);
         let lines = lines(&preview, Values::Hidden);
+        assert!(lines[0].starts_with(word), "{lines:?}");
         assert!(lines[0].ends_with(&format!("givenName, surname{expected}")), "{lines:?}");
         let json = json(&preview, Values::Hidden);
         assert_eq!(json["writes"][0]["newer"], json!(superseded));
