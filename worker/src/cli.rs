@@ -94,7 +94,7 @@ pub enum Command {
     Health(commands::health::Args),
     /// Print shell completions.
     Completions(commands::completions::Completions),
-    /// Write man pages to a folder.
+    /// Print the man page, or write man pages to a folder.
     Man(commands::completions::Pages),
 }
 

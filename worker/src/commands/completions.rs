@@ -12,7 +12,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use shared::shown::Shown;
 
-use super::{print, terminal::print_script};
+use super::{print_words, terminal::print_script};
 
 /// Options of `completions`.
 #[derive(Debug, clap::Args)]
@@ -55,7 +55,7 @@ pub(crate) fn pages(args: &Pages, mut command: Command) -> anyhow::Result<ExitCo
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let written = page(&command, "contactsync", folder)
         .with_context(|| format!("cannot write to {}", folder.display()))?;
-    print(&format!("Wrote {written} pages to {}.\n", Shown(folder.display())))?;
+    print_words(&format!("Wrote {written} pages to {}.\n", Shown(folder.display())))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -14,7 +14,7 @@ use shared::shown::Shown;
 use crate::{
     commands::{
         global::{BAD_SETTINGS, Global},
-        json_text, print, print_error,
+        json_text, print, print_error, print_words,
         terminal::print_aside,
     },
     private_file,
@@ -94,7 +94,7 @@ fn init(args: &Init) -> anyhow::Result<ExitCode> {
         }
         Err(error) => return Err(error).with_context(|| format!("cannot write {path}")),
     }
-    print(&format!(
+    print_words(&format!(
         "Wrote {path}. Fill in what stands open in [service_bus] and [identity], then run: contactsync check\n"
     ))?;
     Ok(ExitCode::SUCCESS)

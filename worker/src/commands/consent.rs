@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stderr, stdin};
 
 use anyhow::Context;
 
-use super::terminal::print_aside;
+use super::terminal::print_question;
 
 /// Whether there is somebody to ask.
 pub(super) fn may_ask() -> bool {
@@ -13,9 +13,9 @@ pub(super) fn may_ask() -> bool {
 
 /// Asks, and returns what was typed, without the blanks around it. Connections live on meanwhile.
 pub(super) async fn ask(question: &str) -> anyhow::Result<String> {
-    let question = format!("{question} [y/N]");
+    let question = format!("{question} [y/N] ");
     let answer = tokio::task::spawn_blocking(move || {
-        print_aside(&question);
+        print_question(&question);
         let mut answer = String::new();
         stdin().read_line(&mut answer).map(|_| answer)
     });

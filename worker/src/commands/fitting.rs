@@ -1,4 +1,7 @@
 //! Text as wide as the terminal: a terminal breaks lines in the middle of words, and takes columns apart.
+//!
+//! Lines of the log are not fitted. A terminal joins what it has broken itself when a line is copied, searched for or its window
+//! made wider; what we break stays broken, and one event is one line for whoever filters.
 
 use std::borrow::Cow;
 

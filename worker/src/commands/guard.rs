@@ -12,7 +12,7 @@ use shared::{
     version::Version,
 };
 
-use super::{json_text, print, queues::start_log, runtime::runtime, wiring};
+use super::{fitted, json_text, print, queues::start_log, runtime::runtime, wiring};
 use crate::{
     commands::global::Global,
     graph::{self, GraphClient},
@@ -100,7 +100,7 @@ pub(crate) fn run(global: &Global, command: &Command) -> anyhow::Result<ExitCode
         let text = directory.mark(user).await.map_err(|error| failed(error, "read"))?;
         let look = Look::at(user, guard, Mark::read(text.as_deref().unwrap_or_default()), &settings.planner);
         match command {
-            Command::Show(args) => print(&if args.json { look.json() } else { look.text() })?,
+            Command::Show(args) => print(&if args.json { look.json() } else { fitted(&look.text()) })?,
             Command::Clear(args) => clear(&directory, &look, args).await?,
         }
         Ok(ExitCode::SUCCESS)
@@ -137,7 +137,7 @@ async fn clear(directory: &GraphClient, look: &Look, args: &Clear) -> anyhow::Re
     print(&if args.json {
         look.cleared_json(&gone, &absent, writes)
     } else {
-        look.cleared(&gone, &absent, writes)
+        fitted(&look.cleared(&gone, &absent, writes))
     })
 }
 

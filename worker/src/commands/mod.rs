@@ -38,7 +38,9 @@ pub(crate) mod wiring;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use terminal::{fitted, json_line, json_text, print, print_error, print_on, print_usage};
+pub(crate) use terminal::{
+    fitted, json_line, json_text, print, print_error, print_on, print_usage, print_words,
+};
 
 /// Version, commit and machine.
 pub(crate) const VERSION: &str = concat!(

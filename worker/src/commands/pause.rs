@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    json_text, print,
+    json_text, print, print_words,
     runtime::{runtime, stop_signal},
     terminal::print_aside,
     wiring,
@@ -108,7 +108,7 @@ impl Deed {
             return print(&json_text(&told));
         }
         let queue = &self.queue;
-        print(&match (wish, effect) {
+        print_words(&match (wish, effect) {
             (Wish::Pause, IntakeChange::Done) => format!(
                 "{queue} hands out no more messages; what Dataverse sends waits in it. contactsync resume ends the pause.\n"
             ),

@@ -11,7 +11,7 @@ use shared::{plan::Planner, shown::Shown};
 use tokio::runtime::Runtime;
 
 use crate::{
-    commands::{body, global::Global, json_line, json_text, print, runtime::runtime, wiring},
+    commands::{body, fitted, global::Global, json_line, json_text, print, runtime::runtime, wiring},
     graph::{GraphClient, ThrottlePriority},
     preview::{
         Preview,
@@ -67,13 +67,13 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
         failed |= preview.dead_letter().is_some();
         print(&match (args.files.len(), args.json) {
             (1, true) => json_text(&judge.json(&preview)),
-            (1, false) => judge.text(&preview),
+            (1, false) => fitted(&judge.text(&preview)),
             (_, true) => {
                 let mut told = judge.json(&preview);
                 told["file"] = json!(file.display().to_string());
                 json_line(&told)
             }
-            (_, false) => heading(file, index) + &judge.text(&preview),
+            (_, false) => fitted(&(heading(file, index) + &judge.text(&preview))),
         })?;
     }
     Ok(ExitCode::from(u8::from(failed)))

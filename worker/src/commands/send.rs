@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     commands::{
-        body, global::Global, json_line, print, queues, runtime::runtime, waiting::patiently, wiring,
+        body, fitted, global::Global, json_line, print, queues, runtime::runtime, waiting::patiently, wiring,
     },
     envelope,
     settings::{QueueAlone, Settings, check::EntityUse},
@@ -118,7 +118,7 @@ async fn send(settings: &Settings<QueueAlone>, parcels: Vec<Parcel>, as_json: bo
         print(&if as_json {
             json_line(&json!({"file": name, "messageId": id, "contentType": parcel.content_type}))
         } else {
-            format!("sent {} ({}) as {id}\n", Shown(&name), Shown(form))
+            fitted(&format!("sent {} ({}) as {id}\n", Shown(&name), Shown(form)))
         })?;
     }
     queue.close().await;

@@ -20,7 +20,7 @@ use shared::shown::{Shown, shown};
 use tokio::{process::Command, time::timeout};
 use url::Url;
 
-use super::{VERSION, json_text, print, runtime::runtime, screen::Screen, status, wiring};
+use super::{VERSION, json_text, print, print_words, runtime::runtime, screen::Screen, status, wiring};
 use crate::{
     commands::global::Global,
     private_file,
@@ -194,7 +194,7 @@ fn write(file: Option<&Path>, text: &str) -> anyhow::Result<()> {
     let told = Shown(path.display()).to_string();
     let mut output = private_file::create(&path).with_context(|| format!("cannot write {told}"))?;
     output.write_all(text.as_bytes()).with_context(|| format!("cannot write {told}"))?;
-    print(&format!("Wrote {told}. Look through it before you send it to anybody.\n"))
+    print_words(&format!("Wrote {told}. Look through it before you send it to anybody.\n"))
 }
 
 #[cfg(test)]

@@ -55,12 +55,24 @@ pub(super) fn print_aside(text: &str) {
     drop(writeln!(io::stderr().lock(), "{}", fitted_aside(text)));
 }
 
+/// Prints a question to standard error, behind which the answer is typed.
+pub(super) fn print_question(text: &str) {
+    let mut stderr = io::stderr().lock();
+    // Nothing is left to be done if standard error is closed.
+    drop(write!(stderr, "{}", fitted_aside(text)).and_then(|()| stderr.flush()));
+}
+
 /// Prints to standard output; a reader that has gone away, such as `head`, is no failure.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     print_on(text).map(drop)
 }
 
-/// The same for what goes on and on: whether anybody still reads.
+/// Prints sentences for people, as wide as the terminal. Documents and bodies are not broken: [`print`] leaves them whole.
+pub(crate) fn print_words(text: &str) -> anyhow::Result<()> {
+    print(&fitted(text))
+}
+
+/// Prints to standard output as [`print`] does, for what goes on and on: whether anybody still reads.
 pub(crate) fn print_on(text: &str) -> anyhow::Result<bool> {
     write_out(lines(text).as_bytes())
 }

@@ -19,7 +19,7 @@ use self::{
     tell::Manner,
 };
 use super::{
-    body,
+    body, fitted,
     global::Global,
     print,
     queues::{dead_letter_at, start_log},
@@ -145,7 +145,7 @@ where
         guarded: settings.guard.attribute.is_some(),
         dead_letter: args.dead_letter,
     };
-    print(&if args.json { manner.json(&cases) } else { manner.text(&cases) })?;
+    print(&if args.json { manner.json(&cases) } else { fitted(&manner.text(&cases)) })?;
     Ok(ExitCode::from(u8::from(cases.iter().any(Case::failed))))
 }
 

@@ -20,7 +20,9 @@ use self::{
 };
 
 use crate::{
-    commands::{body, config, global::Global, json_text, print, runtime::runtime, terminal::print_report},
+    commands::{
+        body, config, global::Global, json_text, print, print_words, runtime::runtime, terminal::print_report,
+    },
     preview::message_check,
     settings::{
         Parts, SettingsProblems,
@@ -87,12 +89,12 @@ pub(crate) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
     let mut told = Vec::new();
     let mut worst = if common.is_empty() { CheckEnd::Good } else { CheckEnd::BadSettings };
     if !args.json {
-        print(&common.iter().fold(String::new(), |text, finding| format!("{text}{finding}\n")))?;
+        print_words(&common.iter().fold(String::new(), |text, finding| format!("{text}{finding}\n")))?;
     }
     for parts in targets.each {
         let name = parts.target.clone();
         if let (Some(name), false) = (&name, args.json) {
-            print(&format!("{}target {name}\n\n", if told.is_empty() { "" } else { "\n" }))?;
+            print_words(&format!("{}target {name}\n\n", if told.is_empty() { "" } else { "\n" }))?;
         }
         let (verdict, mut document) = check_one(parts, args)?;
         worst = worst.max(verdict);

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::ground::{Ground, failed};
 use crate::{
-    commands::{print, wiring},
+    commands::{print_words, wiring},
     dataverse::{Column, ContactRow, ContextWriter, JobState, Wanted, registration::Found},
     graph::GraphClient,
     preview::{Compared, Preview},
@@ -156,7 +156,7 @@ pub(super) async fn fire(
     chase.compare(&columns, patience).await?;
     chase.queue.close().await;
     if !quiet {
-        print(&chase.trail.rest())?;
+        print_words(&chase.trail.rest())?;
     }
     Ok(chase.trail)
 }
@@ -181,7 +181,7 @@ struct Chase<'g> {
 impl Chase<'_> {
     /// Tells what was just seen.
     fn say(&self, what: &str, told: &str) -> anyhow::Result<()> {
-        if self.quiet { Ok(()) } else { print(&row(what, told)) }
+        if self.quiet { Ok(()) } else { print_words(&row(what, told)) }
     }
 
     /// Writes one column as it is, if the row is still as it was read: an older value must not come back.

@@ -11,7 +11,7 @@ use super::{
     verify,
 };
 use crate::{
-    commands::{json_text, print, probes::plural},
+    commands::{json_text, print_words, probes::plural},
     dataverse::registration::{
         Deed, Desired, Done, KeyProblem, NotRegistered, PlanOptions, RegistrationPlan, RolePurpose, SendKey,
         Unfinished, carry_out, compare, join_solution,
@@ -82,7 +82,7 @@ pub(super) async fn run(
     let found = ground.look().await?;
     let mut document = heading_json(&found, &ground.desired);
     if !args.json {
-        print(&(heading(&found, &ground.desired) + &lacking(&missing)))?;
+        print_words(&(heading(&found, &ground.desired) + &lacking(&missing)))?;
     }
     let plan = match RegistrationPlan::of(&ground.desired, &found, &options) {
         Ok(plan) => plan,
@@ -93,7 +93,7 @@ pub(super) async fn run(
         let deviations = compare(&ground.desired, &found);
         verify::describe(&mut document, &deviations, &missing);
         document["ok"] = json!(document["ok"] == true && plan.is_empty());
-        print(&if args.json { json_text(&document) } else { planned(&plan) + &told(&deviations) })?;
+        print_words(&if args.json { json_text(&document) } else { planned(&plan) + &told(&deviations) })?;
         return Ok(ExitCode::from(u8::from(!plan.is_empty() || !verify::is_good(&deviations, false))));
     }
     let result = carry_out(&ground.client, &plan, args.solution.as_deref(), |deed, how| {
@@ -109,7 +109,7 @@ pub(super) async fn run(
     }
     let deviations = compare(&ground.desired, &after);
     verify::describe(&mut document, &deviations, &missing);
-    print(&if args.json { json_text(&document) } else { done(&plan) + &told(&deviations) })?;
+    print_words(&if args.json { json_text(&document) } else { done(&plan) + &told(&deviations) })?;
     Ok(ExitCode::from(u8::from(!verify::is_good(&deviations, false))))
 }
 
@@ -184,7 +184,7 @@ pub(super) fn tell(deed: &Deed, how: Done) {
         Done::WithoutVersion => ", without the row version, which this environment refuses in images",
     };
     // A reader that has gone away stops nothing.
-    drop(print(&format!("done  {:7}{}{aside}\n", deed.verb.as_str(), Shown(&deed.title))));
+    drop(print_words(&format!("done  {:7}{}{aside}\n", deed.verb.as_str(), Shown(&deed.title))));
 }
 
 /// Adds the role, if that is what is missing.

@@ -10,7 +10,7 @@ use super::{
     register::{deeds, tell, was_done, with_role, would_be_done},
 };
 use crate::{
-    commands::{json_text, print},
+    commands::{json_text, print, print_words},
     dataverse::registration::{Removal, carry_out, removal},
     settings::{QueueAndDataverse, Settings},
 };
@@ -46,7 +46,7 @@ pub(super) async fn run(
     let found = ground.look().await?;
     let Removal { plan, left } = removal(&ground.desired, &found)?;
     if !args.json {
-        print(&heading(&found, &ground.desired))?;
+        print_words(&heading(&found, &ground.desired))?;
     }
     if args.apply {
         let result = carry_out(&ground.client, &plan, None, |deed, how| {
@@ -56,7 +56,7 @@ pub(super) async fn run(
         });
         result.await.map_err(with_role)?;
     } else if !args.json {
-        print(&lines(plan.deeds.iter().map(ToString::to_string)))?;
+        print_words(&lines(plan.deeds.iter().map(ToString::to_string)))?;
     }
     let open = !args.apply && !plan.is_empty();
     if args.json {
@@ -72,7 +72,7 @@ pub(super) async fn run(
             (_, true) => format!("{}.\n", was_done(&plan)),
             (_, false) => format!("{}.\n", would_be_done(&plan)),
         };
-        print(&(stays + &verdict))?;
+        print_words(&(stays + &verdict))?;
     }
     Ok(ExitCode::from(u8::from(open)))
 }

@@ -13,7 +13,7 @@ use super::{
     ground::{EndpointName, Ground, counts, failed, heading, heading_json, lacking, told},
 };
 use crate::{
-    commands::{global::Global, json_text, print},
+    commands::{global::Global, json_text, print, print_words},
     dataverse::{
         Job, Kind, Wanted,
         registration::{Deviation, DeviationKind, Found, RolePurpose, compare},
@@ -78,7 +78,7 @@ pub(super) async fn run(
     let mut deviations = compare(&ground.desired, &found);
     deviations.extend(failed_jobs(&ground, &found).await?);
     if !args.json {
-        print(&(heading(&found, &ground.desired) + &lacking(&missing) + &told(&deviations)))?;
+        print_words(&(heading(&found, &ground.desired) + &lacking(&missing) + &told(&deviations)))?;
     }
     let mut document = heading_json(&found, &ground.desired);
     describe(&mut document, &deviations, &missing);

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{
     commands::{
-        print,
+        print_words,
         probes::counted,
         queues::{Queues, choose},
     },
@@ -42,7 +42,7 @@ pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow:
         let end = selection.sequence.as_ref().map_or(i64::MAX, |range| *range.end());
         let start = selection.first().0.max(last.0.saturating_add(1));
         if start > end {
-            print(&format!("Nothing new for {}.\n", Shown(args.file.display())))?;
+            print_words(&format!("Nothing new for {}.\n", Shown(args.file.display())))?;
             return Ok(ExitCode::SUCCESS);
         }
         selection.sequence = Some(start..=end);
@@ -54,7 +54,7 @@ pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow:
     output.finish()?;
     written?;
     let written = counted(output.count, "dead letter");
-    print(&format!("{written} written to {}\n", Shown(args.file.display())))?;
+    print_words(&format!("{written} written to {}\n", Shown(args.file.display())))?;
     Ok(ExitCode::SUCCESS)
 }
 

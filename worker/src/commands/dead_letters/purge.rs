@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::export::Output;
 use crate::{
     commands::{
-        print,
+        print, print_words,
         probes::counted,
         queues::{Queues, choose, none_match},
         replay::{EventForm, Report, exit_code, window},
@@ -75,7 +75,7 @@ pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow:
     .await?;
     if !args.yes {
         queues.close().await;
-        print(&match members.len() {
+        print_words(&match members.len() {
             0 => none_match(walk.seen),
             count => {
                 format!("{} would be removed; --yes does it.\n", counted(count as u64, "dead letter"))
@@ -125,5 +125,5 @@ fn tell(args: &Args, path: &Path, count: u64) -> anyhow::Result<()> {
     if args.json {
         return print(&format!("{}\n", json!({"event": "exported", "file": path, "count": count})));
     }
-    print(&format!("{} written to {}\n", counted(count, "dead letter"), path.display()))
+    print_words(&format!("{} written to {}\n", counted(count, "dead letter"), path.display()))
 }

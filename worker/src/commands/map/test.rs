@@ -16,7 +16,7 @@ use shared::{
 };
 
 use super::expectation::{Deviation, deviations, reduced};
-use crate::commands::{body, fitting, global::Global, json_text, plan, print, terminal};
+use crate::commands::{body, fitted, fitting, global::Global, json_text, plan, print, terminal};
 
 /// How the names of expectations end.
 const EXPECTED: &str = ".expected.json";
@@ -99,7 +99,7 @@ pub(super) fn run(global: &Global, args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     let good = ends.iter().all(|(_, end)| end.is_good());
-    print(&if args.json { as_json(&ends) } else { table(&ends) })?;
+    print(&if args.json { as_json(&ends) } else { fitted(&table(&ends)) })?;
     Ok(ExitCode::from(u8::from(!good)))
 }
 

@@ -8,7 +8,7 @@ use shared::{class::Class, ids::UserId, plan::Planner, reason::chain, shown::Sho
 use tokio::{sync::watch, time::sleep};
 
 use crate::{
-    commands::{global::Global, json_line, print, queues::failed, runtime::stop_signal, wiring},
+    commands::{fitted, global::Global, json_line, print, queues::failed, runtime::stop_signal, wiring},
     graph::GraphClient,
     preview::{
         Compared, Preview,
@@ -70,7 +70,8 @@ pub(super) async fn run(settings: Settings<QueueAlone>, global: &Global, args: &
     };
     queue.close().await;
     walked?;
-    print(&summary.told(args.json))
+    let told = summary.told(args.json);
+    print(&if args.json { told } else { fitted(&told) })
 }
 
 async fn stopped(stop: &mut watch::Receiver<bool>) {
@@ -102,7 +103,8 @@ async fn walk(
                         None => Preview::of(&peeked.message, planner, clock::now()),
                     };
                     summary.count(&preview);
-                    print(&told(&peeked, &preview, planner, args.json, args.values.into()))?;
+                    let told = told(&peeked, &preview, planner, args.json, args.values.into());
+                    print(&if args.json { told } else { fitted(&told) })?;
                 }
             }
             Err(error) if args.once || error.class() == Class::Installation => {

@@ -13,7 +13,8 @@ use shared::{
 use super::report::Report;
 use crate::{
     commands::{
-        global::Global, print, print_error, queues::start_log, runtime::runtime, screen::Screen, wiring,
+        fitted, global::Global, print, print_error, queues::start_log, runtime::runtime, screen::Screen,
+        wiring,
     },
     graph::ThrottlePriority,
     operate::{
@@ -145,7 +146,7 @@ async fn carry_out(targets: &[Target; 2], args: &Args) -> anyhow::Result<ExitCod
     let ComparisonResult { found, looked_again } = compared?;
     let names = [first.as_str(), second.as_str()];
     let report = Report { names, naming: &naming, scope: &run.scope, found: &found, begun, looked_again };
-    print(&if args.json { report.json(args.list) } else { report.text(args.list) })?;
+    print(&if args.json { report.json(args.list) } else { fitted(&report.text(args.list)) })?;
     run.state.remove().context("the file of the state cannot be removed; remove it by hand")?;
     Ok(ExitCode::from(if report.is_empty() { CANNOT } else { u8::from(!found.all_agree()) }))
 }
