@@ -18,6 +18,10 @@ pub(super) struct Screen {
     bar: Option<ProgressBar>,
     told: Instant,
     told_count: u64,
+    /// What stands behind the bar.
+    note: String,
+    /// What is waited for, which stands below it.
+    waits: Option<String>,
 }
 
 impl Screen {
@@ -34,7 +38,7 @@ impl Screen {
                 ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
             )
         });
-        Self { bar, told: Instant::now(), told_count: 0 }
+        Self { bar, told: Instant::now(), told_count: 0, note: String::new(), waits: None }
     }
 
     /// Whether somebody watches.
@@ -45,7 +49,8 @@ impl Screen {
     /// So much is done; `text` says it where there is no bar.
     pub(super) fn at(&mut self, done: u64, note: &str, text: impl FnOnce() -> String) {
         if let Some(bar) = &self.bar {
-            bar.set_message(shown(note).into_owned());
+            self.note = shown(note).into_owned();
+            bar.set_message(message(&self.note, self.waits.as_deref()));
             bar.set_position(done);
             return;
         }
@@ -56,12 +61,21 @@ impl Screen {
         }
     }
 
-    /// What is waited for: beside the bar until something else is said there, or a line.
-    pub(super) fn waiting(&self, what: &str) {
+    /// What is waited for: below the bar until it goes on, or a line.
+    pub(super) fn waiting(&mut self, what: &str) {
+        let what = shown(what).into_owned();
         match &self.bar {
-            Some(bar) => bar.set_message(shown(what).into_owned()),
-            None => print_aside(&shown(what)),
+            Some(bar) => {
+                bar.set_message(message(&self.note, Some(&what)));
+                self.waits = Some(what);
+            }
+            None => print_aside(&what),
         }
+    }
+
+    /// Nothing is waited for any more.
+    pub(super) fn goes_on(&mut self) {
+        self.waits = None;
     }
 
     /// A line that stays, above the bar if there is one.
@@ -86,4 +100,9 @@ impl Screen {
             bar.finish_and_clear();
         }
     }
+}
+
+/// What stands behind the bar, and below it as wide as the terminal.
+fn message(note: &str, waits: Option<&str>) -> String {
+    waits.map_or_else(|| note.to_owned(), |waits| format!("{note}\n{}", fitted_aside(waits)))
 }

@@ -7,7 +7,7 @@ use shared::shown::{Shown, brief};
 use tokio::time::Instant;
 
 use crate::{
-    commands::{json_line, print, probes::counted, queues::none_match, screen::Screen},
+    commands::{json_line, print, print_words, probes::counted, queues::none_match, screen::Screen},
     duration::exact,
     operate::{
         replay::{Audit, Event, Progress, ReplayEnd, Summary},
@@ -84,10 +84,13 @@ impl Report {
         match event {
             Event::Progress(progress) => {
                 let note = note(progress);
+                if progress.rest.is_some() {
+                    self.screen.goes_on();
+                }
                 if self.screen.is_terminal() {
                     self.screen.at(progress.replayed, &note, String::new);
                 } else if self.is_time() {
-                    print(&format!("{} of {} done {note}\n", progress.replayed, progress.members))?;
+                    print_words(&format!("{} of {} done {note}\n", progress.replayed, progress.members))?;
                 }
                 Ok(())
             }
@@ -95,9 +98,9 @@ impl Report {
                 self.screen.waiting(&format!("waiting {what}"));
                 Ok(())
             }
-            Event::Finished(summary) => print(&conclusion(summary)),
-            Event::Started { members: 0, looked_at, .. } => print(&none_match(*looked_at)),
-            Event::Started { replay, members, looked_at } => print(&format!(
+            Event::Finished(summary) => print_words(&conclusion(summary)),
+            Event::Started { members: 0, looked_at, .. } => print_words(&none_match(*looked_at)),
+            Event::Started { replay, members, looked_at } => print_words(&format!(
                 "{} of {} chosen; run {replay}\n",
                 units::count(*members),
                 counted(*looked_at, "dead letter")
@@ -116,7 +119,7 @@ impl Report {
             self.screen.say(text);
             return Ok(());
         }
-        print(&format!("{text}\n"))
+        print_words(&format!("{text}\n"))
     }
 
     fn is_time(&mut self) -> bool {
