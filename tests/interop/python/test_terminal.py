@@ -27,7 +27,10 @@ def test_what_commands_say_fits_the_terminal(world, columns):
     commands = [
         ["check"], ["check", "--online"], ["status"], ["dead-letters", "list"], ["dead-letters", "list", "--each"],
         ["dead-letters", "show", "1"], ["explain", "UserNotFound"], ["explain", scene.contact(1)],
-        ["held", "list"], ["held", "list", "--each"], ["notify", "test"],
+        ["held", "list"], ["held", "list", "--each"], ["notify", "test"], ["plan", "body-0.json", "--online"],
+        ["replay", "--dry-run"], ["run", "--dry-run", "--once"], ["guard", "show", scene.user(1)],
+        ["dead-letters", "purge", "--reason", "UserNotFound"], ["held", "approve"], ["help"], ["held", "--help"],
+        ["dead-letters", "list", "--reason", "Nope"],
     ]
     for command in commands:
         code, terminal = world.shown(*command, columns=columns)
@@ -69,7 +72,7 @@ def test_whoever_does_not_say_yes_changes_nothing(world, answer):
         asked.until("Put back all 5 dead letters? [y/N]")
         asked.press(answer + "\r")
         assert asked.end() == 1
-        assert "Nothing was put back." in asked.text()
+        assert f"[y/N] {answer}".rstrip() + "\nNothing was put back." in asked.text(), asked.text()
     with world.terminal("held", "approve", "--all") as asked:
         asked.until("[y/N]")
         asked.press(answer + "\r")
@@ -96,11 +99,31 @@ def test_the_live_view_follows_the_queue_and_leaves_a_clean_screen(world):
     assert view.written.index("\x1b[?1049h") < view.written.index("UserNotFound") < view.written.index("\x1b[?1049l")
 
 
+def dead_letters(world):
+    """How many there are."""
+    _, told = world.shown("dead-letters", "list", "--each")
+    return int(told.text().splitlines()[-1].split()[0])
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_what_is_waited_for_stands_below_the_bar_all_the_time(world, columns):
+    left = dead_letters(world)
+    with world.terminal("replay", "--all", "--canary", "1", "--wait", "4s", columns=columns) as waits:
+        waits.until(f"1 of {left}", "waiting for what becomes of the canaries, 4s at most;")
+        # Every look for what became of them draws the bar anew.
+        seen = len(waits.written)
+        while len(waits.written) < seen + 400:
+            assert waits.read(5), waits.text()
+        assert any(line.startswith("waiting for what becomes") for line in waits.screen.display), waits.text()
+        assert waits.end() == 1 and "waiting for" not in waits.text(), waits.text()
+
+
 def test_somebody_who_says_yes_sees_how_far_it_has_come(world):
+    left = dead_letters(world)
     with world.terminal("replay", "--wait", "3s") as asked:
         asked.until("[y/N]")
         asked.press("y\r")
-        asked.until("5 of 5")
+        asked.until(f"{left} of {left}")
         asked.end()
     _, left = world.shown("dead-letters", "list")
     assert "No dead letters." in left.text(), left.text()

@@ -2,6 +2,7 @@
 
 mod body;
 mod consent;
+mod each;
 mod fitting;
 pub(crate) mod global;
 mod probes;

@@ -1,29 +1,25 @@
-//! One dead letter on a line, as it is come upon: a queue of any length is listed in little memory.
+//! One dead letter on a line.
 
 use serde_json::{Value, json};
 use servicebus::Message;
 use shared::{plan::Planner, shown::brief};
 
 use crate::{
-    commands::json_line,
+    commands::{each, json_line},
     operate::dead_letters::Letter,
     preview::{Subjects, render::subjects_json},
 };
 
 /// Stands above the first of them.
-pub(super) const HEADING: &str = "Number  Since (UTC)       Contact                               Reason\n";
+pub(super) fn heading() -> String {
+    each::heading(&["Contact"], "Reason")
+}
 
 /// For people.
 pub(super) fn line(message: &Message, planner: &Planner) -> String {
     let (letter, subjects) = (Letter::of(message), Subjects::of(message, planner));
-    let since = letter.since.map_or_else(|| "?".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M").to_string());
-    let contact = match &*subjects.contacts {
-        [] => "?".to_owned(),
-        [one] => one.to_string(),
-        many => format!("{} contacts", many.len()),
-    };
     let reason = if letter.reason.is_empty() { "(none given)".into() } else { brief(&letter.reason, 80) };
-    format!("{:>6}  {since:16}  {contact:36}  {reason}\n", letter.sequence.0)
+    each::row(letter.sequence, letter.since, &[each::only(&subjects.contacts, "contacts")], &reason)
 }
 
 /// For machines.

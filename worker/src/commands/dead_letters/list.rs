@@ -63,7 +63,7 @@ pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow:
         if !args.each {
             return Ok(());
         }
-        let heading = if census.total() > 1 { "" } else { each::HEADING };
+        let heading = if census.total() > 1 { String::new() } else { each::heading() };
         print(&if args.json {
             each::json(message, planner)
         } else {

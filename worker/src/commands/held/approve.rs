@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::consent::Decision;
 use crate::{
-    commands::{json_text, print, replay::rate, runtime::stop_signal, screen::Screen},
+    commands::{json_text, print, print_words, replay::rate, runtime::stop_signal, screen::Screen},
     operate::held::{Approval, Decided, DecisionEnd, HeldFilter},
     settings::{QueueAlone, Settings},
 };
@@ -80,9 +80,11 @@ fn tell(args: &Args, decided: Decided, end: &DecisionEnd) -> anyhow::Result<()> 
     if args.json {
         return print(&json_text(&json!({ "approved": messages, "gone": gone, "failed": why })));
     }
-    print(&format!("{messages} messages were let through\n"))?;
+    print_words(&format!("{messages} messages were let through\n"))?;
     if gone > 0 {
-        print(&format!("{gone} of them had been decided about meanwhile, or had come due\n"))?;
+        print_words(&format!("{gone} of them had been decided about meanwhile, or had come due\n"))?;
     }
-    why.map_or(Ok(()), |why| print(&format!("not all: {why}; the same command goes on with the rest\n")))
+    why.map_or(Ok(()), |why| {
+        print_words(&format!("not all: {why}; the same command goes on with the rest\n"))
+    })
 }

@@ -7,7 +7,7 @@ use super::list::table;
 use crate::{
     commands::{
         consent::{ask, may_ask},
-        print,
+        print, print_words,
     },
     envelope::HeldCensus,
     operate::held::{HeldFilter, each_held},
@@ -46,7 +46,7 @@ impl Decision<'_> {
         if count == 0 || self.yes || self.says_yes(count).await? {
             return Ok(Some(count));
         }
-        print(&format!("{count} messages would be {}; --yes does it.\n", self.would))?;
+        print_words(&format!("{count} messages would be {}; --yes does it.\n", self.would))?;
         Ok(None)
     }
 

@@ -3,24 +3,27 @@
 use std::process::ExitCode;
 
 use anyhow::Context;
-use comfy_table::{Cell, CellAlignment, ColumnConstraint, Width};
+use comfy_table::{Cell, CellAlignment, ColumnConstraint, Table, Width};
 use serde_json::{Value, json};
 use servicebus::{Message, Queue};
 use shared::{
     mass_change::{Author, Stream},
-    shown::Shown,
+    shown::shown,
 };
 
 use crate::{
-    commands::{fitted, fitting, json_text, print, probes::counted, terminal},
+    commands::{each, fitting, json_text, print, print_words, probes::counted, terminal},
     envelope::{DeliveryHistory, HeldAside, HeldCensus, HeldCount},
     operate::held::{HeldFilter, each_held},
     preview::{Subjects, render::subjects_json},
     settings::{QueueAlone, Settings},
 };
 
+const HEADINGS: [&str; 4] = ["Author", "What", "Messages", "Since (UTC)"];
 /// Width of an id with the blanks around it.
 const ID_CELL: u16 = 38;
+/// From this width on a line has room for the user beside the contact.
+const WITH_USERS: usize = 118;
 
 /// Options of `held list`.
 #[derive(Debug, clap::Args)]
@@ -34,7 +37,7 @@ Examples:
   contactsync held list --each --property mail
   contactsync held list --json")]
 pub struct Args {
-    /// List each message, with the contacts and users that it is about.
+    /// List each message, with the contact that it is about, and the user where there is room for it.
     #[arg(long)]
     each: bool,
     /// Print JSON instead of a table.
@@ -51,6 +54,7 @@ pub(super) async fn run(
     args: &Args,
 ) -> anyhow::Result<ExitCode> {
     let (mut census, mut each) = (HeldCensus::default(), Vec::new());
+    let mut lines = Lines { width: terminal::width(), author: None };
     let looked_at = each_held(queue, &args.filter, &settings.planner, |message, held| {
         census.add(message, held);
         if !args.each {
@@ -61,7 +65,7 @@ pub(super) async fn run(
             each.push(one_json(message, held, &subjects));
             return Ok(());
         }
-        print(&fitted(&one(message, held, &subjects)))
+        print_words(&lines.next(message, held, &subjects))
     })
     .await
     .context("the queue cannot be looked at")?;
@@ -85,33 +89,66 @@ pub(super) fn table(census: &HeldCensus) -> String {
     if census.messages == 0 {
         return "Nothing is held aside.\n".to_owned();
     }
-    let mut table = fitting::table(["Author", "What", "Messages", "Since (UTC)"], terminal::width());
+    let are = if census.messages == 1 { "is" } else { "are" };
+    let table = streams_table(census, terminal::width());
+    format!("{table}\n{} {are} held aside\n", counted(census.messages, "message"))
+}
+
+fn streams_table(census: &HeldCensus, width: Option<usize>) -> Table {
+    let table = with_streams(fitting::table(HEADINGS, None), census);
+    let is_too_wide = |width| table.lines().any(|line| line.chars().count() > width);
+    if !width.is_some_and(is_too_wide) {
+        return table;
+    }
+    let mut table = fitting::table(HEADINGS, width);
     if let Some(authors) = table.column_mut(0) {
         // An id has to be copied, so that it is not broken.
         authors.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(ID_CELL)));
     }
+    with_streams(table, census)
+}
+
+fn with_streams(mut table: Table, census: &HeldCensus) -> Table {
     for (Stream { author, property, kind }, count) in &census.streams {
         table.add_row([
-            Cell::new(author.to_string().replacen(':', " ", 1)),
+            Cell::new(named(*author)),
             Cell::new(format!("{property} {}", kind.as_str())),
             Cell::new(count.messages).set_alignment(CellAlignment::Right),
             Cell::new(count.since.strftime("%Y-%m-%d %H:%M")),
         ]);
     }
-    let are = if census.messages == 1 { "is" } else { "are" };
-    format!("{table}\n{} {are} held aside\n", counted(census.messages, "message"))
+    table
 }
 
-fn one(message: &Message, held: &HeldAside, subjects: &Subjects) -> String {
-    let streams = held.streams.iter().map(|stream| format!("{} {}", stream.property, stream.kind.as_str()));
-    let streams = streams.collect::<Vec<_>>().join(", ");
-    let contact = subjects.contact_text().unwrap_or_else(|| "unknown".into());
-    let user = subjects.user_text().unwrap_or_else(|| "unknown".into());
-    let line = format!(
-        "message {}  contact {contact}  user {user}  {streams} by {}  since {:.0}",
-        message.sequence, held.author, held.since
-    );
-    format!("{}\n", Shown(line))
+/// An author in words.
+fn named(author: Author) -> String {
+    author.to_string().replacen(':', " ", 1)
+}
+
+/// Messages as they are come upon, below their author.
+struct Lines {
+    width: Option<usize>,
+    /// Whose messages the last ones were.
+    author: Option<Author>,
+}
+
+impl Lines {
+    fn next(&mut self, message: &Message, held: &HeldAside, subjects: &Subjects) -> String {
+        let has_room = self.width.is_none_or(|width| width >= WITH_USERS);
+        let ids = if has_room { 2 } else { 1 };
+        let mut text = String::new();
+        if self.author.is_none() {
+            text += &each::heading(&["Contact", "User"][..ids], "What");
+        }
+        if self.author.replace(held.author) != Some(held.author) {
+            text = format!("{text}by {}\n", named(held.author));
+        }
+        let streams =
+            held.streams.iter().map(|stream| format!("{} {}", stream.property, stream.kind.as_str()));
+        let streams = streams.collect::<Vec<_>>().join(", ");
+        let subjects = [each::only(&subjects.contacts, "contacts"), each::only(&subjects.users, "users")];
+        text + &each::row(message.sequence, Some(held.since), &subjects[..ids], &shown(&streams))
+    }
 }
 
 fn one_json(message: &Message, held: &HeldAside, subjects: &Subjects) -> Value {
@@ -143,5 +180,67 @@ fn author_json(author: Author) -> Value {
         Author::User(id) => json!({ "user": id.to_string() }),
         Author::Run(id) => json!({ "run": id.to_string() }),
         Author::Unknown => Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use shared::{
+        ids::{ContactId, SequenceNumber, UserId},
+        mass_change::ChangeKind,
+        property::Property,
+    };
+    use uuid::Uuid;
+
+    use super::*;
+
+    const AUTHOR: Uuid = Uuid::from_u128(7);
+
+    fn held() -> HeldAside {
+        let author = Author::User(AUTHOR);
+        let property = Property::named("jobTitle").expect("known");
+        let stream = Stream { author, property, kind: ChangeKind::Blanked };
+        let since = Timestamp::from_second(1_800_000_000).expect("in range");
+        HeldAside { since, author, streams: [stream].into() }
+    }
+
+    #[test]
+    fn an_author_stands_on_one_line_where_there_is_room_and_is_never_broken() {
+        let HeldAside { since, streams, .. } = held();
+        let count = HeldCount { messages: 5, since, originals: (since, since) };
+        let census = HeldCensus { messages: 5, streams: [(streams[0].clone(), count)].into() };
+        for (width, author) in [
+            (None, format!("user {AUTHOR} ")),
+            (Some(120), format!("user {AUTHOR} ")),
+            (Some(80), AUTHOR.to_string()),
+        ] {
+            let table = streams_table(&census, width).to_string();
+            assert!(table.contains(&author), "{table}");
+            assert!(
+                table.lines().all(|line| width.is_none_or(|width| line.chars().count() <= width)),
+                "{table}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_message_stands_below_its_author_with_what_there_is_room_for() {
+        let (user, contact) = (UserId(Uuid::from_u128(1)), ContactId(Uuid::from_u128(2)));
+        let subjects = Subjects { contacts: vec![contact], users: vec![user], job: None };
+        let message = |number| Message { sequence: SequenceNumber(number), ..Message::default() };
+        for (width, has_user) in [(Some(80), false), (Some(120), true), (None, true)] {
+            let mut lines = Lines { width, author: None };
+            let told =
+                lines.next(&message(20), &held(), &subjects) + &lines.next(&message(21), &held(), &subjects);
+            assert_eq!(told.lines().count(), 4, "{told}");
+            assert!(told.lines().nth(1).is_some_and(|line| line == format!("by user {AUTHOR}")), "{told}");
+            assert_eq!(told.contains(&user.to_string()), has_user, "{told}");
+            assert!(told.contains(&contact.to_string()) && told.contains("jobTitle blanked"), "{told}");
+            assert!(
+                told.lines().all(|line| width.is_none_or(|width| line.chars().count() <= width)),
+                "{told}"
+            );
+        }
     }
 }

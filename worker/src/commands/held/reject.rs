@@ -9,7 +9,7 @@ use shared::shown::Shown;
 
 use super::consent::Decision;
 use crate::{
-    commands::{dead_letters::Output, json_text, print},
+    commands::{dead_letters::Output, json_text, print, print_words},
     operate::held::{HeldFilter, each_held, take_back},
     settings::{QueueAlone, Settings},
 };
@@ -82,9 +82,9 @@ pub(super) async fn run(
         print(&json_text(&json!({ "rejected": taken, "gone": gone, "file": path })))?;
     } else {
         let to = path.map_or_else(String::new, |path| format!("; they are in {}", Shown(path.display())));
-        print(&format!("{taken} messages were taken out{to}\n"))?;
+        print_words(&format!("{taken} messages were taken out{to}\n"))?;
         if gone > 0 {
-            print(&format!("{gone} more had been decided about meanwhile, or had come due\n"))?;
+            print_words(&format!("{gone} more had been decided about meanwhile, or had come due\n"))?;
         }
     }
     Ok(ExitCode::SUCCESS)
