@@ -20,6 +20,10 @@ use crate::{
 
 /// Height of the two panels with figures, their frames included.
 const FIGURES: u16 = 10;
+/// Height of the two panels below them that still shows something.
+const GRAPHS: u16 = 5;
+/// So many lines of words there are on the lowest terminal.
+const FEWEST_WORDS: u16 = 4;
 
 pub(super) fn view(frame: &mut Frame<'_>, snapshot: Option<&Snapshot>, trail: &Trail, every: Duration) {
     let Some(snapshot) = snapshot else {
@@ -28,13 +32,14 @@ pub(super) fn view(frame: &mut Frame<'_>, snapshot: Option<&Snapshot>, trail: &T
         return;
     };
     let notes = notes(snapshot);
-    let width = frame.area().width.max(1);
-    let note_lines: u16 = notes.iter().map(|note| lines(note, width)).sum::<u16>().min(4);
+    let (width, height) = (frame.area().width.max(1), frame.area().height);
+    let wanted = notes.iter().map(|note| lines(note, width)).fold(0, u16::saturating_add);
+    let room = height.saturating_sub(2 + FIGURES + GRAPHS).max(FEWEST_WORDS);
     let [title, figures, graphs, told, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(FIGURES),
-        Constraint::Min(5),
-        Constraint::Length(note_lines),
+        Constraint::Min(GRAPHS),
+        Constraint::Length(wanted.min(room)),
         Constraint::Length(1),
     ])
     .areas(frame.area());
@@ -47,7 +52,8 @@ pub(super) fn view(frame: &mut Frame<'_>, snapshot: Option<&Snapshot>, trail: &T
     draw_reasons(frame, right, snapshot);
     let notes: Vec<_> = notes.into_iter().map(|note| Line::from(note).yellow()).collect();
     frame.render_widget(Paragraph::new(notes).wrap(Wrap { trim: true }), told);
-    let help = format!(" q quits   read every {}", duration::rough(every));
+    let more = if wanted > room { "   … contactsync status says it all" } else { "" };
+    let help = format!(" q quits   read every {}{more}", duration::rough(every));
     frame.render_widget(Paragraph::new(help).dim(), keys);
 }
 
@@ -222,6 +228,16 @@ mod tests {
         ] {
             assert!(picture.contains(expected), "{expected} is missing:\n{picture}");
         }
+    }
+
+    #[test]
+    fn words_take_the_room_there_is_and_what_is_cut_is_said_to_be() {
+        let mut many = snapshot(Ok(QueueCounts::default()));
+        let Ok(page) = &mut many.worker else { panic!("there is a worker") };
+        page.checks[0].says = Some("it cannot be had ".repeat(40));
+        let (low, high) = (picture(Some(&many), 80, 24), picture(Some(&many), 80, 40));
+        assert!(low.contains("… contactsync status says it all") && !low.contains("in 40s"), "{low}");
+        assert!(high.contains("in 40s") && !high.contains("says it all"), "{high}");
     }
 
     #[test]
