@@ -75,6 +75,7 @@ async fn the_next_try_of_an_open_breaker_is_told_until_it_is_over() -> Result<()
     };
     let told = timeout(PATIENCE, told).await.context("status never tells of it")??;
     assert!(told.contains("breaker: writes of many users failed in a row"), "{told}");
+    worker.page_until("/readyz", |page| page.text.contains("; next try at ")).await?;
     world.graph.clear_faults();
     waits_for_nothing(&mut worker).await?;
     world.drained(PATIENCE).await?;

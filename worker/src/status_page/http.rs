@@ -222,7 +222,8 @@ fn ready(site: &Site, as_json: bool) -> Response<Full<Bytes>> {
     let line = |kind: &str, it: &ReadinessFault| {
         let target = it.target.as_ref().map_or_else(String::new, |target| format!("target {target}, "));
         let since = it.since.as_ref().map_or_else(String::new, |since| format!(" (since {since})"));
-        format!("{kind}, {target}{}: {}; {}{since}\n", it.check, it.fault, it.remedy)
+        let next = it.next_try.as_ref().map_or_else(String::new, |next| format!("; next try at {next}"));
+        format!("{kind}, {target}{}: {}; {}{since}{next}\n", it.check, it.fault, it.remedy)
     };
     let mut text = if ready { "ready\n".to_owned() } else { String::new() };
     text.extend(faults.iter().map(|fault| line("not ready", fault)));

@@ -41,19 +41,29 @@ impl Section {
     /// What keeps it from being ready.
     pub(super) fn faults(&self) -> impl Iterator<Item = ReadinessFault> {
         let faults = self.observer.health.checks(clock::now()).into_iter();
-        faults.filter_map(move |Check { name, fault, since, .. }| Some(self.fault(name, fault?, since)))
+        faults.filter_map(move |Check { name, fault, since, next_try }| {
+            Some(self.fault(name, fault?, since, next_try))
+        })
     }
 
     /// What must be seen to, though it works.
     pub(super) fn warnings(&self) -> impl Iterator<Item = ReadinessFault> {
         let warnings = self.observer.health.warnings(clock::now()).into_iter();
-        warnings.map(move |Warned { warning, fault, since, .. }| self.fault(warning.as_str(), fault, since))
+        warnings.map(move |Warned { warning, fault, since, next_try }| {
+            self.fault(warning.as_str(), fault, since, next_try)
+        })
     }
 
-    fn fault(&self, check: &'static str, fault: HealthFault, since: Option<Timestamp>) -> ReadinessFault {
+    fn fault(
+        &self,
+        check: &'static str,
+        fault: HealthFault,
+        since: Option<Timestamp>,
+        next_try: Option<Timestamp>,
+    ) -> ReadinessFault {
         let target = self.name().map(Into::into);
-        let since = since.map(|since| format!("{since:.0}"));
-        ReadinessFault { target, check, fault: fault.text, remedy: fault.remedy, since }
+        let [since, next_try] = [since, next_try].map(|time| time.map(|time| format!("{time:.0}")));
+        ReadinessFault { target, check, fault: fault.text, remedy: fault.remedy, since, next_try }
     }
 }
 
@@ -67,4 +77,7 @@ pub(super) struct ReadinessFault {
     pub(super) remedy: &'static str,
     /// Since when, as far as this replica has seen.
     pub(super) since: Option<String>,
+    /// When it is tried again, where that is known.
+    #[serde(rename = "nextTry", skip_serializing_if = "Option::is_none")]
+    pub(super) next_try: Option<String>,
 }

@@ -49,11 +49,13 @@ impl UnreadyLog {
             return;
         }
         told.told = Some(now);
-        for (Check { name, since, .. }, HealthFault { text, remedy }) in faults() {
+        for (Check { name, since, next_try, .. }, HealthFault { text, remedy }) in faults() {
+            let [since_text, next_try] = [since, next_try].map(|time| time.map(|time| format!("{time:.0}")));
             let minutes = since.map_or(0, |since| wall.duration_since(since).as_mins());
             tracing::warn!(
                 check = *name,
-                since = since.map(|since| tracing::field::display(format!("{since:.0}"))),
+                since = since_text,
+                next_try,
                 minutes,
                 "not ready for {minutes} min: {text}; what to do: {remedy}"
             );
