@@ -15,7 +15,7 @@ fn check(seeds: std::ops::Range<u64>) {
 
 #[test]
 fn random_worlds_keep_every_promise() {
-    check(0..400);
+    check(0..200);
 }
 
 #[test]
