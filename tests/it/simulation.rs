@@ -118,7 +118,7 @@ fn replicas_with_a_lease_keep_every_promise_whatever_happens_to_it() {
 #[track_caller]
 fn check_lease_remedy(remedy: Remedy) {
     let shape = |seed| Shape { without: Some(remedy), ..Shape::with_lease(seed) };
-    let found = (0..60).any(|seed| {
+    let found = (0..400).any(|seed| {
         simulate(shape(seed), seed)
             .is_err_and(|broken| matches!(broken, Broken::TwoWriters(..) | Broken::Term(..)))
     });
