@@ -258,7 +258,7 @@ impl Explained {
     fn text(&self) -> String {
         match self {
             Self::Id(found) => found.text(),
-            Self::Entry(RunbookEntry { name, text }) => format!("{name}\n\n{text}\n"),
+            Self::Entry(entry) => format!("{}\n\n{}\n", entry.name, entry.paragraphs()),
         }
     }
 }

@@ -391,14 +391,27 @@ fn messages(story: &Story) -> Vec<Value> {
     messages
         .into_iter()
         .map(|(message, deliveries)| {
-            let outcome = deliveries.last().map_or(Value::Null, |last| last["outcome"].clone());
-            let settled = deliveries.last().map_or(Value::Null, |last| last["settled"].clone());
-            json!({ "message": message, "outcome": outcome, "settled": settled, "deliveries": deliveries })
+            let end = |what: &str| end_of(&deliveries).map_or(Value::Null, |end| end[what].clone());
+            json!({
+                "message": message, "outcome": end("outcome"), "settled": end("settled"), "deliveries": deliveries,
+            })
         })
         .collect()
 }
 
-/// The delivery of a message to a run, if it is not known to have been settled.
+/// The delivery by which a message ended, or the one that is told of last. A message that was removed for certain is gone; an
+/// earlier delivery of it, whose lock had lapsed, may be given back later than that and means nothing any more.
+fn end_of(deliveries: &[Value]) -> Option<&Value> {
+    let latest = |delivery: &&Value| {
+        ["settling", "seen"].iter().find_map(|name| delivery[*name].as_str().map(str::to_owned))
+    };
+    let is_gone = |delivery: &&Value| delivery["settled"].is_string() && delivery["outcome"] != "released";
+    let gone = deliveries.iter().filter(is_gone).max_by_key(latest);
+    gone.or_else(|| deliveries.iter().max_by_key(latest))
+}
+
+/// The delivery of a message to a run, if it is not known to have been settled. One of several to the same run is meant by no
+/// entry; it is taken to be the last.
 fn open<'m>(
     messages: &'m mut BTreeMap<i64, Vec<Value>>,
     message: i64,

@@ -202,6 +202,27 @@ fn a_settlement_that_was_not_confirmed_says_so() {
 }
 
 #[test]
+fn a_message_that_was_removed_is_gone_whatever_becomes_of_an_earlier_delivery() {
+    for ends in [["released", "applied"], ["applied", "released"]] {
+        let mut kept = Kept::new();
+        kept.began("a", None);
+        kept.seen(1, CONTACT);
+        kept.seen(1, CONTACT);
+        for end in ends {
+            kept.settling(1, end);
+            kept.settled(&[1]);
+        }
+        let told = telling::json(&kept.story(CONTACT, None));
+        let message = &told["messages"][0];
+        assert_eq!(
+            (&message["outcome"], message["settled"].is_string()),
+            (&json!("applied"), true),
+            "{ends:?}"
+        );
+    }
+}
+
+#[test]
 fn of_several_targets_one_can_be_asked_for() {
     let mut kept = Kept::new();
     for (run, target) in [("a", "b2c"), ("b", "external")] {
