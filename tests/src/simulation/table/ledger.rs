@@ -142,6 +142,11 @@ impl Ledger {
             // The second look may find an older mark, and write once more what is there already.
             self.excuse(write.user);
         }
+        if self.is_of_two_contacts(write) {
+            // The user had another contact before, and the replica remembers its newer row version. What the repair is left
+            // without for that, the second look writes.
+            self.excuse(write.user);
+        }
         let mut repairs = !properties.is_empty();
         for entry in write.entries.iter().filter(|entry| properties.contains(&entry.property)) {
             let Some(posted) = self.places.get(&entry.stamp.arrival).map(|index| &self.posted[*index]) else {
@@ -177,5 +182,12 @@ impl Ledger {
             self.report.repair_writes += 1;
         }
         Ok(())
+    }
+
+    /// Whether a write holds what was told of one contact beside what was told of another.
+    fn is_of_two_contacts(&self, write: &UserWrite) -> bool {
+        let told = write.entries.iter().filter_map(|entry| self.places.get(&entry.stamp.arrival));
+        let contacts: BTreeSet<_> = told.map(|index| self.posted[*index].contact).collect();
+        contacts.len() > 1
     }
 }
