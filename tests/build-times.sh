@@ -17,7 +17,7 @@ timed() {
     printf '%s' "$((SECONDS - start))"
 }
 
-printf '| revision | demo, cold | then tests, cold | demo, warm | tests, warm | both after a change in `shared` | `target` |\n'
+printf '| revision | demo, cold | then tests, cold | demo, warm | tests, warm | both after a change in shared | target |\n'
 printf '| --- | --- | --- | --- | --- | --- | --- |\n'
 for revision in "${@:-HEAD}"; do
     name="$(git describe --always "$revision")"
