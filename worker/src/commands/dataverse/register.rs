@@ -11,7 +11,7 @@ use super::{
     verify,
 };
 use crate::{
-    commands::{json_text, print_words, probes::plural},
+    commands::{fitted, json_text, print, print_words, probes::plural},
     dataverse::registration::{
         Deed, Desired, Done, KeyProblem, NotRegistered, PlanOptions, RegistrationPlan, RolePurpose, SendKey,
         Unfinished, carry_out, compare, join_solution,
@@ -93,7 +93,11 @@ pub(super) async fn run(
         let deviations = compare(&ground.desired, &found);
         verify::describe(&mut document, &deviations, &missing);
         document["ok"] = json!(document["ok"] == true && plan.is_empty());
-        print_words(&if args.json { json_text(&document) } else { planned(&plan) + &told(&deviations) })?;
+        print(&if args.json {
+            json_text(&document)
+        } else {
+            fitted(&(planned(&plan) + &told(&deviations)))
+        })?;
         return Ok(ExitCode::from(u8::from(!plan.is_empty() || !verify::is_good(&deviations, false))));
     }
     let result = carry_out(&ground.client, &plan, args.solution.as_deref(), |deed, how| {
@@ -109,7 +113,7 @@ pub(super) async fn run(
     }
     let deviations = compare(&ground.desired, &after);
     verify::describe(&mut document, &deviations, &missing);
-    print_words(&if args.json { json_text(&document) } else { done(&plan) + &told(&deviations) })?;
+    print(&if args.json { json_text(&document) } else { fitted(&(done(&plan) + &told(&deviations))) })?;
     Ok(ExitCode::from(u8::from(!verify::is_good(&deviations, false))))
 }
 
