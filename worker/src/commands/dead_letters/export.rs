@@ -81,10 +81,16 @@ pub(in crate::commands) struct Output {
 }
 
 impl Output {
-    /// A file that is not there yet: nobody can have guessed the name.
-    pub(in crate::commands) fn new_name(of: &str) -> PathBuf {
+    /// The file that was named, or else a new one for messages of this kind; with its name.
+    pub(in crate::commands) fn choose(named: Option<&Path>, kind: &str) -> anyhow::Result<(PathBuf, Self)> {
+        if let Some(path) = named {
+            return Ok((path.to_owned(), Self::open(path)?));
+        }
+        // Nobody can have guessed the name.
         let now = clock::now().strftime("%Y%m%dT%H%M%SZ");
-        PathBuf::from(format!("{of}-{now}-{}.jsonl", Uuid::new_v4().simple()))
+        let path = PathBuf::from(format!("{kind}-{now}-{}.jsonl", Uuid::new_v4().simple()));
+        let output = Self::create(&path)?;
+        Ok((path, output))
     }
 
     /// Opens a file behind its last whole line; a line that a crash cut off is written again.

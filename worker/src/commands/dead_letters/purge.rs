@@ -68,7 +68,7 @@ pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow:
     }
     let queues = Queues::open(settings, None)?;
     let exports = args.yes && !args.no_export;
-    let mut output = exports.then(|| output(args)).transpose()?;
+    let mut output = exports.then(|| Output::choose(args.export.as_deref(), "dead-letters")).transpose()?;
     let (members, walk) = choose(&queues, &settings.planner, &args.selection, |message| {
         output.as_mut().map_or(Ok(()), |(_, output)| output.write(message))
     })
@@ -109,16 +109,6 @@ pub(super) async fn run(settings: &Settings<QueueAlone>, args: &Args) -> anyhow:
     report.finished(&summary);
     report.end()?;
     Ok(exit_code(&summary))
-}
-
-/// The file to write to, and its name. One that we name ourselves is new, and nobody can have guessed the name.
-fn output(args: &Args) -> anyhow::Result<(PathBuf, Output)> {
-    if let Some(path) = &args.export {
-        return Ok((path.clone(), Output::open(path)?));
-    }
-    let path = Output::new_name("dead-letters");
-    let output = Output::create(&path)?;
-    Ok((path, output))
 }
 
 fn tell(args: &Args, path: &Path, count: u64) -> anyhow::Result<()> {

@@ -66,7 +66,7 @@ pub(super) async fn run(
     };
     let Some(count) = decision.agreed(queue, settings).await? else { return Ok(ExitCode::FAILURE) };
     let exports = count > 0 && !args.no_export;
-    let mut output = exports.then(|| output(args)).transpose()?;
+    let mut output = exports.then(|| Output::choose(args.export.as_deref(), "held")).transpose()?;
     let mut numbers = Vec::new();
     each_held(queue, &args.filter, &settings.planner, |message, _| {
         numbers.push(message.sequence);
@@ -80,16 +80,6 @@ pub(super) async fn run(
         .context("not all could be taken out; the same command goes on with the rest")?;
     tell(args, (numbers.len() as u64 - gone, gone), output)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The file to write to, and its name. One that we name ourselves is new, and nobody can have guessed the name.
-fn output(args: &Args) -> anyhow::Result<(PathBuf, Output)> {
-    if let Some(path) = &args.export {
-        return Ok((path.clone(), Output::open(path)?));
-    }
-    let path = Output::new_name("held");
-    let output = Output::create(&path)?;
-    Ok((path, output))
 }
 
 fn tell(args: &Args, (taken, gone): (u64, u64), output: Option<(PathBuf, Output)>) -> anyhow::Result<()> {
