@@ -84,14 +84,13 @@ impl Windows {
         self.clock += 1;
         let counts = self.streams.get_or_insert_mut(stream, Counts::default);
         for user in users {
-            let (fullest, added) = counts.add(*user, step);
-            self.peak = self.peak.max(fullest);
-            self.users += added;
+            self.users += usize::from(counts.add(*user, step));
         }
         if let Some(used) = counts.steps.get_mut(&step) {
             used.used = self.clock;
         }
         let fullest = counts.fullest(step);
+        self.peak = self.peak.max(fullest);
         while counts.steps.len() > KEPT {
             self.users -= counts.forget_oldest();
         }
@@ -161,20 +160,18 @@ impl Counts {
         counts.max().unwrap_or_default()
     }
 
-    /// Counts a user. Returns the users of the fullest window that he joins, and whether he is one more in his step.
-    fn add(&mut self, user: UserId, step: i64) -> (usize, usize) {
+    /// Counts a user. Returns whether he is one more in his step.
+    fn add(&mut self, user: UserId, step: i64) -> bool {
         let presence = self.presence(user, step);
         if presence[MIDDLE] {
-            return (0, 0);
+            return false;
         }
         self.steps.entry(step).or_default().users.insert(user);
-        let mut fullest = 0;
         for (start, window) in (step - STEPS_AFTER..=step).zip(presence.windows(STEPS_COVERED)) {
             let count = self.windows.entry(start).or_default();
             *count += usize::from(!window.contains(&true));
-            fullest = fullest.max(*count);
         }
-        (fullest, 1)
+        true
     }
 
     /// Users of the fullest window around a step.
