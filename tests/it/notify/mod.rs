@@ -13,7 +13,8 @@ use anyhow::Result;
 use emulator::{broker, ca::Ca, graph};
 use tests::{
     notified::{MailServer, TellReceiver},
-    world::World,
+    quick::GUARDED,
+    world::{LEASED, Worker, World},
 };
 
 /// Waits that a test can afford.
@@ -41,6 +42,16 @@ fn webhook(receiver: &TellReceiver) -> String {
         "[[notify.channel]]\nname = \"hook\"\nkind = \"webhook\"\nurl = \"{}{HOOK}?token=s3cret\"\nkey = \"{KEY}\"\n",
         receiver.root
     )
+}
+
+/// A replica that writes and one that stands by, both of which would tell this receiver.
+async fn writer_and_standby(world: &World, receiver: &TellReceiver) -> Result<[Worker; 2]> {
+    let layers = [&*webhook(receiver), GUARDED, LEASED];
+    let mut writer = world.start_worker(&settings(world, &layers)?)?;
+    writer.becomes("writer").await?;
+    let mut standby = world.start_worker(&settings(world, &layers)?)?;
+    standby.becomes("standby").await?;
+    Ok([writer, standby])
 }
 
 /// A mail server whose certificate the worker of this world trusts.

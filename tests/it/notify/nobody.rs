@@ -7,22 +7,18 @@ use serde_json::Value;
 use tests::{
     PATIENCE,
     notified::{TellReceiver, check_event},
-    quick::{GUARDED, renamed, user, world},
-    world::{LEASED, QUEUE},
+    quick::{renamed, user, world},
+    world::QUEUE,
 };
 
-use super::{HOOK, settings, webhook};
+use super::{HOOK, writer_and_standby};
 
 /// The writer is gone, and who stands by gets this answer whenever it asks for the lease. It must be told in these words and
 /// with this remedy, and be over when there is a writer again.
 async fn nobody_can_follow(answer: &str, text: &str, remedy: &str) -> Result<()> {
     let world = world(1).await?;
     let receiver = TellReceiver::start().await?;
-    let layers = [&*webhook(&receiver), GUARDED, LEASED];
-    let mut writer = world.start_worker(&settings(&world, &layers)?)?;
-    writer.becomes("writer").await?;
-    let mut other = world.start_worker(&settings(&world, &layers)?)?;
-    other.becomes("standby").await?;
+    let [writer, mut other] = writer_and_standby(&world, &receiver).await?;
 
     let refused = Action::Refuse(answer.to_owned());
     world.bus.faults().add(Rule::new(Point::Attach, refused).on("contacts-lease").always());

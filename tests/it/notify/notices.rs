@@ -6,11 +6,14 @@ use serde_json::Value;
 use tests::{
     PATIENCE,
     notified::{Reply, Request, TellReceiver, check_blocks, check_card, check_event, check_signature},
-    quick::{GUARDED, renamed, world},
-    world::{LEASED, Worker, World},
+    quick::{renamed, world},
+    world::{Worker, World},
 };
 
-use super::{HOOK, KEY, MAILBOX, SLACK, TEAMS, every_kind, mail_server, settings, unreadable, webhook};
+use super::{
+    HOOK, KEY, MAILBOX, SLACK, TEAMS, every_kind, mail_server, settings, unreadable, webhook,
+    writer_and_standby,
+};
 
 /// What the events tell: the state of each, and the names of what is in it.
 fn told(events: &[Request]) -> Result<Vec<(String, Vec<String>)>> {
@@ -169,11 +172,7 @@ async fn a_channel_that_hangs_delays_neither_messages_nor_other_channels_nor_the
 async fn of_two_replicas_the_writer_tells() -> Result<()> {
     let world = world(1).await?;
     let receiver = TellReceiver::start().await?;
-    let layers = [&*webhook(&receiver), GUARDED, LEASED];
-    let mut writer = world.start_worker(&settings(&world, &layers)?)?;
-    writer.becomes("writer").await?;
-    let mut other = world.start_worker(&settings(&world, &layers)?)?;
-    other.becomes("standby").await?;
+    let [writer, mut other] = writer_and_standby(&world, &receiver).await?;
     world.store(unreadable(1))?;
     let events = receiver.until(HOOK, 2).await?;
     let expected =
