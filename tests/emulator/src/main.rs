@@ -18,7 +18,11 @@ use emulator::{
     dataverse::{self, Dataverse},
     graph::{Audience, DEFAULT_CLIENT_ID, DEFAULT_SECRET, Graph, Seed, Throttle},
 };
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 /// A local Azure Service Bus, Microsoft Graph and Dataverse. Ctrl-C ends them.
 #[derive(Debug, Parser)]
@@ -74,10 +78,17 @@ struct Arguments {
 /// The queue that is made if nothing else is asked for.
 const DEFAULT_QUEUE: &str = "contacts";
 
+/// Warnings, or what `RUST_LOG` asks for.
+fn start_log() {
+    let asked = std::env::var("RUST_LOG").ok().and_then(|filter| filter.parse().ok());
+    let filter = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
+    let lines = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(std::io::stderr);
+    lines.finish().with(filter).init();
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    start_log();
     let arguments = Arguments::parse();
     let ca = Ca::new()?;
     let graph = Arc::new(start_graph(&arguments, &ca).await?);

@@ -1,6 +1,8 @@
 //! What the manifests list is used, and is what the package may know.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, process::Command};
+
+use tests::binary::workspace;
 
 use super::{check_none, source_tree::SourceTree, tree};
 
@@ -8,7 +10,8 @@ use super::{check_none, source_tree::SourceTree, tree};
 const OTHER_NAMES: &[(&str, &str)] = &[("rustls-webpki", "webpki")];
 
 /// Dependencies that no code names, and why they are there.
-const UNNAMED: &[(&str, &str, &str)] = &[];
+const UNNAMED: &[(&str, &str, &str)] =
+    &[("tests", "futures-executor", "the demo is to have the features that tests give it")];
 
 fn listed<'t>(tree: &'t SourceTree, package: usize, kind: &str) -> BTreeSet<&'t str> {
     let manifest = &tree.packages[package].manifest;
@@ -69,4 +72,31 @@ fn every_version_of_the_workspace_is_taken_by_a_package() {
         .collect();
     let idle: Vec<_> = versions.keys().filter(|name| !taken.contains(name.as_str())).cloned().collect();
     check_none(&idle, "no package takes these from Cargo.toml");
+}
+
+/// Every package that a command builds, with version and features: `name version features`.
+fn built(selected: &[&str]) -> BTreeSet<String> {
+    let tree = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--prefix", "none", "--no-dedupe", "--format", "{p} {f}"])
+        .args(selected)
+        .current_dir(workspace())
+        .output()
+        .expect("cargo starts");
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    String::from_utf8(tree.stdout).expect("text").lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+/// Otherwise whoever tries the two commands of the README builds most dependencies twice.
+#[test]
+fn the_demo_and_its_worker_are_built_from_what_the_tests_are_built_from() {
+    let tests = built(&["--workspace"]);
+    for selected in [&["--package", "tests"][..], &["--package", "tests", "--package", "worker"]] {
+        let alone = built(&[selected, &["--edges", "normal,build"]].concat());
+        assert!(alone.len() > 100, "the list is too short: {alone:?}");
+        let others: Vec<_> = alone.difference(&tests).cloned().collect();
+        check_none(
+            &others,
+            "the tests need these with other features; name those features in tests/Cargo.toml",
+        );
+    }
 }

@@ -158,6 +158,7 @@ fn only_one_place_starts_the_worker() {
         "\"promtool\"",
         "\"prometheus\"",
         "\"git\"",
+        "env!(\"CARGO\")",
         "env!(\"CARGO_BIN_EXE_demo\")",
         "&this_program",
     ];

@@ -7,7 +7,7 @@ use reqwest::{
     Url,
     header::{HeaderMap, HeaderName, HeaderValue},
 };
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 use super::{
     notify,
@@ -117,7 +117,7 @@ pub(super) fn telemetry(r: &Reader<'_>, around: &Surroundings) -> Option<Telemet
 fn log_level(r: &Reader<'_>) -> Box<str> {
     const KEY: &str = "telemetry.log_level";
     let level = r.required(KEY, "a level such as info").unwrap_or_default();
-    if EnvFilter::try_new(level).is_err() {
+    if level.parse::<Targets>().is_err() {
         r.note(KEY, "must be a level such as info, or a filter such as \"info,servicebus=debug\"");
     }
     level.into()

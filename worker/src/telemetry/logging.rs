@@ -17,9 +17,11 @@ use shared::{
 };
 use tracing::field::Field;
 use tracing_subscriber::{
-    EnvFilter,
     field::MakeExt,
+    filter::{LevelFilter, Targets},
     fmt::{self, MakeWriter, format::Writer},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
 };
 
 use crate::settings::{LogFormat, Telemetry, wants_colour};
@@ -50,27 +52,24 @@ pub(crate) fn speak_for(target: &TargetName) {
 
 /// Starts logging to standard error, once per process.
 pub(crate) fn start(settings: &Telemetry) -> anyhow::Result<()> {
-    let filter =
-        EnvFilter::try_new(&settings.log_level).context("telemetry.log_level is not a log filter")?;
-    let filter = if settings.audit {
-        filter.add_directive(format!("{AUDIT}=info").parse().context("a fault in contactsync")?)
-    } else {
-        filter
-    };
+    let filter: Targets = settings.log_level.parse().context("telemetry.log_level is not a log filter")?;
+    let filter = if settings.audit { filter.with_target(AUDIT, LevelFilter::INFO) } else { filter };
     let terminal = io::stderr().is_terminal();
     let json = match settings.log_format {
         LogFormat::Auto => !terminal,
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let builder = fmt::fmt().with_env_filter(filter).with_ansi(terminal && wants_colour());
+    let builder = fmt::fmt().with_max_level(LevelFilter::TRACE).with_ansi(terminal && wants_colour());
     let started = if json {
-        builder.json().flatten_event(true).with_writer(Documents(io::stderr)).try_init()
+        let lines = builder.json().flatten_event(true).with_writer(Documents(io::stderr));
+        lines.finish().with(filter).try_init()
     } else {
         let fields = fmt::format::debug_fn(field).delimited(" ");
-        builder.compact().fmt_fields(fields).with_writer(Lines(io::stderr)).try_init()
+        let lines = builder.compact().fmt_fields(fields).with_writer(Lines(io::stderr));
+        lines.finish().with(filter).try_init()
     };
-    started.map_err(|error| anyhow::anyhow!(error)).context("the log is in use already")
+    started.context("the log is in use already")
 }
 
 /// A field of a line of text.
