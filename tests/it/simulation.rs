@@ -36,8 +36,10 @@ fn replicas_that_undo_each_other_again_and_again_complete_no_message_meanwhile()
 
 #[test]
 fn the_same_seed_is_the_same_world() {
-    for seed in 0..8 {
-        assert_eq!(simulate(Shape::of(seed), seed), simulate(Shape::of(seed), seed));
+    // In the last one a replica gives back a message and its copy at once, which came as one: twelve times, as each order of a
+    // table is as likely as the other.
+    for seed in (0..8).chain([724; 12]) {
+        assert_eq!(simulate(Shape::of(seed), seed), simulate(Shape::of(seed), seed), "seed {seed}");
     }
 }
 

@@ -222,10 +222,12 @@ impl<M> HeldMessages<M> {
 
     /// Takes all of them out, in the order in which they came.
     pub(super) fn drain(&mut self) -> Vec<M> {
-        let mut drained: Vec<_> = self.locks.iter_mut().filter_map(|(_, held)| held.take()).collect();
-        drained.sort_by_key(|held| held.lineage().origin);
+        let held = self.locks.iter_mut().filter_map(|(lock, held)| Some((lock, held.take()?)));
+        let mut drained: Vec<_> = held.collect();
+        // A message and its copy came as one.
+        drained.sort_by_key(|(lock, held)| (held.lineage().origin, *lock));
         (self.messages, self.bytes, self.first) = (0, 0, None);
-        drained.into_iter().map(|held| held.message).collect()
+        drained.into_iter().map(|(_, held)| held.message).collect()
     }
 
     /// The users that a message concerns.

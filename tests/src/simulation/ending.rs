@@ -114,7 +114,7 @@ impl World {
         }
         let is_guilty = |&change: &usize| model::is_guilty(self.changes[change].user, self.shape.guilty);
         let mut given_up = HashSet::new();
-        for message in &self.queue.messages {
+        for message in self.queue.messages() {
             // A message whose copy is there is only removed; the service may take that off us.
             if message.count >= MAX_DELIVERIES && message.state != State::Completed {
                 return Err(Broken::DeliveriesSpent(format!("{message:?}")));

@@ -89,7 +89,8 @@ impl Event {
 pub(super) struct Scheduled {
     pub(super) at: MonotonicTime,
     pub(super) order: u64,
-    pub(super) event: Event,
+    /// Boxed, as a heap moves what is in it time and again.
+    pub(super) event: Box<Event>,
 }
 
 impl PartialEq for Scheduled {

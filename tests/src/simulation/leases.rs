@@ -126,7 +126,7 @@ impl World {
         let now = self.now;
         for scheduled in std::mem::take(&mut self.events) {
             let mut scheduled = scheduled;
-            match &scheduled.0.event {
+            match &*scheduled.0.event {
                 Event::Begin(flight) if flight.writer == writer => continue,
                 Event::Answer(by, ..) | Event::Verified(by, ..) | Event::Probed(by, ..) if *by == writer => {
                     continue;

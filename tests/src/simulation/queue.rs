@@ -48,16 +48,36 @@ pub(super) enum State {
     Dead(DeadLetterReason),
 }
 
+impl State {
+    /// Whether it is handed out no more.
+    fn is_settled(self) -> bool {
+        matches!(self, Self::Completed | Self::Dead(_))
+    }
+}
+
 /// The queue.
 #[derive(Debug)]
 pub(super) struct Queue {
-    pub(super) messages: Vec<Message>,
-    pub(super) lock: Duration,
+    messages: Vec<Message>,
+    /// Places of those that may still be handed out, in order. What is settled leaves when the queue is asked next: worlds ask
+    /// far more often than messages come.
+    unsettled: Vec<usize>,
+    lock: Duration,
     /// Locks that have lapsed since this was last looked at.
     pub(super) lapsed: Vec<LockToken>,
 }
 
 impl Queue {
+    /// An empty one whose locks hold for so long.
+    pub(super) fn new(lock: Duration) -> Self {
+        Self { messages: Vec::new(), unsettled: Vec::new(), lock, lapsed: Vec::new() }
+    }
+
+    /// All messages that there ever were.
+    pub(super) fn messages(&self) -> &[Message] {
+        &self.messages
+    }
+
     /// How many messages stand for this original.
     pub(super) fn alive(&self, origin: SequenceNumber) -> usize {
         self.open().filter(|message| message.arrival == origin).count()
@@ -84,6 +104,7 @@ impl Queue {
     ) {
         let own = SequenceNumber(i64::try_from(self.messages.len()).unwrap_or(i64::MAX));
         let arrival = arrival.unwrap_or(own);
+        self.unsettled.push(self.messages.len());
         self.messages.push(Message {
             changes,
             first_seen,
@@ -114,8 +135,10 @@ impl Queue {
             State::Locked(_, until) => until <= now,
             State::Completed | State::Dead(_) => false,
         };
-        let mut ready: Vec<usize> =
-            (0..self.messages.len()).filter(|&index| lapsed(self.messages[index].state)).collect();
+        let messages = &self.messages;
+        self.unsettled.retain(|&index| !messages[index].state.is_settled());
+        let lapsed_ones = self.unsettled.iter().copied().filter(|&index| lapsed(messages[index].state));
+        let mut ready: Vec<usize> = lapsed_ones.collect();
         if ready.len() > 1 && rng.random_bool(0.2) {
             let other = rng.random_range(0..ready.len());
             ready.swap(0, other);
@@ -137,9 +160,9 @@ impl Queue {
 
     /// The message under this lock, if it still holds.
     pub(super) fn locked(&mut self, lock: LockToken, now: MonotonicTime) -> Option<&mut Message> {
-        self.messages.iter_mut().find(
-            |message| matches!(message.state, State::Locked(held, until) if held == lock && until > now),
-        )
+        let held = |message: &Message| matches!(message.state, State::Locked(held, until) if held == lock && until > now);
+        let index = self.unsettled.iter().copied().find(|&index| held(&self.messages[index]))?;
+        self.messages.get_mut(index)
     }
 
     /// Extends a lock; false if it is lost.
@@ -160,6 +183,7 @@ impl Queue {
 
     /// Messages that are neither completed nor dead.
     pub(super) fn open(&self) -> impl Iterator<Item = &Message> {
-        self.messages.iter().filter(|message| !matches!(message.state, State::Completed | State::Dead(_)))
+        let unsettled = self.unsettled.iter().map(|&index| &self.messages[index]);
+        unsettled.filter(|message| !message.state.is_settled())
     }
 }

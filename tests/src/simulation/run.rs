@@ -32,7 +32,7 @@ pub fn simulate(shape: Shape, seed: u64) -> Result<Report, Broken> {
         if world.now > MonotonicTime::after_start(PATIENCE) {
             break;
         }
-        world.happen(next.event)?;
+        world.happen(*next.event)?;
         if world.queue.open().next().is_none() && world.now > MonotonicTime::after_start(TROUBLE) {
             break;
         }
@@ -114,7 +114,7 @@ impl World {
 
     fn hand_over(&mut self, writer: Writer, index: usize, lock: LockToken) {
         self.report.deliveries += 1;
-        let message = self.queue.messages[index].clone();
+        let message = self.queue.messages()[index].clone();
         let intake = match &mut self.table {
             Some(table) => {
                 table.handed.insert(lock, (message.changes[0], message.arrival));

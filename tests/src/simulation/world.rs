@@ -84,7 +84,7 @@ impl World {
             order: 0,
             events: BinaryHeap::new(),
             changes: Vec::new(),
-            queue: Queue { messages: Vec::new(), lock: LOCK, lapsed: Vec::new() },
+            queue: Queue::new(LOCK),
             directory: Directory::default(),
             reading: ReadPolicy { guard, ..ReadPolicy::default() },
             replicas: (0..shape.replicas).map(|_| None).collect(),
@@ -192,7 +192,7 @@ impl World {
 
     pub(super) fn plan(&mut self, at: MonotonicTime, event: Event) {
         self.order += 1;
-        self.events.push(Reverse(Scheduled { at, order: self.order, event }));
+        self.events.push(Reverse(Scheduled { at, order: self.order, event: Box::new(event) }));
     }
 
     pub(super) fn soon(&mut self, longest: u64) -> MonotonicTime {

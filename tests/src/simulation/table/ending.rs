@@ -23,7 +23,7 @@ pub fn simulate_table(shape: Shape, seed: u64) -> Result<TableReport, Broken> {
         if world.now > MonotonicTime::after_start(PATIENCE) {
             return Err(Broken::Stuck(format!("{:?}", world.queue.open().next())));
         }
-        world.happen(next.event)?;
+        world.happen(*next.event)?;
         if world.table.as_ref().is_none_or(|table| table.done) {
             break;
         }
@@ -38,7 +38,7 @@ impl World {
         let requires = self.shape.table.is_some_and(|kind| kind.requires);
         // Without rows, a message that was cut is a dead letter. With them nothing is.
         let dead = |message: &&Message| matches!(message.state, State::Dead(_));
-        if let Some(letter) = self.queue.messages.iter().find(dead).filter(|_| table.planner.read_back) {
+        if let Some(letter) = self.queue.messages().iter().find(dead).filter(|_| table.planner.read_back) {
             return Err(Broken::DeadLettered(format!("{letter:?}")));
         }
         let links = table.links(requires);

@@ -212,7 +212,7 @@ impl World {
 
     /// Puts a message into the queue. Tells its place.
     pub(super) fn put(&mut self, table: &mut TableWorld, posted: usize, at: MonotonicTime) -> usize {
-        let place = self.queue.messages.len();
+        let place = self.queue.messages().len();
         self.queue.post([posted].into(), at, 0, None, at);
         table.ledger.stands_at(SequenceNumber(i64::try_from(place).expect("few")), posted);
         place

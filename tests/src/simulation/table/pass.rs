@@ -210,10 +210,10 @@ impl World {
     /// Contacts of messages of passes that wait still. A copy of one stands for it.
     fn still_open(&self, table: &TableWorld) -> Vec<ContactId> {
         let is_open = |place: usize| {
-            let arrival = self.queue.messages[place].arrival;
+            let arrival = self.queue.messages()[place].arrival;
             let stands = |message: &&super::super::queue::Message| message.arrival == arrival;
             let open = |state: State| !matches!(state, State::Completed | State::Dead(_));
-            self.queue.messages.iter().filter(stands).any(|message| open(message.state))
+            self.queue.messages().iter().filter(stands).any(|message| open(message.state))
         };
         table.open.iter().filter(|(place, _)| is_open(*place)).map(|(_, contact)| *contact).collect()
     }
