@@ -73,23 +73,23 @@ struct Arguments {
     /// Take any Entra token, not only those that the local endpoint issued.
     #[arg(long)]
     any_entra_token: bool,
+    /// What to log on standard error: a level, or a filter such as "info,hyper=debug".
+    #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "warn")]
+    log: Targets,
 }
 
 /// The queue that is made if nothing else is asked for.
 const DEFAULT_QUEUE: &str = "contacts";
 
-/// Warnings, or what `RUST_LOG` asks for.
-fn start_log() {
-    let asked = std::env::var("RUST_LOG").ok().and_then(|filter| filter.parse().ok());
-    let filter = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
+fn start_log(filter: Targets) {
     let lines = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(std::io::stderr);
     lines.finish().with(filter).init();
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    start_log();
     let arguments = Arguments::parse();
+    start_log(arguments.log.clone());
     let ca = Ca::new()?;
     let graph = Arc::new(start_graph(&arguments, &ca).await?);
     let bus = start_bus(&arguments, &ca, &graph).await?;

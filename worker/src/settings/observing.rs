@@ -7,7 +7,7 @@ use reqwest::{
     Url,
     header::{HeaderMap, HeaderName, HeaderValue},
 };
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use super::{
     notify,
@@ -117,10 +117,20 @@ pub(super) fn telemetry(r: &Reader<'_>, around: &Surroundings) -> Option<Telemet
 fn log_level(r: &Reader<'_>) -> Box<str> {
     const KEY: &str = "telemetry.log_level";
     let level = r.required(KEY, "a level such as info").unwrap_or_default();
-    if level.parse::<Targets>().is_err() {
+    if !is_log_filter(level) {
         r.note(KEY, "must be a level such as info, or a filter such as \"info,servicebus=debug\"");
     }
     level.into()
+}
+
+/// Whether every part is a level, or a target with its level. A parser that takes any word as a target would let `warning`
+/// silence the log, and a blank before a target names no target of ours.
+fn is_log_filter(filter: &str) -> bool {
+    let is_part = |part: &str| match part.split_once('=') {
+        Some((target, _)) => !target.contains(|c: char| c == '[' || c.is_whitespace()),
+        None => part.parse::<LevelFilter>().is_ok(),
+    };
+    filter.parse::<Targets>().is_ok() && filter.split(',').all(is_part)
 }
 
 fn queue_interval(r: &Reader<'_>) -> Duration {
@@ -183,4 +193,27 @@ fn headers(r: &Reader<'_>) -> Option<HeaderMap> {
         headers.insert(name, value);
     }
     Some(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_filter_names_levels() {
+        for good in ["info", "WARN", "off", "3", "info,servicebus=debug", "worker::run=trace,off"] {
+            assert!(is_log_filter(good), "{good}");
+        }
+        for bad in [
+            "warning",
+            "info,servicebus",
+            "worker=debgu",
+            "info, worker=debug",
+            "worker[write]=info",
+            "info,",
+            "",
+        ] {
+            assert!(!is_log_filter(bad), "{bad}");
+        }
+    }
 }
