@@ -128,7 +128,8 @@ fn log_level(r: &Reader<'_>) -> Box<str> {
 fn is_log_filter(filter: &str) -> bool {
     let is_part = |part: &str| match part.split_once('=') {
         Some((target, _)) => !target.contains(|c: char| c == '[' || c.is_whitespace()),
-        None => part.parse::<LevelFilter>().is_ok(),
+        // Nothing at all would count as `error`.
+        None => !part.is_empty() && part.parse::<LevelFilter>().is_ok(),
     };
     filter.parse::<Targets>().is_ok() && filter.split(',').all(is_part)
 }
