@@ -18,11 +18,7 @@ use emulator::{
     dataverse::{self, Dataverse},
     graph::{Audience, DEFAULT_CLIENT_ID, DEFAULT_SECRET, Graph, Seed, Throttle},
 };
-use tracing_subscriber::{
-    filter::{LevelFilter, Targets},
-    layer::SubscriberExt,
-    util::SubscriberInitExt,
-};
+use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, registry, util::SubscriberInitExt};
 
 /// A local Azure Service Bus, Microsoft Graph and Dataverse. Ctrl-C ends them.
 #[derive(Debug, Parser)]
@@ -82,8 +78,7 @@ struct Arguments {
 const DEFAULT_QUEUE: &str = "contacts";
 
 fn start_log(filter: Targets) {
-    let lines = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(std::io::stderr);
-    lines.finish().with(filter).init();
+    registry().with(filter).with(fmt::layer().with_writer(std::io::stderr)).init();
 }
 
 #[tokio::main]

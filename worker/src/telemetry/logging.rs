@@ -21,6 +21,7 @@ use tracing_subscriber::{
     filter::{LevelFilter, Targets},
     fmt::{self, MakeWriter, format::Writer},
     layer::SubscriberExt,
+    registry,
     util::SubscriberInitExt,
 };
 
@@ -60,14 +61,12 @@ pub(crate) fn start(settings: &Telemetry) -> anyhow::Result<()> {
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let builder = fmt::fmt().with_max_level(LevelFilter::TRACE).with_ansi(terminal && wants_colour());
+    let (log, lines) = (registry().with(filter), fmt::layer().with_ansi(terminal && wants_colour()));
     let started = if json {
-        let lines = builder.json().flatten_event(true).with_writer(Documents(io::stderr));
-        lines.finish().with(filter).try_init()
+        log.with(lines.json().flatten_event(true).with_writer(Documents(io::stderr))).try_init()
     } else {
         let fields = fmt::format::debug_fn(field).delimited(" ");
-        let lines = builder.compact().fmt_fields(fields).with_writer(Lines(io::stderr));
-        lines.finish().with(filter).try_init()
+        log.with(lines.compact().fmt_fields(fields).with_writer(Lines(io::stderr))).try_init()
     };
     started.context("the log is in use already")
 }
