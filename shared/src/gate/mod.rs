@@ -194,11 +194,11 @@ impl Gate {
         self.pace.holds_at(1.0 + KEPT, now).unwrap_or_else(|| self.pace.ready_at(now))
     }
 
-    /// When a look, which costs nothing of the write budget, may be made; `None` while the installation is at
-    /// fault. An open breaker does not hold it back: its success is as good as that of a write.
+    /// When a look, which costs nothing of the write budget, may be made; `None` while the installation is at fault, or another
+    /// replica may undo what it shows. An open breaker does not hold it back: its success is as good as that of a write.
     #[must_use]
     pub fn may_look_at(&self, now: MonotonicTime) -> Option<MonotonicTime> {
-        (self.pause.is_none() || self.trial).then(|| self.closed_until.max(now))
+        (self.writer && (self.pause.is_none() || self.trial)).then(|| self.closed_until.max(now))
     }
 
     /// Asks to start a write, and takes one from the budget if the answer is [`Permit::Now`].

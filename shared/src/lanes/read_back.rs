@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{Action, InstallationFault, Lanes, Work, failing::later, lane::Lane};
 use crate::{
     class::Class,
+    gate::State,
     ids::{SequenceNumber, UserId},
     lanes::Failure,
     monotonic_time::MonotonicTime,
@@ -40,13 +41,18 @@ impl<T> Lanes<T> {
             self.gate.seen_well(now);
         }
         let settled = match result {
+            // Another replica may write, and undo later what is still there now.
+            Ok(_) if self.is_unsure(now) => {
+                self.look_again(user, now);
+                Vec::new()
+            }
             Ok(undone) if undone.is_empty() => self.unverified.take(user),
             Ok(undone) if self.unverified.may_repair(user) => {
                 self.repair(user, &undone);
                 Vec::new()
             }
             Ok(_) => self.give_up(user, now),
-            Err(failure) if failure.class != Class::Permanent => {
+            Err(failure) if failure.class != Class::Permanent || self.is_unsure(now) => {
                 self.look_failed(user, &failure, now, jitter);
                 self.look_again(user, now);
                 Vec::new()
@@ -97,8 +103,17 @@ impl<T> Lanes<T> {
     fn verify_after(&self, now: MonotonicTime) -> Option<Duration> {
         // Not before the last call of a rival has taken effect; and a write that ends a little later may have looked at
         // the user before that.
-        let in_doubt = self.rival_until.filter(|until| now < *until + SECOND_LOOK);
-        self.limits.verify_after.max(in_doubt.map(|until| (until - now).max(SECOND_LOOK)))
+        let rival = self.rival_until.filter(|until| now < *until + SECOND_LOOK);
+        let rival = rival.map(|until| (until - now).max(SECOND_LOOK));
+        // The call began while this replica was the writer, and ended when it was sure no more: one that was frozen meanwhile has
+        // another one write already, which may have looked at the user before.
+        let unsure = self.is_unsure(now).then_some(SECOND_LOOK);
+        self.limits.verify_after.max(rival).max(unsure)
+    }
+
+    /// Whether another replica may write.
+    fn is_unsure(&self, now: MonotonicTime) -> bool {
+        self.gate.state(now) == State::NotWriter
     }
 
     /// It is too early for a look, or the write that would have repaired came to nothing: look after another while.

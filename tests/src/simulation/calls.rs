@@ -128,6 +128,7 @@ impl World {
         if result.is_err() {
             self.excuse(write.user);
         }
+        self.follow_role(writer);
         let Some(replica) = self.alive(writer) else { return };
         replica.writing.remove(&write.user);
         replica.tell(now, |engine, time| engine.write_ended(write.user, result, time, jitter));
@@ -149,6 +150,7 @@ impl World {
 
     pub(super) fn verified(&mut self, writer: Writer, write: &UserWrite, result: LookResult) {
         let (now, jitter) = (self.now, self.rng.random());
+        self.follow_role(writer);
         let Some(replica) = self.alive(writer) else { return };
         replica.tell(now, |engine, time| engine.verified(write.user, result, time, jitter));
         self.turn_at(writer, now);

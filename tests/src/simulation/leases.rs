@@ -28,12 +28,8 @@ impl World {
     /// Takes the role that this replica has now, and leaves a sign of life.
     pub(super) fn take_role(&mut self, writer: Writer) {
         let now = self.now;
-        let Some((seat, clocks)) = self.seat(writer) else { return };
-        let role = seat.role_at(clocks);
-        if seat.role != role {
-            seat.role = role;
-            self.set_role(writer, role);
-        }
+        self.follow_role(writer);
+        let Some((_, clocks)) = self.seat(writer) else { return };
         let Some(replica) = self.alive(writer) else { return };
         let unable = matches!(replica.engine().state(clocks.monotonic), State::Paused | State::BreakerOpen);
         let budget = replica.budget(now);
@@ -52,8 +48,14 @@ impl World {
         self.keep(writer);
     }
 
-    fn set_role(&mut self, writer: Writer, role: Role) {
+    /// Takes the role, as the pipeline does before it hears how a call has ended.
+    pub(super) fn follow_role(&mut self, writer: Writer) {
         let now = self.now;
+        let Some((seat, clocks)) = self.seat(writer) else { return };
+        let role = seat.role_at(clocks);
+        if std::mem::replace(&mut seat.role, role) == role {
+            return;
+        }
         if let Some(replica) = self.alive(writer) {
             replica.tell(now, |engine, _| engine.set_role(role));
         }

@@ -166,3 +166,25 @@ fn a_repair_that_is_refused_is_followed_by_another_look() {
     let settled = lanes.verified(user(1), Ok(Vec::new()), at(10), 0.5);
     assert_eq!(verdicts(&settled), [(1, &Outcome::Applied)]);
 }
+
+#[test]
+fn a_write_that_ends_when_nobody_is_sure_who_writes_is_settled_by_a_look_after_that_alone() {
+    let mut lanes = lanes();
+    lanes.push(change(1, 1, "mail"), at(0));
+    assert!(matches!(lanes.next(at(0)), Step::Do(Action::Write { .. })), "a write");
+    lanes.set_writer(false);
+    assert_eq!(lanes.finished(user(1), Ok(applied()), at(1), 0.5), [], "another one may undo it");
+    assert_eq!(lanes.next(at(60)), Step::Wait(None), "and later than a look");
+    lanes.set_writer(true);
+    expect_look(lanes.next(at(60)), 1, &["mail"]);
+    lanes.set_writer(false);
+    assert_eq!(lanes.verified(user(1), Ok(Vec::new()), at(61), 0.5), [], "unsure again");
+    lanes.set_writer(true);
+    expect_look(lanes.next(at(71)), 1, &["mail"]);
+    let settled = lanes.verified(user(1), Ok(Vec::new()), at(72), 0.5);
+    assert_eq!((verdicts(&settled), lanes.held()), (vec![(1, &Outcome::Applied)], 0));
+    // A write of a replica that is sure costs no look.
+    lanes.push(change(2, 2, "mail"), at(73));
+    assert!(matches!(lanes.next(at(73)), Step::Do(Action::Write { .. })), "a write");
+    assert_eq!(verdicts(&lanes.finished(user(2), Ok(applied()), at(74), 0.5)), [(2, &Outcome::Applied)]);
+}

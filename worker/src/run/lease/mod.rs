@@ -167,10 +167,53 @@ fn millis(moment: MonotonicTime) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use shared::lease::LeasePolicy;
+pub(crate) mod tests {
+    use shared::lease::{DoubtCause, LeasePolicy};
 
     use super::*;
+
+    fn open(common: &Common) -> Fence {
+        let (since, span) = (common.clocks(), Duration::from_mins(1));
+        Fence::Open { term: 1, from: MonotonicTime::START, since, span }
+    }
+
+    /// The keeper's side of a seat, in the hands of a test.
+    pub(crate) struct Chair {
+        common: Arc<Common>,
+        events: mpsc::UnboundedSender<SeatEvent>,
+        _orders: mpsc::UnboundedReceiver<Order>,
+    }
+
+    impl Chair {
+        /// A seat that is the writer's, and its other side.
+        pub(crate) fn writer() -> (LeaseSeat, Self) {
+            let (send_events, events) = mpsc::unbounded_channel();
+            let (orders, read_orders) = mpsc::unbounded_channel();
+            let epoch = Epoch::begin();
+            let now = Mutex::new((Fence::Shut, Role::Standby));
+            let common = Arc::new(Common { epoch, now, alive: AtomicU64::new(0) });
+            common.publish(open(&common), Role::Writer);
+            let keeper = tokio::spawn(async {});
+            let seat = LeaseSeat { common: Arc::clone(&common), events, orders, keeper, told: None };
+            (seat, Self { common, events: send_events, _orders: read_orders })
+        }
+
+        /// Nobody is sure any more that this replica is the writer. The pipeline does not hear of it.
+        pub(crate) fn run_out(&self) {
+            self.common.publish(Fence::Shut, Role::Doubting);
+        }
+
+        /// The pipeline hears that the lease is lost.
+        pub(crate) fn lose(&self) {
+            self.events.send(SeatEvent::Lease(LeaseEvent::Lost(DoubtCause::Unanswered))).ok();
+        }
+
+        /// The replica is sure again, in the same term.
+        pub(crate) fn resume(&self) {
+            self.common.publish(open(&self.common), Role::Writer);
+            self.events.send(SeatEvent::Lease(LeaseEvent::Resumed)).ok();
+        }
+    }
 
     #[test]
     fn a_renewal_that_is_answered_late_still_leaves_room_for_a_connection() {

@@ -121,6 +121,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
         {
             tracing::info!(user.id = %user, "another replica had undone a newer value; it is written again");
         }
+        self.follow_role();
         let now = self.now().moment;
         self.engine.verified(user, result, now, jitter());
     }

@@ -337,6 +337,7 @@ impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
             self.observer.failing(failed);
         }
         let failed = result.is_err();
+        self.follow_role();
         self.engine.write_ended(user, result, now.moment, jitter());
         if failed && self.engine.state(now.moment) == State::Paused {
             self.state.fault(&self.engine, cause);

@@ -20,13 +20,22 @@ use crate::{
 impl<Q: Queue + ?Sized, D: Directory> Pipeline<Q, D> {
     /// Takes the role that this replica has now, and leaves a sign of life.
     pub(super) fn take_role(&mut self, now: Now) {
-        let Some(seat) = &mut self.lease else { return self.tell_role(ReplicaRole::Alone) };
-        let role = seat.role();
-        self.engine.set_role(role);
+        let Some(role) = self.follow_role() else { return self.tell_role(ReplicaRole::Alone) };
         let unable = matches!(self.engine.state(now.moment), State::Paused | State::BreakerOpen);
         self.unable_since = unable.then(|| self.unable_since.unwrap_or(now.moment));
-        seat.turn(now, budget(&mut self.engine, now), self.unable_since);
+        let budget = budget(&mut self.engine, now);
+        if let Some(seat) = &mut self.lease {
+            seat.turn(now, budget, self.unable_since);
+        }
         self.tell_role(label(role));
+    }
+
+    /// Takes the role that this replica has now, also before the engine hears how a call has ended: after a freeze the calls of
+    /// an earlier term are answered first, and what another replica may have undone since is not settled. `None` without a lease.
+    pub(super) fn follow_role(&mut self) -> Option<Role> {
+        let role = self.lease.as_ref()?.role();
+        self.engine.set_role(role);
+        Some(role)
     }
 
     /// Tells the role if it is another one.

@@ -1,6 +1,8 @@
 //! What a panic costs: one message, and nothing else; and what becomes of a message of which no copy can be made.
 //! Everything else is tested with the real queue.
 
+mod frozen;
+
 use std::{path::Path, sync::Mutex};
 
 use async_trait::async_trait;
@@ -209,6 +211,17 @@ impl Run {
         bodies: &[&'static str],
         observer: Arc<Observer>,
     ) -> (Vec<Settlement>, Vec<Outgoing>) {
+        self.through(bodies, observer, Arc::new(Touchy), None).await
+    }
+
+    /// The same, with another directory, and as one of several replicas.
+    async fn through(
+        self,
+        bodies: &[&'static str],
+        observer: Arc<Observer>,
+        directory: Arc<impl Directory>,
+        lease: Option<LeaseSeat>,
+    ) -> (Vec<Settlement>, Vec<Outgoing>) {
         let record = Arc::new(Record::default());
         let delivery = |(number, body): (usize, &&'static str)| {
             let message = Message {
@@ -227,8 +240,8 @@ impl Run {
         let queue = Shelf { waiting, record: Arc::clone(&record), credit, refusal: self.refusal, blind };
         let text = format!("{SETTINGS}{}", self.extra);
         let settings = settings::parse(Some((Path::new("test"), &text)), Vec::new()).expect("good settings");
-        let mut pipeline =
-            Pipeline::new(Arc::new(queue), Arc::new(Touchy), PipelineOptions::of(&settings), observer, None);
+        let options = PipelineOptions::of(&settings);
+        let mut pipeline = Pipeline::new(Arc::new(queue), directory, options, observer, lease);
         pipeline.read = touchy_read;
         let (stop, stopped) = watch::channel(false);
         let run = tokio::spawn(pipeline.run(stopped));
