@@ -1,5 +1,5 @@
 //! Two replicas share a quota that nobody tells them about. The long form, which also judges the time, is
-//! `cargo run --release -p tests --bin quota`.
+//! `cargo run -p tests --bin quota`.
 
 use std::time::Duration;
 

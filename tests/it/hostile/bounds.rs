@@ -9,7 +9,7 @@ use tests::{load::usage::Usage, world::World};
 
 use super::{MEGABYTE, PATIENCE, QUICK, change, user, world};
 
-const FAST: &str = "[throttle]\nwrites_per_second = 10000.0\nburst = 10000.0";
+const FAST: &str = "[throttle]\nwrites_per_second = 10000.0";
 
 /// An `UpdateMultiple` with these records.
 fn several(records: &str) -> String {

@@ -1,9 +1,9 @@
-//! `cargo run --release -p tests --bin quota`: how close two replicas come to Graph's write quota with a
+//! `cargo run -p tests --bin quota`: how close two replicas come to Graph's write quota with a
 //! backlog of ten thousand changes. Fails if they take more than 1.15 times what the quota takes, or if more
 //! than 2 % of their calls are answered 429.
 //!
-//! Arguments, each a number and optional: how many times faster than the real one the quota's clock runs (10),
-//! changes (10000), users (500), replicas (2).
+//! Arguments, each a number and optional: how many times faster than the real one the quota's clock runs (1),
+//! changes (10000), users (1500), replicas (2).
 
 use std::{io::Write, process::ExitCode};
 
