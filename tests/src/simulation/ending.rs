@@ -47,6 +47,7 @@ impl World {
             Outcome::DeadLettered(letter) => message.state = State::Dead(letter.reason),
             Outcome::Released => message.state = State::Visible(now),
             Outcome::Returned(_) | Outcome::HeldAside(_) => {
+                message.outlived = kept;
                 if !kept {
                     message.state = State::Completed;
                 }
@@ -96,7 +97,8 @@ impl World {
         {
             replica.tell(now, |engine, _| engine.copied(original.lineage()));
         }
-        // The original and its copy, and while intake is paused and the original does not come again, one more. A replica
+        // The original and its copy, and while intake is paused and the original does not come again, one more; beside those that
+        // could not be removed, of which a quick row of returns leaves several until their locks lapse. A replica
         // that cannot know of the copies of another, or of its own earlier life, may add one for each of the two. They do
         // not live on: whichever is copied first makes the others needless, or the world would never come to rest.
         let most = 3 + 2 * (self.lives as usize - 1);

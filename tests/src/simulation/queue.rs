@@ -25,6 +25,8 @@ pub(super) struct Message {
     pub(super) approved: bool,
     /// Its delivery count: how often its lock lapsed.
     pub(super) count: u32,
+    /// Whether its copy is there and it could not be removed: until its lock lapses nobody can, and then it is asked for again.
+    pub(super) outlived: bool,
     pub(super) state: State,
 }
 
@@ -78,9 +80,9 @@ impl Queue {
         &self.messages
     }
 
-    /// How many messages stand for this original.
+    /// How many messages stand for this original, without those that only wait for the end of a lock to be removed.
     pub(super) fn alive(&self, origin: SequenceNumber) -> usize {
-        self.open().filter(|message| message.arrival == origin).count()
+        self.open().filter(|message| message.arrival == origin && !message.outlived).count()
     }
 
     /// Whether a copy like this was sent before.
@@ -112,6 +114,7 @@ impl Queue {
             attempt,
             approved: false,
             count: 0,
+            outlived: false,
             state: State::Visible(at),
         });
     }
@@ -152,6 +155,7 @@ impl Queue {
                 message.count += 1;
                 self.lapsed.push(lapsed);
             }
+            message.outlived = false;
             message.state = State::Locked(lock, now + self.lock);
             taken.push((index, lock));
         }
