@@ -1,5 +1,5 @@
-//! What a panic costs: one message, and nothing else; and what becomes of a message of which no copy can be made.
-//! Everything else is tested with the real queue.
+//! What a panic costs: one message, and nothing else; what becomes of a message of which no copy can be made; and what a
+//! replica settles that was frozen ([`frozen`]). Everything else is tested with the real queue.
 
 mod frozen;
 
