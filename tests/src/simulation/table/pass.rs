@@ -16,7 +16,6 @@ use super::{
     super::{
         event::Event,
         model::Broken,
-        queue::State,
         shape::Remedy,
         world::{TROUBLE, World},
     },
@@ -211,9 +210,7 @@ impl World {
     fn still_open(&self, table: &TableWorld) -> Vec<ContactId> {
         let is_open = |place: usize| {
             let arrival = self.queue.messages()[place].arrival;
-            let stands = |message: &&super::super::queue::Message| message.arrival == arrival;
-            let open = |state: State| !matches!(state, State::Completed | State::Dead(_));
-            self.queue.messages().iter().filter(stands).any(|message| open(message.state))
+            self.queue.open().any(|message| message.arrival == arrival)
         };
         table.open.iter().filter(|(place, _)| is_open(*place)).map(|(_, contact)| *contact).collect()
     }
