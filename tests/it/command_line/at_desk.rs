@@ -59,13 +59,9 @@ mod unix {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_person_who_is_signed_in_needs_no_secret_of_an_app() -> Result<()> {
         let world = world(&[]).await?;
-        std::fs::write(world.folder().join("token.json"), token(&world).await?.to_string())?;
         let seen = world.folder().join("asked");
-        let script = format!(
-            "echo \"$@\" >> '{}'; cat '{}'",
-            seen.display(),
-            world.folder().join("token.json").display()
-        );
+        // Without a program that a bare machine may lack: both are built into the shell.
+        let script = format!("echo \"$@\" >> '{}'; printf %s '{}'", seen.display(), token(&world).await?);
         let folder = az(&world, &script)?;
         let user = tests::quick::user(1).to_string();
         let (code, told) = contactsync(&world, &folder, &["guard", "show", "--user", &user]).await?;
