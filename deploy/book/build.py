@@ -25,6 +25,7 @@ CHAPTERS = {
         ("Rights in Dataverse", "deploy/dataverse/README.md"),
     ],
     "Run": [
+        ("Day by day", "deploy/operating.md"),
         ("Runbook", "deploy/runbook.md"),
         ("Dashboard and alerts", "deploy/grafana/README.md"),
         ("Security", "SECURITY.md"),
