@@ -84,6 +84,11 @@ impl Provenance {
 /// Users of one stream within a window above which its changes come after those of others: what the write quota of Graph lets
 /// through in a second.
 const BULK: usize = 20;
+/// The same within [`AT_ONCE`]: more contacts than a person opens, edits and saves in that time.
+const FEW: usize = 3;
+const AT_ONCE: Duration = Duration::from_secs(1);
+/// Users who are remembered for that. With fewer than there are, changes come first that need not.
+const USERS_AT_ONCE: usize = 20_000;
 
 /// What becomes of the writes of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +104,7 @@ pub enum Screened {
 pub struct MassChange {
     policy: MassChangePolicy,
     windows: Windows,
+    at_once: Windows,
     streams: Streams,
 }
 
@@ -107,7 +113,7 @@ impl MassChange {
     #[must_use]
     pub fn new(policy: MassChangePolicy) -> Self {
         let (windows, streams) = (Windows::new(policy.window), Streams::new(policy.window));
-        Self { policy, windows, streams }
+        Self { policy, windows, at_once: Windows::bounded(AT_ONCE, USERS_AT_ONCE), streams }
     }
 
     /// Whether the writes of a message may be made; then they are counted. `enqueued` is when its original reached the queue.
@@ -152,6 +158,7 @@ impl MassChange {
             }
         }
         for (stream, users) in touched {
+            is_bulk = is_bulk || self.at_once.count(stream.clone(), &users, enqueued) > FEW;
             is_bulk |= self.windows.count(stream, &users, enqueued) > BULK;
         }
         // Whoever is not named may be everybody.

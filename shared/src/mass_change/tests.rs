@@ -361,6 +361,26 @@ fn what_one_author_changes_of_many_comes_after_what_others_change_whether_or_not
 }
 
 #[test]
+fn nobody_saves_more_than_a_few_contacts_within_a_second() {
+    let mail = patch(&[("mail", text())]);
+    let mut change = MassChange::new(MassChangePolicy::default());
+    let mut judge = |by: Author, of: u32, millis: i64| {
+        let enqueued = Timestamp::from_millisecond(millis).expect("a time");
+        change.judge(&Provenance::of(by), [(user(of), &mail)], enqueued)
+    };
+    let (live, bulk) = (Screened::Through(Priority::Live), Screened::Through(Priority::Bulk));
+    assert!((0..3).all(|of| judge(author(0), of, 0) == live));
+    assert_eq!(judge(author(0), 3, 900), bulk);
+    assert_eq!(judge(author(1), 3, 900), live, "somebody else");
+    assert_eq!(judge(author(0), 4, 2_500), live, "it is over");
+    assert!((0..9).all(|_| judge(author(2), 5, 3_000) == live), "one contact, saved again and again");
+    assert!(
+        (0..9).all(|of| judge(Author::Unknown, of, 3_000) == live),
+        "whoever is not named may be everybody"
+    );
+}
+
+#[test]
 fn what_was_let_through_is_many_all_the_same() {
     let (mut change, mail) = (MassChange::new(policy(1)), patch(&[("mail", text())]));
     let streams: Box<[_]> = Box::new([stream(author(0), "mail", ChangeKind::Rewritten)]);
