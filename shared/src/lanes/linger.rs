@@ -5,6 +5,9 @@
 //! the budget has at hand, nothing new is written until the flood ends: the budget is what decides when the last write
 //! is made, and meanwhile it is saved up, so that nothing of it is lost. Only if there is no room for the rest of the
 //! flood, some is made for it.
+//!
+//! A flood begins like a trickle, with as many messages as one read of the socket brings, for which the budget is enough. So where
+//! several messages come at once, it is seen for the time of a write or two whether more do. One that comes alone never waits.
 
 use std::time::Duration;
 
@@ -18,6 +21,10 @@ const FLOOD: f64 = 2.0;
 const PART_OF_LOCK: u32 = 4;
 /// The longest wait while it is not known how long locks hold.
 const LONGEST: Duration = Duration::from_secs(1);
+/// What comes within so long of the one before it comes with it: more than the way to the queue and back takes.
+const AT_ONCE: Duration = Duration::from_millis(20);
+/// So many messages that come at once may be the first of a flood.
+const SEVERAL: u32 = 4;
 
 /// Whether to wait for more.
 #[derive(Debug)]
@@ -30,11 +37,49 @@ pub(super) struct Gathering {
     since: Option<MonotonicTime>,
     /// Whether this shortage has been waited for already.
     over: bool,
+    /// What came at once last.
+    gust: Gust,
+}
+
+/// Messages that came at once.
+#[derive(Debug)]
+struct Gust {
+    messages: u32,
+    /// When the last one came.
+    last: MonotonicTime,
+    /// Until when more are waited for, if they go on coming.
+    longest: MonotonicTime,
+}
+
+impl Gust {
+    /// None has come yet.
+    const NONE: Self = Self { messages: 0, last: MonotonicTime::START, longest: MonotonicTime::START };
+
+    /// A message came, while so many are a flood that come each so long after the other.
+    fn arrived(&mut self, share: Duration, now: MonotonicTime) {
+        if now > self.last + AT_ONCE || self.messages == 0 {
+            // Twice the time in which a write is made, and that is twice this one.
+            (self.messages, self.longest) = (0, now + share * 4);
+        }
+        (self.messages, self.last) = (self.messages.saturating_add(1), now);
+    }
+
+    /// Until when it may become a flood.
+    fn until(&self, now: MonotonicTime) -> Option<MonotonicTime> {
+        let end = (self.last + AT_ONCE).min(self.longest);
+        (self.messages >= SEVERAL && end > now).then_some(end)
+    }
 }
 
 impl Default for Gathering {
     fn default() -> Self {
-        Self { pouring_until: MonotonicTime::START, longest: LONGEST, since: None, over: false }
+        Self {
+            pouring_until: MonotonicTime::START,
+            longest: LONGEST,
+            since: None,
+            over: false,
+            gust: Gust::NONE,
+        }
     }
 }
 
@@ -48,6 +93,7 @@ impl Gathering {
     pub(super) fn arrived(&mut self, rate: f64, now: MonotonicTime) {
         let share = Duration::try_from_secs_f64(1.0 / (FLOOD * rate)).unwrap_or(QUIET);
         self.pouring_until = (self.pouring_until.max(now) + share).min(now + QUIET);
+        self.gust.arrived(share, now);
     }
 
     /// Until when to wait. Each shortage is waited for once: `scarce` tells that more writes are owed than the budget
@@ -55,7 +101,7 @@ impl Gathering {
     pub(super) fn until(&mut self, scarce: bool, full: bool, now: MonotonicTime) -> Option<MonotonicTime> {
         if !scarce {
             (self.since, self.over) = (None, false);
-            return None;
+            return self.gust.until(now).filter(|_| !full);
         }
         let since = *self.since.get_or_insert(now);
         let longest = since + self.longest;
@@ -98,6 +144,23 @@ mod tests {
         {
             assert_eq!(waits(1, flood_ends, asked), expected, "{flood_ends} {asked}");
         }
+    }
+
+    #[test]
+    fn what_comes_at_once_waits_for_the_time_of_two_writes_whether_a_flood_begins_and_one_alone_does_not() {
+        let mut gathering = Gathering::default();
+        let mut asked = |messages: usize, now: u64, full: bool| {
+            (0..messages).for_each(|_| gathering.arrived(RATE, at(now)));
+            gathering.until(false, full, at(now))
+        };
+        assert_eq!([asked(1, 0, false), asked(2, 10, false)], [None, None], "few");
+        assert_eq!(asked(1, 15, true), None, "nothing more can come");
+        assert_eq!(asked(0, 15, false), Some(at(35)));
+        assert_eq!(asked(0, 35, false), None, "nothing came");
+        assert_eq!([asked(1, 36, false), asked(3, 50, false)], [None, Some(at(70))], "another time");
+        assert_eq!([asked(9, 69, false), asked(9, 88, false)], [Some(at(89)), Some(at(108))]);
+        assert_eq!([asked(9, 107, false), asked(9, 126, false)], [Some(at(127)), Some(at(136))]);
+        assert_eq!([asked(9, 136, false), asked(99, 150, false)], [None, None], "it has been waited for");
     }
 
     #[test]

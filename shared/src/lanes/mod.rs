@@ -262,6 +262,9 @@ impl<T> Lanes<T> {
         if self.is_full() {
             return Step::Do(First::Newest);
         }
+        if !scarce {
+            return Step::Wait(Some(end));
+        }
         // Changes of people do not wait for a flood of a bulk, nor either for one of replayed ones.
         let [live, bulk] = [Priority::Live, Priority::Bulk].map(|last| {
             let lanes = self.ready.up_to(last);

@@ -148,6 +148,7 @@ impl World {
                     bytes: BODY,
                     urgency: post.urgency,
                     provenance: Provenance::of(post.author),
+                    enqueued: Timestamp::from_duration(post.at.try_into().expect("small")).expect("small"),
                     ..arrival(number, &[post.user])
                 };
                 self.engine.arrived(message, moment);
@@ -198,12 +199,13 @@ impl World {
 #[test]
 fn a_flood_costs_hardly_more_writes_and_time_than_its_users_need() {
     for (changes, users, saved) in [(12_000, 1_100, 30.0), (12_000, 1_100, 20.0), (3_000, 150, 20.0)] {
-        for seed in 1..=2 {
+        for (seed, author) in [(1, Author::Unknown), (2, Author::Unknown), (1, IMPORTER)] {
             let posts = backlog(changes, users, &mut Chance(seed));
+            let posts: Vec<_> = posts.into_iter().map(|post| Post { author, ..post }).collect();
             let ideal = ideal(&posts);
             let figures = World::new(posts, saved, 1_000.0).run(Duration::from_mins(5));
             let told = format!("{changes} changes of {ideal} users, {saved} saved up: {figures:?}");
-            assert!(f64::from(figures.writes) <= 1.15 * f64::from(ideal), "{told}");
+            assert!(f64::from(figures.writes) <= 1.05 * f64::from(ideal), "{told}");
             // The answer to the last write is waited for, too.
             assert!(figures.took <= least_time(ideal, saved).mul_f64(1.15) + LATENCY, "{told}");
             assert_eq!(figures.refused, 0, "{told}");

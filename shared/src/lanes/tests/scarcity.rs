@@ -7,9 +7,9 @@ fn change(id: usize, to: u8, version: i64) -> Work<Message> {
 }
 
 /// Whose write comes next, made at once.
-fn next_user(lanes: &mut Lanes<Message>, now: u64) -> Option<UserId> {
-    let Step::Do(Action::Write { write, .. }) = lanes.next(at(now)) else { return None };
-    lanes.finished(write.user, Ok(applied()), at(now), 0.5);
+fn next_user(lanes: &mut Lanes<Message>, now: MonotonicTime) -> Option<UserId> {
+    let Step::Do(Action::Write { write, .. }) = lanes.next(now) else { return None };
+    lanes.finished(write.user, Ok(applied()), now, 0.5);
     Some(write.user)
 }
 
@@ -29,10 +29,31 @@ fn changes_that_pour_in_are_gathered_before_the_budget_is_spent_on_them() {
 
 #[test]
 fn nobody_is_made_to_wait_while_the_budget_lasts_for_everybody() {
-    let mut lanes = lanes_with(RateLimiter::new(1.0, 5.0));
-    (0..5).for_each(|to| lanes.push(change(usize::from(to), to, 10 - i64::from(to)), at(0)));
-    let order: Vec<_> = std::iter::from_fn(|| next_user(&mut lanes, 0)).collect();
-    assert_eq!(order, [0, 1, 2, 3, 4].map(user), "in the order in which they came");
+    for at_once in [3, 5] {
+        let mut lanes = lanes_with(RateLimiter::new(1.0, 5.0));
+        (0..at_once).for_each(|to| lanes.push(change(usize::from(to), to, 10 - i64::from(to)), at(0)));
+        // Where several come at once, a moment shows whether more do.
+        let moment = Duration::from_millis(if at_once > 3 { 20 } else { 0 });
+        let now = MonotonicTime::after_start(moment);
+        let order: Vec<_> = std::iter::from_fn(|| next_user(&mut lanes, now)).collect();
+        let expected: Vec<_> = (0..at_once).map(user).collect();
+        assert_eq!(order, expected, "in the order in which they came");
+    }
+}
+
+#[test]
+fn what_one_read_of_a_flood_brings_waits_for_the_next_although_the_budget_is_enough_for_it() {
+    let mut lanes = lanes_with(RateLimiter::new(20.0, 25.0));
+    let millis = |millis| MonotonicTime::after_start(Duration::from_millis(millis));
+    for read in 0..4_u64 {
+        for to in 0..20 {
+            let id = usize::try_from(read).expect("small") * 20 + usize::from(to);
+            lanes.push(change(id, to, i64::try_from(read).expect("small")), millis(2 * read));
+        }
+        assert!(matches!(lanes.next(millis(2 * read)), Step::Wait(Some(_))), "read {read}");
+    }
+    let writes = std::iter::from_fn(|| next_user(&mut lanes, millis(26))).count();
+    assert_eq!((writes, lanes.held()), (20, 0), "a write for each user");
 }
 
 #[test]
@@ -41,7 +62,7 @@ fn when_the_budget_is_short_the_newest_change_is_written_first() {
     for (id, to, version) in [(1, 1, 10), (2, 2, 30), (3, 3, 20), (4, 1, 25)] {
         lanes.push(change(id, to, version), at(0));
     }
-    let order: Vec<_> = (1..=3).filter_map(|second| next_user(&mut lanes, second)).collect();
+    let order: Vec<_> = (1..=3).filter_map(|second| next_user(&mut lanes, at(second))).collect();
     assert_eq!(order, [2, 1, 3].map(user));
 }
 
@@ -70,7 +91,7 @@ fn what_is_not_written_while_a_flood_is_gathered_is_written_when_it_is_over() {
         lanes.push(change(usize::try_from(time).expect("small") + 3, to, time.into()), tenths(time));
         assert!(matches!(lanes.next(tenths(time)), Step::Wait(Some(_))), "still a flood at {time}");
     }
-    let written = std::iter::from_fn(|| next_user(&mut lanes, 10)).count();
+    let written = std::iter::from_fn(|| next_user(&mut lanes, at(10))).count();
     assert_eq!(written, 2 + 10, "the burst and what ten seconds bring");
 }
 
@@ -80,15 +101,15 @@ fn a_live_change_does_not_wait_for_a_flood_of_replayed_ones() {
     (0..5).for_each(|to| lanes.push(replayed(change(to.into(), to, 0)), at(0)));
     assert!(matches!(lanes.next(at(0)), Step::Wait(Some(_))), "a flood");
     lanes.push(change(9, 9, 0), at(0));
-    assert_eq!(next_user(&mut lanes, 0), Some(user(9)));
-    assert_eq!(next_user(&mut lanes, 0), None, "the flood is still gathered");
+    assert_eq!(next_user(&mut lanes, at(0)), Some(user(9)));
+    assert_eq!(next_user(&mut lanes, at(0)), None, "the flood is still gathered");
 }
 
 #[test]
 fn a_live_change_that_came_into_a_flood_goes_as_soon_as_the_budget_is_enough_for_it() {
     let mut lanes = lanes_with(RateLimiter::new(10.0, 1.0));
     lanes.push(change(9, 9, 0), at(0));
-    assert_eq!(next_user(&mut lanes, 0), Some(user(9)), "what was at hand");
+    assert_eq!(next_user(&mut lanes, at(0)), Some(user(9)), "what was at hand");
     (0..20).for_each(|to| lanes.push(replayed(change(to.into(), to, 0)), at(0)));
     lanes.push(change(30, 30, 0), at(0));
     let a_write_later = at(0) + Duration::from_millis(100);
@@ -103,8 +124,8 @@ fn where_there_is_no_room_for_the_rest_of_a_flood_the_fullest_lane_makes_some() 
     }
     assert!(matches!(lanes.next(at(0)), Step::Wait(Some(_))), "a flood");
     lanes.crowded(true);
-    assert_eq!(next_user(&mut lanes, 0), Some(user(2)), "three changes");
-    assert_eq!(next_user(&mut lanes, 0), Some(user(3)), "two");
+    assert_eq!(next_user(&mut lanes, at(0)), Some(user(2)), "three changes");
+    assert_eq!(next_user(&mut lanes, at(0)), Some(user(3)), "two");
     lanes.crowded(false);
-    assert_eq!(next_user(&mut lanes, 1), Some(user(4)), "the newest");
+    assert_eq!(next_user(&mut lanes, at(1)), Some(user(4)), "the newest");
 }
