@@ -103,6 +103,8 @@ impl Gathering {
             (self.since, self.over) = (None, false);
             return self.gust.until(now).filter(|_| !full);
         }
+        // What came is a flood, or as good as one; when there is enough again, nobody asks what it may become.
+        self.gust.longest = self.gust.longest.min(now);
         let since = *self.since.get_or_insert(now);
         let longest = since + self.longest;
         let end = if full { longest } else { self.pouring_until.min(longest) };
@@ -161,6 +163,15 @@ mod tests {
         assert_eq!([asked(9, 69, false), asked(9, 88, false)], [Some(at(89)), Some(at(108))]);
         assert_eq!([asked(9, 107, false), asked(9, 126, false)], [Some(at(127)), Some(at(136))]);
         assert_eq!([asked(9, 136, false), asked(99, 150, false)], [None, None], "it has been waited for");
+    }
+
+    #[test]
+    fn what_was_a_flood_is_not_waited_for_again_when_the_budget_is_enough_for_the_rest_of_it() {
+        let mut gathering = Gathering::default();
+        gathering.locks_hold_for(Duration::from_mins(1));
+        (0..5).for_each(|_| gathering.arrived(RATE, at(0)));
+        assert_eq!(gathering.until(true, false, at(0)), Some(at(125)));
+        assert_eq!(gathering.until(false, false, at(10)), None);
     }
 
     #[test]
