@@ -158,8 +158,9 @@ impl MassChange {
             }
         }
         for (stream, users) in touched {
-            is_bulk = is_bulk || self.at_once.count(stream.clone(), &users, enqueued) > FEW;
-            is_bulk |= self.windows.count(stream, &users, enqueued) > BULK;
+            is_bulk |= self.windows.count(stream.clone(), &users, enqueued) > BULK;
+            // What is a bulk by the window already is counted once, not twice: in a flood that is nearly everything.
+            is_bulk = is_bulk || self.at_once.count(stream, &users, enqueued) > FEW;
         }
         // Whoever is not named may be everybody.
         let is_bulk = is_bulk && provenance.author != Author::Unknown;
