@@ -38,12 +38,12 @@ pub(super) struct Gathering {
     /// Whether this shortage has been waited for already.
     over: bool,
     /// What came at once last.
-    gust: Gust,
+    burst: Burst,
 }
 
 /// Messages that came at once.
 #[derive(Debug)]
-struct Gust {
+struct Burst {
     messages: u32,
     /// When the last one came.
     last: MonotonicTime,
@@ -51,17 +51,22 @@ struct Gust {
     longest: MonotonicTime,
 }
 
-impl Gust {
+impl Burst {
     /// None has come yet.
     const NONE: Self = Self { messages: 0, last: MonotonicTime::START, longest: MonotonicTime::START };
 
     /// A message came, while so many are a flood that come each so long after the other.
     fn arrived(&mut self, share: Duration, now: MonotonicTime) {
         if now > self.last + AT_ONCE || self.messages == 0 {
-            // Twice the time in which a write is made, and that is twice this one.
-            (self.messages, self.longest) = (0, now + share * 4);
+            // The time of two writes, each of which takes [`FLOOD`] shares.
+            (self.messages, self.longest) = (0, now + share.saturating_mul(4));
         }
         (self.messages, self.last) = (self.messages.saturating_add(1), now);
+    }
+
+    /// It has turned out to be a flood, or as good as one: nobody asks any more what it may become.
+    fn judged(&mut self, now: MonotonicTime) {
+        self.longest = self.longest.min(now);
     }
 
     /// Until when it may become a flood.
@@ -78,7 +83,7 @@ impl Default for Gathering {
             longest: LONGEST,
             since: None,
             over: false,
-            gust: Gust::NONE,
+            burst: Burst::NONE,
         }
     }
 }
@@ -93,7 +98,7 @@ impl Gathering {
     pub(super) fn arrived(&mut self, rate: f64, now: MonotonicTime) {
         let share = Duration::try_from_secs_f64(1.0 / (FLOOD * rate)).unwrap_or(QUIET);
         self.pouring_until = (self.pouring_until.max(now) + share).min(now + QUIET);
-        self.gust.arrived(share, now);
+        self.burst.arrived(share, now);
     }
 
     /// Until when to wait. Each shortage is waited for once: `scarce` tells that more writes are owed than the budget
@@ -101,10 +106,9 @@ impl Gathering {
     pub(super) fn until(&mut self, scarce: bool, full: bool, now: MonotonicTime) -> Option<MonotonicTime> {
         if !scarce {
             (self.since, self.over) = (None, false);
-            return self.gust.until(now).filter(|_| !full);
+            return self.burst.until(now).filter(|_| !full);
         }
-        // What came is a flood, or as good as one; when there is enough again, nobody asks what it may become.
-        self.gust.longest = self.gust.longest.min(now);
+        self.burst.judged(now);
         let since = *self.since.get_or_insert(now);
         let longest = since + self.longest;
         let end = if full { longest } else { self.pouring_until.min(longest) };

@@ -29,12 +29,11 @@ fn changes_that_pour_in_are_gathered_before_the_budget_is_spent_on_them() {
 
 #[test]
 fn nobody_is_made_to_wait_while_the_budget_lasts_for_everybody() {
-    for at_once in [3, 5] {
+    // Where several come at once, a moment shows whether more do.
+    for (at_once, millis) in [(3, 0), (5, 20)] {
         let mut lanes = lanes_with(RateLimiter::new(1.0, 5.0));
         (0..at_once).for_each(|to| lanes.push(change(usize::from(to), to, 10 - i64::from(to)), at(0)));
-        // Where several come at once, a moment shows whether more do.
-        let moment = Duration::from_millis(if at_once > 3 { 20 } else { 0 });
-        let now = MonotonicTime::after_start(moment);
+        let now = MonotonicTime::after_start(Duration::from_millis(millis));
         let order: Vec<_> = std::iter::from_fn(|| next_user(&mut lanes, now)).collect();
         let expected: Vec<_> = (0..at_once).map(user).collect();
         assert_eq!(order, expected, "in the order in which they came");
